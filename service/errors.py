@@ -1,0 +1,140 @@
+"""Every error that Clipbell raises on purpose; each carries its evidence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fault:
+    """
+    One thing wrong with an input.
+
+    `pointer` is a JSON Pointer into the body (``/input/duration``), `code` a
+    stable word for programs, `message` the sentence for people.
+    """
+
+    pointer: str
+    code: str
+    message: str
+
+
+class ClipbellError(Exception):
+    """The root of the tree; catches everything below."""
+
+
+class InvalidInput(ClipbellError):
+    """A request that cannot be carried out as it stands; holds all faults at once."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("; ".join(f"{f.pointer or '/'}: {f.message}" for f in faults))
+        self.faults = faults
+
+
+class NotFound(ClipbellError):
+    """No such thing, or it belongs to another account."""
+
+
+class Conflict(ClipbellError):
+    """The thing exists, but not in a state that allows this."""
+
+
+class SettingsError(ClipbellError):
+    """A setting is missing or wrong; the message names it and the allowed values."""
+
+
+class SchemaError(ClipbellError):
+    """The database is not at the schema that this version needs."""
+
+
+class BadToken(ClipbellError):
+    """A signed token that we did not make, or not for this purpose."""
+
+
+class ExpiredToken(BadToken):
+    """A token of ours whose time is over; `payload` can be trusted."""
+
+    def __init__(self, payload: dict[str, object]) -> None:
+        super().__init__("the token has expired")
+        self.payload = payload
+
+
+class Busy(ClipbellError):
+    """A bounded queue is full; nothing was taken; try again in `retry_after` seconds."""
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class OutboundError(ClipbellError):
+    """A call to another machine that did not end in an answer."""
+
+
+class NotSent(OutboundError):
+    """Certainly nothing reached the other side: name, connect or TLS failed."""
+
+
+class ForbiddenAddress(NotSent):
+    """The name leads to an address that outgoing calls may not reach."""
+
+
+class NoAnswer(OutboundError):
+    """It may have been received: time over or the connection broke after sending."""
+
+
+class BodyTooLarge(OutboundError):
+    """The answer's body passed the cap; what was read is thrown away."""
+
+
+class ProviderError(ClipbellError):
+    """A provider did not do what was asked; `code` is a word of `failures.FAILURES`."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        provider_code: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.provider_code = provider_code
+        self.retry_after = retry_after
+
+
+class Refused(ProviderError):
+    """The task certainly does not exist: never sent, or the vendor said no."""
+
+
+class Unanswered(ProviderError):
+    """The task may exist: sent, and no answer that settles it."""
+
+
+class DeliveryError(ClipbellError):
+    """
+    A channel could not hand an event over.
+
+    `permanent` stops the retries of this delivery, `disable` names the reason
+    for which the whole subscription ends, `retry_after` (seconds) holds it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        permanent: bool = False,
+        disable: str | None = None,
+        retry_after: float | None = None,
+        status: int | None = None,
+        response: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.permanent = permanent
+        self.disable = disable
+        self.retry_after = retry_after
+        self.status = status
+        self.response = response

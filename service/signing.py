@@ -1,0 +1,155 @@
+"""
+Signatures: tokens in our URLs, Standard Webhooks on what we send, seals at rest.
+
+Every use derives its own key from the secret keys, so a token made for one
+purpose is worthless for another. The newest key signs and seals, all verify.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from itsdangerous import BadData, URLSafeSerializer
+
+from service.errors import BadToken, ExpiredToken
+
+
+class TokenSigner:
+    """
+    Signed, expiring tokens for one purpose.
+
+    The expiry stands in the payload and `now` is passed in: the timed
+    serializer would refuse a token from a clock that runs a little ahead.
+    """
+
+    def __init__(self, secret_keys: Sequence[str], purpose: str) -> None:
+        self._serializer = URLSafeSerializer(
+            list(reversed(secret_keys)),
+            salt=f"clipbell.{purpose}",
+            signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
+        )
+
+    def sign(self, payload: dict[str, Any], expires_at: datetime) -> str:
+        """A URL-safe token of `payload`."""
+        token = self._serializer.dumps({**payload, "exp": int(expires_at.timestamp())})
+        return token if isinstance(token, str) else token.decode()
+
+    def verify(self, token: str, now: datetime) -> dict[str, Any]:
+        """
+        The payload of a token of ours.
+
+        Raises:
+            BadToken: forged, truncated, or made for another purpose.
+            ExpiredToken: ours, but its time is over.
+        """
+        try:
+            payload = self._serializer.loads(token)
+        except BadData as error:
+            raise BadToken("the token is not one of ours") from error
+        if not isinstance(payload, dict) or not isinstance(payload.get("exp"), int):
+            raise BadToken("the token has no expiry")
+        if now.timestamp() > payload["exp"]:
+            raise ExpiredToken(payload)
+        return payload
+
+
+class CallbackSigner:
+    """Callback URLs, each bound to one job and one provider."""
+
+    def __init__(self, secret_keys: Sequence[str], public_url: str) -> None:
+        self._tokens = TokenSigner(secret_keys, "callback")
+        self._public_url = public_url
+
+    def url_for(self, job_id: str, provider: str, expires_at: datetime) -> str:
+        """Where the provider shall send the callback of this job."""
+        token = self._tokens.sign({"job": job_id, "provider": provider}, expires_at)
+        return f"{self._public_url}/callbacks/{token}"
+
+    def verify(self, token: str, now: datetime) -> tuple[str, str]:
+        """(job id, provider) of a token; raises BadToken or ExpiredToken."""
+        payload = self._tokens.verify(token, now)
+        return str(payload["job"]), str(payload["provider"])
+
+
+class LinkSigner:
+    """The stable links of videos, ``/v/TOKEN``."""
+
+    def __init__(self, secret_keys: Sequence[str], public_url: str) -> None:
+        self._tokens = TokenSigner(secret_keys, "video")
+        self._public_url = public_url
+
+    def url_for(self, video_id: str, expires_at: datetime) -> str:
+        """The link of a video; the same for the same expiry."""
+        return f"{self._public_url}/v/{self._tokens.sign({'video': video_id}, expires_at)}"
+
+    def verify(self, token: str, now: datetime) -> str:
+        """The video's id; raises BadToken or ExpiredToken."""
+        return str(self._tokens.verify(token, now)["video"])
+
+
+class Sealer:
+    """Encrypts secrets for the database (Fernet; source: cryptography's MultiFernet)."""
+
+    def __init__(self, secret_keys: Sequence[str]) -> None:
+        self._fernet = MultiFernet([Fernet(_derived(key, "seal")) for key in secret_keys])
+
+    def seal(self, text: str) -> str:
+        """`text`, unreadable without the secret keys."""
+        return self._fernet.encrypt(text.encode()).decode()
+
+    def open(self, sealed: str) -> str:
+        """The sealed text; raises BadToken when no key fits."""
+        try:
+            return self._fernet.decrypt(sealed.encode()).decode()
+        except InvalidToken as error:
+            message = "a stored secret was sealed with a key that is not in SECRET_KEYS"
+            raise BadToken(message) from error
+
+
+def _derived(key: str, purpose: str) -> bytes:
+    digest = hmac.new(key.encode(), f"clipbell.{purpose}".encode(), hashlib.sha256).digest()
+    return base64.urlsafe_b64encode(digest)
+
+
+def new_webhook_secret() -> str:
+    """A fresh Standard Webhooks secret: ``whsec_`` and 32 random bytes in base64."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def webhook_headers(
+    webhook_secrets: Sequence[str], event_id: str, now: datetime, body: bytes
+) -> dict[str, str]:
+    """
+    The three headers of Standard Webhooks 1.0.0 for `body`.
+
+    Args:
+        webhook_secrets: ``whsec_…``; two while one is being rotated out.
+        event_id: constant over all attempts.
+        now: the moment of this attempt.
+    """
+    timestamp = str(int(now.timestamp()))
+    content = b".".join([event_id.encode(), timestamp.encode(), body])
+    signatures = [_signature(secret, content) for secret in webhook_secrets]
+    return {
+        "webhook-id": event_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": " ".join(signatures),
+    }
+
+
+def _signature(secret: str, content: bytes) -> str:
+    text = secret.removeprefix("whsec_")
+    key = base64.b64decode(text + "=" * (-len(text) % 4))
+    return "v1," + base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
+
+
+def digest(text: str) -> str:
+    """SHA-256 in hex: how keys are stored and targets compared."""
+    return hashlib.sha256(text.encode()).hexdigest()
