@@ -171,9 +171,7 @@ MODELS: dict[str, Model] = {
                 _cfg(0.5),
                 _mode("std", "pro"),
                 _negative(),
-                Parameter(
-                    "camera_control_type", "text", "Camera movement.", choices=CAMERA_TYPES
-                ),
+                Parameter("camera_control_type", "text", "Camera movement.", choices=CAMERA_TYPES),
                 Parameter(
                     "camera_control_config",
                     "text",
@@ -300,17 +298,18 @@ def _integer(parameter: Parameter, value: Any) -> int:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
         raise _Wrong("wrong_type", "must be a whole number")
-    value = int(value)
     if parameter.choices:
-        return int(_choice(parameter, value))
-    _within(parameter, value)
-    return value
+        _choice(parameter, value)
+    else:
+        _within(parameter, value)
+    return int(value)
 
 
 def _within(parameter: Parameter, value: float) -> None:
-    if parameter.low is not None and parameter.high is not None:
-        if not parameter.low <= value <= parameter.high:
-            raise _Wrong("out_of_range", f"must be from {parameter.low:g} to {parameter.high:g}")
+    if parameter.low is None or parameter.high is None:
+        return
+    if not parameter.low <= value <= parameter.high:
+        raise _Wrong("out_of_range", f"must be from {parameter.low:g} to {parameter.high:g}")
 
 
 def _image_text(parameter: Parameter, value: Any) -> str:
@@ -374,7 +373,9 @@ def _camera(values: dict[str, Any]) -> list[Fault]:
     if axis not in values and distance not in values:
         return []
     missing = [name for name in (axis, distance) if name not in values]
-    faults = [Fault(f"/input/{n}", "required", "an axis and its value go together") for n in missing]
+    faults = [
+        Fault(f"/input/{n}", "required", "an axis and its value go together") for n in missing
+    ]
     if values.get("camera_control_type") != "simple":
         message = 'an axis works only with camera_control_type "simple"'
         faults.append(Fault("/input/camera_control_type", "not_allowed", message))

@@ -65,9 +65,7 @@ DEFAULT_EVENTS = (
     EventType.JOB_UNKNOWN,
     EventType.JOB_HELD,
 )
-TERMINAL_EVENTS = frozenset(
-    {EventType.JOB_SUCCEEDED, EventType.JOB_FAILED, EventType.JOB_CANCELED}
-)
+TERMINAL_EVENTS = frozenset({EventType.JOB_SUCCEEDED, EventType.JOB_FAILED, EventType.JOB_CANCELED})
 
 
 class CallbackState(StrEnum):

@@ -1,0 +1,52 @@
+"""Which network addresses outgoing calls may reach; pure rules, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+# Refused although `is_global` says otherwise, here or in some release of Python.
+_SPECIAL_V4 = (
+    IPv4Network("100.64.0.0/10"),  # carrier-grade NAT
+    IPv4Network("168.63.129.16/32"),  # Azure's metadata service, in a public range
+    IPv4Network("192.0.0.0/24"),  # IETF protocol assignments
+    IPv4Network("192.88.99.0/24"),  # relays of 6to4
+)
+# Everything that embeds an IPv4 address (compatible, translated, NAT64) and everything
+# local lies outside of this range, so it need not be listed.
+_UNICAST_V6 = IPv6Network("2000::/3")
+_SPECIAL_V6 = (
+    IPv6Network("2001::/23"),  # Teredo, ORCHID, benchmarking
+    IPv6Network("2001:db8::/32"),  # documentation
+    IPv6Network("2002::/16"),  # 6to4
+    IPv6Network("3fff::/20"),  # documentation
+)
+
+
+def parse_address(text: str) -> Address:
+    """`text` as a socket gives it (``fe80::1%eth0``); a v4-mapped address becomes v4."""
+    address = ip_address(text.partition("%")[0])
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
+    """CIDRs such as ``10.0.0.0/8``; a malformed one raises ValueError and is named in it."""
+    return tuple(ip_network(text) for text in texts)
+
+
+def is_allowed(address: Address, networks: Sequence[Network]) -> bool:
+    """True for a public unicast address, and for any that lies in one of `networks`."""
+    if any(address in network for network in networks):
+        return True
+    return address.is_global and not address.is_multicast and not _is_special(address)
+
+
+def _is_special(address: Address) -> bool:
+    if isinstance(address, IPv4Address):
+        return any(address in network for network in _SPECIAL_V4)
+    return address not in _UNICAST_V6 or any(address in network for network in _SPECIAL_V6)

@@ -1,0 +1,145 @@
+"""
+One database: SQLite or PostgreSQL, with the same two ways in.
+
+`write` begins a transaction that may write, `read` one that may not. On SQLite
+a writer takes its lock at once (a deferred transaction that turns into a
+writer fails under load), and processes queue on a lock file, which keeps the
+slowest commit an order of magnitude faster than SQLite's own busy loop does.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic.command import upgrade
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from service.errors import SchemaError, SettingsError
+
+POOL_SIZE = 40
+BUSY_SECONDS = 15
+
+
+class Database:
+    """An engine and its transactions; made once per process, after any fork."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.engine = _engine(url)
+        self.is_sqlite = self.engine.dialect.name == "sqlite"
+        self._writing = threading.Lock()
+        self._lock_file = f"{self.engine.url.database}.lock" if self.is_sqlite else None
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that may write; commits at the end, rolls back on an error."""
+        with self._turn(), self.engine.connect() as connection:
+            connection.execution_options(writes=True)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads: one snapshot."""
+        with self.engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if not self._lock_file:
+            yield
+            return
+        with self._writing, open(self._lock_file, "ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self.engine.dispose()
+
+    def revision(self) -> tuple[str | None, str | None]:
+        """(where the schema stands, where it should stand)."""
+        head = ScriptDirectory.from_config(alembic_config()).get_current_head()
+        with self.engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision(), head
+
+    def migrate(self) -> None:
+        """Bring the schema to head."""
+        config = alembic_config()
+        with self._turn(), self.engine.connect() as connection:
+            connection.execution_options(writes=True)
+            config.attributes["connection"] = connection
+            with connection.begin():
+                upgrade(config, "head")
+
+    def check(self) -> None:
+        """Raises SchemaError unless the schema is at head, with what to run."""
+        try:
+            at, head = self.revision()
+        except SQLAlchemyError as error:
+            cause = str(getattr(error, "orig", error)).splitlines()[0]
+            raise SchemaError(f"cannot open the database: {cause}") from error
+        if at != head:
+            where = f"at {at}" if at else "empty"
+            raise SchemaError(f"the database is {where}, needs {head}: run `clipbell migrate`")
+
+
+def alembic_config() -> Config:
+    """Alembic's view of our migrations."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def _engine(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise SettingsError(
+            "CLIPBELL_DATABASE_URL: must look like sqlite:///path or postgresql://user@host/name"
+        ) from None
+    if parsed.get_backend_name() == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    elif parsed.get_backend_name() != "sqlite":
+        raise SettingsError("CLIPBELL_DATABASE_URL: only sqlite and postgresql are supported")
+    try:
+        engine = create_engine(parsed, pool_size=POOL_SIZE, max_overflow=POOL_SIZE)
+    except ModuleNotFoundError:
+        raise SettingsError(
+            "PostgreSQL needs its driver: pip install 'clipbell[postgres]'"
+        ) from None
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(engine)
+    return engine
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
+    event.listen(engine, "connect", _sqlite_connected)
+    event.listen(engine, "begin", _sqlite_begin)
+
+
+def _sqlite_connected(connection: Any, _record: Any) -> None:
+    # The driver's own BEGIN comes too late and is deferred: turned off, ours below.
+    connection.isolation_level = None
+    for pragma in (
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        f"busy_timeout = {BUSY_SECONDS * 1000}",
+        "foreign_keys = ON",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _sqlite_begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

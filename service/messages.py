@@ -1,0 +1,158 @@
+"""
+What subscribers read: the job as JSON and the bodies made of it.
+
+Pure functions of values; a body made here is frozen in its delivery's row.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from service.model import Event, Job, JobState, Video, VideoState
+
+API_VERSION = "v1"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """An event with all that a message about it needs; `link` is the video's stable URL."""
+
+    event: Event
+    job: Job
+    video: Video | None
+    link: str | None
+    public_url: str
+
+
+def iso(moment: datetime | None) -> str | None:
+    """RFC 3339 in UTC, whole seconds unless there are fractions; None stays None."""
+    if moment is None:
+        return None
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def job_json(job: Job, video: Video | None, link: str | None) -> dict[str, Any]:
+    """The job as the API shows it."""
+    return {
+        "id": job.id,
+        "model": job.model,
+        "provider": job.provider,
+        "task_id": job.task_id,
+        "state": job.state.value,
+        "input": job.input,
+        "metadata": job.metadata,
+        "video": video_json(video, link) if video and link else None,
+        "error": job.error,
+        "cost": {
+            "currency": "USD",
+            "estimated_min": job.estimated_min,
+            "estimated_max": job.estimated_max,
+            "actual": job.actual_cost,
+        },
+        "created_at": iso(job.created_at),
+        "submitted_at": iso(job.submitted_at),
+        "finished_at": iso(job.finished_at),
+        "deadline_at": iso(job.deadline_at),
+    }
+
+
+def video_json(video: Video, link: str) -> dict[str, Any]:
+    """The video within a job: our links always, figures once the copy is there."""
+    return {
+        "url": link,
+        "download_url": f"{link}?download=1",
+        "poster_url": f"{link}/poster.jpg" if video.poster_file else None,
+        "bytes": video.bytes,
+        "sha256": video.sha256,
+        "seconds": video.seconds,
+        "width": video.width,
+        "height": video.height,
+        "provider_url": video.provider_url,
+        "provider_expires_at": iso(video.provider_expires_at),
+    }
+
+
+def standard(notice: Notice) -> dict[str, Any]:
+    """The Standard Webhooks envelope around the job."""
+    return {
+        "type": notice.event.type.value,
+        "timestamp": iso(notice.event.created_at),
+        "api_version": API_VERSION,
+        "sequence": notice.event.sequence,
+        "data": job_json(notice.job, notice.video, notice.link),
+    }
+
+
+def flat(notice: Notice) -> dict[str, Any]:
+    """One level, for Zapier and its like; `id` is the event's."""
+    job, video = notice.job, notice.video
+    error = job.error or {}
+    return {
+        "id": notice.event.id,
+        "type": notice.event.type.value,
+        "timestamp": iso(notice.event.created_at),
+        "sequence": notice.event.sequence,
+        "job_id": job.id,
+        "state": job.state.value,
+        "model": job.model,
+        "prompt": job.input.get("prompt"),
+        "video_url": notice.link,
+        "download_url": f"{notice.link}?download=1" if notice.link else None,
+        "poster_url": f"{notice.link}/poster.jpg" if video and video.poster_file else None,
+        "video_seconds": video.seconds if video else None,
+        "error_code": error.get("code"),
+        "error_message": error.get("message"),
+        "created_at": iso(job.created_at),
+        "finished_at": iso(job.finished_at),
+    }
+
+
+#: What APIXO's states are called for each of ours.
+_APIXO_STATES = {
+    JobState.QUEUED: "pending",
+    JobState.HELD: "pending",
+    JobState.SUCCEEDED: "success",
+    JobState.FAILED: "failed",
+    JobState.CANCELED: "failed",
+}
+
+
+def apixo_status(job: Job, link: str | None) -> dict[str, Any]:
+    """APIXO's status envelope of a job of ours."""
+    state = _APIXO_STATES.get(job.state, "processing")
+    data: dict[str, Any] = {"taskId": job.id, "state": state}
+    data["createTime"] = _millis(job.created_at)
+    if state == "success":
+        data["resultJson"] = json.dumps({"resultUrls": [link]})
+    if state == "failed":
+        error = job.error or {"code": "CANCELED", "message": "the job was canceled"}
+        data |= {"failCode": error["code"], "failMsg": error["message"]}
+    if job.finished_at:
+        data["completeTime"] = _millis(job.finished_at)
+        data["costTime"] = data["completeTime"] - data["createTime"]
+    return {"code": 200, "message": "success", "data": data}
+
+
+def _millis(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def apixo(notice: Notice) -> dict[str, Any]:
+    """The body that a client of APIXO's callback mode expects."""
+    return apixo_status(notice.job, notice.link)
+
+
+FORMATS: dict[str, Callable[[Notice], dict[str, Any]]] = {
+    "standard": standard,
+    "flat": flat,
+    "apixo": apixo,
+}
+
+
+def is_ready(video: Video | None) -> bool:
+    """Whether our copy can be played."""
+    return video is not None and video.state is VideoState.STORED

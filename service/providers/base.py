@@ -1,0 +1,135 @@
+"""
+What a provider's adapter promises, and what adapters share.
+
+An adapter is stateless and says exactly one of three things of a create call:
+a `Submission`, `Refused` (there is certainly no task) or `Unanswered` (there
+may be one). It never repeats a call.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from service.errors import BodyTooLarge, NoAnswer, NotSent, Refused, Unanswered
+from service.failures import POLICY_WORDS
+from service.model import Job, Outcome, Submission
+from service.outbound import Answer, Outbound
+
+STATUS_SECONDS = 30.0
+JSON_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the vendor allows per key; None where it states nothing."""
+
+    requests_per_minute: float | None = None
+    tasks: int | None = None
+
+
+@dataclass(frozen=True)
+class WireRequest:
+    """A create request as it will go out; `secrets` names the headers not to show."""
+
+    url: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+    secrets: tuple[str, ...] = ()
+    method: str = "POST"
+
+    def masked(self) -> dict[str, Any]:
+        """For people: the request without its keys."""
+        shown = {k: "***" if k in self.secrets else v for k, v in self.headers.items()}
+        return {"method": self.method, "url": self.url, "headers": shown, "body": self.body}
+
+
+class Provider(Protocol):
+    """One vendor's API."""
+
+    name: str
+    limits: Limits
+
+    def request_for(self, job: Job, callback_url: str) -> WireRequest:
+        """The create request for this job, without sending it."""
+
+    def submit(self, job: Job, callback_url: str) -> Submission:
+        """Send the create request, once. Raises Refused or Unanswered."""
+
+    def fetch(self, job: Job) -> Outcome:
+        """Ask what became of `job.task_id`. Raises ProviderError; may be repeated."""
+
+    def parse(self, body: bytes) -> Outcome:
+        """What a callback's body says. Raises ProviderError when it says nothing."""
+
+
+def send_create(outbound: Outbound, request: WireRequest, seconds: float) -> Answer:
+    """The one POST that may cost money. Raises Refused if unsent, Unanswered if unsure."""
+    body = json.dumps(request.body).encode()
+    try:
+        return outbound.call(
+            request.method,
+            request.url,
+            headers=request.headers,
+            body=body,
+            seconds=seconds,
+            max_bytes=JSON_BYTES,
+            unrepeatable=True,
+        )
+    except NotSent as error:
+        raise Refused("PROVIDER_UNAVAILABLE", f"not sent: {error}") from error
+    except NoAnswer as error:
+        raise Unanswered("SUBMIT_TIMEOUT_UNKNOWN", f"sent, no answer: {error}") from error
+
+
+def send_query(outbound: Outbound, url: str, headers: dict[str, str]) -> Answer:
+    """A GET, safe to repeat. Raises Unanswered when there is no answer."""
+    try:
+        return outbound.call(
+            "GET", url, headers=headers, seconds=STATUS_SECONDS, max_bytes=JSON_BYTES
+        )
+    except (NotSent, NoAnswer, BodyTooLarge) as error:
+        raise Unanswered("PROVIDER_UNAVAILABLE", str(error)) from error
+
+
+def json_object(body: bytes) -> dict[str, Any] | None:
+    """The body as a JSON object; None for anything else (HTML, video bytes, lists)."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def refusal_code(status: int, message: str) -> str:
+    """Our code for a refused request; a status alone is not enough on 403, 406, 422 and 429."""
+    text = message.lower()
+    if status == 403:
+        return "CONTENT_VIOLATION" if POLICY_WORDS.search(text) else "FORBIDDEN"
+    if status == 406:
+        return _code_of_406(text)
+    if status == 429:
+        return "CONCURRENCY_LIMIT" if "concurren" in text else "RATE_LIMITED"
+    return _CODES.get(status, "PROVIDER_ERROR" if status >= 500 else "BAD_REQUEST")
+
+
+def _code_of_406(text: str) -> str:
+    if "content type" in text or "content-type" in text:
+        return "CONTENT_TYPE_BUG"
+    if "limit" in text:
+        return "SPEND_LIMIT"
+    if "credit" in text or "balance" in text or not text:
+        return "INSUFFICIENT_CREDITS"
+    return "BAD_REQUEST"
+
+
+_CODES = {
+    401: "AUTH_INVALID",
+    402: "INSUFFICIENT_CREDITS",
+    404: "NOT_FOUND_MODEL",
+    405: "METHOD_BUG",
+    410: "NOT_FOUND_MODEL",
+    502: "PROVIDER_UNAVAILABLE",
+    503: "PROVIDER_UNAVAILABLE",
+}

@@ -1,0 +1,321 @@
+"""
+The tables. Column names are the field names of `model`.
+
+Indexes serve two questions: what is due (state, due_at), and what belongs to
+whom, newest first.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Double,
+    Enum,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+from service.model import (
+    CallbackState,
+    DeliveryState,
+    EventType,
+    JobState,
+    VideoState,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """A point in time: timestamptz on PostgreSQL, sortable UTC text on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Everything goes in as UTC; SQLite's text has no room for an offset."""
+        if value is None or dialect.name != "sqlite":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Everything comes out as aware UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _words(words: Any) -> Enum:
+    return Enum(
+        words,
+        native_enum=False,
+        create_constraint=False,
+        length=40,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+def _id() -> Column[str]:
+    return Column("id", String(40), primary_key=True)
+
+
+def _account() -> Column[str]:
+    return Column("account_id", ForeignKey("accounts.id"), nullable=False)
+
+
+def _moment(name: str, *, needed: bool = False) -> Column[datetime]:
+    return Column(name, Moment, nullable=not needed)
+
+
+def _work() -> list[Column[Any]]:
+    """What every claimable row has; see `model.Job`."""
+    return [
+        Column("claims", Integer, nullable=False, default=0),
+        _moment("due_at"),
+        _moment("created_at", needed=True),
+    ]
+
+
+accounts = Table(
+    "accounts",
+    metadata,
+    _id(),
+    Column("name", Text, nullable=False),
+    Column("owner_email", Text),
+    Column("webhook_secret", Text, nullable=False),
+    _moment("created_at", needed=True),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    _id(),
+    _account(),
+    Column("name", Text, nullable=False),
+    Column("digest", String(64), nullable=False, unique=True),
+    Column("hint", Text, nullable=False),
+    Column("scopes", JSON, nullable=False),
+    _moment("created_at", needed=True),
+    _moment("revoked_at"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    _id(),
+    _account(),
+    Column("model", Text, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("route", Text, nullable=False),
+    Column("door", Text, nullable=False),
+    Column("input", JSON, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("notify", JSON(none_as_null=True)),
+    Column("state", _words(JobState), nullable=False),
+    Column("task_id", Text),
+    Column("error", JSON(none_as_null=True)),
+    Column("settled_by", Text),
+    Column("muted", Boolean, nullable=False, default=False),
+    Column("estimated_min", Double),
+    Column("estimated_max", Double),
+    Column("actual_cost", Double),
+    Column("polls", Integer, nullable=False, default=0),
+    *_work(),
+    _moment("submitted_at"),
+    _moment("finished_at"),
+    _moment("deadline_at"),
+    Column("overdue", Boolean, nullable=False, default=False),
+    UniqueConstraint("provider", "task_id"),
+    Index(None, "state", "due_at"),
+    Index(None, "provider", "state"),
+    Index(None, "account_id", "id"),
+)
+
+callbacks = Table(
+    "callbacks",
+    metadata,
+    _id(),
+    Column("job_id", ForeignKey("jobs.id"), nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("headers", JSON, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("repeats", Integer, nullable=False, default=0),
+    Column("state", _words(CallbackState), nullable=False),
+    Column("note", Text, nullable=False, default=""),
+    Column("claims", Integer, nullable=False, default=0),
+    _moment("due_at"),
+    _moment("received_at", needed=True),
+    UniqueConstraint("job_id", "digest"),
+    Index(None, "state", "due_at"),
+    Index(None, "received_at"),
+)
+
+rejected_callbacks = Table(
+    "rejected_callbacks",
+    metadata,
+    _id(),
+    Column("reason", Text, nullable=False),
+    Column("remote", Text, nullable=False),
+    _moment("received_at", needed=True),
+)
+
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("reason", String(40), primary_key=True),
+    Column("count", Integer, nullable=False),
+)
+
+events = Table(
+    "events",
+    metadata,
+    _id(),
+    _account(),
+    Column("job_id", ForeignKey("jobs.id"), nullable=False),
+    Column("type", _words(EventType), nullable=False),
+    Column("sequence", Integer, nullable=False),
+    # The job's id on terminal types, so that a job can end only once; else the event's own.
+    Column("once", String(90), nullable=False, unique=True),
+    _moment("created_at", needed=True),
+    UniqueConstraint("job_id", "sequence"),
+    Index(None, "account_id", "id"),
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    _id(),
+    _account(),
+    Column("channel", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("target_digest", String(64), nullable=False),
+    Column("events", JSON, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("secret", Text, nullable=False),
+    Column("hidden", Boolean, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("disabled_reason", Text),
+    _moment("held_until"),
+    _moment("created_at", needed=True),
+    Index(None, "account_id", "channel", "target_digest"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    _id(),
+    _account(),
+    Column("event_id", ForeignKey("events.id"), nullable=False),
+    Column("job_id", ForeignKey("jobs.id"), nullable=False),
+    Column("subscription_id", ForeignKey("subscriptions.id"), nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("state", _words(DeliveryState), nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("body", LargeBinary),
+    *_work(),
+    _moment("finished_at"),
+    UniqueConstraint("event_id", "subscription_id"),
+    Index(None, "state", "due_at"),
+    Index(None, "job_id"),
+    Index(None, "account_id", "id"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("delivery_id", ForeignKey("deliveries.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("status", Integer),
+    Column("error", Text),
+    Column("response", Text, nullable=False),
+    Column("milliseconds", Integer, nullable=False),
+    _moment("created_at", needed=True),
+)
+
+videos = Table(
+    "videos",
+    metadata,
+    _id(),
+    _account(),
+    Column("job_id", ForeignKey("jobs.id"), nullable=False, unique=True),
+    Column("state", _words(VideoState), nullable=False),
+    Column("provider_url", Text),
+    _moment("provider_expires_at"),
+    Column("file", Text),
+    Column("poster_file", Text),
+    Column("bytes", Integer),
+    Column("sha256", String(64)),
+    Column("seconds", Double),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("note", Text, nullable=False, default=""),
+    *_work(),
+    _moment("link_expires_at", needed=True),
+    _moment("stored_at"),
+    Index(None, "state", "due_at"),
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("job_id", ForeignKey("jobs.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    _moment("created_at", needed=True),
+)
+
+providers = Table(
+    "providers",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("held", Text),
+    # One bucket of request tokens for submits, polls and confirms of all processes.
+    Column("tokens", Double, nullable=False),
+    _moment("refilled_at", needed=True),
+    _moment("paused_until"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("status", Integer),
+    Column("headers", JSON(none_as_null=True)),
+    Column("body", LargeBinary),
+    _moment("created_at", needed=True),
+    Index(None, "created_at"),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    _id(),
+    _moment("seen_at", needed=True),
+)

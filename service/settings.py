@@ -1,0 +1,198 @@
+"""
+Settings from the environment, each ``CLIPBELL_NAME`` or ``CLIPBELL_NAME_FILE``.
+
+The one place that reads the environment. A bad value stops the start with the
+name and what it may be.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from service.catalogue import MODELS
+from service.errors import SettingsError
+
+PREFIX = "CLIPBELL_"
+PROVIDER_NAMES = ("apixo", "segmind")
+KEY_LENGTH = 32
+
+
+def _split(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _origin(value: Any) -> Any:
+    text = str(value).rstrip("/")
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query:
+        raise ValueError("must be an origin such as https://clips.example.com, without a path")
+    return text
+
+
+def _network(value: Any) -> Any:
+    for part in _split(value):
+        ipaddress.ip_network(part)
+    return _split(value)
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Networks = Annotated[tuple[str, ...], BeforeValidator(_network)]
+Delays = Annotated[tuple[float, ...], BeforeValidator(_split), Field(min_length=1)]
+Origin = Annotated[str, BeforeValidator(_origin)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Settings(BaseModel, extra="forbid"):
+    """All settings, in the order of ``deploy/env.example``; times in seconds, money in dollars."""
+
+    database_url: str = ""
+    data_dir: Path = Path("data")
+    public_url: Origin = "http://127.0.0.1:8000"
+    secret_keys: Secrets = ()
+    providers: Names = PROVIDER_NAMES
+    apixo_api_key: SecretStr = SecretStr("")
+    apixo_base_url: Origin = "https://api.apixo.ai"
+    segmind_api_key: SecretStr = SecretStr("")
+    segmind_base_url: Origin = "https://api.segmind.com"
+    segmind_api: Literal["v2", "v1"] = "v2"
+    prices: dict[str, float] = {}
+    budget: Positive | None = None
+    job_budget: Positive | None = None
+    submit_timeout: Positive = 60
+    sync_timeout: Positive | None = None
+    sync_waiters: Annotated[int, Field(ge=0)] = 4
+    poll_after: Positive | None = None
+    poll_every: Positive | None = None
+    confirm_callbacks: bool = True
+    result_hosts: Names = ()
+    storage_url: str = ""
+    archive_wait: Annotated[float, Field(ge=0)] = 30
+    archive_max_bytes: Annotated[int, Field(gt=0)] = 1024**3
+    retention_days: Positive = 90
+    quota_bytes: Annotated[int, Field(gt=0)] | None = None
+    link_ttl: Positive = 90 * 86_400
+    accel: Literal["none", "x-accel", "presigned"] = "none"
+    smtp_url: SecretStr = SecretStr("")
+    mail_from: str = ""
+    slack_bot_token: SecretStr = SecretStr("")
+    retry_schedule: Delays = (0, 5, 300, 1800, 7200, 18000, 36000, 36000)
+    engine: Literal["threads", "celery"] = "threads"
+    broker_url: SecretStr = SecretStr("")
+    allowed_networks: Networks = ()
+    trusted_proxies: Annotated[int, Field(ge=0)] = 0
+    log_format: Literal["json", "console"] = "console"
+
+    @model_validator(mode="after")
+    def _fill_in(self) -> Self:
+        self.database_url = self.database_url or f"sqlite:///{self.data_dir / 'clipbell.db'}"
+        self.storage_url = self.storage_url or f"file://{(self.data_dir / 'videos').absolute()}"
+        unknown = [name for name in self.providers if name not in PROVIDER_NAMES]
+        if unknown:
+            raise ValueError(f"PROVIDERS knows {', '.join(PROVIDER_NAMES)}, not {unknown[0]!r}")
+        for slug in self.prices:
+            if slug not in MODELS:
+                raise ValueError(f"PRICES names {slug!r}; the models are {', '.join(MODELS)}")
+        if any(len(key.get_secret_value()) < KEY_LENGTH for key in self.secret_keys):
+            raise ValueError(f"each of SECRET_KEYS needs at least {KEY_LENGTH} characters")
+        return self
+
+    def keys(self) -> list[str]:
+        """The secret keys, newest first: from SECRET_KEYS, else from ``DATA_DIR/secret_keys``."""
+        if self.secret_keys:
+            return [key.get_secret_value() for key in self.secret_keys]
+        try:
+            found = self.secret_keys_file.read_text().split()
+        except FileNotFoundError:
+            raise SettingsError(
+                f"there are no secret keys: run `clipbell init`, which makes "
+                f"{self.secret_keys_file}, or set {PREFIX}SECRET_KEYS"
+            ) from None
+        except OSError as error:
+            raise SettingsError(f"cannot read {self.secret_keys_file}: {error.strerror}") from None
+        if not found:
+            raise SettingsError(f"{self.secret_keys_file} is empty: delete it, run `clipbell init`")
+        return found
+
+    @property
+    def secret_keys_file(self) -> Path:
+        """Where `clipbell init` keeps the keys it makes."""
+        return self.data_dir / "secret_keys"
+
+
+def load_settings(environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
+    """
+    The settings of this process.
+
+    Args:
+        environ: stands in for the process's environment.
+        given: values that win over the environment, by field name.
+
+    Raises:
+        SettingsError: one line that names every bad setting and its allowed values.
+    """
+    environ = os.environ if environ is None else environ
+    found = _from_environ(environ) | given
+    try:
+        return Settings.model_validate(found)
+    except ValidationError as error:
+        raise SettingsError(
+            "; ".join(_sentence(e["loc"], e["msg"]) for e in error.errors())
+        ) from None
+
+
+def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, field in Settings.model_fields.items():
+        value = _value(environ, PREFIX + name.upper())
+        if value:
+            found[name] = _json(name, value) if field.annotation == dict[str, float] else value
+    return found
+
+
+def _json(name: str, value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        example = '{"kling-2": 1.75}'
+        raise SettingsError(f"{PREFIX}{name.upper()}: must be JSON such as {example}") from None
+
+
+def _value(environ: Mapping[str, str], name: str) -> str | None:
+    path = environ.get(f"{name}_FILE")
+    if not path:
+        return environ.get(name)
+    if environ.get(name):
+        raise SettingsError(f"{name} and {name}_FILE are both set: keep one")
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise SettingsError(f"{name}_FILE names {path}: {error.strerror}") from None
+
+
+def _sentence(location: tuple[int | str, ...], message: str) -> str:
+    name = f"{PREFIX}{str(location[0]).upper()}: " if location else ""
+    return name + message.removeprefix("Value error, ")
+
+
+def make_secret_key() -> str:
+    """A fresh secret key: 256 random bits, URL-safe."""
+    return secrets.token_urlsafe(32)

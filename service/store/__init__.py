@@ -1,0 +1,34 @@
+"""
+All SQL but the receiver's: plain functions of a transaction, by subject.
+
+They are read as ``store.jobs.find(tx, …)``. None begins or ends a
+transaction, none calls another subject.
+"""
+
+from __future__ import annotations
+
+from service.store import (
+    accounts,
+    callbacks,
+    deliveries,
+    events,
+    idempotency,
+    jobs,
+    providers,
+    subscriptions,
+    videos,
+    work,
+)
+
+__all__ = [
+    "accounts",
+    "callbacks",
+    "deliveries",
+    "events",
+    "idempotency",
+    "jobs",
+    "providers",
+    "subscriptions",
+    "videos",
+    "work",
+]

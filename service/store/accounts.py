@@ -1,0 +1,55 @@
+"""Accounts and their keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from service.model import Account, ApiKey
+from service.schema import accounts, api_keys
+from service.store.work import add, value, values
+
+
+def insert(tx: Connection, account: Account) -> None:
+    """A new account."""
+    add(tx, accounts, account)
+
+
+def insert_key(tx: Connection, key: ApiKey) -> None:
+    """A new key."""
+    add(tx, api_keys, key)
+
+
+def first(tx: Connection) -> Account | None:
+    """The account that `clipbell init` made."""
+    statement = select(accounts).order_by(accounts.c.id).limit(1)
+    return value(Account, tx.execute(statement).one_or_none())
+
+
+def find(tx: Connection, account_id: str) -> Account | None:
+    """The account of that id."""
+    return value(Account, tx.execute(select(accounts).filter_by(id=account_id)).one_or_none())
+
+
+def key_by_digest(tx: Connection, digest: str) -> ApiKey | None:
+    """The key in force with that SHA-256."""
+    statement = select(api_keys).filter_by(digest=digest, revoked_at=None)
+    return value(ApiKey, tx.execute(statement).one_or_none())
+
+
+def key(tx: Connection, key_id: str) -> ApiKey | None:
+    """The key in force of that id."""
+    statement = select(api_keys).filter_by(id=key_id, revoked_at=None)
+    return value(ApiKey, tx.execute(statement).one_or_none())
+
+
+def keys(tx: Connection, account_id: str) -> list[ApiKey]:
+    """All keys of an account, oldest first."""
+    statement = select(api_keys).filter_by(account_id=account_id).order_by(api_keys.c.id)
+    return values(ApiKey, tx.execute(statement).all())
+
+
+def revoke_key(tx: Connection, key_id: str, now: datetime) -> None:
+    """End a key at once."""
+    tx.execute(api_keys.update().filter_by(id=key_id).values(revoked_at=now))

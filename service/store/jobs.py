@@ -1,0 +1,144 @@
+"""Jobs and the steps of their timelines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, func, select, update
+
+from service.model import OPEN, TERMINAL, Job, JobState, Step
+from service.schema import jobs, providers, steps
+from service.store.work import add, claim, settle, value, values
+
+
+def insert(tx: Connection, job: Job) -> None:
+    """A new job."""
+    add(tx, jobs, job)
+
+
+def find(tx: Connection, job_id: str) -> Job | None:
+    """The job of that id."""
+    return value(Job, tx.execute(select(jobs).filter_by(id=job_id)).one_or_none())
+
+
+def lock(tx: Connection, job_id: str) -> Job | None:
+    """The job, kept from change by others until this transaction ends."""
+    statement = select(jobs).filter_by(id=job_id).with_for_update()
+    return value(Job, tx.execute(statement).one_or_none())
+
+
+def owned(tx: Connection, account_id: str, job_id: str) -> Job | None:
+    """The job of that id if it is this account's."""
+    statement = select(jobs).filter_by(id=job_id, account_id=account_id)
+    return value(Job, tx.execute(statement).one_or_none())
+
+
+def page(
+    tx: Connection,
+    account_id: str,
+    limit: int,
+    *,
+    before: str | None = None,
+    state: str | None = None,
+    model: str | None = None,
+    since: datetime | None = None,
+    prefix: str | None = None,
+) -> list[Job]:
+    """An account's jobs, newest first; `before` is the id that the last page ended on."""
+    statement = select(jobs).filter_by(account_id=account_id)
+    conditions = [
+        (before, jobs.c.id < before),
+        (state, jobs.c.state == state),
+        (model, jobs.c.model == model),
+        (since, jobs.c.created_at >= since),
+        (
+            prefix,
+            jobs.c.id.startswith(prefix or "", autoescape=True)
+            | jobs.c.task_id.startswith(prefix or "", autoescape=True),
+        ),
+    ]
+    for given, condition in conditions:
+        statement = statement.where(condition) if given is not None else statement
+    rows = tx.execute(statement.order_by(jobs.c.id.desc()).limit(limit)).all()
+    return values(Job, rows)
+
+
+def claim_queued(tx: Connection, now: datetime, lease: float) -> Job | None:
+    """The next job to send, now `submitting`; none of a provider that is held or paused."""
+    stopped = select(providers.c.name).where(
+        providers.c.held.is_not(None) | (providers.c.paused_until > now)
+    )
+    return claim(
+        tx,
+        jobs,
+        Job,
+        [JobState.QUEUED],
+        now,
+        lease,
+        jobs.c.provider.not_in(stopped),
+        state=JobState.SUBMITTING,
+    )
+
+
+def claim_open(tx: Connection, now: datetime, lease: float) -> Job | None:
+    """The next job that is due for a look: its lease, its poll or its deadline has passed."""
+    return claim(tx, jobs, Job, sorted(OPEN), now, lease)
+
+
+def settle_claimed(tx: Connection, job: Job, **changes: Any) -> bool:
+    """Write what became of a claimed job; False when its lease had run out."""
+    return settle(tx, jobs, job, **changes)
+
+
+def change(tx: Connection, job_id: str, states: Sequence[JobState], **changes: Any) -> bool:
+    """Compare-and-set: change the job if it is in one of `states`; says whether it was."""
+    statement = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(states))
+    return tx.execute(statement.values(**changes)).rowcount == 1
+
+
+def end(tx: Connection, job_id: str, now: datetime, **changes: Any) -> bool:
+    """Compare-and-set to a terminal state; False when the job had ended before."""
+    statement = update(jobs).where(jobs.c.id == job_id, jobs.c.state.not_in(sorted(TERMINAL)))
+    ended = statement.values(finished_at=now, due_at=None, **changes)
+    return tx.execute(ended).rowcount == 1
+
+
+def release_held(tx: Connection, provider: str, now: datetime) -> int:
+    """Queue the held jobs of a provider again; how many they were."""
+    statement = update(jobs).where(jobs.c.provider == provider, jobs.c.state == JobState.HELD)
+    queued = statement.values(state=JobState.QUEUED, due_at=now, error=None)
+    return tx.execute(queued).rowcount
+
+
+def count_open(tx: Connection, provider: str) -> int:
+    """How many tasks the provider may be working on for us."""
+    statement = select(func.count()).select_from(jobs)
+    statement = statement.where(jobs.c.provider == provider, jobs.c.state.in_(sorted(OPEN)))
+    return tx.scalar(statement) or 0
+
+
+def holder_of(tx: Connection, provider: str, task_id: str) -> str | None:
+    """The job that has this task, if any."""
+    found: str | None = tx.scalar(select(jobs.c.id).filter_by(provider=provider, task_id=task_id))
+    return found
+
+
+def counts(tx: Connection) -> dict[str, int]:
+    """How many jobs are in each state."""
+    statement = select(jobs.c.state, func.count()).group_by(jobs.c.state)
+    return {str(state): count for state, count in tx.execute(statement)}
+
+
+def add_step(tx: Connection, job_id: str, kind: str, message: str, now: datetime) -> None:
+    """A line in the job's timeline; the caller's transaction has the job's row."""
+    tx.execute(select(jobs.c.id).filter_by(id=job_id).with_for_update())
+    last = tx.scalar(select(func.max(steps.c.number)).filter_by(job_id=job_id)) or 0
+    add(tx, steps, Step(job_id, last + 1, kind, message, now))
+
+
+def all_steps(tx: Connection, job_id: str) -> list[Step]:
+    """The job's steps in order."""
+    statement = select(steps).filter_by(job_id=job_id).order_by(steps.c.number)
+    return values(Step, tx.execute(statement).all())

@@ -1,0 +1,68 @@
+"""
+Providers: held or not, and one bucket of request tokens each.
+
+The rows are shared by all processes, so that together they stay below what
+the vendor allows.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, select, update
+
+from service.schema import providers
+
+#: A tenth of a minute's allowance may go out at once; the rest refills evenly,
+#: so that no minute, wherever it starts, holds more than the allowance.
+BURST_SHARE = 0.1
+
+
+def ensure(tx: Connection, name: str, now: datetime) -> None:
+    """The provider's row exists."""
+    if tx.scalar(select(providers.c.name).filter_by(name=name)) is None:
+        tx.execute(providers.insert().values(name=name, tokens=1e9, refilled_at=now))
+
+
+def take_token(tx: Connection, name: str, per_minute: float, now: datetime) -> float:
+    """Take the right to one request: 0.0, or the seconds after which to come back."""
+    row = tx.execute(select(providers).filter_by(name=name).with_for_update()).one()
+    burst = per_minute * BURST_SHARE
+    rate = per_minute * (1 - BURST_SHARE) / 60
+    elapsed = max(0.0, (now - row.refilled_at).total_seconds())
+    tokens = min(burst, row.tokens + elapsed * rate)
+    if tokens < 1:
+        return float(1 - tokens) / rate
+    refilled = max(now, row.refilled_at)
+    tx.execute(
+        update(providers).filter_by(name=name).values(tokens=tokens - 1, refilled_at=refilled)
+    )
+    return 0.0
+
+
+def pause(tx: Connection, name: str, until: datetime) -> None:
+    """Send the provider nothing new before `until`."""
+    tx.execute(update(providers).filter_by(name=name).values(paused_until=until))
+
+
+def hold(tx: Connection, name: str, reason: str) -> bool:
+    """Stop sending; False when it was held already."""
+    statement = update(providers).where(providers.c.name == name, providers.c.held.is_(None))
+    return tx.execute(statement.values(held=reason)).rowcount == 1
+
+
+def resume(tx: Connection, name: str) -> None:
+    """Go on sending."""
+    tx.execute(update(providers).filter_by(name=name).values(held=None, paused_until=None))
+
+
+def held(tx: Connection, name: str) -> str | None:
+    """Why the provider is held; None when it is not."""
+    reason: str | None = tx.scalar(select(providers.c.held).filter_by(name=name))
+    return reason
+
+
+def paused_for(tx: Connection, name: str, now: datetime) -> timedelta:
+    """How long the provider is still paused."""
+    until = tx.scalar(select(providers.c.paused_until).filter_by(name=name))
+    return max(timedelta(0), until - now) if until else timedelta(0)

@@ -1,0 +1,57 @@
+"""Subscriptions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from service.model import Subscription
+from service.schema import subscriptions
+from service.store.work import add, value, values
+
+
+def insert(tx: Connection, subscription: Subscription) -> None:
+    """A new subscription."""
+    add(tx, subscriptions, subscription)
+
+
+def find(tx: Connection, subscription_id: str) -> Subscription | None:
+    """The subscription of that id."""
+    statement = select(subscriptions).filter_by(id=subscription_id)
+    return value(Subscription, tx.execute(statement).one_or_none())
+
+
+def owned(tx: Connection, account_id: str, subscription_id: str) -> Subscription | None:
+    """The subscription of that id if it is this account's and not hidden."""
+    statement = select(subscriptions).filter_by(
+        id=subscription_id, account_id=account_id, hidden=False
+    )
+    return value(Subscription, tx.execute(statement).one_or_none())
+
+
+def same(
+    tx: Connection, account_id: str, channel: str, target_digest: str, *, hidden: bool
+) -> list[Subscription]:
+    """An account's subscriptions with that channel and target, oldest first."""
+    statement = select(subscriptions).filter_by(
+        account_id=account_id, channel=channel, target_digest=target_digest, hidden=hidden
+    )
+    return values(Subscription, tx.execute(statement.order_by(subscriptions.c.id)).all())
+
+
+def all_of(tx: Connection, account_id: str) -> list[Subscription]:
+    """An account's own subscriptions, oldest first."""
+    statement = select(subscriptions).filter_by(account_id=account_id, hidden=False)
+    return values(Subscription, tx.execute(statement.order_by(subscriptions.c.id)).all())
+
+
+def change(tx: Connection, subscription_id: str, **changes: Any) -> None:
+    """Write those columns."""
+    tx.execute(update(subscriptions).filter_by(id=subscription_id).values(**changes))
+
+
+def hold(tx: Connection, subscription_id: str, until: datetime) -> None:
+    """Send it nothing before `until`."""
+    change(tx, subscription_id, held_until=until)

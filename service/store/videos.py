@@ -1,0 +1,44 @@
+"""Videos: our copies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from service.model import Video, VideoState
+from service.schema import videos
+from service.store.work import add, claim, settle, value, values
+
+
+def insert(tx: Connection, video: Video) -> None:
+    """A new video, usually still to be copied."""
+    add(tx, videos, video)
+
+
+def find(tx: Connection, video_id: str) -> Video | None:
+    """The video of that id."""
+    return value(Video, tx.execute(select(videos).filter_by(id=video_id)).one_or_none())
+
+
+def of_job(tx: Connection, job_id: str) -> Video | None:
+    """The job's video, if it has one yet."""
+    return value(Video, tx.execute(select(videos).filter_by(job_id=job_id)).one_or_none())
+
+
+def of_jobs(tx: Connection, job_ids: Sequence[str]) -> dict[str, Video]:
+    """The videos of those jobs, by job."""
+    rows = tx.execute(select(videos).where(videos.c.job_id.in_(job_ids))).all()
+    return {video.job_id: video for video in values(Video, rows)}
+
+
+def claim_pending(tx: Connection, now: datetime, lease: float) -> Video | None:
+    """The next video to copy."""
+    return claim(tx, videos, Video, [VideoState.PENDING], now, lease)
+
+
+def settle_claimed(tx: Connection, video: Video, **changes: Any) -> bool:
+    """Write what became of a claimed video."""
+    return settle(tx, videos, video, **changes)

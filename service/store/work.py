@@ -1,0 +1,119 @@
+"""
+Claiming: one statement takes the most overdue row and its lease.
+
+A claimed row's `due_at` moves past the lease, so that a dead worker's row
+comes up again by itself; `claims` fences off a worker that comes back late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, Row, Table, insert, literal, select, union_all, update
+from sqlalchemy.sql import ColumnElement
+
+from service.schema import callbacks, deliveries, jobs, videos, workers
+
+T = TypeVar("T")
+
+
+class Claimable(Protocol):
+    """A row that can be claimed."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def claims(self) -> int: ...
+
+
+def value(kind: type[T], row: Row[Any] | None) -> T | None:
+    """The row as its value from `model`, column names being field names."""
+    return None if row is None else kind(**row._mapping)
+
+
+def values(kind: type[T], rows: Sequence[Row[Any]]) -> list[T]:
+    """Many rows as values."""
+    return [kind(**row._mapping) for row in rows]
+
+
+def add(tx: Connection, table: Table, item: Any) -> None:
+    """A new row from a value of `model`."""
+    tx.execute(insert(table).values(asdict(item)))
+
+
+def claim(
+    tx: Connection,
+    table: Table,
+    kind: type[T],
+    states: Sequence[str],
+    now: datetime,
+    lease: float,
+    *conditions: ColumnElement[bool],
+    **changes: Any,
+) -> T | None:
+    """The most overdue row in one of `states`, leased for that many seconds; None if none is due."""
+    due = (
+        select(table.c.id)
+        .where(table.c.state.in_(states), table.c.due_at <= now, *conditions)
+        .order_by(table.c.due_at)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=table)
+    )
+    statement = (
+        update(table)
+        .where(table.c.id == due.scalar_subquery())
+        .values(due_at=now + timedelta(seconds=lease), claims=table.c.claims + 1, **changes)
+        .returning(*table.c)
+    )
+    return value(kind, tx.execute(statement).one_or_none())
+
+
+def settle(tx: Connection, table: Table, row: Claimable, **changes: Any) -> bool:
+    """Write what became of a claimed row; False when somebody else has claimed it since."""
+    statement = (
+        update(table).where(table.c.id == row.id, table.c.claims == row.claims).values(**changes)
+    )
+    return tx.execute(statement).rowcount == 1
+
+
+def due_kinds(tx: Connection, now: datetime) -> set[str]:
+    """The tables, by name, that have a row which is due."""
+    questions = [
+        select(literal(table.name)).where(
+            select(table.c.id).where(table.c.state.in_(states), table.c.due_at <= now).exists()
+        )
+        for table, states in _DUE.items()
+    ]
+    return set(tx.scalars(union_all(*questions)))
+
+
+_DUE: dict[Table, Sequence[str]] = {
+    jobs: ("queued", "submitting", "submitted", "unknown"),
+    callbacks: ("received",),
+    deliveries: ("pending",),
+    videos: ("pending",),
+}
+
+
+def beat(tx: Connection, worker_id: str, now: datetime) -> None:
+    """This worker is alive."""
+    statement = update(workers).where(workers.c.id == worker_id).values(seen_at=now)
+    if tx.execute(statement).rowcount == 0:
+        tx.execute(insert(workers).values(id=worker_id, seen_at=now))
+
+
+def last_beat(tx: Connection) -> datetime | None:
+    """When a worker was last seen alive."""
+    found: datetime | None = tx.scalar(
+        select(workers.c.seen_at).order_by(workers.c.seen_at.desc()).limit(1)
+    )
+    return found
+
+
+def forget_workers(tx: Connection, before: datetime) -> None:
+    """Drop the rows of workers not seen since."""
+    tx.execute(workers.delete().where(workers.c.seen_at < before))
