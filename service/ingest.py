@@ -30,7 +30,6 @@ from service.model import CallbackState, new_id
 QUEUE_LENGTH = 1000
 BATCH = 64
 COMMIT_SECONDS = 20.0
-REJECTED_KEPT = 1000
 
 _KNOWN = "SELECT id FROM jobs WHERE id IN ({})"
 _INSERT = """
@@ -50,9 +49,9 @@ _COUNT = """
 INSERT INTO refusals (reason, count) VALUES (:reason, 1)
 ON CONFLICT (reason) DO UPDATE SET count = refusals.count + 1
 """
-_FORGET = f"""
+_FORGET = """
 DELETE FROM rejected_callbacks WHERE id <
-    (SELECT id FROM rejected_callbacks ORDER BY id DESC LIMIT 1 OFFSET {REJECTED_KEPT})
+    (SELECT id FROM rejected_callbacks ORDER BY id DESC LIMIT 1 OFFSET 1000)
 """
 
 

@@ -170,7 +170,9 @@ class Job:
 
     `due_at` is when the row wants attention next (None: never by itself) and
     doubles as the lease of a claimed one; `claims` counts the claims and
-    fences off a worker whose lease ran out.
+    fences off a worker whose lease ran out. `misses` counts polls in a row that
+    found no task or no result. `notify` holds subscription ids; None means
+    whatever the account has.
     """
 
     id: str
@@ -181,7 +183,7 @@ class Job:
     door: str
     input: dict[str, Any]
     metadata: dict[str, Any]
-    notify: list[dict[str, Any]] | None
+    notify: list[str] | None
     state: JobState
     task_id: str | None
     error: dict[str, Any] | None
@@ -192,6 +194,7 @@ class Job:
     actual_cost: float | None
     claims: int
     polls: int
+    misses: int
     due_at: datetime | None
     created_at: datetime
     submitted_at: datetime | None

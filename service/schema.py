@@ -142,6 +142,7 @@ jobs = Table(
     Column("estimated_max", Double),
     Column("actual_cost", Double),
     Column("polls", Integer, nullable=False, default=0),
+    Column("misses", Integer, nullable=False, default=0),
     *_work(),
     _moment("submitted_at"),
     _moment("finished_at"),

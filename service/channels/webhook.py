@@ -10,7 +10,14 @@ from __future__ import annotations
 import json
 
 from service.channels.base import ANSWER_BYTES, SEND_SECONDS, Parcel, Receipt
-from service.errors import DeliveryError, Fault, ForbiddenAddress, InvalidInput, NotSent, OutboundError
+from service.errors import (
+    DeliveryError,
+    Fault,
+    ForbiddenAddress,
+    InvalidInput,
+    NotSent,
+    OutboundError,
+)
 from service.messages import FORMATS, Notice
 from service.outbound import Answer, Outbound
 from service.retry import parse_retry_after

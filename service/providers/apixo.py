@@ -7,7 +7,6 @@ as code 200 with ``state: failed``; the callback's body is the same envelope.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -22,8 +21,8 @@ from service.providers.base import (
     refusal_code,
     send_create,
     send_query,
+    wished_wait,
 )
-from service.retry import parse_retry_after
 
 
 class Apixo:
@@ -60,9 +59,9 @@ class Apixo:
         answer = send_create(self._outbound, request, self._submit_seconds)
         envelope = json_object(answer.body) or {}
         task_id = _data(envelope).get("taskId")
-        if answer.status == 200 and envelope.get("code") == 200:
-            if isinstance(task_id, str) and task_id:
-                return Submission(task_id)
+        created = answer.status == 200 and envelope.get("code") == 200
+        if created and isinstance(task_id, str) and task_id:
+            return Submission(task_id)
         raise _not_created(answer, envelope)
 
     def fetch(self, job: Job) -> Outcome:
@@ -100,9 +99,7 @@ def _not_created(answer: Answer, envelope: dict[str, Any]) -> ProviderError:
     if status < 400 or status in (408, 502, 504) or (status >= 500 and not spoken):
         return Unanswered("SUBMIT_TIMEOUT_UNKNOWN", f"no usable answer: {message}")
     ours = _fail_word(envelope) or refusal_code(status, message)
-    return Refused(
-        ours, message, provider_code=str(status), retry_after=_retry_after(answer)
-    )
+    return Refused(ours, message, provider_code=str(status), retry_after=wished_wait(answer))
 
 
 def _query_refused(answer: Answer, envelope: dict[str, Any]) -> ProviderError:
@@ -110,13 +107,7 @@ def _query_refused(answer: Answer, envelope: dict[str, Any]) -> ProviderError:
     status = code if isinstance(code, int) else answer.status
     message = _message(envelope) or f"HTTP {answer.status}"
     ours = "NOT_FOUND_TASK" if status == 404 else refusal_code(status, message)
-    return Refused(ours, message, provider_code=str(status), retry_after=_retry_after(answer))
-
-
-def _retry_after(answer: Answer) -> float | None:
-    date = parse_retry_after(answer.headers.get("Date"), datetime.fromtimestamp(0, UTC))
-    now = datetime.fromtimestamp(date or 0, UTC)
-    return parse_retry_after(answer.headers.get("Retry-After"), now)
+    return Refused(ours, message, provider_code=str(status), retry_after=wished_wait(answer))
 
 
 def _message(envelope: dict[str, Any]) -> str:

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 from service.errors import BodyTooLarge, NoAnswer, NotSent, Refused, Unanswered
 from service.failures import POLICY_WORDS
 from service.model import Job, Outcome, Submission
 from service.outbound import Answer, Outbound
+from service.retry import parse_retry_after
 
 STATUS_SECONDS = 30.0
 JSON_BYTES = 1024 * 1024
@@ -100,6 +102,17 @@ def json_object(body: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
+
+
+def wished_wait(answer: Answer) -> float | None:
+    """Seconds that the vendor asks us to wait; its own `Date` is the clock for its dates."""
+    wish = answer.headers.get("Retry-After", "")
+    if wish.strip().isdecimal():
+        return float(wish)
+    try:
+        return parse_retry_after(wish, parsedate_to_datetime(answer.headers.get("Date", "")))
+    except ValueError:
+        return None
 
 
 def refusal_code(status: int, message: str) -> str:

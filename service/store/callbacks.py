@@ -48,4 +48,4 @@ def of_job(tx: Connection, job_id: str) -> list[Callback]:
 
 def refusal_counts(tx: Connection) -> dict[str, int]:
     """How many callbacks were refused, by reason."""
-    return {reason: count for reason, count in tx.execute(select(refusals).order_by("reason"))}
+    return {row[0]: row[1] for row in tx.execute(select(refusals).order_by("reason"))}

@@ -79,6 +79,12 @@ def add_attempt(tx: Connection, attempt: Attempt) -> None:
     add(tx, attempts, attempt)
 
 
+def end_attempt(tx: Connection, delivery_id: str, number: int, **changes: Any) -> None:
+    """Write how an attempt went."""
+    statement = update(attempts).filter_by(delivery_id=delivery_id, number=number)
+    tx.execute(statement.values(**changes))
+
+
 def all_attempts(tx: Connection, delivery_ids: Sequence[str]) -> list[Attempt]:
     """The attempts at those deliveries in order."""
     statement = select(attempts).where(attempts.c.delivery_id.in_(delivery_ids))

@@ -55,7 +55,7 @@ def claim(
     *conditions: ColumnElement[bool],
     **changes: Any,
 ) -> T | None:
-    """The most overdue row in one of `states`, leased for that many seconds; None if none is due."""
+    """The most overdue row in one of `states`, leased for `lease` seconds; None if none is due."""
     due = (
         select(table.c.id)
         .where(table.c.state.in_(states), table.c.due_at <= now, *conditions)
@@ -80,22 +80,24 @@ def settle(tx: Connection, table: Table, row: Claimable, **changes: Any) -> bool
     return tx.execute(statement).rowcount == 1
 
 
-def due_kinds(tx: Connection, now: datetime) -> set[str]:
-    """The tables, by name, that have a row which is due."""
+def due_work(tx: Connection, now: datetime) -> set[str]:
+    """Which kinds of work have a row that is due."""
     questions = [
-        select(literal(table.name)).where(
+        select(literal(kind)).where(
             select(table.c.id).where(table.c.state.in_(states), table.c.due_at <= now).exists()
         )
-        for table, states in _DUE.items()
+        for kind, (table, states) in WORK.items()
     ]
     return set(tx.scalars(union_all(*questions)))
 
 
-_DUE: dict[Table, Sequence[str]] = {
-    jobs: ("queued", "submitting", "submitted", "unknown"),
-    callbacks: ("received",),
-    deliveries: ("pending",),
-    videos: ("pending",),
+#: The kinds of work: where its rows are, and in which states they want it.
+WORK: dict[str, tuple[Table, Sequence[str]]] = {
+    "submit": (jobs, ("queued",)),
+    "process": (callbacks, ("received",)),
+    "reconcile": (jobs, ("submitting", "submitted", "unknown")),
+    "archive": (videos, ("pending",)),
+    "deliver": (deliveries, ("pending",)),
 }
 
 

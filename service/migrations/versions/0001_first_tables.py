@@ -105,6 +105,7 @@ def upgrade() -> None:
         sa.Column("estimated_max", sa.Double(), nullable=True),
         sa.Column("actual_cost", sa.Double(), nullable=True),
         sa.Column("polls", sa.Integer(), nullable=False),
+        sa.Column("misses", sa.Integer(), nullable=False),
         sa.Column("claims", sa.Integer(), nullable=False),
         sa.Column("due_at", Moment(), nullable=True),
         sa.Column("created_at", Moment(), nullable=False),

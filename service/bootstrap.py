@@ -1,0 +1,102 @@
+"""The one place where real things meet: settings become collaborators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from service import store
+from service.callbacks import process_callback
+from service.channels import CHANNELS
+from service.channels.base import Channel
+from service.db import Database
+from service.deliveries import attempt_delivery
+from service.errors import SettingsError
+from service.model import Clock, utc_now
+from service.outbound import Outbound
+from service.polls import reconcile_job
+from service.providers import PROVIDERS
+from service.providers.base import Provider
+from service.settings import Settings
+from service.signing import CallbackSigner, LinkSigner, Sealer
+from service.storage import FileStorage, open_storage
+from service.submissions import submit_job
+from service.videos import archive_video
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Everything that a door needs; made once per process, after any fork."""
+
+    settings: Settings
+    clock: Clock
+    db: Database
+    sealer: Sealer
+    signer: CallbackSigner
+    links: LinkSigner
+    outbound: Outbound
+    storage: FileStorage
+    providers: Mapping[str, Provider]
+    channels: Mapping[str, Channel]
+
+    def units(self) -> dict[str, Callable[[], bool]]:
+        """One function per kind of work; see `store.work.WORK`."""
+        db, settings, clock, providers = self.db, self.settings, self.clock, self.providers
+        return {
+            "submit": partial(submit_job, db, providers, self.signer, settings, clock),
+            "process": partial(process_callback, db, providers, settings, clock),
+            "reconcile": partial(reconcile_job, db, providers, settings, clock),
+            "archive": partial(
+                archive_video, db, providers, self.outbound, self.storage, settings, clock
+            ),
+            "deliver": partial(
+                attempt_delivery, db, self.channels, self.sealer, self.links, settings, clock
+            ),
+        }
+
+    def due(self) -> set[str]:
+        """The kinds of work that have something due."""
+        with self.db.read() as tx:
+            return store.work.due_work(tx, self.clock())
+
+    def close(self) -> None:
+        """Give connections and sockets back."""
+        self.outbound.close()
+        self.db.close()
+
+
+def build(settings: Settings, clock: Clock = utc_now) -> Wiring:
+    """
+    All collaborators of a process.
+
+    Raises:
+        SettingsError: something is set that cannot be, in one line with its mend.
+    """
+    if settings.engine != "threads":
+        raise SettingsError("CLIPBELL_ENGINE: only threads is built so far")
+    keys = settings.keys()
+    outbound = Outbound(settings.allowed_networks)
+    return Wiring(
+        settings=settings,
+        clock=clock,
+        db=Database(settings.database_url),
+        sealer=Sealer(keys),
+        signer=CallbackSigner(keys, settings.public_url),
+        links=LinkSigner(keys, settings.public_url),
+        outbound=outbound,
+        storage=open_storage(settings.storage_url),
+        providers=_providers(settings, outbound),
+        channels={name: channel(outbound) for name, channel in CHANNELS.items()},
+    )
+
+
+def _providers(settings: Settings, outbound: Outbound) -> dict[str, Provider]:
+    """The providers that are named and have a key."""
+    apixo_key = settings.apixo_api_key.get_secret_value()
+    found: dict[str, Provider] = {}
+    if "apixo" in settings.providers and apixo_key:
+        found["apixo"] = PROVIDERS["apixo"](
+            outbound, settings.apixo_base_url, apixo_key, settings.submit_timeout
+        )
+    return found

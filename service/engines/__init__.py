@@ -1,0 +1,3 @@
+"""Who runs a unit of work, and when."""
+
+from __future__ import annotations

@@ -1,0 +1,94 @@
+"""
+The embedded engine: thread seats per kind of work, in one process.
+
+A seat runs its unit until there is nothing left, and each success calls the
+next seat, so that the seats fill only as far as there is work. One watcher
+asks the database what is due: at once after any success here, and on every
+tick for what other processes have added.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+
+Unit = Callable[[], bool]
+log = logging.getLogger(__name__)
+
+TICK_SECONDS = 0.2
+#: A unit that raised is not tried again before this has passed.
+PAUSE_SECONDS = 1.0
+
+
+class ThreadEngine:
+    """
+    Runs units of work until it is stopped.
+
+    Args:
+        units: by kind of work; True means "there may be more".
+        due: the kinds that have something due.
+        seats: how many threads each kind gets.
+    """
+
+    def __init__(
+        self,
+        units: Mapping[str, Unit],
+        due: Callable[[], set[str]],
+        seats: Mapping[str, int],
+        tick: float = TICK_SECONDS,
+    ) -> None:
+        self._units = units
+        self._due = due
+        self._tick = tick
+        self._stopping = threading.Event()
+        self._look = threading.Event()
+        self._calls = {kind: threading.Semaphore(0) for kind in units}
+        self._threads = [
+            threading.Thread(target=self._sit, args=(kind,), name=f"{kind}-{number}", daemon=True)
+            for kind in units
+            for number in range(seats[kind])
+        ]
+
+    def run(self) -> None:
+        """Work until `stop` is called from elsewhere; returns when the last unit has ended."""
+        for thread in self._threads:
+            thread.start()
+        while not self._stopping.is_set():
+            self._watch()
+            self._look.wait(self._tick)
+            self._look.clear()
+        for kind in self._units:
+            self._call(kind, len(self._threads))
+        for thread in self._threads:
+            thread.join()
+
+    def stop(self) -> None:
+        """End after the units that are running."""
+        self._stopping.set()
+        self._look.set()
+
+    def _watch(self) -> None:
+        try:
+            for kind in self._due():
+                self._call(kind)
+        except Exception:
+            log.exception("cannot ask the database what is due")
+            self._stopping.wait(PAUSE_SECONDS)
+
+    def _call(self, kind: str, seats: int = 1) -> None:
+        self._calls[kind].release(seats)
+
+    def _sit(self, kind: str) -> None:
+        while not self._stopping.is_set():
+            self._calls[kind].acquire()
+            while not self._stopping.is_set() and self._one(kind):
+                self._look.set()
+
+    def _one(self, kind: str) -> bool:
+        try:
+            return self._units[kind]()
+        except Exception:
+            log.exception("%s failed; the row comes up again when its lease ends", kind)
+            self._stopping.wait(PAUSE_SECONDS)
+            return False

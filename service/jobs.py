@@ -1,0 +1,226 @@
+"""Jobs: asked for, taken back, muted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from service import store
+from service.catalogue import MODELS, Model, check_input
+from service.channels.base import Channel
+from service.errors import Conflict, Fault, InvalidInput
+from service.events import record_event
+from service.model import EventType, Job, JobState, new_id
+from service.settings import Settings
+from service.signing import Sealer
+from service.subscribing import Wish, check_wish, hidden_subscription
+
+FIELDS = ("model", "input", "provider", "notify", "metadata")
+METADATA_LENGTH = 4096
+NOTIFY_LENGTH = 10
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """A request that can be carried out; `notify` None means the account's subscriptions."""
+
+    model: Model
+    input: dict[str, Any]
+    route: str
+    notify: tuple[Wish, ...] | None
+    metadata: dict[str, Any]
+    door: str = "clipbell"
+
+
+def check_request(
+    body: Any, channels: Mapping[str, Channel], providers: Mapping[str, object]
+) -> JobRequest:
+    """
+    The request in a JSON body.
+
+    Args:
+        providers: the ones that can be used now, by name.
+
+    Raises:
+        InvalidInput: every fault of every field at once.
+    """
+    if not isinstance(body, dict):
+        raise InvalidInput([Fault("", "wrong_type", "the body must be a JSON object")])
+    faults = [
+        Fault(f"/{name}", "unknown_field", f"takes only {', '.join(FIELDS)}")
+        for name in body
+        if name not in FIELDS
+    ]
+    model = _model(body.get("model"), providers, faults)
+    values = _input(model, body.get("input"), faults)
+    route = _route(model, body.get("provider"), faults)
+    notify = _notify(body.get("notify"), channels, faults)
+    metadata = _metadata(body.get("metadata"), faults)
+    if faults or model is None:
+        raise InvalidInput(faults)
+    return JobRequest(model, values, route, notify, metadata)
+
+
+def _model(slug: Any, providers: Mapping[str, object], faults: list[Fault]) -> Model | None:
+    allowed = ", ".join(MODELS)
+    if slug is None:
+        faults.append(Fault("/model", "required", f"must be one of {allowed}"))
+        return None
+    model = MODELS.get(slug) if isinstance(slug, str) else None
+    if model is None:
+        code = "not_allowed" if isinstance(slug, str) else "wrong_type"
+        faults.append(Fault("/model", code, f"must be one of {allowed}"))
+    elif model.provider not in providers:
+        message = f"this server has no key for {model.provider}: ask its operator to set one"
+        faults.append(Fault("/model", "provider_not_configured", message))
+    return model
+
+
+def _input(model: Model | None, given: Any, faults: list[Fault]) -> dict[str, Any]:
+    if given is None:
+        faults.append(Fault("/input", "required", "give at least a prompt"))
+        return {}
+    if not isinstance(given, dict):
+        faults.append(Fault("/input", "wrong_type", "must be an object"))
+        return {}
+    if model is None:
+        return {}
+    try:
+        return check_input(model, given)
+    except InvalidInput as error:
+        faults += error.faults
+        return {}
+
+
+def _route(model: Model | None, given: Any, faults: list[Fault]) -> str:
+    routes = model.routes if model else (given,)
+    if given is None:
+        return "auto"
+    if not isinstance(given, str) or given not in routes:
+        allowed = ", ".join(f'"{route}"' for route in (model.routes if model else ("auto",)))
+        code = "not_allowed" if isinstance(given, str) else "wrong_type"
+        faults.append(Fault("/provider", code, f"must be one of {allowed}"))
+    return str(given)
+
+
+def _notify(
+    given: Any, channels: Mapping[str, Channel], faults: list[Fault]
+) -> tuple[Wish, ...] | None:
+    if given is None:
+        return None
+    if not isinstance(given, list) or len(given) > NOTIFY_LENGTH:
+        message = f'must be a list of at most {NOTIFY_LENGTH}, such as ["slack:https://…"]'
+        faults.append(Fault("/notify", "wrong_type", message))
+        return None
+    wishes = []
+    for place, one in enumerate(given):
+        try:
+            wishes.append(check_wish(channels, one, f"/notify/{place}"))
+        except InvalidInput as error:
+            faults += error.faults
+    return tuple(wishes)
+
+
+def _metadata(given: Any, faults: list[Fault]) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        faults.append(Fault("/metadata", "wrong_type", "must be an object"))
+        return {}
+    if len(repr(given)) > METADATA_LENGTH:
+        message = f"must stay below {METADATA_LENGTH} characters"
+        faults.append(Fault("/metadata", "too_long", message))
+    return given
+
+
+def request_job(
+    tx: Connection,
+    sealer: Sealer,
+    settings: Settings,
+    account_id: str,
+    request: JobRequest,
+    now: datetime,
+) -> Job:
+    """A new job, queued; committed with the transaction it is given."""
+    job = planned_job(settings, account_id, request, now)
+    notify = _subscription_ids(tx, sealer, account_id, request.notify, now)
+    job = Job(**{**vars(job), "notify": notify})
+    store.jobs.insert(tx, job)
+    return job
+
+
+def planned_job(settings: Settings, account_id: str, request: JobRequest, now: datetime) -> Job:
+    """The job that a request would make; nothing is written."""
+    low, high = price_range(settings, request.model, request.input)
+    return Job(
+        id=new_id("job", now),
+        account_id=account_id,
+        model=request.model.slug,
+        provider=request.model.provider,
+        route=request.route,
+        door=request.door,
+        input=request.input,
+        metadata=request.metadata,
+        notify=None,
+        state=JobState.QUEUED,
+        task_id=None,
+        error=None,
+        settled_by=None,
+        muted=False,
+        estimated_min=low,
+        estimated_max=high,
+        actual_cost=None,
+        polls=0,
+        misses=0,
+        claims=0,
+        due_at=now,
+        created_at=now,
+        submitted_at=None,
+        finished_at=None,
+        deadline_at=None,
+        overdue=False,
+    )
+
+
+def price_range(
+    settings: Settings, model: Model, values: dict[str, Any]
+) -> tuple[float | None, float | None]:
+    """What this input costs in dollars: the operator's price, else the catalogue's."""
+    price = settings.prices.get(model.slug)
+    return (price, price) if price is not None else model.price_range(values)
+
+
+def _subscription_ids(
+    tx: Connection,
+    sealer: Sealer,
+    account_id: str,
+    wishes: tuple[Wish, ...] | None,
+    now: datetime,
+) -> list[str] | None:
+    if wishes is None:
+        return None
+    found = [hidden_subscription(tx, sealer, account_id, wish, now).id for wish in wishes]
+    return list(dict.fromkeys(found))
+
+
+def cancel_job(tx: Connection, job: Job, now: datetime) -> None:
+    """Take a job back that was not sent yet. Raises Conflict once it may have been."""
+    changes = {"state": JobState.CANCELED, "due_at": None, "finished_at": now}
+    if not store.jobs.change(tx, job.id, [JobState.QUEUED, JobState.HELD], **changes):
+        raise Conflict(
+            f"the job is {job.state}: only queued and held jobs can be canceled; "
+            "mute it to hear no more of it"
+        )
+    store.jobs.add_step(tx, job.id, "canceled", "taken back", now)
+    record_event(tx, job, EventType.JOB_CANCELED, now)
+
+
+def mute_job(tx: Connection, job: Job, now: datetime) -> None:
+    """No more news of this job; what is pending ends."""
+    store.jobs.change(tx, job.id, list(JobState), muted=True)
+    ended = store.deliveries.end_pending(tx, now, job_id=job.id)
+    store.jobs.add_step(tx, job.id, "muted", f"{ended} pending deliveries ended", now)

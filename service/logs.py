@@ -1,0 +1,54 @@
+"""Logging: one line per fact, as JSON for machines or as text for people."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+
+_PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+#: Tokens and keys in paths and messages are worth as much as passwords.
+_SECRET = re.compile(r"(/(?:callbacks|v|u)/)[\w.~-]+|(clb_|whsec_)[\w+/=-]+")
+
+
+def masked(text: str) -> str:
+    """The text without the tokens and keys in it."""
+    return _SECRET.sub(lambda found: (found.group(1) or found.group(2)) + "***", text)
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per line: time, level, logger, message and the extra fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as a line."""
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        line = {"time": moment, "level": record.levelname.lower(), "logger": record.name}
+        line["message"] = masked(record.getMessage())
+        line |= {key: value for key, value in vars(record).items() if key not in _PLAIN}
+        if record.exc_info:
+            line["error"] = masked(self.formatException(record.exc_info))
+        return json.dumps(line, default=str)
+
+
+class ConsoleFormatter(logging.Formatter):
+    """Time, level, message, then the extra fields as ``name=value``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as a line."""
+        extra = [f"{k}={v}" for k, v in vars(record).items() if k not in _PLAIN]
+        moment = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
+        line = " ".join([moment, record.levelname[:1], record.getMessage(), *extra])
+        error = "\n" + self.formatException(record.exc_info) if record.exc_info else ""
+        return masked(line + error)
+
+
+def configure(format_: str) -> None:
+    """Log to stderr in ``json`` or ``console`` format, from level INFO."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if format_ == "json" else ConsoleFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -1,0 +1,105 @@
+"""Recording what became of a task: the first terminal outcome wins, once."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from service import store
+from service.events import record_event
+from service.failures import job_error
+from service.model import (
+    EventType,
+    Job,
+    JobError,
+    JobState,
+    Outcome,
+    TaskState,
+    Video,
+    VideoState,
+    new_id,
+)
+from service.settings import Settings
+
+#: What the vendors' pages agree on least; the shortest is believed.
+PROVIDER_KEEPS = timedelta(hours=24)
+
+
+def record_outcome(
+    tx: Connection, settings: Settings, job: Job, outcome: Outcome, by: str, now: datetime
+) -> bool:
+    """
+    End the job as the outcome says, with its event, deliveries and video.
+
+    Args:
+        by: who found out: ``callback``, ``poll``, ``answer`` or ``operator``.
+
+    Returns:
+        False when the outcome is not terminal or the job had ended before.
+    """
+    if outcome.state is TaskState.SUCCEEDED:
+        return _succeed(tx, settings, job, outcome, by, now)
+    if outcome.state is TaskState.FAILED:
+        error = outcome.error or job_error("PROVIDER_ERROR", "failed without a reason")
+        return fail_job(tx, job, error, by, now, cost=outcome.cost)
+    return False
+
+
+def _succeed(
+    tx: Connection, settings: Settings, job: Job, outcome: Outcome, by: str, now: datetime
+) -> bool:
+    cost = outcome.cost if outcome.cost is not None else job.actual_cost
+    changes = {"state": JobState.SUCCEEDED, "settled_by": by, "error": None, "actual_cost": cost}
+    if not store.jobs.end(tx, job.id, now, **changes):
+        return False
+    store.videos.insert(tx, _video(settings, job, outcome, now))
+    store.jobs.add_step(tx, job.id, "succeeded", _HOW[by], now)
+    record_event(tx, job, EventType.JOB_SUCCEEDED, now, wait=settings.archive_wait)
+    return True
+
+
+def fail_job(
+    tx: Connection, job: Job, error: JobError, by: str, now: datetime, cost: float | None = None
+) -> bool:
+    """End the job without a video; False when it had ended before."""
+    changes = {"state": JobState.FAILED, "settled_by": by, "error": asdict(error)}
+    if not store.jobs.end(tx, job.id, now, actual_cost=cost, **changes):
+        return False
+    store.jobs.add_step(tx, job.id, "failed", f"{error.code}: {error.message}", now)
+    record_event(tx, job, EventType.JOB_FAILED, now)
+    return True
+
+
+_HOW = {
+    "callback": "the provider called back",
+    "poll": "recovered by polling",
+    "answer": "the answer held the video",
+    "operator": "ended by hand",
+}
+
+
+def _video(settings: Settings, job: Job, outcome: Outcome, now: datetime) -> Video:
+    return Video(
+        id=new_id("vid", now),
+        account_id=job.account_id,
+        job_id=job.id,
+        state=VideoState.PENDING,
+        provider_url=outcome.result_url,
+        provider_expires_at=now + PROVIDER_KEEPS if outcome.result_url else None,
+        file=outcome.result_file,
+        poster_file=None,
+        bytes=None,
+        sha256=None,
+        seconds=None,
+        width=None,
+        height=None,
+        attempts=0,
+        note="",
+        claims=0,
+        due_at=now,
+        link_expires_at=now.replace(microsecond=0) + timedelta(seconds=settings.link_ttl),
+        created_at=now,
+        stored_at=None,
+    )
