@@ -13,6 +13,7 @@ from service.channels.base import Channel
 from service.db import Database
 from service.deliveries import attempt_delivery
 from service.errors import SettingsError
+from service.ingest import Ingest
 from service.model import Clock, utc_now
 from service.outbound import Outbound
 from service.polls import reconcile_job
@@ -35,6 +36,7 @@ class Wiring:
     sealer: Sealer
     signer: CallbackSigner
     links: LinkSigner
+    ingest: Ingest
     outbound: Outbound
     storage: FileStorage
     providers: Mapping[str, Provider]
@@ -61,7 +63,8 @@ class Wiring:
             return store.work.due_work(tx, self.clock())
 
     def close(self) -> None:
-        """Give connections and sockets back."""
+        """Write what is queued, give connections and sockets back."""
+        self.ingest.close()
         self.outbound.close()
         self.db.close()
 
@@ -77,10 +80,12 @@ def build(settings: Settings, clock: Clock = utc_now) -> Wiring:
         raise SettingsError("CLIPBELL_ENGINE: only threads is built so far")
     keys = settings.keys()
     outbound = Outbound(settings.allowed_networks)
+    db = Database(settings.database_url)
     return Wiring(
         settings=settings,
         clock=clock,
-        db=Database(settings.database_url),
+        db=db,
+        ingest=Ingest(db),
         sealer=Sealer(keys),
         signer=CallbackSigner(keys, settings.public_url),
         links=LinkSigner(keys, settings.public_url),

@@ -10,7 +10,7 @@ Ranges and defaults are the vendors' documented ones, except that no documented
 from __future__ import annotations
 
 import json
-import math
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -283,7 +283,7 @@ def _choice(parameter: Parameter, value: Any) -> Any:
 
 
 def _number(parameter: Parameter, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
         raise _Wrong("wrong_type", "must be a number")
     _within(parameter, value)
     steps = value / parameter.step if parameter.step else 0.0
@@ -294,7 +294,7 @@ def _number(parameter: Parameter, value: Any) -> float:
 
 def _integer(parameter: Parameter, value: Any) -> int:
     """Takes 5 and "5", as the vendors' own samples do; never true or 5.5."""
-    if isinstance(value, str) and value.lstrip("-").isdecimal() and len(value) < 6:
+    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,5}", value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
         raise _Wrong("wrong_type", "must be a whole number")

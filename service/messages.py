@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from service.catalogue import MODELS
 from service.model import Event, Job, JobState, Video, VideoState
 
 API_VERSION = "v1"
@@ -57,6 +58,18 @@ def job_json(job: Job, video: Video | None, link: str | None) -> dict[str, Any]:
         "submitted_at": iso(job.submitted_at),
         "finished_at": iso(job.finished_at),
         "deadline_at": iso(job.deadline_at),
+    }
+
+
+def dry_run_json(job: Job, wire: dict[str, Any], callback_url: str) -> dict[str, Any]:
+    """What would be sent, with its price and time; the callback's token is a secret too."""
+    hidden = callback_url.rpartition("/")[0] + "/***"
+    text = json.dumps(wire).replace(json.dumps(callback_url), json.dumps(hidden))
+    return {
+        "dry_run": True,
+        "request": json.loads(text),
+        "cost": job_json(job, None, None)["cost"],
+        "expected_seconds": MODELS[job.model].expected(job.input),
     }
 
 

@@ -41,7 +41,8 @@ class ThreadEngine:
         self._units = units
         self._due = due
         self._tick = tick
-        self._stopping = threading.Event()
+        self._stopping = False
+        self._never = threading.Event()
         self._look = threading.Event()
         self._calls = {kind: threading.Semaphore(0) for kind in units}
         self._threads = [
@@ -54,7 +55,7 @@ class ThreadEngine:
         """Work until `stop` is called from elsewhere; returns when the last unit has ended."""
         for thread in self._threads:
             thread.start()
-        while not self._stopping.is_set():
+        while not self._stopping:
             self._watch()
             self._look.wait(self._tick)
             self._look.clear()
@@ -64,9 +65,8 @@ class ThreadEngine:
             thread.join()
 
     def stop(self) -> None:
-        """End after the units that are running."""
-        self._stopping.set()
-        self._look.set()
+        """End after the units that are running; safe in a signal handler: it takes no lock."""
+        self._stopping = True
 
     def _watch(self) -> None:
         try:
@@ -74,15 +74,15 @@ class ThreadEngine:
                 self._call(kind)
         except Exception:
             log.exception("cannot ask the database what is due")
-            self._stopping.wait(PAUSE_SECONDS)
+            self._never.wait(PAUSE_SECONDS)
 
     def _call(self, kind: str, seats: int = 1) -> None:
         self._calls[kind].release(seats)
 
     def _sit(self, kind: str) -> None:
-        while not self._stopping.is_set():
+        while not self._stopping:
             self._calls[kind].acquire()
-            while not self._stopping.is_set() and self._one(kind):
+            while not self._stopping and self._one(kind):
                 self._look.set()
 
     def _one(self, kind: str) -> bool:
@@ -90,5 +90,5 @@ class ThreadEngine:
             return self._units[kind]()
         except Exception:
             log.exception("%s failed; the row comes up again when its lease ends", kind)
-            self._stopping.wait(PAUSE_SECONDS)
+            self._never.wait(PAUSE_SECONDS)
             return False

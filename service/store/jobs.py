@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, or_, select, update
 
 from service.model import OPEN, TERMINAL, Job, JobState, Step
 from service.schema import jobs, providers, steps
@@ -47,20 +47,15 @@ def page(
     prefix: str | None = None,
 ) -> list[Job]:
     """An account's jobs, newest first; `before` is the id that the last page ended on."""
-    statement = select(jobs).filter_by(account_id=account_id)
-    conditions = [
-        (before, jobs.c.id < before),
-        (state, jobs.c.state == state),
-        (model, jobs.c.model == model),
-        (since, jobs.c.created_at >= since),
-        (
-            prefix,
-            jobs.c.id.startswith(prefix or "", autoescape=True)
-            | jobs.c.task_id.startswith(prefix or "", autoescape=True),
-        ),
-    ]
-    for given, condition in conditions:
-        statement = statement.where(condition) if given is not None else statement
+    exact = {"account_id": account_id, "state": state, "model": model}
+    statement = select(jobs).filter_by(**{k: v for k, v in exact.items() if v is not None})
+    if before is not None:
+        statement = statement.where(jobs.c.id < before)
+    if since is not None:
+        statement = statement.where(jobs.c.created_at >= since)
+    if prefix is not None:
+        ids = (jobs.c.id, jobs.c.task_id)
+        statement = statement.where(or_(*[i.startswith(prefix, autoescape=True) for i in ids]))
     rows = tx.execute(statement.order_by(jobs.c.id.desc()).limit(limit)).all()
     return values(Job, rows)
 

@@ -1,0 +1,60 @@
+"""
+The console command.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage. An error is one line on stderr
+that says how to mend it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from service import __version__
+from service.cli import demo, jobs, processes, setup
+from service.cli.output import complain
+from service.errors import ClipbellError
+
+app = typer.Typer(
+    name="clipbell",
+    help="Fire-and-forget video generation: send a job, get the link.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for verb, command in {
+    "demo": demo.demo,
+    "init": setup.init,
+    "serve": processes.serve,
+    "worker": processes.worker,
+    "sandbox": processes.sandbox,
+    "submit": jobs.submit,
+    "jobs": jobs.list_jobs,
+    "show": jobs.show,
+    "cancel": jobs.cancel,
+    "doctor": setup.doctor,
+    "migrate": setup.migrate,
+}.items():
+    app.command(verb)(command)
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    version: bool = typer.Option(False, "--version", help="Print the version."),
+) -> None:
+    if version:
+        typer.echo(f"clipbell {__version__}")
+        raise typer.Exit
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    try:
+        app(arguments, prog_name="clipbell")
+    except ClipbellError as error:
+        complain(str(error))
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(1)

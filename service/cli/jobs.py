@@ -1,0 +1,193 @@
+"""`submit`, `jobs`, `show` and `cancel`."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import timedelta
+from typing import Any
+
+import typer
+from rich.status import Status
+
+from service import store
+from service.bootstrap import Wiring
+from service.catalogue import MODELS
+from service.cli.output import (
+    JsonOption,
+    ago,
+    complain,
+    console,
+    emit,
+    first_account,
+    open_wiring,
+    table,
+)
+from service.errors import NotFound
+from service.jobs import cancel_job, check_request, planned_job, request_job
+from service.messages import dry_run_json, job_json
+from service.model import TERMINAL, Job, JobState
+from service.submissions import CALLBACK_LIFE
+from service.timeline import timeline
+
+POLL_SECONDS = 0.5
+
+
+def submit(
+    model: str = typer.Argument(help=f"One of {', '.join(MODELS)}."),
+    prompt: str = typer.Option(..., "--prompt", "-p", help="What the video shows."),
+    inputs: list[str] = typer.Option([], "--input", "-i", help="Further input, key=value."),
+    notify: list[str] = typer.Option(None, "--notify", help="channel:target, e.g. slack:URL."),
+    provider: str = typer.Option("auto", help="APIXO's route: auto, value or official."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Show the request, send nothing."),
+    wait: bool = typer.Option(False, "--wait", help="Wait for the end, with progress."),
+    json_: bool = JsonOption,
+) -> None:
+    """Send one job."""
+    wiring = open_wiring()
+    account = first_account(wiring)
+    body = {"model": model, "input": {"prompt": prompt} | _inputs(model, inputs)}
+    body |= {"provider": provider} | ({"notify": list(notify)} if notify else {})
+    asked = check_request(body, wiring.channels, wiring.providers)
+    now = wiring.clock()
+    if dry_run:
+        _show_dry_run(wiring, planned_job(wiring.settings, account.id, asked, now))
+        return
+    with wiring.db.write() as tx:
+        job = request_job(tx, wiring.sealer, wiring.settings, account.id, asked, now)
+    if wait:
+        job = _wait(wiring, job, quiet=json_)
+    _print_job(wiring, job, json_)
+    if job.state is JobState.FAILED:
+        raise typer.Exit(1)
+
+
+def _inputs(model: str, pairs: list[str]) -> dict[str, Any]:
+    """key=value pairs; a repeated key is a list, numbers are numbers where the model wants them."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"{pair!r} is not key=value", param_hint="--input")
+        parameter = MODELS[model].parameter(name) if model in MODELS else None
+        kind = parameter.kind if parameter else "text"
+        if kind == "images":
+            found.setdefault(name, []).append(value)
+        else:
+            found[name] = _number(value) if kind == "number" else value
+    return found
+
+
+def _number(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _show_dry_run(wiring: Wiring, job: Job) -> None:
+    callback_url = wiring.signer.url_for(job.id, job.provider, job.created_at + CALLBACK_LIFE)
+    wire = wiring.providers[job.provider].request_for(job, callback_url).masked()
+    print(json.dumps(dry_run_json(job, wire, callback_url), indent=2, ensure_ascii=False))
+
+
+def _wait(wiring: Wiring, job: Job, *, quiet: bool) -> Job:
+    """The job at its end; says on stderr what it is waiting for."""
+    out = console()
+    out.quiet = quiet
+    with Status("queued", console=out) as status:
+        while job.state not in TERMINAL:
+            time.sleep(POLL_SECONDS)
+            with wiring.db.read() as tx:
+                job = store.jobs.find(tx, job.id) or job
+            seconds = (wiring.clock() - job.created_at) // timedelta(seconds=1)
+            status.update(f"{job.id}: {job.state} for {seconds} s")
+            if job.state in (JobState.HELD, JobState.UNKNOWN) and job.error:
+                complain(f"{job.error['message']} {job.error['hint']}")
+                raise typer.Exit(1)
+    return job
+
+
+def _as_json(wiring: Wiring, job: Job) -> dict[str, Any]:
+    with wiring.db.read() as tx:
+        video = store.videos.of_job(tx, job.id)
+    link = wiring.links.url_for(video.id, video.link_expires_at) if video else None
+    return job_json(job, video, link)
+
+
+def _print_job(wiring: Wiring, job: Job, json_: bool) -> None:
+    shown = _as_json(wiring, job)
+    if json_:
+        emit(shown)
+        return
+    out = console()
+    out.print(f"{job.id}  {job.state}  {job.model}", soft_wrap=True)
+    if shown["video"]:
+        out.print(shown["video"]["url"], soft_wrap=True)
+    if job.error:
+        out.print(f"{job.error['code']}: {job.error['message']}. {job.error['hint']}")
+
+
+def list_jobs(
+    state: str = typer.Option(None, help=f"Only {', '.join(JobState)}."),
+    limit: int = typer.Option(20, min=1, max=1000, help="How many."),
+    json_: bool = JsonOption,
+) -> None:
+    """The newest jobs."""
+    if state is not None and state not in list(JobState):
+        raise typer.BadParameter(f"must be one of {', '.join(JobState)}", param_hint="--state")
+    wiring = open_wiring()
+    account = first_account(wiring)
+    with wiring.db.read() as tx:
+        found = store.jobs.page(tx, account.id, limit, state=state)
+    if json_:
+        emit([_as_json(wiring, job) for job in found])
+        return
+    if not found:
+        console().print("No jobs yet: try `clipbell submit kling-2-5-turbo-pro --prompt …`.")
+        return
+    table([_row(job) for job in found])
+
+
+def _row(job: Job) -> dict[str, str]:
+    prompt = str(job.input.get("prompt", ""))
+    return {
+        "job": job.id,
+        "state": job.state.value,
+        "model": job.model,
+        "asked": ago(job.created_at),
+        "prompt": prompt if len(prompt) <= 40 else prompt[:39] + "…",
+    }
+
+
+def show(job_id: str = typer.Argument(metavar="JOB"), json_: bool = JsonOption) -> None:
+    """One job with its whole timeline."""
+    wiring = open_wiring()
+    job = _found(wiring, job_id)
+    with wiring.db.read() as tx:
+        entries = timeline(tx, job)
+    if json_:
+        emit({**_as_json(wiring, job), "timeline": entries})
+        return
+    _print_job(wiring, job, False)
+    for entry in entries:
+        console().print(f"{entry['at']}  {entry['kind']:<10} {entry['message']}", soft_wrap=True)
+
+
+def cancel(job_id: str = typer.Argument(metavar="JOB"), json_: bool = JsonOption) -> None:
+    """Take a job back before it is sent."""
+    wiring = open_wiring()
+    with wiring.db.write() as tx:
+        job = store.jobs.lock(tx, _found(wiring, job_id).id)
+        if job:
+            cancel_job(tx, job, wiring.clock())
+    _print_job(wiring, _found(wiring, job_id), json_)
+
+
+def _found(wiring: Wiring, job_id: str) -> Job:
+    account = first_account(wiring)
+    with wiring.db.read() as tx:
+        job = store.jobs.owned(tx, account.id, job_id)
+    if job is None:
+        raise NotFound(f"there is no job {job_id}: `clipbell jobs` lists them")
+    return job

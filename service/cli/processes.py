@@ -1,0 +1,94 @@
+"""`serve`, `worker` and `sandbox`: the processes."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+import time
+from pathlib import Path
+
+import typer
+
+from service import worker as workers
+from service.bootstrap import Wiring, build
+from service.errors import SchemaError, SettingsError
+from service.logs import configure
+from service.settings import Settings, load_settings
+from service.web.server import Server
+
+#: A process started beside `clipbell migrate` waits this long for it.
+SCHEMA_SECONDS = 30.0
+
+
+def serve(
+    host: str = typer.Option("127.0.0.1", help="Address to listen on."),
+    port: int = typer.Option(8000, min=1, max=65535, help="Port to listen on."),
+    workers: int = typer.Option(2, min=1, help="Processes."),
+    threads: int = typer.Option(8, min=1, help="Threads of each process."),
+) -> None:
+    """The web process (gunicorn)."""
+    settings = _ready(load_settings())
+    free_or_fail(host, port)
+    Server(settings, bind=f"{host}:{port}", workers=workers, threads=threads).run()
+
+
+def free_or_fail(host: str, port: int) -> None:
+    """Raises SettingsError, with the fix, when nobody can listen there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            reason = f"cannot listen on {host}:{port}: {error.strerror}"
+            raise SettingsError(f"{reason}; choose another with --port") from None
+
+
+def worker(
+    threads: int = typer.Option(16, min=5, help="Threads, shared out over the kinds of work."),
+) -> None:
+    """The worker process: submits, confirms, copies, delivers."""
+    settings = _ready(load_settings())
+    wiring = build(settings)
+    workers.run_worker(wiring, threads)
+    wiring.close()
+
+
+def _ready(settings: Settings) -> Settings:
+    """Settings that build, over a database that is at head or soon will be."""
+    configure(settings.log_format)
+    wiring = build(settings)
+    _await_schema(wiring)
+    wiring.close()
+    return settings
+
+
+def _await_schema(wiring: Wiring) -> None:
+    deadline = time.monotonic() + SCHEMA_SECONDS
+    while True:
+        try:
+            wiring.db.check()
+        except SchemaError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.25)
+        else:
+            return
+
+
+def sandbox(
+    host: str = typer.Option("127.0.0.1", help="Address to listen on."),
+    port: int = typer.Option(8100, min=0, max=65535, help="Port; 0 takes a free one."),
+    pace: float = typer.Option(0.0, min=0, help="Seconds that a task takes at least."),
+) -> None:
+    """The sandbox provider alone: both vendors' APIs, with rendered videos."""
+    try:
+        # Imported here because its libraries are an extra that a service can do without.
+        from service.sandbox.app import SandboxOptions, SandboxServer
+    except ModuleNotFoundError as error:
+        raise SettingsError(f"{error.name} is missing: pip install 'clipbell[demo]'") from None
+    if port:
+        free_or_fail(host, port)
+    with tempfile.TemporaryDirectory(prefix="clipbell-sandbox-") as folder:
+        server = SandboxServer(SandboxOptions(folder=Path(folder), pace=pace), host, port)
+        typer.echo(f"sandbox provider at {server.url}; stop it with Ctrl-C")
+        server.serve()

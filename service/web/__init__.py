@@ -1,0 +1,3 @@
+"""The HTTP doors."""
+
+from __future__ import annotations

@@ -1,0 +1,48 @@
+"""The Flask app: blueprints, errors, headers."""
+
+from __future__ import annotations
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.wrappers import Response
+
+from service.bootstrap import Wiring
+from service.web import (
+    callbacks,
+    deliveries,
+    jobs,
+    problems,
+    service_info,
+    subscriptions,
+    videos,
+)
+
+BLUEPRINTS = (
+    callbacks.blueprint,
+    jobs.blueprint,
+    subscriptions.blueprint,
+    deliveries.blueprint,
+    videos.blueprint,
+    service_info.blueprint,
+)
+
+
+def create_app(wiring: Wiring) -> Flask:
+    """The app over this wiring."""
+    app = Flask(__name__)
+    app.extensions["clipbell"] = wiring
+    for blueprint in BLUEPRINTS:
+        app.register_blueprint(blueprint)
+    problems.install(app)
+    app.after_request(_secure)
+    hops = wiring.settings.trusted_proxies
+    if hops:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
+    return app
+
+
+def _secure(response: Response) -> Response:
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "no-referrer")
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response

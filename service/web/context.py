@@ -1,0 +1,164 @@
+"""What views reach for: the wiring, the caller, the body, a page of a list."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+from urllib.parse import urlencode
+
+from flask import Response, current_app, g, request
+
+from service.accounts import key_in_force
+from service.bootstrap import Wiring
+from service.errors import Fault, InvalidInput
+from service.model import ApiKey
+from service.web.problems import Problem
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+BODY_BYTES = 1024 * 1024
+PAGE = 50
+LONGEST_PAGE = 100
+
+
+def wiring() -> Wiring:
+    """The wiring of this process."""
+    found: Wiring = current_app.extensions["clipbell"]
+    return found
+
+
+def caller() -> ApiKey:
+    """The key that the request came with; only in views that `needs` one."""
+    found: ApiKey = g.api_key
+    return found
+
+
+def shown_key() -> str:
+    """The key in ``x-api-key`` or ``Authorization: Bearer``; blank when there is none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    bearer = token.strip() if scheme.lower() == "bearer" else ""
+    return request.headers.get("x-api-key", "").strip() or bearer
+
+
+def authenticate(scope: str) -> ApiKey:
+    """The caller's key if it has the scope. Raises a Problem: 401 or 403."""
+    with wiring().db.read() as tx:
+        key = key_in_force(tx, shown_key())
+    if key is None:
+        raise Problem(
+            401,
+            "the API key is missing or not valid" if shown_key() else "no API key was sent",
+            hint="Send x-api-key: KEY or Authorization: Bearer KEY; `clipbell init` makes one.",
+            headers={"WWW-Authenticate": 'Bearer realm="clipbell"'},
+        )
+    if scope not in key.scopes:
+        hint = f"Use a key with that scope; this one has {', '.join(key.scopes)}."
+        raise Problem(403, f"this needs the scope {scope}", hint=hint)
+    g.api_key = key
+    return key
+
+
+def needs(scope: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A view that only a key with this scope may call."""
+
+    def wrap(view: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            authenticate(scope)
+            return view(*args, **kwargs)
+
+        return guarded
+
+    return wrap
+
+
+def raw_body(limit: int = BODY_BYTES) -> bytes:
+    """The request's bytes. Raises a Problem (413) for more than `limit`."""
+    if (request.content_length or 0) > limit:
+        raise _too_large(limit)
+    body = request.stream.read(limit + 1)
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def _too_large(limit: int) -> Problem:
+    # The rest of the body is not read: the connection cannot be used again.
+    headers = {"Connection": "close"}
+    return Problem(413, f"the body is larger than {limit} bytes", headers=headers)
+
+
+def json_body(limit: int = BODY_BYTES) -> Any:
+    """The JSON of the request. Raises a Problem: 413, 415 or 400 with the place of the fault."""
+    if not request.is_json:
+        hint = "Send the body with Content-Type: application/json."
+        got = request.mimetype or "nothing"
+        raise Problem(415, f"the body must be application/json, not {got}", hint=hint)
+    body = raw_body(limit)
+    try:
+        return json.loads(body, parse_constant=_no_constant)
+    except UnicodeDecodeError:
+        raise Problem(400, "the body is not UTF-8") from None
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno} column {error.colno}"
+        raise Problem(400, f"the body is not JSON: {error.msg} at {where}") from None
+    except (ValueError, RecursionError) as error:
+        raise Problem(400, f"the body is not JSON: {error}") from None
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")
+
+
+def query(*allowed: str) -> dict[str, str]:
+    """The query's values; raises InvalidInput for a name that is not known."""
+    unknown = [name for name in request.args if name not in allowed]
+    if unknown:
+        known = ", ".join(allowed) or "no parameters"
+        raise InvalidInput([Fault(f"?{n}", "unknown_field", f"takes {known}") for n in unknown])
+    return request.args.to_dict()
+
+
+def page_size() -> int:
+    """How many rows the caller wants. Raises InvalidInput outside 1 to 100."""
+    given = request.args.get("limit", str(PAGE))
+    if not given.isdecimal() or not 1 <= int(given[:9]) <= LONGEST_PAGE:
+        message = f"must be from 1 to {LONGEST_PAGE}"
+        raise InvalidInput([Fault("?limit", "out_of_range", message)])
+    return int(given)
+
+
+def cursor() -> str | None:
+    """The id that the last page ended on."""
+    given = request.args.get("cursor")
+    if not given:
+        return None
+    try:
+        return base64.urlsafe_b64decode(given + "=" * (-len(given) % 4)).decode("ascii")
+    except ValueError:
+        message = "must be a next_cursor of an earlier answer"
+        raise InvalidInput([Fault("?cursor", "bad_cursor", message)]) from None
+
+
+def page_response(rows: list[dict[str, Any]], limit: int) -> Response:
+    """A list of up to `limit` rows of the `limit` + 1 that were asked for, with its next page."""
+    shown = rows[:limit]
+    following = None
+    if len(rows) > limit:
+        following = base64.urlsafe_b64encode(str(shown[-1]["id"]).encode()).decode().rstrip("=")
+    response = json_response({"data": shown, "next_cursor": following})
+    if following:
+        again = urlencode(request.args.to_dict() | {"cursor": following})
+        address = f"{wiring().settings.public_url}{request.path}?{again}"
+        response.headers["Link"] = f'<{address}>; rel="next"'
+    return response
+
+
+def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """`body` as JSON."""
+    text = json.dumps(body, ensure_ascii=False)
+    return Response(text, status=status, headers=headers, content_type="application/json")

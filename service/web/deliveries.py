@@ -1,0 +1,90 @@
+"""``/v1/deliveries``: what was sent to whom, every attempt, and once more by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response
+from sqlalchemy import Connection
+
+from service import store
+from service.deliveries import resend_delivery
+from service.errors import NotFound
+from service.messages import iso
+from service.model import Attempt, Delivery
+from service.timeline import attempt_json
+from service.web.context import (
+    caller,
+    cursor,
+    json_response,
+    needs,
+    page_response,
+    page_size,
+    query,
+    wiring,
+)
+
+blueprint = Blueprint("deliveries", __name__, url_prefix="/v1/deliveries")
+
+
+def shown(delivery: Delivery, attempts: list[Attempt]) -> dict[str, Any]:
+    """A delivery with its attempts as JSON."""
+    return {
+        "id": delivery.id,
+        "event_id": delivery.event_id,
+        "job_id": delivery.job_id,
+        "subscription_id": delivery.subscription_id,
+        "channel": delivery.channel,
+        "state": delivery.state.value,
+        "next_attempt_at": iso(delivery.due_at),
+        "attempts": [attempt_json(a) for a in attempts if a.delivery_id == delivery.id],
+        "created_at": iso(delivery.created_at),
+        "finished_at": iso(delivery.finished_at),
+    }
+
+
+@blueprint.get("")
+@needs("read")
+def list_deliveries() -> Response:
+    """An account's deliveries, newest first."""
+    given = query("job_id", "event_id", "subscription_id", "channel", "state", "limit", "cursor")
+    which = {name: given.get(name) for name in _FILTERS}
+    limit = page_size()
+    with wiring().db.read() as tx:
+        account = caller().account_id
+        found = store.deliveries.page(tx, account, limit + 1, before=cursor(), **which)
+        attempts = store.deliveries.all_attempts(tx, [delivery.id for delivery in found])
+    return page_response([shown(delivery, attempts) for delivery in found], limit)
+
+
+_FILTERS = ("job_id", "event_id", "subscription_id", "channel", "state")
+
+
+def owned(tx: Connection, delivery_id: str) -> Delivery:
+    """The caller's delivery of that id. Raises NotFound."""
+    found = store.deliveries.owned(tx, caller().account_id, delivery_id)
+    if found is None:
+        raise NotFound(f"you have no delivery {delivery_id[:80]}")
+    return found
+
+
+@blueprint.get("/<delivery_id>")
+@needs("read")
+def get(delivery_id: str) -> Response:
+    """One delivery."""
+    with wiring().db.read() as tx:
+        delivery = owned(tx, delivery_id)
+        attempts = store.deliveries.all_attempts(tx, [delivery.id])
+    return json_response(shown(delivery, attempts))
+
+
+@blueprint.post("/<delivery_id>/resend")
+@needs("submit")
+def resend(delivery_id: str) -> Response:
+    """One more attempt now, whatever became of the earlier ones."""
+    w = wiring()
+    with w.db.write() as tx:
+        resend_delivery(tx, owned(tx, delivery_id), w.clock())
+        delivery = owned(tx, delivery_id)
+        attempts = store.deliveries.all_attempts(tx, [delivery.id])
+    return json_response(shown(delivery, attempts), 202)

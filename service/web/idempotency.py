@@ -1,0 +1,68 @@
+"""
+``Idempotency-Key``: the same request twice is one job and one answer.
+
+The key is taken in the transaction that makes the job, and the answer is kept
+in it too, so there is no moment at which one exists without the other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from flask import Response, request
+from sqlalchemy import Connection
+
+from service import store
+from service.errors import Fault, InvalidInput
+from service.web.context import caller, wiring
+from service.web.problems import Problem
+
+HEADER = "Idempotency-Key"
+KEY_LENGTH = 255
+_KEPT_HEADERS = ("Content-Type", "Location")
+
+
+def given_key() -> str | None:
+    """The request's key, bare or as a quoted string. Raises InvalidInput for a blank one."""
+    value = request.headers.get(HEADER)
+    if value is None:
+        return None
+    key = value.strip().strip('"')
+    if not key or len(key) > KEY_LENGTH:
+        message = f"must have from 1 to {KEY_LENGTH} characters"
+        raise InvalidInput([Fault(f"#{HEADER}", "out_of_range", message)])
+    return key
+
+
+def replay(tx: Connection, key: str | None, body: bytes) -> Response | None:
+    """
+    The kept answer to this request, or None when it has to be carried out.
+
+    Raises a Problem: 422 for another body under the same key, 409 while the
+    first request is still running.
+    """
+    if key is None:
+        return None
+    account = caller().account_id
+    place = f"{request.method} {request.full_path} ".encode()
+    fingerprint = hashlib.sha256(place + body).hexdigest()
+    if store.idempotency.reserve(tx, account, key, fingerprint, wiring().clock()):
+        return None
+    kept = store.idempotency.find(tx, account, key)
+    if kept is None or kept.status is None:
+        hint = "Ask again in a moment."
+        raise Problem(409, "the first request with this key is still running", hint=hint)
+    if kept.fingerprint != fingerprint:
+        hint = "Use a new key for a new request."
+        raise Problem(422, f"this {HEADER} was used with another body", hint=hint, errors=[])
+    headers = {**kept.headers, "Idempotency-Replayed": "true"}
+    return Response(kept.body, status=kept.status, headers=headers)
+
+
+def keep(tx: Connection, key: str | None, response: Response) -> None:
+    """Keep this answer for replays."""
+    if key is None:
+        return
+    headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
+    body = response.get_data()
+    store.idempotency.answer(tx, caller().account_id, key, response.status_code, headers, body)

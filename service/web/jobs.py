@@ -1,0 +1,187 @@
+"""``/v1/jobs`` and ``/v1/models``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint, Response
+from sqlalchemy import Connection
+
+from service import store
+from service.catalogue import MODELS, Model, json_schema
+from service.errors import Fault, InvalidInput, NotFound
+from service.jobs import cancel_job, check_request, mute_job, planned_job, request_job
+from service.messages import dry_run_json, job_json
+from service.model import Job, JobState, Video
+from service.submissions import CALLBACK_LIFE
+from service.timeline import timeline
+from service.web import idempotency
+from service.web.context import (
+    caller,
+    cursor,
+    json_body,
+    json_response,
+    needs,
+    page_response,
+    page_size,
+    query,
+    wiring,
+)
+
+blueprint = Blueprint("jobs", __name__, url_prefix="/v1")
+
+
+def shown(job: Job, video: Video | None) -> dict[str, Any]:
+    """The job as JSON, with its link where there is a video."""
+    link = wiring().links.url_for(video.id, video.link_expires_at) if video else None
+    return job_json(job, video, link)
+
+
+@blueprint.post("/jobs")
+@needs("submit")
+def create_job() -> Response:
+    """One job: checked, committed, 202."""
+    dry_run = query("dry_run").get("dry_run", "false").lower() in ("true", "1")
+    body = json_body()
+    w = wiring()
+    asked = check_request(body, w.channels, w.providers)
+    if dry_run:
+        return _dry_run(planned_job(w.settings, caller().account_id, asked, w.clock()))
+    key = idempotency.given_key()
+    with w.db.write() as tx:
+        kept = idempotency.replay(tx, key, json.dumps(body, sort_keys=True).encode())
+        if kept is not None:
+            return kept
+        job = request_job(tx, w.sealer, w.settings, caller().account_id, asked, w.clock())
+        response = json_response(shown(job, None), 202, {"Location": f"/v1/jobs/{job.id}"})
+        idempotency.keep(tx, key, response)
+    return response
+
+
+def _dry_run(job: Job) -> Response:
+    w = wiring()
+    callback_url = w.signer.url_for(job.id, job.provider, job.created_at + CALLBACK_LIFE)
+    wire = w.providers[job.provider].request_for(job, callback_url).masked()
+    return json_response(dry_run_json(job, wire, callback_url))
+
+
+@blueprint.get("/jobs")
+@needs("read")
+def list_jobs() -> Response:
+    """An account's jobs, newest first."""
+    given = query("state", "model", "since", "q", "limit", "cursor")
+    limit = page_size()
+    with wiring().db.read() as tx:
+        jobs = store.jobs.page(
+            tx,
+            caller().account_id,
+            limit + 1,
+            before=cursor(),
+            state=_state(given.get("state")),
+            model=given.get("model"),
+            since=_since(given.get("since")),
+            prefix=given.get("q"),
+        )
+        videos = store.videos.of_jobs(tx, [job.id for job in jobs])
+    return page_response([shown(job, videos.get(job.id)) for job in jobs], limit)
+
+
+def _state(given: str | None) -> str | None:
+    if given is not None and given not in list(JobState):
+        message = f"must be one of {', '.join(JobState)}"
+        raise InvalidInput([Fault("?state", "not_allowed", message)])
+    return given
+
+
+def _since(given: str | None) -> datetime | None:
+    if given is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(given)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        message = "must be a time such as 2026-01-01T00:00:00Z"
+        raise InvalidInput([Fault("?since", "bad_time", message)])
+    return moment
+
+
+def owned_job(tx: Connection, job_id: str) -> Job:
+    """The caller's job of that id. Raises NotFound."""
+    job = store.jobs.owned(tx, caller().account_id, job_id)
+    if job is None:
+        raise NotFound(f"you have no job {job_id[:80]}")
+    return job
+
+
+@blueprint.get("/jobs/<job_id>")
+@needs("read")
+def get_job(job_id: str) -> Response:
+    """One job."""
+    with wiring().db.read() as tx:
+        job = owned_job(tx, job_id)
+        video = store.videos.of_job(tx, job.id)
+    return json_response(shown(job, video))
+
+
+@blueprint.get("/jobs/<job_id>/timeline")
+@needs("read")
+def get_timeline(job_id: str) -> Response:
+    """All that happened to one job, in order of time."""
+    with wiring().db.read() as tx:
+        job = owned_job(tx, job_id)
+        entries = timeline(tx, job)
+    return json_response({"job_id": job.id, "state": job.state.value, "data": entries})
+
+
+@blueprint.post("/jobs/<job_id>/cancel")
+@needs("submit")
+def cancel(job_id: str) -> Response:
+    """Take a job back before it is sent; 409 afterwards."""
+    w = wiring()
+    with w.db.write() as tx:
+        job = owned_job(tx, job_id)
+        cancel_job(tx, job, w.clock())
+        job = owned_job(tx, job_id)
+    return json_response(shown(job, None))
+
+
+@blueprint.post("/jobs/<job_id>/mute")
+@needs("submit")
+def mute(job_id: str) -> Response:
+    """No more news of this job."""
+    w = wiring()
+    with w.db.write() as tx:
+        job = owned_job(tx, job_id)
+        mute_job(tx, job, w.clock())
+        video = store.videos.of_job(tx, job.id)
+    return json_response(shown(replace(job, muted=True), video))
+
+
+@blueprint.get("/models")
+@needs("read")
+def models() -> Response:
+    """What can be asked for."""
+    return json_response({"data": [_model(m) for m in MODELS.values()], "next_cursor": None})
+
+
+def _model(model: Model) -> dict[str, Any]:
+    w = wiring()
+    price = w.settings.prices.get(model.slug)
+    return {
+        "id": model.slug,
+        "title": model.title,
+        "provider": model.provider,
+        "available": model.provider in w.providers,
+        "routes": list(model.routes),
+        "input_schema": json_schema(model),
+        "price": {
+            "currency": "USD",
+            "min": model.price_min if price is None else price,
+            "max": model.price_max if price is None else price,
+        },
+        "expected_seconds": {str(k): v for k, v in model.expected_seconds.items()},
+    }

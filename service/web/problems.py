@@ -1,0 +1,99 @@
+"""Errors as RFC 9457 ``application/problem+json``, each with a hint where there is one."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict
+from http import HTTPStatus
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from service.errors import Busy, Conflict, Fault, InvalidInput, NotFound
+
+log = logging.getLogger(__name__)
+
+
+class Problem(Exception):
+    """An answer other than success, raised anywhere in a view."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        hint: str | None = None,
+        errors: list[Fault] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.hint = hint
+        self.errors = errors
+        self.headers = headers or {}
+
+
+def problem_response(problem: Problem) -> Response:
+    """The problem as HTTP."""
+    body: dict[str, object] = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+    }
+    if problem.hint:
+        body["hint"] = problem.hint
+    if problem.errors is not None:
+        body["errors"] = [asdict(fault) for fault in problem.errors]
+    return Response(
+        json.dumps(body, ensure_ascii=False),
+        status=problem.status,
+        headers=problem.headers,
+        content_type="application/problem+json",
+    )
+
+
+def as_problem(error: Exception) -> Problem:
+    """What any error of ours, or of the framework, is in HTTP."""
+    match error:
+        case Problem():
+            return error
+        case InvalidInput():
+            hint = "Correct every field in errors and send the request again; nothing was stored."
+            count = len(error.faults)
+            detail = f"{count} field{'s are' if count > 1 else ' is'} wrong"
+            return Problem(422, detail, hint=hint, errors=error.faults)
+        case NotFound():
+            return Problem(404, str(error))
+        case Conflict():
+            return Problem(409, str(error))
+        case Busy():
+            return Problem(503, str(error), headers={"Retry-After": str(error.retry_after)})
+        case HTTPException():
+            return _from_framework(error)
+    log.exception("unhandled error in %s %s", request.method, request.path, exc_info=error)
+    return Problem(500, "something went wrong here; it was logged", hint="Try again later.")
+
+
+def _from_framework(error: HTTPException) -> Problem:
+    allow = getattr(error, "valid_methods", None)
+    headers = {"Allow": ", ".join(sorted(allow))} if allow else {}
+    detail = _DETAILS.get(error.code or 500) or error.description or ""
+    return Problem(error.code or 500, detail, headers=headers)
+
+
+_DETAILS = {
+    404: "there is nothing at this address",
+    405: "this address does not take that method",
+}
+
+
+def install(app: Flask) -> None:
+    """Every error of the app becomes a problem."""
+
+    def answer(error: Exception) -> Response:
+        return problem_response(as_problem(error))
+
+    app.register_error_handler(Exception, answer)
