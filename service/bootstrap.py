@@ -11,7 +11,7 @@ from service.callbacks import process_callback
 from service.channels import CHANNELS
 from service.channels.base import Channel
 from service.db import Database
-from service.deliveries import attempt_delivery
+from service.deliveries import Post, attempt_delivery
 from service.errors import SettingsError
 from service.ingest import Ingest
 from service.model import Clock, utc_now
@@ -20,7 +20,7 @@ from service.polls import reconcile_job
 from service.providers import PROVIDERS
 from service.providers.base import Provider
 from service.settings import Settings
-from service.signing import CallbackSigner, LinkSigner, Sealer
+from service.signing import CallbackSigner, LinkSigner, Sealer, UnsubscribeSigner
 from service.storage import FileStorage, open_storage
 from service.submissions import submit_job
 from service.videos import archive_video
@@ -39,8 +39,10 @@ class Wiring:
     ingest: Ingest
     outbound: Outbound
     storage: FileStorage
+    unsubscribe: UnsubscribeSigner
     providers: Mapping[str, Provider]
     channels: Mapping[str, Channel]
+    post: Post
 
     def units(self) -> dict[str, Callable[[], bool]]:
         """One function per kind of work; see `store.work.WORK`."""
@@ -52,9 +54,7 @@ class Wiring:
             "archive": partial(
                 archive_video, db, providers, self.outbound, self.storage, settings, clock
             ),
-            "deliver": partial(
-                attempt_delivery, db, self.channels, self.sealer, self.links, settings, clock
-            ),
+            "deliver": partial(attempt_delivery, db, self.post, clock),
         }
 
     def due(self) -> set[str]:
@@ -79,21 +79,33 @@ def build(settings: Settings, clock: Clock = utc_now) -> Wiring:
     if settings.engine != "threads":
         raise SettingsError("CLIPBELL_ENGINE: only threads is built so far")
     keys = settings.keys()
-    outbound = Outbound(settings.allowed_networks)
     db = Database(settings.database_url)
+    outbound = Outbound(settings.allowed_networks)
+    sealer = Sealer(keys)
+    links = LinkSigner(keys, settings.public_url)
+    unsubscribe = UnsubscribeSigner(keys, settings.public_url)
+    storage = open_storage(settings.storage_url)
+    channels = _channels(settings, outbound)
     return Wiring(
         settings=settings,
         clock=clock,
         db=db,
         ingest=Ingest(db),
-        sealer=Sealer(keys),
-        signer=CallbackSigner(keys, settings.public_url),
-        links=LinkSigner(keys, settings.public_url),
         outbound=outbound,
-        storage=open_storage(settings.storage_url),
+        sealer=sealer,
+        signer=CallbackSigner(keys, settings.public_url),
+        links=links,
+        unsubscribe=unsubscribe,
+        storage=storage,
         providers=_providers(settings, outbound),
-        channels={name: channel(outbound) for name, channel in CHANNELS.items()},
+        channels=channels,
+        post=Post(channels, sealer, links, unsubscribe, storage, settings),
     )
+
+
+def _channels(settings: Settings, outbound: Outbound) -> dict[str, Channel]:
+    """The channels that can be used with these settings."""
+    return {"webhook": CHANNELS["webhook"](outbound)}
 
 
 def _providers(settings: Settings, outbound: Outbound) -> dict[str, Provider]:

@@ -16,20 +16,20 @@ from sqlalchemy import Connection
 from service import store
 from service.channels.base import SEND_SECONDS, Channel, Parcel, Receipt
 from service.db import Database
-from service.errors import DeliveryError
+from service.errors import DeliveryError, NotFound
 from service.messages import Notice
 from service.model import (
     Attempt,
     Clock,
     Delivery,
     DeliveryState,
-    Event,
-    Job,
     Subscription,
+    Video,
 )
 from service.retry import LONGEST_HINT, next_attempt_at
 from service.settings import Settings
-from service.signing import LinkSigner, Sealer
+from service.signing import LinkSigner, Sealer, UnsubscribeSigner
+from service.storage import FileStorage
 
 LEASE_SECONDS = SEND_SECONDS + 15.0
 INTERRUPTED = "interrupted: the worker ended during this attempt"
@@ -44,73 +44,86 @@ class Outgoing:
     parcel: Parcel
 
 
-def attempt_delivery(
-    db: Database,
-    channels: Mapping[str, Channel],
-    sealer: Sealer,
-    links: LinkSigner,
-    settings: Settings,
-    clock: Clock,
-) -> bool:
+@dataclass(frozen=True)
+class Post:
+    """What turns an event into a message; one per process."""
+
+    channels: Mapping[str, Channel]
+    sealer: Sealer
+    links: LinkSigner
+    unsubscribe: UnsubscribeSigner
+    storage: FileStorage
+    settings: Settings
+
+
+def attempt_delivery(db: Database, post: Post, clock: Clock) -> bool:
     """Make the next attempt that is due; False when there was none."""
     now = clock()
     with db.write() as tx:
         delivery = store.deliveries.claim_pending(tx, now, LEASE_SECONDS)
         if delivery is None:
             return False
-        outgoing = _prepared(tx, channels, sealer, links, settings, delivery, now)
+        outgoing = _prepared(tx, post, delivery, now)
     if outgoing is None:
         return True
     try:
-        result: Receipt | DeliveryError = channels[delivery.channel].send(outgoing.parcel)
+        result: Receipt | DeliveryError = post.channels[delivery.channel].send(outgoing.parcel)
     except DeliveryError as error:
         result = error
     with db.write() as tx:
-        _settle(tx, settings, outgoing, result, now, clock())
+        _settle(tx, post.settings, outgoing, result, now, clock())
     return True
 
 
-def _prepared(
-    tx: Connection,
-    channels: Mapping[str, Channel],
-    sealer: Sealer,
-    links: LinkSigner,
-    settings: Settings,
-    delivery: Delivery,
-    now: datetime,
-) -> Outgoing | None:
+def _prepared(tx: Connection, post: Post, delivery: Delivery, now: datetime) -> Outgoing | None:
     """Freeze the body and write the attempt down before it is made."""
     subscription = store.subscriptions.find(tx, delivery.subscription_id)
-    event = store.events.find(tx, delivery.event_id)
-    job = store.jobs.find(tx, delivery.job_id)
-    if not (subscription and event and job and subscription.enabled):
+    if subscription is None or not subscription.enabled:
         _end(tx, delivery, DeliveryState.EXHAUSTED, now)
         return None
     body = delivery.body
     if body is None:
-        notice = make_notice(tx, links, settings, event, job)
-        body = channels[delivery.channel].render(notice, subscription.format)
+        body = _rendered(tx, post, delivery, subscription, now)
     number = delivery.attempts + 1
     store.deliveries.settle_claimed(tx, delivery, attempts=number, body=body)
     store.deliveries.add_attempt(tx, Attempt(delivery.id, number, None, INTERRUPTED, "", 0, now))
     parcel = Parcel(
         delivery_id=delivery.id,
         event_id=delivery.event_id,
-        target=sealer.open(subscription.target),
-        secrets=(sealer.open(subscription.secret),),
+        target=post.sealer.open(subscription.target),
+        secrets=(post.sealer.open(subscription.secret),),
         body=body,
         now=now,
     )
     return Outgoing(replace(delivery, attempts=number, body=body), subscription, parcel)
 
 
-def make_notice(
-    tx: Connection, links: LinkSigner, settings: Settings, event: Event, job: Job
-) -> Notice:
-    """All that a message about this event needs."""
+def _rendered(
+    tx: Connection, post: Post, delivery: Delivery, subscription: Subscription, now: datetime
+) -> bytes:
+    event = store.events.find(tx, delivery.event_id)
+    job = store.jobs.find(tx, delivery.job_id)
+    if event is None or job is None:
+        raise NotFound(f"delivery {delivery.id} has lost its event")
+    channel = post.channels[delivery.channel]
     video = store.videos.of_job(tx, job.id)
-    link = links.url_for(video.id, video.link_expires_at) if video else None
-    return Notice(event, job, video, link, settings.public_url)
+    until = now + timedelta(seconds=post.settings.link_ttl)
+    notice = Notice(
+        event=event,
+        job=job,
+        video=video,
+        link=post.links.url_for(video.id, video.link_expires_at) if video else None,
+        public_url=post.settings.public_url,
+        unsubscribe_url=post.unsubscribe.url_for(subscription.id, until),
+        poster=_poster(post.storage, video) if channel.carries_poster else None,
+    )
+    return channel.render(notice, subscription.format)
+
+
+def _poster(storage: FileStorage, video: Video | None) -> bytes | None:
+    if video is None or not video.poster_file:
+        return None
+    return storage.path(video.poster_file).read_bytes()
 
 
 def _settle(

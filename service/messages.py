@@ -20,13 +20,20 @@ API_VERSION = "v1"
 
 @dataclass(frozen=True)
 class Notice:
-    """An event with all that a message about it needs; `link` is the video's stable URL."""
+    """
+    An event with all that a message about it needs.
+
+    `link` is the video's stable URL, `poster` the JPEG's bytes for channels
+    that carry it along, `unsubscribe_url` takes a POST (RFC 8058).
+    """
 
     event: Event
     job: Job
     video: Video | None
     link: str | None
     public_url: str
+    unsubscribe_url: str
+    poster: bytes | None = None
 
 
 def iso(moment: datetime | None) -> str | None:

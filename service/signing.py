@@ -94,6 +94,23 @@ class LinkSigner:
         return str(self._tokens.verify(token, now)["video"])
 
 
+class UnsubscribeSigner:
+    """The links that end a subscription with one click, ``/u/TOKEN``."""
+
+    def __init__(self, secret_keys: Sequence[str], public_url: str) -> None:
+        self._tokens = TokenSigner(secret_keys, "unsubscribe")
+        self._public_url = public_url
+
+    def url_for(self, subscription_id: str, expires_at: datetime) -> str:
+        """The link for the messages of this subscription."""
+        token = self._tokens.sign({"subscription": subscription_id}, expires_at)
+        return f"{self._public_url}/u/{token}"
+
+    def verify(self, token: str, now: datetime) -> str:
+        """The subscription's id; raises BadToken or ExpiredToken."""
+        return str(self._tokens.verify(token, now)["subscription"])
+
+
 class Sealer:
     """Encrypts secrets for the database (Fernet; source: cryptography's MultiFernet)."""
 

@@ -43,6 +43,8 @@ class Channel(Protocol):
     """One kind of transport."""
 
     formats: tuple[str, ...]
+    #: Whether its messages carry the poster's bytes.
+    carries_poster: bool
 
     def check_target(self, target: str) -> str:
         """The target as it will be kept. Raises InvalidInput with a way to mend it."""

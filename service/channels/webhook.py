@@ -28,6 +28,7 @@ class Webhook:
     """The channel; see `channels.base.Channel`."""
 
     formats = tuple(FORMATS)
+    carries_poster = False
 
     def __init__(self, outbound: Outbound) -> None:
         self._outbound = outbound
