@@ -159,6 +159,12 @@ def load_settings(environ: Mapping[str, str] | None = None, **given: Any) -> Set
         ) from None
 
 
+def child_environ(given: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment for a child: none of our settings but the `given` ones."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    return kept | {PREFIX + name.upper(): value for name, value in given.items()}
+
+
 def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, field in Settings.model_fields.items():

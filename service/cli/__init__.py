@@ -8,7 +8,7 @@ that says how to mend it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import typer
 
@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for verb, command in {
+VERBS: dict[str, Callable[..., None]] = {
     "demo": demo.demo,
     "init": setup.init,
     "serve": processes.serve,
@@ -36,7 +36,8 @@ for verb, command in {
     "cancel": jobs.cancel,
     "doctor": setup.doctor,
     "migrate": setup.migrate,
-}.items():
+}
+for verb, command in VERBS.items():
     app.command(verb)(command)
 
 

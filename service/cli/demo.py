@@ -1,7 +1,124 @@
-"""`demo`."""
+"""`demo`: the whole product in a minute."""
 
 from __future__ import annotations
 
+import signal
+import tempfile
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-def demo() -> None:
-    """Show it all."""
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from service.cli.output import JsonOption, complain, emit
+from service.errors import SettingsError
+
+if TYPE_CHECKING:
+    from service.demo.run import Demo
+
+LOOK_SECONDS = 0.3
+PATIENCE_SECONDS = 120.0
+MARKS = {"succeeded": "[green]●[/]", "failed": "[red]●[/]"}
+
+
+def demo(
+    once: bool = typer.Option(False, "--once", help="End when everything has arrived."),
+    port: int = typer.Option(None, min=1, max=65535, help="Port of the web pages."),
+    json_: bool = JsonOption,
+) -> None:
+    """Show the whole product: sandbox provider, web, worker, Slack, mail and a REST hook."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+    try:
+        with tempfile.TemporaryDirectory(prefix="clipbell-demo-") as folder:
+            failed = _show(Path(folder), port, once=once, quiet=json_)
+    except KeyboardInterrupt:
+        return
+    except OSError as error:
+        fix = "set TMPDIR to a folder that you may write to"
+        raise SettingsError(f"cannot make a temporary folder: {error}; {fix}") from None
+    if failed:
+        raise typer.Exit(1)
+
+
+def _show(folder: Path, port: int | None, *, once: bool, quiet: bool) -> bool:
+    """Run the demo in that folder; says whether something was wrong."""
+    try:
+        # Imported here because its libraries are an extra that a service can do without.
+        from service.demo.run import running
+    except ModuleNotFoundError as error:
+        raise SettingsError(f"{error.name} is missing: pip install 'clipbell[demo]'") from None
+    out = Console(stderr=quiet, highlight=False)
+    out.print("Starting sandbox provider, web, worker, Slack sink, mail inbox and REST-hook sink …")
+    with running(folder, port) as (demo, login_url):
+        began = time.monotonic()
+        demo.subscribe()
+        demo.submit()
+        _follow(demo, out)
+        wrong = demo.problems()
+        seconds = round(time.monotonic() - began, 1)
+        _tell(demo, out, login_url, seconds)
+        for problem in wrong:
+            complain(problem)
+        if quiet:
+            emit(_summary(demo, login_url, seconds))
+        if not once:
+            out.print("\nCtrl-C ends everything and leaves nothing behind.")
+            signal.pause()
+    return bool(wrong)
+
+
+def _follow(demo: Demo, out: Console) -> None:
+    """Show the progress until all has arrived, or nothing moves any more."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with Live(console=out, refresh_per_second=8, transient=not out.is_terminal) as live:
+        while not demo.look().ended() and time.monotonic() < deadline:
+            live.update(_table(demo))
+            time.sleep(LOOK_SECONDS)
+        live.update(_table(demo))
+
+
+def _table(demo: Demo) -> Table:
+    grid = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("", "model", "state", "time", "delivered"):
+        grid.add_column(name)
+    for job in demo.progress.jobs:
+        mark = MARKS.get(job["state"], "[yellow]●[/]")
+        grid.add_row(mark, job["model"], job["state"], _elapsed(job), _arrived(demo, job["id"]))
+    return grid
+
+
+def _elapsed(job: dict[str, Any]) -> str:
+    began = datetime.fromisoformat(job["created_at"])
+    ended = job["finished_at"]
+    until = datetime.fromisoformat(ended) if ended else datetime.now(UTC)
+    return f"{(until - began).total_seconds():4.1f} s"
+
+
+def _arrived(demo: Demo, job_id: str) -> str:
+    own = [d for d in demo.progress.deliveries if d["job_id"] == job_id]
+    return " ".join(d["channel"] for d in own if d["state"] == "delivered") or "…"
+
+
+def _tell(demo: Demo, out: Console, login_url: str, seconds: float) -> None:
+    out.print()
+    for job in demo.progress.jobs:
+        if job["video"]:
+            out.print(f"[bold]{job['model']}[/]\n  {job['video']['url']}", soft_wrap=True)
+    out.print(f"\nDashboard:  {login_url}", soft_wrap=True)
+    out.print(f"Slack card, mail and hook:  {demo.sinks.url}", soft_wrap=True)
+    count = len(demo.progress.deliveries)
+    out.print(f"\n{count} deliveries in {seconds} s.")
+
+
+def _summary(demo: Demo, login_url: str, seconds: float) -> dict[str, Any]:
+    return {
+        "jobs": demo.progress.jobs,
+        "deliveries": demo.progress.deliveries,
+        "dashboard": login_url,
+        "seconds": seconds,
+    }

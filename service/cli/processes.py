@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import typer
@@ -89,6 +91,10 @@ def sandbox(
     if port:
         free_or_fail(host, port)
     with tempfile.TemporaryDirectory(prefix="clipbell-sandbox-") as folder:
+        # SIGTERM ends it as Ctrl-C does, so that its folder goes too.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         server = SandboxServer(SandboxOptions(folder=Path(folder), pace=pace), host, port)
         typer.echo(f"sandbox provider at {server.url}; stop it with Ctrl-C")
-        server.serve()
+        with suppress(KeyboardInterrupt):
+            server.serve()
+        server.close()

@@ -1,0 +1,3 @@
+"""What `clipbell demo` starts and follows."""
+
+from __future__ import annotations

@@ -1,0 +1,221 @@
+"""
+The whole product on one machine: what `clipbell demo` starts and follows.
+
+Sandbox provider, web and worker are real processes over SQLite in a temporary
+folder; the Slack, mail and REST-hook sinks live here, so that what arrived can
+be checked as well as shown.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from service.demo.processes import HOST, DemoError, Processes, free_port, web_port
+from service.errors import OutboundError
+from service.install import initialise
+from service.outbound import Answer, Outbound
+from service.sandbox.sinks import Received, SinkServer
+from service.settings import Settings, load_settings
+
+LOOPBACK = "127.0.0.0/8"
+START_SECONDS = 30.0
+CALL_SECONDS = 15.0
+VIDEO_BYTES = 64 * 1024 * 1024
+
+#: One job per model: what a newcomer sees first.
+JOBS: tuple[tuple[str, dict[str, Any]], ...] = (
+    (
+        "kling-2-5-turbo-pro",
+        {"prompt": "A lighthouse at dusk, slow waves, warm light", "duration": 5},
+    ),
+)
+
+
+@dataclass
+class Progress:
+    """Where the demo stands: jobs and deliveries as the API shows them."""
+
+    jobs: list[dict[str, Any]] = field(default_factory=list)
+    deliveries: list[dict[str, Any]] = field(default_factory=list)
+    expected_deliveries: int = 0
+
+    def ended(self) -> bool:
+        """Every job and delivery has come to its end."""
+        over = all(job["state"] in ("succeeded", "failed", "canceled") for job in self.jobs)
+        done = [d for d in self.deliveries if d["state"] != "pending"]
+        return over and len(done) >= self.expected_deliveries
+
+
+class Api:
+    """The demo's own client of the service; nothing that a user could not call."""
+
+    def __init__(self, base_url: str, api_key: str) -> None:
+        self.base_url = base_url
+        self._headers = {"x-api-key": api_key, "Content-Type": "application/json"}
+        self._outbound = Outbound([LOOPBACK])
+
+    def get(self, path: str) -> dict[str, Any]:
+        """The JSON at that path. Raises DemoError for anything but 2xx."""
+        return self._checked(path, self.call("GET", path))
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """The JSON that a POST answers. Raises DemoError for anything but 2xx."""
+        return self._checked(path, self.call("POST", path, json.dumps(body).encode()))
+
+    def call(self, method: str, path: str, body: bytes | None = None) -> Answer:
+        """One request; `path` may be a whole URL."""
+        url = path if path.startswith("http") else self.base_url + path
+        return self._outbound.call(
+            method,
+            url,
+            headers=self._headers,
+            body=body,
+            seconds=CALL_SECONDS,
+            max_bytes=VIDEO_BYTES,
+        )
+
+    def close(self) -> None:
+        """Give the sockets back."""
+        self._outbound.close()
+
+    def _checked(self, path: str, answer: Answer) -> dict[str, Any]:
+        if not 200 <= answer.status < 300:
+            text = answer.body[:300].decode("utf-8", "replace")
+            raise DemoError(f"{path} answered {answer.status}: {text}")
+        found: dict[str, Any] = json.loads(answer.body)
+        return found
+
+
+class Demo:
+    """A running demo; use `running` to make one."""
+
+    def __init__(self, settings: Settings, api: Api, sinks: SinkServer) -> None:
+        self.settings = settings
+        self.api = api
+        self.sinks = sinks
+        self.progress = Progress()
+
+    def subscribe(self) -> None:
+        """Slack, mail and a REST hook hear of every end."""
+        wishes = (
+            {"channel": "slack", "target": self.sinks.slack_url},
+            {"channel": "email", "target": "you@example.com"},
+            {"channel": "webhook", "target": self.sinks.hook_url},
+        )
+        for wish in wishes:
+            made = self.api.post("/v1/subscriptions", wish)
+            if wish["channel"] == "webhook":
+                self.sinks.hook_secrets.append(made["secret"])
+        self.progress.expected_deliveries = len(wishes) * len(JOBS)
+
+    def submit(self) -> None:
+        """One job per model."""
+        for model, values in JOBS:
+            job = self.api.post("/v1/jobs", {"model": model, "input": values})
+            self.progress.jobs.append(job)
+
+    def look(self) -> Progress:
+        """Ask where everything stands."""
+        asked = {job["id"] for job in self.progress.jobs}
+        found = [job for job in self.api.get("/v1/jobs")["data"] if job["id"] in asked]
+        self.progress.jobs = sorted(found, key=lambda job: str(job["id"]))
+        self.progress.deliveries = self.api.get("/v1/deliveries")["data"]
+        return self.progress
+
+    def problems(self) -> list[str]:
+        """What is wrong with the result; empty when all arrived and plays."""
+        wrong = [
+            f"{job['model']} is {job['state']}: {(job['error'] or {}).get('message', '')}"
+            for job in self.progress.jobs
+            if job["state"] != "succeeded"
+        ]
+        wrong += [
+            f"{delivery['channel']} delivery {delivery['id']} is {delivery['state']}"
+            for delivery in self.progress.deliveries
+            if delivery["state"] != "delivered"
+        ]
+        wrong += [p for job in self.progress.jobs if job["video"] for p in self._unplayable(job)]
+        return wrong + [p for kind in ("slack", "mail", "hook") for p in self._missing(kind)]
+
+    def _unplayable(self, job: dict[str, Any]) -> list[str]:
+        answer = self.api.call("GET", job["video"]["url"])
+        same = hashlib.sha256(answer.body).hexdigest() == job["video"]["sha256"]
+        good = answer.status == 200 and answer.headers["Content-Type"] == "video/mp4" and same
+        return [] if good else [f"the link of {job['model']} does not play"]
+
+    def _missing(self, kind: str) -> list[str]:
+        arrived = [received for received in self.sinks.received() if received.kind == kind]
+        told = {received.job_id for received in arrived}
+        wrong = [p for received in arrived for p in _faults(received)]
+        missing = [job["model"] for job in self.progress.jobs if job["id"] not in told]
+        return wrong + [f"no {kind} about {model} arrived" for model in missing]
+
+
+def _faults(received: Received) -> list[str]:
+    if received.ok:
+        return []
+    return [f"{received.kind}: {problem}" for problem in received.problems or ["refused"]]
+
+
+@contextmanager
+def running(folder: Path, port: int | None) -> Iterator[tuple[Demo, str]]:
+    """
+    A demo with all its processes, and the API key; everything ends with the block.
+
+    Raises:
+        SettingsError: the port is taken.
+        DemoError: a process did not come up; with the end of its log.
+    """
+    with ExitStack() as stack:
+        sinks = stack.enter_context(SinkServer())
+        own_port, sandbox_port = web_port(port), free_port(0)
+        given = _settings(folder, own_port, sandbox_port, sinks.smtp_url)
+        settings = load_settings({}, **given)
+        processes = Processes(folder, {name: str(value) for name, value in given.items()})
+        stack.callback(processes.stop)
+        processes.start("sandbox", "--port", str(sandbox_port))
+        api_key = initialise(settings)["api_key"]
+        processes.start("serve", "--port", str(own_port), "--workers", "1")
+        processes.start("worker")
+        api = Api(settings.public_url, api_key)
+        stack.callback(api.close)
+        _await(api, f"http://{HOST}:{sandbox_port}/", processes)
+        _await(api, "/readyz", processes)
+        yield Demo(settings, api, sinks), api_key
+
+
+def _settings(folder: Path, own_port: int, sandbox_port: int, smtp_url: str) -> dict[str, Any]:
+    sandbox_url = f"http://{HOST}:{sandbox_port}"
+    return {
+        "data_dir": str(folder / "data"),
+        "public_url": f"http://{HOST}:{own_port}",
+        "apixo_api_key": "demo",
+        "apixo_base_url": sandbox_url,
+        "segmind_api_key": "demo",
+        "segmind_base_url": sandbox_url,
+        "poll_after": "1",
+        "poll_every": "0.5",
+        "allowed_networks": LOOPBACK,
+        "smtp_url": smtp_url,
+        "mail_from": "Clipbell <clipbell@example.com>",
+    }
+
+
+def _await(api: Api, path: str, processes: Processes) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        processes.check()
+        try:
+            if api.call("GET", path).status == 200:
+                return
+        except OutboundError:
+            pass
+        time.sleep(0.1)
+    raise DemoError(f"{path} did not answer within {START_SECONDS:.0f} s{processes.last_words()}")
