@@ -8,21 +8,23 @@ from functools import partial
 
 from service import store
 from service.callbacks import process_callback
+from service.catalogue import MODELS
 from service.channels import CHANNELS
 from service.channels.base import Channel
 from service.db import Database
 from service.deliveries import Post, attempt_delivery
 from service.errors import SettingsError
+from service.images import ImageShelf
 from service.ingest import Ingest
 from service.model import Clock, utc_now
 from service.outbound import Outbound
 from service.polls import reconcile_job
-from service.providers import PROVIDERS
+from service.providers import Apixo, Segmind, SegmindSync
 from service.providers.base import Provider
 from service.settings import Settings
-from service.signing import CallbackSigner, LinkSigner, Sealer, UnsubscribeSigner
+from service.signing import CallbackSigner, LinkSigner, Sealer, TokenSigner, UnsubscribeSigner
 from service.storage import FileStorage, open_storage
-from service.submissions import submit_job
+from service.submissions import Outbox, submit_job
 from service.videos import archive_video
 
 
@@ -39,6 +41,7 @@ class Wiring:
     ingest: Ingest
     outbound: Outbound
     storage: FileStorage
+    shelf: ImageShelf
     unsubscribe: UnsubscribeSigner
     providers: Mapping[str, Provider]
     channels: Mapping[str, Channel]
@@ -48,7 +51,8 @@ class Wiring:
         """One function per kind of work; see `store.work.WORK`."""
         db, settings, clock, providers = self.db, self.settings, self.clock, self.providers
         return {
-            "submit": partial(submit_job, db, providers, self.signer, settings, clock),
+            "submit": partial(submit_job, db, self.outbox(holding=False), clock),
+            "generate": partial(submit_job, db, self.outbox(holding=True), clock),
             "process": partial(process_callback, db, providers, settings, clock),
             "reconcile": partial(reconcile_job, db, providers, settings, clock),
             "archive": partial(
@@ -56,6 +60,11 @@ class Wiring:
             ),
             "deliver": partial(attempt_delivery, db, self.post, clock),
         }
+
+    def outbox(self, *, holding: bool) -> Outbox:
+        """Sending by the providers whose calls do or don't last as long as the generation."""
+        chosen = {n: p for n, p in self.providers.items() if p.holds_connection is holding}
+        return Outbox(chosen, self.signer, self.outbound, self.shelf, self.settings)
 
     def due(self) -> set[str]:
         """The kinds of work that have something due."""
@@ -85,6 +94,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Wiring:
     links = LinkSigner(keys, settings.public_url)
     unsubscribe = UnsubscribeSigner(keys, settings.public_url)
     storage = open_storage(settings.storage_url)
+    shelf = ImageShelf(storage, TokenSigner(keys, "image"), settings.public_url)
     channels = _channels(settings, outbound)
     return Wiring(
         settings=settings,
@@ -97,7 +107,8 @@ def build(settings: Settings, clock: Clock = utc_now) -> Wiring:
         links=links,
         unsubscribe=unsubscribe,
         storage=storage,
-        providers=_providers(settings, outbound),
+        shelf=shelf,
+        providers=_providers(settings, outbound, shelf, storage, clock),
         channels=channels,
         post=Post(channels, sealer, links, unsubscribe, storage, settings),
     )
@@ -108,12 +119,34 @@ def _channels(settings: Settings, outbound: Outbound) -> dict[str, Channel]:
     return {"webhook": CHANNELS["webhook"](outbound)}
 
 
-def _providers(settings: Settings, outbound: Outbound) -> dict[str, Provider]:
+def _providers(
+    settings: Settings,
+    outbound: Outbound,
+    shelf: ImageShelf,
+    storage: FileStorage,
+    clock: Clock,
+) -> dict[str, Provider]:
     """The providers that are named and have a key."""
     apixo_key = settings.apixo_api_key.get_secret_value()
+    segmind_key = settings.segmind_api_key.get_secret_value()
     found: dict[str, Provider] = {}
     if "apixo" in settings.providers and apixo_key:
-        found["apixo"] = PROVIDERS["apixo"](
+        found["apixo"] = Apixo(
             outbound, settings.apixo_base_url, apixo_key, settings.submit_timeout
         )
+    if "segmind" in settings.providers and segmind_key:
+        base_url = settings.segmind_base_url
+        found["segmind"] = (
+            Segmind(outbound, shelf, clock, base_url, segmind_key, settings.submit_timeout)
+            if settings.segmind_api == "v2"
+            else SegmindSync(
+                outbound, shelf, storage, clock, base_url, segmind_key, _sync_seconds(settings)
+            )
+        )
     return found
+
+
+def _sync_seconds(settings: Settings) -> float:
+    """How long a call may take that lasts as long as the slowest generation."""
+    slowest = max(max(model.expected_seconds.values()) for model in MODELS.values())
+    return settings.sync_timeout or 3 * slowest

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from service.errors import Fault, InvalidInput
+from service.imagedata import BadImage, decode, is_url
 
 ASPECT_RATIOS = ("16:9", "9:16", "1:1")
 CAMERA_AXES = ("horizontal", "vertical", "pan", "tilt", "roll", "zoom")
 CAMERA_TYPES = ("simple", "down_back", "forward_up", "right_turn_forward", "left_turn_forward")
-IMAGE_BYTES = 10 * 1024 * 1024
 PROMPT_LENGTH = 2500
 
 
@@ -315,8 +315,18 @@ def _within(parameter: Parameter, value: float) -> None:
 def _image_text(parameter: Parameter, value: Any) -> str:
     if not isinstance(value, str):
         raise _Wrong("wrong_type", "must be an http(s) URL or base64 image data")
-    if any(c.isspace() for c in value[:200]) or len(value) > IMAGE_BYTES * 4 // 3 + 100:
-        raise _Wrong("bad_image", f"must be one URL or base64 of at most {IMAGE_BYTES} bytes")
+    if is_url(value):
+        return _image_url(value)
+    try:
+        decode(value)
+    except BadImage as bad:
+        raise _Wrong(bad.code.lower(), str(bad)) from None
+    return value
+
+
+def _image_url(value: str) -> str:
+    if len(value) > 2048 or any(c.isspace() or not c.isprintable() for c in value):
+        raise _Wrong("invalid_image_url", "must be one URL of at most 2048 characters")
     return value
 
 

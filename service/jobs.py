@@ -22,6 +22,8 @@ from service.subscribing import Wish, check_wish, hidden_subscription
 FIELDS = ("model", "input", "provider", "notify", "metadata")
 METADATA_LENGTH = 4096
 NOTIFY_LENGTH = 10
+#: What a job made by our own API says of the door it came through.
+OWN_DOOR = "clipbell"
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class JobRequest:
     route: str
     notify: tuple[Wish, ...] | None
     metadata: dict[str, Any]
-    door: str = "clipbell"
+    door: str = OWN_DOOR
 
 
 def check_request(
@@ -179,6 +181,7 @@ def planned_job(settings: Settings, account_id: str, request: JobRequest, now: d
         claims=0,
         due_at=now,
         created_at=now,
+        sent_at=None,
         submitted_at=None,
         finished_at=None,
         deadline_at=None,
@@ -205,6 +208,12 @@ def _subscription_ids(
         return None
     found = [hidden_subscription(tx, sealer, account_id, wish, now).id for wish in wishes]
     return list(dict.fromkeys(found))
+
+
+def release_provider(tx: Connection, name: str, now: datetime) -> int:
+    """Go on sending to a provider, its held jobs first; how many they were."""
+    store.providers.resume(tx, name)
+    return store.jobs.release_held(tx, name, now)
 
 
 def cancel_job(tx: Connection, job: Job, now: datetime) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 _PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 #: Tokens and keys in paths and messages are worth as much as passwords.
-_SECRET = re.compile(r"(/(?:callbacks|v|u)/)[\w.~-]+|(clb_|whsec_)[\w+/=-]+")
+_SECRET = re.compile(r"(/(?:callbacks|v|u|i|login)/)[\w.~-]+|(clb_|whsec_)[\w+/=-]+")
 
 
 def masked(text: str) -> str:

@@ -132,10 +132,15 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Submission:
-    """The provider took the job: its task, and its outcome where the answer had it."""
+    """
+    The provider took the job: its task, and its outcome where the answer had it.
+
+    `note` keeps what the answer said besides, for the timeline.
+    """
 
     task_id: str
     outcome: Outcome | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -197,6 +202,7 @@ class Job:
     misses: int
     due_at: datetime | None
     created_at: datetime
+    sent_at: datetime | None
     submitted_at: datetime | None
     finished_at: datetime | None
     deadline_at: datetime | None

@@ -43,7 +43,7 @@ def reconcile_job(
         if job is None:
             return False
         if job.state is not JobState.SUBMITTED:
-            _without_task(tx, job, now)
+            _without_task(tx, providers, settings, job, now)
             return True
         if not may_ask(tx, providers[job.provider], now):
             store.jobs.settle_claimed(tx, job, due_at=now + timedelta(seconds=1))
@@ -58,13 +58,34 @@ def may_ask(tx: Connection, provider: Provider, now: datetime) -> bool:
     return not allowance or not store.providers.take_token(tx, provider.name, allowance, now)
 
 
-def _without_task(tx: Connection, job: Job, now: datetime) -> None:
+def _without_task(
+    tx: Connection,
+    providers: Mapping[str, Provider],
+    settings: Settings,
+    job: Job,
+    now: datetime,
+) -> None:
+    if job.state is JobState.HELD:
+        store.jobs.settle_claimed(tx, job, state=JobState.QUEUED, due_at=now, error=None)
+        store.jobs.add_step(tx, job.id, "queued", "no longer held", now)
+        return
     if job.state is JobState.SUBMITTING:
-        message = "the worker ended while sending: the provider may have the job"
-        mark_unknown(tx, job, message, now)
+        _after_lease(tx, providers[job.provider], settings, job, now)
         return
     store.jobs.settle_claimed(tx, job, due_at=None, overdue=True)
     _tell_overdue(tx, job, now)
+
+
+def _after_lease(
+    tx: Connection, provider: Provider, settings: Settings, job: Job, now: datetime
+) -> None:
+    """The worker died while sending; an answer that had come may lie on our disk."""
+    if provider.holds_connection:
+        found = confirm(provider, job, None)
+        if isinstance(found, Outcome) and record_outcome(tx, settings, job, found, "answer", now):
+            return
+    message = "the worker ended while sending: the provider may have the job"
+    mark_unknown(tx, job, message, now)
 
 
 def _tell_overdue(tx: Connection, job: Job, now: datetime) -> None:

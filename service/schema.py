@@ -144,6 +144,7 @@ jobs = Table(
     Column("polls", Integer, nullable=False, default=0),
     Column("misses", Integer, nullable=False, default=0),
     *_work(),
+    _moment("sent_at"),
     _moment("submitted_at"),
     _moment("finished_at"),
     _moment("deadline_at"),
@@ -152,6 +153,7 @@ jobs = Table(
     Index(None, "state", "due_at"),
     Index(None, "provider", "state"),
     Index(None, "account_id", "id"),
+    Index(None, "account_id", "sent_at"),
 )
 
 callbacks = Table(

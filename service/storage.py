@@ -7,6 +7,7 @@ made here from ids, never from what a provider or a user said.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from service.errors import ClipbellError, SettingsError
 
-_NAME = re.compile(r"[a-z]+_[0-9a-f]{32}(?:\.[0-9]+)?\.(?:mp4|jpg)")
+_NAME = re.compile(r"[a-z]+_[0-9a-f]{32}\.(?:mp4|jpg|png|webp)")
 
 
 class StorageError(ClipbellError):
@@ -49,14 +50,6 @@ class FileStorage:
             with suppress(OSError):
                 aside.unlink()
 
-    def rename(self, old: str, new: str) -> None:
-        """Give a stored file its final name; no harm when that was done before."""
-        path = self.path(new)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileNotFoundError):
-            self.path(old).rename(path)
-        _sync_folder(path.parent)
-
     def path(self, name: str) -> Path:
         """Where the file of that name is or would be."""
         if not _NAME.fullmatch(name):
@@ -67,6 +60,11 @@ class FileStorage:
     def exists(self, name: str) -> bool:
         """Whether the file is there, whole."""
         return self.path(name).is_file()
+
+    def sha256(self, name: str) -> str:
+        """The digest of the file, in hex."""
+        with self.path(name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
 
     def delete(self, name: str) -> None:
         """Remove the file; no harm when it is gone."""

@@ -8,18 +8,21 @@ sent, or certainly was refused, may go out again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from service import store
+from service import budget, store
 from service.catalogue import MODELS
 from service.db import Database
 from service.errors import Refused, Unanswered
 from service.events import record_event
 from service.failures import HOLDING, PASSING, job_error
-from service.model import Clock, EventType, Job, JobState, Submission
+from service.images import FETCH_SECONDS, ImageShelf, check_images
+from service.jobs import OWN_DOOR
+from service.model import Clock, EventType, Job, JobError, JobState, Submission
+from service.outbound import Outbound
 from service.outcomes import fail_job, record_outcome
 from service.providers.base import Provider
 from service.retry import backoff
@@ -30,27 +33,44 @@ from service.signing import CallbackSigner
 CALLBACK_LIFE = timedelta(days=30)
 #: A lease outlasts its call by this many seconds.
 GRACE_SECONDS = 15.0
+#: Two images may be looked at before the call.
+IMAGES_SECONDS = 2 * FETCH_SECONDS
 SHORTEST_DEADLINE = 300.0
 #: The longest pause between two tries at a provider that refuses for now.
 LONGEST_PAUSE = 300.0
 
 
-def submit_job(
-    db: Database,
-    providers: Mapping[str, Provider],
-    signer: CallbackSigner,
-    settings: Settings,
-    clock: Clock,
-) -> bool:
+@dataclass(frozen=True)
+class Outbox:
+    """What sending needs: these providers, and where the images of jobs are."""
+
+    providers: Mapping[str, Provider]
+    signer: CallbackSigner
+    outbound: Outbound
+    shelf: ImageShelf
+    settings: Settings
+
+    def send(self, job: Job, now: datetime) -> Submission:
+        """The one create call, after a look at the images. Raises Refused or Unanswered."""
+        check_images(self.outbound, self.shelf, MODELS[job.model], job)
+        callback_url = self.signer.url_for(job.id, job.provider, now + CALLBACK_LIFE)
+        return self.providers[job.provider].submit(job, callback_url)
+
+    def lease(self) -> float:
+        """Seconds that outlast the longest call, the look at the images included."""
+        calls = [provider.submit_seconds for provider in self.providers.values()]
+        return max(calls, default=0.0) + IMAGES_SECONDS + GRACE_SECONDS
+
+
+def submit_job(db: Database, outbox: Outbox, clock: Clock) -> bool:
     """Send the next queued job; False when there was none that may go out."""
-    now = clock()
+    settings, now = outbox.settings, clock()
     with db.write() as tx:
-        job = _claim(tx, providers, settings, now)
+        job, claimed = _claim(tx, outbox, now)
     if job is None:
-        return False
-    callback_url = signer.url_for(job.id, job.provider, now + CALLBACK_LIFE)
+        return claimed
     try:
-        submission = providers[job.provider].submit(job, callback_url)
+        submission = outbox.send(job, now)
     except Refused as error:
         with db.write() as tx:
             _settle_refused(tx, job, error, clock())
@@ -63,26 +83,46 @@ def submit_job(
     return True
 
 
-def _claim(
-    tx: Connection, providers: Mapping[str, Provider], settings: Settings, now: datetime
-) -> Job | None:
-    """The next job, if its provider has room for a task and a request."""
-    job = store.jobs.claim_queued(tx, now, settings.submit_timeout + GRACE_SECONDS)
+def _claim(tx: Connection, outbox: Outbox, now: datetime) -> tuple[Job | None, bool]:
+    """The next job, if it may go out; and whether there may be more to look at."""
+    job = store.jobs.claim_queued(tx, list(outbox.providers), now, outbox.lease())
     if job is None:
-        return None
-    wait = _wait(tx, providers.get(job.provider), job, now)
+        return None, False
+    store.accounts.lock(tx, job.account_id)
+    if objection := budget.objection(tx, outbox.settings, job, now):
+        _refuse_for_budget(tx, job, objection, now)
+        return None, True
+    wait = _wait(tx, outbox.providers[job.provider], job, now)
     if not wait:
+        store.jobs.settle_claimed(tx, job, sent_at=now)
         store.jobs.add_step(tx, job.id, "submitting", f"sending to {job.provider}", now)
-        return job
+        return job, True
     later = now + timedelta(seconds=wait)
     store.jobs.settle_claimed(tx, job, state=JobState.QUEUED, due_at=later)
     store.providers.pause(tx, job.provider, later)
-    return None
+    return None, True
 
 
-def _wait(tx: Connection, provider: Provider | None, job: Job, now: datetime) -> float:
-    if provider is None:
-        return LONGEST_PAUSE
+def _refuse_for_budget(tx: Connection, job: Job, error: JobError, now: datetime) -> None:
+    """Held until the day's budget opens again, or for a person; at a door it fails at once."""
+    if job.door != OWN_DOOR:
+        fail_job(tx, job, error, "answer", now)
+        return
+    due_at = budget.tomorrow(now) if error.code == "BUDGET" else None
+    hold_job(tx, job, error, due_at, now)
+
+
+def hold_job(
+    tx: Connection, job: Job, error: JobError, due_at: datetime | None, now: datetime
+) -> None:
+    """The claimed job waits until `due_at`, or for a person; its owner is told."""
+    changes = {"state": JobState.HELD, "error": asdict(error), "due_at": due_at}
+    if store.jobs.settle_claimed(tx, job, **changes):
+        store.jobs.add_step(tx, job.id, "held", f"{error.code}: {error.message}", now)
+        record_event(tx, job, EventType.JOB_HELD, now)
+
+
+def _wait(tx: Connection, provider: Provider, job: Job, now: datetime) -> float:
     limits = provider.limits
     if limits.tasks and store.jobs.count_open(tx, job.provider) > limits.tasks:
         return 1.0
@@ -109,6 +149,7 @@ def _settle_accepted(
         due_at=now + timedelta(seconds=settings.poll_after or model.poll_after),
     )
     message = f"the provider took it as task {submission.task_id}"
+    message += f" ({submission.note})" if submission.note else ""
     if not accepted:
         store.jobs.add_step(tx, job.id, "surplus", f"{message}, after the job had moved on", now)
         return
@@ -131,10 +172,8 @@ def _settle_refused(tx: Connection, job: Job, refused: Refused, now: datetime) -
         return
     if refused.code in HOLDING:
         store.providers.hold(tx, job.provider, f"{refused.code}: {refused.message}")
-    if refused.code in HOLDING and job.door == "clipbell":
-        store.jobs.settle_claimed(tx, job, state=JobState.HELD, due_at=None, error=asdict(error))
-        store.jobs.add_step(tx, job.id, "held", f"{error.code}: {error.message}", now)
-        record_event(tx, job, EventType.JOB_HELD, now)
+    if refused.code in HOLDING and job.door == OWN_DOOR:
+        hold_job(tx, job, error, None, now)
         return
     fail_job(tx, job, error, "answer", now)
 

@@ -63,8 +63,11 @@ def _copy(
     """Bring the file and its poster into storage; the columns that describe them."""
     name = video.file or f"{video.id}.mp4"
     facts: dict[str, Any] = {"file": name}
-    if video.file is None:
-        facts |= _download(outbound, storage, settings, video, name)
+    facts |= (
+        _download(outbound, storage, settings, video, name)
+        if video.file is None
+        else {"sha256": storage.sha256(name)}
+    )
     path = storage.path(name)
     facts["bytes"] = path.stat().st_size
     probe = media.probe(path)

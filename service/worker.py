@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 5.0
 #: Of every eight threads so many go to each kind of work, at least one.
-SHARES = {"submit": 2, "process": 2, "reconcile": 1, "archive": 1, "deliver": 2}
+SHARES = {"submit": 2, "generate": 2, "process": 2, "reconcile": 1, "archive": 1, "deliver": 2}
 IDEMPOTENCY_KEPT = timedelta(hours=24)
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -24,6 +28,8 @@ from service.cli.output import (
     table,
 )
 from service.errors import NotFound
+from service.imagedata import is_url
+from service.images import shown_body
 from service.jobs import cancel_job, check_request, planned_job, request_job
 from service.messages import dry_run_json, job_json
 from service.model import TERMINAL, Job, JobState
@@ -53,6 +59,7 @@ def submit(
     if dry_run:
         _show_dry_run(wiring, planned_job(wiring.settings, account.id, asked, now))
         return
+    asked = replace(asked, input=wiring.shelf.put_away(asked.model, asked.input, now))
     with wiring.db.write() as tx:
         job = request_job(tx, wiring.sealer, wiring.settings, account.id, asked, now)
     if wait:
@@ -72,10 +79,18 @@ def _inputs(model: str, pairs: list[str]) -> dict[str, Any]:
         parameter = MODELS[model].parameter(name) if model in MODELS else None
         kind = parameter.kind if parameter else "text"
         if kind == "images":
-            found.setdefault(name, []).append(value)
+            found.setdefault(name, []).append(_image(value))
         else:
-            found[name] = _number(value) if kind == "number" else value
+            found[name] = _READERS.get(kind, str)(value)
     return found
+
+
+def _image(text: str) -> str:
+    """A URL or base64 as it is; the path of a file as its content."""
+    path = Path(text).expanduser()
+    if is_url(text) or len(text) > 1000 or not path.is_file():
+        return text
+    return base64.b64encode(path.read_bytes()).decode()
 
 
 def _number(text: str) -> Any:
@@ -85,9 +100,13 @@ def _number(text: str) -> Any:
         return text
 
 
+_READERS: dict[str, Callable[[str], Any]] = {"number": _number, "image": _image}
+
+
 def _show_dry_run(wiring: Wiring, job: Job) -> None:
     callback_url = wiring.signer.url_for(job.id, job.provider, job.created_at + CALLBACK_LIFE)
     wire = wiring.providers[job.provider].request_for(job, callback_url).masked()
+    wire["body"] = shown_body(MODELS[job.model], wire["body"])
     print(json.dumps(dry_run_json(job, wire, callback_url), indent=2, ensure_ascii=False))
 
 

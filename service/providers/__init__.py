@@ -3,5 +3,7 @@
 from __future__ import annotations
 
 from service.providers.apixo import Apixo
+from service.providers.segmind import Segmind
+from service.providers.segmind_sync import SegmindSync
 
-PROVIDERS = {"apixo": Apixo}
+__all__ = ["Apixo", "Segmind", "SegmindSync"]

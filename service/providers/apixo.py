@@ -30,13 +30,14 @@ class Apixo:
 
     name = "apixo"
     limits = Limits(requests_per_minute=10_000, tasks=1000)
+    holds_connection = False
 
     def __init__(
         self, outbound: Outbound, base_url: str, api_key: str, submit_seconds: float
     ) -> None:
         self._outbound = outbound
         self._base_url = base_url
-        self._submit_seconds = submit_seconds
+        self.submit_seconds = submit_seconds
         self._headers = {"Authorization": f"Bearer {api_key}"}
 
     def request_for(self, job: Job, callback_url: str) -> WireRequest:
@@ -56,7 +57,7 @@ class Apixo:
     def submit(self, job: Job, callback_url: str) -> Submission:
         """Create the task."""
         request = self.request_for(job, callback_url)
-        answer = send_create(self._outbound, request, self._submit_seconds)
+        answer = send_create(self._outbound, request, self.submit_seconds)
         envelope = json_object(answer.body) or {}
         task_id = _data(envelope).get("taskId")
         created = answer.status == 200 and envelope.get("code") == 200

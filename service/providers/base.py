@@ -52,6 +52,9 @@ class Provider(Protocol):
 
     name: str
     limits: Limits
+    #: Whether the create call lasts as long as the generation, and how long it may.
+    holds_connection: bool
+    submit_seconds: float
 
     def request_for(self, job: Job, callback_url: str) -> WireRequest:
         """The create request for this job, without sending it."""

@@ -10,7 +10,7 @@ import urllib.request
 
 from PIL import Image, UnidentifiedImageError
 
-from service.catalogue import IMAGE_BYTES
+from service.imagedata import IMAGE_BYTES
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 FETCH_SECONDS = 20.0

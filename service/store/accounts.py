@@ -32,6 +32,11 @@ def find(tx: Connection, account_id: str) -> Account | None:
     return value(Account, tx.execute(select(accounts).filter_by(id=account_id)).one_or_none())
 
 
+def lock(tx: Connection, account_id: str) -> None:
+    """Keep the account's budget to this transaction until it ends."""
+    tx.execute(select(accounts.c.id).filter_by(id=account_id).with_for_update())
+
+
 def key_by_digest(tx: Connection, digest: str) -> ApiKey | None:
     """The key in force with that SHA-256."""
     statement = select(api_keys).filter_by(digest=digest, revoked_at=None)

@@ -60,8 +60,8 @@ def page(
     return values(Job, rows)
 
 
-def claim_queued(tx: Connection, now: datetime, lease: float) -> Job | None:
-    """The next job to send, now `submitting`; none of a provider that is held or paused."""
+def claim_queued(tx: Connection, names: Sequence[str], now: datetime, lease: float) -> Job | None:
+    """The next job to send by one of these providers, now `submitting`; none that is stopped."""
     stopped = select(providers.c.name).where(
         providers.c.held.is_not(None) | (providers.c.paused_until > now)
     )
@@ -72,14 +72,15 @@ def claim_queued(tx: Connection, now: datetime, lease: float) -> Job | None:
         [JobState.QUEUED],
         now,
         lease,
+        jobs.c.provider.in_(names),
         jobs.c.provider.not_in(stopped),
         state=JobState.SUBMITTING,
     )
 
 
 def claim_open(tx: Connection, now: datetime, lease: float) -> Job | None:
-    """The next job that is due for a look: its lease, its poll or its deadline has passed."""
-    return claim(tx, jobs, Job, sorted(OPEN), now, lease)
+    """The next job that is due for a look: its lease, its poll, its deadline, its hold's end."""
+    return claim(tx, jobs, Job, [*sorted(OPEN), JobState.HELD], now, lease)
 
 
 def settle_claimed(tx: Connection, job: Job, **changes: Any) -> bool:
@@ -118,6 +119,15 @@ def holder_of(tx: Connection, provider: str, task_id: str) -> str | None:
     """The job that has this task, if any."""
     found: str | None = tx.scalar(select(jobs.c.id).filter_by(provider=provider, task_id=task_id))
     return found
+
+
+def spent_since(tx: Connection, account_id: str, since: datetime) -> float:
+    """Dollars spent or reserved by an account's jobs that were sent since then."""
+    cost = func.coalesce(jobs.c.actual_cost, jobs.c.estimated_max, 0.0)
+    refused = jobs.c.state.in_([JobState.QUEUED, JobState.HELD, JobState.CANCELED])
+    unpaid = (jobs.c.state == JobState.FAILED) & jobs.c.actual_cost.is_(None)
+    statement = select(func.sum(cost)).where(jobs.c.account_id == account_id, ~refused, ~unpaid)
+    return float(tx.scalar(statement.where(jobs.c.sent_at >= since)) or 0.0)
 
 
 def counts(tx: Connection) -> dict[str, int]:

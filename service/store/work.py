@@ -94,8 +94,9 @@ def due_work(tx: Connection, now: datetime) -> set[str]:
 #: The kinds of work: where its rows are, and in which states they want it.
 WORK: dict[str, tuple[Table, Sequence[str]]] = {
     "submit": (jobs, ("queued",)),
+    "generate": (jobs, ("queued",)),
     "process": (callbacks, ("received",)),
-    "reconcile": (jobs, ("submitting", "submitted", "unknown")),
+    "reconcile": (jobs, ("submitting", "submitted", "unknown", "held")),
     "archive": (videos, ("pending",)),
     "deliver": (deliveries, ("pending",)),
 }

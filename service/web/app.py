@@ -12,6 +12,7 @@ from service.web import (
     deliveries,
     jobs,
     problems,
+    providers,
     service_info,
     subscriptions,
     videos,
@@ -23,6 +24,7 @@ BLUEPRINTS = (
     subscriptions.blueprint,
     deliveries.blueprint,
     videos.blueprint,
+    providers.blueprint,
     service_info.blueprint,
 )
 

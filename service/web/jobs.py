@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from service import store
 from service.catalogue import MODELS, Model, json_schema
 from service.errors import Fault, InvalidInput, NotFound
+from service.images import shown_body
 from service.jobs import cancel_job, check_request, mute_job, planned_job, request_job
 from service.messages import dry_run_json, job_json
 from service.model import Job, JobState, Video
@@ -51,6 +52,7 @@ def create_job() -> Response:
     if dry_run:
         return _dry_run(planned_job(w.settings, caller().account_id, asked, w.clock()))
     key = idempotency.given_key()
+    asked = replace(asked, input=w.shelf.put_away(asked.model, asked.input, w.clock()))
     with w.db.write() as tx:
         kept = idempotency.replay(tx, key, json.dumps(body, sort_keys=True).encode())
         if kept is not None:
@@ -65,6 +67,7 @@ def _dry_run(job: Job) -> Response:
     w = wiring()
     callback_url = w.signer.url_for(job.id, job.provider, job.created_at + CALLBACK_LIFE)
     wire = w.providers[job.provider].request_for(job, callback_url).masked()
+    wire["body"] = shown_body(MODELS[job.model], wire["body"])
     return json_response(dry_run_json(job, wire, callback_url))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from service import store
+from service import budget, store
 from service.errors import ClipbellError, NotFound
 from service.web.context import caller, json_response, needs, wiring
 
@@ -20,12 +20,14 @@ WORKER_SILENCE = timedelta(seconds=30)
 @needs("read")
 def me() -> Response:
     """Whose key this is."""
-    with wiring().db.read() as tx:
+    w = wiring()
+    with w.db.read() as tx:
         account = store.accounts.find(tx, caller().account_id)
+        left = budget.remaining(tx, w.settings, caller().account_id, w.clock())
     if account is None:
         raise NotFound("the account is gone")
     body = {"id": account.id, "name": account.name, "scopes": caller().scopes}
-    return json_response({**body, "remaining_budget": None})
+    return json_response({**body, "remaining_budget": left})
 
 
 @blueprint.get("/healthz")

@@ -11,7 +11,7 @@ from service.videos import viewable
 from service.web.context import wiring
 from service.web.problems import Problem
 
-blueprint = Blueprint("videos", __name__, url_prefix="/v")
+blueprint = Blueprint("videos", __name__)
 
 
 def _video(token: str) -> Video:
@@ -27,7 +27,7 @@ def _video(token: str) -> Video:
     return viewable(w.db, video_id)[0]
 
 
-@blueprint.get("/<token>")
+@blueprint.get("/v/<token>")
 def watch(token: str) -> AnyResponse:
     """The copy, in whole or by ranges; the provider's link until the copy is there."""
     video = _video(token)
@@ -41,13 +41,25 @@ def watch(token: str) -> AnyResponse:
     return response
 
 
-@blueprint.get("/<token>/poster.jpg")
+@blueprint.get("/v/<token>/poster.jpg")
 def poster(token: str) -> AnyResponse:
     """A frame of the video."""
     video = _video(token)
     if not video.poster_file:
         raise Problem(404, "this video has no poster")
     return _file(video.poster_file, "image/jpeg", f"{video.job_id}.jpg", None, False)
+
+
+@blueprint.get("/i/<token>")
+def image(token: str) -> AnyResponse:
+    """An image that came inside a request, for the provider to fetch."""
+    w = wiring()
+    try:
+        name = w.shelf.file_name(token, w.clock())
+    except BadToken:
+        raise Problem(403, "this link is not one of ours, or its time is over") from None
+    kind = "jpeg" if name.endswith(".jpg") else name.rpartition(".")[2]
+    return _file(name, f"image/{kind}", name, None, False)
 
 
 def _file(name: str, mimetype: str, shown: str, etag: str | None, download: bool) -> Response:

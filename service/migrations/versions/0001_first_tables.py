@@ -109,6 +109,7 @@ def upgrade() -> None:
         sa.Column("claims", sa.Integer(), nullable=False),
         sa.Column("due_at", Moment(), nullable=True),
         sa.Column("created_at", Moment(), nullable=False),
+        sa.Column("sent_at", Moment(), nullable=True),
         sa.Column("submitted_at", Moment(), nullable=True),
         sa.Column("finished_at", Moment(), nullable=True),
         sa.Column("deadline_at", Moment(), nullable=True),
@@ -118,6 +119,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("provider", "task_id", name=op.f("uq_jobs_provider_task_id")),
     )
     op.create_index(op.f("ix_jobs_account_id_id"), "jobs", ["account_id", "id"], unique=False)
+    op.create_index(
+        op.f("ix_jobs_account_id_sent_at"), "jobs", ["account_id", "sent_at"], unique=False
+    )
     op.create_index(op.f("ix_jobs_provider_state"), "jobs", ["provider", "state"], unique=False)
     op.create_index(op.f("ix_jobs_state_due_at"), "jobs", ["state", "due_at"], unique=False)
     op.create_table(
@@ -294,6 +298,7 @@ def downgrade() -> None:
     op.drop_table("subscriptions")
     op.drop_index(op.f("ix_jobs_state_due_at"), table_name="jobs")
     op.drop_index(op.f("ix_jobs_provider_state"), table_name="jobs")
+    op.drop_index(op.f("ix_jobs_account_id_sent_at"), table_name="jobs")
     op.drop_index(op.f("ix_jobs_account_id_id"), table_name="jobs")
     op.drop_table("jobs")
     op.drop_index(op.f("ix_idempotency_keys_created_at"), table_name="idempotency_keys")

@@ -1,0 +1,53 @@
+"""
+Budgets: what an account may spend per UTC day, and per job.
+
+Nothing is stored twice: what is spent or reserved is the sum over the jobs
+that were sent today. A job counts with its highest estimate until its actual
+cost is known, and not at all once it was refused.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from service import store
+from service.failures import job_error
+from service.model import Job, JobError
+from service.settings import Settings
+
+
+def remaining(tx: Connection, settings: Settings, account_id: str, now: datetime) -> float | None:
+    """Dollars left today; None without a budget."""
+    if settings.budget is None:
+        return None
+    spent = store.jobs.spent_since(tx, account_id, midnight(now))
+    return max(0.0, round(settings.budget - spent, 6))
+
+
+def midnight(now: datetime) -> datetime:
+    """The start of the UTC day."""
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def tomorrow(now: datetime) -> datetime:
+    """When the next day's budget opens."""
+    return midnight(now) + timedelta(days=1)
+
+
+def objection(tx: Connection, settings: Settings, job: Job, now: datetime) -> JobError | None:
+    """Why this job may not be sent now; None when it may."""
+    if settings.budget is None and settings.job_budget is None:
+        return None
+    price = job.estimated_max
+    if price is None:
+        return job_error("PRICE_UNKNOWN", f"nobody states the price of {job.model}")
+    if settings.job_budget is not None and price > settings.job_budget:
+        message = f"it may cost {price:.2f} dollars, JOB_BUDGET allows {settings.job_budget:.2f}"
+        return job_error("JOB_BUDGET", message)
+    left = remaining(tx, settings, job.account_id, now)
+    if left is not None and price > left:
+        message = f"it may cost {price:.2f} dollars, {left:.2f} are left of today's budget"
+        return job_error("BUDGET", message)
+    return None

@@ -1,0 +1,55 @@
+"""Images in requests: recognised by their first bytes, read from base64."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+
+IMAGE_BYTES = 10 * 1024 * 1024
+_DATA_URI = re.compile(r"data:image/[a-z+.-]+;base64,", re.I)
+
+
+class BadImage(ValueError):
+    """The data is no image that the vendors take; `code` is a word of `failures.FAILURES`."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def is_url(text: str) -> bool:
+    """Whether the value names an image instead of holding it."""
+    return text[:8].lower().startswith(("http://", "https://"))
+
+
+def decode(text: str) -> tuple[bytes, str]:
+    """
+    The bytes and kind of an image given as base64 or as a data URI.
+
+    Raises:
+        BadImage: not base64, too large, or not JPG, PNG or WebP.
+    """
+    start = _DATA_URI.match(text)
+    encoded = text[start.end() :] if start else text
+    if len(encoded) > IMAGE_BYTES * 4 // 3 + 4:
+        raise BadImage("IMAGE_TOO_LARGE", "the image is larger than 10 MB")
+    try:
+        data = base64.b64decode(encoded, validate=True)
+    except (binascii.Error, ValueError):
+        message = "must be an http(s) URL, a data URI or base64 of an image"
+        raise BadImage("INVALID_IMAGE_URL", message) from None
+    return data, kind_of(data)
+
+
+def kind_of(data: bytes) -> str:
+    """``jpg``, ``png`` or ``webp``, by the first bytes. Raises BadImage for anything else."""
+    if len(data) > IMAGE_BYTES:
+        raise BadImage("IMAGE_TOO_LARGE", "the image is larger than 10 MB")
+    if data.startswith(b"\xff\xd8\xff"):
+        return "jpg"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    raise BadImage("UNSUPPORTED_FORMAT", "the image must be a JPG, PNG or WebP")

@@ -1,0 +1,147 @@
+"""
+Segmind v1: one request that lasts as long as the generation.
+
+Its answer is the video itself, or JSON that names it; the body goes to disk
+either way, before anybody looks at what it is. There is nothing to ask
+afterwards: a broken call leaves the job `unknown`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from service.catalogue import MODELS
+from service.errors import BodyTooLarge, NoAnswer, NotSent, ProviderError, Refused, Unanswered
+from service.images import ImageShelf, with_inlined_images
+from service.media import looks_like_mp4
+from service.model import Clock, Job, Outcome, Submission, TaskState
+from service.outbound import Answer, Outbound
+from service.providers.base import JSON_BYTES, Limits, WireRequest, json_object
+from service.providers.segmind import not_created, outcome
+from service.storage import FileStorage
+
+VIDEO_BYTES = 1024**3
+
+
+class SegmindSync:
+    """The adapter for v1; see `providers.base.Provider`."""
+
+    name = "segmind"
+    limits = Limits()
+    holds_connection = True
+
+    def __init__(
+        self,
+        outbound: Outbound,
+        shelf: ImageShelf,
+        storage: FileStorage,
+        clock: Clock,
+        base_url: str,
+        api_key: str,
+        submit_seconds: float,
+    ) -> None:
+        self._outbound = outbound
+        self._shelf = shelf
+        self._storage = storage
+        self._clock = clock
+        self._base_url = base_url
+        self._headers = {"x-api-key": api_key}
+        self.submit_seconds = submit_seconds
+
+    def request_for(self, job: Job, callback_url: str) -> WireRequest:
+        """``POST /v1/MODEL``."""
+        ready = with_inlined_images(self._shelf, MODELS[job.model], job, self._clock())
+        return WireRequest(
+            url=f"{self._base_url}/v1/{job.model}",
+            headers={**self._headers, "Content-Type": "application/json"},
+            body=ready.input,
+            secrets=("x-api-key",),
+        )
+
+    def submit(self, job: Job, callback_url: str) -> Submission:
+        """Hold the connection to the end; the submission brings its outcome along."""
+        name = _file_name(job)
+        try:
+            with self._storage.writing(name) as file:
+                answer = self._send(self.request_for(job, callback_url), file)
+                file.seek(0)
+                head = file.read(JSON_BYTES)
+                body = {} if looks_like_mp4(head) else json_object(head) or {}
+                if answer.status != 200:
+                    raise not_created(answer, body)
+                found = self._outcome(name, answer, head, body)
+        finally:
+            self._forget(name)
+        return Submission(_task_id(answer, job, body), found, _note(answer))
+
+    def _send(self, request: WireRequest, file: Any) -> Answer:
+        try:
+            return self._outbound.call(
+                "POST",
+                request.url,
+                headers=request.headers,
+                body=json.dumps(request.body).encode(),
+                seconds=self.submit_seconds,
+                max_bytes=VIDEO_BYTES,
+                into=file,
+                unrepeatable=True,
+            )
+        except NotSent as error:
+            raise Refused("PROVIDER_UNAVAILABLE", f"not sent: {error}") from error
+        except (NoAnswer, BodyTooLarge) as error:
+            message = f"sent, no whole answer: {error}"
+            raise Unanswered("SUBMIT_TIMEOUT_UNKNOWN", message) from error
+
+    def _outcome(self, name: str, answer: Answer, head: bytes, body: dict[str, Any]) -> Outcome:
+        cost = _number(answer.headers.get("x-cost"))
+        if looks_like_mp4(head):
+            return Outcome(TaskState.SUCCEEDED, result_file=name, cost=cost, raw_state="200")
+        found = outcome({"status": "COMPLETED", **body})
+        if found.result_url is None and found.state is not TaskState.FAILED:
+            message = "HTTP 200 with neither a video nor a link in it"
+            raise Unanswered("SUBMIT_TIMEOUT_UNKNOWN", message)
+        return found
+
+    def _forget(self, name: str) -> None:
+        """What was no video is not kept."""
+        path = self._storage.path(name)
+        if not path.is_file():
+            return
+        with path.open("rb") as file:
+            video = looks_like_mp4(file.read(12))
+        if not video:
+            self._storage.delete(name)
+
+    def fetch(self, job: Job) -> Outcome:
+        """There is nobody to ask; but the answer may lie on our disk, whole."""
+        name = _file_name(job)
+        if self._storage.exists(name):
+            return Outcome(TaskState.SUCCEEDED, result_file=name, raw_state="on disk")
+        raise ProviderError("PROVIDER_UNAVAILABLE", "Segmind v1 keeps no record of a request")
+
+    def parse(self, body: bytes) -> Outcome:
+        """Segmind sends no callbacks."""
+        raise ProviderError("PROVIDER_ERROR", "Segmind sends no callbacks")
+
+
+def _file_name(job: Job) -> str:
+    """The job's own file: after a crash it tells that the answer had come."""
+    return f"vid_{job.id.partition('_')[2]}.mp4"
+
+
+def _task_id(answer: Answer, job: Job, body: dict[str, Any]) -> str:
+    told = answer.headers.get("x-request-id") or body.get("request_id")
+    return str(told) if told else f"v1-{job.id}"
+
+
+def _note(answer: Answer) -> str:
+    names = ("x-request-id", "x-cost", "x-remaining-credits", "x-generation-time")
+    return ", ".join(f"{n} {answer.headers[n]}" for n in names if n in answer.headers)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None
