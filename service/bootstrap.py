@@ -9,7 +9,7 @@ from functools import partial
 from service import store
 from service.callbacks import process_callback
 from service.catalogue import MODELS
-from service.channels import CHANNELS
+from service.channels import Email, Slack, Webhook
 from service.channels.base import Channel
 from service.db import Database
 from service.deliveries import Post, attempt_delivery
@@ -116,7 +116,11 @@ def build(settings: Settings, clock: Clock = utc_now) -> Wiring:
 
 def _channels(settings: Settings, outbound: Outbound) -> dict[str, Channel]:
     """The channels that can be used with these settings."""
-    return {"webhook": CHANNELS["webhook"](outbound)}
+    found: dict[str, Channel] = {"webhook": Webhook(outbound), "slack": Slack(outbound)}
+    smtp_url = settings.smtp_url.get_secret_value()
+    if smtp_url:
+        found["email"] = Email(smtp_url, settings.mail_from)
+    return found
 
 
 def _providers(

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from service import store
 from service.model import (
+    ACCOUNTS_OWN,
     DEFAULT_EVENTS,
     Delivery,
     DeliveryState,
@@ -59,14 +60,12 @@ def _add_delivery(
 def _wanting(tx: Connection, job: Job, type_: EventType) -> list[Subscription]:
     if job.muted:
         return []
-    candidates = _named(tx, job.notify)
-    if candidates is None:
-        candidates = store.subscriptions.all_of(tx, job.account_id)
+    candidates = [] if job.notify is None else _named(tx, job.notify)
+    if job.notify is None or ACCOUNTS_OWN in job.notify:
+        candidates += store.subscriptions.all_of(tx, job.account_id)
     return [s for s in candidates if s.enabled and type_ in (s.events or DEFAULT_EVENTS)]
 
 
-def _named(tx: Connection, notify: list[str] | None) -> list[Subscription] | None:
-    if notify is None:
-        return None
+def _named(tx: Connection, notify: list[str]) -> list[Subscription]:
     found = [store.subscriptions.find(tx, subscription_id) for subscription_id in notify]
     return [subscription for subscription in found if subscription]

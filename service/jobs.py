@@ -14,7 +14,7 @@ from service.catalogue import MODELS, Model, check_input
 from service.channels.base import Channel
 from service.errors import Conflict, Fault, InvalidInput
 from service.events import record_event
-from service.model import EventType, Job, JobState, new_id
+from service.model import ACCOUNTS_OWN, EventType, Job, JobState, new_id
 from service.settings import Settings
 from service.signing import Sealer
 from service.subscribing import Wish, check_wish, hidden_subscription
@@ -33,7 +33,7 @@ class JobRequest:
     model: Model
     input: dict[str, Any]
     route: str
-    notify: tuple[Wish, ...] | None
+    notify: tuple[Wish | str, ...] | None
     metadata: dict[str, Any]
     door: str = OWN_DOOR
 
@@ -111,17 +111,21 @@ def _route(model: Model | None, given: Any, faults: list[Fault]) -> str:
 
 def _notify(
     given: Any, channels: Mapping[str, Channel], faults: list[Fault]
-) -> tuple[Wish, ...] | None:
+) -> tuple[Wish | str, ...] | None:
     if given is None:
         return None
     if not isinstance(given, list) or len(given) > NOTIFY_LENGTH:
         message = f'must be a list of at most {NOTIFY_LENGTH}, such as ["slack:https://…"]'
         faults.append(Fault("/notify", "wrong_type", message))
         return None
-    wishes = []
+    wishes: list[Wish | str] = []
     for place, one in enumerate(given):
         try:
-            wishes.append(check_wish(channels, one, f"/notify/{place}"))
+            wishes.append(
+                ACCOUNTS_OWN
+                if one == ACCOUNTS_OWN
+                else check_wish(channels, one, f"/notify/{place}")
+            )
         except InvalidInput as error:
             faults += error.faults
     return tuple(wishes)
@@ -201,12 +205,15 @@ def _subscription_ids(
     tx: Connection,
     sealer: Sealer,
     account_id: str,
-    wishes: tuple[Wish, ...] | None,
+    wishes: tuple[Wish | str, ...] | None,
     now: datetime,
 ) -> list[str] | None:
     if wishes is None:
         return None
-    found = [hidden_subscription(tx, sealer, account_id, wish, now).id for wish in wishes]
+    found = [
+        wish if isinstance(wish, str) else hidden_subscription(tx, sealer, account_id, wish, now).id
+        for wish in wishes
+    ]
     return list(dict.fromkeys(found))
 
 

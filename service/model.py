@@ -68,6 +68,10 @@ DEFAULT_EVENTS = (
 TERMINAL_EVENTS = frozenset({EventType.JOB_SUCCEEDED, EventType.JOB_FAILED, EventType.JOB_CANCELED})
 
 
+#: In a job's `notify`: the account's own subscriptions, beside others that are named.
+ACCOUNTS_OWN = "*"
+
+
 class CallbackState(StrEnum):
     """How far a stored callback has come."""
 
@@ -177,7 +181,7 @@ class Job:
     doubles as the lease of a claimed one; `claims` counts the claims and
     fences off a worker whose lease ran out. `misses` counts polls in a row that
     found no task or no result. `notify` holds subscription ids; None means
-    whatever the account has.
+    whatever the account has, as `ACCOUNTS_OWN` among them does.
     """
 
     id: str

@@ -42,9 +42,13 @@ class Receipt:
 class Channel(Protocol):
     """One kind of transport."""
 
-    formats: tuple[str, ...]
-    #: Whether its messages carry the poster's bytes.
-    carries_poster: bool
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """The bodies it can make, its usual one first."""
+
+    @property
+    def carries_poster(self) -> bool:
+        """Whether its messages carry the poster's bytes."""
 
     def check_target(self, target: str) -> str:
         """The target as it will be kept. Raises InvalidInput with a way to mend it."""

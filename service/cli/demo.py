@@ -54,7 +54,8 @@ def _show(folder: Path, port: int | None, *, once: bool, quiet: bool) -> bool:
         raise SettingsError(f"{error.name} is missing: pip install 'clipbell[demo]'") from None
     out = Console(stderr=quiet, highlight=False)
     out.print("Starting sandbox provider, web, worker, Slack sink, mail inbox and REST-hook sink …")
-    with running(folder, port) as (demo, login_url):
+    with running(folder, port) as (demo, _api_key):
+        login_url = demo.settings.public_url
         began = time.monotonic()
         demo.subscribe()
         demo.submit()
@@ -75,7 +76,7 @@ def _show(folder: Path, port: int | None, *, once: bool, quiet: bool) -> bool:
 def _follow(demo: Demo, out: Console) -> None:
     """Show the progress until all has arrived, or nothing moves any more."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    with Live(console=out, refresh_per_second=8, transient=not out.is_terminal) as live:
+    with Live(console=out, refresh_per_second=8) as live:
         while not demo.look().ended() and time.monotonic() < deadline:
             live.update(_table(demo))
             time.sleep(LOOK_SECONDS)

@@ -35,6 +35,22 @@ JOBS: tuple[tuple[str, dict[str, Any]], ...] = (
         "kling-2-5-turbo-pro",
         {"prompt": "A lighthouse at dusk, slow waves, warm light", "duration": 5},
     ),
+    (
+        "kling-2.5-turbo",
+        {"prompt": "A paper boat drifts down a rainy street", "duration": 5, "aspect_ratio": "1:1"},
+    ),
+    (
+        "kling-text2video",
+        {
+            "prompt": "Northern lights over a silent fjord",
+            "duration": 5,
+            "camera_control_type": "forward_up",
+        },
+    ),
+    (
+        "kling-2",
+        {"prompt": "A fox crosses fresh snow", "duration": 5, "aspect_ratio": "9:16"},
+    ),
 )
 
 

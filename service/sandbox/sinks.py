@@ -17,9 +17,10 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from email import message_from_bytes
 from email.message import EmailMessage
+from email.parser import BytesParser
 from email.policy import default
+from functools import partial
 from html import unescape
 from types import TracebackType
 from typing import Any
@@ -37,6 +38,7 @@ log = logging.getLogger(__name__)
 SLACK_PATH = "/services/T000/B000/xyz"
 _JOB_ID = re.compile(r"job_[0-9a-f]{32}")
 _CONTENT_ID = re.compile(r"cid:([\w.@-]+)")
+_parse = BytesParser(policy=default).parsebytes
 _MAIL_HEADERS = ("From", "To", "Date", "Message-ID", "Subject", "Auto-Submitted")
 
 
@@ -80,7 +82,7 @@ class Received:
     @property
     def mail(self) -> EmailMessage:
         """The body read as a mail."""
-        return _parsed(self.body)
+        return _parse(self.body)
 
 
 class SinkServer:
@@ -129,19 +131,11 @@ class SinkServer:
     ) -> None:
         """Keep a message; the job it is about is looked for in `text`."""
         job = _JOB_ID.search(text)
+        about = job[0] if job else None
         with self._news:
-            self._arrived.append(
-                Received(
-                    number=len(self._arrived) + 1,
-                    kind=kind,
-                    at=time.time(),
-                    subject=subject,
-                    problems=problems,
-                    job_id=job[0] if job else None,
-                    body=body,
-                    headers=headers or {},
-                )
-            )
+            number = len(self._arrived) + 1
+            found = (number, kind, time.time(), subject, problems, about, body, headers or {})
+            self._arrived.append(Received(*found))
             self._news.notify_all()
 
     def start(self) -> SinkServer:
@@ -178,7 +172,7 @@ class _QuietHandler(WSGIRequestHandler):
         log.debug(message, *args)
 
 
-class _Mailbox(Controller):  # type: ignore[misc]
+class _Mailbox(Controller):
     """A real SMTP server; takes every mail for anybody."""
 
     def __init__(self, sinks: SinkServer, host: str) -> None:
@@ -188,23 +182,16 @@ class _Mailbox(Controller):  # type: ignore[misc]
         super().__init__(self, hostname=host, port=self._socket.getsockname()[1])
 
     def _create_server(self) -> Awaitable[Any]:
-        server: Awaitable[Any] = self.loop.create_server(self._factory_invoker, sock=self._socket)
-        return server
+        return self.loop.create_server(self._factory_invoker, sock=self._socket)
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Keep the mail; called by aiosmtpd."""
-        body = bytes(envelope.content or b"")
-        mail = _parsed(body)
+        body = envelope.original_content or b""
+        mail = _parse(body)
         text = mail.get_body(("plain", "html"))
         words = text.get_content() if text else ""
         self._sinks.add("mail", str(mail["Subject"]), _mail_problems(mail), body, words)
         return "250 2.0.0 kept"
-
-
-def _parsed(body: bytes) -> EmailMessage:
-    mail = message_from_bytes(body, policy=default)
-    assert isinstance(mail, EmailMessage)  # noqa: S101 - that is what this policy makes
-    return mail
 
 
 def _mail_problems(mail: EmailMessage) -> list[str]:
@@ -227,18 +214,17 @@ def _mail_problems(mail: EmailMessage) -> list[str]:
 def create_sinks(sinks: SinkServer) -> Flask:
     """The sinks that are reached by HTTP, and the page."""
     app = Flask(__name__)
-    app.add_template_filter(_as_slack_shows, "slack_text")
-    app.add_template_filter(_clock, "clock")
+    app.add_template_filter(unescape, "slack_text")  # the template escapes it again
+    app.add_template_filter(lambda at: time.strftime("%H:%M:%S", time.localtime(at)), "clock")
     app.before_request(_make_nonce)
     app.after_request(_guard)
     app.add_url_rule("/services/<path:_>", "slack", lambda _: _take_slack(sinks), methods=["POST"])
-    app.add_url_rule("/hook", "hook", lambda: _take_hook(sinks), methods=["POST"])
-    app.add_url_rule("/", "index", lambda: _page(sinks))
+    app.add_url_rule("/hook", "hook", partial(_take_hook, sinks), methods=["POST"])
+    app.add_url_rule("/", "index", lambda: render_template("sinks.html", arrived=sinks.received()))
     app.add_url_rule("/count", "count", lambda: str(len(sinks.received())))
-    app.add_url_rule("/mails/<int:number>.html", "mail", lambda number: _mail(sinks, number))
-    app.add_url_rule(
-        "/mails/<int:number>/<cid>", "picture", lambda number, cid: _picture(sinks, number, cid)
-    )
+    app.add_url_rule("/mails/<int:number>.html", "mail", partial(_mail, sinks))
+    picture = partial(_picture, sinks)
+    app.add_url_rule("/mails/<int:number>/<cid>", "picture", picture)
     return app
 
 
@@ -276,11 +262,6 @@ def _signature_problems(hook_secrets: list[str], body: bytes, headers: dict[str,
     return [f"the signature is wrong: {reason}"]
 
 
-def _page(sinks: SinkServer) -> str:
-    arrived = sinks.received()
-    return render_template("sinks.html", arrived=arrived[::-1], nonce=g.nonce)
-
-
 def _mail(sinks: SinkServer, number: int) -> str:
     """The mail's HTML as the mail program would show it, in a frame that may do nothing."""
     html = _found(sinks, number).get_body(("html",))
@@ -291,17 +272,18 @@ def _mail(sinks: SinkServer, number: int) -> str:
 
 
 def _picture(sinks: SinkServer, number: int, cid: str) -> Response:
-    for part in _found(sinks, number).walk():
-        if part["Content-ID"] == f"<{cid}>" and part.get_content_maintype() == "image":
-            return Response(part.get_payload(decode=True), mimetype=part.get_content_type())
-    abort(404)
+    parts = _found(sinks, number).walk()
+    part = next((part for part in parts if part["Content-ID"] == f"<{cid}>"), None)
+    if part is None or part.get_content_maintype() != "image":
+        abort(404)
+    return Response(part.get_payload(decode=True), mimetype=part.get_content_type())
 
 
 def _found(sinks: SinkServer, number: int) -> EmailMessage:
-    for received in sinks.received():
-        if received.number == number and received.kind == "mail":
-            return received.mail
-    abort(404)
+    mails = {found.number: found for found in sinks.received() if found.kind == "mail"}
+    if number not in mails:
+        abort(404)
+    return mails[number].mail
 
 
 def _make_nonce() -> None:
@@ -319,12 +301,3 @@ def _guard(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
-
-
-def _as_slack_shows(text: str) -> str:
-    """mrkdwn's three escapes undone; all else is left to the template's own escaping."""
-    return unescape(text)
-
-
-def _clock(at: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(at))

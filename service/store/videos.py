@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from service.model import Video, VideoState
-from service.schema import videos
+from service.model import TERMINAL, Video, VideoState
+from service.schema import jobs, videos
 from service.store.work import add, claim, settle, value, values
 
 
@@ -32,6 +32,17 @@ def of_jobs(tx: Connection, job_ids: Sequence[str]) -> dict[str, Video]:
     """The videos of those jobs, by job."""
     rows = tx.execute(select(videos).where(videos.c.job_id.in_(job_ids))).all()
     return {video.job_id: video for video in values(Video, rows)}
+
+
+def ended_jobs(tx: Connection, job_ids: Collection[str]) -> set[str]:
+    """Which of these jobs have ended and wait no more for the copy of their video."""
+    ended = select(jobs.c.id).outerjoin(videos, videos.c.job_id == jobs.c.id)
+    ended = ended.where(
+        jobs.c.id.in_(job_ids),
+        jobs.c.state.in_(sorted(TERMINAL)),
+        videos.c.state.is_(None) | (videos.c.state != VideoState.PENDING),
+    )
+    return set(tx.scalars(ended))
 
 
 def claim_pending(tx: Connection, now: datetime, lease: float) -> Video | None:

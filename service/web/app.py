@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
 from service.bootstrap import Wiring
 from service.web import (
+    apixo_door,
     callbacks,
     deliveries,
     jobs,
     problems,
     providers,
+    segmind_door,
     service_info,
     subscriptions,
     videos,
 )
+from service.web.doors import ended
+from service.web.waiters import Waiters
 
 BLUEPRINTS = (
     callbacks.blueprint,
@@ -24,6 +30,8 @@ BLUEPRINTS = (
     subscriptions.blueprint,
     deliveries.blueprint,
     videos.blueprint,
+    apixo_door.blueprint,
+    segmind_door.blueprint,
     providers.blueprint,
     service_info.blueprint,
 )
@@ -33,6 +41,7 @@ def create_app(wiring: Wiring) -> Flask:
     """The app over this wiring."""
     app = Flask(__name__)
     app.extensions["clipbell"] = wiring
+    app.extensions["waiters"] = Waiters(wiring.settings.sync_waiters, partial(ended, wiring))
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     problems.install(app)

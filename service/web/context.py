@@ -80,7 +80,9 @@ def raw_body(limit: int = BODY_BYTES) -> bytes:
     """The request's bytes. Raises a Problem (413) for more than `limit`."""
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
-    body = request.stream.read(limit + 1)
+    if "raw_body" not in g:
+        g.raw_body = request.stream.read(limit + 1)
+    body: bytes = g.raw_body
     if len(body) > limit:
         raise _too_large(limit)
     return body

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+from types import FrameType
 from typing import Any
 
 from flask import Flask
@@ -10,6 +12,7 @@ from gunicorn.app.base import BaseApplication
 from service.bootstrap import build
 from service.settings import Settings
 from service.web.app import create_app
+from service.web.waiters import Waiters
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -41,4 +44,15 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         """The app of one worker process."""
-        return create_app(build(self._settings))
+        app = create_app(build(self._settings))
+        waiters: Waiters = app.extensions["waiters"]
+        gunicorns = signal.getsignal(signal.SIGTERM)
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            waiters.stop()
+            if callable(gunicorns):
+                gunicorns(number, frame)
+
+        # gunicorn waits for running requests: those that wait for a job shall not keep it.
+        signal.signal(signal.SIGTERM, stop)
+        return app

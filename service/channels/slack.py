@@ -1,0 +1,93 @@
+"""
+Slack's incoming webhooks: one card per event.
+
+Slack answers with a status and one word, listed under "Handling errors" on its
+page "Sending messages using incoming webhooks". A card that it cannot take goes
+down a ladder within the same attempt: Slack said no, so nothing is sent twice.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import partial
+
+from service.cards import card, degraded
+from service.channels.base import ANSWER_BYTES, SEND_SECONDS, Parcel, Receipt
+from service.channels.webhook import check_url, shown
+from service.errors import DeliveryError, OutboundError
+from service.messages import Notice
+from service.outbound import Answer, Outbound
+from service.retry import parse_retry_after
+
+_NEW_URL = "make a new incoming webhook in Slack and subscribe with its URL"
+#: Words after which this URL will never work again, with the way to mend it.
+_DEAD = {
+    "no_service": f"Slack has removed or switched off this webhook; {_NEW_URL}",
+    "no_team": f"the Slack workspace is gone; {_NEW_URL}",
+    "invalid_token": f"the webhook URL is not valid; {_NEW_URL}",
+    "channel_not_found": f"the Slack channel is gone; {_NEW_URL}",
+    "channel_is_archived": "the Slack channel is archived; unarchive it, then enable this again",
+    "action_prohibited": "a workspace admin forbids the post; ask one, then enable this again",
+    "posting_to_general_channel_denied": f"it may not post in #general; {_NEW_URL}",
+}
+#: Words for a payload that is at fault where a plainer one may pass ("image": its download).
+_TOO_RICH = ("invalid_blocks", "msg_blocks_too_long", "image")
+
+
+class Slack:
+    """The channel; see `channels.base.Channel`."""
+
+    formats = ("card",)
+    carries_poster = False
+
+    def __init__(self, outbound: Outbound, seconds: float = SEND_SECONDS) -> None:
+        self._outbound = outbound
+        self._seconds = seconds
+
+    def check_target(self, target: str) -> str:
+        """A webhook URL whose addresses we may reach."""
+        return check_url(self._outbound, target)
+
+    def render(self, notice: Notice, format_: str) -> bytes:
+        """The card as JSON."""
+        return json.dumps(card(notice), ensure_ascii=False).encode()
+
+    def send(self, parcel: Parcel) -> Receipt:
+        """POST the card, or what is left of it after each refusal for its richness."""
+        until = time.monotonic() + self._seconds
+        plainer = [json.dumps(rung).encode() for rung in degraded(json.loads(parcel.body))[1:]]
+        answer = self._post(parcel, parcel.body, until)
+        while plainer and _is_too_rich(answer):
+            answer = self._post(parcel, plainer.pop(0), until)
+        if answer.status != 200 or answer.body.strip() != b"ok":
+            raise _refused(answer, parcel)
+        return Receipt(answer.status, shown(answer))
+
+    def _post(self, parcel: Parcel, body: bytes, until: float) -> Answer:
+        call = partial(self._outbound.call, headers={"Content-Type": "application/json"})
+        left = max(until - time.monotonic(), 0.001)
+        try:
+            return call("POST", parcel.target, body=body, seconds=left, max_bytes=ANSWER_BYTES)
+        except (OutboundError, ValueError) as error:
+            raise DeliveryError(str(error)) from error
+
+
+def _is_too_rich(answer: Answer) -> bool:
+    return answer.status == 400 and any(word in shown(answer) for word in _TOO_RICH)
+
+
+def _refused(answer: Answer, parcel: Parcel) -> DeliveryError:
+    said = shown(answer)
+    dead = next((mend for word, mend in _DEAD.items() if word in said), None)
+    disable = dead if 400 <= answer.status < 500 else None
+    hint = parse_retry_after(answer.headers.get("Retry-After"), parcel.now)
+    return DeliveryError(
+        disable or f"Slack answered {answer.status} {said[:80]}".rstrip(),
+        status=answer.status,
+        response=said,
+        permanent=disable is not None or answer.status in (400, 413),
+        disable=disable,
+        # Slack's page "Rate limits": a 429 says how long to be quiet.
+        retry_after=hint if answer.status in (429, 503) else None,
+    )

@@ -1,0 +1,82 @@
+"""
+Waiting for jobs inside requests: bounded seats, one poller thread per process.
+
+The poller asks one query for all that wait, whatever their number; a request
+sleeps on its own event. On shutdown everybody is woken at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+
+LOOK_SECONDS = 0.25
+
+
+class Waiters:
+    """
+    Seats for requests that hold their connection until a job has ended.
+
+    Args:
+        seats: how many may wait at once in this process.
+        ended: which of these job ids have nothing left to wait for.
+    """
+
+    def __init__(self, seats: int, ended: Callable[[Collection[str]], set[str]]) -> None:
+        self._seats = threading.Semaphore(seats)
+        self._ended = ended
+        self._changed = threading.Condition()
+        self._waiting: dict[str, threading.Event] = {}
+        self._thread: threading.Thread | None = None
+        self._never = threading.Event()
+        self.stopping = False
+
+    @contextmanager
+    def seat(self) -> Iterator[bool]:
+        """A seat for the length of the block; False when none is free."""
+        taken = not self.stopping and self._seats.acquire(blocking=False)
+        try:
+            yield taken
+        finally:
+            if taken:
+                self._seats.release()
+
+    def wait(self, job_id: str, seconds: float) -> bool:
+        """Until the job has ended: True; False when time is over or the server stops."""
+        event = threading.Event()
+        with self._changed:
+            self._waiting[job_id] = event
+            self._start()
+            self._changed.notify()
+        event.wait(seconds)
+        with self._changed:
+            self._waiting.pop(job_id, None)
+        return event.is_set() and not self.stopping
+
+    def stop(self) -> None:
+        """The server stops: nobody waits longer. Takes no lock, being called by a signal."""
+        self.stopping = True
+
+    def _start(self) -> None:
+        # Started by the first request, so always after gunicorn's fork.
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="waiters", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting)
+                waiting = dict(self._waiting)
+            done = set(waiting) if self.stopping else self._look(waiting)
+            for job_id in done:
+                waiting[job_id].set()
+            self._never.wait(LOOK_SECONDS)
+
+    def _look(self, waiting: Collection[str]) -> set[str]:
+        try:
+            return self._ended(waiting)
+        except Exception:
+            # A database that is away for a moment only makes the wait longer.
+            return set()

@@ -1,0 +1,230 @@
+"""Settings: good values, bad values, files, and the list in deploy/."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from service.errors import SettingsError
+from service.settings import PREFIX, Settings, child_environ, load_settings, make_secret_key
+
+EXAMPLE = Path(__file__).parents[1] / "deploy" / "env.example"
+KEY = "k" * 32
+OTHER = "o" * 40
+NUMBERS = ("-1", "abc", "nan", "1,5")
+
+#: Setting, given, what it becomes.
+GOOD: list[tuple[str, str, Any]] = [
+    ("database_url", "postgresql://me@db/clips", "postgresql://me@db/clips"),
+    ("data_dir", "/var/lib/clipbell", Path("/var/lib/clipbell")),
+    ("public_url", "https://clips.example.com/", "https://clips.example.com"),
+    ("public_url", "http://[::1]:8000", "http://[::1]:8000"),
+    ("secret_keys", f"{KEY}, {OTHER}", (SecretStr(KEY), SecretStr(OTHER))),
+    ("providers", "segmind", ("segmind",)),
+    ("providers", " apixo , segmind ", ("apixo", "segmind")),
+    ("apixo_api_key", "a", SecretStr("a")),
+    ("apixo_base_url", "http://127.0.0.1:8100", "http://127.0.0.1:8100"),
+    ("segmind_api_key", "s", SecretStr("s")),
+    ("segmind_base_url", "https://api.segmind.com", "https://api.segmind.com"),
+    ("segmind_api", "v1", "v1"),
+    ("prices", '{"kling-2": 2, "kling-2-5-turbo-pro": 0.3}', {"kling-2": 2.0}),
+    ("budget", "12.5", 12.5),
+    ("job_budget", "1", 1.0),
+    ("submit_timeout", "2.5", 2.5),
+    ("sync_timeout", "900", 900.0),
+    ("sync_waiters", "0", 0),
+    ("poll_after", "0.1", 0.1),
+    ("poll_every", "7", 7.0),
+    *[("confirm_callbacks", text, False) for text in ("false", "0", "no", "off", "FALSE")],
+    *[("confirm_callbacks", text, True) for text in ("true", "1", "yes", "on")],
+    ("result_hosts", "a.example,b.example", ("a.example", "b.example")),
+    ("storage_url", "file:///srv/videos", "file:///srv/videos"),
+    ("archive_wait", "0", 0.0),
+    ("archive_max_bytes", "1", 1),
+    ("retention_days", "1", 1.0),
+    ("quota_bytes", "1000000", 1_000_000),
+    ("link_ttl", "3600", 3600.0),
+    *[("accel", text, text) for text in ("none", "x-accel", "presigned")],
+    ("smtp_url", "smtp://mail.example:587", SecretStr("smtp://mail.example:587")),
+    ("mail_from", "clips@example.com", "clips@example.com"),
+    ("slack_bot_token", "xoxb-1", SecretStr("xoxb-1")),
+    ("retry_schedule", "0,0.5, 60", (0.0, 0.5, 60.0)),
+    *[("engine", text, text) for text in ("threads", "celery")],
+    ("broker_url", "redis://r", SecretStr("redis://r")),
+    ("allowed_networks", "10.0.0.0/8, ::1/128,192.0.2.7", ("10.0.0.0/8", "::1/128", "192.0.2.7")),
+    ("trusted_proxies", "2", 2),
+    *[("log_format", text, text) for text in ("json", "console")],
+]
+
+#: Setting, given, words of the complaint: what it may be.
+BAD: list[tuple[str, str, str]] = [
+    *[("public_url", text, "origin") for text in ("clips", "ftp://x", "https://x/path", "https://")],
+    *[("public_url", text, "origin") for text in ("https://x?a=1", "https://x#a", "//x")],
+    *[(f"{name}_base_url", "https://x/api", "origin") for name in ("apixo", "segmind")],
+    ("secret_keys", "short", "32 characters"),
+    ("secret_keys", f"{KEY},short", "32 characters"),
+    ("providers", "apixo,fal", "apixo, segmind"),
+    *[("segmind_api", text, "'v2' or 'v1'") for text in ("v3", "V2", "2")],
+    *[("prices", text, "kling-2") for text in ("{", "kling-2=1", '{"kling-9": 1}')],
+    *[("prices", text, "") for text in ('{"kling-2": "x"}', "[1]", '{"kling-2": -1}')],
+    *[("prices", text, "") for text in ('{"kling-2": NaN}', '{"kling-2": Infinity}', "null")],
+    *[
+        (name, text, "")
+        for name in ("budget", "job_budget", "submit_timeout", "sync_timeout", "poll_after")
+        for text in (*NUMBERS, "0")
+    ],
+    *[("poll_every", text, "") for text in (*NUMBERS, "0")],
+    *[("sync_waiters", text, "") for text in (*NUMBERS, "1.5")],
+    *[("confirm_callbacks", text, "true") for text in ("maybe", "2", "-")],
+    *[("archive_wait", text, "") for text in NUMBERS],
+    *[("archive_max_bytes", text, "") for text in (*NUMBERS, "0", "1.5", "1GB")],
+    *[("retention_days", text, "") for text in (*NUMBERS, "0")],
+    *[("quota_bytes", text, "") for text in (*NUMBERS, "0")],
+    *[("link_ttl", text, "") for text in (*NUMBERS, "0")],
+    ("accel", "nginx", "'none', 'x-accel' or 'presigned'"),
+    *[("retry_schedule", text, "") for text in ("a", "1;2", ",", "0,nan", "0,-5", "0,inf")],
+    ("engine", "huey", "'threads' or 'celery'"),
+    *[("allowed_networks", text, "network") for text in ("10.0.0/8", "localhost", "10.0.0.0/33")],
+    *[("trusted_proxies", text, "") for text in (*NUMBERS, "1.5")],
+    ("log_format", "text", "'json' or 'console'"),
+]  # fmt: skip
+
+
+def complaint(environ: dict[str, str]) -> str:
+    """What is said of an environment that cannot be used."""
+    with pytest.raises(SettingsError) as found:
+        load_settings(environ)
+    return str(found.value)
+
+
+@pytest.mark.parametrize(("name", "text", "expected"), GOOD)
+def test_good_value(name: str, text: str, expected: Any) -> None:
+    """Each setting is read from its variable, as its own type."""
+    found = getattr(load_settings({PREFIX + name.upper(): text}), name)
+
+    assert expected == ({"kling-2": found["kling-2"]} if name == "prices" else found)
+
+
+@pytest.mark.parametrize(("name", "text", "words"), BAD)
+def test_bad_value(name: str, text: str, words: str) -> None:
+    """A bad value stops the start, in one line with the variable and what it may be."""
+    said = complaint({PREFIX + name.upper(): text})
+
+    assert PREFIX + name.upper() in said
+    assert words in said
+    assert "\n" not in said
+
+
+def test_every_setting_is_tried() -> None:
+    """Each setting stands in the table of good values."""
+    assert list(Settings.model_fields) == list(dict.fromkeys(name for name, _, _ in GOOD))
+
+
+def test_all_bad_values_at_once() -> None:
+    """One start tells every bad value."""
+    said = complaint({"CLIPBELL_BUDGET": "x", "CLIPBELL_ACCEL": "x", "CLIPBELL_LINK_TTL": "0"})
+
+    assert ["CLIPBELL_ACCEL", "CLIPBELL_BUDGET", "CLIPBELL_LINK_TTL"] == sorted(
+        re.findall(r"CLIPBELL_\w+", said)
+    )
+
+
+def test_no_secret_in_a_complaint() -> None:
+    """What is wrong with a secret is told without it."""
+    said = complaint({"CLIPBELL_SECRET_KEYS": "hush-hush", "CLIPBELL_SMTP_URL": "smtp://u:p@x"})
+
+    assert "hush" not in said
+    assert "hush" not in repr(load_settings({}, secret_keys="hush" * 10))
+
+
+def test_file_holds_the_value(tmp_path: Path) -> None:
+    """NAME_FILE reads a mounted secret, without the newline that ends it."""
+    (tmp_path / "keys").write_text(f"{KEY},{OTHER}\n")
+    settings = load_settings({"CLIPBELL_SECRET_KEYS_FILE": str(tmp_path / "keys")})
+
+    assert [KEY, OTHER] == settings.keys()
+
+
+@pytest.mark.parametrize("name", list(Settings.model_fields))
+def test_every_setting_can_be_a_file(name: str, tmp_path: Path) -> None:
+    """A file that cannot be read is named with its variable."""
+    path = tmp_path / "absent"
+    said = complaint({f"{PREFIX}{name.upper()}_FILE": str(path)})
+
+    assert f"{PREFIX}{name.upper()}_FILE" in said
+    assert str(path) in said
+
+
+def test_unreadable_text_in_a_file(tmp_path: Path) -> None:
+    """A file that holds no text is told like any other bad value."""
+    (tmp_path / "key").write_bytes(b"\xff\xfe\x00key")
+
+    assert "CLIPBELL_APIXO_API_KEY_FILE" in complaint(
+        {"CLIPBELL_APIXO_API_KEY_FILE": str(tmp_path / "key")}
+    )
+
+
+def test_both_set(tmp_path: Path) -> None:
+    """A value and a file for one setting contradict each other."""
+    (tmp_path / "key").write_text("b")
+    said = complaint(
+        {"CLIPBELL_APIXO_API_KEY": "a", "CLIPBELL_APIXO_API_KEY_FILE": str(tmp_path / "key")}
+    )
+
+    assert "CLIPBELL_APIXO_API_KEY and CLIPBELL_APIXO_API_KEY_FILE are both set" in said
+
+
+def test_blank_is_unset() -> None:
+    """An empty variable, as compose files leave them, is the default."""
+    environ = {PREFIX + name.upper(): "" for name in Settings.model_fields}
+
+    assert load_settings({}) == load_settings(environ)
+
+
+def test_keys_made_by_init(tmp_path: Path) -> None:
+    """Without SECRET_KEYS the keys are those in DATA_DIR, one a line, newest first."""
+    (tmp_path / "secret_keys").write_text(f"{KEY}\n{OTHER}\n")
+
+    assert [KEY, OTHER] == load_settings({}, data_dir=tmp_path).keys()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n", b"short\n", b"\xff\xfe\n"])
+def test_no_keys(tmp_path: Path, content: bytes | None) -> None:
+    """Keys that are missing, empty, short or no text stop the start and name the file."""
+    if content is not None:
+        (tmp_path / "secret_keys").write_bytes(content)
+    with pytest.raises(SettingsError, match=str(tmp_path / "secret_keys")):
+        load_settings({}, data_dir=tmp_path).keys()
+
+
+def test_new_keys() -> None:
+    """A made key is long enough, and never the same."""
+    made = {make_secret_key() for _ in range(100)}
+
+    assert 100 == len(made)
+    assert {43} == {len(key) for key in made}
+
+
+def test_child_gets_only_what_is_given() -> None:
+    """A child process inherits none of our settings by accident."""
+    found = child_environ({"data_dir": "x"})
+
+    assert ["CLIPBELL_DATA_DIR"] == [name for name in found if name.startswith(PREFIX)]
+    assert "PATH" in found
+
+
+def test_example_lists_every_setting() -> None:
+    """deploy/env.example has every setting in order, each with its default and one comment."""
+    text = EXAMPLE.read_text()
+    entries = re.findall(r"^# ([A-Z][^\n]+[.}])\n# CLIPBELL_([A-Z0-9_]+)=(.*)$", text, re.M)
+
+    assert list(Settings.model_fields) == [name.lower() for _, name, _ in entries]
+    assert len(entries) == text.count("\n# CLIPBELL_") - text.count("# CLIPBELL_NAME_FILE")
+    assert load_settings({}) == load_settings({PREFIX + name: value for _, name, value in entries})
+    for _, name, value in entries:
+        default = Settings.model_fields[name.lower()].default
+        assert bool(value) == (default not in ("", None, (), SecretStr(""))), name
