@@ -1,9 +1,7 @@
 """
 Slack's incoming webhooks: one card per event.
 
-Slack answers with a status and one word, listed under "Handling errors" on its
-page "Sending messages using incoming webhooks". A card that it cannot take goes
-down a ladder within the same attempt: Slack said no, so nothing is sent twice.
+Refusals are listed on its pages "Sending messages using incoming webhooks" and "Rate limits".
 """
 
 from __future__ import annotations
@@ -42,8 +40,7 @@ class Slack:
     carries_poster = False
 
     def __init__(self, outbound: Outbound, seconds: float = SEND_SECONDS) -> None:
-        self._outbound = outbound
-        self._seconds = seconds
+        self._outbound, self._seconds = outbound, seconds
 
     def check_target(self, target: str) -> str:
         """A webhook URL whose addresses we may reach."""
@@ -54,15 +51,15 @@ class Slack:
         return json.dumps(card(notice), ensure_ascii=False).encode()
 
     def send(self, parcel: Parcel) -> Receipt:
-        """POST the card, or what is left of it after each refusal for its richness."""
+        """POST the card; while Slack refuses its form, which shows nothing, a plainer one."""
         until = time.monotonic() + self._seconds
         plainer = [json.dumps(rung).encode() for rung in degraded(json.loads(parcel.body))[1:]]
         answer = self._post(parcel, parcel.body, until)
         while plainer and _is_too_rich(answer):
             answer = self._post(parcel, plainer.pop(0), until)
-        if answer.status != 200 or answer.body.strip() != b"ok":
-            raise _refused(answer, parcel)
-        return Receipt(answer.status, shown(answer))
+        if (answer.status, answer.body.strip()) == (200, b"ok"):
+            return Receipt(answer.status, shown(answer))
+        raise _refused(answer, parcel)
 
     def _post(self, parcel: Parcel, body: bytes, until: float) -> Answer:
         call = partial(self._outbound.call, headers={"Content-Type": "application/json"})
@@ -88,6 +85,5 @@ def _refused(answer: Answer, parcel: Parcel) -> DeliveryError:
         response=said,
         permanent=disable is not None or answer.status in (400, 413),
         disable=disable,
-        # Slack's page "Rate limits": a 429 says how long to be quiet.
         retry_after=hint if answer.status in (429, 503) else None,
     )

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from service.catalogue import Model
-from service.sandbox.images import BadImage, load_image
+from service.sandbox.images import BadImage, load_image, load_or_stand_in
 from service.sandbox.mischief import Mischief
 from service.sandbox.options import SandboxOptions
 from service.sandbox.postman import Errand, Postman
@@ -124,7 +124,8 @@ def scene_of(task: Task) -> Scene:
         BadImage: if one of its images cannot be used.
     """
     values = task.values
-    images = [load_image(one) for one in _given_images(values)]
+    load = load_or_stand_in if task.model.provider == "segmind" else load_image
+    images = [load(one) for one in _given_images(values)]
     return Scene(
         prompt=values["prompt"],
         seconds=values["duration"],

@@ -12,12 +12,14 @@ from service.bootstrap import Wiring
 from service.web import (
     apixo_door,
     callbacks,
+    dashboard,
     deliveries,
     jobs,
     problems,
     providers,
     segmind_door,
     service_info,
+    session,
     subscriptions,
     videos,
 )
@@ -34,6 +36,8 @@ BLUEPRINTS = (
     segmind_door.blueprint,
     providers.blueprint,
     service_info.blueprint,
+    session.blueprint,
+    dashboard.blueprint,
 )
 
 

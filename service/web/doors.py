@@ -65,7 +65,7 @@ def in_words(error: InvalidInput) -> str:
 def _field(pointer: str) -> str:
     if pointer.startswith("/notify"):
         return "callback_url"
-    return pointer.removeprefix("/input").strip("/") or "body"
+    return pointer.removeprefix("/input/").strip("/") or "body"
 
 
 def create(asked: JobRequest, raw: bytes, no_money: int) -> tuple[Job, bool]:
