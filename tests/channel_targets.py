@@ -9,7 +9,7 @@ import io
 import socket
 import ssl
 import threading
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
@@ -98,3 +98,175 @@ def jpeg(size: tuple[int, int] = (640, 360)) -> bytes:
 def parcel(target: str, body: bytes, now: datetime = NOW) -> Parcel:
     """One attempt."""
     return Parcel(DELIVERY_ID, EVENT_ID, target, (SECRET,), body, now)
+
+
+class HttpTarget:
+    """An endpoint that answers as it is told, in turn and then for ever the last way."""
+
+    def __init__(self, *answers: tuple[int, str] | tuple[int, str, dict[str, str]] | None) -> None:
+        self.bodies: list[bytes] = []
+        self.headers: list[dict[str, str]] = []
+        self._answers = list(answers)
+        self._over = threading.Event()
+        target = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                target.bodies.append(body)
+                target.headers.append(dict(self.headers))
+                target._answer(self)
+
+            def log_message(self, *_: object) -> None:
+                return
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self.url = f"http://127.0.0.1:{self._server.server_port}/services/T0/B0/secret-part"
+
+    def _answer(self, handler: http.server.BaseHTTPRequestHandler) -> None:
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if answer is None:
+            self._over.wait()
+            return
+        status, text, *more = answer
+        headers = {"Content-Length": str(len(text.encode()))} | (more[0] if more else {})
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(text.encode())
+
+    def __enter__(self) -> HttpTarget:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class MailTarget(Controller):
+    """
+    A mail server that answers each mail as it is told, in turn and then for ever the last way.
+
+    `at` names the step (``MAIL``, ``RCPT``, ``DATA``) that gets these answers,
+    None hangs; `password` makes it ask for one, `tls` speaks TLS from the start
+    or, with `starttls`, on demand.
+    """
+
+    def __init__(
+        self,
+        *answers: str | None,
+        at: str = "DATA",
+        password: str | None = None,
+        tls: ssl.SSLContext | None = None,
+        starttls: bool = False,
+    ) -> None:
+        self.bodies: list[bytes] = []
+        self.password = password
+        self._answers = list(answers) or ["250 kept"]
+        self._at = at
+        self._over = threading.Event()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        more: dict[str, Any] = {"tls_context": tls, "require_starttls": True} if starttls else {}
+        if password is not None:
+            more |= {"authenticator": self._authenticate, "auth_require_tls": False}
+        port = self._socket.getsockname()[1]
+        implicit = None if starttls else tls
+        super().__init__(self, hostname="127.0.0.1", port=port, ssl_context=implicit, **more)
+
+    @property
+    def url(self) -> str:
+        """Its SMTP URL, without a password."""
+        return f"smtp://127.0.0.1:{self.port}"
+
+    def _create_server(self) -> Awaitable[Any]:
+        return self.loop.create_server(
+            self._factory_invoker, sock=self._socket, ssl=self.ssl_context
+        )
+
+    def _authenticate(self, server: SMTP, session: Session, *rest: Any) -> AuthResult:
+        given = rest[-1].password.decode()
+        return AuthResult(success=given == self.password)
+
+    async def _answer(self, step: str) -> str:
+        if step != self._at:
+            return "250 ok"
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if answer is None:
+            await self.loop.run_in_executor(None, self._over.wait)
+        return answer or "250 ok"
+
+    async def handle_MAIL(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Called by aiosmtpd."""
+        envelope.mail_from = address
+        return await self._answer("MAIL")
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Called by aiosmtpd."""
+        envelope.rcpt_tos.append(address)
+        return await self._answer("RCPT")
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        """Called by aiosmtpd."""
+        self.bodies.append(envelope.original_content or b"")
+        return await self._answer("DATA")
+
+    def __enter__(self) -> MailTarget:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        self.stop()
+
+
+class RudeMailServer:
+    """Takes one mail, and hangs up on the goodbye."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._talk)
+        self.url = f"smtp://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def _talk(self) -> None:
+        connection, _ = self._listener.accept()
+        with connection, connection.makefile("rb") as lines:
+            connection.sendall(b"220 here\r\n")
+            in_mail = False
+            for line in map(bytes.upper, lines):
+                if line == b"QUIT\r\n":
+                    return
+                if not in_mail or line == b".\r\n":
+                    in_mail = line == b"DATA\r\n"
+                    connection.sendall(b"354 go on\r\n" if in_mail else b"250 ok\r\n")
+
+    def __enter__(self) -> RudeMailServer:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._thread.join()
+        self._listener.close()

@@ -55,12 +55,10 @@ def jobs() -> AnyResponse:
     """The account's jobs, newest first."""
     state = request.args.get("state", "")
     before = request.args.get("before", "")
-    which = {
-        "state": state if state in list(JobState) else None,
-        "before": before if _JOB_ID.fullmatch(before) else None,
-    }
+    wanted = state if state in list(JobState) else None
+    last = before if _JOB_ID.fullmatch(before) else None
     with wiring().db.read() as tx:
-        found = store.jobs.page(tx, caller().account_id, PAGE + 1, **which)
+        found = store.jobs.page(tx, caller().account_id, PAGE + 1, before=last, state=wanted)
         videos = store.videos.of_jobs(tx, [job.id for job in found])
         counts = _counts(tx)
     return live_page(
@@ -68,10 +66,11 @@ def jobs() -> AnyResponse:
         "_jobs.html",
         rows=[(job, _poster(videos.get(job.id))) for job in found[:PAGE]],
         older=found[PAGE - 1].id if len(found) > PAGE else None,
-        counts={name: counts[name] for name in JobState if counts[name] or name == which["state"]},
+        counts={name: counts[name] for name in JobState if counts[name] or name == wanted},
         active=any(job.state not in TERMINAL for job in found[:PAGE]),
         public_url=wiring().settings.public_url,
-        **which,
+        state=wanted,
+        before=last,
     )
 
 
@@ -221,7 +220,7 @@ def _form(given: Mapping[str, str], faults: list[Fault]) -> AnyResponse:
 
 def _field(slug: str, pointer: str) -> str:
     """The form's name for what a fault points at."""
-    _, top, *below = pointer.split("/") + [""]
+    _, top, *below = [*pointer.split("/"), ""]
     if top == "provider":
         return f"{slug}.route"
     if top != "input":
