@@ -59,7 +59,7 @@ def write_poster(path: Path, file: BinaryIO) -> bool:
         return False
     try:
         image = _frame(path)
-    except (av.FFmpegError, IndexError, StopIteration):
+    except (av.FFmpegError, IndexError, UnboundLocalError):
         return False
     height = round(image.height * POSTER_WIDTH / image.width)
     image.resize((POSTER_WIDTH, height)).save(file, "JPEG", quality=POSTER_QUALITY)
@@ -67,7 +67,12 @@ def write_poster(path: Path, file: BinaryIO) -> bool:
 
 
 def _frame(path: Path) -> Image.Image:
+    """The seek ends at a keyframe, which may lie far before: decoded forward from there."""
     with av.open(str(path)) as container:
-        container.seek((container.duration or 0) // 3)
-        image: Image.Image = next(container.decode(video=0)).to_image()  # type: ignore[no-untyped-call]
+        moment = (container.duration or 0) / av.time_base / 3
+        container.seek(int(moment * av.time_base))
+        for frame in container.decode(video=0):
+            if frame.time is None or frame.time >= moment:
+                break
+        image: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]
         return image

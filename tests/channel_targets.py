@@ -195,7 +195,7 @@ class MailTarget(Controller):
 
     def _authenticate(self, server: SMTP, session: Session, *rest: Any) -> AuthResult:
         given = rest[-1].password.decode()
-        return AuthResult(success=given == self.password)
+        return AuthResult(success=given == self.password, handled=False)
 
     async def _answer(self, step: str) -> str:
         if step != self._at:

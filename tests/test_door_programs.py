@@ -104,7 +104,7 @@ def test_javascript_sample(clipbell: Clipbell, axios: Path) -> None:
 
 def test_javascript_sample_with_an_image(clipbell: Clipbell, axios: Path) -> None:
     """With the base64 of a real image the axios sample succeeds."""
-    image = base64.b64encode(png((200, 40, 40))).decode()
+    image = base64.b64encode(png("#c82828")).decode()
     said = node(axios, sample("kling_2_5_turbo.js.txt", clipbell).replace("toB64('null')", image))
 
     assert "Error:" not in said

@@ -184,7 +184,8 @@ def _sender(mail_from: str) -> Address:
         (sender,) = header.addresses
     except (ValueError, MessageError, IndexError):
         raise SettingsError(_FROM_HELP) from None
-    if header.defects or not sender.username or not sender.domain or not mail_from.isascii():
+    ascii_ = sender.addr_spec.isascii()
+    if header.defects or not sender.username or not sender.domain or not ascii_:
         raise SettingsError(_FROM_HELP)
     found: Address = sender
     return found

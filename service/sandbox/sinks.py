@@ -22,7 +22,6 @@ from email.parser import BytesParser
 from email.policy import default
 from functools import partial
 from html import unescape
-from types import TracebackType
 from typing import Any
 
 from aiosmtpd.controller import Controller
@@ -39,6 +38,11 @@ SLACK_PATH = "/services/T000/B000/xyz"
 _JOB_ID = re.compile(r"job_[0-9a-f]{32}")
 _CONTENT_ID = re.compile(r"cid:([\w.@-]+)")
 _parse = BytesParser(policy=default).parsebytes
+_RULES = "default-src 'none'; img-src 'self'; frame-src 'self'; form-action 'none'"
+_MAIL_RULES = (
+    "style-src 'unsafe-inline'; frame-ancestors 'self'; "
+    "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
+)
 _MAIL_HEADERS = ("From", "To", "Date", "Message-ID", "Subject", "Auto-Submitted")
 
 
@@ -90,8 +94,7 @@ class SinkServer:
     The three sinks on sockets of their own; also a context manager.
 
     `hook_secrets` (``whsec_…``) may be filled after the start; a POST whose
-    signature none of them explains is answered 401. `smtp` False leaves the
-    mailbox out.
+    signature none of them explains is answered 401. No mailbox without `smtp`.
     """
 
     def __init__(self, smtp: bool = True, host: str = "127.0.0.1", port: int = 0) -> None:
@@ -156,12 +159,7 @@ class SinkServer:
     def __enter__(self) -> SinkServer:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -186,8 +184,7 @@ class _Mailbox(Controller):
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Keep the mail; called by aiosmtpd."""
-        body = envelope.original_content or b""
-        mail = _parse(body)
+        mail = _parse(body := envelope.original_content or b"")
         text = mail.get_body(("plain", "html"))
         words = text.get_content() if text else ""
         self._sinks.add("mail", str(mail["Subject"]), _mail_problems(mail), body, words)
@@ -218,7 +215,9 @@ def create_sinks(sinks: SinkServer) -> Flask:
     app.add_template_filter(lambda at: time.strftime("%H:%M:%S", time.localtime(at)), "clock")
     app.before_request(_make_nonce)
     app.after_request(_guard)
-    app.add_url_rule("/services/<path:_>", "slack", lambda _: _take_slack(sinks), methods=["POST"])
+    app.add_url_rule(
+        "/services/<path:path>", "slack", partial(_take_slack, sinks), methods=["POST"]
+    )
     app.add_url_rule("/hook", "hook", partial(_take_hook, sinks), methods=["POST"])
     app.add_url_rule("/", "index", lambda: render_template("sinks.html", arrived=sinks.received()))
     app.add_url_rule("/count", "count", lambda: str(len(sinks.received())))
@@ -228,9 +227,9 @@ def create_sinks(sinks: SinkServer) -> Flask:
     return app
 
 
-def _take_slack(sinks: SinkServer) -> tuple[str, int]:
+def _take_slack(sinks: SinkServer, path: str) -> tuple[str, int]:
     """Answers with Slack's words and statuses ("Sending messages using incoming webhooks")."""
-    if request.path != SLACK_PATH:
+    if f"/services/{path}" != SLACK_PATH:
         return "no_service", 404
     body = request.get_data()
     payload = request.get_json(silent=True)
@@ -292,12 +291,9 @@ def _make_nonce() -> None:
 
 def _guard(response: Response) -> Response:
     """Nothing from elsewhere; scripts and styles only where the page itself wrote them."""
-    rules = f"style-src 'nonce-{g.nonce}'; script-src 'nonce-{g.nonce}'; connect-src 'self'"
-    if request.endpoint == "mail":
-        rules = "style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox allow-same-origin "
-        rules += "allow-popups allow-popups-to-escape-sandbox"
-    always = "default-src 'none'; img-src 'self'; frame-src 'self'; form-action 'none'"
-    response.headers["Content-Security-Policy"] = f"{always}; {rules}"
+    own = f"style-src 'nonce-{g.nonce}'; script-src 'nonce-{g.nonce}'; connect-src 'self'"
+    rules = _MAIL_RULES if request.endpoint == "mail" else own
+    response.headers["Content-Security-Policy"] = f"{_RULES}; {rules}"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
     return response

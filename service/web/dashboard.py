@@ -35,7 +35,7 @@ from service.timeline import timeline
 from service.web.context import caller, wiring
 from service.web.deliveries import owned as owned_delivery
 from service.web.jobs import owned_job
-from service.web.pages import keep_static
+from service.web.pages import keep_static, words
 from service.web.session import answer_problem, live_page, page, signed_in
 
 blueprint = Blueprint("dashboard", __name__)
@@ -141,15 +141,16 @@ def _news(tx: Connection, delivery: Delivery) -> dict[str, Any]:
 
 def _facts(found: Job, video: Video | None) -> list[tuple[str, str]]:
     """What was asked for besides the prompt, and what came."""
-    asked = [(name.replace("_", " "), _shown(v)) for name, v in found.input.items()]
-    facts = [pair for pair in asked if pair[0] != "prompt"]
+    facts = [(words(name), _shown(v)) for name, v in found.input.items() if name != "prompt"]
     if video and video.width:
-        facts.append(("picture", f"{video.width} × {video.height}"))
-    facts += [(f"metadata: {name}", _shown(v)) for name, v in found.metadata.items()]
-    return [*facts, ("job", found.id), ("task", found.task_id or "none yet")]
+        facts.append(("Picture", f"{video.width} × {video.height}"))
+    facts += [(f"Metadata: {name}", _shown(v)) for name, v in found.metadata.items()]
+    return [*facts, ("Job", found.id), ("Task", found.task_id or "none yet")]
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(_shown(one) for one in value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -125,11 +125,24 @@ def masked(target: str) -> str:
     """A target that can be recognised but not used: its path and its names may be secrets."""
     scheme, separator, _ = target.partition("://")
     if separator and scheme in ("http", "https"):
-        return f"{scheme}://{urlsplit(target).hostname or ''}/…{target[-4:]}"
+        host = urlsplit(target).netloc.rpartition("@")[2]
+        return f"{scheme}://{host}/…{target[-4:]}"
     if separator:
         return f"{scheme}://…"
     name, at, domain = target.rpartition("@")
     return f"{name[:1]}…@{domain}" if at else f"{target[:2]}…"
+
+
+def sentence(text: str) -> str:
+    """`text` with a capital and a full stop."""
+    end = "" if text[-1:] in (".", "!", "?", "…", "") else "."
+    return text[:1].upper() + text[1:] + end
+
+
+def words(name: str) -> str:
+    """A parameter's name for people: ``image_urls`` is "Image URLs"."""
+    text = name.replace("_", " ").replace("url", "URL").replace("cfg", "CFG")
+    return text[:1].upper() + text[1:]
 
 
 def model_title(slug: str) -> str:
@@ -147,5 +160,7 @@ _WORDS = {
     "masked": masked,
     "model_title": model_title,
     "money": money,
+    "sentence": sentence,
     "size": size,
+    "words": words,
 }

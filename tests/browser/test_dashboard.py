@@ -1,0 +1,204 @@
+"""The dashboard in a real Chromium: it plays, it moves by itself, everybody can use it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from conftest import Bench
+from databases import Template
+from playwright.sync_api import Browser, Page, sync_playwright
+from servers import free_port
+from test_dashboard import fail, succeed
+from test_session import KEYS
+from werkzeug.serving import make_server
+
+from service import store
+from service.model import new_id
+from service.web.app import create_app
+from service.web.session import login_url
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
+PLAY = """async video => {
+    const past = (moment) => new Promise((done) => {
+        video.ontimeupdate = () => video.currentTime > moment && done();
+    });
+    video.muted = true;
+    await video.play();
+    await past(0.2);
+    video.currentTime = 4;
+    await past(4.1);
+    return [video.videoWidth, video.videoHeight, video.currentTime];
+}"""
+PROMPT = "A lighthouse at dusk, slow waves, warm light"
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium; skipped in one line where there is none, which under CI is a failure."""
+    if not CHROMIUM.exists():
+        message = f"skipped: no {CHROMIUM} (apt-get install chromium)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def database_url(database_template: Template, tmp_path: Path) -> str:
+    """Pages do not care for the database's kind; SQLite is enough."""
+    return database_template.sqlite(tmp_path)
+
+
+@pytest.fixture
+def settings_given() -> dict[str, Any]:
+    """A public address that the browser can reach."""
+    return {"public_url": f"http://127.0.0.1:{free_port()}"}
+
+
+@pytest.fixture
+def site(bench: Bench) -> Iterator[Bench]:
+    """The bench, served."""
+    port = int(bench.wiring.settings.public_url.rpartition(":")[2])
+    server = make_server("127.0.0.1", port, create_app(bench.wiring), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield bench
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@contextmanager
+def opened(
+    browser: Browser, site: Bench, size: str = "desktop", scheme: Any = "light"
+) -> Iterator[Page]:
+    """alice's page, signed in; ends with a look at the console for what the policy forbade."""
+    width, height = SIZES[size]
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    page = context.new_page()
+    told: list[str] = []
+    page.on("console", lambda message: told.append(message.text))
+    page.on("pageerror", lambda error: told.append(str(error)))
+    with site.db.read() as tx:
+        key = store.accounts.keys(tx, site.account.id)[0]
+    url = site.wiring.settings.public_url
+    page.goto(login_url(url, KEYS, key.id, site.clock()))
+    yield page
+    context.close()
+
+    # Chromium itself tells of every answer that is an error; those are meant.
+    assert [] == [text for text in told if "Failed to load resource" not in text]
+
+
+def url_of(site: Bench, path: str) -> str:
+    """The whole address of a page."""
+    return site.wiring.settings.public_url + path
+
+
+def test_video_plays_and_seeks(browser: Browser, site: Bench) -> None:
+    """The finished job's video plays in full size and can be sought."""
+    job = succeed(site, site.new_job(PROMPT), 720)
+    with opened(browser, site) as page:
+        page.goto(url_of(site, f"/jobs/{job.id}"))
+        found = page.eval_on_selector("video", PLAY)
+
+    assert [1280, 720] == found[:2]
+    assert 4.1 < found[2] <= 5
+
+
+def test_page_moves_by_itself(browser: Browser, site: Bench) -> None:
+    """An open page shows the end of its job without a reload, then asks no more."""
+    job = site.new_job(PROMPT)
+    with opened(browser, site) as page:
+        page.goto(url_of(site, f"/jobs/{job.id}"))
+        page.evaluate("window.sameDocument = true")
+        with page.expect_response(lambda answer: answer.status == 304):
+            page.wait_for_selector(".state.queued")
+        succeed(site, job)
+        page.wait_for_selector("video")
+        found = page.evaluate(
+            "[window.sameDocument, document.querySelectorAll('[data-live]').length]"
+        )
+
+    assert [True, 0] == found
+
+
+def test_playing_video_is_left_alone(browser: Browser, site: Bench) -> None:
+    """News about deliveries arrive around a player that is not touched."""
+    job = succeed(site, site.new_job(PROMPT))
+    with opened(browser, site) as page:
+        page.goto(url_of(site, f"/jobs/{job.id}"))
+        page.evaluate("document.querySelector('video').mark = 'mine'")
+        page.evaluate("document.querySelector('[data-part=head]').dataset.live = ''")
+        with site.db.write() as tx:
+            store.jobs.add_step(tx, job.id, "noted", "something new", site.clock())
+        page.evaluate("tick()")
+        page.wait_for_selector("text=something new")
+        mark = page.evaluate("document.querySelector('video').mark")
+
+    assert "mine" == mark
+
+
+def test_form_by_keyboard(browser: Browser, site: Bench) -> None:
+    """A job can be made with the keyboard alone; another model brings its own fields."""
+    with opened(browser, site) as page:
+        page.goto(url_of(site, "/new"))
+        page.fill("#prompt", PROMPT)
+        page.check("input[value='kling-2']")
+        shown = [
+            page.is_visible("[id='kling-2.start_image']"),
+            page.is_visible("[id='kling-2-5-turbo-pro.image_urls']"),
+        ]
+        page.focus("main button.primary")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/jobs/job_*")
+        title = page.inner_text("h1")
+
+    assert [True, False] == shown
+    assert PROMPT == title
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", list(SIZES))
+def test_everybody_can_use_it(browser: Browser, site: Bench, size: str, scheme: str) -> None:
+    """axe finds nothing to complain about on any page, and none is wider than its screen."""
+    pages = _pages(site)
+    found: list[str] = []
+    wide: list[str] = []
+    with opened(browser, site, size, scheme) as page:
+        for path in pages:
+            page.goto(url_of(site, path))
+            result = Axe().run(page)
+            found += [f"{path}: {v['id']}: {v['help']}" for v in result.response["violations"]]
+            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                wide.append(path)
+
+    assert [] == found
+    assert [] == wide
+
+
+def _pages(site: Bench) -> list[str]:
+    done = succeed(site, site.new_job(PROMPT))
+    failed = fail(site, site.new_job("A fox"), "it did not work")
+    waiting = site.new_job("A heron")
+    expired = site.wiring.links.url_for(new_id("vid", site.clock()), site.clock())
+    site.clock.advance(1)
+    jobs = [f"/jobs/{job.id}" for job in (done, failed, waiting)]
+    link = expired.removeprefix(site.wiring.settings.public_url)
+    return ["/", *jobs, "/new", "/subscriptions", "/login", "/login/forged", link, "/jobs/nothing"]

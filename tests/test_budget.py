@@ -1,0 +1,120 @@
+"""Budgets: reserved when a job is sent, settled by what it cost, given back when refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conftest import Bench
+
+from service import budget, store
+from service.failures import job_error
+from service.model import JobState, Outcome, TaskState
+from service.outcomes import fail_job, record_outcome
+
+KLING_2 = {"model": "kling-2", "input": {"prompt": "A fox", "duration": 5}}
+
+
+@pytest.fixture
+def settings_given() -> dict[str, Any]:
+    """Four dollars a day; a vendor that cannot be reached."""
+    return {"budget": 4.0}
+
+
+def left(bench: Bench) -> float | None:
+    """Dollars left today."""
+    with bench.db.read() as tx:
+        settings, account = bench.wiring.settings, bench.account.id
+        return budget.remaining(tx, settings, account, bench.clock())
+
+
+def send(bench: Bench) -> Any:
+    """A job of 1.75 dollars that is with the vendor."""
+    job = bench.new_job(**KLING_2)
+    with bench.db.write() as tx:
+        changes = {"state": JobState.SUBMITTED, "sent_at": bench.clock(), "task_id": job.id}
+        store.jobs.change(tx, job.id, [JobState.QUEUED], **changes)
+    return bench.job(job)
+
+
+def test_sent_jobs_reserve_their_highest_price(bench: Bench) -> None:
+    """What may be spent is taken off as soon as a job is out, and not before."""
+    bench.new_job(**KLING_2)
+    before = left(bench)
+    send(bench)
+
+    assert (4.0, 2.25) == (before, left(bench))
+
+
+def test_actual_cost_settles(bench: Bench) -> None:
+    """The vendor's own figure replaces the estimate."""
+    job = send(bench)
+    outcome = Outcome(TaskState.SUCCEEDED, result_url="https://x.example/v.mp4", cost=1.0)
+    with bench.db.write() as tx:
+        record_outcome(tx, bench.wiring.settings, job, outcome, "poll", bench.clock())
+
+    assert 3.0 == left(bench)
+
+
+def test_failed_jobs_give_back(bench: Bench) -> None:
+    """A failure that cost nothing frees its reservation."""
+    job = send(bench)
+    with bench.db.write() as tx:
+        fail_job(tx, job, job_error("PROVIDER_ERROR", "broken"), "poll", bench.clock())
+
+    assert 4.0 == left(bench)
+
+
+def test_a_new_day_is_a_new_budget(bench: Bench) -> None:
+    """Yesterday's spending does not count today (UTC)."""
+    send(bench)
+    bench.clock.advance(12 * 3600)
+
+    assert 4.0 == left(bench)
+
+
+def test_over_budget_is_held_until_tomorrow(bench: Bench) -> None:
+    """What the budget does not cover waits, is told once, and goes out the next day."""
+    send(bench)
+    send(bench)
+    job = bench.new_job(**KLING_2)
+    bench.drain("submit")
+    held = bench.job(job)
+    bench.clock.advance(12 * 3600)
+    bench.drain("reconcile")
+    queued = bench.job(job)
+
+    assert (JobState.HELD, "BUDGET") == (held.state, (held.error or {})["code"])
+    assert JobState.QUEUED == queued.state
+    with bench.db.read() as tx:
+        assert ["job.held"] == [event.type for event in store.events.of_job(tx, job.id)]
+
+
+def test_unknown_price_is_held(bench: Bench) -> None:
+    """A model whose price nobody states is not sent blind."""
+    job = bench.new_job()
+    bench.drain("submit")
+    held = bench.job(job)
+
+    assert (JobState.HELD, "PRICE_UNKNOWN") == (held.state, (held.error or {})["code"])
+    assert "CLIPBELL_PRICES" in (held.error or {})["hint"]
+
+
+@pytest.mark.parametrize("settings_given", [{"job_budget": 1.0}])
+def test_job_budget(bench: Bench) -> None:
+    """One job may not cost more than JOB_BUDGET."""
+    job = bench.new_job(**KLING_2)
+    bench.drain("submit")
+    held = bench.job(job)
+
+    assert (JobState.HELD, "JOB_BUDGET") == (held.state, (held.error or {})["code"])
+
+
+@pytest.mark.parametrize(
+    "settings_given", [{"budget": 4.0, "prices": {"kling-2-5-turbo-pro": 0.5}}]
+)
+def test_a_named_price_is_used(bench: Bench) -> None:
+    """PRICES states what the vendor does not."""
+    job = bench.new_job()
+
+    assert (0.5, 0.5) == (job.estimated_min, job.estimated_max)

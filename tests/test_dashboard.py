@@ -1,0 +1,390 @@
+"""The dashboard's pages, without a browser."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Bench
+from databases import Template
+from flask.testing import FlaskClient
+from servers import Hook
+from test_session import HERE, KEYS, form_token
+from werkzeug.test import TestResponse
+
+from service import store
+from service.catalogue import MODELS
+from service.failures import job_error
+from service.model import Delivery, Job, JobState, Outcome, TaskState, new_id
+from service.outcomes import record_outcome
+from service.sandbox.render import Scene, render_video
+from service.subscribing import check_wish, subscribe
+from service.web.app import create_app
+from service.web.pages import age, masked, money
+from service.web.session import login_url
+
+EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.fixture
+def database_url(database_template: Template, tmp_path: Path) -> str:
+    """Pages do not care for the database's kind; SQLite is enough."""
+    return database_template.sqlite(tmp_path)
+
+
+@pytest.fixture
+def client(bench: Bench) -> FlaskClient:
+    """alice's browser, signed in."""
+    return browser_of(bench, bench.account.id)
+
+
+def browser_of(bench: Bench, account_id: str) -> FlaskClient:
+    """A browser that is signed in to that account."""
+    client = create_app(bench.wiring).test_client()
+    with bench.db.read() as tx:
+        key = store.accounts.keys(tx, account_id)[0]
+    client.get(login_url("", KEYS, key.id, bench.clock()))
+    return client
+
+
+def succeed(bench: Bench, job: Job, height: int = 90) -> Job:
+    """End the job with a real video, copied and with its poster."""
+    name = f"{new_id('vid', bench.clock())}.mp4"
+    path = bench.wiring.storage.path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    render_video(path, Scene(str(job.input["prompt"])), height)
+    outcome = Outcome(TaskState.SUCCEEDED, result_file=name, cost=0.42)
+    with bench.db.write() as tx:
+        record_outcome(tx, bench.wiring.settings, job, outcome, "callback", bench.clock())
+    bench.drain("archive")
+    return bench.job(job)
+
+
+def fail(bench: Bench, job: Job, message: str) -> Job:
+    """End the job without a video."""
+    outcome = Outcome(TaskState.FAILED, error=job_error("PROVIDER_ERROR", message, "E42"))
+    with bench.db.write() as tx:
+        record_outcome(tx, bench.wiring.settings, job, outcome, "poll", bench.clock())
+    return bench.job(job)
+
+
+def subscribed(bench: Bench, url: str) -> None:
+    """alice hears of everything at that address."""
+    wish = check_wish(bench.wiring.channels, {"channel": "webhook", "target": url}, "")
+    with bench.db.write() as tx:
+        subscribe(tx, bench.wiring.sealer, bench.account.id, wish, bench.clock())
+
+
+def deliveries(bench: Bench, job: Job) -> list[Delivery]:
+    """The job's deliveries."""
+    with bench.db.read() as tx:
+        return store.deliveries.of_job(tx, job.id)
+
+
+def press(client: FlaskClient, page: str, action: str, **more: str) -> Any:
+    """Send a form of that page."""
+    token = form_token(client.get(page).text)
+    return client.post(action, data={"form_token": token} | more, headers=HERE)
+
+
+def fetched(client: FlaskClient, path: str) -> TestResponse:
+    """A file, read to its end and closed."""
+    answer = client.get(path)
+    answer.get_data()
+    answer.close()
+    return answer
+
+
+def test_empty(client: FlaskClient) -> None:
+    """Whoever has no job yet learns how to make one."""
+    shown = client.get("/")
+
+    assert 200 == shown.status_code
+    assert "curl http://127.0.0.1:9/v1/jobs" in shown.text
+
+
+def test_jobs(client: FlaskClient, bench: Bench) -> None:
+    """Jobs stand newest first, with state, model, age, and a picture where there is one."""
+    succeed(bench, bench.new_job("An old heron"))
+    bench.clock.advance(7200)
+    fail(bench, bench.new_job("A new fox"), "it did not work")
+    shown = client.get("/").text
+
+    assert shown.index("A new fox") < shown.index("An old heron")
+    assert "It did not work." in shown
+    assert "Kling 2.5 Turbo Pro" in shown and "2 h ago" in shown and "just now" in shown
+    posters = re.findall(r'<img src="(/v/[^"]+/poster.jpg)"', shown)
+    assert [200] == [fetched(client, poster).status_code for poster in posters]
+
+
+def test_filter(client: FlaskClient, bench: Bench) -> None:
+    """States are counted, and each can be seen alone."""
+    bench.new_job("A patient heron")
+    fail(bench, bench.new_job("A hasty fox"), "no")
+    shown = client.get("/?state=failed").text
+
+    assert "A hasty fox" in shown and "A patient heron" not in shown
+    assert '/?state=queued">' in shown
+    assert 200 == client.get("/?state=nonsense&before=nonsense").status_code
+
+
+def test_next_page(client: FlaskClient, bench: Bench) -> None:
+    """Older jobs are a link away, none twice and none left out."""
+    made = [bench.new_job(f"Fox {number}").id for number in range(27)]
+    first = client.get("/").text
+    older = re.findall(r'rel="next" href="([^"]+)"', first)[0]
+    pages = [re.findall(r"/jobs/(job_\w+)", text) for text in (first, client.get(older).text)]
+
+    assert [25, 2] == [len(found) for found in pages]
+    assert sorted(made, reverse=True) == sorted(pages[0] + pages[1], reverse=True)
+
+
+def test_succeeded_job(client: FlaskClient, bench: Bench) -> None:
+    """The page of a job has its player, facts, price, link and story."""
+    job = succeed(bench, bench.new_job("A heron", metadata={"order": 7}))
+    shown = client.get(f"/jobs/{job.id}").text
+    source = re.findall(r'<video [^>]*src="([^"]+)" poster="([^"]+)"', shown)[0]
+
+    assert "controls" in shown and "playsinline" in shown and 'preload="metadata"' in shown
+    assert ["video/mp4", "image/jpeg"] == [fetched(client, path).mimetype for path in source]
+    assert f'value="http://127.0.0.1:9{source[0]}"' in shown
+    for text in ("$0.42", "160 × 90", "Metadata: order", "the provider called back", job.id):
+        assert text in shown
+    assert "data-live" not in shown
+
+
+def test_no_player_before_the_copy(client: FlaskClient, bench: Bench) -> None:
+    """Before our copy is here the page plays nothing and goes on looking."""
+    job = bench.new_job()
+    outcome = Outcome(TaskState.SUCCEEDED, result_url="http://127.0.0.1:9/video.mp4")
+    with bench.db.write() as tx:
+        record_outcome(tx, bench.wiring.settings, job, outcome, "callback", bench.clock())
+    shown = client.get(f"/jobs/{job.id}").text
+
+    assert "<video" not in shown
+    assert "Copying it here" in shown and "data-live" in shown
+
+
+def test_failed_job(client: FlaskClient, bench: Bench) -> None:
+    """A failure is told with what to do about it and the vendor's own word."""
+    job = fail(bench, bench.new_job(), "it did not work")
+    shown = client.get(f"/jobs/{job.id}").text
+
+    assert "It did not work." in shown
+    assert "Send a new job, perhaps with other parameters." in shown
+    assert "PROVIDER_ERROR · E42" in shown
+
+
+def test_deliveries(client: FlaskClient, bench: Bench) -> None:
+    """Every attempt is shown, and a delivery can be sent once more."""
+    with Hook([500, 200]) as hook:
+        subscribed(bench, hook.url)
+        job = fail(bench, bench.new_job(), "no")
+        bench.drain("deliver")
+        bench.clock.advance(10)
+        bench.drain("deliver")
+        shown = client.get(f"/jobs/{job.id}").text
+        delivery = deliveries(bench, job)[0]
+        answer = press(client, f"/jobs/{job.id}", f"/deliveries/{delivery.id}/resend")
+        bench.drain("deliver")
+
+    assert ["500", "200"] == re.findall(r'class="(?:good|bad)">(\d+)<', shown)
+    assert masked(hook.url) in shown and hook.url not in shown
+    assert (303, f"/jobs/{job.id}#news") == (answer.status_code, answer.location)
+    assert 3 == len(hook.hits)
+
+
+def test_cancel_and_mute(client: FlaskClient, bench: Bench) -> None:
+    """A waiting job can be taken back, any unfinished one muted, none without its form."""
+    first, second = bench.new_job(), bench.new_job()
+    page = f"/jobs/{first.id}"
+    refused = client.post(f"{page}/cancel", headers=HERE)
+    canceled = press(client, page, f"{page}/cancel")
+    muted = press(client, page, f"/jobs/{second.id}/mute")
+
+    assert [403, 303, 303] == [a.status_code for a in (refused, canceled, muted)]
+    assert JobState.CANCELED == bench.job(first).state
+    assert bench.job(second).muted
+    assert 409 == press(client, page, f"{page}/cancel").status_code
+
+
+def test_charlie_sees_nothing(client: FlaskClient, bench: Bench) -> None:
+    """Another account's jobs, deliveries and subscriptions do not exist for charlie."""
+    with Hook() as hook:
+        subscribed(bench, hook.url)
+        job = fail(bench, bench.new_job("A secret fox"), "no")
+    delivery = deliveries(bench, job)[0]
+    charlie = browser_of(bench, bench.new_account("charlie")[0].id)
+
+    assert 404 == charlie.get(f"/jobs/{job.id}").status_code
+    assert 404 == press(charlie, "/", f"/jobs/{job.id}/mute").status_code
+    assert 404 == press(charlie, "/", f"/jobs/{job.id}/cancel").status_code
+    assert 404 == press(charlie, "/", f"/deliveries/{delivery.id}/resend").status_code
+    for page in ("/", "/?state=failed", f"/?before={new_id('job', bench.clock())}"):
+        assert "A secret fox" not in charlie.get(page).text
+    assert "sub_" not in charlie.get("/subscriptions").text
+    assert "A secret fox" in client.get("/").text
+
+
+def test_nothing_is_taken_for_markup(client: FlaskClient, bench: Bench) -> None:
+    """Whatever users and providers write comes out as text."""
+    job = fail(bench, bench.new_job(EVIL, metadata={EVIL: EVIL}), EVIL)
+    pages = [client.get(f"/jobs/{job.id}").text, client.get("/").text]
+    pages.append(press(client, "/new", "/new", prompt=EVIL, model=EVIL, notify=EVIL).text)
+    pages.append(client.get("/login", query_string={"next": EVIL}).text)
+
+    for shown in pages:
+        assert "&lt;script&gt;" in shown
+        assert "<script>alert" not in shown and "<img src=x" not in shown
+
+
+def test_live_parts(client: FlaskClient, bench: Bench) -> None:
+    """The live parts answer 304 until something has happened, and end with the job."""
+    job = bench.new_job()
+    url = f"/jobs/{job.id}?live"
+    first = client.get(url)
+    same = client.get(url, headers={"If-None-Match": first.headers["ETag"]})
+    fail(bench, job, "no")
+    changed = client.get(url, headers={"If-None-Match": first.headers["ETag"]})
+
+    assert [200, 304, 200] == [a.status_code for a in (first, same, changed)]
+    assert "<html" not in first.text and "data-live" in first.text
+    assert "data-live" not in changed.text
+
+
+def test_new_job(client: FlaskClient, bench: Bench) -> None:
+    """The form makes the job that the API would make; sent twice, it is one."""
+    shown = client.get("/new").text
+    once = re.findall(r'name="once" value="([^"]+)"', shown)[0]
+    given = {
+        "once": once,
+        "model": "kling-2.5-turbo",
+        "prompt": "A fox",
+        "kling-2.5-turbo.duration": "5",
+        "kling-2.5-turbo.cfg_scale": "0.5",
+        "kling-2.duration": "10",
+    }
+    answers = [press(client, "/new", "/new", **given) for _ in range(2)]
+    with bench.db.read() as tx:
+        made = store.jobs.page(tx, bench.account.id, 10)
+
+    assert [(303, f"/jobs/{made[0].id}")] * 2 == [(a.status_code, a.location) for a in answers]
+    assert 1 == len(made)
+    assert ("A fox", 5, 0.5) == tuple(
+        made[0].input[name] for name in ("prompt", "duration", "cfg_scale")
+    )
+
+
+def test_new_job_names_every_fault(client: FlaskClient, bench: Bench) -> None:
+    """What is wrong stands at its field, and nothing that was typed is lost."""
+    given = {
+        "model": "kling-text2video",
+        "prompt": "",
+        "kling-text2video.cfg_scale": "much",
+        "kling-text2video.negative_prompt": "no rain",
+        "notify": "pigeon:home",
+    }
+    answer = press(client, "/new", "/new", **given)
+    invalid = re.findall(r'name="([^"]+)"[^>]* aria-invalid="true"', answer.text)
+
+    assert 422 == answer.status_code
+    assert {"prompt", "kling-text2video.cfg_scale", "notify"} == set(invalid)
+    assert 'value="kling-text2video" checked' in answer.text
+    assert 'value="no rain"' in answer.text and 'value="much"' in answer.text
+    with bench.db.read() as tx:
+        assert [] == store.jobs.page(tx, bench.account.id, 10)
+
+
+def test_form_has_every_parameter(client: FlaskClient) -> None:
+    """The form is the catalogue: each parameter of each model has its labelled field."""
+    shown = client.get("/new").text
+    fields = {f"{m.slug}.{p.name}" for m in MODELS.values() for p in m.parameters}
+    wanted = {name for name in fields if not name.endswith(".prompt")}
+
+    assert wanted <= set(re.findall(r' name="([^"]+)"', shown))
+    assert wanted <= set(re.findall(r'<label for="([^"]+)"', shown))
+    assert "$0.28–1.96 · about 5 min 20 s" in shown
+
+
+def test_subscriptions(client: FlaskClient, bench: Bench) -> None:
+    """Subscriptions are listed without what could be used by somebody else."""
+    secret = "http://127.0.0.1:9/services/T1/B2/topsecret"
+    subscribed(bench, secret)
+    with bench.db.write() as tx:
+        found = store.subscriptions.all_of(tx, bench.account.id)[0]
+        store.subscriptions.change(tx, found.id, enabled=False, disabled_reason="it said 410")
+    shown = client.get("/subscriptions").text
+
+    assert "http://127.0.0.1:9/…cret" in shown and "topsecret" not in shown
+    assert "disabled" in shown and "it said 410" in shown and "job.unknown" in shown
+
+
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        ("https://me:pass@hooks.example.com/services/T1/secret", "https://hooks.example.com/…cret"),
+        ("tgram://123456:token/chat", "tgram://…"),
+        ("alice@example.com", "a…@example.com"),
+        ("C0123456789", "C0…"),
+    ],
+)
+def test_masked(target: str, shown: str) -> None:
+    """Enough of a target to know it, too little to use it."""
+    assert shown == masked(target)
+
+
+def test_words(bench: Bench) -> None:
+    """Ages and prices read like a person's."""
+    now = bench.clock()
+
+    assert "just now" == age(now + timedelta(seconds=3), now)
+    assert "3 min ago" == age(now - timedelta(seconds=200), now)
+    assert "2 d ago" == age(now - timedelta(days=2), now)
+    assert ["$0.44", "$0.28–1.96", "price not stated"] == [
+        money(0.44, 0.44),
+        money(0.28, 1.96),
+        money(None, None),
+    ]
+
+
+def test_expired_link_is_a_page(bench: Bench) -> None:
+    """Whoever opens an expired video link reads how to get a new one."""
+    url = bench.wiring.links.url_for(new_id("vid", bench.clock()), bench.clock())
+    bench.clock.advance(1)
+    path = url.removeprefix("http://127.0.0.1:9")
+    client = create_app(bench.wiring).test_client()
+    page, api = client.get(path, headers=BROWSER), client.get(path)
+
+    assert (410, "text/html") == (page.status_code, page.mimetype)
+    assert "This link has expired." in page.text
+    assert "Ask whoever sent the link for a new one" in page.text
+    assert (410, "application/problem+json") == (api.status_code, api.mimetype)
+
+
+@pytest.mark.parametrize("path", ["/jobs/job_0", "/nowhere", "/v/forged"])
+def test_errors_are_pages(client: FlaskClient, path: str) -> None:
+    """A browser gets every error as a page with a way back."""
+    shown = client.get(path, headers=BROWSER)
+
+    assert shown.status_code in (403, 404)
+    assert "text/html" == shown.mimetype
+    assert 'href="/">Open the dashboard' in shown.text
+    assert "default-src 'none'" in shown.headers["Content-Security-Policy"]
+
+
+def test_static_files(client: FlaskClient) -> None:
+    """Static files are kept for good under their hash, and no page names anything else."""
+    shown = client.get("/").text
+    found = re.findall(r'(?:src|href)="(/static/[^"]+)"', shown)
+    answers = [fetched(client, path) for path in found]
+
+    assert {200} == {answer.status_code for answer in answers}
+    assert {"public, max-age=31536000, immutable"} == {
+        answer.headers["Cache-Control"] for answer in answers
+    }
+    assert all("?v=" in path for path in found)
+    assert [] == re.findall(r'(?:src|href)="https?://', shown)

@@ -1,0 +1,285 @@
+"""Sending: one create request per job, whatever goes wrong around it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from conftest import Bench
+from servers import eventually
+from wire import Wire
+
+from service import store
+from service.errors import Refused
+from service.model import Event, EventType, Job, JobState, Submission
+from service.providers.apixo import Apixo
+from service.sandbox.mischief import Mischief
+from service.sandbox.tasks import Task
+from service.submissions import submit_job
+
+LEASE = 600.0  # seconds after which any lease of these tests has run out
+
+
+@pytest.fixture
+def settings_given(wire: Wire) -> dict[str, Any]:
+    """The sandbox is the vendor; whoever hangs is given up soon."""
+    return {"apixo_base_url": wire.server.url, "submit_timeout": 1.5}
+
+
+def tasks_of(wire: Wire, job: Job) -> list[Task]:
+    """What the vendor was made to do for this job."""
+    prompt = Mischief.read(job.input["prompt"])[1]
+    return [task for task in wire.server.workshop.book.all() if task.values["prompt"] == prompt]
+
+
+def unique(bench: Bench, orders: str = "") -> Job:
+    """A job whose prompt no other job of the module has."""
+    job = bench.new_job(f"{orders} {bench.account.id}")
+    bench.drain("submit")
+    return bench.job(job)
+
+
+def events(bench: Bench, job: Job) -> list[Event]:
+    """What was recorded of the job."""
+    with bench.db.read() as tx:
+        return store.events.of_job(tx, job.id)
+
+
+def types(bench: Bench, job: Job) -> list[EventType]:
+    """The same, by type."""
+    return [event.type for event in events(bench, job)]
+
+
+def test_accepted(bench: Bench, wire: Wire) -> None:
+    """The job has its task, a deadline and a moment for the first poll; one task was made."""
+    job = unique(bench)
+    (task,) = tasks_of(wire, job)
+
+    assert (JobState.SUBMITTED, task.id) == (job.state, job.task_id)
+    assert (30.0, 300.0) == tuple(
+        (moment - bench.clock()).total_seconds()
+        for moment in (job.due_at, job.deadline_at)
+        if moment
+    )
+    assert [EventType.JOB_SUBMITTED] == types(bench, job)
+
+
+@pytest.mark.parametrize("orders", ["[drop]", "[hang]", "[refuse 502]", "[refuse 504]"])
+def test_unanswered_is_never_sent_again(bench: Bench, wire: Wire, orders: str) -> None:
+    """Without a usable answer the job is unknown, and stays with its one task for ever."""
+    made = 0 if "refuse" in orders else 1
+    job = unique(bench, orders)
+    assert JobState.UNKNOWN is job.state
+    assert [EventType.JOB_UNKNOWN] == types(bench, job)
+
+    for _ in range(4):
+        bench.clock.advance(LEASE)
+        bench.drain("submit", "reconcile")
+
+    assert made == len(tasks_of(wire, job))
+    assert JobState.UNKNOWN is bench.job(job).state
+    assert [EventType.JOB_UNKNOWN, EventType.JOB_OVERDUE] == types(bench, job)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "BAD_REQUEST"),
+        (403, "FORBIDDEN"),
+        (404, "NOT_FOUND_MODEL"),
+        (422, "BAD_REQUEST"),
+        (500, "PROVIDER_ERROR"),
+    ],
+)
+def test_refused_for_good(bench: Bench, status: int, code: str) -> None:
+    """What the vendor refuses for its content fails at once and is not sent again."""
+    job = unique(bench, f"[refuse {status}]")
+
+    assert (JobState.FAILED, code) == (job.state, (job.error or {})["code"])
+    assert str(status) == (job.error or {})["provider_code"]
+    assert [EventType.JOB_FAILED] == types(bench, job)
+    assert not bench.unit("submit")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_refused_for_now(bench: Bench, wire: Wire, status: int) -> None:
+    """The job waits as long as told, goes out again, and is made once."""
+    wire.server.workshop.book.order(Mischief({"refuse": str(status)}))
+    job = unique(bench)
+    assert (JobState.QUEUED, []) == (job.state, tasks_of(wire, job))
+    assert not bench.unit("submit")
+
+    bench.clock.advance(5)
+    bench.drain("submit")
+
+    assert JobState.SUBMITTED is bench.job(job).state
+    assert 1 == len(tasks_of(wire, job))
+
+
+@pytest.mark.parametrize("status", [401, 402])
+def test_no_credits_hold_the_provider(bench: Bench, wire: Wire, status: int) -> None:
+    """One refusal stops all sending: no loop, nothing lost, and on it goes after the resume."""
+    wire.server.workshop.book.order(Mischief({"refuse": str(status)}))
+    first, second = unique(bench), bench.new_job("waits behind it")
+    assert (JobState.HELD, None) == (first.state, first.due_at)
+    assert not bench.unit("submit")
+    assert [EventType.JOB_HELD] == types(bench, first)
+    assert JobState.QUEUED is bench.job(second).state
+
+    with bench.db.write() as tx:
+        store.providers.resume(tx, "apixo")
+        store.jobs.release_held(tx, "apixo", bench.clock())
+    bench.drain("submit")
+
+    assert [JobState.SUBMITTED] * 2 == [bench.job(job).state for job in (first, second)]
+    assert 1 == len(tasks_of(wire, first))
+
+
+def test_nobody_listens(bench: Bench) -> None:
+    """A connection that was refused sent nothing: the job waits and tries again."""
+    nowhere = Apixo(bench.wiring.outbound, "http://127.0.0.1:9", "k", 1.0)
+    job = bench.new_job()
+    submit_with(bench, nowhere)
+    assert JobState.QUEUED is bench.job(job).state
+
+    bench.clock.advance(10)
+    bench.drain("submit")
+    assert JobState.SUBMITTED is bench.job(job).state
+
+
+def submit_with(bench: Bench, provider: Apixo, **settings: Any) -> bool:
+    """One unit of sending by another adapter."""
+    outbox = bench.wiring.outbox(holding=False)
+    changed = outbox.settings.model_copy(update=settings)
+    outbox = replace(outbox, providers={"apixo": provider}, settings=changed)
+    return submit_job(bench.db, outbox, bench.clock)
+
+
+def apixo(bench: Bench) -> Apixo:
+    """The bench's own adapter."""
+    found = bench.wiring.providers["apixo"]
+    assert isinstance(found, Apixo)
+    return found
+
+
+class Struck(Apixo):
+    """Its process dies when the vendor has the job and nobody has read the answer."""
+
+    def submit(self, job: Job, callback_url: str) -> Submission:
+        """Sends, then ends as a killed process does."""
+        super().submit(job, callback_url)
+        raise KeyboardInterrupt
+
+
+def test_killed_while_sending(bench: Bench, wire: Wire) -> None:
+    """A lease that runs out on a job that was being sent makes it unknown, not sent again."""
+    job = bench.new_job(bench.account.id)
+    with pytest.raises(KeyboardInterrupt):
+        submit_with(bench, Struck(bench.wiring.outbound, wire.server.url, "k", 1.0))
+    assert JobState.SUBMITTING is bench.job(job).state
+    bench.drain("submit", "reconcile")
+    assert JobState.SUBMITTING is bench.job(job).state
+
+    bench.clock.advance(LEASE)
+    bench.drain("submit", "reconcile")
+
+    assert JobState.UNKNOWN is bench.job(job).state
+    assert 1 == len(tasks_of(wire, job))
+
+
+class Slow(Apixo):
+    """Answers only after `meanwhile` has happened; refuses with `code` where there is one."""
+
+    meanwhile: Any = staticmethod(lambda: None)
+    code: str = ""
+
+    def submit(self, job: Job, callback_url: str) -> Submission:
+        """The real call, late."""
+        answer = Submission("") if self.code else super().submit(job, callback_url)
+        self.meanwhile()
+        if self.code:
+            raise Refused(self.code, "late no")
+        return answer
+
+
+def outlasting(bench: Bench, wire: Wire, code: str = "") -> Slow:
+    """An adapter whose answer comes when the lease has run out and others have seen that."""
+    slow = Slow(bench.wiring.outbound, wire.server.url, "k", 5.0)
+    slow.code = code
+
+    def meanwhile() -> None:
+        bench.clock.advance(LEASE)
+        bench.drain("reconcile")
+
+    slow.meanwhile = meanwhile
+    return slow
+
+
+def test_late_answer_counts(bench: Bench, wire: Wire) -> None:
+    """A task id that comes after the job was given up as unknown is taken all the same."""
+    job = bench.new_job(bench.account.id)
+    submit_with(bench, outlasting(bench, wire))
+    found = bench.job(job)
+
+    assert (JobState.SUBMITTED, None) == (found.state, found.error)
+    assert [found.task_id] == [task.id for task in tasks_of(wire, job)]
+    assert [EventType.JOB_UNKNOWN, EventType.JOB_SUBMITTED] == types(bench, job)
+
+
+@pytest.mark.parametrize("code", ["RATE_LIMITED", "INSUFFICIENT_CREDITS"])
+def test_late_refusal_tells_no_lies(bench: Bench, wire: Wire, code: str) -> None:
+    """A refusal that comes after the lease records nothing that is not so."""
+    job = bench.new_job(bench.account.id)
+    submit_with(bench, outlasting(bench, wire, code))
+    found = bench.job(job)
+    told = {EventType.JOB_HELD: JobState.HELD, EventType.JOB_UNKNOWN: JobState.UNKNOWN}
+
+    assert found.state is told[types(bench, job)[-1]]
+
+
+def test_refusal_gives_the_budget_back(bench: Bench, wire: Wire) -> None:
+    """A job that the vendor put off does not stand in its own way at the next try."""
+    job = bench.new_job()
+    with bench.db.write() as tx:
+        store.jobs.change(tx, job.id, [JobState.QUEUED], estimated_max=0.6)
+    wire.server.workshop.book.order(Mischief({"refuse": "429"}))
+    while submit_with(bench, apixo(bench), budget=1.0):
+        pass
+    bench.clock.advance(10)
+    while submit_with(bench, apixo(bench), budget=1.0):
+        pass
+
+    assert JobState.SUBMITTED is bench.job(job).state
+
+
+@pytest.mark.parametrize("wish", ["9" * 30, "99999999999"])
+def test_absurd_retry_after(bench: Bench, wish: str) -> None:
+    """However long a vendor says to wait, the refused job stays ours and comes up within hours."""
+
+    class Absurd(Apixo):
+        def submit(self, job: Job, callback_url: str) -> Submission:
+            raise Refused("RATE_LIMITED", "no", retry_after=float(wish))
+
+    job = bench.new_job()
+    submit_with(bench, Absurd(bench.wiring.outbound, "http://127.0.0.1:9", "k", 1.0))
+    found = bench.job(job)
+
+    assert JobState.QUEUED is found.state
+    assert found.due_at is not None
+    assert (found.due_at - bench.clock()).days <= 1
+
+
+def test_eight_threads_send_each_job_once(bench: Bench, wire: Wire) -> None:
+    """Racing workers never send one job twice, and leave none behind."""
+    jobs = [bench.new_job(f"{bench.account.id} number {number}") for number in range(12)]
+    threads = [threading.Thread(target=bench.drain, args=("submit",)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    eventually(lambda: not bench.unit("submit"))
+
+    assert [1] * 12 == [len(tasks_of(wire, job)) for job in jobs]
+    assert [JobState.SUBMITTED] * 12 == [bench.job(job).state for job in jobs]

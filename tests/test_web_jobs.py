@@ -1,0 +1,283 @@
+"""``/v1/jobs``: what is taken, what is refused and how, and who sees it."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from conftest import Bench
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from werkzeug.test import TestResponse
+
+from service import store
+from service.web.app import create_app
+
+MODEL = "kling-2-5-turbo-pro"
+GOOD = {"model": MODEL, "input": {"prompt": "A fox"}}
+HOOK = "webhook:http://127.0.0.1:9/hook"
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def client(bench: Bench) -> FlaskClient:
+    """The doors over the bench, as alice."""
+    client = create_app(bench.wiring).test_client()
+    client.environ_base["HTTP_X_API_KEY"] = bench.key
+    return client
+
+
+def jobs(bench: Bench) -> int:
+    """How many jobs alice has."""
+    with bench.db.read() as tx:
+        return len(store.jobs.page(tx, bench.account.id, 1000))
+
+
+def refused(answer: TestResponse, status: int) -> dict[str, Any]:
+    """The problem of a refusal, which has the promised shape."""
+    assert status == answer.status_code, answer.text
+    assert "application/problem+json" == answer.content_type
+    problem: dict[str, Any] = answer.get_json(force=True)
+    assert status == problem["status"]
+    assert problem["title"]
+    assert problem["detail"]
+    return problem
+
+
+def pointers(answer: TestResponse) -> dict[str, str]:
+    """The codes of a 422 by pointer; each with a message, all with a hint."""
+    problem = refused(answer, 422)
+    assert problem["hint"]
+    assert all(fault["message"] for fault in problem["errors"])
+    return {fault["pointer"]: fault["code"] for fault in problem["errors"]}
+
+
+def test_accepted(client: FlaskClient, bench: Bench) -> None:
+    """202, the job with its place, and it is committed."""
+    answer = client.post("/v1/jobs", json={**GOOD, "metadata": {"order": 7}, "provider": "value"})
+    job = answer.get_json()
+
+    assert (202, f"/v1/jobs/{job['id']}") == (answer.status_code, answer.headers["Location"])
+    assert (MODEL, "queued", None) == (job["model"], job["state"], job["video"])
+    assert ("A fox", 5, {"order": 7}) == (
+        job["input"]["prompt"],
+        job["input"]["duration"],
+        job["metadata"],
+    )
+    assert job == client.get(answer.headers["Location"]).get_json()
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"model": None}, {"/model": "required"}),
+        ({"model": "kling-9"}, {"/model": "not_allowed"}),
+        ({"model": 1}, {"/model": "wrong_type"}),
+        ({"input": None}, {"/input": "required"}),
+        ({"input": "A fox"}, {"/input": "wrong_type"}),
+        ({"input": {}}, {"/input/prompt": "required"}),
+        ({"provider": "segmind"}, {"/provider": "not_allowed"}),
+        ({"provider": 1}, {"/provider": "wrong_type"}),
+        ({"model": "kling-2", "provider": "value"}, {"/provider": "not_allowed"}),
+        ({"notify": HOOK}, {"/notify": "wrong_type"}),
+        ({"notify": [HOOK] * 11}, {"/notify": "wrong_type"}),
+        ({"notify": [HOOK, 7]}, {"/notify/1": "wrong_type"}),
+        ({"notify": ["pigeon:x"]}, {"/notify/0/channel": "not_allowed"}),
+        ({"notify": ["webhook:http://192.168.0.1/"]}, {"/notify/0/target": "forbidden_address"}),
+        ({"notify": ["webhook:ftp://x"]}, {"/notify/0/target": "bad_url"}),
+        ({"metadata": []}, {"/metadata": "wrong_type"}),
+        ({"metadata": {"a": "x" * 5000}}, {"/metadata": "too_long"}),
+        ({"callback_url": "x"}, {"/callback_url": "unknown_field"}),
+        ({"a/b~": 1}, {"/a~1b~0": "unknown_field"}),
+        (
+            {"model": "kling-2.5-turbo", "provider": "value", "notify": 1, "metadata": 1, "x": 1}
+            | {"input": {"duration": 7, "mode": "std", "y": 1}},
+            {
+                "/x": "unknown_field",
+                "/input/y": "unknown_field",
+                "/input/prompt": "required",
+                "/input/duration": "not_allowed",
+                "/input/mode": "not_allowed",
+                "/provider": "not_allowed",
+                "/notify": "wrong_type",
+                "/metadata": "wrong_type",
+            },
+        ),
+    ],
+)
+def test_invalid(
+    client: FlaskClient, bench: Bench, change: dict[str, Any], expected: dict[str, str]
+) -> None:
+    """Every wrong field is told at once with pointer, code and message; nothing is stored."""
+    assert expected == pointers(client.post("/v1/jobs", json=GOOD | change))
+    assert 0 == jobs(bench)
+
+
+@pytest.mark.parametrize("body", ["[]", "1", '"x"', "null", "true"])
+def test_no_object(client: FlaskClient, body: str) -> None:
+    """JSON that is no object is an invalid body as a whole."""
+    assert {"": "wrong_type"} == pointers(client.post("/v1/jobs", data=body, headers=JSON))
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status"),
+    [
+        (b"{", JSON, 400),
+        (b"", JSON, 400),
+        (b"\xff\xfe", JSON, 400),
+        (b'{"model": NaN}', JSON, 400),
+        (b"[" * 100_000, JSON, 400),
+        (b"9" * 5000, JSON, 400),
+        (b"{}", {}, 415),
+        (b"{}", {"Content-Type": "text/plain"}, 415),
+        (b"a=1", {"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        (b'"' + b"x" * 1024 * 1024 + b'"', JSON, 413),
+    ],
+)
+def test_unreadable(client: FlaskClient, body: bytes, headers: dict[str, str], status: int) -> None:
+    """Malformed JSON is 400, another type 415, too large 413."""
+    refused(client.post("/v1/jobs", data=body, headers=headers), status)
+
+
+HOSTILE = [
+    '"metadata": {"n": 1e999}',
+    '"metadata": {"a": "\\ud800"}',
+    '"metadata": {"a": "\\u0000"}',
+    '"\\ud800": 1',
+    '"notify": ["webhook:http://127.0.0.1/\\udfff"]',
+    '"notify": ["webhook:http://127.0.0.1/\\u0000"]',
+    *['"metadata": {"a": ' + "[" * deep + "]" * deep + "}" for deep in (100, 500, 700, 850, 940)],
+]
+
+
+@pytest.mark.parametrize("more", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_body(client: FlaskClient, more: str) -> None:
+    """JSON that a database or wire may not carry is taken whole or refused, never an error."""
+    body = f'{{"model": "{MODEL}", "input": {{"prompt": "x"}}, {more}}}'
+    answer = client.post("/v1/jobs", data=body, headers=JSON)
+
+    assert answer.status_code in (202, 400, 422), answer.text
+    if answer.status_code == 202:
+        assert 200 == client.get(answer.headers["Location"]).status_code
+        json.loads(client.get("/v1/jobs").text, parse_constant=pytest.fail)
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+BODIES = ANY | st.fixed_dictionaries(
+    {},
+    optional={
+        "model": st.sampled_from([MODEL, "kling-2"]) | ANY,
+        "input": st.fixed_dictionaries({"prompt": st.text(min_size=1)}, optional={"mode": ANY})
+        | ANY,
+        "provider": st.just("auto") | ANY,
+        "notify": st.lists(st.just(HOOK) | st.builds("webhook:http://127.0.0.1/{}".format, ANY))
+        | ANY,
+        "metadata": st.dictionaries(st.text(st.characters()), ANY, max_size=3) | ANY,
+    },
+)
+
+
+@given(body=BODIES)
+@example(body={**GOOD, "metadata": {"a": "\ud800"}})
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+def test_any_body(client: FlaskClient, body: object) -> None:
+    """No JSON whatsoever makes the service fail."""
+    answer = client.post("/v1/jobs", data=json.dumps(body), headers=JSON)
+
+    assert answer.status_code in (202, 400, 422)
+
+
+def test_dry_run(client: FlaskClient, bench: Bench) -> None:
+    """A dry run shows the request with its secrets masked and its price; nothing is stored."""
+    answer = client.post("/v1/jobs?dry_run=true", json={**GOOD, "model": "kling-2"})
+    told = answer.get_json()
+
+    assert (200, 1.75) == (answer.status_code, told["cost"]["estimated_max"])
+    assert "test" not in told["request"]["headers"].values()
+    assert "callbacks/ey" not in answer.text
+    assert 0 == jobs(bench)
+    pointers(client.post("/v1/jobs?dry_run=true", json={**GOOD, "model": "kling-9"}))
+
+
+@pytest.mark.parametrize("value", ["yes", "on", "treu", ""])
+def test_dry_run_is_never_mistaken(client: FlaskClient, bench: Bench, value: str) -> None:
+    """A dry run that is not understood is refused, not sent and paid."""
+    assert client.post(f"/v1/jobs?dry_run={value}", json=GOOD).status_code in (200, 422)
+    assert 0 == jobs(bench)
+
+
+def keyed(client: FlaskClient, key: str, body: dict[str, Any], account: str = "") -> TestResponse:
+    """A request under an idempotency key."""
+    headers = {"Idempotency-Key": key} | ({"x-api-key": account} if account else {})
+    return client.post("/v1/jobs", json=body, headers=headers)
+
+
+def test_same_key_same_body(client: FlaskClient, bench: Bench) -> None:
+    """The same request again is the same bytes and no second job, whatever became of it since."""
+    first = keyed(client, "k1", GOOD)
+    client.post(f"{first.headers['Location']}/cancel")
+    again = keyed(client, "k1", dict(reversed(GOOD.items())))
+
+    assert (202, first.data) == (again.status_code, again.data)
+    assert first.headers["Location"] == again.headers["Location"]
+    assert (None, "true") == tuple(
+        answer.headers.get("Idempotency-Replayed") for answer in (first, again)
+    )
+    assert 1 == jobs(bench)
+
+
+def test_same_key_other_request(client: FlaskClient, bench: Bench) -> None:
+    """Another body under the key is 422; an invalid one leaves the key free."""
+    pointers(keyed(client, "k1", {"model": MODEL}))
+    assert 202 == keyed(client, "k1", GOOD).status_code
+    refused(keyed(client, "k1", {**GOOD, "metadata": {"a": 1}}), 422)
+    assert 1 == jobs(bench)
+
+
+def test_keys_are_per_account(client: FlaskClient, bench: Bench) -> None:
+    """Bob's key of the same name is his own."""
+    _, bob = bench.new_account("bob")
+
+    assert (
+        keyed(client, "k1", GOOD).get_json()["id"]
+        != keyed(client, "k1", GOOD, bob).get_json()["id"]
+    )
+
+
+@pytest.mark.parametrize("key", ["", " ", '""', "x" * 256])
+def test_bad_key(client: FlaskClient, key: str) -> None:
+    """A blank or endless key is refused."""
+    assert ["#Idempotency-Key"] == list(pointers(keyed(client, key, GOOD)))
+
+
+def test_two_at_once(client: FlaskClient, bench: Bench) -> None:
+    """Eight requests at once under one key are one job; each gets its bytes or a 409."""
+    app = create_app(bench.wiring)
+    with ThreadPoolExecutor(8) as pool:
+        work = [pool.submit(keyed, app.test_client(), "k1", GOOD, bench.key) for _ in range(8)]
+        answers = [one.result() for one in work]
+
+    assert 1 == jobs(bench)
+    assert {202} == {answer.status_code for answer in answers} - {409}
+    assert 1 == len({answer.data for answer in answers if answer.status_code == 202})
+
+
+def test_cancel_and_timeline(client: FlaskClient, bench: Bench) -> None:
+    """A queued job can be taken back once; its timeline tells both."""
+    path = f"/v1/jobs/{bench.new_job().id}"
+
+    assert "canceled" == client.post(f"{path}/cancel").get_json()["state"]
+    refused(client.post(f"{path}/cancel"), 409)
+    kinds = [entry["kind"] for entry in client.get(f"{path}/timeline").get_json()["data"]]
+    assert {"requested", "canceled", "event"} == set(kinds)

@@ -1,0 +1,227 @@
+"""``/v1/subscriptions`` and ``/v1/hooks``: made, seen, changed, ended."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from typing import Any
+
+import pytest
+from conftest import Bench
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from service import store
+from service.model import DEFAULT_EVENTS, EventType
+from service.web.app import create_app
+
+TARGET = "http://127.0.0.1:9/hook"
+GOOD: dict[str, Any] = {"channel": "webhook", "target": TARGET}
+DEFAULTS = ["job.succeeded", "job.failed", "job.unknown", "job.held"]
+
+
+@pytest.fixture
+def client(bench: Bench) -> FlaskClient:
+    """The doors over the bench, as alice."""
+    client = create_app(bench.wiring).test_client()
+    client.environ_base["HTTP_X_API_KEY"] = bench.key
+    return client
+
+
+def pointers(answer: TestResponse) -> list[str]:
+    """Where a 422 points to."""
+    assert (422, "application/problem+json") == (answer.status_code, answer.content_type)
+    problem = answer.get_json(force=True)
+    assert problem["hint"]
+    return sorted(fault["pointer"] for fault in problem["errors"])
+
+
+def test_made(client: FlaskClient, bench: Bench) -> None:
+    """201 with its place and, this once, its secret; the default events are told."""
+    answer = client.post("/v1/subscriptions", json=GOOD)
+    made = answer.get_json()
+    seen = client.get(answer.headers["Location"]).get_json()
+
+    assert (201, TARGET, DEFAULTS) == (answer.status_code, made["target"], made["events"])
+    assert made.pop("secret").startswith("whsec_")
+    assert made == seen
+    assert {"data": [made], "next_cursor": None} == client.get("/v1/subscriptions").get_json()
+    assert DEFAULTS == [event.value for event in DEFAULT_EVENTS]
+
+
+def test_target_is_sealed(client: FlaskClient, bench: Bench) -> None:
+    """Neither the target nor the secret stands in the database."""
+    made = client.post("/v1/subscriptions", json=GOOD).get_json()
+    with bench.db.read() as tx:
+        row = store.subscriptions.find(tx, made["id"])
+
+    assert TARGET not in repr(row)
+    assert made["secret"].removeprefix("whsec_") not in repr(row)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"channel": None}, ["/channel"]),
+        ({"channel": "pigeon"}, ["/channel"]),
+        ({"target": None}, ["/target"]),
+        ({"target": 7}, ["/target"]),
+        ({"target": "ftp://x"}, ["/target"]),
+        ({"target": "http://192.168.0.1/"}, ["/target"]),
+        ({"target": "http://169.254.169.254/latest"}, ["/target"]),
+        ({"events": "job.failed"}, ["/events"]),
+        ({"events": ["job.failed", "job.exploded", 7]}, ["/events/1", "/events/2"]),
+        ({"format": "xml"}, ["/format"]),
+        ({"colour": "red"}, ["/colour"]),
+        ({"a/b~": 1}, ["/a~1b~0"]),
+        (
+            {"target": "", "events": ["x"], "format": 1, "colour": 1},
+            ["/colour", "/events/0", "/format", "/target"],
+        ),
+        ({"channel": "x", "events": ["x"], "colour": 1}, ["/channel", "/colour", "/events/0"]),
+    ],
+)
+def test_invalid(client: FlaskClient, change: dict[str, Any], expected: list[str]) -> None:
+    """Every wrong field at once, and nothing is made."""
+    assert expected == pointers(client.post("/v1/subscriptions", json=GOOD | change))
+    assert [] == client.get("/v1/subscriptions").get_json()["data"]
+
+
+def test_changed(client: FlaskClient) -> None:
+    """What is given changes, the rest stays."""
+    made = client.post("/v1/subscriptions", json=GOOD).get_json()
+    path = f"/v1/subscriptions/{made['id']}"
+    off = client.patch(path, json={"enabled": False}).get_json()
+    other = client.patch(path, json={"events": ["job.failed"], "format": "flat"}).get_json()
+    on = client.patch(path, json={"enabled": True, "target": TARGET + "2"}).get_json()
+
+    assert (False, TARGET) == (off["enabled"], off["target"])
+    assert (False, ["job.failed"], "flat") == (other["enabled"], other["events"], other["format"])
+    assert (True, TARGET + "2", "flat") == (on["enabled"], on["target"], on["format"])
+    assert on == client.get(path).get_json()
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ([], [""]),
+        ({"enabled": "no"}, ["/enabled"]),
+        ({"events": ["x"]}, ["/events/0"]),
+        ({"secret": "whsec_mine"}, ["/secret"]),
+        ({"channel": "slack"}, ["/channel"]),
+    ],
+)
+def test_invalid_change(client: FlaskClient, body: Any, expected: list[str]) -> None:
+    """A change that cannot be made is refused whole."""
+    made = client.post("/v1/subscriptions", json=GOOD).get_json()
+    path = f"/v1/subscriptions/{made['id']}"
+
+    assert expected == pointers(client.patch(path, json=body))
+    assert TARGET == client.get(path).get_json()["target"]
+
+
+def test_removed(client: FlaskClient, bench: Bench) -> None:
+    """A removed subscription is gone, and gets no event any more."""
+    path = client.post("/v1/subscriptions", json=GOOD).headers["Location"]
+
+    assert [204, 404, 404] == [
+        client.delete(path).status_code,
+        client.get(path).status_code,
+        client.delete(path).status_code,
+    ]
+    job = bench.new_job()
+    client.post(f"/v1/jobs/{job.id}/cancel")
+    assert [] == client.get("/v1/deliveries").get_json()["data"]
+
+
+def test_others_see_nothing(client: FlaskClient, bench: Bench) -> None:
+    """Bob and charlie cannot see, change or end alice's subscription or hook."""
+    made = client.post("/v1/subscriptions", json=GOOD).get_json()
+    for name in ("bob", "charlie"):
+        headers = {"x-api-key": bench.new_account(name)[1]}
+        assert [] == client.get("/v1/subscriptions", headers=headers).get_json()["data"]
+        for kind in ("subscriptions", "hooks"):
+            path = f"/v1/{kind}/{made['id']}"
+            assert 404 == client.get(path, headers=headers).status_code
+        path = f"/v1/subscriptions/{made['id']}"
+        assert 404 == client.patch(path, headers=headers, json={"enabled": False}).status_code
+        assert 404 == client.delete(path, headers=headers).status_code
+        assert 204 == client.delete(f"/v1/hooks/{made['id']}", headers=headers).status_code
+
+    assert client.get(f"/v1/subscriptions/{made['id']}").get_json()["enabled"]
+
+
+@pytest.mark.parametrize("name", ["target_url", "targetUrl", "hookUrl", "url"])
+@pytest.mark.parametrize("event", [None, "job.succeeded"])
+def test_hook(client: FlaskClient, name: str, event: str | None) -> None:
+    """Each tool's spelling of the target makes a hook, flat, for its event."""
+    answer = client.post("/v1/hooks", json={name: TARGET} | ({"event": event} if event else {}))
+    made = answer.get_json()
+
+    assert (201, f"/v1/hooks/{made['id']}") == (answer.status_code, answer.headers["Location"])
+    assert (TARGET, event, "flat") == (made["target_url"], made["event"], made["format"])
+    assert made.pop("secret").startswith("whsec_")
+    assert made == client.get(answer.headers["Location"]).get_json()
+
+
+@pytest.mark.parametrize("event", [None, *EventType])
+def test_same_hook_again(client: FlaskClient, event: str | None) -> None:
+    """The same pair is the same hook, on again after it was switched off."""
+    body = {"target_url": TARGET, "event": event}
+    first = client.post("/v1/hooks", json=body).get_json()
+    client.patch(f"/v1/subscriptions/{first['id']}", json={"enabled": False})
+    again = client.post("/v1/hooks", json={"hookUrl": TARGET, "event": event})
+
+    assert (200, first["id"]) == (again.status_code, again.get_json()["id"])
+    assert again.get_json()["enabled"]
+    assert "secret" not in again.get_json()
+    assert (
+        201
+        == client.post("/v1/hooks", json=body | {"url": TARGET + "2", "target_url": ""}).status_code
+    )
+
+
+def test_same_hook_at_once(client: FlaskClient, bench: Bench) -> None:
+    """Eight requests at once for one pair make one hook."""
+    app, headers = create_app(bench.wiring), {"x-api-key": bench.key}
+    together = Barrier(8)
+
+    def make(_: int) -> str:
+        together.wait(10)
+        body = {"url": TARGET, "event": "job.failed"}
+        made = app.test_client().post("/v1/hooks", json=body, headers=headers)
+        return str(made.get_json()["id"])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert 1 == len(set(pool.map(make, range(8))))
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({}, "/target_url"),
+        ([], ""),
+        ({"url": "ftp://x"}, "/url"),
+        ({"targetUrl": 7}, "/targetUrl"),
+        ({"url": TARGET, "event": "job.exploded"}, "/event"),
+        ({"url": TARGET, "event": 7}, "/event"),
+    ],
+)
+def test_invalid_hook(client: FlaskClient, body: Any, expected: str) -> None:
+    """A fault points at the field as it was sent."""
+    assert [expected] == pointers(client.post("/v1/hooks", json=body))
+
+
+def test_unsubscribed(client: FlaskClient) -> None:
+    """Ending a hook is 204 however often; the pair can be taken again."""
+    made = client.post("/v1/hooks", json={"url": TARGET}).get_json()
+    path = f"/v1/hooks/{made['id']}"
+
+    assert [204, 204, 404] == [
+        client.delete(path).status_code,
+        client.delete(path).status_code,
+        client.get(path).status_code,
+    ]
+    assert 204 == client.delete("/v1/hooks/sub_nobody").status_code
+    again = client.post("/v1/hooks", json={"url": TARGET})
+    assert (201, True) == (again.status_code, "secret" in again.get_json())
