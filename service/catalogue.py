@@ -53,7 +53,8 @@ class Model:
 
     Prices are US dollars per video, lowest and highest, ``None`` where the
     vendor states none; `prices` maps (mode, seconds) where it is known
-    exactly. `expected_seconds` is the vendor's own figure by duration.
+    exactly. `expected_seconds` is the vendor's own figure by duration;
+    `calls_back` says whether the vendor tells us the end, or has to be asked.
     """
 
     slug: str
@@ -66,6 +67,7 @@ class Model:
     prices: dict[tuple[str, int], float] = field(default_factory=dict)
     poll_after: float = 30.0
     poll_every: float = 5.0
+    calls_back: bool = False
     routes: tuple[str, ...] = ("auto",)
 
     def parameter(self, name: str) -> Parameter | None:
@@ -138,6 +140,7 @@ MODELS: dict[str, Model] = {
             ),
             expected_seconds={5: 45.0, 10: 60.0},
             routes=("auto", "value", "official"),
+            calls_back=True,
         ),
         Model(
             slug="kling-2.5-turbo",

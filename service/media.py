@@ -59,7 +59,7 @@ def write_poster(path: Path, file: BinaryIO) -> bool:
         return False
     try:
         image = _frame(path)
-    except (av.FFmpegError, IndexError, UnboundLocalError):
+    except (av.FFmpegError, IndexError):
         return False
     height = round(image.height * POSTER_WIDTH / image.width)
     image.resize((POSTER_WIDTH, height)).save(file, "JPEG", quality=POSTER_QUALITY)
@@ -73,6 +73,6 @@ def _frame(path: Path) -> Image.Image:
         container.seek(int(moment * av.time_base))
         for frame in container.decode(video=0):
             if frame.time is None or frame.time >= moment:
-                break
-        image: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]
-        return image
+                image: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]
+                return image
+    raise IndexError("no frame so late")

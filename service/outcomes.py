@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from service import store
+from service.catalogue import MODELS
 from service.events import record_event
 from service.failures import job_error
 from service.model import (
@@ -55,7 +56,7 @@ def _succeed(
     if not store.jobs.end(tx, job.id, now, **changes):
         return False
     store.videos.insert(tx, _video(settings, job, outcome, now))
-    store.jobs.add_step(tx, job.id, "succeeded", _HOW[by], now)
+    store.jobs.add_step(tx, job.id, "succeeded", _how(job, by), now)
     record_event(tx, job, EventType.JOB_SUCCEEDED, now, wait=settings.archive_wait)
     return True
 
@@ -72,9 +73,15 @@ def fail_job(
     return True
 
 
+def _how(job: Job, by: str) -> str:
+    """How the end was found; polling is a rescue only where a callback should have come."""
+    recovered = by == "poll" and MODELS[job.model].calls_back
+    return "recovered by polling" if recovered else _HOW[by]
+
+
 _HOW = {
     "callback": "the provider called back",
-    "poll": "recovered by polling",
+    "poll": "the provider was asked",
     "answer": "the answer held the video",
     "operator": "ended by hand",
 }

@@ -147,7 +147,9 @@ def _again(tx: Connection, settings: Settings, job: Job, now: datetime, misses: 
     if late:
         _tell_overdue(tx, job, now)
     if job.polls == 0:
-        store.jobs.add_step(tx, job.id, "polling", "no callback yet: asking the provider", now)
+        late_callback = MODELS[job.model].calls_back
+        message = "no callback yet: asking the provider" if late_callback else "asking from now on"
+        store.jobs.add_step(tx, job.id, "polling", message, now)
     every = settings.poll_every or MODELS[job.model].poll_every
     stretch = max(1.0, store.jobs.count_open(tx, job.provider) / CROWD)
     wait = max(every, SLOW_SECONDS) if late else every * stretch

@@ -263,7 +263,7 @@ def test_new_job(client: FlaskClient, bench: Bench) -> None:
     given = {
         "once": once,
         "model": "kling-2.5-turbo",
-        "prompt": "A fox",
+        "prompt": "A fox\r\nin the snow",
         "kling-2.5-turbo.duration": "5",
         "kling-2.5-turbo.cfg_scale": "0.5",
         "kling-2.duration": "10",
@@ -274,7 +274,7 @@ def test_new_job(client: FlaskClient, bench: Bench) -> None:
 
     assert [(303, f"/jobs/{made[0].id}")] * 2 == [(a.status_code, a.location) for a in answers]
     assert 1 == len(made)
-    assert ("A fox", 5, 0.5) == tuple(
+    assert ("A fox\nin the snow", 5, 0.5) == tuple(
         made[0].input[name] for name in ("prompt", "duration", "cfg_scale")
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from conftest import Bench
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from service import store
 from service.model import Video, VideoState, new_id
@@ -23,6 +24,11 @@ DIGEST = "ab" * 32
 def client(bench: Bench) -> FlaskClient:
     """The doors over the bench, for anybody: without a key."""
     return create_app(bench.wiring).test_client()
+
+
+def fetch(client: FlaskClient, path: str, **more: Any) -> TestResponse:
+    """The whole answer, its file closed again."""
+    return client.open(path, buffered=True, **more)
 
 
 def video(bench: Bench, **changes: Any) -> str:
@@ -63,7 +69,7 @@ def video(bench: Bench, **changes: Any) -> str:
 
 def test_plays(client: FlaskClient, bench: Bench) -> None:
     """The whole copy, as a video, with what a player needs to seek."""
-    answer = client.get(video(bench))
+    answer = fetch(client, video(bench))
 
     assert (200, MOVIE, "video/mp4") == (answer.status_code, answer.data, answer.content_type)
     assert "bytes" == answer.headers["Accept-Ranges"]
@@ -74,7 +80,7 @@ def test_plays(client: FlaskClient, bench: Bench) -> None:
 
 def test_head(client: FlaskClient, bench: Bench) -> None:
     """HEAD tells the same without the bytes."""
-    answer = client.head(video(bench))
+    answer = fetch(client, video(bench), method="HEAD")
 
     assert (200, b"", str(len(MOVIE))) == (
         answer.status_code,
@@ -96,7 +102,7 @@ def test_head(client: FlaskClient, bench: Bench) -> None:
 )
 def test_range(client: FlaskClient, bench: Bench, wanted: str, part: slice) -> None:
     """A part is 206 with exactly its bytes and where they lie."""
-    answer = client.get(video(bench), headers={"Range": wanted})
+    answer = fetch(client, video(bench), headers={"Range": wanted})
     start, stop, _ = part.indices(len(MOVIE))
 
     assert (206, MOVIE[part]) == (answer.status_code, answer.data)
@@ -105,7 +111,7 @@ def test_range(client: FlaskClient, bench: Bench, wanted: str, part: slice) -> N
 
 def test_range_outside(client: FlaskClient, bench: Bench) -> None:
     """Beyond the end it is 416, and how long the video is."""
-    answer = client.get(video(bench), headers={"Range": "bytes=999999-"})
+    answer = fetch(client, video(bench), headers={"Range": "bytes=999999-"})
 
     assert (416, f"bytes */{len(MOVIE)}") == (
         answer.status_code,
@@ -116,8 +122,8 @@ def test_range_outside(client: FlaskClient, bench: Bench) -> None:
 def test_etag(client: FlaskClient, bench: Bench) -> None:
     """Who has it already gets 304; a range of another version gets the whole."""
     path = video(bench)
-    known = client.get(path, headers={"If-None-Match": f'"{DIGEST}"'})
-    other = client.get(path, headers={"If-Range": '"other"', "Range": "bytes=0-3"})
+    known = fetch(client, path, headers={"If-None-Match": f'"{DIGEST}"'})
+    other = fetch(client, path, headers={"If-Range": '"other"', "Range": "bytes=0-3"})
 
     assert (304, b"") == (known.status_code, known.data)
     assert (200, MOVIE) == (other.status_code, other.data)
@@ -125,7 +131,7 @@ def test_etag(client: FlaskClient, bench: Bench) -> None:
 
 def test_download(client: FlaskClient, bench: Bench) -> None:
     """With download=1 it is saved, under the job's name."""
-    disposition = client.get(video(bench) + "?download=1").headers["Content-Disposition"]
+    disposition = fetch(client, video(bench) + "?download=1").headers["Content-Disposition"]
 
     assert disposition.startswith("attachment; filename=job_")
     assert disposition.endswith(".mp4")
@@ -133,16 +139,16 @@ def test_download(client: FlaskClient, bench: Bench) -> None:
 
 def test_poster(client: FlaskClient, bench: Bench) -> None:
     """A frame beside the video; 404 where there is none."""
-    answer = client.get(video(bench) + "/poster.jpg")
+    answer = fetch(client, video(bench) + "/poster.jpg")
 
     assert (200, PICTURE, "image/jpeg") == (answer.status_code, answer.data, answer.content_type)
-    assert 404 == client.get(video(bench, poster_file=None) + "/poster.jpg").status_code
+    assert 404 == fetch(client, video(bench, poster_file=None) + "/poster.jpg").status_code
 
 
 @pytest.mark.parametrize("state", [VideoState.PENDING, VideoState.LOST])
 def test_before_the_copy(client: FlaskClient, bench: Bench, state: VideoState) -> None:
     """Until the copy is there the same link leads to the provider, and is never cached."""
-    answer = client.get(video(bench, state=state, file=None, sha256=None))
+    answer = fetch(client, video(bench, state=state, file=None, sha256=None))
 
     assert (302, PROVIDER) == (answer.status_code, answer.headers["Location"])
     assert "no-store" == answer.headers["Cache-Control"]
@@ -154,7 +160,7 @@ def test_forged(client: FlaskClient, bench: Bench, ending: str) -> None:
     path, later = video(bench), bench.clock() + timedelta(days=1)
     callback = bench.wiring.signer.url_for("job_1", "apixo", later).rpartition("/")[2]
     for token in ("x", path[3:-1], path[3:] + "A", callback):
-        answer = client.get(f"/v/{token}{ending}")
+        answer = fetch(client, f"/v/{token}{ending}")
         assert (403, "application/problem+json") == (answer.status_code, answer.content_type)
         assert answer.get_json(force=True)["hint"]
 
@@ -163,12 +169,12 @@ def test_expired(client: FlaskClient, bench: Bench) -> None:
     """After its time the link is 410 and says how to get a new one."""
     path = video(bench)
     bench.clock.advance(90 * 86_400)
-    assert 200 == client.get(path).status_code
+    assert 200 == fetch(client, path).status_code
     bench.clock.advance(1)
-    answer = client.get(path)
+    answer = fetch(client, path)
 
     assert (410, True) == (answer.status_code, "new one" in answer.get_json(force=True)["hint"])
-    assert 410 == client.get(path + "/poster.jpg").status_code
+    assert 410 == fetch(client, path + "/poster.jpg").status_code
 
 
 def test_gone(client: FlaskClient, bench: Bench) -> None:
@@ -178,5 +184,5 @@ def test_gone(client: FlaskClient, bench: Bench) -> None:
         file.unlink()
     nobody = bench.wiring.links.url_for("vid_x", bench.clock() + timedelta(days=1))
 
-    assert 404 == client.get(path).status_code
-    assert 404 == client.get(nobody.removeprefix(bench.wiring.settings.public_url)).status_code
+    assert 404 == fetch(client, path).status_code
+    assert 404 == fetch(client, nobody.removeprefix(bench.wiring.settings.public_url)).status_code

@@ -54,19 +54,18 @@ def _show(folder: Path, port: int | None, *, once: bool, quiet: bool) -> bool:
         raise SettingsError(f"{error.name} is missing: pip install 'clipbell[demo]'") from None
     out = Console(stderr=quiet, highlight=False)
     out.print("Starting sandbox provider, web, worker, Slack sink, mail inbox and REST-hook sink …")
-    with running(folder, port) as (demo, _api_key):
-        login_url = demo.settings.public_url
+    with running(folder, port) as demo:
         began = time.monotonic()
         demo.subscribe()
         demo.submit()
         _follow(demo, out)
         wrong = demo.problems()
         seconds = round(time.monotonic() - began, 1)
-        _tell(demo, out, login_url, seconds)
+        _tell(demo, out, seconds)
         for problem in wrong:
             complain(problem)
         if quiet:
-            emit(_summary(demo, login_url, seconds))
+            emit(_summary(demo, seconds))
         if not once:
             out.print("\nCtrl-C ends everything and leaves nothing behind.")
             signal.pause()
@@ -105,21 +104,21 @@ def _arrived(demo: Demo, job_id: str) -> str:
     return " ".join(d["channel"] for d in own if d["state"] == "delivered") or "…"
 
 
-def _tell(demo: Demo, out: Console, login_url: str, seconds: float) -> None:
+def _tell(demo: Demo, out: Console, seconds: float) -> None:
     out.print()
     for job in demo.progress.jobs:
         if job["video"]:
             out.print(f"[bold]{job['model']}[/]\n  {job['video']['url']}", soft_wrap=True)
-    out.print(f"\nDashboard:  {login_url}", soft_wrap=True)
+    out.print(f"\nDashboard:  {demo.login_url}", soft_wrap=True)
     out.print(f"Slack card, mail and hook:  {demo.sinks.url}", soft_wrap=True)
     count = len(demo.progress.deliveries)
     out.print(f"\n{count} deliveries in {seconds} s.")
 
 
-def _summary(demo: Demo, login_url: str, seconds: float) -> dict[str, Any]:
+def _summary(demo: Demo, seconds: float) -> dict[str, Any]:
     return {
         "jobs": demo.progress.jobs,
         "deliveries": demo.progress.deliveries,
-        "dashboard": login_url,
+        "dashboard": demo.login_url,
         "seconds": seconds,
     }

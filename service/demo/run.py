@@ -17,12 +17,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from service.accounts import key_in_force
+from service.db import Database
 from service.demo.processes import HOST, DemoError, Processes, free_port, web_port
 from service.errors import OutboundError
 from service.install import initialise
+from service.model import utc_now
 from service.outbound import Answer, Outbound
 from service.sandbox.sinks import Received, SinkServer
 from service.settings import Settings, load_settings
+from service.web.session import login_url
 
 LOOPBACK = "127.0.0.0/8"
 START_SECONDS = 30.0
@@ -112,8 +116,9 @@ class Api:
 class Demo:
     """A running demo; use `running` to make one."""
 
-    def __init__(self, settings: Settings, api: Api, sinks: SinkServer) -> None:
+    def __init__(self, settings: Settings, api: Api, sinks: SinkServer, login_url: str) -> None:
         self.settings = settings
+        self.login_url = login_url
         self.api = api
         self.sinks = sinks
         self.progress = Progress()
@@ -181,9 +186,9 @@ def _faults(received: Received) -> list[str]:
 
 
 @contextmanager
-def running(folder: Path, port: int | None) -> Iterator[tuple[Demo, str]]:
+def running(folder: Path, port: int | None) -> Iterator[Demo]:
     """
-    A demo with all its processes, and the API key; everything ends with the block.
+    A demo with all its processes; everything ends with the block.
 
     Raises:
         SettingsError: the port is taken.
@@ -204,7 +209,18 @@ def running(folder: Path, port: int | None) -> Iterator[tuple[Demo, str]]:
         stack.callback(api.close)
         _await(api, f"http://{HOST}:{sandbox_port}/", processes)
         _await(api, "/readyz", processes)
-        yield Demo(settings, api, sinks), api_key
+        yield Demo(settings, api, sinks, _login_url(settings, api_key))
+
+
+def _login_url(settings: Settings, api_key: str) -> str:
+    """A link that opens the dashboard without typing a key."""
+    database = Database(settings.database_url)
+    with database.read() as tx:
+        key = key_in_force(tx, api_key)
+    database.close()
+    if key is None:
+        raise DemoError("the demo's own key is not in its database")
+    return login_url(settings.public_url, settings.keys(), key.id, utc_now())
 
 
 def _settings(folder: Path, own_port: int, sandbox_port: int, smtp_url: str) -> dict[str, Any]:

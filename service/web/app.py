@@ -15,7 +15,6 @@ from service.web import (
     dashboard,
     deliveries,
     jobs,
-    problems,
     providers,
     segmind_door,
     service_info,
@@ -24,6 +23,8 @@ from service.web import (
     videos,
 )
 from service.web.doors import ended
+from service.web.pages import html_problem, wants_html
+from service.web.problems import as_problem, problem_response
 from service.web.waiters import Waiters
 
 BLUEPRINTS = (
@@ -48,12 +49,18 @@ def create_app(wiring: Wiring) -> Flask:
     app.extensions["waiters"] = Waiters(wiring.settings.sync_waiters, partial(ended, wiring))
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
-    problems.install(app)
+    app.register_error_handler(Exception, _answer)
     app.after_request(_secure)
     hops = wiring.settings.trusted_proxies
     if hops:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     return app
+
+
+def _answer(error: Exception) -> Response:
+    """Every error is a problem: a page for people with a browser, JSON for the rest."""
+    problem = as_problem(error)
+    return html_problem(problem) if wants_html() else problem_response(problem)
 
 
 def _secure(response: Response) -> Response:

@@ -104,6 +104,7 @@ def job(job_id: str) -> AnyResponse:
         sent = store.deliveries.of_job(tx, found.id)
         news = [_news(tx, delivery) for delivery in sent]
         entries = timeline(tx, found)
+    alive = video if video and now < video.link_expires_at else None
     pending = [delivery for delivery in sent if delivery.state is DeliveryState.PENDING]
     return live_page(
         "job.html",
@@ -111,11 +112,11 @@ def job(job_id: str) -> AnyResponse:
         job=found,
         model=MODELS.get(found.model),
         video=video,
-        link=_link(video) if video else None,
-        path=_path(video) if video else None,
-        poster=_poster(video),
+        link=_link(alive) if alive else None,
+        path=_path(alive) if alive else None,
+        poster=_poster(alive),
         # Before the copy is here the link leads to the provider, where no player of ours may go.
-        playable=video and video.state is VideoState.STORED and now < video.link_expires_at,
+        playable=alive and alive.state is VideoState.STORED,
         facts=_facts(found, video),
         news=news,
         entries=[entry for entry in entries if entry["kind"] != "attempt"],
@@ -258,7 +259,8 @@ def _body(given: Mapping[str, str]) -> dict[str, Any]:
 
 def _read(model: Model | None, parameter: Parameter, given: Mapping[str, str]) -> Any:
     prefix = "" if model is None or parameter.name == "prompt" else f"{model.slug}."
-    text = given.get(prefix + parameter.name, "").strip()
+    # Browsers send every line of a text field with CRLF.
+    text = given.get(prefix + parameter.name, "").replace("\r\n", "\n").strip()
     if not text:
         return None
     if parameter.kind == "images":

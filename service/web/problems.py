@@ -7,7 +7,7 @@ import logging
 from dataclasses import asdict
 from http import HTTPStatus
 
-from flask import Flask, Response, request
+from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
 from service.errors import Busy, Conflict, Fault, InvalidInput, NotFound
@@ -88,12 +88,3 @@ _DETAILS = {
     404: "there is nothing at this address",
     405: "this address does not take that method",
 }
-
-
-def install(app: Flask) -> None:
-    """Every error of the app becomes a problem."""
-
-    def answer(error: Exception) -> Response:
-        return problem_response(as_problem(error))
-
-    app.register_error_handler(Exception, answer)

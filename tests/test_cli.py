@@ -1,0 +1,245 @@
+"""The console command as a person runs it: real processes, exit codes, one line of trouble."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from servers import Clipbell, free_port
+
+NOWHERE = "http://127.0.0.1:9"
+MODEL = "kling-2-5-turbo-pro"
+
+
+@pytest.fixture
+def clipbell(tmp_path: Path) -> Iterator[Clipbell]:
+    """A service that was set up, with nothing running."""
+    with Clipbell(tmp_path, NOWHERE) as made:
+        yield made
+
+
+def shown(clipbell: Clipbell, *arguments: str) -> Any:
+    """What a verb prints for programs."""
+    return json.loads(clipbell.run(*arguments, "--json").stdout)
+
+
+def trouble(clipbell: Clipbell, *arguments: str, code: int = 1) -> str:
+    """The one line on stderr of a verb that fails."""
+    done = clipbell.run(*arguments, code=code)
+    assert "" == done.stdout
+    assert re.fullmatch(r"clipbell: [^\n]+\n", done.stderr), done.stderr
+    return done.stderr
+
+
+def test_init(tmp_path: Path) -> None:
+    """init makes everything once; again it changes nothing and gives no key."""
+    clipbell = Clipbell(tmp_path, NOWHERE)
+    first, again = (shown(clipbell, "init", "--owner-email", "me@example.com") for _ in range(2))
+    data = tmp_path / "data"
+
+    assert {"account", "api_key", "webhook_secret"} == first.keys()
+    assert (True, True) == (
+        first["api_key"].startswith("clb_"),
+        first["webhook_secret"].startswith("whsec_"),
+    )
+    assert {**first, "api_key": None} == again
+    assert 0o600 == stat.S_IMODE((data / "secret_keys").stat().st_mode)
+    assert 0o700 == stat.S_IMODE(data.stat().st_mode)
+
+
+def test_init_for_people(tmp_path: Path) -> None:
+    """The key is printed the first time only, with what to do next."""
+    clipbell = Clipbell(tmp_path, NOWHERE)
+    first, again = clipbell.run("init").stdout, clipbell.run("init").stdout
+
+    assert ["clb_" in first, "clb_" in again] == [True, False]
+    assert "clipbell serve" in again
+
+
+def test_bad_owner(tmp_path: Path) -> None:
+    """An owner whom no mail can reach is refused before anything is made."""
+    done = subprocess.run(
+        [sys.executable, "-m", "service", "init", "--owner-email", "nobody"],
+        env=Clipbell(tmp_path, NOWHERE).environ,
+        capture_output=True,
+        check=False,
+    )
+
+    assert done.returncode in (1, 2)
+    assert not (tmp_path / "data").exists()
+
+
+def test_migrate(tmp_path: Path) -> None:
+    """migrate leads an empty database to head, and stays there; no keys are needed."""
+    clipbell = Clipbell(tmp_path, NOWHERE)
+    first, again = shown(clipbell, "migrate"), shown(clipbell, "migrate")
+
+    assert (None, first["after"]) == (first["before"], again["before"])
+    assert again["before"] == again["after"]
+
+
+def test_doctor(clipbell: Clipbell) -> None:
+    """Each finding says whether it is well; a PUBLIC_URL where nobody answers is told with its fix."""
+    found = json.loads(clipbell.run("doctor", "--json", code=1).stdout)
+    findings = {finding["subject"]: finding for finding in found["findings"]}
+
+    assert not found["ok"]
+    assert {"settings", "database", "storage", "providers", "public url"} <= findings.keys()
+    assert ["public url"] == [name for name, finding in findings.items() if not finding["ok"]]
+    assert "CLIPBELL_PUBLIC_URL" in findings["public url"]["message"]
+
+
+def test_doctor_without_settings(clipbell: Clipbell) -> None:
+    """Settings that cannot be used are a finding, not a crash."""
+    clipbell.environ["CLIPBELL_BUDGET"] = "much"
+    found = json.loads(clipbell.run("doctor", "--json", code=1).stdout)
+
+    assert ["settings"] == [finding["subject"] for finding in found["findings"]]
+    assert "CLIPBELL_BUDGET" in found["findings"][0]["message"]
+
+
+def test_dry_run(clipbell: Clipbell) -> None:
+    """A dry run shows the wire request, key and token masked, and sends nothing."""
+    clipbell.environ["CLIPBELL_APIXO_API_KEY"] = "hush-hush"
+    done = clipbell.run("submit", MODEL, "--prompt", "A fox", "-i", "duration=10", "--dry-run")
+    told = json.loads(done.stdout)
+
+    assert "hush" not in done.stdout + done.stderr
+    assert f"{NOWHERE}/api/v1/generateTask/{MODEL}" == told["request"]["url"]
+    assert told["request"]["body"]["callback_url"].endswith("/callbacks/***")
+    assert ("A fox", 10) == tuple(
+        told["request"]["body"]["input"][name] for name in ("prompt", "duration")
+    )
+    assert [] == shown(clipbell, "jobs")
+
+
+def test_a_job(clipbell: Clipbell) -> None:
+    """submit, jobs, show and cancel speak of the same job; a second cancel is told."""
+    made = shown(clipbell, "submit", "kling-2", "--prompt", "A fox", "-i", "cfg_scale=0.25")
+
+    assert ("queued", 0.25) == (made["state"], made["input"]["cfg_scale"])
+    assert [made] == shown(clipbell, "jobs")
+    assert [] == shown(clipbell, "jobs", "--state", "failed")
+    timeline = shown(clipbell, "show", made["id"])["timeline"]
+    assert ["requested"] == [entry["kind"] for entry in timeline]
+    assert made["id"] in clipbell.run("jobs").stdout
+    assert "canceled" == shown(clipbell, "cancel", made["id"])["state"]
+    assert "canceled" in trouble(clipbell, "cancel", made["id"])
+    assert "canceled" in clipbell.run("show", made["id"]).stdout
+
+
+def test_brackets_in_a_prompt(clipbell: Clipbell) -> None:
+    """A prompt is shown as it was given, whatever brackets it has."""
+    for prompt in ("[hang] A fox", "A fox [/b]", "[red]A fox[/red]"):
+        clipbell.run("submit", MODEL, "--prompt", prompt)
+    listed = clipbell.run("jobs").stdout
+
+    assert ["[hang]", "[/b]", "[red]A"] == re.findall(r"\[hang\]|\[/b\]|\[red\]A", listed)[::-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["show", "job_x"], 1, "clipbell jobs"),
+        (["cancel", "job_x"], 1, "job_x"),
+        (["submit", "kling-9", "--prompt", "x"], 1, "kling-2"),
+        (["submit", MODEL, "--prompt", "x", "-i", "duration=7"], 1, "5, 10"),
+        (["submit", MODEL, "--prompt", "x", "--notify", "pigeon:x"], 1, "webhook"),
+        (["submit", MODEL, "--prompt", ""], 1, "required"),
+    ],
+)
+def test_one_line_of_trouble(
+    clipbell: Clipbell, arguments: list[str], code: int, words: str
+) -> None:
+    """What cannot be done is one line on stderr that says how to mend it."""
+    assert words in trouble(clipbell, *arguments, code=code)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["submit"],
+        ["submit", MODEL],
+        ["submit", MODEL, "--prompt", "x", "-i", "duration"],
+        ["jobs", "--colour"],
+        ["jobs", "--state", "done"],
+        ["serve", "--port", "x"],
+        ["serve", "--port", "70000"],
+    ],
+)
+def test_wrong_usage(clipbell: Clipbell, arguments: list[str]) -> None:
+    """Wrong usage is exit code 2, without a traceback."""
+    done = clipbell.run(*arguments, code=2)
+
+    assert ("", False) == (done.stdout, "Traceback" in done.stderr)
+
+
+def test_version_and_help(clipbell: Clipbell) -> None:
+    """Both work without any setting."""
+    assert re.fullmatch(r"clipbell \d+\.\d+\.\d+\n", clipbell.run("--version").stdout)
+    assert "submit" in clipbell.run("--help").stdout
+
+
+def test_taken_port(clipbell: Clipbell) -> None:
+    """A port that another listens on is told, with the option for another."""
+    with socket.create_server(("127.0.0.1", free_port())) as other:
+        port = str(other.getsockname()[1])
+        assert "--port" in trouble(clipbell, "serve", "--port", port)
+        assert "--port" in trouble(clipbell, "sandbox", "--port", port)
+
+
+def test_no_keys(clipbell: Clipbell) -> None:
+    """Without the secret keys each verb says where they come from."""
+    (clipbell.folder / "data" / "secret_keys").unlink()
+
+    for verb in (["jobs"], ["serve"], ["worker"], ["submit", MODEL, "--prompt", "x"]):
+        assert "clipbell init" in trouble(clipbell, *verb)
+
+
+@pytest.mark.parametrize("keys", ["", "k" * 40])
+@pytest.mark.parametrize("verb", ["init", "migrate", "jobs"])
+def test_folder_that_cannot_be(tmp_path: Path, verb: str, keys: str) -> None:
+    """A DATA_DIR that cannot be made is one line that names it."""
+    (tmp_path / "file").write_text("")
+    settings = {"data_dir": str(tmp_path / "file" / "data")} | (
+        {"secret_keys": keys} if keys else {}
+    )
+
+    assert str(tmp_path / "file") in trouble(Clipbell(tmp_path, NOWHERE, **settings), verb)
+
+
+@pytest.mark.parametrize("verb", ["init", "migrate", "jobs"])
+def test_database_that_is_not_there(tmp_path: Path, verb: str) -> None:
+    """A database that does not answer is one line, whatever the verb."""
+    url = f"postgresql://nobody@127.0.0.1:{free_port()}/x"
+    clipbell = Clipbell(tmp_path, NOWHERE, database_url=url, secret_keys="k" * 40)
+
+    assert "database" in trouble(clipbell, verb)
+
+
+@pytest.mark.parametrize(("no_color", "colored"), [("1", False), (None, True)])
+def test_no_color(clipbell: Clipbell, no_color: str | None, colored: bool) -> None:
+    """On a terminal findings are coloured, under NO_COLOR they are not."""
+    environ = {k: v for k, v in clipbell.environ.items() if k != "NO_COLOR"}
+    environ |= {"TERM": "xterm-256color"} | ({"NO_COLOR": no_color} if no_color else {})
+    outside, inside = pty.openpty()
+    subprocess.run(
+        [sys.executable, "-m", "service", "doctor"], env=environ, stdout=inside, check=False
+    )
+    os.close(inside)
+    text = os.read(outside, 65536).decode()
+    os.close(outside)
+
+    assert colored == bool(re.search(r"\x1b\[[0-9;]*3[0-9]m", text))
+    assert "database" in text
