@@ -15,9 +15,9 @@ from functools import cache
 
 import jinja2
 
-from service.cards import Story, cut, tell
 from service.messages import Notice
 from service.model import EventType
+from service.wording import Story, cut, tell
 
 try:
     from PIL import Image, ImageDraw

@@ -1,17 +1,18 @@
-"""The one door for outgoing HTTP: guarded addresses, one total deadline, a byte cap."""
+"""
+The one door for outgoing HTTP: guarded addresses, one total deadline, a byte cap.
+
+Calls, redirects, answers and errors stand here; how a name becomes a connection in `dialing`.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import queue
 import socket
 import ssl
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any, BinaryIO
@@ -20,24 +21,15 @@ from urllib.parse import urljoin
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
-from urllib3.util import Url, parse_url
-from urllib3.util.ssl_ import create_urllib3_context
 
 from service import __version__
-from service.addresses import is_allowed, parse_address, parse_networks
-from service.errors import BodyTooLarge, ForbiddenAddress, NoAnswer, NotSent, OutboundError
-
-# Takes (host, port, type=…) and answers like `socket.getaddrinfo`.
-Resolver = Callable[..., Sequence[tuple[Any, ...]]]
+from service.dialing import EXCHANGE, POOLS, Exchange, Guard, Resolver, origin, tls_context
+from service.errors import BodyTooLarge, NoAnswer, NotSent, OutboundError
 
 _POOL = 64  # hosts, and idle connections per host, that are kept
-_DIALS = 4  # addresses of one name that are tried
 _PIECE = 65536  # bytes read at a time
-_FAMILIES = (socket.AF_INET, socket.AF_INET6)
-_PORTS = {"http": 80, "https": 443}
 # What may follow a redirect to another origin; a list of secrets could never be complete.
 _HARMLESS = {"accept", "accept-encoding", "connection", "range", "user-agent"}
 _TROUBLE = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
@@ -81,10 +73,8 @@ class Outbound:
     ) -> None:
         # Below this level urllib3 logs whole URLs, and a URL may be the secret.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
-        self._guard = _Guard(allowed_networks, resolver, resolve_seconds)
-        self._tls = create_urllib3_context()
-        self._tls.sslsocket_class = _TlsSocket
-        self._tls.load_verify_locations(ca_file or DEFAULT_CA_BUNDLE_PATH)
+        self._guard = Guard(allowed_networks, resolver, resolve_seconds)
+        self._tls = tls_context(ca_file or DEFAULT_CA_BUNDLE_PATH)
         self._adapter = _Adapter(self._tls)
         self._session = requests.Session()
         self._session.trust_env = False
@@ -99,8 +89,8 @@ class Outbound:
         now, ForbiddenAddress if any of its addresses may not be reached; each says
         how to mend it.
         """
-        parts = _parse(url)
-        self._guard.resolve(str(parts.host), _port(parts), float("inf"))
+        place = origin(url)
+        self._guard.resolve(place.host, place.port, float("inf"))
 
     def call(
         self,
@@ -126,16 +116,16 @@ class Outbound:
         """
         if redirects and method != "GET":
             raise ValueError("only a GET may follow redirects")
-        exchange = _Exchange(self._guard, seconds)
+        exchange = Exchange(self._guard, seconds)
         adapter = _Adapter(self._tls) if unrepeatable else self._adapter
-        token = _EXCHANGE.set(exchange)
+        token = EXCHANGE.set(exchange)
         try:
             draft = requests.Request(method, url, headers=headers, data=body)
             request = self._prepare(exchange, draft)
             with closing(_open(exchange, adapter, request, redirects)) as response:
                 return _read(exchange, response, max_bytes, into)
         finally:
-            _EXCHANGE.reset(token)
+            EXCHANGE.reset(token)
             if unrepeatable:
                 adapter.close()
 
@@ -144,83 +134,37 @@ class Outbound:
         self._adapter.close()
         self._session.close()
 
-    def _prepare(self, exchange: _Exchange, draft: requests.Request) -> requests.PreparedRequest:
+    def _prepare(self, exchange: Exchange, draft: requests.Request) -> requests.PreparedRequest:
         try:
-            exchange.host = str(_parse(str(draft.url)).host)
+            exchange.host = origin(str(draft.url)).host
         except ValueError as error:
             raise NotSent(str(error)) from None
-        with exchange.failing():
+        with _failing(exchange):
             return self._session.prepare_request(draft)
 
 
-def _parse(url: str) -> Url:
-    if any(char <= " " or char == "\x7f" for char in url):
-        raise ValueError("the URL holds a space or a control character; percent-encode it")
+@contextmanager
+def _failing(exchange: Exchange) -> Iterator[None]:
+    """Turn whatever the libraries raise into NotSent or NoAnswer."""
     try:
-        parts = parse_url(url)
-    except ValueError:
-        # Its own message would repeat the whole URL.
-        raise ValueError("the URL is malformed; give https://HOST/PATH") from None
-    if parts.scheme not in _PORTS:
-        raise ValueError("the URL must begin with https:// or http://")
-    if parts.auth is not None:
-        raise ValueError("the URL must not carry a user name or password; leave them out")
-    if not parts.host or len(parts.host) > 253 or parts.port == 0:
-        raise ValueError("the URL has no usable host and port; give https://HOST/PATH")
-    return parts
+        yield
+    except _TROUBLE as error:
+        # Not chained: the libraries' messages hold the whole URL.
+        raise _failure(exchange, type(error).__name__) from None
 
 
-def _port(parts: Url) -> int:
-    return parts.port or _PORTS[str(parts.scheme)]
-
-
-def _origin(url: str) -> tuple[str | None, str | None, int]:
-    parts = _parse(url)
-    return parts.scheme, parts.host, _port(parts)
-
-
-class _Exchange:
-    """One call in progress: the time it has left, and whether a byte may have gone out."""
-
-    def __init__(self, guard: _Guard, seconds: float) -> None:
-        self.guard = guard
-        self.seconds = seconds
-        self.began = time.monotonic()
-        self.host = ""
-        self.sent = False
-
-    def left(self) -> float:
-        """Seconds until the deadline, above zero; TimeoutError once it has passed."""
-        left = self.began + self.seconds - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("time over")
-        return left
-
-    @contextmanager
-    def failing(self) -> Iterator[None]:
-        """Turn whatever the libraries raise into NotSent or NoAnswer."""
-        try:
-            yield
-        except _TROUBLE as error:
-            # Not chained: the libraries' messages hold the whole URL.
-            raise self._failure(type(error).__name__) from None
-
-    def _failure(self, kind: str) -> OutboundError:
-        word = NoAnswer if self.sent else NotSent
-        if time.monotonic() - self.began >= self.seconds:
-            what = "no complete answer" if self.sent else "not sent"
-            return word(f"{self.host}: {what} within {self.seconds:g} s")
-        if not self.sent:
-            return word(f"{self.host}: the request could not be sent ({kind})")
-        return word(f"{self.host}: the connection broke before the answer was complete ({kind})")
-
-
-# The sockets find the call that uses them here: a pooled one serves many calls in turn.
-_EXCHANGE: ContextVar[_Exchange] = ContextVar("exchange")
+def _failure(exchange: Exchange, kind: str) -> OutboundError:
+    word, host = NoAnswer if exchange.sent else NotSent, exchange.host
+    if time.monotonic() - exchange.began >= exchange.seconds:
+        what = "no complete answer" if exchange.sent else "not sent"
+        return word(f"{host}: {what} within {exchange.seconds:g} s")
+    if not exchange.sent:
+        return word(f"{host}: the request could not be sent ({kind})")
+    return word(f"{host}: the connection broke before the answer was complete ({kind})")
 
 
 def _open(
-    exchange: _Exchange, adapter: HTTPAdapter, request: requests.PreparedRequest, redirects: int
+    exchange: Exchange, adapter: HTTPAdapter, request: requests.PreparedRequest, redirects: int
 ) -> requests.Response:
     for _ in range(redirects + 1):
         response = _send(exchange, adapter, request)
@@ -233,11 +177,11 @@ def _open(
 
 
 def _send(
-    exchange: _Exchange, adapter: HTTPAdapter, request: requests.PreparedRequest
+    exchange: Exchange, adapter: HTTPAdapter, request: requests.PreparedRequest
 ) -> requests.Response:
     exchange.sent = False
     # Not `Session.send`: that reads a redirect's whole body, however long, and keeps cookies.
-    with exchange.failing():
+    with _failing(exchange):
         response = adapter.send(request, stream=True, timeout=exchange.left(), proxies={})
     if response.status_code < 200:
         response.close()
@@ -246,27 +190,27 @@ def _send(
 
 
 def _next_hop(
-    exchange: _Exchange, request: requests.PreparedRequest, target: str
+    exchange: Exchange, request: requests.PreparedRequest, target: str
 ) -> requests.PreparedRequest:
     source, following = str(request.url), request.copy()
     try:
         # Header bytes come as latin-1; those that aren't ASCII are meant as UTF-8.
         target = target.encode("latin-1").decode(errors="replace")
         following.prepare_url(urljoin(source, target), None)
-        before, after = _origin(source), _origin(str(following.url))
+        before, after = origin(source), origin(str(following.url))
     except ValueError:
         raise NoAnswer(f"{exchange.host}: redirects to an unusable URL") from None
-    if before[0] == "https" and after[0] == "http":
+    if (before.scheme, after.scheme) == ("https", "http"):
         raise NoAnswer(f"{exchange.host}: redirects from https to http, which is not followed")
     if before != after:
         for name in set(map(str.lower, following.headers)) - _HARMLESS:
             del following.headers[name]
-    exchange.host = str(after[1])
+    exchange.host = after.host
     return following
 
 
 def _read(
-    exchange: _Exchange, response: requests.Response, max_bytes: int, into: BinaryIO | None
+    exchange: Exchange, response: requests.Response, max_bytes: int, into: BinaryIO | None
 ) -> Answer:
     sink: list[bytes] = []
     write = sink.append if into is None else into.write
@@ -288,135 +232,15 @@ def _read(
     )
 
 
-def _pieces(exchange: _Exchange, response: requests.Response, limit: int) -> Iterator[bytes]:
+def _pieces(exchange: Exchange, response: requests.Response, limit: int) -> Iterator[bytes]:
     while limit > 0:
         # `read`, not `stream`: only the first limits the line that opens a chunk.
-        with exchange.failing():
+        with _failing(exchange):
             piece = response.raw.read(min(_PIECE, limit), decode_content=False)
         if not piece:
             return
         limit -= len(piece)
         yield piece
-
-
-class _Guard:
-    """Resolves names, refuses them if any address is forbidden, and dials what it checked."""
-
-    def __init__(self, allowed: Sequence[str], resolver: Resolver, seconds: float) -> None:
-        self._networks = parse_networks(allowed)
-        self._resolver = resolver
-        self._seconds = seconds
-
-    def resolve(self, host: str, port: int, seconds: float) -> list[tuple[int, tuple[Any, ...]]]:
-        """(family, socket address) of every answer, all of them allowed."""
-        box: queue.SimpleQueue[Sequence[tuple[Any, ...]]] = queue.SimpleQueue()
-        # A thread of its own, since getaddrinfo takes no timeout, and a shared pool could be
-        # filled by the names of one slow server. Connections are reused, so this is rare.
-        threading.Thread(target=self._look_up, args=(host, port, box), daemon=True).start()
-        try:
-            found = box.get(timeout=min(seconds, self._seconds))
-        except queue.Empty:
-            found = []
-        answers = [(entry[0], entry[4]) for entry in found if entry[0] in _FAMILIES]
-        if not answers:
-            raise NotSent(f"the name {host} does not resolve; check its spelling and its DNS")
-        for _, address in answers:
-            self._require_allowed(host, address)
-        return answers
-
-    def _look_up(self, host: str, port: int, box: queue.SimpleQueue[Any]) -> None:
-        try:
-            box.put(self._resolver(host, port, type=socket.SOCK_STREAM))
-        except (OSError, ValueError):  # the second for names that cannot be encoded
-            box.put([])
-
-    def _require_allowed(self, host: str, address: tuple[Any, ...]) -> None:
-        if not is_allowed(parse_address(address[0]), self._networks):
-            # The address is left out: who may give a URL need not learn the inner network.
-            raise ForbiddenAddress(
-                f"{host} leads to an address that is not public; use a public one, or have "
-                "the operator add its network to CLIPBELL_ALLOWED_NETWORKS"
-            )
-
-    def dial(self, host: str, port: int, exchange: _Exchange) -> socket.socket:
-        """A connected socket; each address gets its share of the time that is left."""
-        answers = self.resolve(host, port, exchange.left())[:_DIALS]
-        problem = ""
-        for waiting, (family, address) in zip(range(len(answers), 0, -1), answers, strict=True):
-            try:
-                return self._connect(host, family, address, exchange.left() / waiting)
-            except OSError as error:
-                problem = error.strerror or "timed out"
-        raise NotSent(f"{host}: no connection to port {port}: {problem}")
-
-    def _connect(
-        self, host: str, family: int, address: tuple[Any, ...], seconds: float
-    ) -> socket.socket:
-        sock = _PlainSocket(family, socket.SOCK_STREAM)
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.settimeout(seconds)
-            sock.connect(address)
-            self._require_allowed(host, sock.getpeername())
-        except BaseException:
-            sock.close()
-            raise
-        return sock
-
-
-class _PlainSocket(socket.socket):
-    """Gives every operation the time that its call has left."""
-
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        exchange = _EXCHANGE.get()
-        self.settimeout(exchange.left())
-        exchange.sent = True
-        super().sendall(data, flags)
-
-    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        self.settimeout(_EXCHANGE.get().left())
-        return super().recv_into(buffer, nbytes, flags)
-
-
-class _TlsSocket(ssl.SSLSocket):
-    """The same over TLS; its handshake is not yet part of the request."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        self.settimeout(_EXCHANGE.get().left())
-        super().do_handshake(block)
-
-    def send(self, data: Any, flags: int = 0) -> int:  # `sendall` calls it
-        exchange = _EXCHANGE.get()
-        self.settimeout(exchange.left())
-        exchange.sent = True
-        return super().send(data, flags)
-
-    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
-        self.settimeout(_EXCHANGE.get().left())
-        return super().recv_into(buffer, nbytes, flags)
-
-
-class _PlainConnection(HTTPConnection):
-    def _new_conn(self) -> socket.socket:
-        exchange = _EXCHANGE.get()
-        return exchange.guard.dial(self._dns_host, self.port, exchange)
-
-
-class _TlsConnection(_PlainConnection, HTTPSConnection):
-    def connect(self) -> None:
-        try:
-            super().connect()
-        except ssl.SSLError as error:
-            problem = getattr(error, "verify_message", "") or error.reason or "broken off"
-            raise NotSent(f"{self.host}: no TLS connection: {problem}") from None
-
-
-class _PlainPool(HTTPConnectionPool):
-    ConnectionCls = _PlainConnection
-
-
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
 
 
 class _Adapter(HTTPAdapter):
@@ -432,7 +256,7 @@ class _Adapter(HTTPAdapter):
         self.poolmanager = PoolManager(
             connections, maxsize=maxsize, block=block, ssl_context=self._tls, **pool_kwargs
         )
-        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+        self.poolmanager.pool_classes_by_scheme = POOLS
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Nothing to do: the context holds the authorities, loaded once and not per call."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
 from service import store
 from service.catalogue import MODELS
+from service.errors import Conflict
 from service.events import record_event
 from service.failures import job_error
 from service.model import (
@@ -110,3 +112,35 @@ def _video(settings: Settings, job: Job, outcome: Outcome, now: datetime) -> Vid
         created_at=now,
         stored_at=None,
     )
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What a person found of an `unknown` job: its task, that it goes out again, or neither."""
+
+    task_id: str | None = None
+    resend: bool = False
+
+
+def resolve_by_hand(tx: Connection, job: Job, found: Resolution, now: datetime) -> None:
+    """
+    End an `unknown` job as a person says; with neither task nor resend it fails.
+
+    Raises:
+        Conflict: the job is not unknown, or the task belongs to another job.
+    """
+    if found.task_id and store.jobs.holder_of(tx, job.provider, found.task_id):
+        raise Conflict(f"task {found.task_id} belongs to another job")
+    if job.state is not JobState.UNKNOWN:
+        raise Conflict(f"the job is {job.state}: only unknown jobs are resolved by hand")
+    if not (found.task_id or found.resend):
+        fail_job(tx, job, job_error("OPERATOR", "ended by hand"), "operator", now)
+        return
+    changes: dict[str, Any] = {"error": None, "due_at": now}
+    if found.resend:
+        changes |= {"state": JobState.QUEUED, "deadline_at": None, "overdue": False}
+    else:
+        changes |= {"state": JobState.SUBMITTED, "task_id": found.task_id, "submitted_at": now}
+    store.jobs.change(tx, job.id, [JobState.UNKNOWN], **changes)
+    how = "sent once more" if found.resend else f"it is task {found.task_id}"
+    store.jobs.add_step(tx, job.id, "resolved", f"by hand: {how}", now)

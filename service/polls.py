@@ -132,7 +132,7 @@ def _settle_trouble(
     """No task and no result are counted; anything else says nothing about the task."""
     words = f"{trouble.code}: {trouble.message}"
     if trouble.code not in ("NOT_FOUND_TASK", "EMPTY_RESULT"):
-        _again(tx, settings, job, now, misses=job.misses)
+        _again(tx, settings, job, now, misses=job.misses, wished=trouble.retry_after)
         return words
     if job.misses + 1 < PATIENCE:
         _again(tx, settings, job, now, misses=job.misses + 1)
@@ -142,7 +142,15 @@ def _settle_trouble(
     return words
 
 
-def _again(tx: Connection, settings: Settings, job: Job, now: datetime, misses: int) -> None:
+def _again(
+    tx: Connection,
+    settings: Settings,
+    job: Job,
+    now: datetime,
+    misses: int,
+    wished: float | None = None,
+) -> None:
+    """The next poll: rarer in a crowd and after the deadline, never before the vendor wishes."""
     late = job.deadline_at is not None and now >= job.deadline_at
     if late:
         _tell_overdue(tx, job, now)
@@ -157,7 +165,7 @@ def _again(tx: Connection, settings: Settings, job: Job, now: datetime, misses: 
         tx,
         job.id,
         [JobState.SUBMITTED],
-        due_at=now + timedelta(seconds=wait),
+        due_at=now + timedelta(seconds=max(wait, wished or 0.0)),
         polls=job.polls + 1,
         misses=misses,
         overdue=job.overdue or late,

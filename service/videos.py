@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -162,6 +163,16 @@ def _fresh_url(db: Database, providers: Mapping[str, Provider], video: Video) ->
         return providers[job.provider].fetch(job).result_url
     except ProviderError:
         return None
+
+
+def renewed(db: Database, settings: Settings, video: Video, now: datetime) -> Video:
+    """The video with a link that works: one whose time is over gets a new time, and so URL."""
+    if video.link_expires_at > now:
+        return video
+    until = now.replace(microsecond=0) + timedelta(seconds=settings.link_ttl)
+    with db.write() as tx:
+        store.videos.renew_link(tx, video.id, until)
+    return replace(video, link_expires_at=until)
 
 
 def viewable(db: Database, video_id: str) -> tuple[Video, Job]:

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 import time
-from functools import partial
 
 from service.cards import card, degraded
-from service.channels.base import ANSWER_BYTES, SEND_SECONDS, Parcel, Receipt
-from service.channels.webhook import check_url, shown
-from service.errors import DeliveryError, OutboundError
+from service.channels.base import SEND_SECONDS, Parcel, Receipt
+from service.channels.http import check_url, post_json, retry_after, shown
+from service.errors import DeliveryError
 from service.messages import Notice
 from service.outbound import Answer, Outbound
-from service.retry import parse_retry_after
 
 _NEW_URL = "make a new incoming webhook in Slack and subscribe with its URL"
 #: Words after which this URL will never work again, with the way to mend it.
@@ -62,12 +60,8 @@ class Slack:
         raise _refused(answer, parcel)
 
     def _post(self, parcel: Parcel, body: bytes, until: float) -> Answer:
-        call = partial(self._outbound.call, headers={"Content-Type": "application/json"})
         left = max(until - time.monotonic(), 0.001)
-        try:
-            return call("POST", parcel.target, body=body, seconds=left, max_bytes=ANSWER_BYTES)
-        except (OutboundError, ValueError) as error:
-            raise DeliveryError(str(error)) from error
+        return post_json(self._outbound, parcel.target, body, left)
 
 
 def _is_too_rich(answer: Answer) -> bool:
@@ -78,12 +72,11 @@ def _refused(answer: Answer, parcel: Parcel) -> DeliveryError:
     said = shown(answer)
     dead = next((mend for word, mend in _DEAD.items() if word in said), None)
     disable = dead if 400 <= answer.status < 500 else None
-    hint = parse_retry_after(answer.headers.get("Retry-After"), parcel.now)
     return DeliveryError(
         disable or f"Slack answered {answer.status} {said[:80]}".rstrip(),
         status=answer.status,
         response=said,
         permanent=disable is not None or answer.status in (400, 413),
         disable=disable,
-        retry_after=hint if answer.status in (429, 503) else None,
+        retry_after=retry_after(answer, parcel.now),
     )

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import typer
 
 from service import __version__
-from service.cli import demo, jobs, processes, setup
+from service.cli import demo, jobs, processes, providers, setup
 from service.cli.output import complain
 from service.errors import ClipbellError
 
@@ -34,6 +34,9 @@ VERBS: dict[str, Callable[..., None]] = {
     "jobs": jobs.list_jobs,
     "show": jobs.show,
     "cancel": jobs.cancel,
+    "resolve": jobs.resolve,
+    "hold": providers.hold,
+    "resume": providers.resume,
     "doctor": setup.doctor,
     "migrate": setup.migrate,
 }

@@ -33,6 +33,7 @@ from service.images import shown_body
 from service.jobs import cancel_job, check_request, planned_job, request_job
 from service.messages import dry_run_json, job_json
 from service.model import TERMINAL, Job, JobState
+from service.outcomes import Resolution, resolve_by_hand
 from service.submissions import CALLBACK_LIFE
 from service.timeline import timeline
 
@@ -200,6 +201,24 @@ def cancel(job_id: str = typer.Argument(metavar="JOB"), json_: bool = JsonOption
         job = store.jobs.lock(tx, _found(wiring, job_id).id)
         if job:
             cancel_job(tx, job, wiring.clock())
+    _print_job(wiring, _found(wiring, job_id), json_)
+
+
+def resolve(
+    job_id: str = typer.Argument(metavar="JOB"),
+    task: str = typer.Option(None, "--task", help="It is this task of the provider's."),
+    resend: bool = typer.Option(False, "--resend", help="Send it once more."),
+    fail: bool = typer.Option(False, "--fail", help="Give it up."),
+    json_: bool = JsonOption,
+) -> None:
+    """End an unknown job by hand."""
+    if sum([bool(task), resend, fail]) != 1:
+        raise typer.BadParameter("give one of --task ID, --resend and --fail")
+    wiring = open_wiring()
+    with wiring.db.write() as tx:
+        job = store.jobs.lock(tx, _found(wiring, job_id).id)
+        if job:
+            resolve_by_hand(tx, job, Resolution(task or None, resend), wiring.clock())
     _print_job(wiring, _found(wiring, job_id), json_)
 
 

@@ -130,9 +130,10 @@ def spent_since(tx: Connection, account_id: str, since: datetime) -> float:
     return float(tx.scalar(statement.where(jobs.c.sent_at >= since)) or 0.0)
 
 
-def counts(tx: Connection) -> dict[str, int]:
-    """How many jobs are in each state."""
-    statement = select(jobs.c.state, func.count()).group_by(jobs.c.state)
+def counts(tx: Connection, account_id: str) -> dict[str, int]:
+    """How many jobs of an account are in each state."""
+    statement = select(jobs.c.state, func.count()).filter_by(account_id=account_id)
+    statement = statement.group_by(jobs.c.state)
     return {str(state): count for state, count in tx.execute(statement)}
 
 

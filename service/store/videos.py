@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, select, update
 
 from service.model import TERMINAL, Video, VideoState
 from service.schema import jobs, videos
@@ -43,6 +43,11 @@ def ended_jobs(tx: Connection, job_ids: Collection[str]) -> set[str]:
         videos.c.state.is_(None) | (videos.c.state != VideoState.PENDING),
     )
     return set(tx.scalars(ended))
+
+
+def renew_link(tx: Connection, video_id: str, until: datetime) -> None:
+    """The video's link works until then."""
+    tx.execute(update(videos).filter_by(id=video_id).values(link_expires_at=until))
 
 
 def claim_pending(tx: Connection, now: datetime, lease: float) -> Video | None:

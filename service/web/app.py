@@ -20,6 +20,7 @@ from service.web import (
     service_info,
     session,
     subscriptions,
+    unsubscribe,
     videos,
 )
 from service.web.doors import ended
@@ -37,6 +38,7 @@ BLUEPRINTS = (
     segmind_door.blueprint,
     providers.blueprint,
     service_info.blueprint,
+    unsubscribe.blueprint,
     session.blueprint,
     dashboard.blueprint,
 )

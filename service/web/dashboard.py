@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 import secrets
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -32,6 +31,7 @@ from service.model import (
     VideoState,
 )
 from service.timeline import timeline
+from service.videos import renewed
 from service.web.context import caller, wiring
 from service.web.deliveries import owned as owned_delivery
 from service.web.jobs import owned_job
@@ -43,7 +43,6 @@ blueprint.register_error_handler(Exception, answer_problem)
 blueprint.after_app_request(keep_static)
 
 PAGE = 25
-COUNTED = 1000
 #: A delivery whose next attempt is further away is not worth a look every two seconds.
 SOON = timedelta(minutes=2)
 _JOB_ID = re.compile(r"job_[0-9a-f]{32}")
@@ -60,24 +59,18 @@ def jobs() -> AnyResponse:
     with wiring().db.read() as tx:
         found = store.jobs.page(tx, caller().account_id, PAGE + 1, before=last, state=wanted)
         videos = store.videos.of_jobs(tx, [job.id for job in found])
-        counts = _counts(tx)
+        counts = store.jobs.counts(tx, caller().account_id)
     return live_page(
         "jobs.html",
         "_jobs.html",
         rows=[(job, _poster(videos.get(job.id))) for job in found[:PAGE]],
         older=found[PAGE - 1].id if len(found) > PAGE else None,
-        counts={name: counts[name] for name in JobState if counts[name] or name == wanted},
+        counts={name: counts.get(name, 0) for name in JobState if name in counts or name == wanted},
         active=any(job.state not in TERMINAL for job in found[:PAGE]),
         public_url=wiring().settings.public_url,
         state=wanted,
         before=last,
     )
-
-
-def _counts(tx: Connection) -> Counter[JobState]:
-    """How many of the account's newest jobs are in each state."""
-    newest = store.jobs.page(tx, caller().account_id, COUNTED)
-    return Counter(job.state for job in newest)
 
 
 def _link(video: Video) -> str:
@@ -97,14 +90,15 @@ def _poster(video: Video | None) -> str | None:
 @signed_in("read")
 def job(job_id: str) -> AnyResponse:
     """One job: its video, its facts, who was told, all that happened."""
-    now = wiring().clock()
-    with wiring().db.read() as tx:
+    w = wiring()
+    now = w.clock()
+    with w.db.read() as tx:
         found = owned_job(tx, job_id)
         video = store.videos.of_job(tx, found.id)
         sent = store.deliveries.of_job(tx, found.id)
         news = [_news(tx, delivery) for delivery in sent]
         entries = timeline(tx, found)
-    alive = video if video and now < video.link_expires_at else None
+    alive = renewed(w.db, w.settings, video, now) if video else None
     pending = [delivery for delivery in sent if delivery.state is DeliveryState.PENDING]
     return live_page(
         "job.html",

@@ -17,8 +17,10 @@ from service.images import shown_body
 from service.jobs import cancel_job, check_request, mute_job, planned_job, request_job
 from service.messages import dry_run_json, job_json
 from service.model import Job, JobState, Video
+from service.outcomes import Resolution, resolve_by_hand
 from service.submissions import CALLBACK_LIFE
 from service.timeline import timeline
+from service.videos import renewed
 from service.web import idempotency
 from service.web.context import (
     caller,
@@ -123,10 +125,13 @@ def owned_job(tx: Connection, job_id: str) -> Job:
 @blueprint.get("/jobs/<job_id>")
 @needs("read")
 def get_job(job_id: str) -> Response:
-    """One job."""
-    with wiring().db.read() as tx:
+    """One job; asking renews a link whose time is over."""
+    w = wiring()
+    with w.db.read() as tx:
         job = owned_job(tx, job_id)
         video = store.videos.of_job(tx, job.id)
+    if video:
+        video = renewed(w.db, w.settings, video, w.clock())
     return json_response(shown(job, video))
 
 
@@ -150,6 +155,31 @@ def cancel(job_id: str) -> Response:
         cancel_job(tx, job, w.clock())
         job = owned_job(tx, job_id)
     return json_response(shown(job, None))
+
+
+@blueprint.post("/jobs/<job_id>/resolve")
+@needs("submit")
+def resolve(job_id: str) -> Response:
+    """End an unknown job by hand: `task_id`, `resend` or `fail`."""
+    body = json_body()
+    w = wiring()
+    with w.db.write() as tx:
+        job = owned_job(tx, job_id)
+        resolve_by_hand(tx, job, _resolution(body), w.clock())
+        return json_response(shown(owned_job(tx, job_id), None))
+
+
+def _resolution(body: Any) -> Resolution:
+    if isinstance(body, dict) and len(body) == 1:
+        match body:
+            case {"task_id": str(task_id)} if task_id:
+                return Resolution(task_id=task_id)
+            case {"resend": True}:
+                return Resolution(resend=True)
+            case {"fail": True}:
+                return Resolution()
+    message = 'must be {"task_id": "…"}, {"resend": true} or {"fail": true}'
+    raise InvalidInput([Fault("", "not_allowed", message)])
 
 
 @blueprint.post("/jobs/<job_id>/mute")

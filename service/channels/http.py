@@ -1,0 +1,63 @@
+"""What channels over HTTP share: a URL looked at, one POST, its answer as text."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from service.channels.base import ANSWER_BYTES
+from service.errors import (
+    DeliveryError,
+    Fault,
+    ForbiddenAddress,
+    InvalidInput,
+    NotSent,
+    OutboundError,
+)
+from service.outbound import Answer, Outbound
+from service.retry import parse_retry_after
+
+
+def check_url(outbound: Outbound, target: str) -> str:
+    """The URL, if it may be called at all."""
+    try:
+        outbound.check(target)
+    except ForbiddenAddress as error:
+        raise InvalidInput([Fault("/target", "forbidden_address", str(error))]) from error
+    except NotSent:
+        pass  # A name that does not resolve today may tomorrow.
+    except ValueError as error:
+        raise InvalidInput([Fault("/target", "bad_url", str(error))]) from error
+    return target
+
+
+def post_json(
+    outbound: Outbound,
+    url: str,
+    body: bytes,
+    seconds: float,
+    headers: dict[str, str] | None = None,
+) -> Answer:
+    """One POST of JSON and its answer, whichever it is; none at all is a DeliveryError."""
+    try:
+        return outbound.call(
+            "POST",
+            url,
+            headers={"Content-Type": "application/json", **(headers or {})},
+            body=body,
+            seconds=seconds,
+            max_bytes=ANSWER_BYTES,
+        )
+    except (OutboundError, ValueError) as error:
+        raise DeliveryError(str(error)) from error
+
+
+def retry_after(answer: Answer, now: datetime) -> float | None:
+    """The seconds that an overloaded server asks for, if it asks."""
+    if answer.status not in (429, 503):
+        return None
+    return parse_retry_after(answer.headers.get("Retry-After"), now)
+
+
+def shown(answer: Answer) -> str:
+    """The first bytes of an answer, as text for the log of attempts."""
+    return answer.body[:1000].decode("utf-8", "replace").replace("\x00", "�")

@@ -1,0 +1,44 @@
+"""`hold` and `resume`: stop and go on sending to a provider."""
+
+from __future__ import annotations
+
+import typer
+
+from service import store
+from service.bootstrap import Wiring
+from service.cli.output import JsonOption, console, emit, open_wiring
+from service.errors import NotFound
+from service.jobs import release_provider
+
+
+def _known(wiring: Wiring, name: str) -> str:
+    if name not in wiring.providers:
+        known = ", ".join(wiring.providers) or "none: no provider has a key"
+        raise NotFound(f"there is no provider {name}; those with a key: {known}")
+    return name
+
+
+def hold(name: str = typer.Argument(metavar="PROVIDER"), json_: bool = JsonOption) -> None:
+    """Send this provider nothing more."""
+    wiring = open_wiring()
+    with wiring.db.write() as tx:
+        store.providers.ensure(tx, _known(wiring, name), wiring.clock())
+        store.providers.hold(tx, name, "held by an operator")
+    _tell({"id": name, "held": True}, f"{name} is held; `clipbell resume {name}` goes on.", json_)
+
+
+def resume(name: str = typer.Argument(metavar="PROVIDER"), json_: bool = JsonOption) -> None:
+    """Go on sending, held jobs first."""
+    wiring = open_wiring()
+    with wiring.db.write() as tx:
+        store.providers.ensure(tx, _known(wiring, name), wiring.clock())
+        count = release_provider(tx, name, wiring.clock())
+    body = {"id": name, "held": False, "released": count}
+    _tell(body, f"{name} goes on; {count} held jobs are queued again.", json_)
+
+
+def _tell(body: dict[str, object], text: str, json_: bool) -> None:
+    if json_:
+        emit(body)
+    else:
+        console().print(text)

@@ -1,0 +1,144 @@
+"""
+An event in words for people: what every message to them tells.
+
+Pure functions of a notice; how a card or a letter looks is their own matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from service.catalogue import MODELS
+from service.messages import Notice
+from service.model import EventType, Job, Video
+
+TITLES = {
+    EventType.JOB_SUBMITTED: "Video on its way",
+    EventType.JOB_SUCCEEDED: "Video ready",
+    EventType.JOB_FAILED: "Video failed",
+    EventType.JOB_HELD: "Video on hold",
+    EventType.JOB_UNKNOWN: "Video needs a look",
+    EventType.JOB_CANCELED: "Video canceled",
+    EventType.JOB_OVERDUE: "Video overdue",
+    EventType.VIDEO_EXPIRING: "Video link expires soon",
+}
+#: What to say where the job itself names no reason.
+_EXPLANATIONS = {
+    EventType.JOB_SUBMITTED: "The provider has it. You hear from us when it is done.",
+    EventType.JOB_FAILED: "There will be no video.",
+    EventType.JOB_HELD: "It waits and was not sent yet.",
+    EventType.JOB_UNKNOWN: (
+        "It was sent, but no answer came. It is not sent again by itself, "
+        "so that nothing is paid twice."
+    ),
+    EventType.JOB_CANCELED: "It was taken back before it was sent.",
+    EventType.JOB_OVERDUE: (
+        "It takes longer than the provider said. We go on asking; a late video still counts."
+    ),
+}
+_WITH_ERROR = frozenset({EventType.JOB_FAILED, EventType.JOB_HELD, EventType.JOB_UNKNOWN})
+_WITH_VIDEO = frozenset({EventType.JOB_SUCCEEDED, EventType.VIDEO_EXPIRING})
+
+
+@dataclass(frozen=True)
+class Story:
+    """
+    What a person is told of an event, in any kind of message.
+
+    `reason` and `hint` are empty on good news, `prompt` where it must not be
+    repeated, `watch` where there is no video; `code` is the error's word.
+    """
+
+    title: str
+    prompt: str
+    reason: str
+    hint: str
+    code: str
+    facts: tuple[tuple[str, str], ...]
+    watch: str
+    download: str
+    job_url: str
+
+    @property
+    def target(self) -> str:
+        """The one link that matters most."""
+        return self.watch or self.job_url
+
+    @property
+    def headline(self) -> str:
+        """The title with a little of the prompt: for notifications and subjects."""
+        return f"{self.title}: {cut(self.prompt, 120)}" if self.prompt else self.title
+
+
+def tell(notice: Notice) -> Story:
+    """The notice in words."""
+    kind, job = notice.event.type, notice.job
+    error = (job.error or {}) if kind in _WITH_ERROR else {}
+    code = str(error.get("code") or "")
+    prompt = plain(job.input.get("prompt"))
+    # Nobody wants to find in a channel what a provider's filter has refused.
+    secret = prompt if code == "CONTENT_VIOLATION" else ""
+    watch = (notice.link or "") if kind in _WITH_VIDEO else ""
+    return Story(
+        title=TITLES.get(kind, f"Clipbell: {kind.value}"),
+        prompt="" if secret else prompt,
+        reason=_reason(error, secret) or _EXPLANATIONS.get(kind, ""),
+        hint=plain(error.get("hint")),
+        code=code,
+        facts=_facts(job, notice.video if watch else None),
+        watch=watch,
+        download=f"{watch}?download=1" if watch else "",
+        job_url=f"{notice.public_url}/jobs/{job.id}",
+    )
+
+
+def _reason(error: dict[str, Any], secret: str) -> str:
+    message = plain(error.get("message"))
+    if secret and secret in message:
+        return "The provider's filter refused it."
+    return _sentence(message)
+
+
+def _sentence(text: str) -> str:
+    """Vendors begin small and end without a stop."""
+    whole = text[:1].upper() + text[1:]
+    return whole if not whole or whole[-1] in ".!?…" else whole + "."
+
+
+def _facts(job: Job, video: Video | None) -> tuple[tuple[str, str], ...]:
+    seconds = (video.seconds if video else None) or job.input.get("duration")
+    model = MODELS.get(job.model)
+    found = {
+        "Model": model.title if model else job.model,
+        "Length": f"{seconds:g} s" if isinstance(seconds, int | float) else "",
+        "Format": _format(job, video),
+        "Made in": _made_in(job) if video else "",
+        "Job": job.id,
+    }
+    return tuple((name, value) for name, value in found.items() if value)
+
+
+def _format(job: Job, video: Video | None) -> str:
+    if video and video.width and video.height:
+        return f"{video.width} × {video.height}"
+    return plain(job.input.get("aspect_ratio"))
+
+
+def _made_in(job: Job) -> str:
+    if job.finished_at is None:
+        return ""
+    spent = (job.finished_at - (job.submitted_at or job.created_at)).total_seconds()
+    minutes, seconds = divmod(round(spent), 60)
+    return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
+
+
+def plain(value: Any) -> str:
+    """`value` as one line: every run of blanks and control characters is one space."""
+    text = "".join(char if char.isprintable() else " " for char in str(value or ""))
+    return " ".join(text.split())
+
+
+def cut(text: str, length: int) -> str:
+    """At most that many characters, with an ellipsis where some are missing."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
