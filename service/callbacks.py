@@ -34,6 +34,8 @@ from service.signing import CallbackSigner
 
 #: A callback is looked at again after this when the provider could not be asked.
 RETRY_SECONDS = 5.0
+#: So long the vendor may not know a task yet that its own callback names.
+ADOPTION_PATIENCE = timedelta(minutes=5)
 
 
 def receive_callback(
@@ -135,15 +137,24 @@ def _record(
     found: Outcome | ProviderError,
     now: datetime,
 ) -> None:
+    if isinstance(found, ProviderError) and not settings.confirm_callbacks:
+        _done(tx, callback, CallbackState.IGNORED, f"it cannot be read: {found.message}")
+        return
     if isinstance(found, ProviderError) and found.code not in ("NOT_FOUND_TASK", "EMPTY_RESULT"):
+        store.callbacks.postpone(tx, callback, now + timedelta(seconds=RETRY_SECONDS))
+        return
+    unsure = adopted and isinstance(found, ProviderError)
+    if unsure and now - callback.received_at < ADOPTION_PATIENCE:
         store.callbacks.postpone(tx, callback, now + timedelta(seconds=RETRY_SECONDS))
         return
     refusal = _refusal(tx, settings, job, adopted, found)
     if refusal:
         _done(tx, callback, CallbackState.IGNORED, refusal)
         return
-    if adopted:
-        _adopt(tx, job, adopted, now)
+    if adopted and not _adopt(tx, job, adopted, now):
+        # It has left `unknown` meanwhile: looked at again as what it is now.
+        store.callbacks.postpone(tx, callback, now)
+        return
     note = settle_poll(tx, settings, job, found, "callback", now)
     _done(tx, callback, CallbackState.PROCESSED, note)
 
@@ -170,10 +181,12 @@ def _refusal(
     return None
 
 
-def _adopt(tx: Connection, job: Job, task_id: str, now: datetime) -> None:
+def _adopt(tx: Connection, job: Job, task_id: str, now: datetime) -> bool:
     changes = {"state": JobState.SUBMITTED, "task_id": task_id, "error": None, "submitted_at": now}
-    if store.jobs.change(tx, job.id, [JobState.UNKNOWN], **changes):
+    adopted = store.jobs.change(tx, job.id, [JobState.UNKNOWN], **changes)
+    if adopted:
         store.jobs.add_step(tx, job.id, "adopted", f"the callback told its task, {task_id}", now)
+    return adopted
 
 
 def _done(tx: Connection, callback: Callback, state: CallbackState, note: str) -> None:

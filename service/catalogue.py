@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from service.errors import Fault, InvalidInput
+from service.errors import Fault, InvalidInput, pointer
 from service.imagedata import BadImage, decode, is_url
 
 ASPECT_RATIOS = ("16:9", "9:16", "1:1")
@@ -239,22 +239,22 @@ def check_input(model: Model, given: dict[str, Any]) -> dict[str, Any]:
 
 def _unknown(model: Model, name: str) -> Fault:
     known = ", ".join(p.name for p in model.parameters)
-    return Fault(_pointer(name), "unknown_field", f"{model.slug} takes only {known}")
-
-
-def _pointer(name: str) -> str:
-    return "/input/" + name.replace("~", "~0").replace("/", "~1")
+    return Fault(pointer("input", name), "unknown_field", f"{model.slug} takes only {known}")
 
 
 def _one_value(parameter: Parameter, value: Any, faults: list[Fault]) -> Any:
     if any(value == blank and type(value) is type(blank) for blank in parameter.absent):
         if parameter.required:
-            faults.append(Fault(_pointer(parameter.name), "required", "this field is required"))
+            faults.append(
+                Fault(pointer("input", parameter.name), "required", "this field is required")
+            )
         return parameter.default
     try:
         return _READERS[parameter.kind](parameter, value)
     except _Wrong as wrong:
-        faults.append(Fault(_pointer(parameter.name) + wrong.below, wrong.code, wrong.message))
+        faults.append(
+            Fault(pointer("input", parameter.name) + wrong.below, wrong.code, wrong.message)
+        )
         return None
 
 

@@ -27,6 +27,8 @@ from service.errors import SchemaError, SettingsError
 
 POOL_SIZE = 40
 BUSY_SECONDS = 15
+#: Any number that nobody else uses.
+MIGRATION_LOCK = 7_013_201
 
 
 class Database:
@@ -79,6 +81,9 @@ class Database:
             connection.execution_options(writes=True)
             config.attributes["connection"] = connection
             with connection.begin():
+                if not self.is_sqlite:
+                    # Released with the transaction: a second migration waits for the first.
+                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
                 upgrade(config, "head")
 
     def check(self) -> None:
@@ -123,7 +128,12 @@ def _engine(url: str) -> Engine:
 
 
 def _prepare_sqlite(engine: Engine) -> None:
-    Path(str(engine.url.database)).parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(str(engine.url.database)).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = f"cannot make {folder}: {error.strerror}"
+        raise SettingsError(f"{reason}; choose another CLIPBELL_DATABASE_URL or DATA_DIR") from None
     event.listen(engine, "connect", _sqlite_connected)
     event.listen(engine, "begin", _sqlite_begin)
 

@@ -7,6 +7,7 @@ evidence and the lease brings the delivery up again.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ from sqlalchemy import Connection
 from service import store
 from service.channels.base import SEND_SECONDS, Channel, Parcel, Receipt
 from service.db import Database
-from service.errors import DeliveryError, NotFound
+from service.errors import ClipbellError, DeliveryError, NotFound
 from service.messages import Notice
 from service.model import (
     Attempt,
@@ -26,22 +27,15 @@ from service.model import (
     Subscription,
     Video,
 )
-from service.retry import LONGEST_HINT, next_attempt_at
+from service.retry import bounded, next_attempt_at
 from service.settings import Settings
 from service.signing import LinkSigner, Sealer, UnsubscribeSigner
 from service.storage import FileStorage
 
+log = logging.getLogger(__name__)
+
 LEASE_SECONDS = SEND_SECONDS + 15.0
 INTERRUPTED = "interrupted: the worker ended during this attempt"
-
-
-@dataclass(frozen=True)
-class Outgoing:
-    """A claimed delivery, ready to be sent."""
-
-    delivery: Delivery
-    subscription: Subscription
-    parcel: Parcel
 
 
 @dataclass(frozen=True)
@@ -60,34 +54,58 @@ def attempt_delivery(db: Database, post: Post, clock: Clock) -> bool:
     """Make the next attempt that is due; False when there was none."""
     now = clock()
     with db.write() as tx:
-        delivery = store.deliveries.claim_pending(tx, now, LEASE_SECONDS)
-        if delivery is None:
+        claimed = store.deliveries.claim_pending(tx, now, LEASE_SECONDS)
+        if claimed is None:
             return False
-        outgoing = _prepared(tx, post, delivery, now)
-    if outgoing is None:
-        return True
-    try:
-        result: Receipt | DeliveryError = post.channels[delivery.channel].send(outgoing.parcel)
-    except DeliveryError as error:
-        result = error
-    with db.write() as tx:
-        _settle(tx, post.settings, outgoing, result, now, clock())
+        delivery = _begun(tx, claimed, now)
+    if delivery is not None:
+        result = _attempt(db, post, delivery, now)
+        with db.write() as tx:
+            _settle(tx, post.settings, delivery, result, now, clock())
     return True
 
 
-def _prepared(tx: Connection, post: Post, delivery: Delivery, now: datetime) -> Outgoing | None:
-    """Freeze the body and write the attempt down before it is made."""
+def _begun(tx: Connection, delivery: Delivery, now: datetime) -> Delivery | None:
+    """The attempt written down before it is made; None for a subscription that is off."""
     subscription = store.subscriptions.find(tx, delivery.subscription_id)
     if subscription is None or not subscription.enabled:
         _end(tx, delivery, DeliveryState.EXHAUSTED, now)
         return None
-    body = delivery.body
-    if body is None:
-        body = _rendered(tx, post, delivery, subscription, now)
     number = delivery.attempts + 1
-    store.deliveries.settle_claimed(tx, delivery, attempts=number, body=body)
+    store.deliveries.settle_claimed(tx, delivery, attempts=number)
     store.deliveries.add_attempt(tx, Attempt(delivery.id, number, None, INTERRUPTED, "", 0, now))
-    parcel = Parcel(
+    return replace(delivery, attempts=number)
+
+
+def _attempt(
+    db: Database, post: Post, delivery: Delivery, now: datetime
+) -> Receipt | DeliveryError:
+    """Whatever goes wrong is this attempt's failure: no row may stop those behind it."""
+    try:
+        parcel = _packed(db, post, delivery, now)
+        return post.channels[delivery.channel].send(parcel)
+    except DeliveryError as error:
+        return error
+    except KeyError:
+        return DeliveryError(f"the channel {delivery.channel} is not set up on this server")
+    except (ClipbellError, OSError) as error:
+        return DeliveryError(f"the message could not be made: {error}")
+    except Exception as error:
+        log.exception("delivery %s cannot be made", delivery.id)
+        return DeliveryError(f"the message could not be made: {type(error).__name__}")
+
+
+def _packed(db: Database, post: Post, delivery: Delivery, now: datetime) -> Parcel:
+    """The parcel of this attempt; its body is frozen before it is first sent."""
+    with db.write() as tx:
+        subscription = store.subscriptions.find(tx, delivery.subscription_id)
+        if subscription is None:
+            raise NotFound("its subscription is gone")
+        body = delivery.body
+        if body is None:
+            body = _rendered(tx, post, delivery, subscription, now)
+            store.deliveries.settle_claimed(tx, delivery, body=body)
+    return Parcel(
         delivery_id=delivery.id,
         event_id=delivery.event_id,
         target=post.sealer.open(subscription.target),
@@ -95,7 +113,6 @@ def _prepared(tx: Connection, post: Post, delivery: Delivery, now: datetime) -> 
         body=body,
         now=now,
     )
-    return Outgoing(replace(delivery, attempts=number, body=body), subscription, parcel)
 
 
 def _rendered(
@@ -129,12 +146,11 @@ def _poster(storage: FileStorage, video: Video | None) -> bytes | None:
 def _settle(
     tx: Connection,
     settings: Settings,
-    outgoing: Outgoing,
+    delivery: Delivery,
     result: Receipt | DeliveryError,
     began: datetime,
     now: datetime,
 ) -> None:
-    delivery = outgoing.delivery
     store.deliveries.end_attempt(
         tx,
         delivery.id,
@@ -145,23 +161,22 @@ def _settle(
         milliseconds=int((now - began).total_seconds() * 1000),
     )
     if isinstance(result, DeliveryError):
-        _settle_failure(tx, settings, outgoing, result, now)
+        _settle_failure(tx, settings, delivery, result, now)
     else:
         _end(tx, delivery, DeliveryState.DELIVERED, now)
     if result.disable:
-        _disable(tx, outgoing.subscription, result.disable, now)
+        _disable(tx, delivery.subscription_id, result.disable, now)
 
 
 def _settle_failure(
     tx: Connection,
     settings: Settings,
-    outgoing: Outgoing,
+    delivery: Delivery,
     error: DeliveryError,
     now: datetime,
 ) -> None:
-    delivery = outgoing.delivery
     if error.retry_after:
-        wait = timedelta(seconds=min(error.retry_after, LONGEST_HINT))
+        wait = timedelta(seconds=bounded(error.retry_after))
         store.subscriptions.hold(tx, delivery.subscription_id, now + wait)
     due_at = next_attempt_at(settings.retry_schedule, delivery.attempts, now, error.retry_after)
     if error.permanent or due_at is None:
@@ -174,9 +189,9 @@ def _end(tx: Connection, delivery: Delivery, state: DeliveryState, now: datetime
     store.deliveries.settle_claimed(tx, delivery, state=state, due_at=None, finished_at=now)
 
 
-def _disable(tx: Connection, subscription: Subscription, reason: str, now: datetime) -> None:
-    store.subscriptions.change(tx, subscription.id, enabled=False, disabled_reason=reason)
-    store.deliveries.end_pending(tx, now, subscription_id=subscription.id)
+def _disable(tx: Connection, subscription_id: str, reason: str, now: datetime) -> None:
+    store.subscriptions.change(tx, subscription_id, enabled=False, disabled_reason=reason)
+    store.deliveries.end_pending(tx, now, subscription_id=subscription_id)
 
 
 def resend_delivery(tx: Connection, delivery: Delivery, now: datetime) -> None:

@@ -19,6 +19,12 @@ class Fault:
     message: str
 
 
+def pointer(*names: object) -> str:
+    """The JSON Pointer (RFC 6901) that goes down these names."""
+    escaped = (str(name).replace("~", "~0").replace("/", "~1") for name in names)
+    return "".join(f"/{name}" for name in escaped)
+
+
 class ClipbellError(Exception):
     """The root of the tree; catches everything below."""
 

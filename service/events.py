@@ -58,7 +58,8 @@ def _add_delivery(
 
 
 def _wanting(tx: Connection, job: Job, type_: EventType) -> list[Subscription]:
-    if job.muted:
+    # Read again: the caller's value may be as old as a call to the provider is long.
+    if store.jobs.is_muted(tx, job.id):
         return []
     candidates = [] if job.notify is None else _named(tx, job.notify)
     if job.notify is None or ACCOUNTS_OWN in job.notify:

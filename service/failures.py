@@ -9,7 +9,8 @@ hint for a person. An unknown word is kept and counts as PROVIDER_ERROR.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from service.model import JobError
 
@@ -90,6 +91,17 @@ POLICY_WORDS = re.compile(r"content|polic|nsfw|sensitive|violat|moderat|prohibit
 def code_of(vendor_word: str) -> str:
     """Our code for a vendor's fail code, in either of its spellings."""
     return _VENDOR_WORDS.get(re.sub(r"[^a-z]", "", vendor_word.lower()), "PROVIDER_ERROR")
+
+
+def storable(text: str) -> str:
+    """A vendor's words without what no database takes: NUL and halves of surrogate pairs."""
+    return text.encode("utf-8", "replace").decode().replace("\x00", "�")
+
+
+def as_stored(error: JobError) -> dict[str, Any]:
+    """The error as it is kept in the job's row."""
+    fields = asdict(error)
+    return {k: storable(v) if isinstance(v, str) else v for k, v in fields.items()}
 
 
 def job_error(code: str, message: str, provider_code: str | None = None) -> JobError:

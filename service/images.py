@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from service.catalogue import Model
-from service.errors import ForbiddenAddress, OutboundError, Refused
+from service.errors import BadToken, ForbiddenAddress, OutboundError, Refused
 from service.imagedata import IMAGE_BYTES, BadImage, decode, is_url, kind_of
 from service.model import Job, new_id
 from service.outbound import Outbound
@@ -128,8 +128,12 @@ def _fetch(outbound: Outbound, url: str) -> None:
 
 
 def with_inlined_images(shelf: ImageShelf, model: Model, job: Job, now: datetime) -> Job:
-    """The job as a vendor that takes base64 gets it."""
-    return replace(job, input=shelf.inlined(model, job.input, now))
+    """The job as a vendor that takes base64 gets it. Raises Refused when an image is gone."""
+    try:
+        return replace(job, input=shelf.inlined(model, job.input, now))
+    except (BadToken, OSError) as error:
+        message = "the image that came with the job is no longer kept"
+        raise Refused("INVALID_IMAGE_URL", message) from error
 
 
 def shown_body(model: Model, body: dict[str, Any]) -> dict[str, Any]:

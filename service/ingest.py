@@ -21,7 +21,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from service.db import Database
 from service.errors import Busy, NotFound
@@ -51,7 +50,7 @@ ON CONFLICT (reason) DO UPDATE SET count = refusals.count + 1
 """
 _FORGET = """
 DELETE FROM rejected_callbacks WHERE id <
-    (SELECT id FROM rejected_callbacks ORDER BY id DESC LIMIT 1 OFFSET 1000)
+    (SELECT id FROM rejected_callbacks ORDER BY id DESC LIMIT 1 OFFSET 999)
 """
 
 
@@ -97,7 +96,7 @@ class Ingest:
         self._put(waiting)
         try:
             known = waiting.done.result(timeout=COMMIT_SECONDS)
-        except (TimeoutError, SQLAlchemyError) as error:
+        except Exception as error:
             raise Busy("the callback could not be stored yet", retry_after=5) from error
         if not known:
             raise NotFound("there is no such job")
@@ -152,7 +151,8 @@ class Ingest:
         """One commit for all; if that fails, one each, so that a bad row fails alone."""
         try:
             known = self._commit(batch)
-        except SQLAlchemyError as error:
+        except Exception as error:
+            # Whatever it was, the thread lives on: the next callback needs it.
             if len(batch) == 1:
                 batch[0].done.set_exception(error)
                 return

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from service import store
 from service.catalogue import MODELS, Model, check_input
 from service.channels.base import Channel
-from service.errors import Conflict, Fault, InvalidInput
+from service.errors import Conflict, Fault, InvalidInput, pointer
 from service.events import record_event
 from service.model import ACCOUNTS_OWN, EventType, Job, JobState, new_id
 from service.settings import Settings
@@ -53,7 +53,7 @@ def check_request(
     if not isinstance(body, dict):
         raise InvalidInput([Fault("", "wrong_type", "the body must be a JSON object")])
     faults = [
-        Fault(f"/{name}", "unknown_field", f"takes only {', '.join(FIELDS)}")
+        Fault(pointer(name), "unknown_field", f"takes only {', '.join(FIELDS)}")
         for name in body
         if name not in FIELDS
     ]

@@ -45,11 +45,11 @@ def probe(path: Path) -> Probe | None:
     if not available():
         return None
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="ignore") as container:
             stream = container.streams.video[0]
             seconds = (container.duration or 0) / av.time_base
             return Probe(round(seconds, 3), stream.width, stream.height)
-    except (av.FFmpegError, IndexError):
+    except (av.FFmpegError, IndexError, ValueError, OSError):
         return None
 
 
@@ -59,16 +59,16 @@ def write_poster(path: Path, file: BinaryIO) -> bool:
         return False
     try:
         image = _frame(path)
-    except (av.FFmpegError, IndexError):
+        height = max(1, round(image.height * POSTER_WIDTH / image.width))
+        image.resize((POSTER_WIDTH, height)).save(file, "JPEG", quality=POSTER_QUALITY)
+    except (av.FFmpegError, IndexError, ValueError, OSError):
         return False
-    height = round(image.height * POSTER_WIDTH / image.width)
-    image.resize((POSTER_WIDTH, height)).save(file, "JPEG", quality=POSTER_QUALITY)
     return True
 
 
 def _frame(path: Path) -> Image.Image:
     """The seek ends at a keyframe, which may lie far before: decoded forward from there."""
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="ignore") as container:
         moment = (container.duration or 0) / av.time_base / 3
         container.seek(int(moment * av.time_base))
         for frame in container.decode(video=0):

@@ -156,6 +156,7 @@ class Account:
     owner_email: str | None
     webhook_secret: str
     created_at: datetime
+    turn: int = 0
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from service import store
 from service.catalogue import MODELS
 from service.errors import Conflict
 from service.events import record_event
-from service.failures import job_error
+from service.failures import as_stored, job_error
 from service.model import (
     EventType,
     Job,
@@ -67,7 +67,7 @@ def fail_job(
     tx: Connection, job: Job, error: JobError, by: str, now: datetime, cost: float | None = None
 ) -> bool:
     """End the job without a video; False when it had ended before."""
-    changes = {"state": JobState.FAILED, "settled_by": by, "error": asdict(error)}
+    changes = {"state": JobState.FAILED, "settled_by": by, "error": as_stored(error)}
     if not store.jobs.end(tx, job.id, now, actual_cost=cost, **changes):
         return False
     store.jobs.add_step(tx, job.id, "failed", f"{error.code}: {error.message}", now)

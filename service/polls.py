@@ -21,6 +21,7 @@ from service.failures import job_error
 from service.model import Clock, EventType, Job, JobState, Outcome, TaskState
 from service.outcomes import fail_job, record_outcome
 from service.providers.base import STATUS_SECONDS, Provider
+from service.retry import bounded
 from service.settings import Settings
 from service.submissions import GRACE_SECONDS, mark_unknown
 
@@ -39,7 +40,7 @@ def reconcile_job(
     """Look after the next job that is due; False when there was none."""
     now = clock()
     with db.write() as tx:
-        job = store.jobs.claim_open(tx, now, LEASE_SECONDS)
+        job = store.jobs.claim_open(tx, list(providers), now, LEASE_SECONDS)
         if job is None:
             return False
         if job.state is not JobState.SUBMITTED:
@@ -70,17 +71,17 @@ def _without_task(
         store.jobs.add_step(tx, job.id, "queued", "no longer held", now)
         return
     if job.state is JobState.SUBMITTING:
-        _after_lease(tx, providers[job.provider], settings, job, now)
+        _after_lease(tx, providers.get(job.provider), settings, job, now)
         return
-    store.jobs.settle_claimed(tx, job, due_at=None, overdue=True)
+    store.jobs.settle_claimed(tx, job, due_at=None)
     _tell_overdue(tx, job, now)
 
 
 def _after_lease(
-    tx: Connection, provider: Provider, settings: Settings, job: Job, now: datetime
+    tx: Connection, provider: Provider | None, settings: Settings, job: Job, now: datetime
 ) -> None:
     """The worker died while sending; an answer that had come may lie on our disk."""
-    if provider.holds_connection:
+    if provider and provider.holds_connection:
         found = confirm(provider, job, None)
         if isinstance(found, Outcome) and record_outcome(tx, settings, job, found, "answer", now):
             return
@@ -89,7 +90,7 @@ def _after_lease(
 
 
 def _tell_overdue(tx: Connection, job: Job, now: datetime) -> None:
-    if job.overdue:
+    if not store.jobs.mark_overdue(tx, job.id):
         return
     message = "no end by the deadline; a late one still counts"
     store.jobs.add_step(tx, job.id, "overdue", message, now)
@@ -120,7 +121,7 @@ def settle_poll(
         empty = ProviderError("EMPTY_RESULT", "the provider reports success without a video")
         return _settle_trouble(tx, settings, job, empty, by, now)
     if found.state is TaskState.RUNNING:
-        _again(tx, settings, job, now, misses=0)
+        _again(tx, settings, job, now, by, misses=0)
         return f"the provider says {found.raw_state or 'running'}"
     recorded = record_outcome(tx, settings, job, found, by, now)
     return str(found.state) if recorded else "the job had ended before"
@@ -132,10 +133,10 @@ def _settle_trouble(
     """No task and no result are counted; anything else says nothing about the task."""
     words = f"{trouble.code}: {trouble.message}"
     if trouble.code not in ("NOT_FOUND_TASK", "EMPTY_RESULT"):
-        _again(tx, settings, job, now, misses=job.misses, wished=trouble.retry_after)
+        _again(tx, settings, job, now, by, misses=job.misses, wished=trouble.retry_after)
         return words
     if job.misses + 1 < PATIENCE:
-        _again(tx, settings, job, now, misses=job.misses + 1)
+        _again(tx, settings, job, now, by, misses=job.misses + 1)
         return words
     code = "RESULT_LOST" if trouble.code == "NOT_FOUND_TASK" else trouble.code
     fail_job(tx, job, job_error(code, trouble.message, trouble.provider_code), by, now)
@@ -147,6 +148,7 @@ def _again(
     settings: Settings,
     job: Job,
     now: datetime,
+    by: str,
     misses: int,
     wished: float | None = None,
 ) -> None:
@@ -154,7 +156,7 @@ def _again(
     late = job.deadline_at is not None and now >= job.deadline_at
     if late:
         _tell_overdue(tx, job, now)
-    if job.polls == 0:
+    if job.polls == 0 and by == "poll":
         late_callback = MODELS[job.model].calls_back
         message = "no callback yet: asking the provider" if late_callback else "asking from now on"
         store.jobs.add_step(tx, job.id, "polling", message, now)
@@ -165,10 +167,9 @@ def _again(
         tx,
         job.id,
         [JobState.SUBMITTED],
-        due_at=now + timedelta(seconds=max(wait, wished or 0.0)),
-        polls=job.polls + 1,
+        due_at=now + timedelta(seconds=max(wait, bounded(wished))),
+        polls=job.polls + (by == "poll"),
         misses=misses,
-        overdue=job.overdue or late,
     )
 
 

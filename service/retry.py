@@ -31,7 +31,12 @@ def next_attempt_at(
         return None
     swing = (dice or random).uniform(1 - JITTER, 1 + JITTER)
     delay = schedule[attempts] * swing
-    return now + timedelta(seconds=max(delay, min(retry_after or 0.0, LONGEST_HINT)))
+    return now + timedelta(seconds=max(delay, bounded(retry_after)))
+
+
+def bounded(wish: float | None) -> float:
+    """A wished wait in seconds, never longer than `LONGEST_HINT`; 0 for none."""
+    return min(wish or 0.0, LONGEST_HINT)
 
 
 def backoff(failures: int, first: float, longest: float) -> float:

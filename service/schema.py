@@ -105,6 +105,8 @@ accounts = Table(
     Column("name", Text, nullable=False),
     Column("owner_email", Text),
     Column("webhook_secret", Text, nullable=False),
+    # Whose claim was last; see `store.work.next_in_turn`.
+    Column("turn", Integer, nullable=False, default=0),
     _moment("created_at", needed=True),
 )
 
@@ -153,6 +155,7 @@ jobs = Table(
     Index(None, "state", "due_at"),
     Index(None, "provider", "state"),
     Index(None, "account_id", "id"),
+    Index(None, "account_id", "state", "due_at"),
     Index(None, "account_id", "sent_at"),
 )
 
@@ -242,6 +245,7 @@ deliveries = Table(
     _moment("finished_at"),
     UniqueConstraint("event_id", "subscription_id"),
     Index(None, "state", "due_at"),
+    Index(None, "account_id", "state", "due_at"),
     Index(None, "job_id"),
     Index(None, "account_id", "id"),
 )

@@ -8,7 +8,7 @@ sent, or certainly was refused, may go out again.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -18,14 +18,14 @@ from service.catalogue import MODELS
 from service.db import Database
 from service.errors import Refused, Unanswered
 from service.events import record_event
-from service.failures import HOLDING, PASSING, job_error
+from service.failures import HOLDING, PASSING, as_stored, job_error
 from service.images import FETCH_SECONDS, ImageShelf, check_images
 from service.jobs import OWN_DOOR
 from service.model import Clock, EventType, Job, JobError, JobState, Submission
 from service.outbound import Outbound
 from service.outcomes import fail_job, record_outcome
 from service.providers.base import Provider
-from service.retry import backoff
+from service.retry import backoff, bounded
 from service.settings import Settings
 from service.signing import CallbackSigner
 
@@ -116,7 +116,7 @@ def hold_job(
     tx: Connection, job: Job, error: JobError, due_at: datetime | None, now: datetime
 ) -> None:
     """The claimed job waits until `due_at`, or for a person; its owner is told."""
-    changes = {"state": JobState.HELD, "error": asdict(error), "due_at": due_at}
+    changes = {"state": JobState.HELD, "error": as_stored(error), "due_at": due_at}
     if store.jobs.settle_claimed(tx, job, **changes):
         store.jobs.add_step(tx, job.id, "held", f"{error.code}: {error.message}", now)
         record_event(tx, job, EventType.JOB_HELD, now)
@@ -135,6 +135,10 @@ def _settle_accepted(
     tx: Connection, settings: Settings, job: Job, submission: Submission, now: datetime
 ) -> None:
     """A late answer still counts: a job that was given up as unknown is adopted by it."""
+    holder = store.jobs.holder_of(tx, job.provider, submission.task_id)
+    if holder and holder != job.id:
+        mark_unknown(tx, job, f"the provider named task {submission.task_id}, as for {holder}", now)
+        return
     model = MODELS[job.model]
     deadline = max(3 * model.expected(job.input), SHORTEST_DEADLINE)
     accepted = store.jobs.change(
@@ -163,12 +167,13 @@ def _settle_accepted(
 def _settle_refused(tx: Connection, job: Job, refused: Refused, now: datetime) -> None:
     error = job_error(refused.code, refused.message, refused.provider_code)
     if refused.code in PASSING:
-        wait = refused.retry_after or backoff(job.claims, 2.0, LONGEST_PAUSE)
+        wait = bounded(refused.retry_after) or backoff(job.claims, 2.0, LONGEST_PAUSE)
         later = now + timedelta(seconds=wait)
         store.providers.pause(tx, job.provider, later)
-        store.jobs.settle_claimed(tx, job, state=JobState.QUEUED, due_at=later)
-        message = f"{refused.code}: {refused.message}; again in {wait:.0f} s"
-        store.jobs.add_step(tx, job.id, "postponed", message, now)
+        changes = {"state": JobState.QUEUED, "due_at": later, "sent_at": None}
+        if store.jobs.settle_claimed(tx, job, **changes):
+            message = f"{refused.code}: {refused.message}; again in {wait:.0f} s"
+            store.jobs.add_step(tx, job.id, "postponed", message, now)
         return
     if refused.code in HOLDING:
         store.providers.hold(tx, job.provider, f"{refused.code}: {refused.message}")
@@ -183,7 +188,7 @@ def mark_unknown(tx: Connection, job: Job, message: str, now: datetime) -> None:
     error = job_error("SUBMIT_TIMEOUT_UNKNOWN", message)
     deadline = max(3 * MODELS[job.model].expected(job.input), SHORTEST_DEADLINE)
     due_at = now + timedelta(seconds=deadline)
-    changes = {"error": asdict(error), "due_at": due_at, "deadline_at": due_at}
+    changes = {"error": as_stored(error), "due_at": due_at, "deadline_at": due_at}
     if not store.jobs.settle_claimed(tx, job, state=JobState.UNKNOWN, **changes):
         return
     store.jobs.add_step(tx, job.id, "unknown", message, now)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from service import store
 from service.channels.base import Channel
-from service.errors import Fault, InvalidInput
+from service.errors import Fault, InvalidInput, pointer
 from service.model import EventType, Subscription, new_id
 from service.signing import Sealer, digest, new_webhook_secret
 
@@ -35,7 +35,7 @@ def check_wish(channels: Mapping[str, Channel], given: Any, at: str) -> Wish:
     """
     parts = _parts(given, at)
     faults = [
-        Fault(f"{at}/{name}", "unknown_field", "takes channel, target, events and format")
+        Fault(at + pointer(name), "unknown_field", "takes channel, target, events and format")
         for name in parts
         if name not in ("channel", "target", "events", "format")
     ]
@@ -101,10 +101,17 @@ def subscribe(
 def hidden_subscription(
     tx: Connection, sealer: Sealer, account_id: str, wish: Wish, now: datetime
 ) -> Subscription:
-    """The one subscription behind this target, signed with the account's webhook secret."""
+    """
+    The one subscription behind this target, signed with the account's webhook secret.
+
+    One that was switched off is on again: it has just been asked for.
+    """
+    store.accounts.lock(tx, account_id)
     same = store.subscriptions.same(tx, account_id, wish.channel, digest(wish.target), hidden=True)
     for subscription in same:
         if (subscription.format, subscription.events) == (wish.format, list(wish.events)):
+            if not subscription.enabled:
+                store.subscriptions.enable(tx, subscription.id)
             return subscription
     account = store.accounts.find(tx, account_id)
     secret = account.webhook_secret if account else sealer.seal(new_webhook_secret())

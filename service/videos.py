@@ -28,11 +28,17 @@ GONE = (403, 404, 410)
 
 
 class CopyError(ClipbellError):
-    """A try at a copy failed; `gone` says that the provider's link has ended."""
+    """
+    A try at a copy failed.
 
-    def __init__(self, message: str, *, gone: bool = False) -> None:
+    `gone` says that the provider's link has ended, so that a fresh one is
+    asked for; `hopeless` that no further try can end better.
+    """
+
+    def __init__(self, message: str, *, gone: bool = False, hopeless: bool = False) -> None:
         super().__init__(message)
         self.gone = gone
+        self.hopeless = hopeless
 
 
 def archive_video(
@@ -63,6 +69,8 @@ def _copy(
 ) -> dict[str, Any]:
     """Bring the file and its poster into storage; the columns that describe them."""
     name = video.file or f"{video.id}.mp4"
+    if video.file and not storage.exists(name):
+        raise CopyError("the answer's file is gone from storage")
     facts: dict[str, Any] = {"file": name}
     facts |= (
         _download(outbound, storage, settings, video, name)
@@ -94,7 +102,7 @@ def _download(
                 redirects=REDIRECTS,
             )
         except BodyTooLarge as error:
-            raise CopyError(f"larger than ARCHIVE_MAX_BYTES: {error}", gone=True) from error
+            raise CopyError(f"larger than ARCHIVE_MAX_BYTES: {error}", hopeless=True) from error
         except (OutboundError, ValueError) as error:
             raise CopyError(str(error)) from error
         if answer.status != 200:
@@ -131,13 +139,12 @@ def _settle_failure(
     clock: Clock,
 ) -> None:
     """Try again later, with a fresh link where the old one has ended."""
-    gone = isinstance(error, CopyError) and error.gone
-    fresh = _fresh_url(db, providers, video) if gone and video.attempts == 0 else None
+    fresh = _fresh_url(db, providers, video) if getattr(error, "gone", False) else None
     attempts = video.attempts + 1
-    lost = attempts >= ATTEMPTS or (gone and fresh is None)
+    lost = attempts >= ATTEMPTS or getattr(error, "hopeless", False)
     now = clock()
     with db.write() as tx:
-        store.videos.settle_claimed(
+        settled = store.videos.settle_claimed(
             tx,
             video,
             state=VideoState.LOST if lost else VideoState.PENDING,
@@ -146,7 +153,9 @@ def _settle_failure(
             note=str(error),
             due_at=None if lost else now + _pause(attempts),
         )
-        store.jobs.add_step(tx, video.job_id, "lost" if lost else "copy failed", str(error), now)
+        if settled:
+            kind = "lost" if lost else "copy failed"
+            store.jobs.add_step(tx, video.job_id, kind, str(error), now)
 
 
 def _pause(attempts: int) -> timedelta:

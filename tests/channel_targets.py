@@ -19,7 +19,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from PIL import Image
 
-from service.channels.base import Parcel
+from service.channels.base import Channel, Parcel
 from service.failures import job_error
 from service.messages import Notice
 from service.model import Event, EventType, Job, JobState, Video, VideoState
@@ -98,6 +98,12 @@ def jpeg(size: tuple[int, int] = (640, 360)) -> bytes:
 def parcel(target: str, body: bytes, now: datetime = NOW) -> Parcel:
     """One attempt."""
     return Parcel(DELIVERY_ID, EVENT_ID, target, (SECRET,), body, now)
+
+
+def frozen(channel: Channel) -> bytes:
+    """A body as the first attempt makes it."""
+    asked = notice(poster=jpeg() if channel.carries_poster else None)
+    return channel.render(asked, channel.formats[0])
 
 
 class HttpTarget:

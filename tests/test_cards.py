@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from channel_targets import JOB_ID, LINK, PUBLIC_URL, VIDEO, error, notice
 
-from service.cards import card, degraded, escape, tell
+from service.cards import card, degraded, escape
 from service.model import EventType
 from service.sandbox.slack_rules import check_message
 
@@ -98,13 +98,6 @@ def test_refused_content_is_not_repeated() -> None:
 
     assert "awful" not in json.dumps(made)
     assert made["text"].startswith("Video failed\nThe provider's filter refused it.")
-
-
-def test_an_old_error_is_not_told_with_good_news() -> None:
-    """A job that was held once and came through is simply ready."""
-    story = tell(notice(error=error("INSUFFICIENT_CREDITS", "no credits")))
-
-    assert ("", "", "") == (story.reason, story.hint, story.code)
 
 
 @pytest.mark.parametrize(

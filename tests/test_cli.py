@@ -21,9 +21,17 @@ NOWHERE = "http://127.0.0.1:9"
 MODEL = "kling-2-5-turbo-pro"
 
 
+@pytest.fixture(scope="module")
+def clipbell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
+    """A service that was set up, with nothing running; for verbs that change nothing."""
+    settings = {"apixo_api_key": "hush-hush", "segmind_api_key": "hush-hush"}
+    with Clipbell(tmp_path_factory.mktemp("cli"), NOWHERE, **settings) as made:
+        yield made
+
+
 @pytest.fixture
-def clipbell(tmp_path: Path) -> Iterator[Clipbell]:
-    """A service that was set up, with nothing running."""
+def fresh(tmp_path: Path) -> Iterator[Clipbell]:
+    """One of a test's own."""
     with Clipbell(tmp_path, NOWHERE) as made:
         yield made
 
@@ -37,7 +45,7 @@ def trouble(clipbell: Clipbell, *arguments: str, code: int = 1) -> str:
     """The one line on stderr of a verb that fails."""
     done = clipbell.run(*arguments, code=code)
     assert "" == done.stdout
-    assert re.fullmatch(r"clipbell: [^\n]+\n", done.stderr), done.stderr
+    assert re.fullmatch(r"clipbell: [^\n]+\n", done.stderr), done.stderr[-200:]
     return done.stderr
 
 
@@ -55,15 +63,8 @@ def test_init(tmp_path: Path) -> None:
     assert {**first, "api_key": None} == again
     assert 0o600 == stat.S_IMODE((data / "secret_keys").stat().st_mode)
     assert 0o700 == stat.S_IMODE(data.stat().st_mode)
-
-
-def test_init_for_people(tmp_path: Path) -> None:
-    """The key is printed the first time only, with what to do next."""
-    clipbell = Clipbell(tmp_path, NOWHERE)
-    first, again = clipbell.run("init").stdout, clipbell.run("init").stdout
-
-    assert ["clb_" in first, "clb_" in again] == [True, False]
-    assert "clipbell serve" in again
+    told = clipbell.run("init").stdout
+    assert [False, True] == [words in told for words in ("clb_", "clipbell serve")]
 
 
 def test_bad_owner(tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ def test_migrate(tmp_path: Path) -> None:
 
 
 def test_doctor(clipbell: Clipbell) -> None:
-    """Each finding says whether it is well; a PUBLIC_URL where nobody answers is told with its fix."""
+    """Each finding says whether it is well; an unreachable PUBLIC_URL is told with its fix."""
     found = json.loads(clipbell.run("doctor", "--json", code=1).stdout)
     findings = {finding["subject"]: finding for finding in found["findings"]}
 
@@ -99,9 +100,9 @@ def test_doctor(clipbell: Clipbell) -> None:
     assert "CLIPBELL_PUBLIC_URL" in findings["public url"]["message"]
 
 
-def test_doctor_without_settings(clipbell: Clipbell) -> None:
+def test_doctor_without_settings(tmp_path: Path) -> None:
     """Settings that cannot be used are a finding, not a crash."""
-    clipbell.environ["CLIPBELL_BUDGET"] = "much"
+    clipbell = Clipbell(tmp_path, NOWHERE, budget="much")
     found = json.loads(clipbell.run("doctor", "--json", code=1).stdout)
 
     assert ["settings"] == [finding["subject"] for finding in found["findings"]]
@@ -110,7 +111,6 @@ def test_doctor_without_settings(clipbell: Clipbell) -> None:
 
 def test_dry_run(clipbell: Clipbell) -> None:
     """A dry run shows the wire request, key and token masked, and sends nothing."""
-    clipbell.environ["CLIPBELL_APIXO_API_KEY"] = "hush-hush"
     done = clipbell.run("submit", MODEL, "--prompt", "A fox", "-i", "duration=10", "--dry-run")
     told = json.loads(done.stdout)
 
@@ -123,26 +123,26 @@ def test_dry_run(clipbell: Clipbell) -> None:
     assert [] == shown(clipbell, "jobs")
 
 
-def test_a_job(clipbell: Clipbell) -> None:
+def test_a_job(fresh: Clipbell) -> None:
     """submit, jobs, show and cancel speak of the same job; a second cancel is told."""
-    made = shown(clipbell, "submit", "kling-2", "--prompt", "A fox", "-i", "cfg_scale=0.25")
+    made = shown(fresh, "submit", "kling-2", "--prompt", "A fox", "-i", "cfg_scale=0.25")
 
     assert ("queued", 0.25) == (made["state"], made["input"]["cfg_scale"])
-    assert [made] == shown(clipbell, "jobs")
-    assert [] == shown(clipbell, "jobs", "--state", "failed")
-    timeline = shown(clipbell, "show", made["id"])["timeline"]
+    assert [made] == shown(fresh, "jobs")
+    assert [] == shown(fresh, "jobs", "--state", "failed")
+    timeline = shown(fresh, "show", made["id"])["timeline"]
     assert ["requested"] == [entry["kind"] for entry in timeline]
-    assert made["id"] in clipbell.run("jobs").stdout
-    assert "canceled" == shown(clipbell, "cancel", made["id"])["state"]
-    assert "canceled" in trouble(clipbell, "cancel", made["id"])
-    assert "canceled" in clipbell.run("show", made["id"]).stdout
+    assert made["id"] in fresh.run("jobs").stdout
+    assert "canceled" == shown(fresh, "cancel", made["id"])["state"]
+    assert "canceled" in trouble(fresh, "cancel", made["id"])
+    assert "canceled" in fresh.run("show", made["id"]).stdout
 
 
-def test_brackets_in_a_prompt(clipbell: Clipbell) -> None:
+def test_brackets_in_a_prompt(fresh: Clipbell) -> None:
     """A prompt is shown as it was given, whatever brackets it has."""
     for prompt in ("[hang] A fox", "A fox [/b]", "[red]A fox[/red]"):
-        clipbell.run("submit", MODEL, "--prompt", prompt)
-    listed = clipbell.run("jobs").stdout
+        fresh.run("submit", MODEL, "--prompt", prompt)
+    listed = fresh.run("jobs").stdout
 
     assert ["[hang]", "[/b]", "[red]A"] == re.findall(r"\[hang\]|\[/b\]|\[red\]A", listed)[::-1]
 
@@ -155,7 +155,6 @@ def test_brackets_in_a_prompt(clipbell: Clipbell) -> None:
         (["submit", "kling-9", "--prompt", "x"], 1, "kling-2"),
         (["submit", MODEL, "--prompt", "x", "-i", "duration=7"], 1, "5, 10"),
         (["submit", MODEL, "--prompt", "x", "--notify", "pigeon:x"], 1, "webhook"),
-        (["submit", MODEL, "--prompt", ""], 1, "required"),
     ],
 )
 def test_one_line_of_trouble(
@@ -169,12 +168,9 @@ def test_one_line_of_trouble(
     "arguments",
     [
         ["nonsense"],
-        ["submit"],
         ["submit", MODEL],
         ["submit", MODEL, "--prompt", "x", "-i", "duration"],
-        ["jobs", "--colour"],
         ["jobs", "--state", "done"],
-        ["serve", "--port", "x"],
         ["serve", "--port", "70000"],
     ],
 )
@@ -199,12 +195,12 @@ def test_taken_port(clipbell: Clipbell) -> None:
         assert "--port" in trouble(clipbell, "sandbox", "--port", port)
 
 
-def test_no_keys(clipbell: Clipbell) -> None:
+def test_no_keys(fresh: Clipbell) -> None:
     """Without the secret keys each verb says where they come from."""
-    (clipbell.folder / "data" / "secret_keys").unlink()
+    (fresh.folder / "data" / "secret_keys").unlink()
 
-    for verb in (["jobs"], ["serve"], ["worker"], ["submit", MODEL, "--prompt", "x"]):
-        assert "clipbell init" in trouble(clipbell, *verb)
+    for verb in ("jobs", "serve", "worker"):
+        assert "clipbell init" in trouble(fresh, verb)
 
 
 @pytest.mark.parametrize("keys", ["", "k" * 40])

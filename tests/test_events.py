@@ -97,7 +97,7 @@ def test_notify_decides(bench: Bench) -> None:
     asked: list[list[str] | None] = [[f"webhook:{TARGET}/x"], [], None, ["*"]]
     found = []
     for notify in asked:
-        job = bench.new_job(**({} if notify is None else {"notify": notify}))
+        job = bench.new_job(notify=notify)
         deliveries = happened(bench, job, EventType.JOB_SUCCEEDED)
         found.append([delivery.subscription_id == own.id for delivery in deliveries])
 
@@ -123,9 +123,7 @@ def test_target_that_had_said_gone(bench: Bench) -> None:
     bench.new_job(notify=[f"webhook:{TARGET}"])
     with bench.db.write() as tx:
         wish = Wish("webhook", TARGET)
-        known = hidden_subscription(
-            tx, bench.wiring.sealer, bench.account.id, wish, bench.clock()
-        )
+        known = hidden_subscription(tx, bench.wiring.sealer, bench.account.id, wish, bench.clock())
         store.subscriptions.change(tx, known.id, enabled=False, disabled_reason="410 Gone")
     job = bench.new_job(notify=[f"webhook:{TARGET}"])
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import NOON, Bench
@@ -12,8 +14,9 @@ from servers import eventually
 from sqlalchemy import func, select
 
 from service import store
+from service.callbacks import receive_callback
 from service.db import Database
-from service.errors import Busy, ClipbellError, NotFound
+from service.errors import BadToken, Busy, ClipbellError, ExpiredToken, NotFound
 from service.ingest import QUEUE_LENGTH, Ingest
 from service.model import Callback, CallbackState, Job
 from service.schema import rejected_callbacks
@@ -228,3 +231,28 @@ def test_last_thousand_refusals(bench: Bench) -> None:
     bench.wiring.ingest.close()
 
     assert ({"expired": 1010}, 1000) == refusals(bench)
+
+
+def test_refusals(bench: Bench) -> None:
+    """Forged, expired and orphaned URLs are refused, counted, and leave no row."""
+    w, now = bench.wiring, bench.clock()
+    job = bench.new_job()
+    url = w.signer.url_for(job.id, "apixo", now).rpartition("/")[2]
+    orphan = w.signer.url_for("job_none", "apixo", now).rpartition("/")[2]
+    later = now + timedelta(seconds=2)
+    given: list[tuple[str, Any, type[Exception]]] = [
+        (url[:-2] + "xx", now, BadToken),
+        (url, later, ExpiredToken),
+        (orphan, now, NotFound),
+        (w.links.url_for("vid", later).rpartition("/")[2], now, BadToken),
+    ]
+    for token, moment, error in given:
+        with pytest.raises(error):
+            receive_callback(w.ingest, w.signer, token, {}, b"{}", "10.0.0.1", moment)
+    w.ingest.close()
+    with bench.db.read() as tx:
+        counts = store.callbacks.refusal_counts(tx)
+        rows = store.callbacks.of_job(tx, job.id)
+
+    assert {"bad_signature": 2, "expired": 1, "unknown_job": 1} == counts
+    assert [] == rows

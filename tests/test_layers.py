@@ -14,10 +14,11 @@ SERVICE = Path(__file__).parents[1] / "service"
 #: The reading order: a module imports only what stands before it.
 ORDER = (
     *("errors", "imagedata", "model", "catalogue", "failures", "settings", "signing", "retry"),
-    *("addresses", "messages", "cards", "letters", "schema", "migrations", "db", "store"),
-    *("ingest", "outbound", "storage", "media", "images", "providers", "channels", "accounts"),
-    *("budget", "events", "subscribing", "jobs", "outcomes", "submissions", "polls", "callbacks"),
-    *("videos", "deliveries", "timeline", "engines", "logs", "bootstrap", "install", "doctor"),
+    *("addresses", "messages", "wording", "cards", "letters", "schema", "migrations", "db"),
+    *("store", "ingest", "dialing", "outbound", "storage", "media", "images", "providers"),
+    *("channels", "accounts", "budget", "events", "subscribing", "jobs", "outcomes"),
+    *("submissions", "polls", "callbacks", "videos", "deliveries", "timeline", "engines"),
+    *("logs", "bootstrap", "install", "doctor"),
     *("web", "worker", "demo", "cli", "__main__"),
 )
 #: A house of its own: it may know only these; the last three doors may start it.

@@ -21,7 +21,7 @@ def film(path: Path, width: int = 64, height: int = 36, frames: int = 30, title:
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for number in range(frames):
             colour = "red" if number < frames / 2 else "blue"
-            frame = av.VideoFrame.from_image(Image.new("RGB", (width, height), colour))
+            frame = av.VideoFrame.from_image(Image.new("RGB", (width, height), colour))  # type: ignore[no-untyped-call]
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
     return path
@@ -111,6 +111,7 @@ def test_sound_only(tmp_path: Path) -> None:
         frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
         frame.sample_rate = 44100
         frame.pts = 0
+        frame.planes[0].update(bytes(frame.planes[0].buffer_size))
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
 

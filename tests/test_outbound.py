@@ -1,219 +1,39 @@
-"""The guarded client against real sockets: what is refused, cut, told and kept apart."""
+"""The guarded client against real sockets: what is asked, cut, told and kept apart."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import re
 import socket
 import ssl
-import threading
-import time
 import traceback
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
+from raw_servers import (
+    PUBLIC,
+    Client,
+    OverSockets,
+    Server,
+    Start,
+    always,
+    answer,
+    closed_port,
+    drip,
+    names,
+    once,
+    routes,
+    to,
+)
 
 from service import __version__
 from service.errors import BodyTooLarge, ForbiddenAddress, NoAnswer, NotSent, OutboundError
-from service.outbound import Outbound, Resolver
-
-LOCAL = ("127.0.0.0/8", "::1/128")
-PUBLIC = "93.184.215.14"
-Handler = Callable[["Server", socket.socket], None]
 
 
-def is_whole(data: bytes) -> bool:
-    head, blank, body = data.partition(b"\r\n\r\n")
-    length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
-    return bool(blank) and len(body) >= (int(length[1]) if length else 0)
-
-
-class Server:
-    """Gives each connection to `handle`, in a thread; keeps the requests it read."""
-
-    def __init__(self, handle: Handler, tls: ssl.SSLContext | None = None) -> None:
-        self.requests: list[str] = []
-        self.connections = 0
-        self.hung_up = threading.Event()
-        self.stopped = threading.Event()
-        self._handle, self._tls = handle, tls
-        self._threads: list[threading.Thread] = []
-        self._open: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port: int = self._listener.getsockname()[1]
-        self._start(self._accept)
-
-    def url(self, path: str = "/", host: str = "127.0.0.1") -> str:
-        return f"{'https' if self._tls else 'http'}://{host}:{self.port}{path}"
-
-    def close(self) -> None:
-        self.stopped.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        for conn in list(self._open):
-            # Wakes a handler that reads; it closes its own socket.
-            with suppress(OSError):
-                conn.shutdown(socket.SHUT_RDWR)
-        for thread in list(self._threads):
-            thread.join(5)
-        self._listener.close()
-
-    def read(self, conn: socket.socket) -> str:
-        """One request, head and body; empty when the other side hung up."""
-        data = b""
-        while not is_whole(data):
-            piece = conn.recv(65536)
-            if not piece:
-                self.hung_up.set()
-                return ""
-            data += piece
-        self.requests.append(data.decode("latin-1"))
-        return self.requests[-1]
-
-    def _start(self, target: Callable[..., None], *args: Any) -> None:
-        thread = threading.Thread(target=target, args=args)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while not self.stopped.is_set():
-            try:
-                conn, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            self._open.append(conn)
-            self._start(self._serve, conn)
-
-    def _serve(self, conn: socket.socket) -> None:
-        try:
-            if self._tls:
-                conn = self._tls.wrap_socket(conn, server_side=True)
-                self._open.append(conn)
-            self._handle(self, conn)
-        except OSError:
-            pass
-        finally:
-            conn.close()
-
-
-Start = Callable[..., Server]
-Client = Callable[..., Outbound]
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    servers: list[Server] = []
-
-    def make(handle: Handler, tls: ssl.SSLContext | None = None) -> Server:
-        servers.append(Server(handle, tls))
-        return servers[-1]
-
-    yield make
-    for server in servers:
-        server.close()
-
-
-@pytest.fixture
-def client() -> Iterator[Client]:
-    clients: list[Outbound] = []
-
-    def make(allowed: tuple[str, ...] = LOCAL, **options: Any) -> Outbound:
-        clients.append(Outbound(allowed, **options))
-        return clients[-1]
-
-    yield make
-    for made in clients:
-        made.close()
-
-
-@pytest.fixture
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture
-def ca_file(authority: trustme.CA, tmp_path: Path) -> str:
-    path = tmp_path / "ca.pem"
-    authority.cert_pem.write_to_path(str(path))
-    return str(path)
-
-
-@pytest.fixture
-def tls(authority: trustme.CA) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("hooks.test").configure_cert(context)
-    return context
-
-
-def names(*addresses: str, **more: list[str]) -> Resolver:
-    """A resolver that gives `addresses` for every name but those of `more`."""
-
-    def resolve(host: str, port: int, **_: Any) -> list[tuple[Any, ...]]:
-        return [
-            (socket.AF_INET6 if ":" in a else socket.AF_INET, socket.SOCK_STREAM, 6, "", (a, port))
-            for a in more.get(host.partition(".")[0], addresses)
-        ]
-
-    return resolve
-
-
-def answer(body: bytes = b"ok", status: str = "200 OK", *headers: str) -> bytes:
-    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers, "", ""]
-    return "\r\n".join(lines).encode() + body
-
-
-def always(*data: bytes) -> Handler:
-    """Answers the requests of a connection with `data` in turn, the last one for ever."""
-
-    def handle(server: Server, conn: socket.socket) -> None:
-        turn = 0
-        while server.read(conn):
-            conn.sendall(data[min(turn, len(data) - 1)])
-            turn += 1
-
-    return handle
-
-
-def once(data: bytes) -> Handler:
-    """Answers one request with `data` and hangs up."""
-
-    def handle(server: Server, conn: socket.socket) -> None:
-        server.read(conn)
-        conn.sendall(data)
-
-    return handle
-
-
-def drip(data: bytes) -> Handler:
-    """Answers with `data` and then one byte each 50 ms, without end."""
-
-    def handle(server: Server, conn: socket.socket) -> None:
-        server.read(conn)
-        conn.sendall(data)
-        while not server.stopped.wait(0.05):
-            conn.sendall(b"x")
-
-    return handle
-
-
-def silent(server: Server, conn: socket.socket) -> None:
-    """Accepts, and neither reads nor writes."""
-    server.stopped.wait(30)
-
-
-def closed_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-class TestAnswer:
+class TestAnswer(OverSockets):
     def test_request_and_answer_arrive_whole(self, start: Start, client: Client) -> None:
         """
         The other side gets method, body and headers; the caller gets all that was said.
@@ -309,7 +129,7 @@ class TestAnswer:
             client().call("GET", server.url(), seconds=5)
 
 
-class TestDownload:
+class TestDownload(OverSockets):
     def test_body_goes_to_the_file_with_its_hash(self, start: Start, client: Client) -> None:
         """
         A video lands in the file byte for byte, and nothing of it stays in memory.
@@ -366,203 +186,7 @@ class TestDownload:
             client().call("GET", server.url(), seconds=5, into=BytesIO() if into_file else None)
 
 
-FORBIDDEN = [
-    "0.0.0.0",  # noqa: S104 (nothing is bound to it)
-    "10.0.0.1",
-    "100.64.0.1",
-    "127.0.0.1",
-    "127.255.255.254",
-    "168.63.129.16",
-    "169.254.169.254",
-    "172.16.0.1",
-    "172.31.255.255",
-    "192.0.0.8",
-    "192.0.0.170",
-    "192.0.2.1",
-    "192.88.99.1",
-    "192.168.1.1",
-    "198.18.0.1",
-    "198.51.100.1",
-    "203.0.113.1",
-    "224.0.0.1",
-    "239.255.255.255",
-    "240.0.0.1",
-    "255.255.255.255",
-    "::",
-    "::1",
-    "::127.0.0.1",
-    "::8.8.8.8",
-    "::ffff:127.0.0.1",
-    "::ffff:10.0.0.1",
-    "::ffff:168.63.129.16",
-    "::ffff:0:127.0.0.1",
-    "64:ff9b::7f00:1",
-    "64:ff9b::808:808",
-    "64:ff9b:1::1",
-    "100::1",
-    "2001::1",
-    "2001:2::1",
-    "2001:10::1",
-    "2001:20::1",
-    "2001:db8::1",
-    "2002:7f00:1::1",
-    "3fff::1",
-    "5f00::1",
-    "fc00::1",
-    "fd12::1",
-    "fe80::1",
-    "fe80::1%eth0",
-    "fec0::1",
-    "ff02::1",
-    "ff0e::1",
-]
-
-
-class TestGuard:
-    @pytest.mark.parametrize("address", FORBIDDEN)
-    def test_forbidden_address_behind_a_name(self, client: Client, address: str) -> None:
-        """
-        No name leads inside, neither when it is given nor when it is called.
-        """
-        outbound = client((), resolver=names(address))
-
-        with pytest.raises(ForbiddenAddress, match=r"hooks\.test.*CLIPBELL_ALLOWED_NETWORKS"):
-            outbound.check("https://hooks.test/")
-        with pytest.raises(ForbiddenAddress) as caught:
-            outbound.call("GET", "https://hooks.test/", seconds=5)
-        assert address not in str(caught.value)
-
-    @pytest.mark.parametrize("addresses", [(PUBLIC, "10.0.0.1"), ("::1", "2606:4700::1111")])
-    def test_one_forbidden_answer_spoils_all(
-        self, client: Client, addresses: tuple[str, ...]
-    ) -> None:
-        """
-        A name with a public and a private address is refused before anything is dialled.
-        """
-        outbound = client((), resolver=names(*addresses))
-
-        with pytest.raises(ForbiddenAddress):
-            outbound.check("http://hooks.test/")
-        with pytest.raises(ForbiddenAddress):
-            outbound.call("GET", "http://hooks.test/", seconds=5)
-
-    @pytest.mark.parametrize(
-        "host",
-        [
-            "127.0.0.1",
-            "127.1",
-            "0",
-            "2130706433",
-            "0x7f000001",
-            "0177.0.0.1",
-            "[::1]",
-            "[::ffff:7f00:1]",
-            "localhost",
-            "localhost.",
-            "127。0。0。1",  # ideographic full stops
-            "①②⑦.⓪.⓪.①",
-        ],
-    )
-    def test_odd_spellings_of_this_machine(self, client: Client, host: str) -> None:
-        """
-        However loopback is written, it isn't reached.
-        """
-        outbound = client(())
-
-        with pytest.raises((NotSent, ValueError)):
-            outbound.check(f"http://{host}:9/")
-        with pytest.raises(NotSent):
-            outbound.call("GET", f"http://{host}:9/", seconds=5)
-
-    def test_name_that_changes_its_answer(self, start: Start, client: Client) -> None:
-        """
-        Passing the early check opens nothing: each dial asks once and dials what it checked.
-        """
-        server = start(always(answer()))
-        answers = [PUBLIC, "127.0.0.1", PUBLIC]
-        outbound = client((), resolver=lambda host, port, **_: names(answers.pop(0))(host, port))
-
-        outbound.check(server.url(host="hooks.test"))
-        with pytest.raises(ForbiddenAddress):
-            outbound.call("GET", server.url(host="hooks.test"), seconds=5)
-
-        assert [PUBLIC] == answers
-        assert 0 == server.connections
-
-    def test_allowed_network_is_reached(self, start: Start, client: Client) -> None:
-        """
-        What the operator allows is called like any other; its neighbours aren't.
-        """
-        server = start(always(answer()))
-        outbound = client(("127.0.0.1",), resolver=names("127.0.0.1", other=["127.0.0.2"]))
-
-        outbound.check(server.url(host="hooks.test"))
-
-        assert 200 == outbound.call("GET", server.url(host="hooks.test"), seconds=5).status
-        assert f"host: hooks.test:{server.port}\r\n" in server.requests[0].lower()
-        with pytest.raises(ForbiddenAddress):
-            outbound.check(server.url(host="other.test"))
-
-    def test_first_address_refuses(self, start: Start, client: Client) -> None:
-        """
-        A name whose first address is dead is reached by its next.
-        """
-        server = start(always(answer()))
-        outbound = client(resolver=names("::1", "127.0.0.1"))
-
-        assert 200 == outbound.call("GET", server.url(host="hooks.test"), seconds=5).status
-
-    def test_first_address_is_mute(self, start: Start, client: Client) -> None:
-        """
-        An address that swallows packets doesn't eat the time of the next one.
-        """
-        server = start(always(answer()))
-        outbound = client(resolver=names("::1", "127.0.0.1"))
-
-        with full_listener(server.port):
-            got = outbound.call("GET", server.url(host="hooks.test"), seconds=2)
-
-        assert 200 == got.status
-        assert 0.9 < got.seconds
-
-    def test_proxies_and_netrc_of_the_environment(
-        self, start: Start, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """
-        The environment neither diverts a call nor adds a password to it.
-        """
-        for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
-            monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
-        monkeypatch.delenv("NO_PROXY", raising=False)
-        monkeypatch.delenv("no_proxy", raising=False)
-        (tmp_path / "netrc").write_text("default login alice password hunter2\n")
-        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-        server = start(always(answer()))
-
-        assert 200 == client().call("GET", server.url(), seconds=5).status
-        assert "authorization" not in server.requests[0].lower()
-
-
-@contextmanager
-def full_listener(port: int) -> Iterator[None]:
-    """A port of ::1 whose queue is full, so that a connect gets no reply."""
-    sockets = [socket.socket(socket.AF_INET6, socket.SOCK_STREAM) for _ in range(4)]
-    try:
-        with suppress(OSError):
-            sockets[0].bind(("::1", port))
-        if ("::1", port) != sockets[0].getsockname()[:2]:
-            pytest.skip("this machine has no ::1")
-        sockets[0].listen(0)
-        for sock in sockets[1:]:
-            sock.setblocking(False)
-            sock.connect_ex(("::1", port))
-        yield
-    finally:
-        for sock in sockets:
-            sock.close()
-
-
-class TestCheck:
+class TestCheck(OverSockets):
     @pytest.mark.parametrize(
         ("url", "says"),
         [
@@ -623,102 +247,7 @@ class TestCheck:
             outbound.call("GET", "https://nowhere.test/", seconds=5)
 
 
-class TestDeadline:
-    @pytest.mark.parametrize(
-        "data",
-        [
-            b"",
-            b"HTTP/1.1 200 OK\r\n",
-            b"HTTP/1.1 200 OK\r\nX-Long: ",
-            b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n",
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9999\r\n",
-            b"HTTP/1.1 200 OK\r\n\r\n",
-        ],
-    )
-    @pytest.mark.parametrize("secure", [False, True])
-    def test_drip(
-        self,
-        start: Start,
-        client: Client,
-        ca_file: str,
-        tls: ssl.SSLContext,
-        data: bytes,
-        secure: bool,
-    ) -> None:
-        """
-        A server that keeps dripping, wherever in its answer, is left on time.
-        """
-        server = start(drip(data), tls if secure else None)
-        outbound = client(resolver=names("127.0.0.1"), ca_file=ca_file)
-        began = time.monotonic()
-
-        with pytest.raises(NoAnswer, match=r"hooks\.test: no complete answer within 0\.3 s"):
-            outbound.call("GET", server.url(host="hooks.test"), seconds=0.3)
-
-        assert 0.3 <= time.monotonic() - began < 2
-
-    def test_server_that_does_not_read(self, start: Start, client: Client) -> None:
-        """
-        Sending has the same deadline as reading.
-        """
-        server = start(silent)
-
-        with pytest.raises(NoAnswer, match="within"):
-            client().call("POST", server.url(), body=bytes(32_000_000), seconds=0.3)
-
-    def test_mute_handshake(self, start: Start, client: Client) -> None:
-        """
-        As long as TLS isn't there, nothing was sent.
-        """
-        server = start(silent)
-
-        with pytest.raises(NotSent, match="not sent within"):
-            client().call("GET", f"https://127.0.0.1:{server.port}/", seconds=0.3)
-
-    @pytest.mark.parametrize(("resolve_seconds", "seconds"), [(0.2, 5.0), (5.0, 0.2)])
-    def test_slow_name_server(self, client: Client, resolve_seconds: float, seconds: float) -> None:
-        """
-        A name that takes too long is given up, by its own limit or by the call's.
-        """
-        over = threading.Event()
-
-        def resolve(host: str, port: int, **_: Any) -> list[tuple[Any, ...]]:
-            over.wait(10)
-            return []
-
-        outbound = client(resolver=resolve, resolve_seconds=resolve_seconds)
-        began = time.monotonic()
-
-        with pytest.raises(NotSent, match=r"slow\.test"):
-            outbound.call("GET", "http://slow.test/", seconds=seconds)
-
-        over.set()
-        assert time.monotonic() - began < 1
-
-    def test_deadline_belongs_to_the_call(self, start: Start, client: Client) -> None:
-        """
-        A connection that is used again starts with the next call's time, shorter or longer.
-        """
-
-        def handle(server: Server, conn: socket.socket) -> None:
-            server.read(conn)
-            conn.sendall(answer())
-            server.read(conn)
-            server.stopped.wait(0.4)
-            conn.sendall(answer(b"late"))
-            server.read(conn)
-            server.stopped.wait(5)
-
-        server, outbound = start(handle), client()
-
-        assert 200 == outbound.call("GET", server.url(), seconds=0.3).status
-        assert b"late" == outbound.call("GET", server.url(), seconds=5).body
-        with pytest.raises(NoAnswer, match=r"within 0\.2 s"):
-            outbound.call("GET", server.url(), seconds=0.2)
-        assert 1 == server.connections
-
-
-class TestSentOrNot:
+class TestSentOrNot(OverSockets):
     def test_refused_connection(self, client: Client) -> None:
         """
         Nobody there: certainly not sent.
@@ -792,77 +321,7 @@ class TestSentOrNot:
         assert secret not in caplog.text
 
 
-class TestTls:
-    def test_right_name(
-        self, start: Start, client: Client, ca_file: str, tls: ssl.SSLContext
-    ) -> None:
-        """
-        The certificate is held against the name, though an address is dialled; the
-        connection is kept.
-        """
-        asked: list[str | None] = []
-        tls.sni_callback = lambda _sock, name, _context: asked.append(name)
-        server = start(always(answer(b"safe")), tls)
-        outbound = client(resolver=names("127.0.0.1"), ca_file=ca_file)
-
-        for _ in range(2):
-            url = server.url(host="hooks.test")
-            assert b"safe" == outbound.call("POST", url, body=b"x" * 100_000, seconds=5).body
-
-        assert ["hooks.test"] == asked
-        assert f"host: hooks.test:{server.port}\r\n" in server.requests[0].lower()
-
-    @pytest.mark.parametrize("host", ["wrong.test", "127.0.0.1"])
-    def test_wrong_name(
-        self, start: Start, client: Client, ca_file: str, tls: ssl.SSLContext, host: str
-    ) -> None:
-        """
-        A certificate of another name ends it before the request leaves.
-        """
-        server = start(always(answer()), tls)
-        outbound = client(resolver=names("127.0.0.1"), ca_file=ca_file)
-
-        with pytest.raises(NotSent, match=rf"{host}: no TLS connection: .*mismatch"):
-            outbound.call("POST", server.url(host=host), body=b"x", seconds=5)
-
-        assert [] == server.requests
-
-    def test_unknown_authority(self, start: Start, client: Client, tls: ssl.SSLContext) -> None:
-        """
-        Without the bundle, only the usual authorities are believed.
-        """
-        server = start(always(answer()), tls)
-
-        with pytest.raises(NotSent, match=r"no TLS connection: .*issuer"):
-            client(resolver=names("127.0.0.1")).call(
-                "GET", server.url(host="hooks.test"), seconds=5
-            )
-
-    def test_not_tls_at_all(self, start: Start, client: Client) -> None:
-        """
-        A port that speaks plainly gets no request that was meant for TLS.
-        """
-        server = start(lambda _, conn: conn.sendall(answer(b"", "400 Bad Request")))
-
-        with pytest.raises(NotSent, match=r"127\.0\.0\.1: "):
-            client().call("GET", f"https://127.0.0.1:{server.port}/", seconds=5)
-
-
-def routes(table: dict[str, bytes]) -> Handler:
-    """Answers by path."""
-
-    def handle(server: Server, conn: socket.socket) -> None:
-        while request := server.read(conn):
-            conn.sendall(table[request.split(" ")[1]])
-
-    return handle
-
-
-def to(target: str, status: str = "302 Found") -> bytes:
-    return answer(b"moved", status, f"Location: {target}")
-
-
-class TestRedirects:
+class TestRedirects(OverSockets):
     def test_not_followed_unless_asked(self, start: Start, client: Client) -> None:
         """
         A redirect is an answer like any other, and its body is capped like any other.
@@ -981,7 +440,7 @@ class TestRedirects:
             client().call("POST", "http://hooks.test/", seconds=5, redirects=1)
 
 
-class TestConnections:
+class TestConnections(OverSockets):
     def test_unrepeatable_takes_a_fresh_connection(self, start: Start, client: Client) -> None:
         """
         An idle connection that dies under an ordinary call leaves doubt; an unrepeatable
@@ -1039,3 +498,20 @@ class TestConnections:
 
         assert [[f"/{w}-{n}".encode() for n in range(50)] for w in range(8)] == bodies
         assert server.connections <= 8
+
+    def test_proxies_and_netrc_of_the_environment(
+        self, start: Start, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """
+        The environment neither diverts a call nor adds a password to it.
+        """
+        for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        (tmp_path / "netrc").write_text("default login alice password hunter2\n")
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+        server = start(always(answer()))
+
+        assert 200 == client().call("GET", server.url(), seconds=5).status
+        assert "authorization" not in server.requests[0].lower()

@@ -107,7 +107,7 @@ def test_eight_find_it_at_once(bench: Bench) -> None:
     for _ in range(5):
         job = bench.new_job()
         outcomes = [DONE, OTHER, FAILED, DONE, FAILED, OTHER, DONE, FAILED]
-        ends = race(*[lambda job=job, o=o: record(bench, job, o) for o in outcomes])  # type: ignore[misc]
+        ends = race(*[lambda job=job, o=o: record(bench, job, o) for o in outcomes])
         with bench.db.read() as tx:
             deliveries = store.deliveries.of_job(tx, job.id)
 

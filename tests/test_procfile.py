@@ -48,17 +48,17 @@ def test_honcho(tmp_path: Path) -> None:
             start_new_session=True,
         )
     try:
-        eventually(lambda: is_ready(clipbell.url))
+        ready = eventually(lambda: is_ready(clipbell.url), seconds=20)
+    finally:
         children = _children(honcho.pid)
         honcho.terminate()
         honcho.wait(30)
         left = [child for child in children if is_alive(child)]
-    finally:
-        if is_alive(honcho.pid):
-            os.killpg(honcho.pid, signal.SIGKILL)
+        for child in left:
+            os.killpg(child, signal.SIGKILL)
 
     told = (tmp_path / "honcho.log").read_text()
-    assert (3, []) == (len(children), left), told
+    assert (True, 3, []) == (ready, len(children), left), told
     assert "Traceback" not in told
 
 

@@ -46,7 +46,7 @@ def test_own_jobs_only(bench: Bench) -> None:
 
 def test_pages(bench: Bench) -> None:
     """Newest first; the next page goes on after the last one, without gap or double."""
-    expected = []
+    expected: list[str] = []
     for number in range(7):
         bench.clock.advance(1)
         expected.insert(0, bench.new_job(f"fox {number}").id)

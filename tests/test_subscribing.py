@@ -102,9 +102,7 @@ def test_sealed_at_rest(bench: Bench, on_both: str) -> None:
 def hidden(bench: Bench, account_id: str, wish: Wish) -> str:
     """The hidden subscription's id."""
     with bench.db.write() as tx:
-        return hidden_subscription(
-            tx, bench.wiring.sealer, account_id, wish, bench.clock()
-        ).id
+        return hidden_subscription(tx, bench.wiring.sealer, account_id, wish, bench.clock()).id
 
 
 def test_one_hidden_row_for_each_target(bench: Bench, on_both: str) -> None:

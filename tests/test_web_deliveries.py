@@ -140,6 +140,18 @@ def test_resend_of_an_exhausted_one(client: FlaskClient, bench: Bench) -> None:
     assert (9, 9) == (len(hook.hits), len(listed(client, "state=exhausted")[0]["attempts"]))
 
 
+def test_resend_is_never_swallowed(client: FlaskClient, bench: Bench) -> None:
+    """Of a subscription that is off, sending again is refused or done, not accepted and dropped."""
+    with Hook(answers=[410, 200]) as hook:
+        canceled(client, bench, hook.url)
+        bench.drain("deliver")
+        (done,) = listed(client)
+        answer = client.post(f"/v1/deliveries/{done['id']}/resend")
+        bench.drain("deliver")
+
+    assert (answer.status_code, len(hook.hits)) in ((409, 1), (202, 2))
+
+
 def test_hostile_retry_after(client: FlaskClient, bench: Bench) -> None:
     """A receiver's header cannot keep its delivery from being settled."""
     hostile = {"Retry-After": "Thu, 01 Jan 99999999999999999999 00:00:00 GMT"}

@@ -10,8 +10,10 @@ tick for what other processes have added.
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 Unit = Callable[[], bool]
 log = logging.getLogger(__name__)
@@ -44,7 +46,10 @@ class ThreadEngine:
         self._stopping = False
         self._never = threading.Event()
         self._look = threading.Event()
-        self._calls = {kind: threading.Semaphore(0) for kind in units}
+        # No more calls than seats: whoever is called looks until nothing is left.
+        self._calls: dict[str, queue.Queue[None]] = {
+            kind: queue.Queue(seats[kind]) for kind in units
+        }
         self._threads = [
             threading.Thread(target=self._sit, args=(kind,), name=f"{kind}-{number}", daemon=True)
             for kind in units
@@ -59,8 +64,9 @@ class ThreadEngine:
             self._watch()
             self._look.wait(self._tick)
             self._look.clear()
-        for kind in self._units:
-            self._call(kind, len(self._threads))
+        for kind, calls in self._calls.items():
+            for _ in range(calls.maxsize):
+                self._call(kind)
         for thread in self._threads:
             thread.join()
 
@@ -76,12 +82,13 @@ class ThreadEngine:
             log.exception("cannot ask the database what is due")
             self._never.wait(PAUSE_SECONDS)
 
-    def _call(self, kind: str, seats: int = 1) -> None:
-        self._calls[kind].release(seats)
+    def _call(self, kind: str) -> None:
+        with suppress(queue.Full):
+            self._calls[kind].put_nowait(None)
 
     def _sit(self, kind: str) -> None:
         while not self._stopping:
-            self._calls[kind].acquire()
+            self._calls[kind].get()
             while not self._stopping and self._one(kind):
                 self._look.set()
 

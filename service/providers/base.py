@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 from service.errors import BodyTooLarge, NoAnswer, NotSent, Refused, Unanswered
-from service.failures import POLICY_WORDS
+from service.failures import POLICY_WORDS, storable
 from service.model import Job, Outcome, Submission
 from service.outbound import Answer, Outbound
-from service.retry import parse_retry_after
+from service.retry import bounded, parse_retry_after
 
 STATUS_SECONDS = 30.0
 JSON_BYTES = 1024 * 1024
@@ -101,21 +102,32 @@ def send_query(outbound: Outbound, url: str, headers: dict[str, str]) -> Answer:
 def json_object(body: bytes) -> dict[str, Any] | None:
     """The body as a JSON object; None for anything else (HTML, video bytes, lists)."""
     try:
-        found = json.loads(body)
+        found = _storable(json.loads(body))
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
 
+def _storable(value: Any) -> Any:
+    """The value with every text such that a database takes it."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, list):
+        return [_storable(inner) for inner in value]
+    if isinstance(value, dict):
+        return {storable(name): _storable(inner) for name, inner in value.items()}
+    return value
+
+
 def wished_wait(answer: Answer) -> float | None:
     """Seconds that the vendor asks us to wait; its own `Date` is the clock for its dates."""
     wish = answer.headers.get("Retry-After", "")
-    if wish.strip().isdecimal():
-        return float(wish)
     try:
-        return parse_retry_after(wish, parsedate_to_datetime(answer.headers.get("Date", "")))
+        now = parsedate_to_datetime(answer.headers.get("Date", ""))
     except ValueError:
-        return None
+        now = datetime.max
+    wait = parse_retry_after(wish, now.replace(tzinfo=now.tzinfo or UTC))
+    return bounded(wait) if wait is not None else None
 
 
 def refusal_code(status: int, message: str) -> str:

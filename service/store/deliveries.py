@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 
 from service.model import Attempt, Delivery, DeliveryState
 from service.schema import attempts, deliveries, subscriptions
-from service.store.work import add, claim, settle, value, values
+from service.store.work import add, claim, next_in_turn, settle, value, values
 
 
 def insert(tx: Connection, delivery: Delivery) -> None:
@@ -21,8 +21,12 @@ def insert(tx: Connection, delivery: Delivery) -> None:
 def claim_pending(tx: Connection, now: datetime, lease: float) -> Delivery | None:
     """The next delivery that is due, of a subscription that is not held."""
     held = select(subscriptions.c.id).where(subscriptions.c.held_until > now)
-    condition = deliveries.c.subscription_id.not_in(held)
-    return claim(tx, deliveries, Delivery, [DeliveryState.PENDING], now, lease, condition)
+    ready = deliveries.c.subscription_id.not_in(held)
+    account_id = next_in_turn(tx, deliveries, [DeliveryState.PENDING], now, ready)
+    if account_id is None:
+        return None
+    own = ready & (deliveries.c.account_id == account_id)
+    return claim(tx, deliveries, Delivery, [DeliveryState.PENDING], now, lease, own)
 
 
 def settle_claimed(tx: Connection, delivery: Delivery, **changes: Any) -> bool:

@@ -8,9 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, func, or_, select, update
 
+from service.failures import storable
 from service.model import OPEN, TERMINAL, Job, JobState, Step
 from service.schema import jobs, providers, steps
-from service.store.work import add, claim, settle, value, values
+from service.store.work import add, claim, next_in_turn, settle, value, values
 
 
 def insert(tx: Connection, job: Job) -> None:
@@ -65,22 +66,22 @@ def claim_queued(tx: Connection, names: Sequence[str], now: datetime, lease: flo
     stopped = select(providers.c.name).where(
         providers.c.held.is_not(None) | (providers.c.paused_until > now)
     )
-    return claim(
-        tx,
-        jobs,
-        Job,
-        [JobState.QUEUED],
-        now,
-        lease,
-        jobs.c.provider.in_(names),
-        jobs.c.provider.not_in(stopped),
-        state=JobState.SUBMITTING,
-    )
+    ready = jobs.c.provider.in_(names) & jobs.c.provider.not_in(stopped)
+    account_id = next_in_turn(tx, jobs, [JobState.QUEUED], now, ready)
+    if account_id is None:
+        return None
+    own = ready & (jobs.c.account_id == account_id)
+    return claim(tx, jobs, Job, [JobState.QUEUED], now, lease, own, state=JobState.SUBMITTING)
 
 
-def claim_open(tx: Connection, now: datetime, lease: float) -> Job | None:
-    """The next job that is due for a look: its lease, its poll, its deadline, its hold's end."""
-    return claim(tx, jobs, Job, [*sorted(OPEN), JobState.HELD], now, lease)
+def claim_open(tx: Connection, names: Sequence[str], now: datetime, lease: float) -> Job | None:
+    """
+    The next job that is due for a look: its lease, its poll, its deadline, its hold's end.
+
+    Those at a provider that is not among `names` cannot be asked about.
+    """
+    askable = (jobs.c.state != JobState.SUBMITTED) | jobs.c.provider.in_(names)
+    return claim(tx, jobs, Job, [*sorted(OPEN), JobState.HELD], now, lease, askable)
 
 
 def settle_claimed(tx: Connection, job: Job, **changes: Any) -> bool:
@@ -121,6 +122,17 @@ def holder_of(tx: Connection, provider: str, task_id: str) -> str | None:
     return found
 
 
+def is_muted(tx: Connection, job_id: str) -> bool:
+    """Whether nobody shall hear of this job."""
+    return bool(tx.scalar(select(jobs.c.muted).filter_by(id=job_id)))
+
+
+def mark_overdue(tx: Connection, job_id: str) -> bool:
+    """Compare-and-set; False when it was overdue already."""
+    statement = update(jobs).where(jobs.c.id == job_id, jobs.c.overdue.is_(False))
+    return tx.execute(statement.values(overdue=True)).rowcount == 1
+
+
 def spent_since(tx: Connection, account_id: str, since: datetime) -> float:
     """Dollars spent or reserved by an account's jobs that were sent since then."""
     cost = func.coalesce(jobs.c.actual_cost, jobs.c.estimated_max, 0.0)
@@ -141,7 +153,7 @@ def add_step(tx: Connection, job_id: str, kind: str, message: str, now: datetime
     """A line in the job's timeline; the caller's transaction has the job's row."""
     tx.execute(select(jobs.c.id).filter_by(id=job_id).with_for_update())
     last = tx.scalar(select(func.max(steps.c.number)).filter_by(job_id=job_id)) or 0
-    add(tx, steps, Step(job_id, last + 1, kind, message, now))
+    add(tx, steps, Step(job_id, last + 1, kind, storable(message), now))
 
 
 def all_steps(tx: Connection, job_id: str) -> list[Step]:

@@ -27,8 +27,8 @@ def ensure(tx: Connection, name: str, now: datetime) -> None:
 def take_token(tx: Connection, name: str, per_minute: float, now: datetime) -> float:
     """Take the right to one request: 0.0, or the seconds after which to come back."""
     row = tx.execute(select(providers).filter_by(name=name).with_for_update()).one()
-    burst = per_minute * BURST_SHARE
-    rate = per_minute * (1 - BURST_SHARE) / 60
+    burst = max(1.0, per_minute * BURST_SHARE)
+    rate = max(per_minute - burst, per_minute / 2) / 60
     elapsed = max(0.0, (now - row.refilled_at).total_seconds())
     tokens = min(burst, row.tokens + elapsed * rate)
     if tokens < 1:
@@ -41,8 +41,10 @@ def take_token(tx: Connection, name: str, per_minute: float, now: datetime) -> f
 
 
 def pause(tx: Connection, name: str, until: datetime) -> None:
-    """Send the provider nothing new before `until`."""
-    tx.execute(update(providers).filter_by(name=name).values(paused_until=until))
+    """Send the provider nothing new before `until`; a longer pause stays."""
+    before = providers.c.paused_until
+    shorter = update(providers).where(before.is_(None) | (before < until))
+    tx.execute(shorter.filter_by(name=name).values(paused_until=until))
 
 
 def hold(tx: Connection, name: str, reason: str) -> bool:

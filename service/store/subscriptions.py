@@ -52,6 +52,15 @@ def change(tx: Connection, subscription_id: str, **changes: Any) -> None:
     tx.execute(update(subscriptions).filter_by(id=subscription_id).values(**changes))
 
 
+def enable(tx: Connection, subscription_id: str) -> None:
+    """On again, with a clean slate."""
+    change(tx, subscription_id, enabled=True, disabled_reason=None, held_until=None)
+
+
 def hold(tx: Connection, subscription_id: str, until: datetime) -> None:
-    """Send it nothing before `until`."""
-    change(tx, subscription_id, held_until=until)
+    """Send it nothing before `until`; a longer hold stays."""
+    held_until = subscriptions.c.held_until
+    shorter = (subscriptions.c.id == subscription_id) & (
+        held_until.is_(None) | (held_until < until)
+    )
+    tx.execute(update(subscriptions).where(shorter).values(held_until=until))

@@ -12,10 +12,10 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, Row, Table, insert, literal, select, union_all, update
+from sqlalchemy import Connection, Row, Table, func, insert, literal, select, union_all, update
 from sqlalchemy.sql import ColumnElement
 
-from service.schema import callbacks, deliveries, jobs, videos, workers
+from service.schema import accounts, callbacks, deliveries, jobs, videos, workers
 
 T = TypeVar("T")
 
@@ -70,6 +70,32 @@ def claim(
         .returning(*table.c)
     )
     return value(kind, tx.execute(statement).one_or_none())
+
+
+def next_in_turn(
+    tx: Connection,
+    table: Table,
+    states: Sequence[str],
+    now: datetime,
+    *conditions: ColumnElement[bool],
+) -> str | None:
+    """
+    The account with something due that was served longest ago; it moves to the end.
+
+    So a batch of ten thousand rows holds up another account by one claim only.
+    """
+    due = select(table.c.id).where(
+        table.c.account_id == accounts.c.id,
+        table.c.state.in_(states),
+        table.c.due_at <= now,
+        *conditions,
+    )
+    waiting = select(accounts.c.id).where(due.exists())
+    account_id: str | None = tx.scalar(waiting.order_by(accounts.c.turn, accounts.c.id).limit(1))
+    if account_id is not None:
+        last = select(func.max(accounts.c.turn)).scalar_subquery()
+        tx.execute(update(accounts).filter_by(id=account_id).values(turn=last + 1))
+    return account_id
 
 
 def settle(tx: Connection, table: Table, row: Claimable, **changes: Any) -> bool:

@@ -21,6 +21,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 BODY_BYTES = 1024 * 1024
+DEPTH = 50
 PAGE = 50
 LONGEST_PAGE = 100
 
@@ -102,7 +103,12 @@ def json_body(limit: int = BODY_BYTES) -> Any:
         raise Problem(415, f"the body must be application/json, not {got}", hint=hint)
     body = raw_body(limit)
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        found = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
+        _check_depth(found)
+        # Half a surrogate pair is JSON, but no text that could be stored or sent.
+        json.dumps(found, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise Problem(400, "the body holds half a surrogate pair") from None
     except UnicodeDecodeError:
         raise Problem(400, "the body is not UTF-8") from None
     except json.JSONDecodeError as error:
@@ -110,6 +116,24 @@ def json_body(limit: int = BODY_BYTES) -> Any:
         raise Problem(400, f"the body is not JSON: {error.msg} at {where}") from None
     except (ValueError, RecursionError) as error:
         raise Problem(400, f"the body is not JSON: {error}") from None
+    return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number - number != 0:
+        raise ValueError(f"{text[:20]} is too large a number")
+    return number
+
+
+def _check_depth(found: Any) -> None:
+    level = [found]
+    for _ in range(DEPTH):
+        inner = [list(v.values()) if isinstance(v, dict) else v for v in level]
+        level = [x for v in inner if isinstance(v, list) for x in v]
+        if not level:
+            return
+    raise ValueError(f"it is nested deeper than {DEPTH} levels")
 
 
 def _no_constant(word: str) -> None:

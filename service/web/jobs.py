@@ -47,7 +47,7 @@ def shown(job: Job, video: Video | None) -> dict[str, Any]:
 @needs("submit")
 def create_job() -> Response:
     """One job: checked, committed, 202."""
-    dry_run = query("dry_run").get("dry_run", "false").lower() in ("true", "1")
+    dry_run = _is_dry_run(query("dry_run").get("dry_run", "false"))
     body = json_body()
     w = wiring()
     asked = check_request(body, w.channels, w.providers)
@@ -63,6 +63,13 @@ def create_job() -> Response:
         response = json_response(shown(job, None), 202, {"Location": f"/v1/jobs/{job.id}"})
         idempotency.keep(tx, key, response)
     return response
+
+
+def _is_dry_run(given: str) -> bool:
+    """Only plain words: a misspelt one must not cost money."""
+    if given.lower() not in ("true", "1", "false", "0"):
+        raise InvalidInput([Fault("?dry_run", "not_allowed", "must be true or false")])
+    return given.lower() in ("true", "1")
 
 
 def _dry_run(job: Job) -> Response:

@@ -131,8 +131,7 @@ def subscribe_hook() -> Response:
     with w.db.write() as tx:
         same = _same_hook(tx, wish)
         if same:
-            changes = {"enabled": True, "disabled_reason": None, "held_until": None}
-            store.subscriptions.change(tx, same.id, **changes)
+            store.subscriptions.enable(tx, same.id)
             return json_response(_hook(owned(tx, same.id)), 200)
         made, secret = subscribe(tx, w.sealer, caller().account_id, wish, w.clock())
     location = {"Location": f"/v1/hooks/{made.id}"}

@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("owner_email", sa.Text(), nullable=True),
         sa.Column("webhook_secret", sa.Text(), nullable=False),
+        sa.Column("turn", sa.Integer(), nullable=False),
         sa.Column("created_at", Moment(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
     )
@@ -121,6 +122,12 @@ def upgrade() -> None:
     op.create_index(op.f("ix_jobs_account_id_id"), "jobs", ["account_id", "id"], unique=False)
     op.create_index(
         op.f("ix_jobs_account_id_sent_at"), "jobs", ["account_id", "sent_at"], unique=False
+    )
+    op.create_index(
+        op.f("ix_jobs_account_id_state_due_at"),
+        "jobs",
+        ["account_id", "state", "due_at"],
+        unique=False,
     )
     op.create_index(op.f("ix_jobs_provider_state"), "jobs", ["provider", "state"], unique=False)
     op.create_index(op.f("ix_jobs_state_due_at"), "jobs", ["state", "due_at"], unique=False)
@@ -257,6 +264,12 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_deliveries_account_id_id"), "deliveries", ["account_id", "id"], unique=False
     )
+    op.create_index(
+        op.f("ix_deliveries_account_id_state_due_at"),
+        "deliveries",
+        ["account_id", "state", "due_at"],
+        unique=False,
+    )
     op.create_index(op.f("ix_deliveries_job_id"), "deliveries", ["job_id"], unique=False)
     op.create_index(
         op.f("ix_deliveries_state_due_at"), "deliveries", ["state", "due_at"], unique=False
@@ -282,6 +295,7 @@ def downgrade() -> None:
     op.drop_table("attempts")
     op.drop_index(op.f("ix_deliveries_state_due_at"), table_name="deliveries")
     op.drop_index(op.f("ix_deliveries_job_id"), table_name="deliveries")
+    op.drop_index(op.f("ix_deliveries_account_id_state_due_at"), table_name="deliveries")
     op.drop_index(op.f("ix_deliveries_account_id_id"), table_name="deliveries")
     op.drop_table("deliveries")
     op.drop_index(op.f("ix_videos_state_due_at"), table_name="videos")
@@ -298,6 +312,7 @@ def downgrade() -> None:
     op.drop_table("subscriptions")
     op.drop_index(op.f("ix_jobs_state_due_at"), table_name="jobs")
     op.drop_index(op.f("ix_jobs_provider_state"), table_name="jobs")
+    op.drop_index(op.f("ix_jobs_account_id_state_due_at"), table_name="jobs")
     op.drop_index(op.f("ix_jobs_account_id_sent_at"), table_name="jobs")
     op.drop_index(op.f("ix_jobs_account_id_id"), table_name="jobs")
     op.drop_table("jobs")
