@@ -71,13 +71,21 @@ class Database:
     def revision(self) -> tuple[str | None, str | None]:
         """(where the schema stands, where it should stand)."""
         head = ScriptDirectory.from_config(alembic_config()).get_current_head()
-        with self.engine.connect() as connection:
+        with self._reachable(), self.engine.connect() as connection:
             return MigrationContext.configure(connection).get_current_revision(), head
+
+    @contextmanager
+    def _reachable(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            cause = str(getattr(error, "orig", error)).splitlines()[0]
+            raise SchemaError(f"cannot open the database: {cause}") from error
 
     def migrate(self) -> None:
         """Bring the schema to head."""
         config = alembic_config()
-        with self._turn(), self.engine.connect() as connection:
+        with self._reachable(), self._turn(), self.engine.connect() as connection:
             connection.execution_options(writes=True)
             config.attributes["connection"] = connection
             with connection.begin():
@@ -88,11 +96,7 @@ class Database:
 
     def check(self) -> None:
         """Raises SchemaError unless the schema is at head, with what to run."""
-        try:
-            at, head = self.revision()
-        except SQLAlchemyError as error:
-            cause = str(getattr(error, "orig", error)).splitlines()[0]
-            raise SchemaError(f"cannot open the database: {cause}") from error
+        at, head = self.revision()
         if at != head:
             where = f"at {at}" if at else "empty"
             raise SchemaError(f"the database is {where}, needs {head}: run `clipbell migrate`")

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from service import store
 from service.channels.base import SEND_SECONDS, Channel, Parcel, Receipt
 from service.db import Database
-from service.errors import ClipbellError, DeliveryError, NotFound
+from service.errors import ClipbellError, Conflict, DeliveryError, NotFound
 from service.messages import Notice
 from service.model import (
     Attempt,
@@ -195,7 +195,16 @@ def _disable(tx: Connection, subscription_id: str, reason: str, now: datetime) -
 
 
 def resend_delivery(tx: Connection, delivery: Delivery, now: datetime) -> None:
-    """One more attempt now, with the same bytes and id under a fresh signature."""
+    """
+    One more attempt now, with the same bytes and id under a fresh signature.
+
+    Raises:
+        Conflict: the subscription is off.
+    """
+    subscription = store.subscriptions.find(tx, delivery.subscription_id)
+    if subscription is None or not subscription.enabled:
+        reason = subscription.disabled_reason if subscription else "it is gone"
+        raise Conflict(f"the subscription is off ({reason}): enable it, then resend")
     store.deliveries.settle_claimed(
         tx, delivery, state=DeliveryState.PENDING, due_at=now, finished_at=None
     )

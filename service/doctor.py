@@ -95,7 +95,7 @@ def _public_url(w: Wiring) -> Finding:
 
 def _clock(date: str | None) -> Finding:
     try:
-        there = parsedate_to_datetime(date or "")
+        there = parsedate_to_datetime(date or "").replace(tzinfo=UTC)
     except ValueError:
         return Finding("public url", True, "reachable")
     off = abs((datetime.now(UTC) - there).total_seconds())

@@ -85,6 +85,18 @@ def _with_images(
     return found
 
 
+def count_images(model: Model, values: dict[str, Any]) -> int:
+    """How many images an input names."""
+    seen: list[str] = []
+
+    def count(image: str) -> str:
+        seen.append(image)
+        return image
+
+    _with_images(model, values, count)
+    return len(seen)
+
+
 def check_images(outbound: Outbound, shelf: ImageShelf, model: Model, job: Job) -> None:
     """
     Look at every image that is named by a URL, before money is spent.

@@ -69,7 +69,7 @@ class Ingest:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(QUEUE_LENGTH)
-        self._starting = threading.Lock()
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def keep(
@@ -113,12 +113,12 @@ class Ingest:
             self._put(_Waiting(row, rejected=True))
 
     def close(self) -> None:
-        """Write what is queued and stop."""
-        with self._starting:
-            thread, self._thread = self._thread, None
-        if thread:
-            self._queue.put(None)
-            thread.join()
+        """Write what is queued and stop; a row that comes later starts it again."""
+        with self._lock:
+            if self._thread:
+                self._queue.put(None)
+                self._thread.join()
+                self._thread = None
 
     def _moment(self, now: datetime) -> datetime | str:
         if not self._database.is_sqlite:
@@ -126,15 +126,15 @@ class Ingest:
         return now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
 
     def _put(self, waiting: _Waiting) -> None:
-        # Started by the first row, so always after gunicorn's fork.
-        with self._starting:
+        with self._lock:
+            # Started by the first row, so always after gunicorn's fork.
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
                 self._thread.start()
-        try:
-            self._queue.put_nowait(waiting)
-        except queue.Full:
-            raise Busy("too many callbacks at once") from None
+            try:
+                self._queue.put_nowait(waiting)
+            except queue.Full:
+                raise Busy("too many callbacks at once") from None
 
     def _run(self) -> None:
         while (first := self._queue.get()) is not None:

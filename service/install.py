@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from email_validator import EmailNotValidError, validate_email
+
 from service import store
 from service.accounts import SCOPES, create_account, create_key
 from service.bootstrap import Wiring, build
@@ -14,6 +16,8 @@ from service.settings import Settings, make_secret_key
 
 def initialise(settings: Settings, owner_email: str | None = None) -> dict[str, Any]:
     """Make all that a fresh service needs; the `api_key` is None when it was there before."""
+    if owner_email is not None:
+        check_address(owner_email)
     make_folder(settings)
     _make_secrets(settings)
     wiring = build(settings)
@@ -21,6 +25,14 @@ def initialise(settings: Settings, owner_email: str | None = None) -> dict[str, 
     found = _first_account(wiring, owner_email)
     wiring.close()
     return found
+
+
+def check_address(text: str) -> None:
+    """Raises SettingsError unless mail could be sent there."""
+    try:
+        validate_email(text, check_deliverability=False)
+    except EmailNotValidError as error:
+        raise SettingsError(f"--owner-email: {error}") from None
 
 
 def make_folder(settings: Settings) -> None:

@@ -25,11 +25,11 @@ class JsonFormatter(logging.Formatter):
         """The record as a line."""
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line = {"time": moment, "level": record.levelname.lower(), "logger": record.name}
-        line["message"] = masked(record.getMessage())
+        line["message"] = record.getMessage()
         line |= {key: value for key, value in vars(record).items() if key not in _PLAIN}
         if record.exc_info:
-            line["error"] = masked(self.formatException(record.exc_info))
-        return json.dumps(line, default=str)
+            line["error"] = self.formatException(record.exc_info)
+        return masked(json.dumps(line, default=str))
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -40,6 +40,8 @@ class ConsoleFormatter(logging.Formatter):
         extra = [f"{k}={v}" for k, v in vars(record).items() if k not in _PLAIN]
         moment = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
         line = " ".join([moment, record.levelname[:1], record.getMessage(), *extra])
+        # A newline in a message would let it pose as a line of its own.
+        line = line.replace("\r", "\\r").replace("\n", "\\n")
         error = "\n" + self.formatException(record.exc_info) if record.exc_info else ""
         return masked(line + error)
 

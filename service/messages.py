@@ -40,7 +40,8 @@ def iso(moment: datetime | None) -> str | None:
     """RFC 3339 in UTC, whole seconds unless there are fractions; None stays None."""
     if moment is None:
         return None
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    precision = "milliseconds" if moment.microsecond >= 1000 else "seconds"
+    return moment.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
 
 
 def job_json(job: Job, video: Video | None, link: str | None) -> dict[str, Any]:

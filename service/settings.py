@@ -42,7 +42,8 @@ def _split(value: Any) -> Any:
 def _origin(value: Any) -> Any:
     text = str(value).rstrip("/")
     parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query:
+    whole = parts.path or parts.query or parts.fragment
+    if parts.scheme not in ("http", "https") or not parts.netloc or whole:
         raise ValueError("must be an origin such as https://clips.example.com, without a path")
     return text
 
@@ -53,12 +54,23 @@ def _network(value: Any) -> Any:
     return _split(value)
 
 
+def _switch(value: Any) -> Any:
+    text = str(value).lower()
+    if text in ("true", "1", "yes", "on"):
+        return True
+    if text in ("false", "0", "no", "off"):
+        return False
+    raise ValueError("must be true or false")
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Networks = Annotated[tuple[str, ...], BeforeValidator(_network)]
-Delays = Annotated[tuple[float, ...], BeforeValidator(_split), Field(min_length=1)]
+Delay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Delays = Annotated[tuple[Delay, ...], BeforeValidator(_split), Field(min_length=1)]
+Switch = Annotated[bool, BeforeValidator(_switch)]
 Origin = Annotated[str, BeforeValidator(_origin)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class Settings(BaseModel, extra="forbid"):
@@ -74,7 +86,7 @@ class Settings(BaseModel, extra="forbid"):
     segmind_api_key: SecretStr = SecretStr("")
     segmind_base_url: Origin = "https://api.segmind.com"
     segmind_api: Literal["v2", "v1"] = "v2"
-    prices: dict[str, float] = {}
+    prices: dict[str, Delay] = {}
     budget: Positive | None = None
     job_budget: Positive | None = None
     submit_timeout: Positive = 60
@@ -82,7 +94,7 @@ class Settings(BaseModel, extra="forbid"):
     sync_waiters: Annotated[int, Field(ge=0)] = 4
     poll_after: Positive | None = None
     poll_every: Positive | None = None
-    confirm_callbacks: bool = True
+    confirm_callbacks: Switch = True
     result_hosts: Names = ()
     storage_url: str = ""
     archive_wait: Annotated[float, Field(ge=0)] = 30
@@ -107,12 +119,17 @@ class Settings(BaseModel, extra="forbid"):
         self.storage_url = self.storage_url or f"file://{(self.data_dir / 'videos').absolute()}"
         unknown = [name for name in self.providers if name not in PROVIDER_NAMES]
         if unknown:
-            raise ValueError(f"PROVIDERS knows {', '.join(PROVIDER_NAMES)}, not {unknown[0]!r}")
+            raise ValueError(
+                f"{PREFIX}PROVIDERS knows {', '.join(PROVIDER_NAMES)}, not {unknown[0]!r}"
+            )
         for slug in self.prices:
             if slug not in MODELS:
-                raise ValueError(f"PRICES names {slug!r}; the models are {', '.join(MODELS)}")
+                raise ValueError(
+                    f"{PREFIX}PRICES names {slug!r}; the models are {', '.join(MODELS)}"
+                )
         if any(len(key.get_secret_value()) < KEY_LENGTH for key in self.secret_keys):
-            raise ValueError(f"each of SECRET_KEYS needs at least {KEY_LENGTH} characters")
+            needed = f"needs at least {KEY_LENGTH} characters"
+            raise ValueError(f"each of {PREFIX}SECRET_KEYS {needed}")
         return self
 
     def keys(self) -> list[str]:
@@ -128,8 +145,11 @@ class Settings(BaseModel, extra="forbid"):
             ) from None
         except OSError as error:
             raise SettingsError(f"cannot read {self.secret_keys_file}: {error.strerror}") from None
-        if not found:
-            raise SettingsError(f"{self.secret_keys_file} is empty: delete it, run `clipbell init`")
+        except UnicodeDecodeError:
+            found = []
+        if not found or any(len(key) < KEY_LENGTH for key in found):
+            wrong = f"{self.secret_keys_file} does not hold keys of {KEY_LENGTH} characters or more"
+            raise SettingsError(f"{wrong}: restore it, or delete it and run `clipbell init`")
         return found
 
     @property
@@ -167,10 +187,10 @@ def child_environ(given: Mapping[str, str]) -> dict[str, str]:
 
 def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for name, field in Settings.model_fields.items():
+    for name in Settings.model_fields:
         value = _value(environ, PREFIX + name.upper())
         if value:
-            found[name] = _json(name, value) if field.annotation == dict[str, float] else value
+            found[name] = _json(name, value) if name == "prices" else value
     return found
 
 
@@ -192,6 +212,8 @@ def _value(environ: Mapping[str, str], name: str) -> str | None:
         return Path(path).read_text().strip()
     except OSError as error:
         raise SettingsError(f"{name}_FILE names {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{name}_FILE names {path}: it must be UTF-8 text") from None
 
 
 def _sentence(location: tuple[int | str, ...], message: str) -> str:

@@ -51,7 +51,7 @@ class TokenSigner:
         """
         try:
             payload = self._serializer.loads(token)
-        except BadData as error:
+        except (BadData, UnicodeError) as error:
             raise BadToken("the token is not one of ours") from error
         if not isinstance(payload, dict) or not isinstance(payload.get("exp"), int):
             raise BadToken("the token has no expiry")
@@ -125,7 +125,7 @@ class Sealer:
         """The sealed text; raises BadToken when no key fits."""
         try:
             return self._fernet.decrypt(sealed.encode()).decode()
-        except InvalidToken as error:
+        except (InvalidToken, UnicodeError) as error:
             message = "a stored secret was sealed with a key that is not in SECRET_KEYS"
             raise BadToken(message) from error
 

@@ -19,7 +19,7 @@ from service.db import Database
 from service.errors import Refused, Unanswered
 from service.events import record_event
 from service.failures import HOLDING, PASSING, as_stored, job_error
-from service.images import FETCH_SECONDS, ImageShelf, check_images
+from service.images import FETCH_SECONDS, ImageShelf, check_images, count_images
 from service.jobs import OWN_DOOR
 from service.model import Clock, EventType, Job, JobError, JobState, Submission
 from service.outbound import Outbound
@@ -33,8 +33,6 @@ from service.signing import CallbackSigner
 CALLBACK_LIFE = timedelta(days=30)
 #: A lease outlasts its call by this many seconds.
 GRACE_SECONDS = 15.0
-#: Two images may be looked at before the call.
-IMAGES_SECONDS = 2 * FETCH_SECONDS
 SHORTEST_DEADLINE = 300.0
 #: The longest pause between two tries at a provider that refuses for now.
 LONGEST_PAUSE = 300.0
@@ -56,10 +54,10 @@ class Outbox:
         callback_url = self.signer.url_for(job.id, job.provider, now + CALLBACK_LIFE)
         return self.providers[job.provider].submit(job, callback_url)
 
-    def lease(self) -> float:
-        """Seconds that outlast the longest call, the look at the images included."""
-        calls = [provider.submit_seconds for provider in self.providers.values()]
-        return max(calls, default=0.0) + IMAGES_SECONDS + GRACE_SECONDS
+    def lease(self, job: Job) -> float:
+        """Seconds that outlast the job's call and the look at each of its images."""
+        looks = FETCH_SECONDS * count_images(MODELS[job.model], job.input)
+        return self.providers[job.provider].submit_seconds + looks + GRACE_SECONDS
 
 
 def submit_job(db: Database, outbox: Outbox, clock: Clock) -> bool:
@@ -85,7 +83,7 @@ def submit_job(db: Database, outbox: Outbox, clock: Clock) -> bool:
 
 def _claim(tx: Connection, outbox: Outbox, now: datetime) -> tuple[Job | None, bool]:
     """The next job, if it may go out; and whether there may be more to look at."""
-    job = store.jobs.claim_queued(tx, list(outbox.providers), now, outbox.lease())
+    job = store.jobs.claim_queued(tx, list(outbox.providers), now, GRACE_SECONDS)
     if job is None:
         return None, False
     store.accounts.lock(tx, job.account_id)
@@ -94,7 +92,8 @@ def _claim(tx: Connection, outbox: Outbox, now: datetime) -> tuple[Job | None, b
         return None, True
     wait = _wait(tx, outbox.providers[job.provider], job, now)
     if not wait:
-        store.jobs.settle_claimed(tx, job, sent_at=now)
+        until = now + timedelta(seconds=outbox.lease(job))
+        store.jobs.settle_claimed(tx, job, sent_at=now, due_at=until)
         store.jobs.add_step(tx, job.id, "submitting", f"sending to {job.provider}", now)
         return job, True
     later = now + timedelta(seconds=wait)

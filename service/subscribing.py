@@ -15,6 +15,8 @@ from service.errors import Fault, InvalidInput, pointer
 from service.model import EventType, Subscription, new_id
 from service.signing import Sealer, digest, new_webhook_secret
 
+NO_TARGET = "say where to send: an address or URL"
+
 
 @dataclass(frozen=True)
 class Wish:
@@ -40,12 +42,13 @@ def check_wish(channels: Mapping[str, Channel], given: Any, at: str) -> Wish:
         if name not in ("channel", "target", "events", "format")
     ]
     channel = channels.get(parts["channel"]) if isinstance(parts.get("channel"), str) else None
+    faults += _event_faults(parts.get("events"), at)
     if channel is None:
         known = ", ".join(channels)
-        raise InvalidInput(
-            [*faults, Fault(f"{at}/channel", "not_allowed", f"must be one of {known}")]
-        )
-    faults += _event_faults(parts.get("events"), at)
+        faults.append(Fault(f"{at}/channel", "not_allowed", f"must be one of {known}"))
+        if not isinstance(parts.get("target"), str):
+            faults.append(Fault(f"{at}/target", "required", NO_TARGET))
+        raise InvalidInput(faults)
     format_ = parts.get("format") or channel.formats[0]
     if format_ not in channel.formats:
         allowed = ", ".join(channel.formats)
@@ -81,7 +84,7 @@ def _event_faults(events: Any, at: str) -> list[Fault]:
 
 def _target(channel: Channel, target: Any, at: str) -> tuple[str, list[Fault]]:
     if not isinstance(target, str) or not target.strip():
-        return "", [Fault(f"{at}/target", "required", "say where to send: an address or URL")]
+        return "", [Fault(f"{at}/target", "required", NO_TARGET)]
     try:
         return channel.check_target(target.strip()), []
     except InvalidInput as error:

@@ -12,7 +12,7 @@ from service.failures import job_error
 from service.model import JobState, Outcome, TaskState
 from service.outcomes import fail_job, record_outcome
 
-KLING_2 = {"model": "kling-2", "input": {"prompt": "A fox", "duration": 5}}
+KLING_2: dict[str, Any] = {"model": "kling-2", "input": {"prompt": "A fox", "duration": 5}}
 
 
 @pytest.fixture

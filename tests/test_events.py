@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 
 import pytest
 from conftest import Bench
 
 from service import store
 from service.events import record_event
+from service.jobs import mute_job
 from service.model import DEFAULT_EVENTS, Delivery, EventType, Job, Subscription
 from service.subscribing import Wish, hidden_subscription, subscribe
 
@@ -133,7 +133,9 @@ def test_target_that_had_said_gone(bench: Bench) -> None:
 def test_muted_and_disabled(bench: Bench) -> None:
     """The fact is recorded; nobody is told."""
     subscription = subscribed(bench)
-    muted = replace(bench.new_job(), muted=True)
+    muted = bench.new_job()
+    with bench.db.write() as tx:
+        mute_job(tx, muted, bench.clock())
     assert [] == happened(bench, muted, EventType.JOB_SUCCEEDED)
     with bench.db.write() as tx:
         store.subscriptions.change(tx, subscription.id, enabled=False)

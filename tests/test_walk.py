@@ -12,6 +12,8 @@ from servers import Clipbell, Hook, eventually
 from standardwebhooks import Webhook
 from wire import Wire, sandbox
 
+from service.sandbox.tasks import Task
+
 pytestmark = pytest.mark.timeout(120)
 
 
@@ -52,9 +54,16 @@ def test_walk(clipbell: Clipbell, provider: Wire, tmp_path: Path) -> None:
     assert {"order": 7} == told["data"]["metadata"]
     _assert_plays(clipbell, told["data"]["video"], tmp_path)
     _assert_timeline(clipbell, job["id"])
-    task = provider.server.workshop.book.find(told["data"]["task_id"])
+    task = task_of(provider, told["data"]["task_id"])
     assert "callback" == (task.callback_url or "").split("/")[3][:-1]
     assert [200] == [attempt.status for attempt in task.attempts]
+
+
+def task_of(provider: Wire, task_id: str) -> Task:
+    """The task as the sandbox has it."""
+    task = provider.server.workshop.book.find(task_id)
+    assert task is not None
+    return task
 
 
 def _assert_plays(clipbell: Clipbell, video: dict[str, Any], folder: Path) -> None:
@@ -110,7 +119,7 @@ def test_web_killed_during_callback(clipbell: Clipbell, provider: Wire) -> None:
         clipbell.await_state(job["id"], "submitted")
         clipbell.kill("serve")
         task_id = provider.server.workshop.book.all()[-1].id
-        eventually(lambda: provider.server.workshop.book.find(task_id).attempts)
+        eventually(lambda: task_of(provider, task_id).attempts)
         clipbell.start_web()
         eventually(lambda: hook.hits)
 

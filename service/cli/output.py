@@ -22,7 +22,7 @@ JsonOption = typer.Option(False, "--json", help="Print JSON for programs.")
 
 def console() -> Console:
     """Standard output; plain where it is no terminal or NO_COLOR is set."""
-    return Console(highlight=False)
+    return Console(highlight=False, markup=False)
 
 
 def complain(message: str) -> None:

@@ -36,7 +36,8 @@ def serve(
 
 def free_or_fail(host: str, port: int) -> None:
     """Raises SettingsError, with the fix, when nobody can listen there."""
-    with socket.socket() as probe:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))

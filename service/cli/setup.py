@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 import typer
+from rich.text import Text
 
 from service import doctor as findings
 from service.cli.output import JsonOption, console, emit
@@ -25,7 +26,7 @@ def init(
     out = console()
     out.print(f"Ready in {settings.data_dir}. Account {found['account']}.")
     if found["api_key"]:
-        out.print(f"API key (shown only now): [bold]{found['api_key']}[/]", soft_wrap=True)
+        out.print(f"API key (shown only now): {found['api_key']}", style="bold", soft_wrap=True)
     out.print(f"Webhook secret: {found['webhook_secret']}", soft_wrap=True)
     out.print("Next: `clipbell serve` and `clipbell worker`.")
 
@@ -60,7 +61,7 @@ def doctor(json_: bool = JsonOption) -> None:
     if json_:
         emit({"ok": all(f.ok for f in found), "findings": [vars(f) for f in found]})
     for finding in [] if json_ else found:
-        mark = "[green]ok  [/]" if finding.ok else "[red]FIX [/]"
-        console().print(f"{mark} {finding.subject}: {finding.message}", soft_wrap=True)
+        mark = Text("ok  ", "green") if finding.ok else Text("FIX ", "red")
+        console().print(mark, f"{finding.subject}: {finding.message}", soft_wrap=True)
     if not all(finding.ok for finding in found):
         raise typer.Exit(1)

@@ -124,7 +124,7 @@ def wished_wait(answer: Answer) -> float | None:
     wish = answer.headers.get("Retry-After", "")
     try:
         now = parsedate_to_datetime(answer.headers.get("Date", ""))
-    except ValueError:
+    except (ValueError, OverflowError):
         now = datetime.max
     wait = parse_retry_after(wish, now.replace(tzinfo=now.tzinfo or UTC))
     return bounded(wait) if wait is not None else None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 
-from flask import Flask
+from flask import Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
 from service.bootstrap import Wiring
+from service.errors import Fault, InvalidInput, NotFound
 from service.web import (
     apixo_door,
     callbacks,
@@ -52,11 +53,21 @@ def create_app(wiring: Wiring) -> Flask:
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     app.register_error_handler(Exception, _answer)
+    app.before_request(_refuse_nul)
     app.after_request(_secure)
     hops = wiring.settings.trusted_proxies
     if hops:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     return app
+
+
+def _refuse_nul() -> None:
+    """No database takes a NUL, and no name of ours holds one; tokens are judged by signature."""
+    bad = [name for name, value in request.args.items() if "\x00" in value]
+    if bad:
+        raise InvalidInput([Fault(f"?{n}", "bad_characters", "must hold no NUL") for n in bad])
+    if "\x00" in request.path and not request.path.startswith("/callbacks/"):
+        raise NotFound("there is nothing at this address")
 
 
 def _answer(error: Exception) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import json
+import re
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlencode
@@ -152,7 +153,7 @@ def query(*allowed: str) -> dict[str, str]:
 def page_size() -> int:
     """How many rows the caller wants. Raises InvalidInput outside 1 to 100."""
     given = request.args.get("limit", str(PAGE))
-    if not given.isdecimal() or not 1 <= int(given[:9]) <= LONGEST_PAGE:
+    if not re.fullmatch("[0-9]{1,3}", given) or not 1 <= int(given) <= LONGEST_PAGE:
         message = f"must be from 1 to {LONGEST_PAGE}"
         raise InvalidInput([Fault("?limit", "out_of_range", message)])
     return int(given)
@@ -164,10 +165,14 @@ def cursor() -> str | None:
     if not given:
         return None
     try:
-        return base64.urlsafe_b64decode(given + "=" * (-len(given) % 4)).decode("ascii")
+        padded = given + "=" * (-len(given) % 4)
+        found = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
     except ValueError:
+        found = ""
+    if not found.isprintable() or not found:
         message = "must be a next_cursor of an earlier answer"
-        raise InvalidInput([Fault("?cursor", "bad_cursor", message)]) from None
+        raise InvalidInput([Fault("?cursor", "bad_cursor", message)])
+    return found
 
 
 def page_response(rows: list[dict[str, Any]], limit: int) -> Response:

@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 
 from service import store
 from service.deliveries import resend_delivery
-from service.errors import NotFound
+from service.errors import Fault, InvalidInput, NotFound
 from service.messages import iso
-from service.model import Attempt, Delivery
+from service.model import Attempt, Delivery, DeliveryState
 from service.timeline import attempt_json
 from service.web.context import (
     caller,
@@ -49,6 +49,9 @@ def list_deliveries() -> Response:
     """An account's deliveries, newest first."""
     given = query("job_id", "event_id", "subscription_id", "channel", "state", "limit", "cursor")
     which = {name: given.get(name) for name in _FILTERS}
+    if which["state"] not in (None, *DeliveryState):
+        message = f"must be one of {', '.join(DeliveryState)}"
+        raise InvalidInput([Fault("?state", "not_allowed", message)])
     limit = page_size()
     with wiring().db.read() as tx:
         account = caller().account_id

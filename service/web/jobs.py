@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response
@@ -113,12 +113,12 @@ def _since(given: str | None) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(given)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        message = "must be a time such as 2026-01-01T00:00:00Z"
-        raise InvalidInput([Fault("?since", "bad_time", message)])
-    return moment
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    message = "must be a time such as 2026-01-01T00:00:00Z"
+    raise InvalidInput([Fault("?since", "bad_time", message)])
 
 
 def owned_job(tx: Connection, job_id: str) -> Job:

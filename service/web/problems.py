@@ -78,8 +78,10 @@ def as_problem(error: Exception) -> Problem:
 
 
 def _from_framework(error: HTTPException) -> Problem:
+    headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
     allow = getattr(error, "valid_methods", None)
-    headers = {"Allow": ", ".join(sorted(allow))} if allow else {}
+    if allow:
+        headers["Allow"] = ", ".join(sorted(allow))
     detail = _DETAILS.get(error.code or 500) or error.description or ""
     return Problem(error.code or 500, detail, headers=headers)
 

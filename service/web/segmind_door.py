@@ -12,7 +12,6 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request, send_file
 
 from service.catalogue import MODELS
-from service.errors import NotFound
 from service.messages import iso
 from service.model import JobState, VideoState
 from service.web.context import authenticate, json_body, json_response, raw_body, wiring
@@ -34,6 +33,7 @@ blueprint = Blueprint("segmind_door", __name__)
 NO_MONEY = 406
 RETRY_SECONDS = "5"
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+_SLUGS = ",".join(f'"{m.slug}"' for m in MODELS.values() if m.provider == "segmind")
 
 #: What a failed job's code is as an HTTP status of the synchronous door; else 500.
 _STATUS = {
@@ -76,10 +76,11 @@ def _in_segmind_words(error: Exception) -> Response:
     return json_response({"error": message}, status, problem.headers)
 
 
-@blueprint.route("/v1/<slug>", methods=_METHODS)
+@blueprint.route(f"/v1/<any({_SLUGS}):slug>", methods=_METHODS)
 def run_sync(slug: str) -> Response:
     """The video, in one request that lasts as long as the generation."""
-    _check_address(slug)
+    if request.method != "POST":
+        raise DoorError(405, "Method not allowed", {"Allow": "POST"})
     authenticate("submit")
     with _waiters().seat() as seated:
         if not seated and not asks_for("Prefer", "respond-async"):
@@ -88,13 +89,10 @@ def run_sync(slug: str) -> Response:
         return _run(slug)
 
 
-def _check_address(slug: str) -> None:
-    if not known_model(slug, "segmind"):
-        if request.method == "POST":
-            raise DoorError(404, f"Model not found: {slug[:80]}")
-        raise NotFound("there is nothing at this address")
-    if request.method != "POST":
-        raise DoorError(405, "Method not allowed", {"Allow": "POST"})
+@blueprint.post("/v1/<slug>")
+def no_model(slug: str) -> Response:
+    """A model that is not sold at this door."""
+    raise DoorError(404, f"Model not found: {slug[:80]}")
 
 
 def _run(slug: str) -> Response:

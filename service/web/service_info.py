@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from flask import Blueprint, Response
+from sqlalchemy.exc import SQLAlchemyError
 
 from service import budget, store
 from service.errors import ClipbellError, NotFound
@@ -63,8 +64,11 @@ def _storage() -> str:
 
 def _worker() -> str:
     w = wiring()
-    with w.db.read() as tx:
-        seen = store.work.last_beat(tx)
+    try:
+        with w.db.read() as tx:
+            seen = store.work.last_beat(tx)
+    except SQLAlchemyError:
+        return "cannot be asked: see database"
     if seen is None or w.clock() - seen > WORKER_SILENCE:
         return "no worker is alive: start `clipbell worker`"
     return "ok"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response
@@ -81,7 +82,7 @@ def change(subscription_id: str) -> Response:
     w = wiring()
     body = json_body()
     with w.db.read() as tx:
-        before = shown(owned(tx, subscription_id))
+        before = owned(tx, subscription_id)
     changes = _changes(body, before)
     with w.db.write() as tx:
         owned(tx, subscription_id)
@@ -89,21 +90,31 @@ def change(subscription_id: str) -> Response:
         return json_response(shown(owned(tx, subscription_id)))
 
 
-def _changes(body: Any, before: dict[str, Any]) -> dict[str, Any]:
+def _changes(body: Any, before: Subscription) -> dict[str, Any]:
+    """The columns to write: only what was given, checked as for a new subscription."""
     if not isinstance(body, dict):
         raise InvalidInput([Fault("", "wrong_type", "the body must be a JSON object")])
-    enabled = body.pop("enabled", before["enabled"])
-    if not isinstance(enabled, bool):
+    enabled = body.pop("enabled", None)
+    if enabled is not None and not isinstance(enabled, bool):
         raise InvalidInput([Fault("/enabled", "wrong_type", "must be true or false")])
-    kept = {name: before[name] for name in ("channel", "target", "events", "format")}
-    wish = check_wish(wiring().channels, kept | body, "")
-    if wish.channel != before["channel"]:
+    if body.pop("channel", before.channel) != before.channel:
         message = "cannot be changed: make a new subscription"
         raise InvalidInput([Fault("/channel", "not_allowed", message)])
-    changes: dict[str, Any] = {"enabled": enabled, "events": list(wish.events)}
-    changes |= {"format": wish.format, "target_digest": digest(wish.target)}
-    changes["target"] = wiring().sealer.seal(wish.target)
+    changes = _wished(body, before) if body else {}
+    if enabled is not None:
+        changes["enabled"] = enabled
     return changes | ({"disabled_reason": None, "held_until": None} if enabled else {})
+
+
+def _wished(body: dict[str, Any], before: Subscription) -> dict[str, Any]:
+    sealer = wiring().sealer
+    kept: dict[str, Any] = {"channel": before.channel, "target": sealer.open(before.target)}
+    kept |= {"events": before.events, "format": before.format}
+    wish = check_wish(wiring().channels, kept | body, "")
+    changes: dict[str, Any] = {"events": list(wish.events), "format": wish.format}
+    if "target" in body:
+        changes |= {"target": sealer.seal(wish.target), "target_digest": digest(wish.target)}
+    return changes
 
 
 @blueprint.delete("/subscriptions/<subscription_id>")
@@ -129,6 +140,7 @@ def subscribe_hook() -> Response:
     w = wiring()
     wish = _hook_wish(json_body())
     with w.db.write() as tx:
+        store.accounts.lock(tx, caller().account_id)
         same = _same_hook(tx, wish)
         if same:
             store.subscriptions.enable(tx, same.id)
@@ -141,14 +153,21 @@ def subscribe_hook() -> Response:
 def _hook_wish(body: Any) -> Wish:
     if not isinstance(body, dict):
         raise InvalidInput([Fault("", "wrong_type", "the body must be a JSON object")])
-    target = next((body[name] for name in TARGET_NAMES if body.get(name)), None)
-    if target is None:
+    named = next((name for name in TARGET_NAMES if body.get(name)), None)
+    if named is None:
         message = f"give the address of the hook as one of {', '.join(TARGET_NAMES)}"
         raise InvalidInput([Fault("/target_url", "required", message)])
     given = body.get("event") or body.get("events")
     events = [given] if isinstance(given, str) else given
-    wish = {"channel": "webhook", "target": target, "events": events}
-    return check_wish(wiring().channels, wish | {"format": body.get("format") or "flat"}, "")
+    wish = {"channel": "webhook", "target": body[named], "events": events}
+    wish["format"] = body.get("format") or "flat"
+    try:
+        return check_wish(wiring().channels, wish, "")
+    except InvalidInput as error:
+        one = "/event" if body.get("event") else "/events"
+        sent = {"/target": f"/{named}", "/events": one, "/events/0": one}
+        faults = [replace(f, pointer=sent.get(f.pointer, f.pointer)) for f in error.faults]
+        raise InvalidInput(faults) from error
 
 
 def _same_hook(tx: Connection, wish: Wish) -> Subscription | None:
