@@ -19,7 +19,7 @@ from service.ingest import Ingest
 from service.model import Clock, utc_now
 from service.outbound import Outbound
 from service.polls import reconcile_job
-from service.providers import Apixo, Segmind, SegmindSync
+from service.providers import Access, Apixo, Segmind, SegmindSync
 from service.providers.base import Provider
 from service.settings import Settings
 from service.signing import CallbackSigner, LinkSigner, Sealer, TokenSigner, UnsubscribeSigner
@@ -139,13 +139,11 @@ def _providers(
             outbound, settings.apixo_base_url, apixo_key, settings.submit_timeout
         )
     if "segmind" in settings.providers and segmind_key:
-        base_url = settings.segmind_base_url
+        access = Access(outbound, shelf, clock, settings.segmind_base_url, segmind_key)
         found["segmind"] = (
-            Segmind(outbound, shelf, clock, base_url, segmind_key, settings.submit_timeout)
+            Segmind(access, settings.submit_timeout)
             if settings.segmind_api == "v2"
-            else SegmindSync(
-                outbound, shelf, storage, clock, base_url, segmind_key, _sync_seconds(settings)
-            )
+            else SegmindSync(access, storage, _sync_seconds(settings))
         )
     return found
 

@@ -10,10 +10,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from service import store
-from service.catalogue import MODELS, Model, check_input
+from service.catalogue import MODELS, Model
 from service.channels.base import Channel
 from service.errors import Conflict, Fault, InvalidInput, pointer
 from service.events import record_event
+from service.inputs import check_input
 from service.model import ACCOUNTS_OWN, EventType, Job, JobState, new_id
 from service.settings import Settings
 from service.signing import Sealer

@@ -11,10 +11,11 @@ import pytest
 from conftest import Bench
 from wire import Pictures, Wire, png
 
-from service.catalogue import MODELS, check_input
+from service.catalogue import MODELS
 from service.errors import InvalidInput, Refused
 from service.imagedata import BadImage, kind_of
 from service.images import check_images
+from service.inputs import check_input
 from service.model import JobState
 from service.web.app import create_app
 

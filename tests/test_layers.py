@@ -13,7 +13,17 @@ SERVICE = Path(__file__).parents[1] / "service"
 
 #: The reading order: a module imports only what stands before it.
 ORDER = (
-    *("errors", "imagedata", "model", "catalogue", "failures", "settings", "signing", "retry"),
+    *(
+        "errors",
+        "imagedata",
+        "model",
+        "catalogue",
+        "inputs",
+        "failures",
+        "settings",
+        "signing",
+        "retry",
+    ),
     *("addresses", "messages", "wording", "cards", "letters", "schema", "migrations", "db"),
     *("store", "ingest", "dialing", "outbound", "storage", "media", "images", "providers"),
     *("channels", "accounts", "budget", "events", "subscribing", "jobs", "outcomes"),
@@ -22,7 +32,7 @@ ORDER = (
     *("web", "worker", "demo", "cli", "__main__"),
 )
 #: A house of its own: it may know only these; the last three doors may start it.
-SANDBOX_KNOWS = ("errors", "imagedata", "model", "catalogue", "sandbox")
+SANDBOX_KNOWS = ("errors", "imagedata", "model", "catalogue", "inputs", "sandbox")
 SANDBOX_GUESTS = ("demo", "cli")
 
 #: What each thing may be reached from; names are matched as they are written in full.

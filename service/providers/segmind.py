@@ -7,6 +7,7 @@ record is gone an hour after the submission.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -27,6 +28,31 @@ from service.providers.base import (
 )
 
 
+@dataclass(frozen=True)
+class Access:
+    """How both of Segmind's APIs are reached, and what they are sent."""
+
+    outbound: Outbound
+    shelf: ImageShelf
+    clock: Clock
+    base_url: str
+    api_key: str
+
+    def headers(self) -> dict[str, str]:
+        """``x-api-key`` only: a bearer token is refused there."""
+        return {"x-api-key": self.api_key}
+
+    def request_for(self, job: Job, version: str) -> WireRequest:
+        """``POST /VERSION/MODEL``, with our own images as base64."""
+        ready = with_inlined_images(self.shelf, MODELS[job.model], job, self.clock())
+        return WireRequest(
+            url=f"{self.base_url}/{version}/{job.model}",
+            headers={**self.headers(), "Content-Type": "application/json"},
+            body=ready.input,
+            secrets=("x-api-key",),
+        )
+
+
 class Segmind:
     """The adapter for v2; see `providers.base.Provider`."""
 
@@ -34,37 +60,18 @@ class Segmind:
     limits = Limits()
     holds_connection = False
 
-    def __init__(
-        self,
-        outbound: Outbound,
-        shelf: ImageShelf,
-        clock: Clock,
-        base_url: str,
-        api_key: str,
-        submit_seconds: float,
-    ) -> None:
-        self._outbound = outbound
-        self._shelf = shelf
-        self._clock = clock
-        self._base_url = base_url
-        self._headers = {"x-api-key": api_key}
+    def __init__(self, access: Access, submit_seconds: float) -> None:
+        self._access = access
         self.submit_seconds = submit_seconds
 
     def request_for(self, job: Job, callback_url: str) -> WireRequest:
         """``POST /v2/MODEL``; `callback_url` has no place in this API."""
-        ready = with_inlined_images(self._shelf, MODELS[job.model], job, self._clock())
-        return WireRequest(
-            url=f"{self._base_url}/v2/{job.model}",
-            headers={**self._headers, "Content-Type": "application/json"},
-            body=ready.input,
-            secrets=("x-api-key",),
-        )
+        return self._access.request_for(job, "v2")
 
     def submit(self, job: Job, callback_url: str) -> Submission:
         """Create the request."""
-        answer = send_create(
-            self._outbound, self.request_for(job, callback_url), self.submit_seconds
-        )
+        request = self.request_for(job, callback_url)
+        answer = send_create(self._access.outbound, request, self.submit_seconds)
         body = json_object(answer.body) or {}
         request_id = body.get("request_id")
         if 200 <= answer.status < 300 and isinstance(request_id, str) and request_id:
@@ -73,7 +80,7 @@ class Segmind:
 
     def fetch(self, job: Job) -> Outcome:
         """The status; once it is COMPLETED, the result."""
-        where = f"{self._base_url}/v2/requests/{quote(job.task_id or '', safe='')}"
+        where = f"{self._access.base_url}/v2/requests/{quote(job.task_id or '', safe='')}"
         body = self._ask(f"{where}/status")
         if body.get("status") == "COMPLETED":
             body = self._ask(where)
@@ -84,7 +91,7 @@ class Segmind:
         raise ProviderError("PROVIDER_ERROR", "Segmind sends no callbacks")
 
     def _ask(self, url: str) -> dict[str, Any]:
-        answer = send_query(self._outbound, url, self._headers)
+        answer = send_query(self._access.outbound, url, self._access.headers())
         body = json_object(answer.body)
         if body is not None and (answer.status == 200 or body.get("status") == "FAILED"):
             return body

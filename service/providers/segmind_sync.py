@@ -11,14 +11,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from service.catalogue import MODELS
 from service.errors import BodyTooLarge, NoAnswer, NotSent, ProviderError, Refused, Unanswered
-from service.images import ImageShelf, with_inlined_images
 from service.media import looks_like_mp4
-from service.model import Clock, Job, Outcome, Submission, TaskState
-from service.outbound import Answer, Outbound
+from service.model import Job, Outcome, Submission, TaskState
+from service.outbound import Answer
 from service.providers.base import JSON_BYTES, Limits, WireRequest, json_object
-from service.providers.segmind import not_created, outcome
+from service.providers.segmind import Access, not_created, outcome
 from service.storage import FileStorage
 
 VIDEO_BYTES = 1024**3
@@ -31,33 +29,14 @@ class SegmindSync:
     limits = Limits()
     holds_connection = True
 
-    def __init__(
-        self,
-        outbound: Outbound,
-        shelf: ImageShelf,
-        storage: FileStorage,
-        clock: Clock,
-        base_url: str,
-        api_key: str,
-        submit_seconds: float,
-    ) -> None:
-        self._outbound = outbound
-        self._shelf = shelf
+    def __init__(self, access: Access, storage: FileStorage, submit_seconds: float) -> None:
+        self._access = access
         self._storage = storage
-        self._clock = clock
-        self._base_url = base_url
-        self._headers = {"x-api-key": api_key}
         self.submit_seconds = submit_seconds
 
     def request_for(self, job: Job, callback_url: str) -> WireRequest:
         """``POST /v1/MODEL``."""
-        ready = with_inlined_images(self._shelf, MODELS[job.model], job, self._clock())
-        return WireRequest(
-            url=f"{self._base_url}/v1/{job.model}",
-            headers={**self._headers, "Content-Type": "application/json"},
-            body=ready.input,
-            secrets=("x-api-key",),
-        )
+        return self._access.request_for(job, "v1")
 
     def submit(self, job: Job, callback_url: str) -> Submission:
         """Hold the connection to the end; the submission brings its outcome along."""
@@ -77,7 +56,7 @@ class SegmindSync:
 
     def _send(self, request: WireRequest, file: Any) -> Answer:
         try:
-            return self._outbound.call(
+            return self._access.outbound.call(
                 "POST",
                 request.url,
                 headers=request.headers,

@@ -12,8 +12,9 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from service.catalogue import MODELS, Model, check_input
+from service.catalogue import MODELS, Model
 from service.errors import InvalidInput
+from service.inputs import check_input
 from service.sandbox.images import BadImage, decoded, is_url
 from service.sandbox.mischief import FIRST_POLLS
 from service.sandbox.misconduct import cut_short, html_502, spoil_answer

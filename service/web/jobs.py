@@ -11,9 +11,10 @@ from flask import Blueprint, Response
 from sqlalchemy import Connection
 
 from service import store
-from service.catalogue import MODELS, Model, json_schema
+from service.catalogue import MODELS, Model
 from service.errors import Fault, InvalidInput, NotFound
 from service.images import shown_body
+from service.inputs import json_schema
 from service.jobs import cancel_job, check_request, mute_job, planned_job, request_job
 from service.messages import dry_run_json, job_json
 from service.model import Job, JobState, Video

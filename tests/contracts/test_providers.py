@@ -27,7 +27,7 @@ from service.images import ImageShelf
 from service.jobs import check_request, planned_job
 from service.model import Job, Outcome, TaskState
 from service.outbound import Outbound
-from service.providers import Apixo, Segmind, SegmindSync
+from service.providers import Access, Apixo, Segmind, SegmindSync
 from service.providers.base import Provider
 from service.settings import load_settings
 from service.signing import TokenSigner
@@ -59,11 +59,11 @@ class Adapter:
 ADAPTERS = {
     "apixo": Adapter("apixo", lambda p, url, s: Apixo(p.outbound, url, KEY, s)),
     "segmind v2": Adapter(
-        "segmind", lambda p, url, s: Segmind(p.outbound, p.shelf, p.clock, url, KEY, s)
+        "segmind", lambda p, url, s: Segmind(Access(p.outbound, p.shelf, p.clock, url, KEY), s)
     ),
     "segmind v1": Adapter(
         "segmind",
-        lambda p, url, s: SegmindSync(p.outbound, p.shelf, p.storage, p.clock, url, KEY, s),
+        lambda p, url, s: SegmindSync(Access(p.outbound, p.shelf, p.clock, url, KEY), p.storage, s),
         keeps_records=False,
     ),
 }

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.catalogue import MODELS, Model, check_input, json_schema
+from service.catalogue import MODELS, Model
 from service.errors import InvalidInput
+from service.inputs import check_input, json_schema
 
 APIXO, TURBO, TEXT, TWO = "kling-2-5-turbo-pro", "kling-2.5-turbo", "kling-text2video", "kling-2"
 PICTURE = "https://pictures.example/a.jpg"
