@@ -28,6 +28,10 @@ from service.submissions import Outbox, submit_job
 from service.videos import archive_video
 
 
+#: Settings whose work is still to come: only their defaults are taken.
+UNBUILT = ("retention_days", "quota_bytes", "accel", "slack_bot_token", "engine", "broker_url")
+
+
 @dataclass(frozen=True)
 class Wiring:
     """Everything that a door needs; made once per process, after any fork."""
@@ -85,8 +89,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Wiring:
     Raises:
         SettingsError: something is set that cannot be, in one line with its mend.
     """
-    if settings.engine != "threads":
-        raise SettingsError("CLIPBELL_ENGINE: only threads is built so far")
+    _refuse_unbuilt(settings)
     keys = settings.keys()
     db = Database(settings.database_url)
     outbound = Outbound(settings.allowed_networks)
@@ -112,6 +115,13 @@ def build(settings: Settings, clock: Clock = utc_now) -> Wiring:
         channels=channels,
         post=Post(channels, sealer, links, unsubscribe, storage, settings),
     )
+
+
+def _refuse_unbuilt(settings: Settings) -> None:
+    """A setting that would silently do nothing stops the start instead."""
+    for name in UNBUILT:
+        if getattr(settings, name) != Settings.model_fields[name].default:
+            raise SettingsError(f"CLIPBELL_{name.upper()}: not built yet; leave it unset")
 
 
 def _channels(settings: Settings, outbound: Outbound) -> dict[str, Channel]:

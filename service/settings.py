@@ -99,7 +99,7 @@ class Settings(BaseModel, extra="forbid"):
     storage_url: str = ""
     archive_wait: Annotated[float, Field(ge=0)] = 30
     archive_max_bytes: Annotated[int, Field(gt=0)] = 1024**3
-    retention_days: Positive = 90
+    retention_days: Positive | None = None
     quota_bytes: Annotated[int, Field(gt=0)] | None = None
     link_ttl: Positive = 90 * 86_400
     accel: Literal["none", "x-accel", "presigned"] = "none"

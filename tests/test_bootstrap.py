@@ -1,0 +1,73 @@
+"""The wiring: what is set up follows from the settings, and nothing is ignored in silence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.bootstrap import UNBUILT, build
+from service.errors import SettingsError
+from service.settings import load_settings
+
+VALUES: dict[str, Any] = {
+    "retention_days": "30",
+    "quota_bytes": "1000",
+    "accel": "x-accel",
+    "slack_bot_token": "xoxb-1",
+    "engine": "celery",
+    "broker_url": "amqp://127.0.0.1",
+}
+
+
+def given(folder: Path, **more: Any) -> Any:
+    """Settings that build, and `more`."""
+    return load_settings({}, data_dir=folder, secret_keys="k" * 40, **more)
+
+
+@pytest.mark.parametrize("name", UNBUILT)
+def test_unbuilt_settings_stop_the_start(name: str, tmp_path: Path) -> None:
+    """A setting that would do nothing is refused by name."""
+    with pytest.raises(SettingsError, match=f"CLIPBELL_{name.upper()}"):
+        build(given(tmp_path, **{name: VALUES[name]}))
+
+
+def test_s3_is_refused(tmp_path: Path) -> None:
+    """So is a storage that cannot be opened yet."""
+    with pytest.raises(SettingsError, match="CLIPBELL_STORAGE_URL"):
+        build(given(tmp_path, storage_url="s3://bucket/prefix"))
+
+
+@pytest.mark.parametrize(
+    ("more", "providers", "holding"),
+    [
+        ({}, set(), set()),
+        ({"apixo_api_key": "k"}, {"apixo"}, set()),
+        ({"apixo_api_key": "k", "segmind_api_key": "k"}, {"apixo", "segmind"}, set()),
+        ({"segmind_api_key": "k", "segmind_api": "v1"}, {"segmind"}, {"segmind"}),
+        ({"apixo_api_key": "k", "providers": "segmind"}, set(), set()),
+    ],
+)
+def test_providers(
+    tmp_path: Path, more: dict[str, str], providers: set[str], holding: set[str]
+) -> None:
+    """A provider is there when it is named and has a key; v1 gets seats of its own."""
+    wiring = build(given(tmp_path, **more))
+    found = set(wiring.providers)
+    held = set(wiring.outbox(holding=True).providers)
+    wiring.close()
+
+    assert (providers, holding) == (found, held)
+
+
+def test_channels(tmp_path: Path) -> None:
+    """Mail is there once there is a server to send it by."""
+    without = build(given(tmp_path))
+    smtp = {"smtp_url": "smtp://127.0.0.1:25", "mail_from": "a@example.com"}
+    with_mail = build(given(tmp_path, **smtp))
+    found = [set(wiring.channels) for wiring in (without, with_mail)]
+    for wiring in (without, with_mail):
+        wiring.close()
+
+    assert [{"webhook", "slack"}, {"webhook", "slack", "email"}] == found
