@@ -27,7 +27,6 @@ from service.storage import FileStorage, open_storage
 from service.submissions import Outbox, submit_job
 from service.videos import archive_video
 
-
 #: Settings whose work is still to come: only their defaults are taken.
 UNBUILT = ("retention_days", "quota_bytes", "accel", "slack_bot_token", "engine", "broker_url")
 

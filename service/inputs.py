@@ -29,7 +29,7 @@ def check_input(model: Model, given: dict[str, Any]) -> dict[str, Any]:
         value = _one_value(parameter, given.get(parameter.name), faults)
         if value is not None:
             values[parameter.name] = value
-    faulty = {fault.pointer for fault in faults}
+    faulty = {"/".join(fault.pointer.split("/")[:3]) for fault in faults}
     faults += [f for f in _relations(model, values) if f.pointer not in faulty]
     if faults:
         raise InvalidInput(faults)
@@ -137,10 +137,14 @@ def _images(parameter: Parameter, value: Any) -> list[str] | None:
         raise _Wrong("wrong_type", "must be a list of one or two image URLs")
     if len(value) > 2:
         raise _Wrong("too_many", "takes at most two images: first and last frame")
-    for place, one in enumerate(value):
-        if not isinstance(one, str) or not one:
-            raise _Wrong("wrong_type", "must be an http(s) URL or base64 data", f"/{place}")
-    return [_image_text(parameter, one) for one in value] or None
+    return [_listed_image(parameter, one, place) for place, one in enumerate(value)] or None
+
+
+def _listed_image(parameter: Parameter, value: Any, place: int) -> str:
+    try:
+        return _image_text(parameter, value)
+    except _Wrong as wrong:
+        raise _Wrong(wrong.code, wrong.message, f"/{place}") from None
 
 
 _READERS: dict[str, Any] = {

@@ -86,10 +86,12 @@ def test_images_as_base64_and_url(wire: Wire) -> None:
 
 
 def test_image_that_is_none(wire: Wire) -> None:
-    """Base64 of something else fails the request with the reason."""
-    body = made(wire, TWO, start_image=base64.b64encode(b"text").decode())
+    """Base64 of something else is refused at once, with the field and the reason."""
+    body = {**FOX, "start_image": base64.b64encode(b"text").decode()}
+    answer = wire.call("POST", f"/v2/{TWO}", body)
 
-    assert "UNSUPPORTED_FORMAT" in body["error"]
+    assert 400 == answer.status
+    assert "start_image" in answer.json()["error"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ HTTP status and the envelope's `code` are always the same number.
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 import uuid
@@ -233,7 +234,8 @@ def _input(model: Model, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sentence(fault: Fault) -> str:
-    return f"{fault.pointer.lstrip('/').replace('/', '.')}: {fault.message}"
+    name = re.sub(r"/(\d+)", r"[\1]", fault.pointer.lstrip("/")).replace("/", ".")
+    return f"{name}: {fault.message}"
 
 
 def _status(workshop: Workshop, key: str, model: Model) -> Response:
