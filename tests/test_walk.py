@@ -27,11 +27,12 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
 
 
 @pytest.fixture
-def clipbell(provider: Wire, tmp_path: Path) -> Iterator[Clipbell]:
-    """A fresh service with its processes not yet started."""
+def clipbell(provider: Wire, tmp_path: Path, database_url: str) -> Iterator[Clipbell]:
+    """A fresh service on either database, its processes not yet started."""
     with Clipbell(
         tmp_path,
         provider.server.url,
+        database_url=database_url,
         retry_schedule="0,0.1,0.2,0.4,1,1,1,1",
         submit_timeout="2",
         poll_after="30",
