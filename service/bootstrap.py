@@ -88,7 +88,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Wiring:
     Raises:
         SettingsError: something is set that cannot be, in one line with its mend.
     """
-    _refuse_unbuilt(settings)
+    _refuse_useless(settings)
     keys = settings.keys()
     db = Database(settings.database_url)
     outbound = Outbound(settings.allowed_networks)
@@ -116,11 +116,16 @@ def build(settings: Settings, clock: Clock = utc_now) -> Wiring:
     )
 
 
-def _refuse_unbuilt(settings: Settings) -> None:
+def _refuse_useless(settings: Settings) -> None:
     """A setting that would silently do nothing stops the start instead."""
     for name in UNBUILT:
         if getattr(settings, name) != Settings.model_fields[name].default:
             raise SettingsError(f"CLIPBELL_{name.upper()}: not built yet; leave it unset")
+    if not settings.confirm_callbacks and not settings.result_hosts:
+        needed = "needs CLIPBELL_RESULT_HOSTS, or no result would be believed"
+        raise SettingsError(f"CLIPBELL_CONFIRM_CALLBACKS=false {needed}")
+    if settings.mail_from and not settings.smtp_url.get_secret_value():
+        raise SettingsError("CLIPBELL_MAIL_FROM does nothing without CLIPBELL_SMTP_URL")
 
 
 def _channels(settings: Settings, outbound: Outbound) -> dict[str, Channel]:

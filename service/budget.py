@@ -8,14 +8,24 @@ cost is known, and not at all once it was refused.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
 from service import store
+from service.catalogue import MODELS, Model
 from service.failures import job_error
 from service.model import Job, JobError
 from service.settings import Settings
+
+
+def price_range(
+    settings: Settings, model: Model, values: dict[str, Any]
+) -> tuple[float | None, float | None]:
+    """What this input costs in dollars: the operator's price, else the catalogue's."""
+    price = settings.prices.get(model.slug)
+    return (price, price) if price is not None else model.price_range(values)
 
 
 def remaining(tx: Connection, settings: Settings, account_id: str, now: datetime) -> float | None:
@@ -31,16 +41,11 @@ def midnight(now: datetime) -> datetime:
     return now.replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def tomorrow(now: datetime) -> datetime:
-    """When the next day's budget opens."""
-    return midnight(now) + timedelta(days=1)
-
-
 def objection(tx: Connection, settings: Settings, job: Job, now: datetime) -> JobError | None:
     """Why this job may not be sent now; None when it may."""
     if settings.budget is None and settings.job_budget is None:
         return None
-    price = job.estimated_max
+    _, price = price_range(settings, MODELS[job.model], job.input)
     if price is None:
         return job_error("PRICE_UNKNOWN", f"nobody states the price of {job.model}")
     if settings.job_budget is not None and price > settings.job_budget:

@@ -135,6 +135,8 @@ MODELS: dict[str, Model] = {
             ),
             expected_seconds={5: 45.0, 10: 60.0},
             routes=("auto", "value", "official"),
+            # Well after the vendor's own figure, so that a poll means a callback is missing.
+            poll_after=90.0,
             calls_back=True,
         ),
         Model(

@@ -51,7 +51,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A transaction that only reads: one snapshot."""
+        """A transaction that only reads."""
         with self.engine.connect() as connection, connection.begin():
             yield connection
 

@@ -53,9 +53,11 @@ FAILURES: dict[str, Failure] = {
     "EMPTY_RESULT": Failure(True, "The provider reported success without a video; ask it why."),
     "RESULT_EXPIRED": Failure(True, "The provider's link had ended before it could be copied."),
     "RESULT_CORRUPT": Failure(True, "What the provider sent is no MP4; ask it why."),
-    "PRICE_UNKNOWN": Failure(True, "Name the model's price in CLIPBELL_PRICES; then it goes out."),
+    "PRICE_UNKNOWN": Failure(
+        True, "Name its price in CLIPBELL_PRICES; then it goes out by itself."
+    ),
     "JOB_BUDGET": Failure(True, "Raise CLIPBELL_JOB_BUDGET, or ask for a cheaper video."),
-    "BUDGET": Failure(True, "It goes out tomorrow (UTC), or once CLIPBELL_BUDGET is raised."),
+    "BUDGET": Failure(True, "It goes out tomorrow (UTC), or soon after CLIPBELL_BUDGET is raised."),
     "OPERATOR": Failure(False, "Ended by hand."),
 }
 

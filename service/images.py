@@ -97,7 +97,9 @@ def count_images(model: Model, values: dict[str, Any]) -> int:
     return len(seen)
 
 
-def check_images(outbound: Outbound, shelf: ImageShelf, model: Model, job: Job) -> None:
+def check_images(
+    outbound: Outbound, shelf: ImageShelf, model: Model, job: Job, now: datetime
+) -> None:
     """
     Look at every image that is named by a URL, before money is spent.
 
@@ -114,6 +116,7 @@ def check_images(outbound: Outbound, shelf: ImageShelf, model: Model, job: Job) 
         return url
 
     _with_images(model, job.input, look)
+    with_inlined_images(shelf, model, job, now)
 
 
 def _fetch(outbound: Outbound, url: str) -> None:

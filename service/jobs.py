@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from service import store
+from service.budget import price_range
 from service.catalogue import MODELS, Model
 from service.channels.base import Channel
 from service.errors import Conflict, Fault, InvalidInput, pointer
@@ -192,14 +193,6 @@ def planned_job(settings: Settings, account_id: str, request: JobRequest, now: d
         deadline_at=None,
         overdue=False,
     )
-
-
-def price_range(
-    settings: Settings, model: Model, values: dict[str, Any]
-) -> tuple[float | None, float | None]:
-    """What this input costs in dollars: the operator's price, else the catalogue's."""
-    price = settings.prices.get(model.slug)
-    return (price, price) if price is not None else model.price_range(values)
 
 
 def _subscription_ids(

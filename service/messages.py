@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from service.catalogue import MODELS
-from service.model import Event, Job, JobState, Video, VideoState
+from service.model import Event, Job, JobState, Video
 
 API_VERSION = "v1"
 
@@ -172,8 +172,3 @@ FORMATS: dict[str, Callable[[Notice], dict[str, Any]]] = {
     "flat": flat,
     "apixo": apixo,
 }
-
-
-def is_ready(video: Video | None) -> bool:
-    """Whether our copy can be played."""
-    return video is not None and video.state is VideoState.STORED

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from service import store
+from service import budget, store
 from service.catalogue import MODELS
 from service.db import Database
 from service.errors import ProviderError
@@ -23,7 +23,7 @@ from service.outcomes import fail_job, record_outcome
 from service.providers.base import STATUS_SECONDS, Provider
 from service.retry import bounded
 from service.settings import Settings
-from service.submissions import GRACE_SECONDS, mark_unknown
+from service.submissions import GRACE_SECONDS, HELD_LOOK, mark_unknown
 
 LEASE_SECONDS = STATUS_SECONDS + GRACE_SECONDS
 #: So many polls in a row may find no task, or no result, before the job fails.
@@ -67,6 +67,9 @@ def _without_task(
     now: datetime,
 ) -> None:
     if job.state is JobState.HELD:
+        if budget.objection(tx, settings, job, now):
+            store.jobs.settle_claimed(tx, job, due_at=now + HELD_LOOK)
+            return
         store.jobs.settle_claimed(tx, job, state=JobState.QUEUED, due_at=now, error=None)
         store.jobs.add_step(tx, job.id, "queued", "no longer held", now)
         return

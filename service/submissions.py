@@ -7,6 +7,7 @@ sent, or certainly was refused, may go out again.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,11 +30,15 @@ from service.retry import backoff, bounded
 from service.settings import Settings
 from service.signing import CallbackSigner
 
+log = logging.getLogger(__name__)
+
 #: How long a callback's URL stays good.
 CALLBACK_LIFE = timedelta(days=30)
 #: A lease outlasts its call by this many seconds.
 GRACE_SECONDS = 15.0
 SHORTEST_DEADLINE = 300.0
+#: How often a job that is held for its price is held against the budget again.
+HELD_LOOK = timedelta(minutes=5)
 #: The longest pause between two tries at a provider that refuses for now.
 LONGEST_PAUSE = 300.0
 
@@ -50,7 +55,7 @@ class Outbox:
 
     def send(self, job: Job, now: datetime) -> Submission:
         """The one create call, after a look at the images. Raises Refused or Unanswered."""
-        check_images(self.outbound, self.shelf, MODELS[job.model], job)
+        check_images(self.outbound, self.shelf, MODELS[job.model], job, now)
         callback_url = self.signer.url_for(job.id, job.provider, now + CALLBACK_LIFE)
         return self.providers[job.provider].submit(job, callback_url)
 
@@ -71,10 +76,14 @@ def submit_job(db: Database, outbox: Outbox, clock: Clock) -> bool:
         submission = outbox.send(job, now)
     except Refused as error:
         with db.write() as tx:
-            _settle_refused(tx, job, error, clock())
+            settle_refused(tx, job, error, clock())
     except Unanswered as error:
         with db.write() as tx:
             mark_unknown(tx, job, error.message, clock())
+    except Exception as error:
+        log.exception("%s failed while it was sent", job.id)
+        with db.write() as tx:
+            mark_unknown(tx, job, f"an error of ours while sending: {error}", clock())
     else:
         with db.write() as tx:
             _settle_accepted(tx, settings, job, submission, clock())
@@ -93,7 +102,9 @@ def _claim(tx: Connection, outbox: Outbox, now: datetime) -> tuple[Job | None, b
     wait = _wait(tx, outbox.providers[job.provider], job, now)
     if not wait:
         until = now + timedelta(seconds=outbox.lease(job))
-        store.jobs.settle_claimed(tx, job, sent_at=now, due_at=until)
+        low, high = budget.price_range(outbox.settings, MODELS[job.model], job.input)
+        prices = {"estimated_min": low, "estimated_max": high}
+        store.jobs.settle_claimed(tx, job, sent_at=now, due_at=until, **prices)
         store.jobs.add_step(tx, job.id, "submitting", f"sending to {job.provider}", now)
         return job, True
     later = now + timedelta(seconds=wait)
@@ -103,12 +114,11 @@ def _claim(tx: Connection, outbox: Outbox, now: datetime) -> tuple[Job | None, b
 
 
 def _refuse_for_budget(tx: Connection, job: Job, error: JobError, now: datetime) -> None:
-    """Held until the day's budget opens again, or for a person; at a door it fails at once."""
+    """Held, and looked at again now and then; at a door it fails at once."""
     if job.door != OWN_DOOR:
         fail_job(tx, job, error, "answer", now)
         return
-    due_at = budget.tomorrow(now) if error.code == "BUDGET" else None
-    hold_job(tx, job, error, due_at, now)
+    hold_job(tx, job, error, now + HELD_LOOK, now)
 
 
 def hold_job(
@@ -163,7 +173,8 @@ def _settle_accepted(
         record_outcome(tx, settings, job, submission.outcome, "answer", now)
 
 
-def _settle_refused(tx: Connection, job: Job, refused: Refused, now: datetime) -> None:
+def settle_refused(tx: Connection, job: Job, refused: Refused, now: datetime) -> None:
+    """There is no task: the claimed job waits, is held, or fails."""
     error = job_error(refused.code, refused.message, refused.provider_code)
     if refused.code in PASSING:
         wait = bounded(refused.retry_after) or backoff(job.claims, 2.0, LONGEST_PAUSE)
@@ -174,12 +185,20 @@ def _settle_refused(tx: Connection, job: Job, refused: Refused, now: datetime) -
             message = f"{refused.code}: {refused.message}; again in {wait:.0f} s"
             store.jobs.add_step(tx, job.id, "postponed", message, now)
         return
-    if refused.code in HOLDING:
-        store.providers.hold(tx, job.provider, f"{refused.code}: {refused.message}")
     if refused.code in HOLDING and job.door == OWN_DOOR:
         hold_job(tx, job, error, None, now)
-        return
-    fail_job(tx, job, error, "answer", now)
+    else:
+        fail_job(tx, job, error, "answer", now)
+    if refused.code in HOLDING:
+        _hold_provider(tx, job.provider, error, now)
+
+
+def _hold_provider(tx: Connection, name: str, error: JobError, now: datetime) -> None:
+    """Nothing more goes out; who waits at a door is refused, not held."""
+    for waiting in store.jobs.queued_at_doors(tx, name, OWN_DOOR):
+        fail_job(tx, waiting, error, "answer", now)
+    # Last, so that no transaction waits for an account while it has the provider.
+    store.providers.hold(tx, name, f"{error.code}: {error.message}")
 
 
 def mark_unknown(tx: Connection, job: Job, message: str, now: datetime) -> None:

@@ -15,6 +15,8 @@ from service.errors import Fault, InvalidInput, pointer
 from service.model import EventType, Subscription, new_id
 from service.signing import Sealer, digest, new_webhook_secret
 
+#: Said by the reader of a mail: no later job may overrule it.
+UNSUBSCRIBED = "unsubscribed by mail"
 NO_TARGET = "say where to send: an address or URL"
 
 
@@ -107,13 +109,14 @@ def hidden_subscription(
     """
     The one subscription behind this target, signed with the account's webhook secret.
 
-    One that was switched off is on again: it has just been asked for.
+    One that was switched off is on again, since it has just been asked for; only
+    a reader's own unsubscribing stays.
     """
     store.accounts.lock(tx, account_id)
     same = store.subscriptions.same(tx, account_id, wish.channel, digest(wish.target), hidden=True)
     for subscription in same:
         if (subscription.format, subscription.events) == (wish.format, list(wish.events)):
-            if not subscription.enabled:
+            if not subscription.enabled and subscription.disabled_reason != UNSUBSCRIBED:
                 store.subscriptions.enable(tx, subscription.id)
             return subscription
     account = store.accounts.find(tx, account_id)

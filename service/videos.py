@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,7 +18,10 @@ from service.outbound import Outbound
 from service.providers.base import Provider
 from service.retry import backoff
 from service.settings import Settings
-from service.storage import FileStorage, StorageError
+from service.signing import LinkSigner
+from service.storage import FileStorage
+
+log = logging.getLogger(__name__)
 
 COPY_SECONDS = 300.0
 LEASE_SECONDS = COPY_SECONDS + 30.0
@@ -56,7 +60,10 @@ def archive_video(
         return False
     try:
         found = _copy(outbound, storage, settings, video)
-    except (CopyError, StorageError) as error:
+    except Exception as error:
+        # Whatever it was counts as a failed try: no video may come up again for ever.
+        if not isinstance(error, ClipbellError):
+            log.exception("cannot copy %s", video.id)
         _settle_failure(db, providers, video, error, clock)
     else:
         with db.write() as tx:
@@ -135,7 +142,7 @@ def _settle_failure(
     db: Database,
     providers: Mapping[str, Provider],
     video: Video,
-    error: ClipbellError,
+    error: Exception,
     clock: Clock,
 ) -> None:
     """Try again later, with a fresh link where the old one has ended."""
@@ -182,6 +189,16 @@ def renewed(db: Database, settings: Settings, video: Video, now: datetime) -> Vi
     with db.write() as tx:
         store.videos.renew_link(tx, video.id, until)
     return replace(video, link_expires_at=until)
+
+
+def link_of(
+    db: Database, links: LinkSigner, settings: Settings, video: Video | None, now: datetime
+) -> str | None:
+    """The video's stable link, renewed where its time is over; not within a transaction."""
+    if video is None:
+        return None
+    video = renewed(db, settings, video, now)
+    return links.url_for(video.id, video.link_expires_at)
 
 
 def viewable(db: Database, video_id: str) -> tuple[Video, Job]:

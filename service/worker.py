@@ -17,7 +17,7 @@ from service.model import new_id
 log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 5.0
-#: Of every eight threads so many go to each kind of work, at least one.
+#: How the threads are shared out over the kinds of work; each gets one at least.
 SHARES = {"submit": 2, "generate": 2, "process": 2, "reconcile": 1, "archive": 1, "deliver": 2}
 IDEMPOTENCY_KEPT = timedelta(hours=24)
 
@@ -28,7 +28,8 @@ def run_worker(wiring: Wiring, threads: int) -> None:
     with wiring.db.write() as tx:
         for name in wiring.providers:
             store.providers.ensure(tx, name, wiring.clock())
-    seats = {kind: max(1, threads * share // 8) for kind, share in SHARES.items()}
+    whole = sum(SHARES.values())
+    seats = {kind: max(1, threads * share // whole) for kind, share in SHARES.items()}
     engine = ThreadEngine(wiring.units(), wiring.due, seats)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: engine.stop())

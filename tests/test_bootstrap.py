@@ -33,6 +33,19 @@ def test_unbuilt_settings_stop_the_start(name: str, tmp_path: Path) -> None:
         build(given(tmp_path, **{name: VALUES[name]}))
 
 
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ({"confirm_callbacks": "false"}, "CLIPBELL_RESULT_HOSTS"),
+        ({"mail_from": "a@example.com"}, "CLIPBELL_SMTP_URL"),
+    ],
+)
+def test_settings_that_need_another(more: dict[str, str], named: str, tmp_path: Path) -> None:
+    """A setting that does nothing without a second one says which."""
+    with pytest.raises(SettingsError, match=named):
+        build(given(tmp_path, **more))
+
+
 def test_s3_is_refused(tmp_path: Path) -> None:
     """So is a storage that cannot be opened yet."""
     with pytest.raises(SettingsError, match="CLIPBELL_STORAGE_URL"):

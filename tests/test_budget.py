@@ -11,6 +11,7 @@ from service import budget, store
 from service.failures import job_error
 from service.model import JobState, Outcome, TaskState
 from service.outcomes import fail_job, record_outcome
+from service.polls import reconcile_job
 
 KLING_2: dict[str, Any] = {"model": "kling-2", "input": {"prompt": "A fox", "duration": 5}}
 
@@ -98,6 +99,23 @@ def test_unknown_price_is_held(bench: Bench) -> None:
 
     assert (JobState.HELD, "PRICE_UNKNOWN") == (held.state, (held.error or {})["code"])
     assert "CLIPBELL_PRICES" in (held.error or {})["hint"]
+
+
+def test_price_named_later(bench: Bench) -> None:
+    """Once PRICES names it, a job that was held for its price goes out, told once."""
+    job = bench.new_job()
+    bench.drain("submit")
+    bench.clock.advance(301)
+    bench.drain("reconcile")
+    still = bench.job(job)
+    priced = bench.wiring.settings.model_copy(update={"prices": {job.model: 0.5}})
+    bench.clock.advance(301)
+    reconcile_job(bench.db, bench.wiring.providers, priced, bench.clock)
+    queued = bench.job(job)
+
+    assert (JobState.HELD, JobState.QUEUED) == (still.state, queued.state)
+    with bench.db.read() as tx:
+        assert ["job.held"] == [event.type for event in store.events.of_job(tx, job.id)]
 
 
 @pytest.mark.parametrize("settings_given", [{"job_budget": 1.0}])

@@ -80,6 +80,10 @@ def axios(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+#: The sample's body in its broken part.
+BROKEN = {"prompt": "A fox", "image_url": "toB64('null')"}
+
+
 def node(folder: Path, program: str) -> str:
     """What a program for node writes, to either stream."""
     (folder / "sample.js").write_text(program)
@@ -100,6 +104,7 @@ def test_javascript_sample(clipbell: Clipbell, axios: Path) -> None:
 
     assert "Error:" in said
     assert "image_url" in said
+    assert 400 == clipbell.call("POST", "/v1/kling-2.5-turbo", BROKEN).status
 
 
 def test_javascript_sample_with_an_image(clipbell: Clipbell, axios: Path) -> None:

@@ -102,7 +102,8 @@ def test_other_kinds() -> None:
 def look(bench: Bench, url: str) -> None:
     """Look at a job's image as the worker does before it sends."""
     job = bench.new_job(model="kling-2", input={"prompt": "A fox", "start_image": url})
-    check_images(bench.wiring.outbound, bench.wiring.shelf, MODELS["kling-2"], job)
+    w = bench.wiring
+    check_images(w.outbound, w.shelf, MODELS["kling-2"], job, bench.clock())
 
 
 def test_seen_images(bench: Bench, pictures: Pictures) -> None:

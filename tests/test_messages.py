@@ -17,7 +17,6 @@ from service.messages import (
     apixo_status,
     dry_run_json,
     flat,
-    is_ready,
     iso,
     job_json,
     standard,
@@ -239,10 +238,3 @@ def test_dry_run_hides_the_token() -> None:
         told["expected_seconds"],
         told["cost"]["estimated_max"],
     )
-
-
-@pytest.mark.parametrize("state", VideoState)
-def test_is_ready(state: VideoState) -> None:
-    """Only a stored copy can be played."""
-    assert (state is VideoState.STORED) == is_ready(video(state=state))
-    assert not is_ready(None)

@@ -25,7 +25,7 @@ AWAY = Unanswered("PROVIDER_UNAVAILABLE", "away")
 @pytest.fixture
 def settings_given(wire: Wire) -> dict[str, Any]:
     """The sandbox is the vendor; its callbacks go nowhere."""
-    return {"apixo_base_url": wire.server.url, "submit_timeout": 1.5}
+    return {"apixo_base_url": wire.server.url, "submit_timeout": 1.5, "poll_after": 30}
 
 
 def submitted(bench: Bench, wire: Wire, orders: str = "[lose]") -> Job:

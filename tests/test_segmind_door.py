@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +12,13 @@ import pytest
 from conftest import Bench
 from flask.testing import FlaskClient
 from servers import Clipbell, Reply, eventually
-from wire import Wire
+from wire import Wire, png
 
 from service import store
+from service.accounts import create_key
+from service.errors import Refused
+from service.model import JobState
+from service.submissions import settle_refused
 from service.web.app import create_app
 
 pytestmark = pytest.mark.timeout(120)
@@ -175,6 +180,41 @@ def test_held_provider_is_406_at_once(bench: Bench, client: FlaskClient) -> None
     answer = client.post("/v2/kling-2", json=FOX, headers=head(bench))
 
     assert 406 == answer.status_code
+
+
+def test_who_waits_is_refused_when_the_credits_end(bench: Bench, client: FlaskClient) -> None:
+    """A door's job that is queued when the vendor's credits end is refused, not held."""
+    path = client.post("/v2/kling-2", json=FOX, headers=head(bench)).get_json()["response_url"]
+    own = bench.new_job(model="kling-2", input=FOX)
+    with bench.db.write() as tx:
+        first = store.jobs.claim_queued(tx, ["segmind"], bench.clock(), 60)
+        assert first is not None
+        refused = Refused("INSUFFICIENT_CREDITS", "none left")
+        settle_refused(tx, first, refused, bench.clock())
+    answer = client.get(path.removeprefix(bench.wiring.settings.public_url), headers=head(bench))
+
+    assert (422, "FAILED") == (answer.status_code, answer.get_json()["status"])
+    assert JobState.QUEUED is bench.job(own).state
+
+
+@pytest.mark.parametrize(("megabytes", "status"), [(9, 200), (11, 400)])
+def test_large_images(bench: Bench, client: FlaskClient, megabytes: int, status: int) -> None:
+    """An inline image may have up to 10 MB, and one that is larger is told so."""
+    image = png("#c81e1e") + b"0" * (megabytes * 1024 * 1024)
+    body = {**FOX, "start_image": base64.b64encode(image).decode()}
+    answer = client.post("/v2/kling-2", json=body, headers=head(bench))
+
+    assert status == answer.status_code
+    assert status == 200 or "10 MB" in answer.get_json()["error"]
+
+
+def test_scope(bench: Bench, client: FlaskClient) -> None:
+    """A key that may only read gets the door's 403."""
+    with bench.db.write() as tx:
+        key = create_key(tx, bench.account.id, "reader", ("read",), bench.clock())
+    answer = client.post("/v1/kling-2", json=FOX, headers={"x-api-key": key})
+
+    assert (403, True) == (answer.status_code, bool(answer.get_json()["error"]))
 
 
 def test_others_see_nothing(bench: Bench, client: FlaskClient) -> None:

@@ -15,6 +15,7 @@ from service import store
 from service.errors import Refused
 from service.model import Event, EventType, Job, JobState, Submission
 from service.providers.apixo import Apixo
+from service.providers.base import Limits
 from service.sandbox.mischief import Mischief
 from service.sandbox.tasks import Task
 from service.submissions import submit_job
@@ -58,7 +59,7 @@ def test_accepted(bench: Bench, wire: Wire) -> None:
     (task,) = tasks_of(wire, job)
 
     assert (JobState.SUBMITTED, task.id) == (job.state, job.task_id)
-    assert (30.0, 300.0) == tuple(
+    assert (90.0, 300.0) == tuple(
         (moment - bench.clock()).total_seconds()
         for moment in (job.due_at, job.deadline_at)
         if moment
@@ -164,6 +165,27 @@ def apixo(bench: Bench) -> Apixo:
     return found
 
 
+def test_no_more_tasks_than_allowed(bench: Bench, wire: Wire) -> None:
+    """With every slot of the vendor taken a job waits, and goes out when one is free."""
+
+    class Narrow(Apixo):
+        limits = Limits(requests_per_minute=10_000, tasks=2)
+
+    narrow = Narrow(bench.wiring.outbound, wire.server.url, "k", 5.0)
+    sent = [bench.new_job(f"A fox {number}") for number in range(3)]
+    for _ in range(6):
+        submit_with(bench, narrow)
+        bench.clock.advance(2)
+    out = [job for job in sent if bench.job(job).state is JobState.SUBMITTED]
+    (left,) = [job for job in sent if bench.job(job).state is JobState.QUEUED]
+    with bench.db.write() as tx:
+        store.jobs.end(tx, out[0].id, bench.clock(), state=JobState.FAILED)
+    submit_with(bench, narrow)
+
+    assert 2 == len(out)
+    assert JobState.SUBMITTED is bench.job(left).state
+
+
 class Struck(Apixo):
     """Its process dies when the vendor has the job and nobody has read the answer."""
 
@@ -242,13 +264,12 @@ def test_late_refusal_tells_no_lies(bench: Bench, wire: Wire, code: str) -> None
 def test_refusal_gives_the_budget_back(bench: Bench, wire: Wire) -> None:
     """A job that the vendor put off does not stand in its own way at the next try."""
     job = bench.new_job()
-    with bench.db.write() as tx:
-        store.jobs.change(tx, job.id, [JobState.QUEUED], estimated_max=0.6)
+    priced: dict[str, Any] = {"budget": 1.0, "prices": {job.model: 0.6}}
     wire.server.workshop.book.order(Mischief({"refuse": "429"}))
-    while submit_with(bench, apixo(bench), budget=1.0):
+    while submit_with(bench, apixo(bench), **priced):
         pass
     bench.clock.advance(10)
-    while submit_with(bench, apixo(bench), budget=1.0):
+    while submit_with(bench, apixo(bench), **priced):
         pass
 
     assert JobState.SUBMITTED is bench.job(job).state

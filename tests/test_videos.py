@@ -72,7 +72,7 @@ def files() -> Iterator[Files]:
 @pytest.fixture
 def settings_given(wire: Wire) -> dict[str, Any]:
     """The sandbox is the vendor; no video may be larger than a million bytes."""
-    return {"apixo_base_url": wire.server.url, "archive_max_bytes": 1_000_000}
+    return {"apixo_base_url": wire.server.url, "poll_after": 30, "archive_max_bytes": 1_000_000}
 
 
 def succeeded(bench: Bench, url: str) -> Job:

@@ -32,7 +32,7 @@ class Parcel:
 
 @dataclass(frozen=True)
 class Receipt:
-    """The other side took it; `orders` holds what it asked of us besides."""
+    """The other side took it; `disable` is why it wants no more."""
 
     status: int | None = None
     response: str = ""

@@ -36,6 +36,7 @@ from service.model import TERMINAL, Job, JobState
 from service.outcomes import Resolution, resolve_by_hand
 from service.submissions import CALLBACK_LIFE
 from service.timeline import timeline
+from service.videos import link_of
 
 POLL_SECONDS = 0.5
 
@@ -131,7 +132,7 @@ def _wait(wiring: Wiring, job: Job, *, quiet: bool) -> Job:
 def _as_json(wiring: Wiring, job: Job) -> dict[str, Any]:
     with wiring.db.read() as tx:
         video = store.videos.of_job(tx, job.id)
-    link = wiring.links.url_for(video.id, video.link_expires_at) if video else None
+    link = link_of(wiring.db, wiring.links, wiring.settings, video, wiring.clock())
     return job_json(job, video, link)
 
 

@@ -29,7 +29,11 @@ def serve(
     threads: int = typer.Option(8, min=1, help="Threads of each process."),
 ) -> None:
     """The web process (gunicorn)."""
-    settings = _ready(load_settings())
+    settings = load_settings()
+    if settings.sync_waiters >= threads:
+        seats = f"CLIPBELL_SYNC_WAITERS={settings.sync_waiters}"
+        raise SettingsError(f"{seats} needs more --threads than {threads}, or callbacks would wait")
+    _ready(settings)
     free_or_fail(host, port)
     Server(settings, bind=f"{host}:{port}", workers=workers, threads=threads).run()
 

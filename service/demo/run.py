@@ -232,7 +232,7 @@ def _settings(folder: Path, own_port: int, sandbox_port: int, smtp_url: str) -> 
         "apixo_base_url": sandbox_url,
         "segmind_api_key": "demo",
         "segmind_base_url": sandbox_url,
-        "poll_after": "1",
+        "poll_after": "3",
         "poll_every": "0.5",
         "allowed_networks": LOOPBACK,
         "smtp_url": smtp_url,

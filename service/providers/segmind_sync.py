@@ -17,7 +17,7 @@ from service.model import Job, Outcome, Submission, TaskState
 from service.outbound import Answer
 from service.providers.base import JSON_BYTES, Limits, WireRequest, json_object
 from service.providers.segmind import Access, not_created, outcome
-from service.storage import FileStorage
+from service.storage import FileStorage, StorageError
 
 VIDEO_BYTES = 1024**3
 
@@ -41,6 +41,7 @@ class SegmindSync:
     def submit(self, job: Job, callback_url: str) -> Submission:
         """Hold the connection to the end; the submission brings its outcome along."""
         name = _file_name(job)
+        self._check_room()
         try:
             with self._storage.writing(name) as file:
                 answer = self._send(self.request_for(job, callback_url), file)
@@ -53,6 +54,13 @@ class SegmindSync:
         finally:
             self._forget(name)
         return Submission(_task_id(answer, job, body), found, _note(answer))
+
+    def _check_room(self) -> None:
+        """A disk that cannot take the answer is found before anything is paid for."""
+        try:
+            self._storage.check()
+        except StorageError as error:
+            raise Refused("PROVIDER_UNAVAILABLE", f"not sent: {error}") from error
 
     def _send(self, request: WireRequest, file: Any) -> Answer:
         try:

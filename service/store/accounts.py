@@ -34,7 +34,7 @@ def find(tx: Connection, account_id: str) -> Account | None:
 
 def lock(tx: Connection, account_id: str) -> None:
     """Keep the account's budget to this transaction until it ends."""
-    tx.execute(select(accounts.c.id).filter_by(id=account_id).with_for_update())
+    tx.execute(select(accounts.c.id).filter_by(id=account_id).with_for_update(key_share=True))
 
 
 def key_by_digest(tx: Connection, digest: str) -> ApiKey | None:

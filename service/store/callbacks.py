@@ -28,7 +28,7 @@ def postpone(tx: Connection, callback: Callback, until: datetime) -> bool:
 
 
 def hurry(tx: Connection, job_id: str, now: datetime) -> None:
-    """The job has its task id: its waiting callbacks are due, unless one is being looked at."""
+    """The job has its task id: its waiting callbacks are due."""
     waiting = update(callbacks).filter_by(job_id=job_id, state=CallbackState.RECEIVED)
     tx.execute(waiting.where(callbacks.c.due_at > now).values(due_at=now))
 

@@ -14,7 +14,7 @@ from service.store.work import value, values
 
 def insert(tx: Connection, account_id: str, job_id: str, type_: EventType, now: datetime) -> Event:
     """A new event, next in its job's sequence."""
-    tx.execute(select(jobs.c.id).filter_by(id=job_id).with_for_update())
+    tx.execute(select(jobs.c.id).filter_by(id=job_id).with_for_update(key_share=True))
     last = tx.scalar(select(func.max(events.c.sequence)).filter_by(job_id=job_id)) or 0
     event = Event(new_id("evt", now), account_id, job_id, type_, last + 1, now)
     once = job_id if type_ in TERMINAL_EVENTS else event.id

@@ -26,7 +26,7 @@ def find(tx: Connection, job_id: str) -> Job | None:
 
 def lock(tx: Connection, job_id: str) -> Job | None:
     """The job, kept from change by others until this transaction ends."""
-    statement = select(jobs).filter_by(id=job_id).with_for_update()
+    statement = select(jobs).filter_by(id=job_id).with_for_update(key_share=True)
     return value(Job, tx.execute(statement).one_or_none())
 
 
@@ -102,6 +102,12 @@ def end(tx: Connection, job_id: str, now: datetime, **changes: Any) -> bool:
     return tx.execute(ended).rowcount == 1
 
 
+def queued_at_doors(tx: Connection, provider: str, own_door: str) -> list[Job]:
+    """The queued jobs of a provider that came through a vendor's door."""
+    statement = select(jobs).filter_by(provider=provider, state=JobState.QUEUED)
+    return values(Job, tx.execute(statement.where(jobs.c.door != own_door)).all())
+
+
 def release_held(tx: Connection, provider: str, now: datetime) -> int:
     """Queue the held jobs of a provider again; how many they were."""
     statement = update(jobs).where(jobs.c.provider == provider, jobs.c.state == JobState.HELD)
@@ -151,7 +157,7 @@ def counts(tx: Connection, account_id: str) -> dict[str, int]:
 
 def add_step(tx: Connection, job_id: str, kind: str, message: str, now: datetime) -> None:
     """A line in the job's timeline; the caller's transaction has the job's row."""
-    tx.execute(select(jobs.c.id).filter_by(id=job_id).with_for_update())
+    tx.execute(select(jobs.c.id).filter_by(id=job_id).with_for_update(key_share=True))
     last = tx.scalar(select(func.max(steps.c.number)).filter_by(job_id=job_id)) or 0
     add(tx, steps, Step(job_id, last + 1, kind, storable(message), now))
 

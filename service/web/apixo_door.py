@@ -14,7 +14,7 @@ from flask import Blueprint, Response, request
 from service.catalogue import MODELS
 from service.messages import apixo_status
 from service.model import ACCOUNTS_OWN, TERMINAL_EVENTS, JobState, VideoState
-from service.web.context import authenticate, json_body, json_response, raw_body
+from service.web.context import JOB_BYTES, authenticate, json_body, json_response, raw_body
 from service.web.doors import DoorError, checked, create, find, known_model
 from service.web.problems import as_problem
 
@@ -61,7 +61,7 @@ def generate_task(slug: str) -> Response:
     authenticate("submit")
     if not known_model(slug, "apixo"):
         raise DoorError(404, f"Model not found: {slug[:80]}")
-    raw, body = raw_body(), json_body()
+    raw, body = raw_body(JOB_BYTES), json_body(JOB_BYTES)
     if not isinstance(body, dict):
         raise DoorError(400, "the body must be a JSON object")
     more = {"provider": body.get("provider"), "notify": _notify(body)}

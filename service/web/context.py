@@ -22,6 +22,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 BODY_BYTES = 1024 * 1024
+#: Room for a job with two inline images of 10 MB each, in base64.
+JOB_BYTES = 28 * 1024 * 1024
 DEPTH = 50
 PAGE = 50
 LONGEST_PAGE = 100

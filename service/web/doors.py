@@ -20,6 +20,7 @@ from service.catalogue import MODELS
 from service.errors import ClipbellError, InvalidInput, NotFound
 from service.jobs import JobRequest, check_request, planned_job, request_job
 from service.model import Job, Video
+from service.videos import link_of
 from service.web import idempotency
 from service.web.context import caller, wiring
 
@@ -80,12 +81,12 @@ def create(asked: JobRequest, raw: bytes, no_money: int) -> tuple[Job, bool]:
     """
     w = wiring()
     key = idempotency.given_key()
-    asked = replace(asked, input=w.shelf.put_away(asked.model, asked.input, w.clock()))
     with w.db.write() as tx:
         kept = idempotency.replay(tx, key, raw)
         if kept is not None:
             return find(kept.get_data(as_text=True)).job, True
         _refuse_without_money(tx, asked, no_money)
+        asked = replace(asked, input=w.shelf.put_away(asked.model, asked.input, w.clock()))
         job = request_job(tx, w.sealer, w.settings, caller().account_id, asked, w.clock())
         idempotency.keep(tx, key, Response(job.id))
     return job, False
@@ -112,7 +113,7 @@ def find(job_id: str, model: str | None = None) -> Found:
         video = store.videos.of_job(tx, job.id) if job else None
     if job is None or (model is not None and job.model != model):
         raise NotFound(f"there is no request {job_id[:80]}")
-    link = w.links.url_for(video.id, video.link_expires_at) if video else None
+    link = link_of(w.db, w.links, w.settings, video, w.clock())
     return Found(job, video, link)
 
 

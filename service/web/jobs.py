@@ -21,9 +21,10 @@ from service.model import Job, JobState, Video
 from service.outcomes import Resolution, resolve_by_hand
 from service.submissions import CALLBACK_LIFE
 from service.timeline import timeline
-from service.videos import renewed
+from service.videos import link_of
 from service.web import idempotency
 from service.web.context import (
+    JOB_BYTES,
     caller,
     cursor,
     json_body,
@@ -40,8 +41,8 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/v1")
 
 def shown(job: Job, video: Video | None) -> dict[str, Any]:
     """The job as JSON, with its link where there is a video."""
-    link = wiring().links.url_for(video.id, video.link_expires_at) if video else None
-    return job_json(job, video, link)
+    w = wiring()
+    return job_json(job, video, link_of(w.db, w.links, w.settings, video, w.clock()))
 
 
 @blueprint.post("/jobs")
@@ -49,17 +50,17 @@ def shown(job: Job, video: Video | None) -> dict[str, Any]:
 def create_job() -> Response:
     """One job: checked, committed, 202."""
     dry_run = _is_dry_run(query("dry_run").get("dry_run", "false"))
-    body = json_body()
+    body = json_body(JOB_BYTES)
     w = wiring()
     asked = check_request(body, w.channels, w.providers)
     if dry_run:
         return _dry_run(planned_job(w.settings, caller().account_id, asked, w.clock()))
     key = idempotency.given_key()
-    asked = replace(asked, input=w.shelf.put_away(asked.model, asked.input, w.clock()))
     with w.db.write() as tx:
         kept = idempotency.replay(tx, key, json.dumps(body, sort_keys=True).encode())
         if kept is not None:
             return kept
+        asked = replace(asked, input=w.shelf.put_away(asked.model, asked.input, w.clock()))
         job = request_job(tx, w.sealer, w.settings, caller().account_id, asked, w.clock())
         response = json_response(shown(job, None), 202, {"Location": f"/v1/jobs/{job.id}"})
         idempotency.keep(tx, key, response)
@@ -134,12 +135,9 @@ def owned_job(tx: Connection, job_id: str) -> Job:
 @needs("read")
 def get_job(job_id: str) -> Response:
     """One job; asking renews a link whose time is over."""
-    w = wiring()
-    with w.db.read() as tx:
+    with wiring().db.read() as tx:
         job = owned_job(tx, job_id)
         video = store.videos.of_job(tx, job.id)
-    if video:
-        video = renewed(w.db, w.settings, video, w.clock())
     return json_response(shown(job, video))
 
 

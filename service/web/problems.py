@@ -10,7 +10,8 @@ from http import HTTPStatus
 from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
-from service.errors import Busy, Conflict, Fault, InvalidInput, NotFound
+from service.errors import Busy, Conflict, Fault, InvalidInput, NotFound, Refused
+from service.failures import FAILURES
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +66,8 @@ def as_problem(error: Exception) -> Problem:
             count = len(error.faults)
             detail = f"{count} field{'s are' if count > 1 else ' is'} wrong"
             return Problem(422, detail, hint=hint, errors=error.faults)
+        case Refused():
+            return Problem(422, error.message, hint=FAILURES[error.code].hint)
         case NotFound():
             return Problem(404, str(error))
         case Conflict():

@@ -14,7 +14,7 @@ from flask import Blueprint, Response, current_app, request, send_file
 from service.catalogue import MODELS
 from service.messages import iso
 from service.model import JobState, VideoState
-from service.web.context import authenticate, json_body, json_response, raw_body, wiring
+from service.web.context import JOB_BYTES, authenticate, json_body, json_response, raw_body, wiring
 from service.web.doors import (
     DoorError,
     Found,
@@ -89,15 +89,17 @@ def run_sync(slug: str) -> Response:
         return _run(slug)
 
 
-@blueprint.post("/v1/<slug>")
-def no_model(slug: str) -> Response:
-    """A model that is not sold at this door."""
-    raise DoorError(404, f"Model not found: {slug[:80]}")
+def unknown_model() -> Response | None:
+    """For the app's 404: a POST where a model of Segmind's would be, in its words."""
+    slug = request.path.removeprefix("/v1/")
+    if request.method != "POST" or not request.path.startswith("/v1/") or "/" in slug:
+        return None
+    return json_response({"error": f"Model not found: {slug[:80]}"}, 404)
 
 
 def _run(slug: str) -> Response:
-    raw = raw_body()
-    asked = checked(slug, json_body(), "segmind_v1")
+    raw = raw_body(JOB_BYTES)
+    asked = checked(slug, json_body(JOB_BYTES), "segmind_v1")
     job, replayed = create(asked, raw, NO_MONEY)
     if asks_for("Prefer", "respond-async"):
         preferred = {
@@ -186,8 +188,8 @@ def submit(slug: str) -> Response:
     authenticate("submit")
     if not known_model(slug, "segmind"):
         raise DoorError(404, f"Model not found: {slug[:80]}")
-    raw = raw_body()
-    job, replayed = create(checked(slug, json_body(), "segmind_v2"), raw, NO_MONEY)
+    raw = raw_body(JOB_BYTES)
+    job, replayed = create(checked(slug, json_body(JOB_BYTES), "segmind_v2"), raw, NO_MONEY)
     headers = {"Idempotency-Replayed": "true"} if replayed else {}
     return json_response(_submitted(job.id), 200, headers)
 

@@ -161,7 +161,7 @@ def sign_in() -> AnyResponse:
     with wiring().db.read() as tx:
         key = key_in_force(tx, request.form.get("key", "").strip())
     if key is None:
-        hint = "Paste the whole key, or ask for a new one: clipbell keys create."
+        hint = "Paste the whole key, or ask whoever runs this service for one."
         return _login_page(wanted, Problem(401, "this key is not valid", hint=hint))
     return _welcome(key.id, wanted)
 

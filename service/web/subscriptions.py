@@ -144,6 +144,7 @@ def subscribe_hook() -> Response:
         same = _same_hook(tx, wish)
         if same:
             store.subscriptions.enable(tx, same.id)
+            store.subscriptions.change(tx, same.id, format=wish.format)
             return json_response(_hook(owned(tx, same.id)), 200)
         made, secret = subscribe(tx, w.sealer, caller().account_id, wish, w.clock())
     location = {"Location": f"/v1/hooks/{made.id}"}

@@ -6,6 +6,7 @@ from flask import Blueprint, Response
 
 from service import store
 from service.errors import BadToken
+from service.subscribing import UNSUBSCRIBED
 from service.web.context import json_response, wiring
 from service.web.pages import render, wants_html
 from service.web.problems import Problem
@@ -35,8 +36,8 @@ def unsubscribe(token: str) -> Response:
     w = wiring()
     subscription_id = _subscription_id(token)
     with w.db.write() as tx:
-        reason = "unsubscribed by mail"
-        store.subscriptions.change(tx, subscription_id, enabled=False, disabled_reason=reason)
+        off = {"enabled": False, "disabled_reason": UNSUBSCRIBED}
+        store.subscriptions.change(tx, subscription_id, **off)
         store.deliveries.end_pending(tx, w.clock(), subscription_id=subscription_id)
     if wants_html():
         return render("unsubscribe.html", done=True)
