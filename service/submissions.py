@@ -11,6 +11,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -20,8 +21,9 @@ from service.db import Database
 from service.errors import Refused, Unanswered
 from service.events import record_event
 from service.failures import HOLDING, PASSING, as_stored, job_error
-from service.images import FETCH_SECONDS, ImageShelf, check_images, count_images
+from service.images import FETCH_SECONDS, ImageShelf, check_images, count_images, shown_body
 from service.jobs import OWN_DOOR
+from service.messages import dry_run_json
 from service.model import Clock, EventType, Job, JobError, JobState, Submission
 from service.outbound import Outbound
 from service.outcomes import fail_job, record_outcome
@@ -63,6 +65,14 @@ class Outbox:
         """Seconds that outlast the job's call and the look at each of its images."""
         looks = FETCH_SECONDS * count_images(MODELS[job.model], job.input)
         return self.providers[job.provider].submit_seconds + looks + GRACE_SECONDS
+
+
+def preview(providers: Mapping[str, Provider], signer: CallbackSigner, job: Job) -> dict[str, Any]:
+    """The exact request that would go out, its secrets masked, with price and time."""
+    callback_url = signer.url_for(job.id, job.provider, job.created_at + CALLBACK_LIFE)
+    wire = providers[job.provider].request_for(job, callback_url).masked()
+    wire["body"] = shown_body(MODELS[job.model], wire["body"])
+    return dry_run_json(job, wire, callback_url)
 
 
 def submit_job(db: Database, outbox: Outbox, clock: Clock) -> bool:

@@ -29,12 +29,11 @@ from service.cli.output import (
 )
 from service.errors import NotFound
 from service.imagedata import is_url
-from service.images import shown_body
 from service.jobs import cancel_job, check_request, planned_job, request_job
-from service.messages import dry_run_json, job_json
+from service.messages import job_json
 from service.model import TERMINAL, Job, JobState
 from service.outcomes import Resolution, resolve_by_hand
-from service.submissions import CALLBACK_LIFE
+from service.submissions import preview
 from service.timeline import timeline
 from service.videos import link_of
 
@@ -59,7 +58,8 @@ def submit(
     asked = check_request(body, wiring.channels, wiring.providers)
     now = wiring.clock()
     if dry_run:
-        _show_dry_run(wiring, planned_job(wiring.settings, account.id, asked, now))
+        job = planned_job(wiring.settings, account.id, asked, now)
+        print(json.dumps(preview(wiring.providers, wiring.signer, job), indent=2))
         return
     asked = replace(asked, input=wiring.shelf.put_away(asked.model, asked.input, now))
     with wiring.db.write() as tx:
@@ -103,13 +103,6 @@ def _number(text: str) -> Any:
 
 
 _READERS: dict[str, Callable[[str], Any]] = {"number": _number, "image": _image}
-
-
-def _show_dry_run(wiring: Wiring, job: Job) -> None:
-    callback_url = wiring.signer.url_for(job.id, job.provider, job.created_at + CALLBACK_LIFE)
-    wire = wiring.providers[job.provider].request_for(job, callback_url).masked()
-    wire["body"] = shown_body(MODELS[job.model], wire["body"])
-    print(json.dumps(dry_run_json(job, wire, callback_url), indent=2, ensure_ascii=False))
 
 
 def _wait(wiring: Wiring, job: Job, *, quiet: bool) -> Job:

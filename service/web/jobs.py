@@ -13,13 +13,12 @@ from sqlalchemy import Connection
 from service import store
 from service.catalogue import MODELS, Model
 from service.errors import Fault, InvalidInput, NotFound
-from service.images import shown_body
 from service.inputs import json_schema
 from service.jobs import cancel_job, check_request, mute_job, planned_job, request_job
-from service.messages import dry_run_json, job_json
+from service.messages import job_json
 from service.model import Job, JobState, Video
 from service.outcomes import Resolution, resolve_by_hand
-from service.submissions import CALLBACK_LIFE
+from service.submissions import preview
 from service.timeline import timeline
 from service.videos import link_of
 from service.web import idempotency
@@ -54,7 +53,8 @@ def create_job() -> Response:
     w = wiring()
     asked = check_request(body, w.channels, w.providers)
     if dry_run:
-        return _dry_run(planned_job(w.settings, caller().account_id, asked, w.clock()))
+        job = planned_job(w.settings, caller().account_id, asked, w.clock())
+        return json_response(preview(w.providers, w.signer, job))
     key = idempotency.given_key()
     with w.db.write() as tx:
         kept = idempotency.replay(tx, key, json.dumps(body, sort_keys=True).encode())
@@ -72,14 +72,6 @@ def _is_dry_run(given: str) -> bool:
     if given.lower() not in ("true", "1", "false", "0"):
         raise InvalidInput([Fault("?dry_run", "not_allowed", "must be true or false")])
     return given.lower() in ("true", "1")
-
-
-def _dry_run(job: Job) -> Response:
-    w = wiring()
-    callback_url = w.signer.url_for(job.id, job.provider, job.created_at + CALLBACK_LIFE)
-    wire = w.providers[job.provider].request_for(job, callback_url).masked()
-    wire["body"] = shown_body(MODELS[job.model], wire["body"])
-    return json_response(dry_run_json(job, wire, callback_url))
 
 
 @blueprint.get("/jobs")
