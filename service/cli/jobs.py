@@ -59,7 +59,8 @@ def submit(
     now = wiring.clock()
     if dry_run:
         job = planned_job(wiring.settings, account.id, asked, now)
-        print(json.dumps(preview(wiring.providers, wiring.signer, job), indent=2))
+        found = preview(wiring.providers, wiring.signer, job)
+        print(json.dumps(found, indent=2, ensure_ascii=False))
         return
     asked = replace(asked, input=wiring.shelf.put_away(asked.model, asked.input, now))
     with wiring.db.write() as tx:
