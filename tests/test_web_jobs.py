@@ -15,6 +15,7 @@ from werkzeug.test import TestResponse
 
 from service import store
 from service.web.app import create_app
+from service.web.context import JOB_BYTES
 
 MODEL = "kling-2-5-turbo-pro"
 GOOD = {"model": MODEL, "input": {"prompt": "A fox"}}
@@ -134,7 +135,7 @@ def test_no_object(client: FlaskClient, body: str) -> None:
         (b"{}", {}, 415),
         (b"{}", {"Content-Type": "text/plain"}, 415),
         (b"a=1", {"Content-Type": "application/x-www-form-urlencoded"}, 415),
-        (b'"' + b"x" * 1024 * 1024 + b'"', JSON, 413),
+        (b'"' + b"x" * JOB_BYTES + b'"', JSON, 413),
     ],
 )
 def test_unreadable(client: FlaskClient, body: bytes, headers: dict[str, str], status: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import asdict
 from typing import Any
 
@@ -80,4 +81,6 @@ def _file(workshop: Workshop, task_id: str) -> Response:
     first = workshop.book.count(task.id, "downloads") == 1
     if first and task.mischief.has("cut"):
         return cut_short(path.read_bytes())
-    return send_file(path, mimetype="video/mp4", conditional=True)
+    # From memory: werkzeug's server leaves a file open when the other side resets the connection.
+    content = io.BytesIO(path.read_bytes())
+    return send_file(content, mimetype="video/mp4", conditional=True, etag=path.stem)
