@@ -152,6 +152,17 @@ def test_no_image(field: str, value: str) -> None:
     assert [f"/input/{field}"] == list(found)
 
 
+@pytest.mark.parametrize("axis", ["horizontal", "vertical", "pan", "tilt", "roll", "zoom"])
+@pytest.mark.parametrize("value", [-10, 0, 10])
+def test_camera_axes(axis: str, value: int) -> None:
+    """Each of the six axes is sent as it was given, with its value from end to end."""
+    given_axis = {"camera_control_config": axis, "camera_control_config_value": value}
+    given_axis["camera_control_type"] = "simple"
+    sent = check_input(MODELS[TEXT], {**given_axis, "prompt": "A fox"})
+
+    assert given_axis == {name: sent[name] for name in given_axis}
+
+
 @pytest.mark.parametrize("value", range(-10, 11))
 def test_camera_value(value: int) -> None:
     """An axis goes with a value from -10 to 10, as number or text, and with no other."""
