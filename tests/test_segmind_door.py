@@ -31,6 +31,7 @@ def clipbell(wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
     """A running service with one seat for requests that wait."""
     folder = tmp_path_factory.mktemp("clipbell")
     settings = {"poll_after": "0.2", "poll_every": "0.2", "sync_waiters": "1", "sync_timeout": "3"}
+    settings["budget"] = "1000"
     with Clipbell(folder, wire.server.url, **settings) as made:
         yield made.start()
 
@@ -46,6 +47,8 @@ def test_answers_json_unless_video_is_asked_for(clipbell: Clipbell) -> None:
     assert body["request_id"] == answer.headers["x-request-id"]
     assert "Accept" == answer.headers["Vary"]
     assert 1.75 == body["metrics"]["cost"]
+    assert "1.75" == answer.headers["x-cost"]
+    assert 0 < float(answer.headers["x-remaining-credits"]) <= 1000 - 1.75
 
 
 @pytest.mark.parametrize(
