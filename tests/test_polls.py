@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import Bench
+from sqlalchemy import select, update
 from wire import Wire
 
 from service import store
@@ -15,6 +16,7 @@ from service.errors import ProviderError, Refused, Unanswered
 from service.failures import job_error
 from service.model import EventType, Job, JobState, Outcome, TaskState
 from service.polls import settle_poll
+from service.schema import providers
 
 RUNNING = Outcome(TaskState.RUNNING, raw_state="processing")
 DONE = Outcome(TaskState.SUCCEEDED, result_url="http://127.0.0.1:9/video.mp4")
@@ -216,3 +218,26 @@ def test_provider_that_was_removed(bench: Bench, wire: Wire) -> None:
 
     assert JobState.SUCCEEDED is bench.job(job).state
     assert JobState.SUBMITTED is bench.job(orphan).state
+
+
+def tokens(bench: Bench) -> int:
+    """Requests that may still go out at once to APIXO."""
+    with bench.db.read() as tx:
+        return int(tx.scalar(select(providers.c.tokens).filter_by(name="apixo")) or 0)
+
+
+def test_one_bucket_for_all_requests(bench: Bench, wire: Wire) -> None:
+    """A submit, a poll and a confirm each take from the vendor's one allowance."""
+    job = bench.new_job("[unknown-state dreaming] A fox")
+    bench.drain("submit")
+    left = [tokens(bench)]
+    bench.clock.advance(31)
+    with bench.db.write() as tx:
+        tx.execute(update(providers).values(refilled_at=bench.clock()))
+    bench.unit("reconcile")
+    left.append(tokens(bench))
+    bench.wiring.ingest.keep(job.id, "apixo", {}, b"{}", bench.clock())
+    bench.unit("process")
+    left.append(tokens(bench))
+
+    assert [999, 998, 997] == left

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,6 @@ from wire import APIXO, APIXO_STATUS, Answer, Pictures, Wire, png, sandbox
 GOOD = {"prompt": "A fox", "mode": "text-to-video", "duration": 5}
 FRAMES = {"prompt": "A fox", "mode": "image-to-video", "duration": 5}
 URL = "https://example.com/a.png"
-
-
-@pytest.fixture(scope="module")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
-    with sandbox(tmp_path_factory.mktemp("apixo"), credits=1e6) as server:
-        yield Wire(server)
 
 
 def refused(answer: Answer) -> tuple[int, int, str]:

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from wire import APIXO, APIXO_STATUS, Receiver, Wire, sandbox
+from wire import APIXO, APIXO_STATUS, Receiver, Wire
 
 GOOD = {"prompt": "A fox", "mode": "text-to-video", "duration": 5}
-
-
-@pytest.fixture(scope="module")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
-    with sandbox(tmp_path_factory.mktemp("sandbox"), credits=1e6) as server:
-        yield Wire(server)
 
 
 @pytest.mark.parametrize("prompt", ["A fox", "A fox [fail GENERATION_FAILED]"])

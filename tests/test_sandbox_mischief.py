@@ -5,18 +5,11 @@ from __future__ import annotations
 import http.client
 import json
 import threading
-from collections.abc import Iterator
 
 import pytest
 from wire import APIXO_STATUS, Receiver, Wire, sandbox
 
 from service.sandbox.mischief import Mischief
-
-
-@pytest.fixture(scope="module")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
-    with sandbox(tmp_path_factory.mktemp("mischief"), credits=1e6) as server:
-        yield Wire(server)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +21,6 @@ METRICS = {
     "total_time",
     "retry_count",
 }
-
-
-@pytest.fixture(scope="module")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
-    with sandbox(tmp_path_factory.mktemp("segmind"), credits=1e6) as server:
-        yield Wire(server)
 
 
 def submit(wire: Wire, slug: str, **body: Any) -> str:

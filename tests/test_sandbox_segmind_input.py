@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from wire import Pictures, Wire, png, sandbox
+from wire import Pictures, Wire, png
 
 TURBO, TEXT, TWO = "kling-2.5-turbo", "kling-text2video", "kling-2"
 FOX = {"prompt": "A fox", "duration": 5}
 CAMERA = {"camera_control_type": "simple", "camera_control_config": "pan"}
-
-
-@pytest.fixture(scope="module")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
-    with sandbox(tmp_path_factory.mktemp("sandbox"), credits=1e6) as server:
-        yield Wire(server)
 
 
 def made(wire: Wire, slug: str, **body: Any) -> Any:

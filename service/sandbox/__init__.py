@@ -7,6 +7,6 @@ tests talk to it over HTTP exactly as they would to the vendors.
 
 from __future__ import annotations
 
-from service.sandbox.app import SandboxOptions, SandboxServer, create_sandbox, serve_sandbox
+from service.sandbox.app import SandboxOptions, SandboxServer, create_sandbox
 
-__all__ = ["SandboxOptions", "SandboxServer", "create_sandbox", "serve_sandbox"]
+__all__ = ["SandboxOptions", "SandboxServer", "create_sandbox"]

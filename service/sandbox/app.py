@@ -16,7 +16,7 @@ from service.sandbox.options import SandboxOptions
 from service.sandbox.segmind import segmind_blueprint
 from service.sandbox.workshop import Workshop
 
-__all__ = ["SandboxOptions", "SandboxServer", "create_sandbox", "serve_sandbox"]
+__all__ = ["SandboxOptions", "SandboxServer", "create_sandbox"]
 
 log = logging.getLogger(__name__)
 
@@ -111,15 +111,3 @@ class _QuietHandler(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: object) -> None:
         """Writes one line at debug level."""
         log.debug(message, *args)
-
-
-def serve_sandbox(host: str, port: int, options: SandboxOptions) -> None:
-    """Serves until interrupted (Ctrl-C), then ends cleanly."""
-    server = SandboxServer(options, host, port)
-    print(f"sandbox provider on {server.url}", flush=True)
-    try:
-        server.serve()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        server.close()
