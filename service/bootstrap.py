@@ -9,26 +9,30 @@ from functools import partial
 from service import store
 from service.callbacks import process_callback
 from service.catalogue import MODELS
-from service.channels import Email, Slack, Webhook
+from service.channels import Apprise, Email, Slack, SlackBot, Webhook
 from service.channels.base import Channel
 from service.db import Database
-from service.deliveries import Post, attempt_delivery
+from service.deliveries import attempt_delivery
+from service.disk import disks_of
 from service.errors import SettingsError
+from service.events import number_events
 from service.images import ImageShelf
 from service.ingest import Ingest
 from service.model import Clock, utc_now
+from service.notices import Post
 from service.outbound import Outbound
-from service.polls import reconcile_job
+from service.polls import poll_jobs, reconcile_job
 from service.providers import Access, Apixo, Segmind, SegmindSync
 from service.providers.base import Provider
+from service.retention import remove_video
 from service.settings import Settings
 from service.signing import CallbackSigner, LinkSigner, Sealer, TokenSigner, UnsubscribeSigner
-from service.storage import FileStorage, open_storage
+from service.storage import Storage, open_storage
 from service.submissions import Outbox, submit_job
 from service.videos import archive_video
 
 #: Settings whose work is still to come: only their defaults are taken.
-UNBUILT = ("retention_days", "quota_bytes", "accel", "slack_bot_token", "engine", "broker_url")
+UNBUILT = ("engine", "broker_url")
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class Wiring:
     links: LinkSigner
     ingest: Ingest
     outbound: Outbound
-    storage: FileStorage
+    storage: Storage
     shelf: ImageShelf
     unsubscribe: UnsubscribeSigner
     providers: Mapping[str, Provider]
@@ -57,17 +61,22 @@ class Wiring:
             "submit": partial(submit_job, db, self.outbox(holding=False), clock),
             "generate": partial(submit_job, db, self.outbox(holding=True), clock),
             "process": partial(process_callback, db, providers, settings, clock),
+            "poll": partial(poll_jobs, db, providers, settings, clock),
             "reconcile": partial(reconcile_job, db, providers, settings, clock),
             "archive": partial(
                 archive_video, db, providers, self.outbound, self.storage, settings, clock
             ),
+            "remove": partial(remove_video, db, self.storage, settings, clock),
             "deliver": partial(attempt_delivery, db, self.post, clock),
+            "deliver_slow": partial(attempt_delivery, db, self.post, clock, slow=True),
+            "number": partial(number_events, db),
         }
 
     def outbox(self, *, holding: bool) -> Outbox:
         """Sending by the providers whose calls do or don't last as long as the generation."""
+        disks = disks_of(self.db, self.storage)
         chosen = {n: p for n, p in self.providers.items() if p.holds_connection is holding}
-        return Outbox(chosen, self.signer, self.outbound, self.shelf, self.settings)
+        return Outbox(chosen, self.signer, self.outbound, self.shelf, disks, self.settings)
 
     def due(self) -> set[str]:
         """The kinds of work that have something due."""
@@ -77,6 +86,8 @@ class Wiring:
     def close(self) -> None:
         """Write what is queued, give connections and sockets back."""
         self.ingest.close()
+        for channel in self.channels.values():
+            channel.close()
         self.outbound.close()
         self.db.close()
 
@@ -95,7 +106,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Wiring:
     sealer = Sealer(keys)
     links = LinkSigner(keys, settings.public_url)
     unsubscribe = UnsubscribeSigner(keys, settings.public_url)
-    storage = open_storage(settings.storage_url)
+    storage = open_storage(settings.storage_url, settings.data_dir / "uploads")
     shelf = ImageShelf(storage, TokenSigner(keys, "image"), settings.public_url)
     channels = _channels(settings, outbound)
     return Wiring(
@@ -124,24 +135,37 @@ def _refuse_useless(settings: Settings) -> None:
     if not settings.confirm_callbacks and not settings.result_hosts:
         needed = "needs CLIPBELL_RESULT_HOSTS, or no result would be believed"
         raise SettingsError(f"CLIPBELL_CONFIRM_CALLBACKS=false {needed}")
+    if wrong := _accel_fault(settings):
+        raise SettingsError(f"CLIPBELL_ACCEL={settings.accel} needs {wrong}")
     if settings.mail_from and not settings.smtp_url.get_secret_value():
         raise SettingsError("CLIPBELL_MAIL_FROM does nothing without CLIPBELL_SMTP_URL")
+
+
+def _accel_fault(settings: Settings) -> str:
+    """Which storage the setting needs, where it is another; else blank."""
+    needed = {"x-accel": "file", "presigned": "s3"}.get(settings.accel, "")
+    if settings.storage_url.startswith(f"{needed}:") or not needed:
+        return ""
+    return f"CLIPBELL_STORAGE_URL={needed}://…"
 
 
 def _channels(settings: Settings, outbound: Outbound) -> dict[str, Channel]:
     """The channels that can be used with these settings."""
     found: dict[str, Channel] = {"webhook": Webhook(outbound), "slack": Slack(outbound)}
     smtp_url = settings.smtp_url.get_secret_value()
+    token = settings.slack_bot_token.get_secret_value()
     if smtp_url:
         found["email"] = Email(smtp_url, settings.mail_from)
-    return found
+    if token:
+        found["slack_bot"] = SlackBot(token)
+    return found | {"apprise": Apprise()}
 
 
 def _providers(
     settings: Settings,
     outbound: Outbound,
     shelf: ImageShelf,
-    storage: FileStorage,
+    storage: Storage,
     clock: Clock,
 ) -> dict[str, Provider]:
     """The providers that are named and have a key."""

@@ -28,12 +28,18 @@ def price_range(
     return (price, price) if price is not None else model.price_range(values)
 
 
-def remaining(tx: Connection, settings: Settings, account_id: str, now: datetime) -> float | None:
-    """Dollars left today; None without a budget."""
+def remaining(
+    tx: Connection, settings: Settings, account_id: str, now: datetime, but: str | None = None
+) -> float | None:
+    """Dollars left today; None without a budget. The job `but` counts for nothing."""
     if settings.budget is None:
         return None
-    spent = store.jobs.spent_since(tx, account_id, midnight(now))
-    return max(0.0, round(settings.budget - spent, 6))
+    return max(0.0, round(settings.budget - spent_today(tx, account_id, now, but), 6))
+
+
+def spent_today(tx: Connection, account_id: str, now: datetime, but: str | None = None) -> float:
+    """Dollars spent or reserved since midnight UTC, the job `but` left out."""
+    return round(store.jobs.spent_since(tx, account_id, midnight(now), but), 6)
 
 
 def midnight(now: datetime) -> datetime:
@@ -51,7 +57,8 @@ def objection(tx: Connection, settings: Settings, job: Job, now: datetime) -> Jo
     if settings.job_budget is not None and price > settings.job_budget:
         message = f"it may cost {price:.2f} dollars, JOB_BUDGET allows {settings.job_budget:.2f}"
         return job_error("JOB_BUDGET", message)
-    left = remaining(tx, settings, job.account_id, now)
+    # Not what the job itself may have cost before: else a second try stood in its own way.
+    left = remaining(tx, settings, job.account_id, now, but=job.id)
     if left is not None and price > left:
         message = f"it may cost {price:.2f} dollars, {left:.2f} are left of today's budget"
         return job_error("BUDGET", message)

@@ -30,6 +30,7 @@ from service.model import (
 from service.polls import LEASE_SECONDS, confirm, may_ask, settle_poll
 from service.providers.base import Provider
 from service.settings import Settings
+from service.shelter import sheltered
 from service.signing import CallbackSigner
 
 #: A callback is looked at again after this when the provider could not be asked.
@@ -70,18 +71,21 @@ def process_callback(
 ) -> bool:
     """Look at the next stored callback; False when there was none."""
     now = clock()
-    with db.write() as tx:
-        callback = store.callbacks.claim_received(tx, now, LEASE_SECONDS)
+    with sheltered(db, "callbacks", clock) as held:
+        with db.write() as tx:
+            callback = held.row = store.callbacks.claim_received(tx, now, LEASE_SECONDS)
         if callback is None:
             return False
-        job = store.jobs.find(tx, callback.job_id)
-        provider = providers.get(callback.provider)
-        if job is None or provider is None or not _worth_asking(tx, callback, job, now):
-            return True
-        if not may_ask(tx, provider, now):
-            store.callbacks.postpone(tx, callback, now + timedelta(seconds=1))
-            return False
-    _settle(db, provider, settings, callback, job, clock)
+        with db.write() as tx:
+            # The job first, as everybody takes them who wants both.
+            job = store.jobs.lock(tx, callback.job_id)
+            provider = providers.get(callback.provider)
+            if job is None or provider is None or not _worth_asking(tx, callback, job, now):
+                return True
+            if not may_ask(tx, provider, now):
+                store.callbacks.postpone(tx, callback, now + timedelta(seconds=1))
+                return False
+        _settle(db, provider, settings, callback, job, clock)
     return True
 
 
@@ -111,11 +115,12 @@ def _settle(
 ) -> None:
     said = _parsed(provider, callback)
     task_id = said.task_id if isinstance(said, Outcome) else None
-    if job.state is JobState.UNKNOWN and task_id is None:
+    taskless = job.state is JobState.UNKNOWN and job.task_id is None
+    if taskless and task_id is None:
         with db.write() as tx:
             _done(tx, callback, CallbackState.IGNORED, "it names no task that could be adopted")
         return
-    adopted = task_id if job.state is JobState.UNKNOWN else None
+    adopted = task_id if taskless else None
     found = confirm(provider, job, adopted) if settings.confirm_callbacks else said
     with db.write() as tx:
         _record(tx, settings, callback, job, adopted, found, clock())
@@ -182,8 +187,8 @@ def _refusal(
 
 
 def _adopt(tx: Connection, job: Job, task_id: str, now: datetime) -> bool:
-    changes = {"state": JobState.SUBMITTED, "task_id": task_id, "error": None, "submitted_at": now}
-    adopted = store.jobs.change(tx, job.id, [JobState.UNKNOWN], **changes)
+    changes = {"task_id": task_id, "error": None, "submitted_at": now}
+    adopted = store.jobs.accept(tx, job.id, [JobState.UNKNOWN], **changes)
     if adopted:
         store.jobs.add_step(tx, job.id, "adopted", f"the callback told its task, {task_id}", now)
     return adopted
@@ -191,3 +196,13 @@ def _adopt(tx: Connection, job: Job, task_id: str, now: datetime) -> bool:
 
 def _done(tx: Connection, callback: Callback, state: CallbackState, note: str) -> None:
     store.callbacks.settle_claimed(tx, callback, state=state, note=note, due_at=None)
+
+
+def replay_callback(tx: Connection, callback: Callback, now: datetime) -> None:
+    """
+    Look at a stored callback once more, as if it had just come.
+
+    What it can change is what it could change then: an ended job stays as it is.
+    """
+    store.callbacks.bring_back(tx, callback.id, now)
+    store.jobs.add_step(tx, callback.job_id, "replayed", f"callback {callback.id}, by hand", now)

@@ -49,6 +49,8 @@ def degraded(card: dict[str, Any]) -> list[dict[str, Any]]:
 
     Slack refuses a whole message for one image that it cannot fetch.
     """
+    if "blocks" not in card:
+        return [card]
     blocks = [block for block in card["blocks"] if block["type"] != "image"]
     bare = {key: value for key, value in card.items() if key != "blocks"}
     rungs = [card, card | {"blocks": blocks}, bare]
@@ -91,8 +93,7 @@ def _context(story: Story) -> dict[str, Any]:
 
 
 def _actions(story: Story) -> dict[str, Any]:
-    links = (("Watch", story.watch), ("Download", story.download), ("Open job", story.job_url))
-    usable = [(label, url) for label, url in links if 0 < len(url) <= URL_LENGTH]
+    usable = [(label, url) for label, url in story.links if len(url) <= URL_LENGTH]
     return {"type": "actions", "elements": [_button(label, url) for label, url in usable]}
 
 

@@ -10,23 +10,33 @@ slowest commit an order of magnitude faster than SQLite's own busy loop does.
 from __future__ import annotations
 
 import fcntl
+import logging
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic.command import upgrade
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
 
 from service.errors import SchemaError, SettingsError
 
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
 POOL_SIZE = 40
 BUSY_SECONDS = 15
+#: Seconds for a new connection; milliseconds until what was sent must be acknowledged.
+POSTGRES_DIAL = {"connect_timeout": 10, "tcp_user_timeout": 20_000}
+#: So long `insist` goes on while the database is away, and so long it waits between tries.
+INSIST_SECONDS = 180.0
+PAUSE_SECONDS = 0.5
 #: Any number that nobody else uses.
 MIGRATION_LOCK = 7_013_201
 
@@ -39,6 +49,7 @@ class Database:
         self.engine = _engine(url)
         self.is_sqlite = self.engine.dialect.name == "sqlite"
         self._writing = threading.Lock()
+        self._never = threading.Event()
         self._lock_file = f"{self.engine.url.database}.lock" if self.is_sqlite else None
 
     @contextmanager
@@ -48,6 +59,24 @@ class Database:
             connection.execution_options(writes=True)
             with connection.begin():
                 yield connection
+
+    def insist(self, act: Callable[[Connection], T]) -> T:
+        """
+        Commit what `act` writes, again and again while the database is away.
+
+        For what nobody could find out a second time. When the answer to a
+        commit is lost, `act` runs once more over what it has already written.
+        """
+        deadline = time.monotonic() + INSIST_SECONDS
+        while True:
+            try:
+                with self.write() as tx:
+                    return act(tx)
+            except (OperationalError, InterfaceError) as error:
+                if time.monotonic() > deadline:
+                    raise
+                log.warning("the database is away, trying again: %s", reason_of(error))
+                self._never.wait(PAUSE_SECONDS)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -79,8 +108,7 @@ class Database:
         try:
             yield
         except SQLAlchemyError as error:
-            cause = str(getattr(error, "orig", error)).splitlines()[0]
-            raise SchemaError(f"cannot open the database: {cause}") from error
+            raise SchemaError(f"cannot open the database: {reason_of(error)}") from error
 
     def migrate(self) -> None:
         """Bring the schema to head."""
@@ -88,11 +116,34 @@ class Database:
         with self._reachable(), self._turn(), self.engine.connect() as connection:
             connection.execution_options(writes=True)
             config.attributes["connection"] = connection
-            with connection.begin():
+            with self._rebuilding(connection), connection.begin():
                 if not self.is_sqlite:
                     # Released with the transaction: a second migration waits for the first.
                     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
                 upgrade(config, "head")
+                self._check_references(connection)
+
+    @contextmanager
+    def _rebuilding(self, connection: Connection) -> Iterator[None]:
+        """SQLite changes a column by rebuilding its table, which no reference may forbid."""
+        raw = connection.connection.driver_connection
+        if not self.is_sqlite or raw is None:
+            yield
+            return
+        # Not possible inside a transaction.
+        raw.execute("PRAGMA foreign_keys = OFF")
+        try:
+            yield
+        finally:
+            raw.execute("PRAGMA foreign_keys = ON")
+
+    def _check_references(self, connection: Connection) -> None:
+        """Nothing is committed that the rebuilding has torn."""
+        if not self.is_sqlite:
+            return
+        torn = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+        if torn:
+            raise SchemaError(f"the migration would leave {len(torn)} rows without what they name")
 
     def check(self) -> None:
         """Raises SchemaError unless the schema is at head, with what to run."""
@@ -100,6 +151,11 @@ class Database:
         if at != head:
             where = f"at {at}" if at else "empty"
             raise SchemaError(f"the database is {where}, needs {head}: run `clipbell migrate`")
+
+
+def reason_of(error: SQLAlchemyError) -> str:
+    """What the driver said, in one line."""
+    return str(getattr(error, "orig", error)).splitlines()[0]
 
 
 def alembic_config() -> Config:
@@ -120,8 +176,12 @@ def _engine(url: str) -> Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
     elif parsed.get_backend_name() != "sqlite":
         raise SettingsError("CLIPBELL_DATABASE_URL: only sqlite and postgresql are supported")
+    # A server that is gone without a word shall be noticed, not waited for.
+    dial = {} if parsed.get_backend_name() == "sqlite" else POSTGRES_DIAL
     try:
-        engine = create_engine(parsed, pool_size=POOL_SIZE, max_overflow=POOL_SIZE)
+        engine = create_engine(
+            parsed, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, connect_args=dial
+        )
     except ModuleNotFoundError:
         raise SettingsError(
             "PostgreSQL needs its driver: pip install 'clipbell[postgres]'"

@@ -8,78 +8,63 @@ evidence and the lease brings the delivery up again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from service import store
-from service.channels.base import SEND_SECONDS, Channel, Parcel, Receipt
+from service import endpoints, store
+from service.channels.base import SEND_SECONDS, Parcel, Receipt
 from service.db import Database
-from service.errors import ClipbellError, Conflict, DeliveryError, NotFound
-from service.messages import Notice
-from service.model import (
-    Attempt,
-    Clock,
-    Delivery,
-    DeliveryState,
-    Subscription,
-    Video,
-)
-from service.retry import bounded, next_attempt_at
-from service.settings import Settings
-from service.signing import LinkSigner, Sealer, UnsubscribeSigner
-from service.storage import FileStorage
+from service.errors import ClipbellError, DeliveryError, NotFound
+from service.model import Attempt, Clock, Delivery, DeliveryState, Subscription
+from service.notices import Post, notice_of
+from service.retry import next_attempt_at
+from service.shelter import sheltered
+from service.subscribing import secrets_of
 
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS = SEND_SECONDS + 15.0
 INTERRUPTED = "interrupted: the worker ended during this attempt"
 
-
-@dataclass(frozen=True)
-class Post:
-    """What turns an event into a message; one per process."""
-
-    channels: Mapping[str, Channel]
-    sealer: Sealer
-    links: LinkSigner
-    unsubscribe: UnsubscribeSigner
-    storage: FileStorage
-    settings: Settings
+Result = Receipt | DeliveryError
 
 
-def attempt_delivery(db: Database, post: Post, clock: Clock) -> bool:
-    """Make the next attempt that is due; False when there was none."""
+def attempt_delivery(db: Database, post: Post, clock: Clock, *, slow: bool = False) -> bool:
+    """Make the next attempt that is due in this lane; False when there was none."""
     now = clock()
-    with db.write() as tx:
-        claimed = store.deliveries.claim_pending(tx, now, LEASE_SECONDS)
-        if claimed is None:
-            return False
-        delivery = _begun(tx, claimed, now)
-    if delivery is not None:
-        result = _attempt(db, post, delivery, now)
+    with sheltered(db, "deliveries", clock) as held:
         with db.write() as tx:
-            _settle(tx, post.settings, delivery, result, now, clock())
+            claimed = held.row = store.claims.claim_pending(tx, now, LEASE_SECONDS, slow=slow)
+            if claimed is None:
+                return False
+            delivery = _begun(tx, post, claimed, now)
+        if delivery is not None:
+            result = _attempt(db, post, delivery, now)
+            with db.write() as tx:
+                _settle(tx, post, delivery, result, now, clock())
     return True
 
 
-def _begun(tx: Connection, delivery: Delivery, now: datetime) -> Delivery | None:
+def _begun(tx: Connection, post: Post, delivery: Delivery, now: datetime) -> Delivery | None:
     """The attempt written down before it is made; None for a subscription that is off."""
     subscription = store.subscriptions.find(tx, delivery.subscription_id)
-    if subscription is None or not subscription.enabled:
+    by_hand = delivery.resending is not None
+    if subscription is None or not (subscription.enabled or by_hand):
         _end(tx, delivery, DeliveryState.EXHAUSTED, now)
         return None
-    number = delivery.attempts + 1
-    store.deliveries.settle_claimed(tx, delivery, attempts=number)
-    store.deliveries.add_attempt(tx, Attempt(delivery.id, number, None, INTERRUPTED, "", 0, now))
-    return replace(delivery, attempts=number)
+    channel = post.channels.get(delivery.channel)
+    if channel is not None and channel.min_interval:
+        endpoints.hold(tx, subscription.id, channel.min_interval, now)
+    number, spent = delivery.attempts + 1, delivery.spent + (not by_hand)
+    store.deliveries.note(tx, delivery, attempts=number, spent=spent)
+    attempt = Attempt(delivery.id, number, None, INTERRUPTED, "", 0, now, manual=by_hand)
+    store.deliveries.add_attempt(tx, attempt)
+    return replace(delivery, attempts=number, spent=spent)
 
 
-def _attempt(
-    db: Database, post: Post, delivery: Delivery, now: datetime
-) -> Receipt | DeliveryError:
+def _attempt(db: Database, post: Post, delivery: Delivery, now: datetime) -> Result:
     """Whatever goes wrong is this attempt's failure: no row may stop those behind it."""
     try:
         parcel = _packed(db, post, delivery, now)
@@ -104,53 +89,53 @@ def _packed(db: Database, post: Post, delivery: Delivery, now: datetime) -> Parc
         body = delivery.body
         if body is None:
             body = _rendered(tx, post, delivery, subscription, now)
-            store.deliveries.settle_claimed(tx, delivery, body=body)
+            store.deliveries.note(tx, delivery, body=body)
+        reference = _reference(tx, delivery)
     return Parcel(
         delivery_id=delivery.id,
         event_id=delivery.event_id,
         target=post.sealer.open(subscription.target),
-        secrets=(post.sealer.open(subscription.secret),),
+        secrets=secrets_of(post.sealer, subscription, now),
         body=body,
         now=now,
+        reference=reference,
     )
+
+
+def _reference(tx: Connection, delivery: Delivery) -> str | None:
+    """What the channel has posted about this job before."""
+    if delivery.job_id is None:
+        return None
+    return store.postings.reference(tx, delivery.subscription_id, delivery.job_id)
 
 
 def _rendered(
     tx: Connection, post: Post, delivery: Delivery, subscription: Subscription, now: datetime
 ) -> bytes:
     event = store.events.find(tx, delivery.event_id)
-    job = store.jobs.find(tx, delivery.job_id)
-    if event is None or job is None:
+    if event is None:
         raise NotFound(f"delivery {delivery.id} has lost its event")
     channel = post.channels[delivery.channel]
-    video = store.videos.of_job(tx, job.id)
-    until = now + timedelta(seconds=post.settings.link_ttl)
-    notice = Notice(
-        event=event,
-        job=job,
-        video=video,
-        link=post.links.url_for(video.id, video.link_expires_at) if video else None,
-        public_url=post.settings.public_url,
-        unsubscribe_url=post.unsubscribe.url_for(subscription.id, until),
-        poster=_poster(post.storage, video) if channel.carries_poster else None,
+    notice = notice_of(
+        tx,
+        post,
+        event,
+        now,
+        subscription_id=subscription.id,
+        poster=channel.carries_poster,
     )
     return channel.render(notice, subscription.format)
 
 
-def _poster(storage: FileStorage, video: Video | None) -> bytes | None:
-    if video is None or not video.poster_file:
-        return None
-    return storage.path(video.poster_file).read_bytes()
-
-
 def _settle(
     tx: Connection,
-    settings: Settings,
+    post: Post,
     delivery: Delivery,
-    result: Receipt | DeliveryError,
+    result: Result,
     began: datetime,
     now: datetime,
 ) -> None:
+    seconds = (now - began).total_seconds()
     store.deliveries.end_attempt(
         tx,
         delivery.id,
@@ -158,53 +143,101 @@ def _settle(
         status=result.status,
         error=result.message if isinstance(result, DeliveryError) else None,
         response=result.response,
-        milliseconds=int((now - began).total_seconds() * 1000),
+        milliseconds=int(seconds * 1000),
     )
-    if isinstance(result, DeliveryError):
-        _settle_failure(tx, settings, delivery, result, now)
+    # Locked, so that what two settlements count of one subscription adds up.
+    subscription = store.subscriptions.lock(tx, delivery.subscription_id)
+    if subscription is None:
+        return
+    if isinstance(result, Receipt):
+        _keep_reference(tx, delivery, result.reference, now)
+    if delivery.resending is not None:
+        _settle_by_hand(tx, post, delivery, delivery.resending, result, now)
+    elif isinstance(result, DeliveryError):
+        _settle_failure(tx, post, delivery, subscription, result, seconds, now)
     else:
         _end(tx, delivery, DeliveryState.DELIVERED, now)
+        endpoints.succeeded(tx, post, subscription, seconds, now)
     if result.disable:
-        _disable(tx, delivery.subscription_id, result.disable, now)
+        _end_subscription(tx, post, subscription.id, result, now)
+
+
+def _keep_reference(
+    tx: Connection, delivery: Delivery, reference: str | None, now: datetime
+) -> None:
+    if reference is not None and delivery.job_id is not None:
+        subscription_id, job_id = delivery.subscription_id, delivery.job_id
+        store.postings.keep(tx, subscription_id, job_id, reference, now)
 
 
 def _settle_failure(
     tx: Connection,
-    settings: Settings,
+    post: Post,
     delivery: Delivery,
+    subscription: Subscription,
     error: DeliveryError,
+    seconds: float,
     now: datetime,
 ) -> None:
-    if error.retry_after:
-        wait = timedelta(seconds=bounded(error.retry_after))
-        store.subscriptions.hold(tx, delivery.subscription_id, now + wait)
-    due_at = next_attempt_at(settings.retry_schedule, delivery.attempts, now, error.retry_after)
-    if error.permanent or due_at is None:
-        _end(tx, delivery, DeliveryState.EXHAUSTED, now)
+    if error.pause_channel is not None:
+        _pause(tx, delivery, error, error.pause_channel, now)
         return
-    store.deliveries.settle_claimed(tx, delivery, due_at=due_at)
+    if error.retry_after:
+        endpoints.hold(tx, subscription.id, error.retry_after, now)
+    schedule = post.settings.retry_schedule
+    due_at = next_attempt_at(schedule, delivery.spent, now, error.retry_after)
+    over = error.permanent or due_at is None
+    if over:
+        _end(tx, delivery, DeliveryState.EXHAUSTED, now)
+    else:
+        store.deliveries.settle_claimed(tx, delivery, due_at=due_at)
+    endpoints.failed(tx, post, subscription, error, now, seconds=seconds, exhausted=over)
 
 
-def _end(tx: Connection, delivery: Delivery, state: DeliveryState, now: datetime) -> None:
-    store.deliveries.settle_claimed(tx, delivery, state=state, due_at=None, finished_at=now)
+def _pause(
+    tx: Connection, delivery: Delivery, error: DeliveryError, seconds: float, now: datetime
+) -> None:
+    """The fault is ours: the whole channel waits, and this delivery has lost nothing."""
+    until = now + timedelta(seconds=seconds)
+    store.channels.pause(tx, delivery.channel, until, error.message)
+    store.deliveries.settle_claimed(tx, delivery, due_at=until, spent=delivery.spent - 1)
+    log.error("channel %s paused: %s", delivery.channel, error.message)
 
 
-def _disable(tx: Connection, subscription_id: str, reason: str, now: datetime) -> None:
-    store.subscriptions.change(tx, subscription_id, enabled=False, disabled_reason=reason)
-    store.deliveries.end_pending(tx, now, subscription_id=subscription_id)
+def _settle_by_hand(
+    tx: Connection,
+    post: Post,
+    delivery: Delivery,
+    before: DeliveryState,
+    result: Result,
+    now: datetime,
+) -> None:
+    """One attempt that counts for nothing: a failure leaves everything as it was."""
+    if isinstance(result, Receipt):
+        _end(tx, delivery, DeliveryState.DELIVERED, now, resending=None)
+    elif before is DeliveryState.PENDING:
+        due_at = next_attempt_at(post.settings.retry_schedule, delivery.spent, now)
+        store.deliveries.settle_claimed(tx, delivery, due_at=due_at, resending=None)
+    else:
+        _end(tx, delivery, before, now, resending=None)
 
 
-def resend_delivery(tx: Connection, delivery: Delivery, now: datetime) -> None:
-    """
-    One more attempt now, with the same bytes and id under a fresh signature.
+def _end(
+    tx: Connection, delivery: Delivery, state: DeliveryState, now: datetime, **more: object
+) -> None:
+    ended = {"state": state, "due_at": None, "finished_at": now}
+    store.deliveries.settle_claimed(tx, delivery, **ended, **more)
 
-    Raises:
-        Conflict: the subscription is off.
-    """
-    subscription = store.subscriptions.find(tx, delivery.subscription_id)
+
+def _end_subscription(
+    tx: Connection, post: Post, subscription_id: str, result: Result, now: datetime
+) -> None:
+    """The endpoint wants no more: a hook is gone with its 410, anything else is off."""
+    # Read again: it may have been switched off by this very settlement.
+    subscription = store.subscriptions.find(tx, subscription_id)
     if subscription is None or not subscription.enabled:
-        reason = subscription.disabled_reason if subscription else "it is gone"
-        raise Conflict(f"the subscription is off ({reason}): enable it, then resend")
-    store.deliveries.settle_claimed(
-        tx, delivery, state=DeliveryState.PENDING, due_at=now, finished_at=None
-    )
+        return
+    if subscription.hook and result.status == 410:
+        endpoints.remove(tx, subscription.id, now)
+    else:
+        endpoints.switch_off(tx, post, subscription, result.disable or "", now)

@@ -13,11 +13,11 @@ from service import media
 from service.bootstrap import Wiring, build
 from service.db import Database
 from service.errors import ClipbellError, OutboundError
+from service.health import examine as look_at_health
 from service.settings import Settings, load_settings
 
 PROBE_SECONDS = 5.0
 CLOCK_SECONDS = 60.0
-FREE_BYTES = 2 * 1024**3
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,19 @@ def examine() -> list[Finding]:
             found.append(check(wiring))
         except ClipbellError as error:
             found.append(Finding(subject, False, str(error)))
+    found += _running(wiring)
     wiring.close()
     return found
+
+
+#: What `/readyz` says and a person should know before the worker is started, too.
+RUNNING = ("disk", "providers", "channels", "rows", "callbacks")
+
+
+def _running(w: Wiring) -> list[Finding]:
+    health = look_at_health(w.db, w.storage, w.providers, w.clock())
+    amiss = [check for check in health.checks if check.name in RUNNING and check.trouble]
+    return [Finding(check.name, False, check.trouble) for check in amiss]
 
 
 def _database(w: Wiring) -> Finding:
@@ -65,10 +76,7 @@ def _database(w: Wiring) -> Finding:
 def _storage(w: Wiring) -> Finding:
     w.storage.check()
     free = shutil.disk_usage(w.storage.folder).free
-    gib = f"{free / 1024**3:.1f} GiB free in {w.storage.folder}"
-    if free < FREE_BYTES:
-        return Finding("storage", False, f"{gib}: make room or move CLIPBELL_STORAGE_URL")
-    return Finding("storage", True, gib)
+    return Finding("storage", True, f"{free / 1024**3:.1f} GiB free in {w.storage.folder}")
 
 
 def _providers(w: Wiring) -> Finding:

@@ -45,6 +45,18 @@ class Conflict(ClipbellError):
     """The thing exists, but not in a state that allows this."""
 
 
+class TooOften(ClipbellError):
+    """The caller has used up a limit; nothing was done; come back in `retry_after` seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Gone(ClipbellError):
+    """It was there, but is no longer kept; the message says where to go on."""
+
+
 class SettingsError(ClipbellError):
     """A setting is missing or wrong; the message names it and the allowed values."""
 
@@ -74,7 +86,11 @@ class Busy(ClipbellError):
 
 
 class OutboundError(ClipbellError):
-    """A call to another machine that did not end in an answer."""
+    """A call to another machine that did not end in an answer; `timed_out` says why not."""
+
+    def __init__(self, message: str, *, timed_out: bool = False) -> None:
+        super().__init__(message)
+        self.timed_out = timed_out
 
 
 class NotSent(OutboundError):
@@ -125,6 +141,8 @@ class DeliveryError(ClipbellError):
 
     `permanent` stops the retries of this delivery, `disable` names the reason
     for which the whole subscription ends, `retry_after` (seconds) holds it.
+    `timed_out` marks an endpoint as slow. `pause_channel` (seconds) says that the
+    fault is ours and the whole channel waits; the attempt then uses up nothing.
     """
 
     def __init__(
@@ -136,6 +154,8 @@ class DeliveryError(ClipbellError):
         retry_after: float | None = None,
         status: int | None = None,
         response: str = "",
+        timed_out: bool = False,
+        pause_channel: float | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -144,3 +164,5 @@ class DeliveryError(ClipbellError):
         self.retry_after = retry_after
         self.status = status
         self.response = response
+        self.timed_out = timed_out
+        self.pause_channel = pause_channel

@@ -58,6 +58,9 @@ FAILURES: dict[str, Failure] = {
     ),
     "JOB_BUDGET": Failure(True, "Raise CLIPBELL_JOB_BUDGET, or ask for a cheaper video."),
     "BUDGET": Failure(True, "It goes out tomorrow (UTC), or soon after CLIPBELL_BUDGET is raised."),
+    "RESTORED": Failure(
+        False, "Look for it at the provider, then resolve the job: task id, resend or fail."
+    ),
     "OPERATOR": Failure(False, "Ended by hand."),
 }
 

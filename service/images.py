@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,7 +22,7 @@ from service.imagedata import IMAGE_BYTES, BadImage, decode, is_url, kind_of
 from service.model import Job, new_id
 from service.outbound import Outbound
 from service.signing import TokenSigner
-from service.storage import FileStorage
+from service.storage import FileMissing, Storage, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ REDIRECTS = 3
 class ImageShelf:
     """Images that came inside a request, served at ``/i/TOKEN``."""
 
-    def __init__(self, storage: FileStorage, tokens: TokenSigner, public_url: str) -> None:
+    def __init__(self, storage: Storage, tokens: TokenSigner, public_url: str) -> None:
         self._storage = storage
         self._tokens = tokens
         self._start = f"{public_url}/i/"
@@ -51,6 +52,10 @@ class ImageShelf:
         """The input with our own URLs turned back into base64."""
         return _with_images(model, values, lambda image: self._inline(image, now))
 
+    def forget(self, model: Model, values: dict[str, Any], now: datetime) -> None:
+        """Remove the images that the input names, as far as they are ours."""
+        _with_images(model, values, lambda image: self._drop(image, now))
+
     def holds(self, url: str) -> bool:
         """Whether the URL is one of ours."""
         return url.startswith(self._start)
@@ -64,11 +69,18 @@ class ImageShelf:
             file.write(data)
         return self._start + self._tokens.sign({"image": name}, now + SHELF_LIFE)
 
+    def _drop(self, image: str, now: datetime) -> str:
+        if self.holds(image):
+            # One whose link has ended is swept anyway.
+            with suppress(BadToken):
+                self._storage.delete(self.file_name(image.removeprefix(self._start), now))
+        return image
+
     def _inline(self, image: str, now: datetime) -> str:
         if not self.holds(image):
             return image
         name = self.file_name(image.removeprefix(self._start), now)
-        return base64.b64encode(self._storage.path(name).read_bytes()).decode()
+        return base64.b64encode(self._storage.read(name)).decode()
 
 
 def _with_images(
@@ -143,12 +155,14 @@ def _fetch(outbound: Outbound, url: str) -> None:
 
 
 def with_inlined_images(shelf: ImageShelf, model: Model, job: Job, now: datetime) -> Job:
-    """The job as a vendor that takes base64 gets it. Raises Refused when an image is gone."""
+    """The job as a vendor that takes base64 gets it. Raises Refused: an image cannot be read."""
     try:
         return replace(job, input=shelf.inlined(model, job.input, now))
-    except (BadToken, OSError) as error:
+    except (BadToken, FileMissing) as error:
         message = "the image that came with the job is no longer kept"
         raise Refused("INVALID_IMAGE_URL", message) from error
+    except StorageError as error:
+        raise Refused("PROVIDER_UNAVAILABLE", f"not sent: {error}") from error
 
 
 def shown_body(model: Model, body: dict[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,10 @@ INSERT INTO callbacks
 VALUES
     (:id, :job_id, :provider, :digest, :headers, :body, 0, :state, '', 0,
      :received_at, :received_at)
-ON CONFLICT (job_id, digest) DO UPDATE SET repeats = callbacks.repeats + 1
+ON CONFLICT (job_id, digest) DO UPDATE SET
+    repeats = callbacks.repeats + 1,
+    state = CASE callbacks.state WHEN 'ignored' THEN excluded.state ELSE callbacks.state END,
+    due_at = CASE callbacks.state WHEN 'ignored' THEN excluded.due_at ELSE callbacks.due_at END
 """
 _REJECT = """
 INSERT INTO rejected_callbacks (id, reason, remote, received_at)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -156,7 +156,7 @@ def request_job(
     """A new job, queued; committed with the transaction it is given."""
     job = planned_job(settings, account_id, request, now)
     notify = _subscription_ids(tx, sealer, account_id, request.notify, now)
-    job = Job(**{**vars(job), "notify": notify})
+    job = replace(job, notify=notify)
     store.jobs.insert(tx, job)
     return job
 

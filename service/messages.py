@@ -6,6 +6,7 @@ Pure functions of values; a body made here is frozen in its delivery's row.
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from service.catalogue import MODELS
-from service.model import Event, Job, JobState, Video
+from service.model import Callback, Event, Job, JobState, Rejection, Video, VideoState
 
 API_VERSION = "v1"
 
@@ -23,12 +24,13 @@ class Notice:
     """
     An event with all that a message about it needs.
 
-    `link` is the video's stable URL, `poster` the JPEG's bytes for channels
-    that carry it along, `unsubscribe_url` takes a POST (RFC 8058).
+    `job` is None where the event's own `about` holds what there is to tell; `link`
+    is the video's stable URL, `poster` the JPEG's bytes for channels that carry it
+    along, `unsubscribe_url` takes a POST (RFC 8058).
     """
 
     event: Event
-    job: Job
+    job: Job | None
     video: Video | None
     link: str | None
     public_url: str
@@ -82,10 +84,11 @@ def dry_run_json(job: Job, wire: dict[str, Any], callback_url: str) -> dict[str,
 
 
 def video_json(video: Video, link: str) -> dict[str, Any]:
-    """The video within a job: our links always, figures once the copy is there."""
+    """The video within a job: our links until we delete it, figures once the copy is there."""
+    kept = video.state is not VideoState.DELETED
     return {
-        "url": link,
-        "download_url": f"{link}?download=1",
+        "url": link if kept else None,
+        "download_url": f"{link}?download=1" if kept else None,
         "poster_url": f"{link}/poster.jpg" if video.poster_file else None,
         "bytes": video.bytes,
         "sha256": video.sha256,
@@ -94,7 +97,37 @@ def video_json(video: Video, link: str) -> dict[str, Any]:
         "height": video.height,
         "provider_url": video.provider_url,
         "provider_expires_at": iso(video.provider_expires_at),
+        "deleted_at": iso(video.deleted_at),
     }
+
+
+def callback_json(callback: Callback) -> dict[str, Any]:
+    """A stored callback, without what it said; see `callback_content`."""
+    return {
+        "id": callback.id,
+        "job_id": callback.job_id,
+        "provider": callback.provider,
+        "state": callback.state.value,
+        "note": callback.note,
+        "repeats": callback.repeats,
+        "bytes": len(callback.body),
+        "sha256": callback.digest,
+        "received_at": iso(callback.received_at),
+    }
+
+
+def callback_content(callback: Callback) -> dict[str, Any]:
+    """What a callback said: its headers, and its body as text, or base64 where it is none."""
+    try:
+        said = {"encoding": "utf-8", "body": callback.body.decode()}
+    except UnicodeDecodeError:
+        said = {"encoding": "base64", "body": base64.b64encode(callback.body).decode()}
+    return {"headers": callback.headers, **said}
+
+
+def rejection_json(rejection: Rejection) -> dict[str, Any]:
+    """A callback that was refused."""
+    return {**vars(rejection), "received_at": iso(rejection.received_at)}
 
 
 def standard(notice: Notice) -> dict[str, Any]:
@@ -104,19 +137,37 @@ def standard(notice: Notice) -> dict[str, Any]:
         "timestamp": iso(notice.event.created_at),
         "api_version": API_VERSION,
         "sequence": notice.event.sequence,
-        "data": job_json(notice.job, notice.video, notice.link),
+        **_label(notice.event),
+        "data": _data(notice),
     }
+
+
+def _data(notice: Notice) -> dict[str, Any]:
+    if notice.job is None:
+        return notice.event.about or {}
+    return job_json(notice.job, notice.video, notice.link)
+
+
+def _label(event: Event) -> dict[str, Any]:
+    """Nobody shall take a sample for news."""
+    return {"sample": True} if event.sample else {}
 
 
 def flat(notice: Notice) -> dict[str, Any]:
     """One level, for Zapier and its like; `id` is the event's."""
-    job, video = notice.job, notice.video
-    error = job.error or {}
-    return {
+    head = {
         "id": notice.event.id,
         "type": notice.event.type.value,
         "timestamp": iso(notice.event.created_at),
         "sequence": notice.event.sequence,
+        **_label(notice.event),
+    }
+    return head | (_flat_job(notice, notice.job) if notice.job else notice.event.about or {})
+
+
+def _flat_job(notice: Notice, job: Job) -> dict[str, Any]:
+    video, error = notice.video, job.error or {}
+    return {
         "job_id": job.id,
         "state": job.state.value,
         "model": job.model,
@@ -163,8 +214,9 @@ def _millis(moment: datetime) -> int:
 
 
 def apixo(notice: Notice) -> dict[str, Any]:
-    """The body that a client of APIXO's callback mode expects."""
-    return apixo_status(notice.job, notice.link)
+    """The body that a client of APIXO's callback mode expects; it knows jobs only."""
+    body = apixo_status(notice.job, notice.link) if notice.job else {}
+    return body | _label(notice.event)
 
 
 FORMATS: dict[str, Callable[[Notice], dict[str, Any]]] = {

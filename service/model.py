@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -23,6 +23,11 @@ def new_id(prefix: str, now: datetime) -> str:
     tail = secrets.randbits(74)
     number = (millis << 80) | (7 << 76) | (tail >> 62 << 64) | (2 << 62) | (tail & ((1 << 62) - 1))
     return f"{prefix}_{number:032x}"
+
+
+def first_id(prefix: str, moment: datetime) -> str:
+    """Sorts before every id that was made at that moment or later, after all earlier ones."""
+    return f"{prefix}_{max(int(moment.timestamp() * 1000), 0):012x}"
 
 
 class JobState(StrEnum):
@@ -94,6 +99,7 @@ class VideoState(StrEnum):
     PENDING = "pending"  #: to be copied
     STORED = "stored"  #: ours
     LOST = "lost"  #: could not be copied; the provider's link is all there is
+    DELETED = "deleted"  #: given up by us; `note` says why, `file` what is still to be removed
 
 
 class TaskState(StrEnum):
@@ -212,6 +218,8 @@ class Job:
     finished_at: datetime | None
     deadline_at: datetime | None
     overdue: bool
+    batch_key: str | None = None
+    batch_content: str | None = None
 
 
 @dataclass(frozen=True)
@@ -233,15 +241,33 @@ class Callback:
 
 
 @dataclass(frozen=True)
+class Rejection:
+    """A callback that was refused: why, and from where; its body is not kept."""
+
+    id: str
+    reason: str
+    remote: str
+    received_at: datetime
+
+
+@dataclass(frozen=True)
 class Event:
-    """A fact of ours; `sequence` counts within its job."""
+    """
+    A fact of ours; `sequence` counts within its job, `seq` within its account's feed.
+
+    `seq` is None until the sequencer has seen the committed row. A fact about no
+    job holds in `about` what it tells; a `sample` is made up and labelled so.
+    """
 
     id: str
     account_id: str
-    job_id: str
+    job_id: str | None
     type: EventType
     sequence: int
     created_at: datetime
+    about: dict[str, Any] | None = None
+    sample: bool = False
+    seq: int | None = None
 
 
 @dataclass(frozen=True)
@@ -249,8 +275,16 @@ class Subscription:
     """
     Who wants which events, by which channel, at which target.
 
-    `target` and `secret` are sealed at rest. A `hidden` one was made by a
-    job's own `notify` and serves only deliveries that name it.
+    `target` and the secrets are sealed at rest. A `hidden` one was made by a
+    job's own `notify` and serves only deliveries that name it; a `hook` ends for
+    good when its endpoint is gone. Empty `events` mean the default ones, empty
+    `models` and `metadata` all jobs. `previous_secret` signs too, until
+    `previous_until`.
+
+    Its health: nothing is sent before `held_until`; until `slow_until` it counts
+    as slow; `failing_since` and `exhausted` tell of failed attempts and exhausted
+    deliveries since the last success, `announced_at` when the owner was told that
+    it is off, until the next success.
     """
 
     id: str
@@ -266,16 +300,31 @@ class Subscription:
     disabled_reason: str | None
     held_until: datetime | None
     created_at: datetime
+    hook: bool = False
+    models: list[str] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    previous_secret: str | None = None
+    previous_until: datetime | None = None
+    slow_until: datetime | None = None
+    failing_since: datetime | None = None
+    exhausted: int = 0
+    announced_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """One event for one subscription; `body` is frozen at the first attempt."""
+    """
+    One event for one subscription; `body` is frozen at the first attempt.
+
+    `attempts` counts all tries, `spent` those that used up the schedule. A claimed
+    one is under way until `leased_until`. `resending` is the state to fall back to
+    when the one attempt fails that a person asked for, at `resent_at`.
+    """
 
     id: str
     account_id: str
     event_id: str
-    job_id: str
+    job_id: str | None
     subscription_id: str
     channel: str
     state: DeliveryState
@@ -285,11 +334,19 @@ class Delivery:
     due_at: datetime | None
     created_at: datetime
     finished_at: datetime | None
+    spent: int = 0
+    leased_until: datetime | None = None
+    resending: DeliveryState | None = None
+    resent_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One try at a delivery; `response` holds the first bytes of the answer."""
+    """
+    One try at a delivery; `response` holds the first bytes of the answer.
+
+    A `manual` one was asked for by a person and counts for nothing else.
+    """
 
     delivery_id: str
     number: int
@@ -298,6 +355,16 @@ class Attempt:
     response: str
     milliseconds: int
     created_at: datetime
+    manual: bool = False
+
+
+@dataclass(frozen=True)
+class ChannelPause:
+    """A whole channel that waits, and why."""
+
+    name: str
+    paused_until: datetime
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -324,6 +391,7 @@ class Video:
     link_expires_at: datetime
     created_at: datetime
     stored_at: datetime | None
+    deleted_at: datetime | None = None
 
 
 @dataclass(frozen=True)

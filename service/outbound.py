@@ -11,11 +11,11 @@ import logging
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 from urllib.parse import urljoin
 
 import requests
@@ -31,8 +31,17 @@ from service.errors import BodyTooLarge, NoAnswer, NotSent, OutboundError
 _POOL = 64  # hosts, and idle connections per host, that are kept
 _PIECE = 65536  # bytes read at a time
 # What may follow a redirect to another origin; a list of secrets could never be complete.
-_HARMLESS = {"accept", "accept-encoding", "connection", "range", "user-agent"}
+_HARMLESS = {"accept", "accept-encoding", "connection", "if-range", "range", "user-agent"}
 _TROUBLE = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
+
+
+Wanted = Callable[[int, Mapping[str, str]], bool]
+
+
+class Sink(Protocol):
+    """What a body can be written into, such as a file."""
+
+    def write(self, data: bytes, /) -> object: ...
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,8 @@ class Outbound:
         body: bytes | None = None,
         seconds: float,
         max_bytes: int = 65536,
-        into: BinaryIO | None = None,
+        into: Sink | None = None,
+        wanted: Wanted | None = None,
         redirects: int = 0,
         unrepeatable: bool = False,
     ) -> Answer:
@@ -109,7 +119,8 @@ class Outbound:
         Send one request, once, and read its answer within `seconds` altogether.
 
         Without `into` a body longer than `max_bytes` is cut; with it the body goes to
-        that file and a longer one raises BodyTooLarge. Up to `redirects` are followed
+        that file and a longer one raises BodyTooLarge. `wanted` hears the status and the
+        headers before, and says whether the body is read at all. Up to `redirects` are followed
         (GET only; errors then speak of the last hop), else a 3xx is the answer.
         `unrepeatable` takes a fresh connection, so that NoAnswer never just means that
         an idle one had died. Raises NotSent or NoAnswer for all that goes wrong.
@@ -123,6 +134,8 @@ class Outbound:
             draft = requests.Request(method, url, headers=headers, data=body)
             request = self._prepare(exchange, draft)
             with closing(_open(exchange, adapter, request, redirects)) as response:
+                if wanted and not wanted(response.status_code, response.headers):
+                    return _answer(exchange, response)
                 return _read(exchange, response, max_bytes, into)
         finally:
             EXCHANGE.reset(token)
@@ -157,7 +170,7 @@ def _failure(exchange: Exchange, kind: str) -> OutboundError:
     word, host = NoAnswer if exchange.sent else NotSent, exchange.host
     if time.monotonic() - exchange.began >= exchange.seconds:
         what = "no complete answer" if exchange.sent else "not sent"
-        return word(f"{host}: {what} within {exchange.seconds:g} s")
+        return word(f"{host}: {what} within {exchange.seconds:g} s", timed_out=True)
     if not exchange.sent:
         return word(f"{host}: the request could not be sent ({kind})")
     return word(f"{host}: the connection broke before the answer was complete ({kind})")
@@ -210,7 +223,7 @@ def _next_hop(
 
 
 def _read(
-    exchange: Exchange, response: requests.Response, max_bytes: int, into: BinaryIO | None
+    exchange: Exchange, response: requests.Response, max_bytes: int, into: Sink | None
 ) -> Answer:
     sink: list[bytes] = []
     write = sink.append if into is None else into.write
@@ -221,15 +234,28 @@ def _read(
             raise BodyTooLarge(f"{exchange.host}: the body is longer than {max_bytes} bytes")
         digest.update(piece)
         write(piece)
-    return Answer(
-        status=response.status_code,
-        headers=response.headers,
+    return _answer(
+        exchange,
+        response,
         body=b"".join(sink)[:max_bytes],
         truncated=size > max_bytes,
         size=min(size, max_bytes),
         sha256=None if into is None else digest.hexdigest(),
-        seconds=time.monotonic() - exchange.began,
     )
+
+
+def _answer(
+    exchange: Exchange,
+    response: requests.Response,
+    *,
+    body: bytes = b"",
+    truncated: bool = False,
+    size: int = 0,
+    sha256: str | None = None,
+) -> Answer:
+    seconds = time.monotonic() - exchange.began
+    status, headers = response.status_code, response.headers
+    return Answer(status, headers, body, truncated, size, sha256, seconds)
 
 
 def _pieces(exchange: Exchange, response: requests.Response, limit: int) -> Iterator[bytes]:

@@ -1,7 +1,9 @@
 """
 Asking the provider: confirms a callback, and finds the end that no callback told.
 
-Also where a lease that ran out while sending becomes `unknown`.
+Polls go out in batches, so that ten thousand waiting jobs need neither threads
+nor a commit each. Also where a lease that ran out while sending becomes
+`unknown`.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -23,33 +26,78 @@ from service.outcomes import fail_job, record_outcome
 from service.providers.base import STATUS_SECONDS, Provider
 from service.retry import bounded
 from service.settings import Settings
+from service.shelter import sheltered
+from service.store.aside import UNREADABLE
 from service.submissions import GRACE_SECONDS, HELD_LOOK, mark_unknown
 
 LEASE_SECONDS = STATUS_SECONDS + GRACE_SECONDS
+#: So many jobs are claimed at once to be polled, for so long.
+BATCH = 16
+BATCH_SECONDS = 60.0
 #: So many polls in a row may find no task, or no result, before the job fails.
 PATIENCE = 3
+#: Each poll comes later than the last by this factor, up to the longest pause before the deadline.
+GROWTH = 1.25
+LONGEST_SECONDS = 60.0
 #: Above this many open tasks the polls of each become rarer.
 CROWD = 200
 #: Between polls after the deadline.
 SLOW_SECONDS = 300.0
 
 
+def poll_jobs(
+    db: Database, providers: Mapping[str, Provider], settings: Settings, clock: Clock
+) -> bool:
+    """Ask about the tasks that are due, a batch of each provider; False when there were none."""
+    asked = [_poll_batch(db, provider, settings, clock) for provider in providers.values()]
+    return any(asked)
+
+
+def _poll_batch(db: Database, provider: Provider, settings: Settings, clock: Clock) -> bool:
+    began = clock()
+    with db.write() as tx:
+        due = store.jobs.claim_polls(tx, provider.name, began, BATCH_SECONDS, BATCH)
+        jobs = [job for job in due if _may_poll(tx, provider, job, began)]
+    last = began + timedelta(seconds=BATCH_SECONDS - LEASE_SECONDS)
+    running = [job for job in jobs if not _poll(db, provider, settings, job, last, clock)]
+    try:
+        _set_next(db, settings, running, clock)
+    except UNREADABLE:
+        # Each alone, so that one damaged row does not keep the others from their next poll.
+        for job in running:
+            with sheltered(db, "jobs", clock) as held:
+                held.row = job
+                _set_next(db, settings, [job], clock)
+    return bool(due)
+
+
+def _set_next(db: Database, settings: Settings, jobs: list[Job], clock: Clock) -> None:
+    """Tasks that are still running are asked about again later."""
+    if not jobs:
+        return
+    with db.write() as tx:
+        for job in jobs:
+            _again(tx, settings, job, clock(), "poll", misses=0, running=True)
+        store.providers.note_answer(tx, jobs[0].provider)
+
+
+def _may_poll(tx: Connection, provider: Provider, job: Job, now: datetime) -> bool:
+    """Whether there is a token for this poll; without one it is due again in a second."""
+    allowed = may_ask(tx, provider, now)
+    if not allowed:
+        store.jobs.settle_claimed(tx, job, due_at=now + timedelta(seconds=1))
+    return allowed
+
+
 def reconcile_job(
     db: Database, providers: Mapping[str, Provider], settings: Settings, clock: Clock
 ) -> bool:
-    """Look after the next job that is due; False when there was none."""
-    now = clock()
-    with db.write() as tx:
-        job = store.jobs.claim_open(tx, list(providers), now, LEASE_SECONDS)
+    """Look after the next job whose lease, deadline or hold is over; False when there was none."""
+    with sheltered(db, "jobs", clock) as held, db.write() as tx:
+        job = held.row = store.jobs.claim_waiting(tx, clock(), LEASE_SECONDS)
         if job is None:
             return False
-        if job.state is not JobState.SUBMITTED:
-            _without_task(tx, providers, settings, job, now)
-            return True
-        if not may_ask(tx, providers[job.provider], now):
-            store.jobs.settle_claimed(tx, job, due_at=now + timedelta(seconds=1))
-            return False
-    _poll(db, providers[job.provider], settings, job, clock)
+        _without_task(tx, providers, settings, job, clock())
     return True
 
 
@@ -100,13 +148,28 @@ def _tell_overdue(tx: Connection, job: Job, now: datetime) -> None:
     record_event(tx, job, EventType.JOB_OVERDUE, now)
 
 
-def _poll(db: Database, provider: Provider, settings: Settings, job: Job, clock: Clock) -> None:
-    try:
-        outcome: Outcome | ProviderError = provider.fetch(job)
-    except ProviderError as error:
-        outcome = error
-    with db.write() as tx:
-        settle_poll(tx, settings, job, outcome, "poll", clock())
+def _poll(
+    db: Database,
+    provider: Provider,
+    settings: Settings,
+    job: Job,
+    last: datetime,
+    clock: Clock,
+) -> bool:
+    """Ask, and settle what is more than "running"; False when only the next poll is to be set."""
+    if clock() > last:
+        # A slow provider has used the lease up: the others have their turn next time.
+        with db.write() as tx:
+            store.jobs.settle_claimed(tx, job, due_at=clock())
+        return True
+    with sheltered(db, "jobs", clock) as held:
+        held.row = job
+        found = confirm(provider, job, None)
+        if isinstance(found, Outcome) and found.state is TaskState.RUNNING:
+            return False
+        with db.write() as tx:
+            settle_poll(tx, settings, job, found, "poll", clock())
+    return True
 
 
 def settle_poll(
@@ -118,13 +181,29 @@ def settle_poll(
     now: datetime,
 ) -> str:
     """Record what a poll or a confirm found; returns it in words for a log."""
+    words = _settled(tx, settings, job, found, by, now)
+    if isinstance(found, ProviderError) and found.code == "PROVIDER_UNAVAILABLE":
+        store.providers.note_trouble(tx, job.provider, words, now)
+    else:
+        store.providers.note_answer(tx, job.provider)
+    return words
+
+
+def _settled(
+    tx: Connection,
+    settings: Settings,
+    job: Job,
+    found: Outcome | ProviderError,
+    by: str,
+    now: datetime,
+) -> str:
     if isinstance(found, ProviderError):
         return _settle_trouble(tx, settings, job, found, by, now)
     if found.state is TaskState.SUCCEEDED and not (found.result_url or found.result_file):
         empty = ProviderError("EMPTY_RESULT", "the provider reports success without a video")
         return _settle_trouble(tx, settings, job, empty, by, now)
     if found.state is TaskState.RUNNING:
-        _again(tx, settings, job, now, by, misses=0)
+        _again(tx, settings, job, now, by, misses=0, running=True)
         return f"the provider says {found.raw_state or 'running'}"
     recorded = record_outcome(tx, settings, job, found, by, now)
     return str(found.state) if recorded else "the job had ended before"
@@ -153,6 +232,7 @@ def _again(
     now: datetime,
     by: str,
     misses: int,
+    running: bool = False,
     wished: float | None = None,
 ) -> None:
     """The next poll: rarer in a crowd and after the deadline, never before the vendor wishes."""
@@ -163,17 +243,29 @@ def _again(
         late_callback = MODELS[job.model].calls_back
         message = "no callback yet: asking the provider" if late_callback else "asking from now on"
         store.jobs.add_step(tx, job.id, "polling", message, now)
-    every = settings.poll_every or MODELS[job.model].poll_every
-    stretch = max(1.0, store.jobs.count_open(tx, job.provider) / CROWD)
-    wait = max(every, SLOW_SECONDS) if late else every * stretch
+    changes: dict[str, Any] = {}
+    if running:
+        changes = {"state": JobState.SUBMITTED, "error": None}
+        if job.state is JobState.UNKNOWN:
+            store.jobs.add_step(tx, job.id, "found", f"the provider knows task {job.task_id}", now)
+    wait = SLOW_SECONDS if late else _pause(tx, settings, job)
     store.jobs.change(
         tx,
         job.id,
-        [JobState.SUBMITTED],
+        [JobState.SUBMITTED, JobState.UNKNOWN],
         due_at=now + timedelta(seconds=max(wait, bounded(wished))),
         polls=job.polls + (by == "poll"),
         misses=misses,
+        **changes,
     )
+
+
+def _pause(tx: Connection, settings: Settings, job: Job) -> float:
+    """Seconds to the next poll: the more polls were, and the more tasks are open, the longer."""
+    every = settings.poll_every or MODELS[job.model].poll_every
+    grown = every * GROWTH ** min(job.polls, 50)
+    crowd = max(1.0, store.jobs.count_open(tx, job.provider) / CROWD)
+    return max(every, min(grown, LONGEST_SECONDS)) * crowd
 
 
 def confirm(provider: Provider, job: Job, task_id: str | None) -> Outcome | ProviderError:

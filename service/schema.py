@@ -14,6 +14,7 @@ from sqlalchemy import (
     JSON,
     Boolean,
     Column,
+    ColumnElement,
     DateTime,
     Dialect,
     Double,
@@ -98,6 +99,11 @@ def _work() -> list[Column[Any]]:
     ]
 
 
+def _few(name: str, condition: ColumnElement[bool], *columns: Column[Any]) -> None:
+    """An index over the few rows that are in a passing state."""
+    Index(name, *columns, sqlite_where=condition, postgresql_where=condition)
+
+
 accounts = Table(
     "accounts",
     metadata,
@@ -108,6 +114,7 @@ accounts = Table(
     # Whose claim was last; see `store.work.next_in_turn`.
     Column("turn", Integer, nullable=False, default=0),
     _moment("created_at", needed=True),
+    Index(None, "turn", "id"),
 )
 
 api_keys = Table(
@@ -151,12 +158,16 @@ jobs = Table(
     _moment("finished_at"),
     _moment("deadline_at"),
     Column("overdue", Boolean, nullable=False, default=False),
+    # The row of a batch file that asked for it, and what that said: no file is paid for twice.
+    Column("batch_key", String(40)),
+    Column("batch_content", String(40)),
     UniqueConstraint("provider", "task_id"),
     Index(None, "state", "due_at"),
     Index(None, "provider", "state"),
     Index(None, "account_id", "id"),
     Index(None, "account_id", "state", "due_at"),
     Index(None, "account_id", "sent_at"),
+    Index(None, "account_id", "batch_key", unique=True),
 )
 
 callbacks = Table(
@@ -200,14 +211,29 @@ events = Table(
     metadata,
     _id(),
     _account(),
-    Column("job_id", ForeignKey("jobs.id"), nullable=False),
+    Column("job_id", ForeignKey("jobs.id")),
     Column("type", _words(EventType), nullable=False),
     Column("sequence", Integer, nullable=False),
     # The job's id on terminal types, so that a job can end only once; else the event's own.
     Column("once", String(90), nullable=False, unique=True),
     _moment("created_at", needed=True),
+    Column("about", JSON(none_as_null=True)),
+    Column("sample", Boolean, nullable=False, default=False),
+    # Given after commit by one sequencer; see `store.events.number`.
+    Column("seq", Integer),
     UniqueConstraint("job_id", "sequence"),
     Index(None, "account_id", "id"),
+    Index(None, "account_id", "seq", unique=True),
+)
+_few("ix_events_unnumbered", events.c.seq.is_(None), events.c.id)
+
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    Column("last_seq", Integer, nullable=False),
+    # Below it events may be gone; see `store.retention.drop_events`.
+    Column("first_seq", Integer, nullable=False, default=1),
 )
 
 subscriptions = Table(
@@ -226,8 +252,19 @@ subscriptions = Table(
     Column("disabled_reason", Text),
     _moment("held_until"),
     _moment("created_at", needed=True),
+    Column("hook", Boolean, nullable=False, default=False),
+    Column("models", JSON, nullable=False, default=list),
+    Column("metadata", JSON, nullable=False, default=dict),
+    Column("previous_secret", Text),
+    _moment("previous_until"),
+    _moment("slow_until"),
+    _moment("failing_since"),
+    Column("exhausted", Integer, nullable=False, default=0),
+    _moment("announced_at"),
     Index(None, "account_id", "channel", "target_digest"),
 )
+_few("ix_subscriptions_held", subscriptions.c.held_until.is_not(None), subscriptions.c.held_until)
+_few("ix_subscriptions_slow", subscriptions.c.slow_until.is_not(None), subscriptions.c.slow_until)
 
 deliveries = Table(
     "deliveries",
@@ -235,7 +272,7 @@ deliveries = Table(
     _id(),
     _account(),
     Column("event_id", ForeignKey("events.id"), nullable=False),
-    Column("job_id", ForeignKey("jobs.id"), nullable=False),
+    Column("job_id", ForeignKey("jobs.id")),
     Column("subscription_id", ForeignKey("subscriptions.id"), nullable=False),
     Column("channel", Text, nullable=False),
     Column("state", _words(DeliveryState), nullable=False),
@@ -243,11 +280,28 @@ deliveries = Table(
     Column("body", LargeBinary),
     *_work(),
     _moment("finished_at"),
+    Column("spent", Integer, nullable=False, default=0),
+    _moment("leased_until"),
+    Column("resending", _words(DeliveryState)),
+    _moment("resent_at"),
     UniqueConstraint("event_id", "subscription_id"),
     Index(None, "state", "due_at"),
     Index(None, "account_id", "state", "due_at"),
+    Index(None, "subscription_id", "state", "due_at"),
     Index(None, "job_id"),
     Index(None, "account_id", "id"),
+)
+_few(
+    "ix_deliveries_leased",
+    deliveries.c.leased_until.is_not(None),
+    deliveries.c.subscription_id,
+    deliveries.c.leased_until,
+)
+_few(
+    "ix_deliveries_resent",
+    deliveries.c.resent_at.is_not(None),
+    deliveries.c.account_id,
+    deliveries.c.resent_at,
 )
 
 attempts = Table(
@@ -259,6 +313,25 @@ attempts = Table(
     Column("error", Text),
     Column("response", Text, nullable=False),
     Column("milliseconds", Integer, nullable=False),
+    _moment("created_at", needed=True),
+    Column("manual", Boolean, nullable=False, default=False),
+)
+
+channels = Table(
+    "channels",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    _moment("paused_until", needed=True),
+    Column("reason", Text, nullable=False),
+)
+
+postings = Table(
+    "postings",
+    metadata,
+    Column("subscription_id", ForeignKey("subscriptions.id"), primary_key=True),
+    Column("job_id", ForeignKey("jobs.id"), primary_key=True),
+    # In the channel's own words; see `channels.base.Receipt`.
+    Column("reference", Text, nullable=False),
     _moment("created_at", needed=True),
 )
 
@@ -283,7 +356,10 @@ videos = Table(
     *_work(),
     _moment("link_expires_at", needed=True),
     _moment("stored_at"),
+    _moment("deleted_at"),
     Index(None, "state", "due_at"),
+    Index(None, "state", "stored_at"),
+    Index(None, "account_id", "state", "stored_at"),
 )
 
 steps = Table(
@@ -305,6 +381,9 @@ providers = Table(
     Column("tokens", Double, nullable=False),
     _moment("refilled_at", needed=True),
     _moment("paused_until"),
+    # What its last answer was, and since when, as long as that was none.
+    Column("trouble", Text),
+    _moment("trouble_since"),
 )
 
 idempotency_keys = Table(
@@ -318,6 +397,15 @@ idempotency_keys = Table(
     Column("body", LargeBinary),
     _moment("created_at", needed=True),
     Index(None, "created_at"),
+)
+
+set_aside = Table(
+    "set_aside",
+    metadata,
+    Column("work", String(40), primary_key=True),
+    Column("row_id", String(40), primary_key=True),
+    Column("reason", Text, nullable=False),
+    _moment("created_at", needed=True),
 )
 
 workers = Table(

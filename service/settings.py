@@ -153,6 +153,11 @@ class Settings(BaseModel, extra="forbid"):
         return found
 
     @property
+    def downloads(self) -> Path:
+        """Where videos lie that are on their way to the storage."""
+        return self.data_dir / "downloads"
+
+    @property
     def secret_keys_file(self) -> Path:
         """Where `clipbell init` keeps the keys it makes."""
         return self.data_dir / "secret_keys"

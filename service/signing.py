@@ -11,7 +11,7 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,6 +19,9 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from itsdangerous import BadData, URLSafeSerializer
 
 from service.errors import BadToken, ExpiredToken
+
+#: How far a signature's time may be from ours, either way (Standard Webhooks' libraries agree).
+TOLERANCE_SECONDS = 300
 
 
 class TokenSigner:
@@ -165,6 +168,35 @@ def _signature(secret: str, content: bytes) -> str:
     text = secret.removeprefix("whsec_")
     key = base64.b64decode(text + "=" * (-len(text) % 4))
     return "v1," + base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
+
+
+def webhook_fault(
+    webhook_secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: datetime
+) -> str | None:
+    """
+    What is wrong with a signed POST, in a sentence; None when nothing is.
+
+    Raises nothing, whatever a stranger sends.
+
+    Args:
+        headers: their names in lower case.
+    """
+    names = ("webhook-id", "webhook-timestamp", "webhook-signature")
+    missing = [name for name in names if not headers.get(name)]
+    if missing:
+        return f"it lacks {', '.join(missing)}"
+    id_, timestamp, given = (headers[name] for name in names)
+    if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) < 12):
+        return "webhook-timestamp is no whole number of seconds"
+    skew = now.timestamp() - int(timestamp)
+    if abs(skew) > TOLERANCE_SECONDS:
+        return f"it was signed {abs(skew):.0f} s {'ago' if skew > 0 else 'in the future'}"
+    content = b".".join([id_.encode("utf-8", "surrogateescape"), timestamp.encode(), body])
+    known = [_signature(secret, content).encode() for secret in webhook_secrets]
+    found = [word.encode("utf-8", "replace") for word in given.split(" ")]
+    if any(hmac.compare_digest(one, other) for one in known for other in found):
+        return None
+    return "no known secret explains its signature"
 
 
 def digest(text: str) -> str:

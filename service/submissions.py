@@ -8,9 +8,10 @@ sent, or certainly was refused, may go out again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -18,6 +19,7 @@ from sqlalchemy import Connection
 from service import budget, store
 from service.catalogue import MODELS
 from service.db import Database
+from service.disk import Disks
 from service.errors import Refused, Unanswered
 from service.events import record_event
 from service.failures import HOLDING, PASSING, as_stored, job_error
@@ -30,6 +32,7 @@ from service.outcomes import fail_job, record_outcome
 from service.providers.base import Provider
 from service.retry import backoff, bounded
 from service.settings import Settings
+from service.shelter import Held, sheltered
 from service.signing import CallbackSigner
 
 log = logging.getLogger(__name__)
@@ -53,6 +56,7 @@ class Outbox:
     signer: CallbackSigner
     outbound: Outbound
     shelf: ImageShelf
+    disks: Disks
     settings: Settings
 
     def send(self, job: Job, now: datetime) -> Submission:
@@ -77,34 +81,42 @@ def preview(providers: Mapping[str, Provider], signer: CallbackSigner, job: Job)
 
 def submit_job(db: Database, outbox: Outbox, clock: Clock) -> bool:
     """Send the next queued job; False when there was none that may go out."""
-    settings, now = outbox.settings, clock()
-    with db.write() as tx:
-        job, claimed = _claim(tx, outbox, now)
-    if job is None:
-        return claimed
-    try:
-        submission = outbox.send(job, now)
-    except Refused as error:
+    if outbox.disks.nearly_full():
+        # Its video could not be kept. Nothing is written: with room again it just goes on.
+        return False
+    with sheltered(db, "jobs", clock) as held:
         with db.write() as tx:
-            settle_refused(tx, job, error, clock())
-    except Unanswered as error:
-        with db.write() as tx:
-            mark_unknown(tx, job, error.message, clock())
-    except Exception as error:
-        log.exception("%s failed while it was sent", job.id)
-        with db.write() as tx:
-            mark_unknown(tx, job, f"an error of ours while sending: {error}", clock())
-    else:
-        with db.write() as tx:
-            _settle_accepted(tx, settings, job, submission, clock())
+            job, more = _claim(tx, outbox, held, clock())
+        if job is not None:
+            # From here on its lease, not the shelter, answers for it: it may have been sent.
+            held.row = None
+            write = _sent(outbox, job, clock())
+            db.insist(lambda tx: write(tx=tx, now=clock()))
+        return more
     return True
 
 
-def _claim(tx: Connection, outbox: Outbox, now: datetime) -> tuple[Job | None, bool]:
+def _sent(outbox: Outbox, job: Job, now: datetime) -> Callable[..., None]:
+    """Make the one create call; returns what is to be written of it, given `tx` and `now`."""
+    try:
+        submission = outbox.send(job, now)
+    except Refused as error:
+        return partial(settle_refused, job=job, refused=error)
+    except Unanswered as error:
+        return partial(mark_unknown, job=job, message=error.message)
+    except Exception as error:
+        log.exception("%s failed while it was sent", job.id)
+        message = f"an error of ours while sending: {error}"
+        return partial(mark_unknown, job=job, message=message)
+    return partial(_settle_accepted, settings=outbox.settings, job=job, submission=submission)
+
+
+def _claim(tx: Connection, outbox: Outbox, held: Held, now: datetime) -> tuple[Job | None, bool]:
     """The next job, if it may go out; and whether there may be more to look at."""
     job = store.jobs.claim_queued(tx, list(outbox.providers), now, GRACE_SECONDS)
     if job is None:
         return None, False
+    held.row = job
     store.accounts.lock(tx, job.account_id)
     if objection := budget.objection(tx, outbox.settings, job, now):
         _refuse_for_budget(tx, job, objection, now)
@@ -154,17 +166,20 @@ def _settle_accepted(
     tx: Connection, settings: Settings, job: Job, submission: Submission, now: datetime
 ) -> None:
     """A late answer still counts: a job that was given up as unknown is adopted by it."""
+    store.providers.note_answer(tx, job.provider)
     holder = store.jobs.holder_of(tx, job.provider, submission.task_id)
-    if holder and holder != job.id:
+    if holder == job.id:
+        # A callback told it first, or the commit of this very answer only seemed to fail.
+        return
+    if holder:
         mark_unknown(tx, job, f"the provider named task {submission.task_id}, as for {holder}", now)
         return
     model = MODELS[job.model]
     deadline = max(3 * model.expected(job.input), SHORTEST_DEADLINE)
-    accepted = store.jobs.change(
+    accepted = store.jobs.accept(
         tx,
         job.id,
         [JobState.SUBMITTING, JobState.UNKNOWN],
-        state=JobState.SUBMITTED,
         task_id=submission.task_id,
         error=None,
         submitted_at=now,
@@ -187,28 +202,54 @@ def settle_refused(tx: Connection, job: Job, refused: Refused, now: datetime) ->
     """There is no task: the claimed job waits, is held, or fails."""
     error = job_error(refused.code, refused.message, refused.provider_code)
     if refused.code in PASSING:
-        wait = bounded(refused.retry_after) or backoff(job.claims, 2.0, LONGEST_PAUSE)
-        later = now + timedelta(seconds=wait)
-        store.providers.pause(tx, job.provider, later)
-        changes = {"state": JobState.QUEUED, "due_at": later, "sent_at": None}
-        if store.jobs.settle_claimed(tx, job, **changes):
-            message = f"{refused.code}: {refused.message}; again in {wait:.0f} s"
-            store.jobs.add_step(tx, job.id, "postponed", message, now)
+        _postpone(tx, job, refused, now)
+    elif refused.code in HOLDING:
+        _hold_all(tx, job, error, now)
+    else:
+        _fail_refused(tx, job, error, now)
+
+
+def _fail_refused(tx: Connection, job: Job, error: JobError, now: datetime) -> None:
+    """A refusal ends the job, unless somebody has sent it once more since."""
+    if store.jobs.still_sent_by(tx, job):
+        fail_job(tx, job, error, "answer", now)
         return
-    if refused.code in HOLDING and job.door == OWN_DOOR:
+    message = f"{error.code}: {error.message}, after the job had moved on"
+    store.jobs.add_step(tx, job.id, "surplus", message, now)
+
+
+def _postpone(tx: Connection, job: Job, refused: Refused, now: datetime) -> None:
+    """Sent again when the provider may take it."""
+    wait = bounded(refused.retry_after) or backoff(job.claims, 2.0, LONGEST_PAUSE)
+    later = now + timedelta(seconds=wait)
+    message = f"{refused.code}: {refused.message}"
+    _requeue(tx, job, later, f"{message}; again in {wait:.0f} s", now)
+    store.providers.pause(tx, job.provider, later)
+    if refused.code == "PROVIDER_UNAVAILABLE":
+        store.providers.note_trouble(tx, job.provider, message, now)
+
+
+def _requeue(tx: Connection, job: Job, due_at: datetime, why: str, now: datetime) -> None:
+    changes = {"state": JobState.QUEUED, "due_at": due_at, "sent_at": None}
+    if store.jobs.settle_claimed(tx, job, **changes):
+        store.jobs.add_step(tx, job.id, "postponed", why, now)
+
+
+def _hold_all(tx: Connection, job: Job, error: JobError, now: datetime) -> None:
+    """Nothing more goes to the provider; the first job that was refused tells the owner."""
+    why = f"{error.code}: {error.message}"
+    for waiting in store.jobs.queued_at_doors(tx, job.provider, OWN_DOOR):
+        fail_job(tx, waiting, error, "answer", now)
+    if job.door != OWN_DOOR:
+        _fail_refused(tx, job, error, now)
+    # After the other jobs: who has the provider's row must not wait for a job's.
+    first = store.providers.hold(tx, job.provider, why)
+    if job.door != OWN_DOOR:
+        return
+    if first:
         hold_job(tx, job, error, None, now)
     else:
-        fail_job(tx, job, error, "answer", now)
-    if refused.code in HOLDING:
-        _hold_provider(tx, job.provider, error, now)
-
-
-def _hold_provider(tx: Connection, name: str, error: JobError, now: datetime) -> None:
-    """Nothing more goes out; who waits at a door is refused, not held."""
-    for waiting in store.jobs.queued_at_doors(tx, name, OWN_DOOR):
-        fail_job(tx, waiting, error, "answer", now)
-    # Last, so that no transaction waits for an account while it has the provider.
-    store.providers.hold(tx, name, f"{error.code}: {error.message}")
+        _requeue(tx, job, now, f"{why}; goes out once {job.provider} is resumed", now)
 
 
 def mark_unknown(tx: Connection, job: Job, message: str, now: datetime) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
 from service import store
+from service.catalogue import MODELS
 from service.channels.base import Channel
 from service.errors import Fault, InvalidInput, pointer
 from service.model import EventType, Subscription, new_id
@@ -17,37 +18,68 @@ from service.signing import Sealer, digest, new_webhook_secret
 
 #: Said by the reader of a mail: no later job may overrule it.
 UNSUBSCRIBED = "unsubscribed by mail"
+#: What a channel needs that is known, but not to be had here or by this caller.
+_NEEDS = {
+    "email": "email needs the setting CLIPBELL_SMTP_URL on this server",
+    "slack_bot": "slack_bot needs the setting CLIPBELL_SLACK_BOT_TOKEN on this server",
+    "apprise": "apprise needs a key with the scope operator",
+}
+FIELDS = ("channel", "target", "events", "format", "models", "metadata")
+METADATA_PAIRS = 20
+#: How long a secret that was replaced signs beside the new one.
+OVERLAP = timedelta(hours=24)
+JOBLESS = (EventType.SUBSCRIPTION_DISABLED, EventType.SUBSCRIPTION_RECOVERED)
 NO_TARGET = "say where to send: an address or URL"
 
 
 @dataclass(frozen=True)
 class Wish:
-    """Where news shall go, checked: the channel, its target, which events, in which format."""
+    """
+    Where news shall go, checked: the channel, its target, which events, in which format.
+
+    `models` and `metadata` narrow it to jobs of these models, with these very pairs.
+    """
 
     channel: str
     target: str
     events: tuple[str, ...] = ()
     format: str = "standard"
+    models: tuple[str, ...] = ()
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def open_to(channels: Mapping[str, Channel], scopes: Collection[str]) -> dict[str, Channel]:
+    """The channels that a key with these scopes may name."""
+    return {
+        name: channel
+        for name, channel in channels.items()
+        if "operator" in scopes or not channel.operator_only
+    }
 
 
 def check_wish(channels: Mapping[str, Channel], given: Any, at: str) -> Wish:
     """
-    A wish from ``"channel:target"`` or ``{"channel", "target", "events", "format"}``.
+    A wish from ``"channel:target"`` or an object with the fields of `Wish`.
 
     Raises:
         InvalidInput: all faults, with pointers below `at`.
     """
     parts = _parts(given, at)
     faults = [
-        Fault(at + pointer(name), "unknown_field", "takes channel, target, events and format")
+        Fault(at + pointer(name), "unknown_field", f"takes {', '.join(FIELDS)}")
         for name in parts
-        if name not in ("channel", "target", "events", "format")
+        if name not in FIELDS
     ]
     channel = channels.get(parts["channel"]) if isinstance(parts.get("channel"), str) else None
-    faults += _event_faults(parts.get("events"), at)
+    faults += _word_faults("events", parts.get("events"), list(EventType), at)
+    faults += _word_faults("models", parts.get("models"), list(MODELS), at)
+    faults += _metadata_faults(parts.get("metadata"), at)
     if channel is None:
-        known = ", ".join(channels)
-        faults.append(Fault(f"{at}/channel", "not_allowed", f"must be one of {known}"))
+        message = f"must be one of {', '.join(channels)}"
+        needed = _NEEDS.get(str(parts.get("channel")))
+        if needed:
+            message = f"{needed}; else it {message}"
+        faults.append(Fault(f"{at}/channel", "not_allowed", message))
         if not isinstance(parts.get("target"), str):
             faults.append(Fault(f"{at}/target", "required", NO_TARGET))
         raise InvalidInput(faults)
@@ -55,10 +87,15 @@ def check_wish(channels: Mapping[str, Channel], given: Any, at: str) -> Wish:
     if format_ not in channel.formats:
         allowed = ", ".join(channel.formats)
         faults.append(Fault(f"{at}/format", "not_allowed", f"must be one of {allowed}"))
+    if format_ == "apixo" and any(e in JOBLESS for e in parts.get("events") or ()):
+        message = "apixo can tell of jobs only; take standard or flat for subscription events"
+        faults.append(Fault(f"{at}/format", "not_allowed", message))
     target, wrong = _target(channel, parts.get("target"), at)
     if faults or wrong:
         raise InvalidInput([*faults, *wrong])
-    return Wish(parts["channel"], target, tuple(parts.get("events") or ()), format_)
+    events = tuple(parts.get("events") or channel.default_events)
+    narrowed = (tuple(parts.get("models") or ()), parts.get("metadata") or {})
+    return Wish(parts["channel"], target, events, format_, *narrowed)
 
 
 def _parts(given: Any, at: str) -> dict[str, Any]:
@@ -71,16 +108,28 @@ def _parts(given: Any, at: str) -> dict[str, Any]:
     raise InvalidInput([Fault(at, "wrong_type", message)])
 
 
-def _event_faults(events: Any, at: str) -> list[Fault]:
-    if events is None:
+def _word_faults(name: str, given: Any, known: list[str], at: str) -> list[Fault]:
+    if given is None:
         return []
-    if not isinstance(events, list):
-        return [Fault(f"{at}/events", "wrong_type", "must be a list of event names")]
-    known = ", ".join(EventType)
+    if not isinstance(given, list):
+        return [Fault(f"{at}/{name}", "wrong_type", f"must be a list of {name}")]
     return [
-        Fault(f"{at}/events/{place}", "not_allowed", f"must be one of {known}")
-        for place, event in enumerate(events)
-        if event not in list(EventType)
+        Fault(f"{at}/{name}/{place}", "not_allowed", f"must be one of {', '.join(known)}")
+        for place, word in enumerate(given)
+        if word not in known
+    ]
+
+
+def _metadata_faults(given: Any, at: str) -> list[Fault]:
+    if given is None:
+        return []
+    if not isinstance(given, dict) or len(given) > METADATA_PAIRS:
+        message = f"must be an object of at most {METADATA_PAIRS} pairs"
+        return [Fault(f"{at}/metadata", "wrong_type", message)]
+    return [
+        Fault(f"{at}/metadata{pointer(name)}", "wrong_type", "must be text, a number or a boolean")
+        for name, wished in given.items()
+        if not isinstance(wished, str | int | float)
     ]
 
 
@@ -94,11 +143,19 @@ def _target(channel: Channel, target: Any, at: str) -> tuple[str, list[Fault]]:
 
 
 def subscribe(
-    tx: Connection, sealer: Sealer, account_id: str, wish: Wish, now: datetime
+    tx: Connection,
+    sealer: Sealer,
+    account_id: str,
+    wish: Wish,
+    now: datetime,
+    *,
+    hook: bool = False,
+    secret: str | None = None,
 ) -> tuple[Subscription, str]:
     """A new subscription, and its secret for the only time."""
-    secret = new_webhook_secret()
-    subscription = _made(sealer, account_id, wish, sealer.seal(secret), now, hidden=False)
+    secret = secret or new_webhook_secret()
+    made = _made(sealer, account_id, wish, sealer.seal(secret), now, hidden=False)
+    subscription = replace(made, hook=hook)
     store.subscriptions.insert(tx, subscription)
     return subscription, secret
 
@@ -115,7 +172,7 @@ def hidden_subscription(
     store.accounts.lock(tx, account_id)
     same = store.subscriptions.same(tx, account_id, wish.channel, digest(wish.target), hidden=True)
     for subscription in same:
-        if (subscription.format, subscription.events) == (wish.format, list(wish.events)):
+        if _is_for(subscription, wish):
             if not subscription.enabled and subscription.disabled_reason != UNSUBSCRIBED:
                 store.subscriptions.enable(tx, subscription.id)
             return subscription
@@ -124,6 +181,53 @@ def hidden_subscription(
     subscription = _made(sealer, account_id, wish, secret, now, hidden=True)
     store.subscriptions.insert(tx, subscription)
     return subscription
+
+
+def _is_for(subscription: Subscription, wish: Wish) -> bool:
+    return (
+        subscription.format == wish.format
+        and subscription.events == list(wish.events)
+        and subscription.models == list(wish.models)
+        and subscription.metadata == wish.metadata
+    )
+
+
+def secrets_of(sealer: Sealer, subscription: Subscription, now: datetime) -> tuple[str, ...]:
+    """What signs now: the secret and, while it is being replaced, the one before."""
+    current = sealer.open(subscription.secret)
+    until = subscription.previous_until
+    if subscription.previous_secret is None or until is None or until <= now:
+        return (current,)
+    return current, sealer.open(subscription.previous_secret)
+
+
+def rotate_secret(tx: Connection, sealer: Sealer, subscription: Subscription, now: datetime) -> str:
+    """A new secret; the old one signs too for `OVERLAP`."""
+    secret = new_webhook_secret()
+    store.subscriptions.change(
+        tx,
+        subscription.id,
+        secret=sealer.seal(secret),
+        previous_secret=subscription.secret,
+        previous_until=now + OVERLAP,
+    )
+    return secret
+
+
+def revoke_old_secret(
+    tx: Connection, sealer: Sealer, subscription: Subscription, now: datetime
+) -> str:
+    """
+    The old secret signs nothing from now on; the one that does.
+
+    Within an overlap that is the one before the current; otherwise the current one
+    itself is old, and a new one takes its place.
+    """
+    secret, *old = secrets_of(sealer, subscription, now)
+    if not old:
+        secret = rotate_secret(tx, sealer, subscription, now)
+    store.subscriptions.change(tx, subscription.id, previous_secret=None, previous_until=None)
+    return secret
 
 
 def _made(
@@ -143,4 +247,6 @@ def _made(
         disabled_reason=None,
         held_until=None,
         created_at=now,
+        models=list(wish.models),
+        metadata=wish.metadata,
     )

@@ -71,6 +71,7 @@ def attempt_json(attempt: Attempt) -> Entry:
     return {
         "number": attempt.number,
         "started_at": iso(attempt.created_at),
+        "manual": attempt.manual,
         "status": attempt.status,
         "error": attempt.error,
         "milliseconds": attempt.milliseconds,

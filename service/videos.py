@@ -2,54 +2,66 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import unicodedata
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
 
 from service import media, store
+from service.boxes import BrokenMovie
+from service.catalogue import MODELS
 from service.db import Database
-from service.errors import BodyTooLarge, ClipbellError, NotFound, OutboundError, ProviderError
-from service.model import Clock, Job, Video, VideoState
+from service.downloads import DownloadError, opened
+from service.errors import ClipbellError, NotFound, ProviderError
+from service.events import record_event
+from service.failures import storable
+from service.images import count_images
+from service.messages import iso
+from service.model import Clock, EventType, Job, Video, VideoState
 from service.outbound import Outbound
 from service.providers.base import Provider
 from service.retry import backoff
 from service.settings import Settings
 from service.signing import LinkSigner
-from service.storage import FileStorage
+from service.storage import FileMissing, Storage, StorageError
 
 log = logging.getLogger(__name__)
 
 COPY_SECONDS = 300.0
-LEASE_SECONDS = COPY_SECONDS + 30.0
-ATTEMPTS = 8
-LONGEST_PAUSE = 600.0
-REDIRECTS = 3
-GONE = (403, 404, 410)
+#: The rest is for looking at the file and putting it away.
+LEASE_SECONDS = COPY_SECONDS + 120.0
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 1800.0
+#: Between two tries while our own storage cannot be written.
+STORAGE_PAUSE = timedelta(minutes=1)
+#: A try that brought so much of a file was a good one: the next need not wait.
+GOOD_GAIN = 1024**2
+#: Where nobody says how long a file can be had, it is tried so long.
+TRIED = timedelta(hours=24)
+#: So long before the provider's link ends people hear that there is no copy.
+WARNING = timedelta(hours=6)
+#: Characters of the prompt in a file's name; no file system takes many more.
+NAME_LENGTH = 60
 
 
-class CopyError(ClipbellError):
-    """
-    A try at a copy failed.
+@dataclass(frozen=True)
+class Copy:
+    """A video in storage: its columns, what it is, and what was odd about it."""
 
-    `gone` says that the provider's link has ended, so that a fresh one is
-    asked for; `hopeless` that no further try can end better.
-    """
-
-    def __init__(self, message: str, *, gone: bool = False, hopeless: bool = False) -> None:
-        super().__init__(message)
-        self.gone = gone
-        self.hopeless = hopeless
+    columns: dict[str, Any]
+    look: media.Look | None
+    remark: str = ""
 
 
 def archive_video(
     db: Database,
     providers: Mapping[str, Provider],
     outbound: Outbound,
-    storage: FileStorage,
+    storage: Storage,
     settings: Settings,
     clock: Clock,
 ) -> bool:
@@ -59,7 +71,7 @@ def archive_video(
     if video is None:
         return False
     try:
-        found = _copy(outbound, storage, settings, video)
+        copy = _copy(outbound, storage, settings, video, clock())
     except Exception as error:
         # Whatever it was counts as a failed try: no video may come up again for ever.
         if not isinstance(error, ClipbellError):
@@ -67,75 +79,76 @@ def archive_video(
         _settle_failure(db, providers, video, error, clock)
     else:
         with db.write() as tx:
-            _settle_copy(tx, video, found, clock())
+            _settle_copy(tx, video, copy, clock())
     return True
 
 
 def _copy(
-    outbound: Outbound, storage: FileStorage, settings: Settings, video: Video
-) -> dict[str, Any]:
-    """Bring the file and its poster into storage; the columns that describe them."""
-    name = video.file or f"{video.id}.mp4"
-    if video.file and not storage.exists(name):
-        raise CopyError("the answer's file is gone from storage")
-    facts: dict[str, Any] = {"file": name}
-    facts |= (
-        _download(outbound, storage, settings, video, name)
-        if video.file is None
-        else {"sha256": storage.sha256(name)}
-    )
-    path = storage.path(name)
-    facts["bytes"] = path.stat().st_size
-    probe = media.probe(path)
-    if probe:
-        facts |= vars(probe)
-        facts["poster_file"] = _poster(storage, name)
-    return facts
-
-
-def _download(
-    outbound: Outbound, storage: FileStorage, settings: Settings, video: Video, name: str
-) -> dict[str, Any]:
+    outbound: Outbound, storage: Storage, settings: Settings, video: Video, now: datetime
+) -> Copy:
+    """Bring the file and its poster into storage."""
+    if video.file:
+        return _kept(storage, video.file)
     if not video.provider_url:
-        raise CopyError("there is no link to copy from", gone=True)
-    with storage.writing(name) as file:
+        raise DownloadError("there is no link to copy from", gone=True)
+    name = f"{video.id}.mp4"
+    with opened(settings.downloads, video.id, now) as download:
+        download.fetch(outbound, video.provider_url, COPY_SECONDS, settings.archive_max_bytes)
         try:
-            answer = outbound.call(
-                "GET",
-                video.provider_url,
-                seconds=COPY_SECONDS,
-                max_bytes=settings.archive_max_bytes,
-                into=file,
-                redirects=REDIRECTS,
-            )
-        except BodyTooLarge as error:
-            raise CopyError(f"larger than ARCHIVE_MAX_BYTES: {error}", hopeless=True) from error
-        except (OutboundError, ValueError) as error:
-            raise CopyError(str(error)) from error
-        if answer.status != 200:
-            gone = answer.status in GONE
-            raise CopyError(f"the provider's link answered {answer.status}", gone=gone)
-        file.seek(0)
-        if not media.looks_like_mp4(file.read(12)):
-            raise CopyError("what the provider sent is no MP4")
-    return {"sha256": answer.sha256}
+            look = media.look_into(download.path)
+        except BrokenMovie as error:
+            download.restart()
+            raise DownloadError(f"what the provider sent is no video: {error}") from error
+        with storage.writing(name) as file:
+            digest = download.copy_to(file)
+            size = file.tell()
+        columns = {"file": name, "bytes": size, "sha256": digest} | _described(storage, name, look)
+        download.remove()
+    return Copy(columns, look)
 
 
-def _poster(storage: FileStorage, name: str) -> str | None:
+def _kept(storage: Storage, name: str) -> Copy:
+    """A file that came as the answer itself: damaged or not, there is no other."""
+    with storage.local(name) as path:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        columns = {"file": name, "bytes": path.stat().st_size, "sha256": digest}
+        try:
+            look = media.look_into(path)
+        except BrokenMovie as error:
+            return Copy(columns, None, f"the video is damaged: {error}")
+    return Copy(columns | _described(storage, name, look), look)
+
+
+def _described(storage: Storage, name: str, look: media.Look) -> dict[str, Any]:
+    """The columns that tell of the picture; its poster is put beside the file."""
     poster = name.removesuffix(".mp4") + ".jpg"
+    if look.poster is None:
+        return vars(look.movie)
     with storage.writing(poster) as file:
-        made = media.write_poster(storage.path(name), file)
-    if not made:
-        storage.delete(poster)
-    return poster if made else None
+        file.write(look.poster)
+    return vars(look.movie) | {"poster_file": poster}
 
 
-def _settle_copy(tx: Connection, video: Video, facts: dict[str, Any], now: datetime) -> None:
-    changes = {"state": VideoState.STORED, "due_at": None, "stored_at": now, "note": ""}
-    if not store.videos.settle_claimed(tx, video, attempts=video.attempts + 1, **changes, **facts):
+def _settle_copy(tx: Connection, video: Video, copy: Copy, now: datetime) -> None:
+    changes: dict[str, Any] = {"state": VideoState.STORED, "due_at": None, "stored_at": now}
+    changes |= {"note": copy.remark, "attempts": video.attempts + 1, **copy.columns}
+    if not store.videos.settle_claimed(tx, video, **changes):
         return
-    store.jobs.add_step(tx, video.job_id, "copied", f"{facts['bytes']} bytes are ours", now)
+    store.jobs.add_step(tx, video.job_id, "copied", f"{changes['bytes']} bytes are ours", now)
+    for remark in _remarks(store.jobs.find(tx, video.job_id), copy):
+        store.jobs.add_step(tx, video.job_id, "not as asked", remark, now)
     store.deliveries.hurry(tx, video.job_id, now)
+
+
+def _remarks(job: Job | None, copy: Copy) -> list[str]:
+    """What is told of a copy besides that it is there: paid for is paid for, so none is refused."""
+    if job is None or copy.look is None:
+        return [copy.remark]
+    # The first frame decides the shape where there is one.
+    shaped = count_images(MODELS[job.model], job.input) == 0
+    ratio = job.input.get("aspect_ratio") if shaped else None
+    return media.differences(copy.look.movie, job.input.get("duration"), ratio)
 
 
 def _settle_failure(
@@ -145,28 +158,52 @@ def _settle_failure(
     error: Exception,
     clock: Clock,
 ) -> None:
-    """Try again later, with a fresh link where the old one has ended."""
+    """Try again later, with a fresh link where the old one has ended; to its end, not longer."""
     fresh = _fresh_url(db, providers, video) if getattr(error, "gone", False) else None
-    attempts = video.attempts + 1
-    lost = attempts >= ATTEMPTS or getattr(error, "hopeless", False)
-    now = clock()
+    # A storage that cannot be written says nothing of the video: that is waited for.
+    ours = isinstance(error, StorageError) and not isinstance(error, FileMissing)
+    attempts, note, now = video.attempts + (not ours), storable(str(error)), clock()
+    ends = video.provider_expires_at or video.created_at + TRIED
+    lost = not ours and (now >= ends or getattr(error, "hopeless", False))
+    again = now + STORAGE_PAUSE if ours else min(now + _pause(attempts, error), ends)
     with db.write() as tx:
-        settled = store.videos.settle_claimed(
+        if store.videos.settle_claimed(
             tx,
             video,
             state=VideoState.LOST if lost else VideoState.PENDING,
             provider_url=fresh or video.provider_url,
             attempts=attempts,
-            note=str(error),
-            due_at=None if lost else now + _pause(attempts),
-        )
-        if settled:
-            kind = "lost" if lost else "copy failed"
-            store.jobs.add_step(tx, video.job_id, kind, str(error), now)
+            note=note,
+            due_at=None if lost else again,
+        ):
+            _tell_failure(tx, video, note, None if lost else ends, now)
 
 
-def _pause(attempts: int) -> timedelta:
-    return timedelta(seconds=backoff(attempts, 2.0, LONGEST_PAUSE))
+def _tell_failure(
+    tx: Connection, video: Video, note: str, ends: datetime | None, now: datetime
+) -> None:
+    """Each trouble once in the timeline; `ends` is None for the last of them."""
+    if ends is None:
+        store.jobs.add_step(tx, video.job_id, "lost", note, now)
+        store.deliveries.hurry(tx, video.job_id, now)
+    elif note != video.note:
+        message = f"{note}; it is tried again until {iso(ends)}"
+        store.jobs.add_step(tx, video.job_id, "copy failed", message, now)
+    if ends is None or now >= ends - WARNING:
+        _warn(tx, video, now)
+
+
+def _pause(attempts: int, error: Exception) -> timedelta:
+    failures = 1 if getattr(error, "gained", 0) >= GOOD_GAIN else attempts
+    return timedelta(seconds=backoff(failures, FIRST_PAUSE, LONGEST_PAUSE))
+
+
+def _warn(tx: Connection, video: Video, now: datetime) -> None:
+    """Say once that the provider's link, which ends, is all there is."""
+    job = store.jobs.find(tx, video.job_id)
+    told = [event.type for event in store.events.of_job(tx, video.job_id)]
+    if job and video.provider_url and EventType.VIDEO_EXPIRING not in told:
+        record_event(tx, job, EventType.VIDEO_EXPIRING, now)
 
 
 def _fresh_url(db: Database, providers: Mapping[str, Provider], video: Video) -> str | None:
@@ -209,3 +246,16 @@ def viewable(db: Database, video_id: str) -> tuple[Video, Job]:
     if video is None or job is None:
         raise NotFound("there is no such video")
     return video, job
+
+
+def file_name(job: Job) -> str:
+    """
+    A name to save the video under: the prompt's words and the end of the job's id.
+
+    Such as ``a-fox-in-the-snow-3f9a1c.mp4``; letters of every script stay.
+    """
+    prompt = str(job.input.get("prompt", "")).lower()
+    # Vowel signs of many scripts are marks, and no letters.
+    kept = (c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in prompt)
+    words = "-".join("".join(kept).split())
+    return f"{words[:NAME_LENGTH].rstrip('-') or 'video'}-{job.id[-6:]}.mp4"

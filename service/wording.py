@@ -6,7 +6,8 @@ Pure functions of a notice; how a card or a letter looks is their own matter.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC
 from typing import Any
 
 from service.catalogue import MODELS
@@ -22,6 +23,8 @@ TITLES = {
     EventType.JOB_CANCELED: "Video canceled",
     EventType.JOB_OVERDUE: "Video overdue",
     EventType.VIDEO_EXPIRING: "Video link expires soon",
+    EventType.SUBSCRIPTION_DISABLED: "Subscription switched off",
+    EventType.SUBSCRIPTION_RECOVERED: "Subscription works again",
 }
 #: What to say where the job itself names no reason.
 _EXPLANATIONS = {
@@ -33,9 +36,20 @@ _EXPLANATIONS = {
         "so that nothing is paid twice."
     ),
     EventType.JOB_CANCELED: "It was taken back before it was sent.",
-    EventType.JOB_OVERDUE: (
-        "It takes longer than the provider said. We go on asking; a late video still counts."
+    EventType.VIDEO_EXPIRING: "We could not copy it, and the provider's link may end soon.",
+    EventType.JOB_OVERDUE: ("It takes longer than the provider said; a late video still counts."),
+    EventType.SUBSCRIPTION_DISABLED: "It gets no more messages.",
+    EventType.SUBSCRIPTION_RECOVERED: "It takes messages again.",
+}
+#: The next step where the job's error names none.
+_NEXT_STEPS = {
+    EventType.JOB_FAILED: "Open the job to see what happened.",
+    EventType.JOB_HELD: "Open the job to see what it waits for.",
+    EventType.JOB_UNKNOWN: (
+        "Look for it at the provider, then resolve the job: task id, resend or fail."
     ),
+    EventType.JOB_OVERDUE: "There is nothing to do yet: we go on asking the provider.",
+    EventType.VIDEO_EXPIRING: "Download it now to keep it.",
 }
 _WITH_ERROR = frozenset({EventType.JOB_FAILED, EventType.JOB_HELD, EventType.JOB_UNKNOWN})
 _WITH_VIDEO = frozenset({EventType.JOB_SUCCEEDED, EventType.VIDEO_EXPIRING})
@@ -66,14 +80,46 @@ class Story:
         return self.watch or self.job_url
 
     @property
+    def links(self) -> tuple[tuple[str, str], ...]:
+        """Where one can go from here, the likeliest first, each with its label."""
+        found = (("Watch", self.watch), ("Download", self.download), ("Open job", self.job_url))
+        return tuple((label, url) for label, url in found if url)
+
+    @property
     def headline(self) -> str:
         """The title with a little of the prompt: for notifications and subjects."""
         return f"{self.title}: {cut(self.prompt, 120)}" if self.prompt else self.title
 
 
 def tell(notice: Notice) -> Story:
-    """The notice in words."""
-    kind, job = notice.event.type, notice.job
+    """The notice in words; a sample says that it is one."""
+    if notice.job is None:
+        story = _tell_of_subscription(notice, notice.event.about or {})
+    else:
+        story = _tell_of_job(notice, notice.job)
+    if not notice.event.sample:
+        return story
+    return replace(story, title=f"Sample: {story.title}", job_url=notice.public_url)
+
+
+def _tell_of_subscription(notice: Notice, about: dict[str, Any]) -> Story:
+    kind, id_ = notice.event.type, plain(about.get("subscription_id"))
+    off = kind is EventType.SUBSCRIPTION_DISABLED
+    return Story(
+        title=TITLES.get(kind, f"Clipbell: {kind.value}"),
+        prompt="",
+        reason=_sentence(plain(about.get("reason"))) or _EXPLANATIONS.get(kind, ""),
+        hint=f"Mend it, then: clipbell subscriptions enable {id_}" if off else "",
+        code="",
+        facts=(("Channel", plain(about.get("channel"))), ("Subscription", id_)),
+        watch="",
+        download="",
+        job_url=f"{notice.public_url}/subscriptions",
+    )
+
+
+def _tell_of_job(notice: Notice, job: Job) -> Story:
+    kind = notice.event.type
     error = (job.error or {}) if kind in _WITH_ERROR else {}
     code = str(error.get("code") or "")
     prompt = plain(job.input.get("prompt"))
@@ -83,10 +129,10 @@ def tell(notice: Notice) -> Story:
     return Story(
         title=TITLES.get(kind, f"Clipbell: {kind.value}"),
         prompt="" if secret else prompt,
-        reason=_reason(error, secret) or _EXPLANATIONS.get(kind, ""),
-        hint=plain(error.get("hint")),
+        reason=_reason(error, secret) or _explanation(notice),
+        hint=plain(error.get("hint")) or _NEXT_STEPS.get(kind, ""),
         code=code,
-        facts=_facts(job, notice.video if watch else None),
+        facts=_facts(kind, job, notice.video if watch else None),
         watch=watch,
         download=f"{watch}?download=1" if watch else "",
         job_url=f"{notice.public_url}/jobs/{job.id}",
@@ -100,13 +146,22 @@ def _reason(error: dict[str, Any], secret: str) -> str:
     return _sentence(message)
 
 
+def _explanation(notice: Notice) -> str:
+    ends = notice.video.provider_expires_at if notice.video else None
+    if notice.event.type is EventType.VIDEO_EXPIRING and ends:
+        moment = ends.astimezone(UTC)
+        when = f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+        return f"We could not copy it, and the provider's link may end on {when}."
+    return _EXPLANATIONS.get(notice.event.type, "")
+
+
 def _sentence(text: str) -> str:
     """Vendors begin small and end without a stop."""
     whole = text[:1].upper() + text[1:]
     return whole if not whole or whole[-1] in ".!?…" else whole + "."
 
 
-def _facts(job: Job, video: Video | None) -> tuple[tuple[str, str], ...]:
+def _facts(kind: EventType, job: Job, video: Video | None) -> tuple[tuple[str, str], ...]:
     seconds = (video.seconds if video else None) or job.input.get("duration")
     model = MODELS.get(job.model)
     found = {
@@ -114,6 +169,7 @@ def _facts(job: Job, video: Video | None) -> tuple[tuple[str, str], ...]:
         "Length": f"{seconds:g} s" if isinstance(seconds, int | float) else "",
         "Format": _format(job, video),
         "Made in": _made_in(job) if video else "",
+        "Cost": _cost(kind, job),
         "Job": job.id,
     }
     return tuple((name, value) for name, value in found.items() if value)
@@ -131,6 +187,22 @@ def _made_in(job: Job) -> str:
     spent = (job.finished_at - (job.submitted_at or job.created_at)).total_seconds()
     minutes, seconds = divmod(round(spent), 60)
     return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
+
+
+def _cost(kind: EventType, job: Job) -> str:
+    """What it cost, or is expected to; empty where nobody can say or nothing was made."""
+    if job.actual_cost is not None:
+        return f"${_dollars(job.actual_cost)}"
+    low, high = job.estimated_min, job.estimated_max
+    if low is None or high is None or kind in (EventType.JOB_FAILED, EventType.JOB_CANCELED):
+        return ""
+    ends = dict.fromkeys((_dollars(low), _dollars(high)))
+    return f"about ${'–'.join(ends)}"
+
+
+def _dollars(amount: float) -> str:
+    """Cents, and more digits only where there are some."""
+    return f"{amount:.2f}" if round(amount, 2) == round(amount, 4) else f"{amount:.4f}".rstrip("0")
 
 
 def plain(value: Any) -> str:

@@ -7,66 +7,150 @@ import os
 import signal
 import socket
 import threading
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+
+from sqlalchemy import Connection
 
 from service import store
 from service.bootstrap import Wiring
 from service.engines.threads import ThreadEngine
 from service.model import new_id
+from service.retention import delete_doomed, forget_rows, sweep
+from service.storage import StorageError
 
 log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 5.0
+HOUSE_SECONDS = 60.0
+STOP_SECONDS = 10.0
+SWEEP = timedelta(hours=1)
 #: How the threads are shared out over the kinds of work; each gets one at least.
-SHARES = {"submit": 2, "generate": 2, "process": 2, "reconcile": 1, "archive": 1, "deliver": 2}
+SHARES = {
+    "submit": 2,
+    "generate": 2,
+    "process": 2,
+    "poll": 1,
+    "reconcile": 1,
+    "archive": 1,
+    "remove": 0,
+    # Endpoints that time out keep to a quarter of the seats for deliveries.
+    "deliver": 6,
+    "deliver_slow": 2,
+    # One: only one sequencer can work at a time anyway.
+    "number": 0,
+}
 IDEMPOTENCY_KEPT = timedelta(hours=24)
+#: A row that was set aside gets another try after this.
+ASIDE = timedelta(minutes=10)
+#: Workers of one host write no beats that lie further apart than this, unless its clock goes back.
+CLOCK_SLACK = timedelta(seconds=30)
 
 
 def run_worker(wiring: Wiring, threads: int) -> None:
     """Work until SIGTERM or SIGINT; returns when the units under way have ended."""
-    wiring.storage.check()
-    with wiring.db.write() as tx:
-        for name in wiring.providers:
-            store.providers.ensure(tx, name, wiring.clock())
+    _check_storage(wiring)
+    wiring.db.insist(partial(_ensure_providers, wiring))
     whole = sum(SHARES.values())
     seats = {kind: max(1, threads * share // whole) for kind, share in SHARES.items()}
     engine = ThreadEngine(wiring.units(), wiring.due, seats)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: engine.stop())
-    beating = _Heart(wiring)
-    beating.start()
+    beside = (Heart(wiring), Housekeeper(wiring))
+    for thread in beside:
+        thread.start()
     log.info("worker started", extra={"seats": seats})
     engine.run()
-    beating.stop()
+    for thread in beside:
+        thread.stop()
     log.info("worker stopped")
 
 
-class _Heart(threading.Thread):
-    """Says every few seconds that this worker lives, and sweeps out what is past keeping."""
+def _check_storage(wiring: Wiring) -> None:
+    """A folder that cannot be written stops the start; a bucket may be back before it is needed."""
+    try:
+        wiring.storage.check()
+    except StorageError as error:
+        if not wiring.storage.remote:
+            raise
+        log.warning("videos wait: %s", error)
 
-    def __init__(self, wiring: Wiring) -> None:
-        super().__init__(name="heart", daemon=True)
-        self._wiring = wiring
-        self._stopping = threading.Event()
-        self._id = f"{socket.gethostname()[:20]}-{os.getpid()}-{new_id('w', wiring.clock())[-4:]}"
+
+def _ensure_providers(wiring: Wiring, tx: Connection) -> None:
+    for name in wiring.providers:
+        store.providers.ensure(tx, name, wiring.clock())
+
+
+class Periodic(threading.Thread):
+    """Does one thing every so many seconds, whatever comes of it, until it is stopped."""
+
+    def __init__(self, name: str, seconds: float, act: Callable[[], None]) -> None:
+        super().__init__(name=name, daemon=True)
+        self.stopping = threading.Event()
+        self._seconds = seconds
+        self._act = act
 
     def run(self) -> None:
-        """Beat until stopped."""
-        while not self._stopping.is_set():
+        """Until stopped."""
+        while not self.stopping.is_set():
             try:
-                self._beat()
+                self._act()
             except Exception:
-                log.exception("cannot write the heartbeat")
-            self._stopping.wait(BEAT_SECONDS)
+                log.exception("%s failed, and is tried again", self.name)
+            self.stopping.wait(self._seconds)
 
     def stop(self) -> None:
-        """The last beat has been."""
-        self._stopping.set()
-        self.join()
+        """No more; waits a moment for what is under way, which would be done again."""
+        self.stopping.set()
+        self.join(STOP_SECONDS)
 
-    def _beat(self) -> None:
+
+class Housekeeper(Periodic):
+    """Deletes what is past its keeping, batch after batch, and sweeps the storage now and then."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        super().__init__("housekeeper", HOUSE_SECONDS, self.keep)
+        self._wiring = wiring
+        self._swept_at: datetime | None = None
+
+    def keep(self) -> None:
+        """Once, until nothing is left to do."""
+        w, now = self._wiring, self._wiring.clock()
+        while delete_doomed(w.db, w.settings, now) and not self.stopping.is_set():
+            pass
+        while forget_rows(w.db, w.settings, now) and not self.stopping.is_set():
+            pass
+        if self._swept_at is None or now - self._swept_at >= SWEEP:
+            sweep(w.storage, now)
+            self._swept_at = now
+
+
+class Heart(Periodic):
+    """
+    Says every few seconds that this worker lives, and looks after the rows as a whole.
+
+    What is past keeping goes, what was set aside gets another try, and what was
+    dated by a clock that has gone back since is dated anew.
+    """
+
+    def __init__(self, wiring: Wiring) -> None:
+        super().__init__("heartbeat", BEAT_SECONDS, self.beat)
+        self._wiring = wiring
+        self._host = f"{socket.gethostname()[:20]}-"
+        self._id = f"{self._host}{os.getpid()}-{new_id('w', wiring.clock())[-4:]}"[:40]
+
+    def beat(self) -> None:
+        """Once."""
         now = self._wiring.clock()
         with self._wiring.db.write() as tx:
-            store.work.beat(tx, self._id[:40], now)
+            jump = store.clocks.ahead(tx, self._host, now)
+            if jump > CLOCK_SLACK:
+                count = store.clocks.turn_back(tx, jump, now)
+                log.warning("the clock went back by %s; %s rows are due earlier", jump, count)
+            store.work.beat(tx, self._id, now)
             store.work.forget_workers(tx, now - timedelta(hours=1))
             store.idempotency.prune(tx, now - IDEMPOTENCY_KEPT)
+            store.aside.take_back(tx, now - ASIDE, now)
+            for table, states in store.work.WORK.values():
+                store.aside.put_undated(tx, table.name, states, now)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import http.server
 import io
+import json
 import socket
 import ssl
 import threading
@@ -50,6 +51,8 @@ JOB = _row(
     input={"prompt": "A red fox runs through fresh snow", "duration": 5, "aspect_ratio": "16:9"},
     metadata={},
     state=JobState.SUCCEEDED,
+    estimated_min=0.44,
+    estimated_max=0.44,
     created_at=NOW,
     submitted_at=NOW + timedelta(seconds=2),
     finished_at=NOW + timedelta(seconds=74),
@@ -63,17 +66,20 @@ VIDEO = _row(
     seconds=5.0,
     width=1280,
     height=720,
+    provider_expires_at=NOW + timedelta(days=1),
+    link_expires_at=NOW + timedelta(days=90),
 )
 
 
 def notice(kind: EventType = EventType.JOB_SUCCEEDED, **changes: Any) -> Notice:
-    """A notice of that kind; `prompt` and `error` go into its job, the rest into the notice."""
+    """A notice of that kind; `prompt`, `error`, `cost` are its job's, the rest its own."""
     ready = kind in (EventType.JOB_SUCCEEDED, EventType.VIDEO_EXPIRING)
     prompt = changes.pop("prompt", JOB.input["prompt"])
     error = changes.pop("error", None)
-    job = replace(JOB, input=JOB.input | {"prompt": prompt}, error=error)
+    cost = changes.pop("cost", None)
+    job = replace(JOB, input=JOB.input | {"prompt": prompt}, error=error, actual_cost=cost)
     given: dict[str, Any] = {
-        "event": Event(EVENT_ID, "acc_1", JOB_ID, kind, 1, NOW),
+        "event": Event(EVENT_ID, "acc_1", JOB_ID, kind, changes.pop("sequence", 1), NOW),
         "job": job,
         "video": VIDEO if ready else None,
         "link": LINK if ready else None,
@@ -95,15 +101,20 @@ def jpeg(size: tuple[int, int] = (640, 360)) -> bytes:
     return file.getvalue()
 
 
-def parcel(target: str, body: bytes, now: datetime = NOW) -> Parcel:
+def parcel(target: str, body: bytes, now: datetime = NOW, reference: str | None = None) -> Parcel:
     """One attempt."""
-    return Parcel(DELIVERY_ID, EVENT_ID, target, (SECRET,), body, now)
+    return Parcel(DELIVERY_ID, EVENT_ID, target, (SECRET,), body, now, reference)
 
 
 def frozen(channel: Channel) -> bytes:
     """A body as the first attempt makes it."""
     asked = notice(poster=jpeg() if channel.carries_poster else None)
     return channel.render(asked, channel.formats[0])
+
+
+def bot_says(ok: bool = False, **more: Any) -> tuple[int, str]:
+    """An answer of Slack's Web API."""
+    return 200, json.dumps({"ok": ok, **more})
 
 
 class HttpTarget:
@@ -177,6 +188,7 @@ class MailTarget(Controller):
         starttls: bool = False,
     ) -> None:
         self.bodies: list[bytes] = []
+        self.connections = 0
         self.password = password
         self._answers = list(answers) or ["250 kept"]
         self._at = at
@@ -198,6 +210,12 @@ class MailTarget(Controller):
         return self.loop.create_server(
             self._factory_invoker, sock=self._socket, ssl=self.ssl_context
         )
+
+    def factory(self) -> SMTP:
+        """Called by aiosmtpd for each connection."""
+        self.connections += 1
+        made: SMTP = super().factory()  # type: ignore[no-untyped-call]
+        return made
 
     def _authenticate(self, server: SMTP, session: Session, *rest: Any) -> AuthResult:
         given = rest[-1].password.decode()
@@ -232,6 +250,7 @@ class MailTarget(Controller):
 
     def __enter__(self) -> MailTarget:
         self.start()
+        self.connections = 0  # the controller has tried one out
         return self
 
     def __exit__(

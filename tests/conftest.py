@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+from buckets import Buckets, moto, use
 from databases import Template, postgres_or_skip, template
 from wire import Wire, sandbox
 
@@ -15,9 +18,11 @@ from service import store
 from service.accounts import SCOPES, create_account, create_key
 from service.bootstrap import Wiring, build
 from service.db import Database
-from service.jobs import check_request, request_job
+from service.jobs import OWN_DOOR, check_request, request_job
 from service.model import Account, Job
 from service.settings import load_settings
+
+hypothesis.settings.register_profile("long", deadline=None, max_examples=2000)
 
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
@@ -54,10 +59,11 @@ class Bench:
             account = create_account(tx, self.wiring.sealer, name, None, self.clock())
             return account, create_key(tx, account.id, name, SCOPES, self.clock())
 
-    def new_job(self, prompt: str = "A fox", **body: Any) -> Job:
+    def new_job(self, prompt: str = "A fox", door: str = OWN_DOOR, **body: Any) -> Job:
         """A queued job for APIXO's model."""
         whole = {"model": "kling-2-5-turbo-pro", "input": {"prompt": prompt}} | body
         asked = check_request(whole, self.wiring.channels, self.wiring.providers)
+        asked = replace(asked, door=door)
         with self.db.write() as tx:
             return request_job(
                 tx, self.wiring.sealer, self.wiring.settings, self.account.id, asked, self.clock()
@@ -79,6 +85,16 @@ class Bench:
         units = self.wiring.units()
         while sum(units[kind]() for kind in kinds):
             pass
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the figures that tests have kept, from whichever process they ran in."""
+    reports = [report for kind in terminalreporter.stats.values() for report in kind]
+    for report in reports:
+        told = getattr(report, "when", "") == "call"
+        kept = report.user_properties if told else []
+        for figures in [value for name, value in kept if name == "figures"]:
+            terminalreporter.write_line(f"\n{figures}")
 
 
 @pytest.fixture(scope="session")
@@ -151,3 +167,17 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     """A sandbox provider with small pictures, over a real socket."""
     with sandbox(tmp_path_factory.mktemp("sandbox"), credits=1e6) as server:
         yield Wire(server)
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[Buckets]:
+    """A server of S3's protocol."""
+    with moto() as made:
+        yield made
+
+
+@pytest.fixture
+def buckets(s3: Buckets, monkeypatch: pytest.MonkeyPatch) -> Buckets:
+    """That server, named by this process's environment."""
+    use(monkeypatch, s3)
+    return s3

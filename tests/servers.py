@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
@@ -112,9 +112,11 @@ class Clipbell:
         self.environ = kept | {f"CLIPBELL_{k.upper()}": v for k, v in given.items()}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self.key = ""
+        self.webhook_secret = ""
 
-    def __enter__(self) -> Clipbell:
-        self.key = json.loads(self.run("init", "--json").stdout)["api_key"]
+    def __enter__(self) -> Self:
+        made = json.loads(self.run("init", "--json").stdout)
+        self.key, self.webhook_secret = made["api_key"], made["webhook_secret"]
         return self
 
     def __exit__(
@@ -137,11 +139,20 @@ class Clipbell:
 
     def start_web(self) -> None:
         """gunicorn with one worker process."""
-        self._spawn("serve", "--port", str(self.port), "--workers", "1")
+        self.spawn("serve", "-m", "service", *self.serving)
+
+    @property
+    def serving(self) -> tuple[str, ...]:
+        """The verb `serve` with its options."""
+        return ("serve", "--port", str(self.port), "--workers", "1")
 
     def start_worker(self) -> None:
         """The worker process."""
-        self._spawn("worker")
+        self.spawn("worker", "-m", "service", "worker")
+
+    def ended(self, verb: str) -> bool:
+        """Whether a process that was started has ended by itself."""
+        return self._children[verb].poll() is not None
 
     def kill(self, verb: str) -> None:
         """SIGKILL to a process and all its children."""
@@ -154,6 +165,15 @@ class Clipbell:
         child = self._children.pop(verb)
         child.terminate()
         return child.wait(30)
+
+    def pid(self, verb: str) -> int:
+        """The process of a verb."""
+        return self._children[verb].pid
+
+    def children(self, verb: str) -> list[int]:
+        """The processes that a process of ours has started."""
+        pid = self._children[verb].pid
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def log(self, verb: str) -> str:
         """All that a process wrote."""
@@ -212,10 +232,11 @@ class Clipbell:
         except OSError:
             return False
 
-    def _spawn(self, verb: str, *arguments: str) -> None:
+    def spawn(self, verb: str, *command: str) -> None:
+        """Python with those arguments, in the place of a verb's process."""
         with (self.folder / f"{verb}.log").open("ab") as log:
             self._children[verb] = subprocess.Popen(
-                [sys.executable, "-m", "service", verb, *arguments],
+                [sys.executable, *command],
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -46,10 +46,10 @@ def test_settings_that_need_another(more: dict[str, str], named: str, tmp_path: 
         build(given(tmp_path, **more))
 
 
-def test_s3_is_refused(tmp_path: Path) -> None:
-    """So is a storage that cannot be opened yet."""
+def test_unknown_storage_is_refused(tmp_path: Path) -> None:
+    """So is a storage of a kind that nobody knows."""
     with pytest.raises(SettingsError, match="CLIPBELL_STORAGE_URL"):
-        build(given(tmp_path, storage_url="s3://bucket/prefix"))
+        build(given(tmp_path, storage_url="ftp://host/folder"))
 
 
 @pytest.mark.parametrize(
@@ -74,13 +74,18 @@ def test_providers(
     assert (providers, holding) == (found, held)
 
 
-def test_channels(tmp_path: Path) -> None:
-    """Mail is there once there is a server to send it by."""
-    without = build(given(tmp_path))
-    smtp = {"smtp_url": "smtp://127.0.0.1:25", "mail_from": "a@example.com"}
-    with_mail = build(given(tmp_path, **smtp))
-    found = [set(wiring.channels) for wiring in (without, with_mail)]
-    for wiring in (without, with_mail):
-        wiring.close()
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, set()),
+        ({"smtp_url": "smtp://127.0.0.1:25", "mail_from": "a@example.com"}, {"email"}),
+        ({"slack_bot_token": "xoxb-1"}, {"slack_bot"}),
+    ],
+)
+def test_channels(more: dict[str, str], expected: set[str], tmp_path: Path) -> None:
+    """Mail is there once there is a server to send it by, the bot once it has its token."""
+    wiring = build(given(tmp_path, **more))
+    found = set(wiring.channels)
+    wiring.close()
 
-    assert [{"webhook", "slack"}, {"webhook", "slack", "email"}] == found
+    assert {"webhook", "slack", "apprise"} | expected == found

@@ -82,13 +82,24 @@ def test_over_budget_is_held_until_tomorrow(bench: Bench) -> None:
     bench.drain("submit")
     held = bench.job(job)
     bench.clock.advance(12 * 3600)
-    bench.drain("reconcile")
+    bench.drain("poll", "reconcile")
     queued = bench.job(job)
 
     assert (JobState.HELD, "BUDGET") == (held.state, (held.error or {})["code"])
     assert JobState.QUEUED == queued.state
     with bench.db.read() as tx:
         assert ["job.held"] == [event.type for event in store.events.of_job(tx, job.id)]
+
+
+def test_over_budget_at_a_door_fails(bench: Bench) -> None:
+    """A door's job that the budget no longer covers when it is to go out is refused, not held."""
+    send(bench)
+    job = bench.new_job(door="segmind", **KLING_2)
+    send(bench)
+    bench.drain("submit")
+    refused = bench.job(job)
+
+    assert (JobState.FAILED, "BUDGET") == (refused.state, (refused.error or {})["code"])
 
 
 def test_unknown_price_is_held(bench: Bench) -> None:
@@ -106,7 +117,7 @@ def test_price_named_later(bench: Bench) -> None:
     job = bench.new_job()
     bench.drain("submit")
     bench.clock.advance(301)
-    bench.drain("reconcile")
+    bench.drain("poll", "reconcile")
     still = bench.job(job)
     priced = bench.wiring.settings.model_copy(update={"prices": {job.model: 0.5}})
     bench.clock.advance(301)

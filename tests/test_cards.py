@@ -22,6 +22,7 @@ TOLD = (
     (EventType.JOB_UNKNOWN, "Video needs a look"),
     (EventType.JOB_CANCELED, "Video canceled"),
     (EventType.JOB_OVERDUE, "Video overdue"),
+    (EventType.VIDEO_EXPIRING, "Video link expires soon"),
 )
 
 
@@ -34,6 +35,26 @@ def links(card_: dict[str, Any]) -> dict[str, str]:
     """The buttons' labels with their URLs."""
     (actions,) = blocks(card_, "actions")
     return {button["text"]["text"]: button["url"] for button in actions["elements"]}
+
+
+def plain(text: str) -> dict[str, Any]:
+    """A text object."""
+    return {"type": "plain_text", "text": text}
+
+
+def button(**changes: Any) -> dict[str, Any]:
+    """A button."""
+    return {"type": "button", "text": plain("Watch"), "action_id": "watch"} | changes
+
+
+def actions(**changes: Any) -> dict[str, Any]:
+    """A block with one button."""
+    return {"type": "actions", "elements": [button(**changes)]}
+
+
+def picture(url: str) -> dict[str, Any]:
+    """A block with a picture."""
+    return {"type": "image", "image_url": url, "alt_text": "A fox"}
 
 
 @pytest.mark.parametrize(("kind", "title"), TOLD)
@@ -74,10 +95,10 @@ def test_good_news_leads_to_the_video() -> None:
 
 
 def test_facts_stand_in_the_context() -> None:
-    """Model, length, size, time and job id can be read at a glance."""
-    (context,) = blocks(card(notice()), "context")
+    """Model, length, size, time, cost and job id can be read at a glance."""
+    (context,) = blocks(card(notice(cost=0.44)), "context")
 
-    expected = ["Kling 2.5 Turbo · 5 s · 1280 × 720 · made in 1 min 12 s", JOB_ID]
+    expected = ["Kling 2.5 Turbo · 5 s · 1280 × 720 · made in 1 min 12 s · $0.44", JOB_ID]
     assert expected == [element["text"] for element in context["elements"]]
 
 
@@ -89,6 +110,36 @@ def test_failure_says_why_and_what_to_do() -> None:
     assert "Image is 12 MB.\\nMake the image smaller than 10 MB." in text
     assert "IMAGE_TOO_LARGE" in text
     assert ["Open job"] == list(links(made))
+
+
+NEXT_STEPS = (
+    (EventType.JOB_FAILED, None, "Open the job to see what happened."),
+    (EventType.JOB_HELD, error("INSUFFICIENT_CREDITS", "no credits"), "Top up the provider's"),
+    (EventType.JOB_HELD, None, "Open the job to see what it waits for."),
+    (EventType.JOB_UNKNOWN, None, "then resolve the job"),
+    (EventType.JOB_OVERDUE, None, "There is nothing to do yet"),
+    (EventType.VIDEO_EXPIRING, None, "Download it now to keep it"),
+)
+
+
+@pytest.mark.parametrize(("kind", "trouble", "expected"), NEXT_STEPS)
+def test_every_trouble_has_its_next_step(
+    kind: EventType, trouble: dict[str, Any] | None, expected: str
+) -> None:
+    """Failed, held, unknown, overdue or expiring: card and notification say what to do now."""
+    made = card(notice(kind, error=trouble))
+    (_, reason) = blocks(made, "section")
+
+    assert expected in reason["text"]["text"]
+    assert expected in made["text"]
+
+
+def test_expiring_says_when_and_still_leads_to_the_video() -> None:
+    """The day on which the link ends, and the video while it is there."""
+    made = card(notice(EventType.VIDEO_EXPIRING))
+
+    assert "the provider's link may end on 2 January 2026, 12:00 UTC." in json.dumps(made)
+    assert ["Watch", "Download", "Open job"] == list(links(made))
 
 
 def test_refused_content_is_not_repeated() -> None:
@@ -158,9 +209,27 @@ def test_notification_cannot_call_the_channel() -> None:
         ("/blocks", {"blocks": [{"type": "divider"}] * 51}),
         ("/blocks/0/type", {"blocks": [{"type": "marquee"}]}),
         ("/blocks/0/type", {"blocks": [{"type": []}]}),
-        ("/blocks/0/text", {"blocks": [{"type": "header", "text": {"type": "mrkdwn"}}]}),
+        ("/blocks/0/text/type", {"blocks": [{"type": "header", "text": {"type": "mrkdwn"}}]}),
         ("/blocks", {"blocks": [{"type": "divider", "block_id": "1"}] * 2}),
         ("/blocks/0/elements", {"blocks": [{"type": "actions", "elements": []}]}),
+        ("/blocks/0/text/text", {"blocks": [{"type": "header", "text": plain("x" * 151)}]}),
+        ("/blocks/0/text/text", {"blocks": [{"type": "section", "text": plain("x" * 3001)}]}),
+        ("/blocks/0/text/text", {"blocks": [{"type": "section", "text": plain("")}]}),
+        (
+            "/blocks/0/text",
+            {"blocks": [{"type": "section", "text": plain("x") | {"color": "red"}}]},
+        ),
+        ("/blocks/0/text", {"blocks": [{"type": "section"}]}),
+        ("/blocks/0/elements/0/text/text", {"blocks": [actions(text=plain("x" * 76))]}),
+        ("/blocks/0/elements/0/style", {"blocks": [actions(style="green")]}),
+        ("/blocks/0/elements/0/url", {"blocks": [actions(url="javascript:alert(1)")]}),
+        ("/blocks/0/elements/0/url", {"blocks": [actions(url="https://x/" + "x" * 3000)]}),
+        ("/blocks/0/elements", {"blocks": [{"type": "actions", "elements": [button()] * 2}]}),
+        ("/blocks/0/elements", {"blocks": [{"type": "context", "elements": [plain("x")] * 11}]}),
+        ("/blocks/0/alt_text", {"blocks": [picture("https://example.com/x") | {"alt_text": ""}]}),
+        ("/blocks/0/image_url", {"blocks": [picture("http://example.com/x")]}),
+        ("/blocks/0/image_url", {"blocks": [picture("https://10.0.0.1/x")]}),
+        ("", {"colour": "red"}),
     ],
 )
 def test_the_checker_can_refuse(at: str, change: dict[str, Any]) -> None:
@@ -168,3 +237,18 @@ def test_the_checker_can_refuse(at: str, change: dict[str, Any]) -> None:
     faults = check_message(card(notice()) | change)
 
     assert at in [fault.pointer for fault in faults]
+
+
+@pytest.mark.parametrize(
+    ("word", "change"),
+    [
+        ("no_text", {"text": ""}),
+        ("msg_too_long", {"text": "x" * 4001}),
+        ("invalid_blocks_format", {"blocks": "header"}),
+        ("invalid_blocks", {"blocks": [{"type": "header", "text": plain("x" * 151)}]}),
+        ("msg_blocks_too_long", {"blocks": [{"type": "section", "text": plain("x" * 2900)}] * 5}),
+    ],
+)
+def test_the_checker_has_slacks_words(word: str, change: dict[str, Any]) -> None:
+    """Each kind of breach gets the word that Slack has for it."""
+    assert word in [fault.code for fault in check_message(card(notice()) | change)]

@@ -100,6 +100,15 @@ def test_doctor(clipbell: Clipbell) -> None:
     assert "CLIPBELL_PUBLIC_URL" in findings["public url"]["message"]
 
 
+def test_doctor_tells_what_is_amiss(fresh: Clipbell) -> None:
+    """What stops jobs although all is set up is a finding too, with the verb that ends it."""
+    fresh.run("hold", "apixo")
+    found = json.loads(fresh.run("doctor", "--json", code=1).stdout)["findings"]
+    amiss = [one["message"] for one in found if one["subject"] == "providers" and not one["ok"]]
+
+    assert [True] == ["`clipbell resume apixo`" in message for message in amiss]
+
+
 def test_doctor_without_settings(tmp_path: Path) -> None:
     """Settings that cannot be used are a finding, not a crash."""
     clipbell = Clipbell(tmp_path, NOWHERE, budget="much")
@@ -239,3 +248,84 @@ def test_no_color(clipbell: Clipbell, no_color: str | None, colored: bool) -> No
 
     assert colored == bool(re.search(r"\x1b\[[0-9;]*3[0-9]m", text))
     assert "database" in text
+
+
+def test_batch(fresh: Clipbell, tmp_path: Path) -> None:
+    """A file is checked whole, priced without sending, sent once, and safe to run again."""
+    file = tmp_path / "jobs.csv"
+    file.write_text(
+        "\ufeffid,model,prompt,duration,notify\n"
+        "1,kling-2,A fox,5,\n"
+        "2,,A hen,10,webhook:https://example.com/a webhook:https://example.com/b\n"
+    )
+    command = ("submit", "kling-2-5-turbo-pro", "--file", str(file))
+    priced = shown(fresh, *command, "--dry-run")
+    assert [] == shown(fresh, "jobs")
+    first, again = shown(fresh, *command), shown(fresh, *command)
+    jobs = {job["model"]: job for job in shown(fresh, "jobs")}
+
+    assert {"jobs": 2, "min": 1.75, "max": 1.75, "without_price": 1} == priced
+    assert [(2, 0), (0, 2)] == [(run["submitted"], run["repeated"]) for run in (first, again)]
+    assert first["jobs"] == again["jobs"]
+    assert {"kling-2", MODEL} == jobs.keys()
+    assert (10, "A hen") == (jobs[MODEL]["input"]["duration"], jobs[MODEL]["input"]["prompt"])
+    assert "2 were sent before" in fresh.run(*command).stdout
+
+
+JSON_LINES = """{"model": "kling-2", "prompt": "A fox", "metadata": {"order": 1}}
+
+{"model": "kling-2", "input": {"prompt": "A hen", "duration": 10}, "notify": []}
+"""
+
+
+def test_batch_of_json_lines(fresh: Clipbell, tmp_path: Path) -> None:
+    """Each line is the body of a job, its input written flat or as such."""
+    file = tmp_path / "jobs.jsonl"
+    file.write_text(JSON_LINES)
+    shown(fresh, "submit", "--file", str(file))
+    jobs = {job["input"]["prompt"]: job for job in shown(fresh, "jobs")}
+
+    assert ({"order": 1}, 10) == (jobs["A fox"]["metadata"], jobs["A hen"]["input"]["duration"])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("a.jsonl", b'{"model": "kling-2", "prompt": "A"}\n{"prompt": 7}\n', "row 2: /model"),
+        ("a.jsonl", b"{\n", "row 1: is not JSON"),
+        ("a.jsonl", b"[1]\n", "row 1: must be a JSON object"),
+        ("a.csv", b"model,prompt\nkling-2,A,5\n", "row 2: has more cells"),
+        ("a.csv", b"model,prompt,duration\nkling-2,A,six\n", "row 2: /input/duration"),
+        ("a.csv", b"model,prompt\n", "holds no row"),
+        ("a.csv", b"\xff\xfe", "save it as UTF-8"),
+        ("a.txt", b"x", ".csv or .jsonl"),
+    ],
+)
+def test_bad_batch(
+    clipbell: Clipbell, tmp_path: Path, name: str, content: bytes, told: str
+) -> None:
+    """A file with a fault sends nothing, and says in which row and how to mend it."""
+    file = tmp_path / name
+    file.write_bytes(content)
+    done = clipbell.run("submit", "--file", str(file), code=1)
+
+    assert told in done.stderr
+    assert "" == done.stdout
+    assert [] == shown(clipbell, "jobs")
+
+
+def test_callbacks(clipbell: Clipbell) -> None:
+    """Without a callback the verbs say so; an unknown one cannot be replayed."""
+    assert [] == shown(clipbell, "callbacks")
+    assert {"data": [], "counts": {}} == shown(clipbell, "callbacks", "--rejected")
+    assert "Refused in all: none" in clipbell.run("callbacks", "--rejected").stdout
+    assert "clipbell callbacks" in trouble(clipbell, "replay", "cbk_x")
+
+
+def test_recover_from_backup(fresh: Clipbell) -> None:
+    """Every job that had not ended is unknown afterwards."""
+    fresh.run("submit", MODEL, "--prompt", "A fox", "--notify", "webhook:https://example.com/a")
+
+    assert {"asked": 0, "waiting": 1, "damaged": 0} == shown(fresh, "recover-from-backup")
+    assert ["unknown"] == [job["state"] for job in shown(fresh, "jobs")]
+    assert "Now start the worker" in fresh.run("recover-from-backup").stdout

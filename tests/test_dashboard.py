@@ -54,9 +54,8 @@ def browser_of(bench: Bench, account_id: str) -> FlaskClient:
 def succeed(bench: Bench, job: Job, height: int = 90) -> Job:
     """End the job with a real video, copied and with its poster."""
     name = f"{new_id('vid', bench.clock())}.mp4"
-    path = bench.wiring.storage.path(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    render_video(path, Scene(str(job.input["prompt"])), height)
+    with bench.wiring.storage.writing(name) as file:
+        render_video(Path(file.name), Scene(str(job.input["prompt"])), height)
     outcome = Outcome(TaskState.SUCCEEDED, result_file=name, cost=0.42)
     with bench.db.write() as tx:
         record_outcome(tx, bench.wiring.settings, job, outcome, "callback", bench.clock())

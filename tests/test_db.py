@@ -5,19 +5,21 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.command import upgrade
 from alembic.runtime.migration import MigrationContext
 from conftest import NOON
 from databases import POSTGRES, postgres_or_skip
 from sqlalchemy import Connection, func, select
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from service import store
-from service.db import Database
+from service.db import Database, alembic_config
 from service.errors import SchemaError, SettingsError
 from service.schema import metadata, workers
 
@@ -40,6 +42,42 @@ sys.stdin.readline()
 database.migrate()
 database.check()
 """
+
+OLD_ACCOUNT = """
+INSERT INTO accounts (id, name, webhook_secret, turn, created_at)
+VALUES ('acc_1', 'alice', 's', 0, '2026-01-01 12:00:00.000000')
+"""
+OLD_KEY = """
+INSERT INTO api_keys (id, account_id, name, digest, hint, scopes, created_at)
+VALUES ('key_1', 'acc_1', 'k', 'd', 'h', '[]', '2026-01-01 12:00:00.000000')
+"""
+OLD_JOB = """
+INSERT INTO jobs (id, account_id, model, provider, route, door, input, metadata, state, muted,
+    polls, misses, overdue, claims, created_at)
+VALUES ('job_1', 'acc_1', 'm', 'apixo', 'auto', 'clipbell', '{}', '{}', 'failed', false,
+    0, 0, false, 0, '2026-01-01 12:00:00.000000')
+"""
+OLD_EVENT = """
+INSERT INTO events (id, account_id, job_id, type, sequence, once, created_at)
+VALUES ('evt_1', 'acc_1', 'job_1', 'job.failed', 1, 'job_1', '2026-01-01 12:00:00.000000')
+"""
+OLD_SUBSCRIPTION = """
+INSERT INTO subscriptions (id, account_id, channel, target, target_digest, events, format, secret,
+    hidden, enabled, created_at)
+VALUES ('sub_1', 'acc_1', 'webhook', 't', 'd', '[]', 'flat', 's', false, true,
+    '2026-01-01 12:00:00.000000')
+"""
+OLD_DELIVERY = """
+INSERT INTO deliveries (id, account_id, event_id, job_id, subscription_id, channel, state,
+    attempts, claims, created_at)
+VALUES ('dlv_1', 'acc_1', 'evt_1', 'job_1', 'sub_1', 'webhook', 'pending', 3, 3,
+    '2026-01-01 12:00:00.000000')
+"""
+OLD_ATTEMPT = """
+INSERT INTO attempts (delivery_id, number, response, milliseconds, created_at)
+VALUES ('dlv_1', 3, '', 5, '2026-01-01 12:00:00.000000')
+"""
+OLD_ROWS = (OLD_ACCOUNT, OLD_KEY, OLD_JOB, OLD_EVENT, OLD_SUBSCRIPTION, OLD_DELIVERY, OLD_ATTEMPT)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -81,6 +119,15 @@ def test_error_rolls_back(db: Database) -> None:
         store.work.beat(tx, "other", NOON)
 
     assert 1 == beats(db)
+
+
+def test_commits_reach_the_disk(db: Database) -> None:
+    """A commit is on disk when it returns: the receiver answers 200 on the strength of it."""
+    with db.read() as tx:
+        setting = "PRAGMA synchronous" if db.is_sqlite else "SHOW synchronous_commit"
+        found = tx.exec_driver_sql(setting).scalar()
+
+    assert found in (2, "on")
 
 
 def test_reader_does_not_wait_for_writer(db: Database) -> None:
@@ -156,6 +203,68 @@ def test_migrating_twice(empty: str) -> None:
     database.close()
 
     assert head == at
+
+
+def test_migrating_keeps_rows(empty: str) -> None:
+    """Rows of the first schema, and the rows that refer to them, are there at head."""
+    database = Database(empty)
+    config = alembic_config()
+    with database.engine.connect() as connection:
+        config.attributes["connection"] = connection.execution_options(writes=True)
+        with connection.begin():
+            upgrade(config, "0001")
+        with connection.begin():
+            for row in OLD_ROWS:
+                connection.exec_driver_sql(row)
+    database.migrate()
+    with database.read() as tx:
+        found = [store.accounts.first(tx), *store.accounts.keys(tx, "acc_1")]
+        (event,), (delivery,) = (
+            store.events.of_job(tx, "job_1"),
+            store.deliveries.of_job(tx, "job_1"),
+        )
+        (attempt,) = store.deliveries.all_attempts(tx, ["dlv_1"])
+    database.close()
+
+    assert ["acc_1", "key_1"] == [row.id for row in found if row]
+    assert ("evt_1", None, False) == (event.id, event.seq, event.sample)
+    assert ("dlv_1", 3, 3, False) == (delivery.id, delivery.spent, attempt.number, attempt.manual)
+
+
+def test_references_are_kept_after_migrating(empty: str) -> None:
+    """What the migration switches off for its own time holds again afterwards."""
+    database = Database(empty)
+    database.migrate()
+    with pytest.raises(IntegrityError), database.write() as tx:
+        tx.exec_driver_sql(OLD_EVENT)
+    database.close()
+
+
+def away(times: int) -> Callable[[Connection], str]:
+    """An act that fails so many times as if the database were gone, then writes."""
+    left = [times]
+
+    def act(tx: Connection) -> str:
+        if left[0]:
+            left[0] -= 1
+            raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
+        store.work.beat(tx, "w", NOON)
+        return "written"
+
+    return act
+
+
+def test_insisting(db: Database, caplog: pytest.LogCaptureFixture) -> None:
+    """What nobody can find out a second time is written once the database is back."""
+    assert "written" == db.insist(away(2))
+    assert 1 == beats(db)
+    assert 2 == len([r for r in caplog.records if "the database is away" in r.getMessage()])
+
+
+def test_insisting_on_nonsense(db: Database) -> None:
+    """An error that is not the database's is not repeated."""
+    with pytest.raises(ZeroDivisionError):
+        db.insist(lambda tx: 1 // 0)
 
 
 def test_migrating_from_two_sides(empty: str) -> None:

@@ -15,11 +15,13 @@ from standardwebhooks import Webhook
 from service import store
 from service.channels import Webhook as WebhookChannel
 from service.channels.base import Parcel, Receipt
-from service.deliveries import LEASE_SECONDS, Post, attempt_delivery, resend_delivery
+from service.deliveries import LEASE_SECONDS, attempt_delivery
 from service.failures import job_error
 from service.jobs import mute_job
 from service.model import Attempt, Delivery, DeliveryState, Job, Subscription
+from service.notices import Post
 from service.outcomes import fail_job
+from service.resends import resend_delivery
 from service.signing import Sealer
 from service.subscribing import Wish, subscribe
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from node import finish, need_node, npm_install, run
 from segmind import SegmindClient
 from segmind.exceptions import SegmindError
 from segmind.v2 import InferenceFailed
@@ -44,14 +42,6 @@ def sample(name: str, clipbell: Clipbell) -> str:
     return changed.replace("YOUR_API_KEY", clipbell.key).replace("YOUR API-KEY", clipbell.key)
 
 
-def run(command: list[str], folder: Path) -> str:
-    """What a program prints; it must end well."""
-    done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=90, check=True
-    )
-    return done.stdout
-
-
 @pytest.mark.parametrize(
     "name", ["kling_2_5_turbo.py.txt", "kling_text2video.py.txt", "kling_2.py.txt"]
 )
@@ -69,14 +59,9 @@ def test_python_sample(name: str, clipbell: Clipbell, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def axios(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which node finds axios."""
-    if not (shutil.which("node") and shutil.which("npm")):
-        message = "skipped: no node and npm for the JavaScript sample"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+    need_node(18)
     folder = tmp_path_factory.mktemp("axios")
-    install = [str(shutil.which("npm")), "install", "--silent", "--no-audit", "--no-fund", "axios"]
-    subprocess.run(install, cwd=folder, check=True, timeout=90, capture_output=True)
+    npm_install(folder, "axios")
     return folder
 
 
@@ -87,14 +72,7 @@ BROKEN = {"prompt": "A fox", "image_url": "toB64('null')"}
 def node(folder: Path, program: str) -> str:
     """What a program for node writes, to either stream."""
     (folder / "sample.js").write_text(program)
-    done = subprocess.run(
-        [str(shutil.which("node")), "sample.js"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    done = finish(["node", "sample.js"], folder)
     return done.stdout + done.stderr
 
 

@@ -7,6 +7,9 @@ What every channel promises is in the channels' contract.
 from __future__ import annotations
 
 import ssl
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from email import message_from_bytes
 
 import pytest
@@ -15,7 +18,9 @@ from channel_targets import DELIVERY_ID, MailTarget, RudeMailServer, frozen, par
 
 from service.channels.base import Receipt
 from service.channels.email import Email
+from service.channels.smtp import MOST_MAILS, MailServer
 from service.errors import DeliveryError, SettingsError
+from service.sandbox.sinks import SinkServer
 
 SHORT = 0.4
 SENDER = "Clipbell <clips@example.com>"
@@ -44,8 +49,24 @@ def client_tls(authority: trustme.CA, check_hostname: bool = True) -> ssl.SSLCon
 
 
 def mailed(channel: Email) -> Receipt:
-    """One mail sent."""
-    return channel.send(parcel(MAIL_TARGET, frozen(channel)))
+    """One mail sent, and the conversation ended."""
+    with closing(channel):
+        return channel.send(parcel(MAIL_TARGET, frozen(channel)))
+
+
+@pytest.fixture
+def sinks() -> Iterator[SinkServer]:
+    """A mailbox of our own."""
+    with SinkServer() as server:
+        yield server
+
+
+def refusal(sinks: SinkServer, *answers: str, login: str = "") -> DeliveryError:
+    """What the channel raises when the mailbox answers so."""
+    sinks.script("mail", *answers)
+    with pytest.raises(DeliveryError) as caught:
+        mailed(Email(sinks.smtp_url.replace("://", f"://{login}"), SENDER))
+    return caught.value
 
 
 def test_envelope() -> None:
@@ -73,17 +94,6 @@ def test_a_second_attempt_is_the_same_mail() -> None:
     assert 1 == len({message_from_bytes(body)["Message-ID"] for body in target.bodies})
 
 
-@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
-@pytest.mark.parametrize(("answer", "permanent"), [("550 no", True), ("451 later", False)])
-def test_refused_at_any_step(step: str, answer: str, permanent: bool) -> None:
-    """Sender, recipient or content: 5xx is final and 4xx is not."""
-    with MailTarget(answer, at=step) as target, pytest.raises(DeliveryError) as caught:
-        mailed(Email(target.url, SENDER))
-
-    assert (permanent, None) == (caught.value.permanent, caught.value.disable)
-    assert int(answer[:3]) == caught.value.status
-
-
 def test_login() -> None:
     """A user and a password with special characters get in."""
     with MailTarget(password="p@ss/word") as target:
@@ -93,18 +103,130 @@ def test_login() -> None:
     assert 250 == receipt.status
 
 
-def test_wrong_password_is_the_operators_matter() -> None:
-    """It names the setting and not the password, and burns no subscription."""
-    with MailTarget(password="right") as target, pytest.raises(DeliveryError) as caught:
-        mailed(Email(target.url.replace("://", "://clips:wrong@"), SENDER))
+@pytest.mark.parametrize("reply", ["535 5.7.8 who are you", "534 weak", "538 no", "550 not you"])
+def test_refused_login_pauses_the_channel(reply: str, sinks: SinkServer) -> None:
+    """It is the operator's matter: all mail waits, and no delivery's schedule is used up."""
+    raised = refusal(sinks, f"AUTH {reply}", *[f"AUTH {reply}"] * 2, login="clips:wrong@")
 
-    assert (False, None, 535) == (
-        caught.value.permanent,
-        caught.value.disable,
-        caught.value.status,
-    )
-    assert "CLIPBELL_SMTP_URL" in str(caught.value)
-    assert "wrong" not in str(caught.value) + caught.value.response
+    assert (False, None, 900.0) == (raised.permanent, raised.disable, raised.pause_channel)
+    assert int(reply[:3]) == raised.status
+    assert "CLIPBELL_SMTP_URL" in str(raised)
+    assert "wrong" not in str(raised) + raised.response
+    assert [] == sinks.received()
+
+
+def test_login_that_cannot_be_looked_at_now_is_transient(sinks: SinkServer) -> None:
+    """4xx at AUTH is the server's own trouble, and passes."""
+    raised = refusal(sinks, *["AUTH 454 4.7.0 later"] * 3, login="clips:right@")
+
+    assert (False, None, 454) == (raised.permanent, raised.pause_channel, raised.status)
+
+
+def test_a_server_that_wants_a_login_pauses_the_channel() -> None:
+    """Without user and password nobody's mail gets in."""
+    target = MailTarget("530 5.7.0 log in first", at="MAIL")
+    with target, pytest.raises(DeliveryError) as caught:
+        mailed(Email(target.url, SENDER))
+
+    assert (900.0, False) == (caught.value.pause_channel, caught.value.permanent)
+
+
+@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
+@pytest.mark.parametrize(
+    ("reply", "permanent"),
+    [
+        ("421 4.3.2 closing", False),
+        ("450 4.2.1 busy", False),
+        ("451 4.7.1 greylisted", False),
+        ("452 4.2.2 full", False),
+        ("550 5.1.1 no such user", True),
+        ("552 5.2.3 too large", True),
+        ("554 5.7.1 spam", True),
+    ],
+)
+def test_refused_at_any_step(step: str, reply: str, permanent: bool, sinks: SinkServer) -> None:
+    """Sender, recipient or content: 5xx is final, 4xx is not, and neither ends the subscription."""
+    raised = refusal(sinks, f"{step} {reply}")
+
+    assert (permanent, int(reply[:3])) == (raised.permanent, raised.status)
+    assert (None, None) == (raised.disable, raised.pause_channel)
+    assert reply[4:] in raised.response
+    assert [] == sinks.received()
+
+
+@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
+def test_dropped_at_any_step(step: str, sinks: SinkServer) -> None:
+    """A connection that breaks is transient; a mail that may have been taken comes again as it."""
+    raised = refusal(sinks, f"{step} drop")
+    mailed(Email(sinks.smtp_url, SENDER))
+    found = [received.mail["Message-ID"] for received in sinks.received()]
+
+    assert (False, None) == (raised.permanent, raised.status)
+    assert (2 if step == "DATA" else 1, 1) == (len(found), len(set(found)))
+
+
+def test_one_conversation_for_many_mails() -> None:
+    """Mails in a row share a connection, its login included."""
+    with MailTarget(password="right") as target:
+        url = target.url.replace("://", "://clips:right@")
+        with closing(Email(url, SENDER)) as channel:
+            for _ in range(3):
+                channel.send(parcel(MAIL_TARGET, frozen(channel)))
+
+    assert (3, 1) == (len(target.bodies), target.connections)
+
+
+def test_one_conversation_has_an_end() -> None:
+    """After a hundred mails a new one begins."""
+    with MailTarget() as target, closing(MailServer(target.url, SENDER)) as server:
+        for _ in range(MOST_MAILS + 1):
+            server.deliver(MAIL_TARGET, b"Subject: Hello\r\n\r\nOne more.\r\n", 5.0)
+
+    assert (MOST_MAILS + 1, 2) == (len(target.bodies), target.connections)
+
+
+def test_an_idle_conversation_is_not_taken_up_again() -> None:
+    """After its time it counts as dead, without asking."""
+    target = MailTarget()
+    with target, closing(MailServer(target.url, SENDER, idle_seconds=0)) as server:
+        for _ in range(2):
+            server.deliver(MAIL_TARGET, b"Subject: Hello\r\n\r\nOne more.\r\n", 5.0)
+
+    assert (2, 2) == (len(target.bodies), target.connections)
+
+
+def test_a_dead_conversation_is_replaced(sinks: SinkServer) -> None:
+    """One that the server has ended meanwhile costs no attempt."""
+    with closing(Email(sinks.smtp_url, SENDER)) as channel:
+        channel.send(parcel(MAIL_TARGET, frozen(channel)))
+        sinks.script("mail", "RSET drop")
+        channel.send(parcel(MAIL_TARGET, frozen(channel)))
+
+    assert 2 == len(sinks.received())
+
+
+def test_what_was_refused_ends_its_conversation() -> None:
+    """After trouble of any kind the next mail begins anew."""
+    target = MailTarget("550 no", "250 kept")
+    with target, closing(Email(target.url, SENDER)) as channel:
+        with pytest.raises(DeliveryError):
+            channel.send(parcel(MAIL_TARGET, frozen(channel)))
+        channel.send(parcel(MAIL_TARGET, frozen(channel)))
+
+    assert 2 == target.connections
+
+
+def test_later_mails_stand_in_the_first_ones_thread() -> None:
+    """The first receipt's reference is what the next mail about the job refers to."""
+    with MailTarget() as target, closing(Email(target.url, SENDER)) as channel:
+        first = channel.send(parcel(MAIL_TARGET, frozen(channel)))
+        again = parcel(MAIL_TARGET, frozen(channel), reference=first.reference)
+        second = channel.send(replace(again, delivery_id="dlv_2"))
+    before, after = map(message_from_bytes, target.bodies)
+
+    assert first.reference == before["Message-ID"] == after["References"] == after["In-Reply-To"]
+    assert (None, None) == (before["References"], second.reference)
+    assert f"References: {first.reference}\r\n".encode() in target.bodies[1]
 
 
 def test_smtps(authority: trustme.CA) -> None:
@@ -135,6 +257,7 @@ def test_no_starttls_no_mail() -> None:
         mailed(Email(f"smtp://clips:right@127.1:{target.port}", SENDER))
 
     assert "STARTTLS" in str(caught.value)
+    assert 900.0 == caught.value.pause_channel
     assert [] == target.bodies
 
 

@@ -134,6 +134,7 @@ def test_video_has_the_documented_fields() -> None:
         "height": 720,
         "provider_url": "https://provider.example/a.mp4",
         "provider_expires_at": iso(NOW + timedelta(days=1)),
+        "deleted_at": None,
     } == shown
 
 

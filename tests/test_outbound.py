@@ -7,6 +7,7 @@ import logging
 import socket
 import ssl
 import traceback
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -152,6 +153,34 @@ class TestDownload(OverSockets):
 
         with pytest.raises(BodyTooLarge, match=r"127\.0\.0\.1.*10 bytes"):
             client().call("GET", server.url(), seconds=5, max_bytes=10, into=BytesIO())
+
+    @pytest.mark.parametrize("status", [200, 404])
+    def test_only_what_is_wanted(self, start: Start, client: Client, status: int) -> None:
+        """
+        Who asked hears status and headers first, and may leave the body alone.
+        """
+        server = start(always(answer(b"film", f"{status} X", 'ETag: "1"')))
+        file = BytesIO()
+
+        def wanted(status: int, headers: Mapping[str, str]) -> bool:
+            return status == 200 and headers["etag"] == '"1"'
+
+        got = client().call("GET", server.url(), seconds=5, into=file, wanted=wanted)
+
+        assert (status, b"film" if status == 200 else b"") == (got.status, file.getvalue())
+        assert (len(file.getvalue()), False) == (got.size, got.truncated)
+
+    def test_refused_before_the_body(self, start: Start, client: Client) -> None:
+        """
+        An error from who asked ends the call and frees the connection.
+        """
+        server = start(always(answer(b"film")))
+
+        def wanted(status: int, headers: Mapping[str, str]) -> bool:
+            raise BodyTooLarge("4 bytes")
+
+        with pytest.raises(BodyTooLarge, match="4 bytes"):
+            client().call("GET", server.url(), seconds=5, wanted=wanted)
 
     def test_trouble_of_the_file_is_not_the_others(
         self, start: Start, client: Client, tmp_path: Path
@@ -375,15 +404,16 @@ class TestRedirects(OverSockets):
         table["/b"] = to(away.url())
         secrets = {"Authorization": "Bearer t", "X-API-Key": "k", "Cookie": "c=d", "X-Own": "o"}
 
-        got = client().call(
-            "GET", home.url("/a"), headers={**secrets, "Range": "bytes=0-"}, seconds=5, redirects=3
-        )
+        headers = {**secrets, "Range": "bytes=0-", "If-Range": '"1"'}
+
+        got = client().call("GET", home.url("/a"), headers=headers, seconds=5, redirects=3)
 
         assert 200 == got.status
         sent = [request.lower() for request in (*home.requests, *away.requests)]
         for name in map(str.lower, secrets):
             assert [True, True, False, False] == [f"\r\n{name}: " in request for request in sent]
         assert all("\r\nrange: bytes=0-" in request for request in sent)
+        assert all('\r\nif-range: "1"' in request for request in sent)
 
     def test_each_hop_is_guarded(self, start: Start, client: Client) -> None:
         """

@@ -15,7 +15,8 @@ from service import store
 from service.errors import ProviderError, Refused, Unanswered
 from service.failures import job_error
 from service.model import EventType, Job, JobState, Outcome, TaskState
-from service.polls import settle_poll
+from service.polls import poll_jobs, settle_poll
+from service.providers.base import Limits
 from service.schema import providers
 
 RUNNING = Outcome(TaskState.RUNNING, raw_state="processing")
@@ -42,7 +43,7 @@ def submitted(bench: Bench, wire: Wire, orders: str = "[lose]") -> Job:
 def poll(bench: Bench, seconds: float = 31.0) -> None:
     """So much later, whatever is due is asked after."""
     bench.clock.advance(seconds)
-    bench.drain("reconcile")
+    bench.drain("poll", "reconcile")
 
 
 def find(bench: Bench, job: Job, found: Outcome | ProviderError) -> Job:
@@ -212,12 +213,121 @@ def test_provider_that_was_removed(bench: Bench, wire: Wire) -> None:
     bench.clock.advance(60)
     for _ in range(4):
         try:
-            bench.unit("reconcile")
+            bench.unit("poll")
         except KeyError:
             continue
 
     assert JobState.SUCCEEDED is bench.job(job).state
     assert JobState.SUBMITTED is bench.job(orphan).state
+
+
+class Slow:
+    """A provider that says "running" to everybody, and takes its time; of one it chokes."""
+
+    name = "apixo"
+    limits = Limits()
+
+    def __init__(self, bench: Bench, seconds: float, chokes_on: str = "") -> None:
+        self.asked: list[str] = []
+        self._bench = bench
+        self._seconds = seconds
+        self._chokes_on = chokes_on
+
+    def fetch(self, job: Job) -> Outcome:
+        """What became of the task."""
+        self._bench.clock.advance(self._seconds)
+        self.asked.append(job.id)
+        if job.id == self._chokes_on:
+            raise ZeroDivisionError("choked")
+        return RUNNING
+
+
+def many(bench: Bench, count: int) -> list[Job]:
+    """Jobs with tasks that are due to be polled."""
+    jobs = [bench.new_job(f"fox {number}") for number in range(count)]
+    with bench.db.write() as tx:
+        for job in jobs:
+            changes = {"state": JobState.SUBMITTED, "task_id": f"t-{job.id}"}
+            store.jobs.change(tx, job.id, [JobState.QUEUED], **changes)
+    return jobs
+
+
+def poll_by(bench: Bench, provider: Slow) -> bool:
+    """One unit of polling at this provider."""
+    there: Any = {"apixo": provider}
+    return poll_jobs(bench.db, there, bench.wiring.settings, bench.clock)
+
+
+def test_polls_in_batches(bench: Bench) -> None:
+    """Forty due jobs take three units, each job asked about once, then none is due."""
+    jobs, provider = many(bench, 40), Slow(bench, 0)
+    units = [poll_by(bench, provider) for _ in range(4)]
+
+    assert [True, True, True, False] == units
+    assert sorted(job.id for job in jobs) == sorted(provider.asked)
+    assert {JobState.SUBMITTED} == {bench.job(job).state for job in jobs}
+    assert {5.0} == {wait(bench, job) for job in jobs}
+
+
+def test_choking_on_one_task(bench: Bench) -> None:
+    """A task whose answer breaks us is set aside; the others of its batch are polled."""
+    jobs = many(bench, 3)
+    provider = Slow(bench, 0, chokes_on=jobs[1].id)
+    poll_by(bench, provider)
+    with bench.db.read() as tx:
+        aside = [row.row_id for row in store.aside.rows(tx)]
+
+    assert [jobs[1].id] == aside
+    assert [5.0, 5.0] == [wait(bench, jobs[place]) for place in (0, 2)]
+
+
+def test_slow_provider(bench: Bench) -> None:
+    """No lease runs out over a slow provider: the rest of the batch is handed back at once."""
+    jobs, provider = many(bench, 10), Slow(bench, 10)
+    poll_by(bench, provider)
+
+    assert 2 == len(provider.asked)
+    assert 8 == sum(bench.job(job).due_at == bench.clock() for job in jobs)
+
+
+def test_polls_become_rarer(bench: Bench) -> None:
+    """Each poll comes a quarter later than the one before, up to a minute."""
+    (job,), provider = many(bench, 1), Slow(bench, 0)
+    waits = []
+    for _ in range(14):
+        poll_by(bench, provider)
+        waits.append(wait(bench, job))
+        bench.clock.advance(waits[-1])
+
+    assert [5.0, 6.25, 7.8125] == waits[:3]
+    assert sorted(waits) == waits
+    assert 60.0 == waits[-1]
+
+
+def test_polls_stretch_in_a_crowd(bench: Bench) -> None:
+    """Twice as many open tasks as a crowd: polls of each are half as frequent."""
+    jobs = many(bench, 400)
+    with bench.db.write() as tx:
+        settle_poll(tx, bench.wiring.settings, jobs[0], RUNNING, "poll", bench.clock())
+
+    assert 10.0 == wait(bench, jobs[0])
+
+
+def test_absent_vendor_is_told(bench: Bench) -> None:
+    """Since when a vendor cannot be asked is remembered until it answers again."""
+    (job,) = many(bench, 1)
+    began = bench.clock()
+    for found in (AWAY, AWAY):
+        find(bench, job, found)
+        bench.clock.advance(60)
+    with bench.db.read() as tx:
+        (trouble,) = [row for row in store.providers.all_rows(tx) if row.name == "apixo"]
+    find(bench, job, RUNNING)
+    with bench.db.read() as tx:
+        (after,) = [row for row in store.providers.all_rows(tx) if row.name == "apixo"]
+
+    assert ("PROVIDER_UNAVAILABLE: away", began) == (trouble.trouble, trouble.trouble_since)
+    assert (None, None) == (after.trouble, after.trouble_since)
 
 
 def tokens(bench: Bench) -> int:
@@ -234,7 +344,7 @@ def test_one_bucket_for_all_requests(bench: Bench, wire: Wire) -> None:
     bench.clock.advance(31)
     with bench.db.write() as tx:
         tx.execute(update(providers).values(refilled_at=bench.clock()))
-    bench.unit("reconcile")
+    bench.unit("poll")
     left.append(tokens(bench))
     bench.wiring.ingest.keep(job.id, "apixo", {}, b"{}", bench.clock())
     bench.unit("process")

@@ -77,14 +77,15 @@ def test_answer_on_disk(bench: Bench) -> None:
     job = bench.new_job(**KLING_2)
     with bench.db.write() as tx:
         store.jobs.claim_queued(tx, ["segmind"], bench.clock(), 60)
-    path = bench.wiring.storage.path(f"vid_{job.id.removeprefix('job_')}.mp4")
-    path.parent.mkdir(parents=True)
-    render_video(path, Scene(prompt="A fox", seconds=5, aspect_ratio="16:9"), short_side=90)
+    name = f"vid_{job.id.removeprefix('job_')}.mp4"
+    with bench.wiring.storage.writing(name) as file:
+        scene = Scene(prompt="A fox", seconds=5, aspect_ratio="16:9")
+        render_video(Path(file.name), scene, short_side=90)
     bench.clock.advance(61)
-    bench.drain("reconcile", "archive")
+    bench.drain("poll", "reconcile", "archive")
     with bench.db.read() as tx:
         video = store.videos.of_job(tx, job.id)
 
     assert JobState.SUCCEEDED is bench.job(job).state
     assert video is not None
-    assert (VideoState.STORED, path.stat().st_size) == (video.state, video.bytes)
+    assert (VideoState.STORED, len(bench.wiring.storage.read(name))) == (video.state, video.bytes)

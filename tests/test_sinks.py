@@ -7,19 +7,19 @@ import json
 import smtplib
 import threading
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from urllib.parse import urlsplit
 
 import pytest
 from channel_targets import JOB_ID, LINK, SECRET, error, jpeg, notice, parcel
 
 from service.cards import card
-from service.channels.email import Email
-from service.channels.slack import Slack
-from service.channels.webhook import Webhook
+from service.channels import Email, Slack, SlackBot, Webhook
 from service.errors import DeliveryError
 from service.model import EventType, utc_now
 from service.outbound import Answer, Outbound
 from service.sandbox.sinks import SinkServer
+from service.sandbox.slack_sink import BOT_TOKEN, BOT_WORDS, WEBHOOK_STATUS
 
 SENDER = "Clipbell <clips@example.com>"
 MAIL_TARGET = "you@example.com"
@@ -62,9 +62,10 @@ def post(outbound: Outbound, url: str, body: bytes, **headers: str) -> Answer:
 def send_all(sinks: SinkServer, outbound: Outbound) -> None:
     """One good message by each channel."""
     asked = notice(poster=jpeg())
-    slack, email, webhook = Slack(outbound), Email(sinks.smtp_url, SENDER), Webhook(outbound)
+    slack, webhook = Slack(outbound), Webhook(outbound)
     slack.send(parcel(sinks.slack_url, slack.render(asked, "card")))
-    email.send(parcel(MAIL_TARGET, email.render(asked, "letter")))
+    with closing(Email(sinks.smtp_url, SENDER)) as email:
+        email.send(parcel(MAIL_TARGET, email.render(asked, "letter")))
     webhook.send(parcel(sinks.hook_url, webhook.render(asked, "standard"), utc_now()))
 
 
@@ -125,9 +126,10 @@ def test_page_does_not_trust_what_arrives(sinks: SinkServer, outbound: Outbound)
     evil = "<script>alert(1)</script>"
     trouble = error("PROVIDER_ERROR", evil)
     asked = notice(EventType.JOB_FAILED, prompt=evil, error=trouble)
-    slack, email = Slack(outbound), Email(sinks.smtp_url, SENDER)
+    slack = Slack(outbound)
     slack.send(parcel(sinks.slack_url, slack.render(asked, "card")))
-    email.send(parcel(MAIL_TARGET, email.render(asked, "letter")))
+    with closing(Email(sinks.smtp_url, SENDER)) as email:
+        email.send(parcel(MAIL_TARGET, email.render(asked, "letter")))
     post(outbound, sinks.hook_url, json.dumps({"type": evil}).encode(), **{"webhook-id": evil})
 
     for path in ("/", "/mails/2.html"):
@@ -179,6 +181,125 @@ def test_wrong_signature_is_401(secret: str | None, outbound: Outbound) -> None:
     assert 401 == caught.value.status
     assert not received.ok
     assert JOB_ID == received.job_id
+
+
+@pytest.mark.parametrize("word", sorted(WEBHOOK_STATUS))
+def test_slack_answers_as_it_is_told(word: str, sinks: SinkServer, outbound: Outbound) -> None:
+    """Each of the webhook's words comes with its status, once; then all is as before."""
+    body = json.dumps(card(notice())).encode()
+    sinks.script("slack", word)
+    told, after = (post(outbound, sinks.slack_url, body) for _ in range(2))
+
+    assert (WEBHOOK_STATUS[word], word.encode()) == (told.status, told.body)
+    assert ("30" if word == "rate_limited" else None) == told.headers.get("Retry-After")
+    assert (200, b"ok") == (after.status, after.body)
+    assert [word == "ok", True] == [received.ok for received in sinks.received()]
+
+
+@pytest.mark.parametrize("word", sorted(BOT_WORDS - {"ok"}))
+def test_the_api_answers_as_it_is_told(word: str, sinks: SinkServer, outbound: Outbound) -> None:
+    """Each of the Web API's words stands in JSON, with the status that Slack gives it."""
+    body = json.dumps(card(notice()) | {"channel": "C0123ABCD"}).encode()
+    login = {"Authorization": f"Bearer {BOT_TOKEN}"}
+    sinks.script("bot", word)
+    url = f"{sinks.slack_api_url}chat.postMessage"
+    told, after = (post(outbound, url, body, **login) for _ in range(2))
+
+    status = {"ratelimited": 429, "service_unavailable": 503}.get(word, 200)
+    assert (status, False, word) == (told.status, *_ok_and_error(told))
+    assert (200, True, None) == (after.status, *_ok_and_error(after))
+
+
+def _ok_and_error(answer: Answer) -> tuple[bool, str | None]:
+    found = json.loads(answer.body)
+    return found["ok"], found.get("error")
+
+
+def test_hook_answers_as_it_is_told(sinks: SinkServer, outbound: Outbound) -> None:
+    """A status of one's choice for a call whose signature is right; 401 for any other."""
+    webhook = Webhook(outbound)
+    sinks.script("hook", "503")
+    unsigned = post(outbound, sinks.hook_url, b"{}")
+    with pytest.raises(DeliveryError) as caught:
+        webhook.send(parcel(sinks.hook_url, webhook.render(notice(), "flat"), utc_now()))
+
+    assert (401, 503) == (unsigned.status, caught.value.status)
+
+
+def test_script_by_http(sinks: SinkServer, outbound: Outbound) -> None:
+    """Whoever plays with the demo can let a sink fail by one call."""
+    script = json.dumps({"slack": ["no_service"], "mail": ["RCPT 550 no"]}).encode()
+    taken = post(outbound, f"{sinks.url}/script", script)
+    answer = post(outbound, sinks.slack_url, json.dumps(card(notice())).encode())
+
+    assert (204, 404) == (taken.status, answer.status)
+
+
+@pytest.mark.parametrize(
+    ("body", "mend"),
+    [
+        (b'{"slack": ["no_such_word"]}', "no_service"),
+        (b'{"bot": ["no_such_word"]}', "token_revoked"),
+        (b'{"mail": ["451 later"]}', "DATA drop"),
+        (b'{"hook": ["ok"]}', "410"),
+        (b'{"fax": ["ok"]}', "slack, bot, mail, hook"),
+        (b'{"slack": 7}', "no_service"),
+        (b"[]", "no_service"),
+        (b"{", "no_service"),
+    ],
+)
+def test_bad_scripts_are_refused(
+    body: bytes, mend: str, sinks: SinkServer, outbound: Outbound
+) -> None:
+    """An answer that a sink does not know is told at once, with those that it does."""
+    answer = post(outbound, f"{sinks.url}/script", body)
+
+    assert 400 == answer.status
+    assert mend in answer.body.decode()
+
+
+def test_a_slow_answer_ends_with_the_sinks(outbound: Outbound) -> None:
+    """Told to be slow, a sink says nothing for as long as the caller waits, and can be closed."""
+    with SinkServer(smtp=False) as sinks:
+        sinks.script("slack", "slow")
+        with pytest.raises(DeliveryError, match="no complete answer"):
+            Slack(outbound, 0.3).send(parcel(sinks.slack_url, json.dumps(card(notice())).encode()))
+        assert 1 == len(sinks.received())
+
+
+def test_page_shows_the_bots_card_as_it_is_now(sinks: SinkServer) -> None:
+    """An update stands in its message, a reply in its thread, a refusal by itself."""
+    bot = SlackBot(BOT_TOKEN, 5.0, sinks.slack_api_url)
+    first = bot.send(parcel("C0123ABCD", bot.render(notice(EventType.JOB_SUBMITTED), "card")))
+    failed = bot.render(notice(EventType.JOB_FAILED, sequence=2), "card")
+    bot.send(parcel("C0123ABCD", failed, reference=first.reference))
+    sinks.script("bot", "is_archived")
+    with suppress(DeliveryError):
+        bot.send(parcel("C0123ABCD", failed))
+    page = get(sinks.url + "/")[2].decode()
+
+    assert (2, 0) == (page.count("<h3>Video failed</h3>"), page.count("<h3>Video on its way</h3>"))
+    for expected in ("(edited)", "1 reply", "answered is_archived"):
+        assert expected in page
+
+
+@pytest.mark.parametrize(
+    ("method", "change", "word"),
+    [
+        ("chat.postMessage", {"channel": ""}, "channel_not_found"),
+        ("chat.update", {"ts": "1767268800.000100"}, "message_not_found"),
+        ("chat.postMessage", {"text": ""}, "no_text"),
+    ],
+)
+def test_the_api_is_strict(
+    method: str, change: dict[str, str], word: str, sinks: SinkServer, outbound: Outbound
+) -> None:
+    """A message without a place, or to one that is not there, is refused in Slack's words."""
+    body = json.dumps(card(notice()) | {"channel": "C0123ABCD"} | change).encode()
+    login = {"Authorization": f"Bearer {BOT_TOKEN}"}
+    answer = post(outbound, sinks.slack_api_url + method, body, **login)
+
+    assert (False, word) == _ok_and_error(answer)
 
 
 def test_poor_mail_is_told_so(sinks: SinkServer) -> None:

@@ -7,11 +7,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from channel_targets import HttpTarget, frozen, parcel
+from channel_targets import HttpTarget, frozen, notice, parcel
 
 from service.channels.slack import Slack
 from service.errors import DeliveryError
 from service.outbound import Outbound
+from service.sandbox.sinks import SinkServer
 
 SHORT = 0.4
 
@@ -24,42 +25,93 @@ def outbound() -> Iterator[Outbound]:
     made.close()
 
 
-def refusal(outbound: Outbound, *answers: tuple[int, str]) -> DeliveryError:
-    """What the channel raises when Slack answers so."""
-    channel = Slack(outbound)
-    with HttpTarget(*answers) as target, pytest.raises(DeliveryError) as caught:
-        channel.send(parcel(target.url, frozen(channel)))
+@pytest.fixture
+def sinks() -> Iterator[SinkServer]:
+    """A Slack of our own."""
+    with SinkServer(smtp=False) as server:
+        yield server
+
+
+def refusal(sinks: SinkServer, outbound: Outbound, word: str) -> DeliveryError:
+    """What the channel raises as long as Slack answers so."""
+    channel = Slack(outbound, 2.0)
+    sinks.script("slack", *[word] * 3)
+    with pytest.raises(DeliveryError) as caught:
+        channel.send(parcel(sinks.slack_url, channel.render(notice(), "card")))
     return caught.value
 
 
+def test_too_fast_waits_as_long_as_slack_says(sinks: SinkServer, outbound: Outbound) -> None:
+    """Slack's own time is kept, and neither the delivery nor the subscription ends."""
+    raised = refusal(sinks, outbound, "rate_limited")
+
+    assert (429, 30.0) == (raised.status, raised.retry_after)
+    assert (False, None, 1) == (raised.permanent, raised.disable, len(sinks.received()))
+
+
 @pytest.mark.parametrize(
-    ("status", "word", "mend"),
+    "word",
     [
-        (404, "no_service", "new incoming webhook"),
-        (404, "no_team", "new incoming webhook"),
-        (404, "channel_not_found", "new incoming webhook"),
-        (403, "invalid_token", "new incoming webhook"),
-        (403, "action_prohibited", "admin"),
-        (403, "posting_to_general_channel_denied", "#general"),
-        (410, "channel_is_archived", "unarchive"),
+        *("rollup_error", "internal_error", "fatal_error", "service_unavailable"),
+        *("redirect", "reset", "slow"),
+    ],
+)
+def test_slacks_own_trouble_passes(word: str, sinks: SinkServer, outbound: Outbound) -> None:
+    """It is tried again by the schedule, and never within the attempt: it may have been posted."""
+    raised = refusal(sinks, outbound, word)
+
+    assert (False, None, None) == (raised.permanent, raised.disable, raised.pause_channel)
+    assert 1 == len(sinks.received())
+
+
+@pytest.mark.parametrize(
+    ("word", "mend"),
+    [
+        ("no_service", "new incoming webhook"),
+        ("no_team", "new incoming webhook"),
+        ("channel_not_found", "new incoming webhook"),
+        ("invalid_token", "new incoming webhook"),
+        ("action_prohibited", "admin"),
+        ("posting_to_general_channel_denied", "#general"),
+        ("channel_is_archived", "unarchive"),
     ],
 )
 def test_a_dead_url_ends_the_subscription(
-    status: int, word: str, mend: str, outbound: Outbound
+    word: str, mend: str, sinks: SinkServer, outbound: Outbound
 ) -> None:
     """The subscription is disabled with the way to mend it in words."""
-    raised = refusal(outbound, (status, word))
+    raised = refusal(sinks, outbound, word)
 
     assert raised.permanent
     assert mend in (raised.disable or "")
+    assert 1 == len(sinks.received())
 
 
-@pytest.mark.parametrize("word", ["invalid_payload", "no_text"])
-def test_a_payload_error_ends_the_delivery_only(word: str, outbound: Outbound) -> None:
-    """A message that Slack cannot read is not sent again, and the URL stays good."""
-    raised = refusal(outbound, (400, word))
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("invalid_payload", "invalid_blocks", "invalid_blocks_format", "no_text"),
+        *("msg_too_long", "msg_blocks_too_long"),
+    ],
+)
+def test_a_payload_error_comes_down_the_ladder(
+    word: str, sinks: SinkServer, outbound: Outbound
+) -> None:
+    """Refused on every rung, the delivery is over after three POSTs, and the URL stays good."""
+    raised = refusal(sinks, outbound, word)
 
-    assert (True, None) == (raised.permanent, raised.disable)
+    assert (True, None, 3) == (raised.permanent, raised.disable, len(sinks.received()))
+
+
+def test_an_image_out_of_reach_costs_the_image_only(sinks: SinkServer, outbound: Outbound) -> None:
+    """Slack fails the whole message for it; the second POST, without it, is the message."""
+    channel = Slack(outbound)
+    sinks.script("slack", "image")
+    channel.send(parcel(sinks.slack_url, channel.render(notice(), "card")))
+    first, second = (received.json["blocks"] for received in sinks.received())
+
+    assert [block for block in first if block["type"] != "image"] == second
+    assert len(second) == len(first) - 1
 
 
 def test_the_ladder_ends_in_a_message(outbound: Outbound) -> None:
@@ -73,16 +125,6 @@ def test_the_ladder_ends_in_a_message(outbound: Outbound) -> None:
     assert len(full["blocks"]) == len(bare["blocks"]) + 1
     assert "blocks" not in text
     assert full["text"] == text["text"]
-
-
-def test_the_ladder_has_an_end(outbound: Outbound) -> None:
-    """Refused on every rung, the delivery is over after three POSTs."""
-    channel = Slack(outbound)
-    with HttpTarget((400, "invalid_blocks")) as target, pytest.raises(DeliveryError) as caught:
-        channel.send(parcel(target.url, frozen(channel)))
-
-    assert 3 == len(target.bodies)
-    assert (True, None) == (caught.value.permanent, caught.value.disable)
 
 
 def test_the_ladder_shares_one_deadline(outbound: Outbound) -> None:

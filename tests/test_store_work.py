@@ -22,9 +22,9 @@ def claim(bench: Bench, now: datetime = NOON, lease: float = 60.0) -> Job | None
 
 
 def reopen(bench: Bench, now: datetime, lease: float = 60.0) -> Job | None:
-    """Claim among the jobs that a provider may be working on."""
+    """Claim among the jobs whose lease may be over."""
     with bench.db.write() as tx:
-        return store.jobs.claim_open(tx, list(bench.wiring.providers), now, lease)
+        return store.jobs.claim_waiting(tx, now, lease)
 
 
 def test_longest_due_first(bench: Bench) -> None:

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Bench
 from servers import eventually
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 from wire import Wire
 
 from service import store
-from service.errors import Refused
+from service.catalogue import MODELS
+from service.db import Database
+from service.disk import Disks
+from service.errors import ExpiredToken, Refused
 from service.model import Event, EventType, Job, JobState, Submission
 from service.providers.apixo import Apixo
 from service.providers.base import Limits
 from service.sandbox.mischief import Mischief
 from service.sandbox.tasks import Task
-from service.submissions import submit_job
+from service.submissions import settle_refused, submit_job
 
 LEASE = 600.0  # seconds after which any lease of these tests has run out
 
@@ -26,7 +35,8 @@ LEASE = 600.0  # seconds after which any lease of these tests has run out
 @pytest.fixture
 def settings_given(wire: Wire) -> dict[str, Any]:
     """The sandbox is the vendor; whoever hangs is given up soon."""
-    return {"apixo_base_url": wire.server.url, "submit_timeout": 1.5}
+    url = wire.server.url
+    return {"apixo_base_url": url, "segmind_base_url": url, "submit_timeout": 1.5}
 
 
 def tasks_of(wire: Wire, job: Job) -> list[Task]:
@@ -77,7 +87,7 @@ def test_unanswered_is_never_sent_again(bench: Bench, wire: Wire, orders: str) -
 
     for _ in range(4):
         bench.clock.advance(LEASE)
-        bench.drain("submit", "reconcile")
+        bench.drain("submit", "poll", "reconcile")
 
     assert made == len(tasks_of(wire, job))
     assert JobState.UNKNOWN is bench.job(job).state
@@ -136,6 +146,51 @@ def test_no_credits_hold_the_provider(bench: Bench, wire: Wire, status: int) -> 
 
     assert [JobState.SUBMITTED] * 2 == [bench.job(job).state for job in (first, second)]
     assert 1 == len(tasks_of(wire, first))
+
+
+def test_no_credits_is_told_once(bench: Bench) -> None:
+    """Of jobs that are refused at the same time one tells it; the others wait in the queue."""
+    jobs = [bench.new_job(f"fox {number}") for number in range(3)]
+    with bench.db.write() as tx:
+        claimed = [
+            store.jobs.claim_queued(tx, ["apixo"], bench.clock(), LEASE) for _ in range(len(jobs))
+        ]
+    for job in claimed:
+        assert job is not None
+        with bench.db.write() as tx:
+            settle_refused(tx, job, Refused("INSUFFICIENT_CREDITS", "none left"), bench.clock())
+
+    assert [[EventType.JOB_HELD], [], []] == [types(bench, job) for job in claimed if job]
+    states = [bench.job(job).state for job in claimed if job]
+    assert [JobState.HELD, JobState.QUEUED, JobState.QUEUED] == states
+    assert not bench.unit("submit")
+
+
+def test_no_credits_while_others_wait_at_a_door(bench: Bench, wire: Wire) -> None:
+    """Who waits at a vendor's door when the credits end is refused at once, not held."""
+    wire.server.workshop.book.order(Mischief({"refuse": "402"}))
+    first = bench.new_job()
+    bench.clock.advance(1)
+    waiting = bench.new_job(door="apixo")
+    bench.drain("submit")
+    found = bench.job(waiting)
+
+    assert JobState.HELD is bench.job(first).state
+    assert (JobState.FAILED, "INSUFFICIENT_CREDITS") == (found.state, (found.error or {})["code"])
+    assert [EventType.JOB_FAILED] == types(bench, waiting)
+
+
+def test_no_credits_at_segmind(bench: Bench, wire: Wire) -> None:
+    """Its 406 holds Segmind, and Segmind alone."""
+    wire.server.workshop.book.order(Mischief({"refuse": "406"}))
+    job = bench.new_job(model="kling-2")
+    bench.drain("submit")
+    error = bench.job(job).error or {}
+    with bench.db.read() as tx:
+        held = [name for name in bench.wiring.providers if store.providers.held(tx, name)]
+
+    assert (JobState.HELD, "INSUFFICIENT_CREDITS") == (bench.job(job).state, error["code"])
+    assert ["segmind"] == held
 
 
 def test_nobody_listens(bench: Bench) -> None:
@@ -201,11 +256,62 @@ def test_killed_while_sending(bench: Bench, wire: Wire) -> None:
     with pytest.raises(KeyboardInterrupt):
         submit_with(bench, Struck(bench.wiring.outbound, wire.server.url, "k", 1.0))
     assert JobState.SUBMITTING is bench.job(job).state
-    bench.drain("submit", "reconcile")
+    bench.drain("submit", "poll", "reconcile")
     assert JobState.SUBMITTING is bench.job(job).state
 
     bench.clock.advance(LEASE)
-    bench.drain("submit", "reconcile")
+    bench.drain("submit", "poll", "reconcile")
+
+    assert JobState.UNKNOWN is bench.job(job).state
+    assert 1 == len(tasks_of(wire, job))
+
+
+class Forgetful(Database):
+    """A database whose answer to the second commit is lost: it was made, and nobody knows."""
+
+    commits = 0
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that may write."""
+        with super().write() as tx:
+            yield tx
+        self.commits += 1
+        if self.commits == 2:
+            raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
+
+
+def test_answer_that_is_written_twice(bench: Bench, wire: Wire) -> None:
+    """An answer whose commit only seemed to fail is written again without a trace."""
+    job = bench.new_job(bench.account.id)
+    forgetful = Forgetful(bench.db.url)
+    submit_job(forgetful, bench.wiring.outbox(holding=False), bench.clock)
+    forgetful.close()
+    with bench.db.read() as tx:
+        kinds = [step.kind for step in store.jobs.all_steps(tx, job.id)]
+
+    assert 3 == forgetful.commits
+    assert (JobState.SUBMITTED, 1) == (bench.job(job).state, len(tasks_of(wire, job)))
+    assert ["submitting", "submitted"] == kinds
+    assert [EventType.JOB_SUBMITTED] == types(bench, job)
+
+
+class Faulty(Apixo):
+    """Has a fault of ours behind the call."""
+
+    def submit(self, job: Job, callback_url: str) -> Submission:
+        """Sends, then trips over the answer."""
+        super().submit(job, callback_url)
+        raise KeyError("a fault of ours")
+
+
+def test_fault_of_ours_after_sending(bench: Bench, wire: Wire) -> None:
+    """An error of our own says nothing of the vendor: the job is unknown, and has its one task."""
+    job = bench.new_job(bench.account.id)
+    submit_with(bench, Faulty(bench.wiring.outbound, wire.server.url, "k", 1.0))
+    for _ in range(2):
+        bench.clock.advance(LEASE)
+        bench.drain("submit", "reconcile")
 
     assert JobState.UNKNOWN is bench.job(job).state
     assert 1 == len(tasks_of(wire, job))
@@ -233,7 +339,7 @@ def outlasting(bench: Bench, wire: Wire, code: str = "") -> Slow:
 
     def meanwhile() -> None:
         bench.clock.advance(LEASE)
-        bench.drain("reconcile")
+        bench.drain("poll", "reconcile")
 
     slow.meanwhile = meanwhile
     return slow
@@ -275,6 +381,38 @@ def test_refusal_gives_the_budget_back(bench: Bench, wire: Wire) -> None:
     assert JobState.SUBMITTED is bench.job(job).state
 
 
+def test_release_reserves_the_price_of_its_moment(bench: Bench, wire: Wire) -> None:
+    """What a job reserves is what it costs when it goes out, not when it was asked for."""
+    job = bench.new_job()
+    submit_with(bench, apixo(bench), budget=1.0, prices={job.model: 0.6})
+
+    assert (None, 0.6) == (job.estimated_max, bench.job(job).estimated_max)
+
+
+class Curious(Apixo):
+    """Keeps the URL that it shall call back."""
+
+    url = ""
+
+    def submit(self, job: Job, callback_url: str) -> Submission:
+        """The real call."""
+        self.url = callback_url
+        return super().submit(job, callback_url)
+
+
+def test_callback_url_is_good_for_thirty_days(bench: Bench, wire: Wire) -> None:
+    """A callback may come as late as the thirtieth day after the submit, and no later."""
+    job = bench.new_job()
+    vendor = Curious(bench.wiring.outbound, wire.server.url, "k", 5.0)
+    submit_with(bench, vendor)
+    token = vendor.url.rpartition("/")[2]
+    last = bench.clock() + timedelta(days=30)
+
+    assert (job.id, "apixo") == bench.wiring.signer.verify(token, last)
+    with pytest.raises(ExpiredToken):
+        bench.wiring.signer.verify(token, last + timedelta(seconds=1))
+
+
 @pytest.mark.parametrize("wish", ["9" * 30, "99999999999"])
 def test_absurd_retry_after(bench: Bench, wish: str) -> None:
     """However long a vendor says to wait, the refused job stays ours and comes up within hours."""
@@ -304,3 +442,30 @@ def test_eight_threads_send_each_job_once(bench: Bench, wire: Wire) -> None:
 
     assert [1] * 12 == [len(tasks_of(wire, job)) for job in jobs]
     assert [JobState.SUBMITTED] * 12 == [bench.job(job).state for job in jobs]
+
+
+@pytest.mark.parametrize("slug", sorted(MODELS))
+def test_duration_is_always_sent(bench: Bench, slug: str) -> None:
+    """Whoever names no duration gets ours on the wire, never a vendor's silent default."""
+    job = bench.new_job(model=slug)
+    body = bench.wiring.providers[job.provider].request_for(job, "http://127.0.0.1:9/").body
+    parameter = MODELS[slug].parameter("duration")
+
+    assert parameter is not None
+    assert parameter.default == body.get("input", body)["duration"]
+
+
+def test_disk_is_nearly_full(bench: Bench, tmp_path: Path) -> None:
+    """Without room for a video nothing goes out, nothing is held, and it goes on by itself."""
+    job = bench.new_job()
+    outbox = replace(bench.wiring.outbox(holding=False), disks=Disks((tmp_path,), 1 << 62))
+    with bench.db.read() as tx:
+        before = [row._mapping for row in store.providers.all_rows(tx)]
+    more = submit_job(bench.db, outbox, bench.clock)
+    with bench.db.read() as tx:
+        after = [row._mapping for row in store.providers.all_rows(tx)]
+
+    assert (False, before) == (more, after)
+    assert job == bench.job(job)
+    assert submit_job(bench.db, bench.wiring.outbox(holding=False), bench.clock)
+    assert JobState.SUBMITTED is bench.job(job).state

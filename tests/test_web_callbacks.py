@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from service import store
+from service.accounts import create_key
+from service.db import Database
 from service.errors import Busy
 from service.ingest import Ingest
 from service.model import Callback, Job, JobState
@@ -167,3 +169,113 @@ def test_any_token(client: FlaskClient, token: str, body: bytes) -> None:
     answer = client.post(f"/callbacks/{quote(token, safe='')}", data=body)
 
     assert answer.status_code in (401, 404, 308)
+
+
+@pytest.fixture
+def alice(bench: Bench) -> FlaskClient:
+    """The doors over the bench, as the owner of its jobs."""
+    client = create_app(bench.wiring).test_client()
+    client.environ_base["HTTP_X_API_KEY"] = bench.key
+    return client
+
+
+def keep(bench: Bench, job: Job, *bodies: bytes) -> None:
+    """Callbacks for this job."""
+    for body in bodies:
+        bench.clock.advance(1)
+        bench.wiring.ingest.keep(job.id, "apixo", {"X-Try": "1"}, body, bench.clock())
+
+
+def test_list(alice: FlaskClient, bench: Bench) -> None:
+    """An account sees the callbacks of its own jobs, newest first, a page at a time."""
+    mine, other = bench.new_job(), bench.new_job()
+    keep(bench, mine, b"1", b"2", b"2", b"3")
+    keep(bench, other, b"4")
+    bench.account, bobs_key = bench.new_account("bob")
+    keep(bench, bench.new_job(), b"bob's")
+    pages = [alice.get(f"/v1/callbacks?job_id={mine.id}&limit=2")]
+    pages.append(alice.get(pages[0].headers["Link"].split(">")[0][1:]))
+    shown = [callback for page in pages for callback in page.get_json()["data"]]
+
+    assert [0, 1, 0] == [callback["repeats"] for callback in shown]
+    assert {mine.id} == {callback["job_id"] for callback in shown}
+    assert 4 == len(alice.get("/v1/callbacks?state=received").get_json()["data"])
+    assert 422 == alice.get("/v1/callbacks?state=lost").status_code
+    path = f"/v1/callbacks/{shown[0]['id']}"
+    assert 404 == alice.get(path, headers={"x-api-key": bobs_key}).status_code
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "text"),
+    [("ключ".encode(), "utf-8", "ключ"), (b"\xff\x00", "base64", "/wA=")],
+)
+def test_content(alice: FlaskClient, bench: Bench, body: bytes, encoding: str, text: str) -> None:
+    """One callback is shown with its headers and every byte of its body."""
+    keep(bench, bench.new_job(), body)
+    (listed,) = alice.get("/v1/callbacks").get_json()["data"]
+    found = alice.get(f"/v1/callbacks/{listed['id']}").get_json()
+
+    assert (encoding, text, len(body)) == (found["encoding"], found["body"], found["bytes"])
+    assert {"X-Try": "1"} == found["headers"]
+
+
+def test_replay(alice: FlaskClient, bench: Bench) -> None:
+    """A callback that was of no use when it came is looked at again when it may be."""
+    job = bench.new_job()
+    keep(bench, job, b"early")
+    bench.drain("process")
+    (ignored,) = alice.get("/v1/callbacks").get_json()["data"]
+    answer = alice.post(f"/v1/callbacks/{ignored['id']}/replay")
+
+    assert "ignored" == ignored["state"]
+    assert (202, "received") == (answer.status_code, answer.get_json()["state"])
+    assert "replayed" in [
+        entry["kind"] for entry in alice.get(f"/v1/jobs/{job.id}/timeline").get_json()["data"]
+    ]
+    bench.drain("process")
+    assert "ignored" == alice.get(f"/v1/callbacks/{ignored['id']}").get_json()["state"]
+
+
+def test_replay_after_the_end(alice: FlaskClient, bench: Bench) -> None:
+    """Nothing that is replayed changes a job that has ended."""
+    job = bench.new_job()
+    keep(bench, job, b'{"code":200,"data":{"taskId":"t","state":"failed"}}')
+    alice.post(f"/v1/jobs/{job.id}/cancel")
+    (listed,) = alice.get("/v1/callbacks").get_json()["data"]
+    alice.post(f"/v1/callbacks/{listed['id']}/replay")
+    bench.drain("process")
+
+    assert JobState.CANCELED is bench.job(job).state
+
+
+def test_rejected(alice: FlaskClient, bench: Bench) -> None:
+    """An operator sees what was refused, why and from where, with counts; others do not."""
+    alice.post("/callbacks/forged", data=b"{}")
+    bench.clock.advance(1)
+    alice.post(path_of(bench, bench.new_job().id, days=-1), data=b"{}")
+    bench.wiring.ingest.close()
+    found = alice.get("/v1/callbacks?rejected=true").get_json()
+    with bench.db.write() as tx:
+        reader = create_key(tx, bench.account.id, "reader", ("read",), bench.clock())
+    refused = alice.get("/v1/callbacks?rejected=true", headers={"x-api-key": reader})
+
+    assert ["expired", "bad_signature"] == [one["reason"] for one in found["data"]]
+    assert {"127.0.0.1"} == {one["remote"] for one in found["data"]}
+    assert {"bad_signature": 1, "expired": 1} == found["counts"]
+    assert 403 == refused.status_code
+
+
+def test_database_away(bench: Bench) -> None:
+    """While nothing can be written the provider is told to come again, and so is everybody."""
+    job = bench.new_job()
+    gone = Database("postgresql://nobody@127.0.0.1:9/none")
+    wiring = replace(bench.wiring, db=gone, ingest=Ingest(gone))
+    client = create_app(wiring).test_client()
+    calls = [
+        client.post(path_of(bench, job.id), data=b"{}"),
+        client.get("/v1/jobs", headers={"x-api-key": bench.key}),
+    ]
+    gone.close()
+
+    assert [503, 503] == [answer.status_code for answer in calls]
+    assert ["5", "5"] == [answer.headers["Retry-After"] for answer in calls]

@@ -41,6 +41,9 @@ ROUTES = [
     ("GET", "/v1/deliveries", "read"),
     ("GET", "/v1/deliveries/x", "read"),
     ("POST", "/v1/deliveries/x/resend", "submit"),
+    ("GET", "/v1/callbacks", "read"),
+    ("GET", "/v1/callbacks/x", "read"),
+    ("POST", "/v1/callbacks/x/replay", "submit"),
     ("GET", "/v1/providers", "operator"),
     ("POST", "/v1/providers/apixo/hold", "operator"),
     ("POST", "/v1/providers/apixo/resume", "operator"),
@@ -224,6 +227,7 @@ def test_me(client: FlaskClient, bench: Bench) -> None:
         "id": bench.account.id,
         "name": "alice",
         "scopes": ["read", "submit", "admin", "operator"],
+        "spent_today": 0.0,
         "remaining_budget": None,
     } == client.get("/v1/me").get_json()
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from conftest import Bench
 from flask.testing import FlaskClient
+from werkzeug.http import parse_options_header
 from werkzeug.test import TestResponse
 
 from service import store
@@ -31,9 +32,9 @@ def fetch(client: FlaskClient, path: str, **more: Any) -> TestResponse:
     return client.open(path, buffered=True, **more)
 
 
-def video(bench: Bench, **changes: Any) -> str:
+def video(bench: Bench, prompt: str = "A fox", **changes: Any) -> str:
     """A job's video in storage; the path of its link."""
-    now, job = bench.clock(), bench.new_job()
+    now, job = bench.clock(), bench.new_job(prompt)
     id_ = new_id("vid", now)
     for name, content in ((f"{id_}.mp4", MOVIE), (f"{id_}.jpg", PICTURE)):
         with bench.wiring.storage.writing(name) as file:
@@ -129,12 +130,26 @@ def test_etag(client: FlaskClient, bench: Bench) -> None:
     assert (200, MOVIE) == (other.status_code, other.data)
 
 
-def test_download(client: FlaskClient, bench: Bench) -> None:
-    """With download=1 it is saved, under the job's name."""
-    disposition = fetch(client, video(bench) + "?download=1").headers["Content-Disposition"]
+@pytest.mark.parametrize(
+    ("prompt", "name"),
+    [
+        ("A fox", "a-fox-{id}.mp4"),
+        ('  "../../etc\\passwd"\r\nX: y; ', "etc-passwd-x-y-{id}.mp4"),
+        ("😀 …!", "video-{id}.mp4"),
+        ("word " * 30, "word-word-word-word-word-word-word-word-word-word-word-word-{id}.mp4"),
+        ("Ein Füchslein", "ein-füchslein-{id}.mp4"),
+        ("雪の中の狐、静か", "雪の中の狐-静か-{id}.mp4"),
+        ("बर्फ में लोमड़ी", "बर्फ-में-लोमड़ी-{id}.mp4"),
+    ],
+)
+def test_download(client: FlaskClient, bench: Bench, prompt: str, name: str) -> None:
+    """With download=1 it is saved, under a name that says what it is in every script."""
+    disposition = fetch(client, video(bench, prompt) + "?download=1").headers["Content-Disposition"]
+    kind, options = parse_options_header(disposition)
+    with bench.db.read() as tx:
+        job = store.jobs.page(tx, bench.account.id, 1)[0]
 
-    assert disposition.startswith("attachment; filename=job_")
-    assert disposition.endswith(".mp4")
+    assert ("attachment", name.format(id=job.id[-6:])) == (kind, options["filename"])
 
 
 def test_poster(client: FlaskClient, bench: Bench) -> None:

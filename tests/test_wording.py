@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from channel_targets import error, notice
 
+from service.model import EventType
 from service.wording import cut, plain, tell
 
 
@@ -13,6 +16,30 @@ def test_an_old_error_is_not_told_with_good_news() -> None:
     story = tell(notice(error=error("INSUFFICIENT_CREDITS", "no credits")))
 
     assert ("", "", "") == (story.reason, story.hint, story.code)
+
+
+@pytest.mark.parametrize(
+    ("kind", "ends", "actual", "expected"),
+    [
+        (EventType.JOB_SUCCEEDED, (0.44, 0.44), 0.4, "$0.40"),
+        (EventType.JOB_SUCCEEDED, (0.44, 0.44), None, "about $0.44"),
+        (EventType.JOB_SUCCEEDED, (0.315, 0.63), None, "about $0.315–0.63"),
+        (EventType.JOB_SUCCEEDED, (None, None), None, ""),
+        (EventType.JOB_HELD, (1.75, 1.75), None, "about $1.75"),
+        (EventType.JOB_FAILED, (1.75, 1.75), None, ""),
+        (EventType.JOB_FAILED, (1.75, 1.75), 0.0, "$0.00"),
+    ],
+)
+def test_cost(
+    kind: EventType, ends: tuple[float | None, float | None], actual: float | None, expected: str
+) -> None:
+    """What it cost where that is known, else what it is expected to; nothing for a failure."""
+    low, high = ends
+    asked = notice(kind)
+    assert asked.job is not None
+    job = replace(asked.job, estimated_min=low, estimated_max=high, actual_cost=actual)
+
+    assert expected == dict(tell(replace(asked, job=job)).facts).get("Cost", "")
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,18 @@
 What a channel promises: turn a notice into bytes once, hand the bytes over often.
 
 `render` is called at the first attempt and its bytes are frozen; `send` makes
-one attempt and retries nothing itself. A channel is a file of less than ninety
-lines: words come from `messages`, calls go through `outbound`.
+one attempt and retries nothing itself. A channel is a short file: words come
+from `messages` and `wording`, what can be called by URL goes through `outbound`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from service.messages import Notice
+from service.model import EventType
 
 SEND_SECONDS = 15.0
 ANSWER_BYTES = 64 * 1024
@@ -20,7 +21,11 @@ ANSWER_BYTES = 64 * 1024
 
 @dataclass(frozen=True)
 class Parcel:
-    """One attempt: the frozen body and where it goes; `secrets` sign it."""
+    """
+    One attempt: the frozen body and where it goes; `secrets` sign it.
+
+    `reference` is what the channel last answered about this job, for this subscription.
+    """
 
     delivery_id: str
     event_id: str
@@ -28,19 +33,36 @@ class Parcel:
     secrets: tuple[str, ...]
     body: bytes
     now: datetime
+    reference: str | None = None
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """The other side took it; `disable` is why it wants no more."""
+    """
+    The other side took it; `disable` is why it wants no more.
+
+    `reference` names the message for a later one about the same job, in the
+    channel's own words; None leaves an earlier reference as it is.
+    """
 
     status: int | None = None
     response: str = ""
     disable: str | None = None
+    reference: str | None = None
 
 
 class Channel(Protocol):
-    """One kind of transport."""
+    """
+    One kind of transport; its members inherit from this.
+
+    `min_interval` is the seconds between two sends to one subscription,
+    `operator_only` says that its targets are for the operator's keys alone, and
+    `default_events` is what a subscription gets that names none (empty: the usual).
+    """
+
+    min_interval: ClassVar[float] = 0.0
+    operator_only: ClassVar[bool] = False
+    default_events: ClassVar[tuple[EventType, ...]] = ()
 
     @property
     def formats(self) -> tuple[str, ...]:
@@ -58,3 +80,7 @@ class Channel(Protocol):
 
     def send(self, parcel: Parcel) -> Receipt:
         """One attempt. Raises DeliveryError, whose flags say what follows."""
+
+    def close(self) -> None:
+        """Give connections back that it keeps between sends."""
+        return

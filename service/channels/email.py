@@ -2,7 +2,8 @@
 Mail over SMTP: one letter per event.
 
 The letter is frozen; each attempt puts an envelope's headers before it. The
-Message-ID belongs to the delivery, so a mail that arrives twice is one mail.
+Message-ID belongs to the delivery, so a mail that arrives twice is one mail;
+later ones about the same job refer to the first, so that they stand in a thread.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from email.utils import format_datetime
 
 from email_validator import EmailNotValidError, validate_email
 
-from service.channels.base import SEND_SECONDS, Parcel, Receipt
+from service.channels.base import SEND_SECONDS, Channel, Parcel, Receipt
 from service.channels.smtp import MailServer, refused
 from service.errors import Fault, InvalidInput
 from service.letters import letter
@@ -22,7 +23,7 @@ from service.messages import Notice
 from service.signing import digest
 
 
-class Email:
+class Email(Channel):
     """
     The channel; see `channels.base.Channel`.
 
@@ -69,14 +70,24 @@ class Email:
         except ValueError as error:
             raise refused(error) from error
         self._server.deliver(parcel.target, mail, self._seconds)
-        return Receipt(250, f"accepted by {self._server.host}")
+        reference = None if parcel.reference else self._message_id(parcel)
+        return Receipt(250, f"accepted by {self._server.host}", reference=reference)
+
+    def close(self) -> None:
+        """Say goodbye to the server."""
+        self._server.close()
+
+    def _message_id(self, parcel: Parcel) -> str:
+        place = f"{digest(parcel.target)[:12]}@{self._server.sender.domain}"
+        return f"<{parcel.delivery_id}.{place}>"
 
     def _envelope(self, parcel: Parcel) -> bytes:
         headers = EmailMessage(policy=SMTP)
         headers["From"] = self._server.sender
         headers["To"] = parcel.target
         headers["Date"] = format_datetime(parcel.now)
-        place = f"{digest(parcel.target)[:12]}@{self._server.sender.domain}"
-        headers["Message-ID"] = f"<{parcel.delivery_id}.{place}>"
+        headers["Message-ID"] = self._message_id(parcel)
+        if parcel.reference not in (None, headers["Message-ID"]):
+            headers["In-Reply-To"] = headers["References"] = parcel.reference
         headers["X-Entity-Ref-ID"] = parcel.delivery_id
         return headers.as_bytes().removesuffix(b"\r\n")

@@ -47,7 +47,9 @@ def post_json(
             seconds=seconds,
             max_bytes=ANSWER_BYTES,
         )
-    except (OutboundError, ValueError) as error:
+    except OutboundError as error:
+        raise DeliveryError(str(error), timed_out=error.timed_out) from error
+    except ValueError as error:
         raise DeliveryError(str(error)) from error
 
 

@@ -10,7 +10,7 @@ import json
 import time
 
 from service.cards import card, degraded
-from service.channels.base import SEND_SECONDS, Parcel, Receipt
+from service.channels.base import SEND_SECONDS, Channel, Parcel, Receipt
 from service.channels.http import check_url, post_json, retry_after, shown
 from service.errors import DeliveryError
 from service.messages import Notice
@@ -28,14 +28,18 @@ _DEAD = {
     "posting_to_general_channel_denied": f"it may not post in #general; {_NEW_URL}",
 }
 #: Words for a payload that is at fault where a plainer one may pass ("image": its download).
-_TOO_RICH = ("invalid_blocks", "msg_blocks_too_long", "image")
+_TOO_RICH = (
+    *("invalid_blocks", "msg_blocks_too_long", "msg_too_long", "image"),
+    *("invalid_payload", "no_text"),
+)
 
 
-class Slack:
+class Slack(Channel):
     """The channel; see `channels.base.Channel`."""
 
     formats = ("card",)
     carries_poster = False
+    min_interval = 1.0
 
     def __init__(self, outbound: Outbound, seconds: float = SEND_SECONDS) -> None:
         self._outbound, self._seconds = outbound, seconds

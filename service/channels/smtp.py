@@ -2,15 +2,18 @@
 The conversation with the operator's mail server: one mail, within its time.
 
 Beyond this machine nothing is said in the clear; what the server answers becomes
-one error with its flags.
+one error with its flags. A conversation that went well is kept a while for the
+next mail; one in which anything went wrong is not.
 """
 
 from __future__ import annotations
 
 import smtplib
 import ssl
+import threading
 import time
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from email.errors import MessageError
 from email.headerregistry import Address
 from email.policy import SMTP
@@ -29,6 +32,12 @@ _FROM_HELP = "CLIPBELL_MAIL_FROM must be one address such as Clipbell <clips@exa
 # What a server answers when user and password are at fault (RFC 4954, section 6): no
 # recipient's doing, and over once the operator has mended the setting.
 _CREDENTIALS = frozenset({530, 534, 535, 538})
+#: How long all mail waits for the operator then.
+PAUSE_SECONDS = 900.0
+#: A conversation takes so many mails, and lives on so many seconds after the last.
+MOST_MAILS = 100
+IDLE_SECONDS = 30.0
+GOODBYE_SECONDS = 1.0
 #: Only in these steps is it the mail that is refused; elsewhere it is us, for the moment.
 _ABOUT_THE_MAIL = (
     smtplib.SMTPSenderRefused,
@@ -39,12 +48,18 @@ _ABOUT_THE_MAIL = (
 
 class MailServer:
     """
-    Where mail is handed over, and in whose name.
+    Where mail is handed over, and in whose name; shared by threads.
 
     Raises SettingsError for a URL or a sender that cannot be used.
     """
 
-    def __init__(self, smtp_url: str, mail_from: str, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        smtp_url: str,
+        mail_from: str,
+        tls: ssl.SSLContext | None = None,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
         self.sender = _sender(mail_from)
         try:
             parts = urlsplit(smtp_url)
@@ -61,33 +76,79 @@ class MailServer:
             raise SettingsError(_URL_HELP)
         self._implicit = parts.scheme == "smtps"
         self._tls = tls or ssl.create_default_context()
+        self._idle_seconds = idle_seconds
+        self._idle: list[_Session] = []
+        self._lock = threading.Lock()
 
     def deliver(self, recipient: str, mail: bytes, seconds: float) -> None:
         """Hand over one mail; what the server refuses or leaves open is a DeliveryError."""
+        until = time.monotonic() + seconds
         try:
-            with closing(self._connect(seconds)) as session:
-                self._unlock(session)
+            session = self._reused(until) or self._opened(until)
+            with _closing_on_error(session):
                 session.sendmail(self.sender.addr_spec, [recipient], mail)
-                with suppress(smtplib.SMTPException, OSError):
-                    session.quit()  # The mail is theirs; a rude goodbye changes nothing.
         except (smtplib.SMTPException, OSError, ValueError) as error:
             raise refused(error) from error
+        self._keep(session)
 
-    def _connect(self, seconds: float) -> smtplib.SMTP:
-        """A conversation that ends after so many seconds; to be closed."""
-        until = time.monotonic() + seconds
+    def close(self) -> None:
+        """End the conversations that wait for another mail."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for session in idle:
+            session.leave()
+
+    def _reused(self, until: float) -> _Session | None:
+        """A conversation that still goes on, if there is one."""
+        while True:
+            with self._lock:
+                session = self._idle.pop() if self._idle else None
+            if session is None or session.goes_on(until, self._idle_seconds):
+                return session
+            session.close()
+
+    def _keep(self, session: _Session) -> None:
+        session.mails += 1
+        session.idle_since = time.monotonic()
+        if session.mails >= MOST_MAILS:
+            session.leave()
+            return
+        with self._lock:
+            self._idle.append(session)
+
+    def _opened(self, until: float) -> _Session:
+        """A new conversation, encrypted and logged in."""
         # The name to say hello with; smtplib would ask the DNS for it, without a deadline.
         name = {"local_hostname": self.sender.domain}
-        if self._implicit:
-            return _TlsSession(until, self.host, self._port, context=self._tls, **name)
-        return _Session(until, self.host, self._port, **name)
+        session = (
+            _TlsSession(until, self.host, self._port, context=self._tls, **name)
+            if self._implicit
+            else _Session(until, self.host, self._port, **name)
+        )
+        with _closing_on_error(session):
+            self._unlock(session)
+        return session
 
     def _unlock(self, session: smtplib.SMTP) -> None:
         """Encrypt, then log in; beyond this machine nothing is said in the clear."""
-        if not self._implicit and not _is_loopback(self.host):
-            session.starttls(context=self._tls)
-        if self._user:
-            session.login(self._user, self._password)
+        try:
+            if not self._implicit and not _is_loopback(self.host):
+                session.starttls(context=self._tls)
+            if self._user:
+                session.login(self._user, self._password)
+        except smtplib.SMTPNotSupportedError as error:
+            # No server learns STARTTLS or AUTH between two attempts.
+            raise _misconfigured(str(error).rstrip("."), None, "") from error
+
+
+@contextmanager
+def _closing_on_error(session: _Session) -> Iterator[None]:
+    """Whatever went wrong in a conversation, nothing more is said in it."""
+    try:
+        yield
+    except BaseException:
+        session.close()
+        raise
 
 
 class _Session(smtplib.SMTP):
@@ -95,6 +156,8 @@ class _Session(smtplib.SMTP):
 
     def __init__(self, until: float, host: str, port: int, **more: Any) -> None:
         self._until = until
+        self.mails = 0
+        self.idle_since = 0.0
         super().__init__(host, port, timeout=self._left(), **more)
 
     def _left(self) -> float:
@@ -105,6 +168,22 @@ class _Session(smtplib.SMTP):
         if self.sock is not None:
             self.sock.settimeout(self._left())
         return super().getreply()
+
+    def goes_on(self, until: float, idle_seconds: float) -> bool:
+        """Whether it can take one more mail, until `until`; asks the server."""
+        if time.monotonic() - self.idle_since > idle_seconds:
+            return False
+        self._until = until
+        with suppress(smtplib.SMTPException, OSError):
+            return self.rset()[0] == 250
+        return False
+
+    def leave(self) -> None:
+        """End it; the mails are theirs already, so a rude goodbye changes nothing."""
+        self._until = time.monotonic() + GOODBYE_SECONDS
+        with suppress(smtplib.SMTPException, OSError):
+            self.quit()
+        self.close()
 
 
 class _TlsSession(_Session, smtplib.SMTP_SSL):
@@ -134,10 +213,12 @@ def _is_loopback(host: str) -> bool:
 
 def refused(error: Exception) -> DeliveryError:
     """What kept a mail from being sent, as one error with its flags."""
+    if isinstance(error, DeliveryError):
+        return error
     code, said = _answer(error)
-    if code in _CREDENTIALS:
-        mend = "the mail server refused our user and password: check CLIPBELL_SMTP_URL"
-        return DeliveryError(mend, status=code, response=said)
+    at_login = isinstance(error, smtplib.SMTPAuthenticationError) and (code or 0) >= 500
+    if at_login or code in _CREDENTIALS:
+        return _misconfigured("the mail server refused our user and password", code, said)
     about_the_mail = isinstance(error, _ABOUT_THE_MAIL)
     return DeliveryError(
         f"the mail server answered {code}: {said[:200]}" if code else f"no mail sent: {said}",
@@ -145,6 +226,12 @@ def refused(error: Exception) -> DeliveryError:
         response=said,
         permanent=about_the_mail and code is not None and code >= 500,
     )
+
+
+def _misconfigured(what: str, code: int | None, said: str) -> DeliveryError:
+    """What no recipient can help, and no retry before the operator has acted."""
+    mend = f"{what}: check CLIPBELL_SMTP_URL; all mail waits meanwhile"
+    return DeliveryError(mend, status=code, response=said, pause_channel=PAUSE_SECONDS)
 
 
 def _answer(error: Exception) -> tuple[int | None, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 
-from service.channels.base import SEND_SECONDS, Parcel, Receipt
+from service.channels.base import SEND_SECONDS, Channel, Parcel, Receipt
 from service.channels.http import check_url, post_json, retry_after, shown
 from service.errors import DeliveryError
 from service.messages import FORMATS, Notice
@@ -17,7 +17,7 @@ from service.outbound import Answer, Outbound
 from service.signing import webhook_headers
 
 
-class Webhook:
+class Webhook(Channel):
     """The channel; see `channels.base.Channel`."""
 
     formats = tuple(FORMATS)

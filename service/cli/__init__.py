@@ -13,7 +13,18 @@ from collections.abc import Callable, Sequence
 import typer
 
 from service import __version__
-from service.cli import demo, jobs, processes, providers, setup
+from service.cli import (
+    callbacks,
+    deliveries,
+    demo,
+    jobs,
+    listen,
+    processes,
+    providers,
+    setup,
+    subscriptions,
+    videos,
+)
 from service.cli.output import complain
 from service.errors import ClipbellError
 
@@ -35,13 +46,24 @@ VERBS: dict[str, Callable[..., None]] = {
     "show": jobs.show,
     "cancel": jobs.cancel,
     "resolve": jobs.resolve,
+    "delete": videos.delete,
     "hold": providers.hold,
     "resume": providers.resume,
+    "callbacks": callbacks.list_callbacks,
+    "replay": callbacks.replay,
+    "deliveries": deliveries.deliveries,
+    "resend": deliveries.resend,
+    "recover": subscriptions.recover,
+    "trigger": deliveries.trigger,
+    "listen": listen.listen,
     "doctor": setup.doctor,
     "migrate": setup.migrate,
+    "recover-from-backup": setup.recover_from_backup,
 }
 for verb, command in VERBS.items():
     app.command(verb)(command)
+app.add_typer(subscriptions.app, name="subscriptions")
+app.add_typer(videos.app, name="videos")
 
 
 @app.callback(invoke_without_command=True)

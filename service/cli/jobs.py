@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +15,8 @@ from rich.status import Status
 from service import store
 from service.bootstrap import Wiring
 from service.catalogue import MODELS
+from service.cli.batch import submit_file
+from service.cli.inputs import from_pairs
 from service.cli.output import (
     JsonOption,
     ago,
@@ -28,7 +28,6 @@ from service.cli.output import (
     table,
 )
 from service.errors import NotFound
-from service.imagedata import is_url
 from service.jobs import cancel_job, check_request, planned_job, request_job
 from service.messages import job_json
 from service.model import TERMINAL, Job, JobState
@@ -41,20 +40,32 @@ POLL_SECONDS = 0.5
 
 
 def submit(
-    model: str = typer.Argument(help=f"One of {', '.join(MODELS)}."),
-    prompt: str = typer.Option(..., "--prompt", "-p", help="What the video shows."),
+    model: str = typer.Argument(None, help=f"One of {', '.join(MODELS)}."),
+    prompt: str = typer.Option(None, "--prompt", "-p", help="What the video shows."),
     inputs: list[str] = typer.Option([], "--input", "-i", help="Further input, key=value."),
     notify: list[str] = typer.Option(None, "--notify", help="channel:target, e.g. slack:URL."),
     provider: str = typer.Option("auto", help="APIXO's route: auto, value or official."),
+    file: Path = typer.Option(None, "--file", help="A batch: jobs.csv or jobs.jsonl."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show the request, send nothing."),
     wait: bool = typer.Option(False, "--wait", help="Wait for the end, with progress."),
     json_: bool = JsonOption,
 ) -> None:
-    """Send one job."""
+    """Send one job, or a file of them."""
+    body: dict[str, Any] = {"provider": provider} | ({"notify": list(notify)} if notify else {})
+    if file is not None:
+        if prompt or inputs or wait:
+            raise typer.BadParameter("not with --prompt, --input or --wait", param_hint="--file")
+        submit_file(file, body | ({"model": model} if model else {}), dry_run, json_)
+        return
+    if model is None or prompt is None:
+        raise typer.BadParameter("give a model and --prompt, or --file")
+    body |= {"model": model, "input": {"prompt": prompt} | from_pairs(model, inputs)}
+    _submit_one(body, dry_run, wait, json_)
+
+
+def _submit_one(body: dict[str, Any], dry_run: bool, wait: bool, json_: bool) -> None:
     wiring = open_wiring()
     account = first_account(wiring)
-    body = {"model": model, "input": {"prompt": prompt} | _inputs(model, inputs)}
-    body |= {"provider": provider} | ({"notify": list(notify)} if notify else {})
     asked = check_request(body, wiring.channels, wiring.providers)
     now = wiring.clock()
     if dry_run:
@@ -70,40 +81,6 @@ def submit(
     _print_job(wiring, job, json_)
     if job.state is JobState.FAILED:
         raise typer.Exit(1)
-
-
-def _inputs(model: str, pairs: list[str]) -> dict[str, Any]:
-    """key=value pairs; a repeated key is a list, numbers are numbers where the model wants them."""
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise typer.BadParameter(f"{pair!r} is not key=value", param_hint="--input")
-        parameter = MODELS[model].parameter(name) if model in MODELS else None
-        kind = parameter.kind if parameter else "text"
-        if kind == "images":
-            found.setdefault(name, []).append(_image(value))
-        else:
-            found[name] = _READERS.get(kind, str)(value)
-    return found
-
-
-def _image(text: str) -> str:
-    """A URL or base64 as it is; the path of a file as its content."""
-    path = Path(text).expanduser()
-    if is_url(text) or len(text) > 1000 or not path.is_file():
-        return text
-    return base64.b64encode(path.read_bytes()).decode()
-
-
-def _number(text: str) -> Any:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-_READERS: dict[str, Callable[[str], Any]] = {"number": _number, "image": _image}
 
 
 def _wait(wiring: Wiring, job: Job, *, quiet: bool) -> Job:

@@ -25,6 +25,11 @@ def console() -> Console:
     return Console(highlight=False, markup=False)
 
 
+def errors() -> Console:
+    """Standard error, for what moves while a verb works."""
+    return Console(stderr=True, highlight=False, markup=False)
+
+
 def complain(message: str) -> None:
     """One line on stderr."""
     print(f"clipbell: {' '.join(message.split())}", file=sys.stderr)

@@ -51,7 +51,7 @@ def free_or_fail(host: str, port: int) -> None:
 
 
 def worker(
-    threads: int = typer.Option(16, min=5, help="Threads, shared out over the kinds of work."),
+    threads: int = typer.Option(24, min=5, help="Threads, shared out over the kinds of work."),
 ) -> None:
     """The worker process: submits, confirms, copies, delivers."""
     settings = _ready(load_settings())

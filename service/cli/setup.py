@@ -8,8 +8,9 @@ import typer
 from rich.text import Text
 
 from service import doctor as findings
-from service.cli.output import JsonOption, console, emit
+from service.cli.output import JsonOption, console, emit, open_wiring
 from service.install import initialise, make_folder
+from service.recovery import recover
 from service.settings import load_settings
 
 
@@ -53,6 +54,25 @@ def migrate(
     if stay:
         # honcho ends all processes when one ends, a finished release too.
         signal.sigwait({signal.SIGTERM, signal.SIGINT})
+
+
+def recover_from_backup(json_: bool = JsonOption) -> None:
+    """After a restore, before any worker starts: no job is sent or paid again by itself."""
+    wiring = open_wiring()
+    found = recover(wiring.db, wiring.clock())
+    wiring.close()
+    if json_:
+        emit(found)
+        return
+    asked, waiting = found["asked"], found["waiting"]
+    console().print(f"{asked} jobs have a task: the worker will ask the provider about them.")
+    if found["damaged"]:
+        console().print(f"{found['damaged']} jobs cannot be read and are set aside; see /readyz.")
+    console().print(f"{waiting} jobs may have been sent since the backup: they are unknown.")
+    if waiting:
+        advice = "look for them at the provider, then `clipbell resolve`"
+        console().print(f"`clipbell jobs --state unknown` lists them; {advice}.", soft_wrap=True)
+    console().print("Now start the worker.")
 
 
 def doctor(json_: bool = JsonOption) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -21,6 +22,8 @@ log = logging.getLogger(__name__)
 TICK_SECONDS = 0.2
 #: A unit that raised is not tried again before this has passed.
 PAUSE_SECONDS = 1.0
+#: The same trouble over and over, such as a full disk, is told once in so many seconds.
+SILENCE_SECONDS = 60.0
 
 
 class ThreadEngine:
@@ -46,6 +49,7 @@ class ThreadEngine:
         self._stopping = False
         self._never = threading.Event()
         self._look = threading.Event()
+        self._told: dict[str, float] = {}
         # No more calls than seats: whoever is called looks until nothing is left.
         self._calls: dict[str, queue.Queue[None]] = {
             kind: queue.Queue(seats[kind]) for kind in units
@@ -78,8 +82,8 @@ class ThreadEngine:
         try:
             for kind in self._due():
                 self._call(kind)
-        except Exception:
-            log.exception("cannot ask the database what is due")
+        except Exception as error:
+            self._tell("cannot ask the database what is due", error)
             self._never.wait(PAUSE_SECONDS)
 
     def _call(self, kind: str) -> None:
@@ -95,7 +99,14 @@ class ThreadEngine:
     def _one(self, kind: str) -> bool:
         try:
             return self._units[kind]()
-        except Exception:
-            log.exception("%s failed; the row comes up again when its lease ends", kind)
+        except Exception as error:
+            self._tell(f"{kind} failed; the row comes up again when its lease ends", error)
             self._never.wait(PAUSE_SECONDS)
             return False
+
+    def _tell(self, what: str, error: Exception) -> None:
+        """Log a trouble, unless the same one was logged a moment ago."""
+        trouble, now = f"{what}: {type(error).__name__}", time.monotonic()
+        if now - self._told.get(trouble, -SILENCE_SECONDS) >= SILENCE_SECONDS:
+            self._told[trouble] = now
+            log.error(what, exc_info=error)

@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from service.boxes import looks_like_mp4
 from service.errors import BodyTooLarge, NoAnswer, NotSent, ProviderError, Refused, Unanswered
-from service.media import looks_like_mp4
 from service.model import Job, Outcome, Submission, TaskState
 from service.outbound import Answer
 from service.providers.base import JSON_BYTES, Limits, WireRequest, json_object
 from service.providers.segmind import Access, not_created, outcome
-from service.storage import FileStorage, StorageError
+from service.storage import Storage, StorageError
 
 VIDEO_BYTES = 1024**3
 
@@ -29,7 +29,7 @@ class SegmindSync:
     limits = Limits()
     holds_connection = True
 
-    def __init__(self, access: Access, storage: FileStorage, submit_seconds: float) -> None:
+    def __init__(self, access: Access, storage: Storage, submit_seconds: float) -> None:
         self._access = access
         self._storage = storage
         self.submit_seconds = submit_seconds
@@ -92,10 +92,9 @@ class SegmindSync:
 
     def _forget(self, name: str) -> None:
         """What was no video is not kept."""
-        path = self._storage.path(name)
-        if not path.is_file():
+        if not self._storage.exists(name):
             return
-        with path.open("rb") as file:
+        with self._storage.open(name) as file:
             video = looks_like_mp4(file.read(12))
         if not video:
             self._storage.delete(name)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Select, select, update
 
-from service.model import Callback, CallbackState
-from service.schema import callbacks, refusals
-from service.store.work import claim, settle, value, values
+from service.model import Callback, CallbackState, Rejection
+from service.schema import callbacks, jobs, refusals, rejected_callbacks
+from service.store.work import claim, readable, settle, value, values
 
 
 def claim_received(tx: Connection, now: datetime, lease: float) -> Callback | None:
@@ -37,6 +37,50 @@ def find(tx: Connection, callback_id: str) -> Callback | None:
     """The callback of that id."""
     statement = select(callbacks).filter_by(id=callback_id)
     return value(Callback, tx.execute(statement).one_or_none())
+
+
+def bring_back(tx: Connection, callback_id: str, now: datetime) -> None:
+    """To be looked at again, as one that has just come."""
+    changes = {"state": CallbackState.RECEIVED, "note": "", "due_at": now}
+    tx.execute(update(callbacks).filter_by(id=callback_id).values(**changes))
+
+
+def owned(tx: Connection, account_id: str, callback_id: str) -> Callback | None:
+    """The callback of that id if its job is this account's."""
+    statement = _of_account(account_id).where(callbacks.c.id == callback_id)
+    return value(Callback, tx.execute(statement).one_or_none())
+
+
+def page(
+    tx: Connection,
+    account_id: str,
+    limit: int,
+    *,
+    before: str | None = None,
+    **which: str | None,
+) -> list[Callback]:
+    """An account's callbacks, newest first, by columns in `which` that are not None."""
+    statement = _of_account(account_id)
+    for name, wanted in which.items():
+        if wanted is not None:
+            statement = statement.where(callbacks.c[name] == wanted)
+    if before is not None:
+        statement = statement.where(callbacks.c.id < before)
+    return readable(tx, statement.order_by(callbacks.c.id.desc()).limit(limit), Callback)
+
+
+def _of_account(account_id: str) -> Select[Any]:
+    own = callbacks.c.job_id == jobs.c.id
+    return select(*callbacks.c).join(jobs, own).where(jobs.c.account_id == account_id)
+
+
+def rejected(tx: Connection, limit: int, *, before: str | None = None) -> list[Rejection]:
+    """The newest callbacks that were refused."""
+    statement = select(rejected_callbacks)
+    if before is not None:
+        statement = statement.where(rejected_callbacks.c.id < before)
+    newest = statement.order_by(rejected_callbacks.c.id.desc()).limit(limit)
+    return values(Rejection, tx.execute(newest).all())
 
 
 def of_job(tx: Connection, job_id: str) -> list[Callback]:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from service.model import Attempt, Delivery, DeliveryState
-from service.schema import attempts, deliveries, subscriptions
-from service.store.work import add, claim, next_in_turn, settle, value, values
+from service.schema import attempts, deliveries
+from service.store.work import add, readable, settle, value, values
 
 
 def insert(tx: Connection, delivery: Delivery) -> None:
@@ -18,20 +18,14 @@ def insert(tx: Connection, delivery: Delivery) -> None:
     add(tx, deliveries, delivery)
 
 
-def claim_pending(tx: Connection, now: datetime, lease: float) -> Delivery | None:
-    """The next delivery that is due, of a subscription that is not held."""
-    held = select(subscriptions.c.id).where(subscriptions.c.held_until > now)
-    ready = deliveries.c.subscription_id.not_in(held)
-    account_id = next_in_turn(tx, deliveries, [DeliveryState.PENDING], now, ready)
-    if account_id is None:
-        return None
-    own = ready & (deliveries.c.account_id == account_id)
-    return claim(tx, deliveries, Delivery, [DeliveryState.PENDING], now, lease, own)
+def note(tx: Connection, delivery: Delivery, **changes: Any) -> bool:
+    """Write something about a claimed delivery that is still under way."""
+    return settle(tx, deliveries, delivery, **changes)
 
 
 def settle_claimed(tx: Connection, delivery: Delivery, **changes: Any) -> bool:
-    """Write what became of a claimed delivery."""
-    return settle(tx, deliveries, delivery, **changes)
+    """Write what became of a claimed delivery, which ends its lease."""
+    return settle(tx, deliveries, delivery, leased_until=None, **changes)
 
 
 def hurry(tx: Connection, job_id: str, now: datetime) -> None:
@@ -68,8 +62,23 @@ def page(
     statement = statement.filter_by(**{key: v for key, v in which.items() if v is not None})
     if before is not None:
         statement = statement.where(deliveries.c.id < before)
-    rows = tx.execute(statement.order_by(deliveries.c.id.desc()).limit(limit)).all()
-    return values(Delivery, rows)
+    return readable(tx, statement.order_by(deliveries.c.id.desc()).limit(limit), Delivery)
+
+
+def of_events(
+    tx: Connection, subscription_id: str, event_ids: Sequence[str]
+) -> dict[str, Delivery]:
+    """A subscription's deliveries of those events, by event."""
+    statement = select(deliveries).where(
+        deliveries.c.subscription_id == subscription_id, deliveries.c.event_id.in_(event_ids)
+    )
+    return {found.event_id: found for found in values(Delivery, tx.execute(statement).all())}
+
+
+def resent_since(tx: Connection, account_id: str, since: datetime) -> int:
+    """How often an account has sent something again since then."""
+    recent = (deliveries.c.account_id == account_id) & (deliveries.c.resent_at > since)
+    return tx.scalar(select(func.count()).select_from(deliveries).where(recent)) or 0
 
 
 def of_job(tx: Connection, job_id: str) -> list[Delivery]:

@@ -1,26 +1,36 @@
-"""Events."""
+"""Events: what happened, in the order of their jobs and of their account's feed."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select, update
 
 from service.model import TERMINAL_EVENTS, Event, EventType, new_id
-from service.schema import events, jobs
+from service.schema import events, feeds, jobs
 from service.store.work import value, values
+
+#: Any number that nobody else uses; see `db.MIGRATION_LOCK`.
+SEQUENCER_LOCK = 7_013_202
+NUMBERED_AT_ONCE = 500
 
 
 def insert(tx: Connection, account_id: str, job_id: str, type_: EventType, now: datetime) -> Event:
-    """A new event, next in its job's sequence."""
+    """A new event of a job, next in its sequence."""
     tx.execute(select(jobs.c.id).filter_by(id=job_id).with_for_update(key_share=True))
     last = tx.scalar(select(func.max(events.c.sequence)).filter_by(job_id=job_id)) or 0
     event = Event(new_id("evt", now), account_id, job_id, type_, last + 1, now)
-    once = job_id if type_ in TERMINAL_EVENTS else event.id
-    row = {field: getattr(event, field) for field in Event.__dataclass_fields__}
-    tx.execute(events.insert().values(once=once, **row))
+    keep(tx, event)
     return event
+
+
+def keep(tx: Connection, event: Event) -> None:
+    """A new event as it is; a job's terminal one only if it has none yet."""
+    ends = event.job_id is not None and event.type in TERMINAL_EVENTS
+    row = {field: getattr(event, field) for field in Event.__dataclass_fields__}
+    tx.execute(events.insert().values(once=event.job_id if ends else event.id, **row))
 
 
 def find(tx: Connection, event_id: str) -> Event | None:
@@ -34,10 +44,76 @@ def of_job(tx: Connection, job_id: str) -> list[Event]:
     return values(Event, tx.execute(statement).all())
 
 
-def newest(tx: Connection, account_id: str, types: list[str], limit: int) -> list[Event]:
-    """An account's newest events of those types."""
-    statement = _events().where(events.c.account_id == account_id, events.c.type.in_(types))
+def newest(tx: Connection, account_id: str, types: Sequence[str], limit: int) -> list[Event]:
+    """An account's newest real events of those types."""
+    statement = _events().where(
+        events.c.account_id == account_id, events.c.type.in_(types), events.c.sample.is_(False)
+    )
     return values(Event, tx.execute(statement.order_by(events.c.id.desc()).limit(limit)).all())
+
+
+def after(tx: Connection, account_id: str, event_id: str, limit: int) -> list[Event]:
+    """An account's real events whose ids are above `event_id`, in order of their ids."""
+    statement = _events().where(
+        events.c.account_id == account_id, events.c.id > event_id, events.c.sample.is_(False)
+    )
+    return values(Event, tx.execute(statement.order_by(events.c.id).limit(limit)).all())
+
+
+def number(tx: Connection) -> int:
+    """
+    Give the oldest unnumbered events their `seq`; how many they were.
+
+    Only in a transaction of its own: it waits for the sequencer before it, and
+    what that one wrote can be seen when it goes on.
+    """
+    if tx.dialect.name == "postgresql":
+        tx.execute(select(func.pg_advisory_xact_lock(SEQUENCER_LOCK)))
+    waiting = _events().where(events.c.seq.is_(None)).order_by(events.c.id)
+    found = values(Event, tx.execute(waiting.limit(NUMBERED_AT_ONCE)).all())
+    if found:
+        _write_numbers(tx, sorted(found, key=lambda e: (e.created_at, e.sequence, e.id)))
+    return len(found)
+
+
+def _write_numbers(tx: Connection, found: Sequence[Event]) -> None:
+    """Each account counts for itself, without a gap."""
+    accounts = {event.account_id for event in found}
+    rows = tx.execute(select(feeds).where(feeds.c.account_id.in_(accounts))).all()
+    known = {row.account_id: row.last_seq for row in rows}
+    last = dict.fromkeys(accounts, 0) | known
+    numbers = []
+    for event in found:
+        last[event.account_id] += 1
+        numbers.append({"of": event.id, "given": last[event.account_id]})
+    tx.execute(
+        update(events).where(events.c.id == bindparam("of")).values(seq=bindparam("given")), numbers
+    )
+    for account_id in sorted(accounts):
+        changed = {"last_seq": last[account_id]}
+        if account_id in known:
+            tx.execute(update(feeds).filter_by(account_id=account_id).values(changed))
+        else:
+            tx.execute(feeds.insert().values(account_id=account_id, **changed))
+
+
+def feed_ends(tx: Connection, account_id: str) -> tuple[int, int]:
+    """(first, last): the `seq` from which on every event is kept, and the last one given."""
+    ends = select(feeds.c.first_seq, feeds.c.last_seq).filter_by(account_id=account_id)
+    found = tx.execute(ends).one_or_none()
+    return (found.first_seq, found.last_seq) if found else (1, 0)
+
+
+def feed(
+    tx: Connection, account_id: str, after: int, until: int, types: Sequence[str], limit: int
+) -> list[Event]:
+    """An account's events numbered above `after` up to `until`, of those types or, if none, all."""
+    statement = _events().where(
+        events.c.account_id == account_id, events.c.seq > after, events.c.seq <= until
+    )
+    if types:
+        statement = statement.where(events.c.type.in_(types))
+    return values(Event, tx.execute(statement.order_by(events.c.seq).limit(limit)).all())
 
 
 def _events() -> Select[Any]:

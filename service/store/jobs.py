@@ -11,7 +11,10 @@ from sqlalchemy import Connection, func, or_, select, update
 from service.failures import storable
 from service.model import OPEN, TERMINAL, Job, JobState, Step
 from service.schema import jobs, providers, steps
-from service.store.work import add, claim, next_in_turn, settle, value, values
+from service.store.work import add, claim, claim_many, next_in_turn, readable, settle, value, values
+
+#: With a task, the provider can be asked what became of it; a restored job may be unknown with one.
+ASKABLE = (JobState.SUBMITTED, JobState.UNKNOWN)
 
 
 def insert(tx: Connection, job: Job) -> None:
@@ -36,6 +39,18 @@ def owned(tx: Connection, account_id: str, job_id: str) -> Job | None:
     return value(Job, tx.execute(statement).one_or_none())
 
 
+def of_batch(tx: Connection, account_id: str, key: str) -> Job | None:
+    """The account's job that a batch's row of that key has made."""
+    statement = select(jobs).filter_by(account_id=account_id, batch_key=key)
+    return value(Job, tx.execute(statement).one_or_none())
+
+
+def remember_row(tx: Connection, job_id: str, key: str, content: str) -> None:
+    """The job stands for this row of a batch."""
+    row = {"batch_key": key, "batch_content": content}
+    tx.execute(update(jobs).where(jobs.c.id == job_id).values(**row))
+
+
 def page(
     tx: Connection,
     account_id: str,
@@ -57,8 +72,7 @@ def page(
     if prefix is not None:
         ids = (jobs.c.id, jobs.c.task_id)
         statement = statement.where(or_(*[i.startswith(prefix, autoescape=True) for i in ids]))
-    rows = tx.execute(statement.order_by(jobs.c.id.desc()).limit(limit)).all()
-    return values(Job, rows)
+    return readable(tx, statement.order_by(jobs.c.id.desc()).limit(limit), Job)
 
 
 def claim_queued(tx: Connection, names: Sequence[str], now: datetime, lease: float) -> Job | None:
@@ -74,14 +88,22 @@ def claim_queued(tx: Connection, names: Sequence[str], now: datetime, lease: flo
     return claim(tx, jobs, Job, [JobState.QUEUED], now, lease, own, state=JobState.SUBMITTING)
 
 
-def claim_open(tx: Connection, names: Sequence[str], now: datetime, lease: float) -> Job | None:
-    """
-    The next job that is due for a look: its lease, its poll, its deadline, its hold's end.
+def claim_polls(tx: Connection, name: str, now: datetime, lease: float, limit: int) -> list[Job]:
+    """The jobs whose tasks the provider is to be asked about next."""
+    asked = (jobs.c.provider == name) & jobs.c.task_id.is_not(None)
+    return claim_many(tx, jobs, Job, ASKABLE, now, lease, limit, asked)
 
-    Those at a provider that is not among `names` cannot be asked about.
-    """
-    askable = (jobs.c.state != JobState.SUBMITTED) | jobs.c.provider.in_(names)
-    return claim(tx, jobs, Job, [*sorted(OPEN), JobState.HELD], now, lease, askable)
+
+def claim_waiting(tx: Connection, now: datetime, lease: float) -> Job | None:
+    """The next job whose lease, deadline or hold is over, without a question to anybody."""
+    states = [JobState.SUBMITTING, JobState.UNKNOWN, JobState.HELD]
+    return claim(tx, jobs, Job, states, now, lease, jobs.c.task_id.is_(None))
+
+
+def ids_in_states(tx: Connection, states: Sequence[JobState], limit: int) -> list[str]:
+    """Jobs of all accounts in these states, oldest first."""
+    statement = select(jobs.c.id).where(jobs.c.state.in_(states)).order_by(jobs.c.id)
+    return list(tx.scalars(statement.limit(limit)))
 
 
 def settle_claimed(tx: Connection, job: Job, **changes: Any) -> bool:
@@ -93,6 +115,30 @@ def change(tx: Connection, job_id: str, states: Sequence[JobState], **changes: A
     """Compare-and-set: change the job if it is in one of `states`; says whether it was."""
     statement = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(states))
     return tx.execute(statement.values(**changes)).rowcount == 1
+
+
+def accept(tx: Connection, job_id: str, states: Sequence[JobState], **changes: Any) -> bool:
+    """
+    Compare-and-set to `submitted` with a task; says whether it was in one of `states`.
+
+    Counts as a claim, so that whoever still sends the job can change it no more.
+    """
+    statement = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(states))
+    accepted = statement.values(state=JobState.SUBMITTED, claims=jobs.c.claims + 1, **changes)
+    return tx.execute(accepted).rowcount == 1
+
+
+def still_sent_by(tx: Connection, claimed: Job) -> bool:
+    """
+    Whether nobody has sent the job since this claim of it.
+
+    Its lease may have run out: then it is unknown, claimed once more to make it so.
+    """
+    now = lock(tx, claimed.id)
+    if now is None:
+        return False
+    given_up = now.state is JobState.UNKNOWN and now.claims == claimed.claims + 1
+    return given_up or (now.state is JobState.SUBMITTING and now.claims == claimed.claims)
 
 
 def end(tx: Connection, job_id: str, now: datetime, **changes: Any) -> bool:
@@ -134,18 +180,29 @@ def is_muted(tx: Connection, job_id: str) -> bool:
 
 
 def mark_overdue(tx: Connection, job_id: str) -> bool:
-    """Compare-and-set; False when it was overdue already."""
-    statement = update(jobs).where(jobs.c.id == job_id, jobs.c.overdue.is_(False))
+    """Compare-and-set; False when it was overdue already, or has ended."""
+    open_ = jobs.c.overdue.is_(False) & jobs.c.state.not_in(sorted(TERMINAL))
+    statement = update(jobs).where(jobs.c.id == job_id, open_)
     return tx.execute(statement.values(overdue=True)).rowcount == 1
 
 
-def spent_since(tx: Connection, account_id: str, since: datetime) -> float:
-    """Dollars spent or reserved by an account's jobs that were sent since then."""
+def spent_since(tx: Connection, account_id: str, since: datetime, but: str | None = None) -> float:
+    """Dollars spent or reserved by an account's jobs, except `but`, that were sent since then."""
     cost = func.coalesce(jobs.c.actual_cost, jobs.c.estimated_max, 0.0)
     refused = jobs.c.state.in_([JobState.QUEUED, JobState.HELD, JobState.CANCELED])
     unpaid = (jobs.c.state == JobState.FAILED) & jobs.c.actual_cost.is_(None)
     statement = select(func.sum(cost)).where(jobs.c.account_id == account_id, ~refused, ~unpaid)
+    if but is not None:
+        statement = statement.where(jobs.c.id != but)
     return float(tx.scalar(statement.where(jobs.c.sent_at >= since)) or 0.0)
+
+
+def recent_ends(tx: Connection, models: Sequence[str], limit: int) -> list[str]:
+    """How the ends of the newest jobs were found, of those among the newest with these models."""
+    newest = select(jobs.c.settled_by, jobs.c.model).order_by(jobs.c.id.desc()).limit(10 * limit)
+    recent = newest.subquery()
+    ended = recent.c.model.in_(models) & recent.c.settled_by.is_not(None)
+    return list(tx.scalars(select(recent.c.settled_by).where(ended).limit(limit)))
 
 
 def counts(tx: Connection, account_id: str) -> dict[str, int]:

@@ -8,10 +8,11 @@ the vendor allows.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, Row, func, literal, select, update
 
-from service.schema import providers
+from service.schema import Moment, providers
 
 #: A tenth of a minute's allowance may go out at once; the rest refills evenly,
 #: so that no minute, wherever it starts, holds more than the allowance.
@@ -68,3 +69,20 @@ def paused_for(tx: Connection, name: str, now: datetime) -> timedelta:
     """How long the provider is still paused."""
     until = tx.scalar(select(providers.c.paused_until).filter_by(name=name))
     return max(timedelta(0), until - now) if until else timedelta(0)
+
+
+def note_trouble(tx: Connection, name: str, trouble: str, now: datetime) -> None:
+    """The provider could not be asked; since when stays from the first time."""
+    since = func.coalesce(providers.c.trouble_since, literal(now, Moment))
+    tx.execute(update(providers).filter_by(name=name).values(trouble=trouble, trouble_since=since))
+
+
+def note_answer(tx: Connection, name: str) -> None:
+    """The provider answers: an earlier trouble is over."""
+    troubled = update(providers).where(providers.c.trouble.is_not(None)).filter_by(name=name)
+    tx.execute(troubled.values(trouble=None, trouble_since=None))
+
+
+def all_rows(tx: Connection) -> list[Row[Any]]:
+    """Every provider's row, by name."""
+    return list(tx.execute(select(providers).order_by(providers.c.name)).all())

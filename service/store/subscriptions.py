@@ -23,6 +23,12 @@ def find(tx: Connection, subscription_id: str) -> Subscription | None:
     return value(Subscription, tx.execute(statement).one_or_none())
 
 
+def lock(tx: Connection, subscription_id: str) -> Subscription | None:
+    """The subscription of that id, kept to this transaction until it ends."""
+    statement = select(subscriptions).filter_by(id=subscription_id)
+    return value(Subscription, tx.execute(statement.with_for_update(key_share=True)).one_or_none())
+
+
 def owned(tx: Connection, account_id: str, subscription_id: str) -> Subscription | None:
     """The subscription of that id if it is this account's and not hidden."""
     statement = select(subscriptions).filter_by(
@@ -53,8 +59,10 @@ def change(tx: Connection, subscription_id: str, **changes: Any) -> None:
 
 
 def enable(tx: Connection, subscription_id: str) -> None:
-    """On again, with a clean slate."""
-    change(tx, subscription_id, enabled=True, disabled_reason=None, held_until=None)
+    """On again, with a clean slate; only that its owner was told of trouble stays."""
+    clean: dict[str, Any] = {"disabled_reason": None, "held_until": None, "slow_until": None}
+    clean |= {"failing_since": None, "exhausted": 0}
+    change(tx, subscription_id, enabled=True, **clean)
 
 
 def hold(tx: Connection, subscription_id: str, until: datetime) -> None:

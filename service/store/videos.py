@@ -45,9 +45,25 @@ def ended_jobs(tx: Connection, job_ids: Collection[str]) -> set[str]:
     return set(tx.scalars(ended))
 
 
+def change(tx: Connection, video_id: str, **changes: Any) -> None:
+    """Write some columns of a video."""
+    tx.execute(update(videos).filter_by(id=video_id).values(**changes))
+
+
 def renew_link(tx: Connection, video_id: str, until: datetime) -> None:
     """The video's link works until then."""
-    tx.execute(update(videos).filter_by(id=video_id).values(link_expires_at=until))
+    change(tx, video_id, link_expires_at=until)
+
+
+def page(tx: Connection, account_id: str, limit: int) -> list[Video]:
+    """An account's videos, newest first."""
+    statement = select(videos).filter_by(account_id=account_id)
+    return values(Video, tx.execute(statement.order_by(videos.c.id.desc()).limit(limit)).all())
+
+
+def claim_deleted(tx: Connection, now: datetime, lease: float) -> Video | None:
+    """The next deleted video whose file is still there."""
+    return claim(tx, videos, Video, [VideoState.DELETED], now, lease)
 
 
 def claim_pending(tx: Connection, now: datetime, lease: float) -> Video | None:

@@ -12,10 +12,31 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, Row, Table, func, insert, literal, select, union_all, update
+from sqlalchemy import (
+    Connection,
+    Row,
+    Select,
+    Table,
+    func,
+    insert,
+    literal,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.sql import ColumnElement
 
-from service.schema import accounts, callbacks, deliveries, jobs, videos, workers
+from service.schema import (
+    accounts,
+    callbacks,
+    deliveries,
+    events,
+    jobs,
+    subscriptions,
+    videos,
+    workers,
+)
+from service.store.aside import UNREADABLE, set_unreadable_aside
 
 T = TypeVar("T")
 
@@ -40,6 +61,24 @@ def values(kind: type[T], rows: Sequence[Row[Any]]) -> list[T]:
     return [kind(**row._mapping) for row in rows]
 
 
+def readable(tx: Connection, statement: Select[Any], kind: type[T]) -> list[T]:
+    """What a statement over one table finds, without the rows that cannot be read."""
+    try:
+        return values(kind, tx.execute(statement).all())
+    except UNREADABLE:
+        key = statement.selected_columns.id
+        ids = tx.scalars(statement.with_only_columns(key)).all()
+        each = [_if_readable(tx, select(*statement.selected_columns).where(key == i)) for i in ids]
+        return values(kind, [row for row in each if row is not None])
+
+
+def _if_readable(tx: Connection, statement: Select[Any]) -> Row[Any] | None:
+    try:
+        return tx.execute(statement).one_or_none()
+    except UNREADABLE:
+        return None
+
+
 def add(tx: Connection, table: Table, item: Any) -> None:
     """A new row from a value of `model`."""
     tx.execute(insert(table).values(asdict(item)))
@@ -56,20 +95,55 @@ def claim(
     **changes: Any,
 ) -> T | None:
     """The most overdue row in one of `states`, leased for `lease` seconds; None if none is due."""
+    found = claim_many(tx, table, kind, states, now, lease, 1, *conditions, **changes)
+    return found[0] if found else None
+
+
+def claim_many(
+    tx: Connection,
+    table: Table,
+    kind: type[T],
+    states: Sequence[str],
+    now: datetime,
+    lease: float,
+    limit: int,
+    *conditions: ColumnElement[bool],
+    **changes: Any,
+) -> list[T]:
+    """
+    The most overdue rows, no more than `limit`, all leased for `lease` seconds.
+
+    One that cannot be read is set aside, and then nothing is claimed: ask again.
+    """
     due = (
         select(table.c.id)
         .where(table.c.state.in_(states), table.c.due_at <= now, *conditions)
         .order_by(table.c.due_at)
-        .limit(1)
-        .with_for_update(skip_locked=True, of=table)
+        .limit(limit)
+        # No stronger than what an update takes: whoever adds a row that refers to this one goes on.
+        .with_for_update(skip_locked=True, key_share=True, of=table)
     )
+    until = now + timedelta(seconds=lease)
     statement = (
         update(table)
-        .where(table.c.id == due.scalar_subquery())
-        .values(due_at=now + timedelta(seconds=lease), claims=table.c.claims + 1, **changes)
+        .where(_among(table, due, limit))
+        .values(due_at=until, claims=table.c.claims + 1, **changes)
         .returning(*table.c)
     )
-    return value(kind, tx.execute(statement).one_or_none())
+    try:
+        return values(kind, tx.execute(statement).all())
+    except UNREADABLE:
+        # As if never claimed: a job that was not sent must not look as if it had been.
+        before = {"state": states[0]} if "state" in changes else {}
+        set_unreadable_aside(tx, table, until, before, now)
+        return []
+
+
+def _among(table: Table, due: Select[tuple[str]], limit: int) -> ColumnElement[bool]:
+    if limit == 1:
+        return table.c.id == due.scalar_subquery()
+    # Materialised: PostgreSQL may run a bare subquery again, and then take other rows too.
+    return table.c.id.in_(select(due.cte("due").prefix_with("MATERIALIZED").c.id))
 
 
 def next_in_turn(
@@ -93,9 +167,14 @@ def next_in_turn(
     waiting = select(accounts.c.id).where(due.exists())
     account_id: str | None = tx.scalar(waiting.order_by(accounts.c.turn, accounts.c.id).limit(1))
     if account_id is not None:
-        last = select(func.max(accounts.c.turn)).scalar_subquery()
-        tx.execute(update(accounts).filter_by(id=account_id).values(turn=last + 1))
+        take_turn(tx, account_id)
     return account_id
+
+
+def take_turn(tx: Connection, account_id: str) -> None:
+    """This account is served now, and is the last from here on."""
+    last = select(func.max(accounts.c.turn)).scalar_subquery()
+    tx.execute(update(accounts).filter_by(id=account_id).values(turn=last + 1))
 
 
 def settle(tx: Connection, table: Table, row: Claimable, **changes: Any) -> bool:
@@ -114,7 +193,18 @@ def due_work(tx: Connection, now: datetime) -> set[str]:
         )
         for kind, (table, states) in WORK.items()
     ]
+    questions += [
+        select(literal(kind)).where(question.exists()) for kind, question in _more_work(now)
+    ]
     return set(tx.scalars(union_all(*questions)))
+
+
+def _more_work(now: datetime) -> Sequence[tuple[str, Select[Any]]]:
+    """Kinds whose rows are not simply due."""
+    return (
+        ("deliver_slow", select(subscriptions.c.id).where(subscriptions.c.slow_until > now)),
+        ("number", select(events.c.id).where(events.c.seq.is_(None))),
+    )
 
 
 #: The kinds of work: where its rows are, and in which states they want it.
@@ -122,8 +212,10 @@ WORK: dict[str, tuple[Table, Sequence[str]]] = {
     "submit": (jobs, ("queued",)),
     "generate": (jobs, ("queued",)),
     "process": (callbacks, ("received",)),
-    "reconcile": (jobs, ("submitting", "submitted", "unknown", "held")),
+    "poll": (jobs, ("submitted", "unknown")),
+    "reconcile": (jobs, ("submitting", "unknown", "held")),
     "archive": (videos, ("pending",)),
+    "remove": (videos, ("deleted",)),
     "deliver": (deliveries, ("pending",)),
 }
 
@@ -135,11 +227,12 @@ def beat(tx: Connection, worker_id: str, now: datetime) -> None:
         tx.execute(insert(workers).values(id=worker_id, seen_at=now))
 
 
-def last_beat(tx: Connection) -> datetime | None:
-    """When a worker was last seen alive."""
-    found: datetime | None = tx.scalar(
-        select(workers.c.seen_at).order_by(workers.c.seen_at.desc()).limit(1)
-    )
+def last_beat(tx: Connection, before: datetime | None = None) -> datetime | None:
+    """When a worker was last seen alive; by a clock no later than `before`, where one is given."""
+    statement = select(workers.c.seen_at).order_by(workers.c.seen_at.desc()).limit(1)
+    if before is not None:
+        statement = statement.where(workers.c.seen_at <= before)
+    found: datetime | None = tx.scalar(statement)
     return found
 
 

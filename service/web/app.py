@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from threading import BoundedSemaphore
 
 from flask import Flask, request
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -15,6 +16,8 @@ from service.web import (
     callbacks,
     dashboard,
     deliveries,
+    events,
+    hooks,
     jobs,
     providers,
     segmind_door,
@@ -33,6 +36,8 @@ BLUEPRINTS = (
     callbacks.blueprint,
     jobs.blueprint,
     subscriptions.blueprint,
+    hooks.blueprint,
+    events.blueprint,
     deliveries.blueprint,
     videos.blueprint,
     apixo_door.blueprint,
@@ -45,11 +50,16 @@ BLUEPRINTS = (
 )
 
 
+#: Threads that a process gives away to endpoints that are being tested.
+TRIALS = 2
+
+
 def create_app(wiring: Wiring) -> Flask:
     """The app over this wiring."""
     app = Flask(__name__)
     app.extensions["clipbell"] = wiring
     app.extensions["waiters"] = Waiters(wiring.settings.sync_waiters, partial(ended, wiring))
+    app.extensions["trials"] = BoundedSemaphore(TRIALS)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     app.register_error_handler(Exception, _answer)

@@ -1,12 +1,28 @@
-"""``POST /callbacks/TOKEN``: verify, keep, answer exactly 200."""
+"""``POST /callbacks/TOKEN``: verify, keep, answer exactly 200; and a look at what was kept."""
 
 from __future__ import annotations
 
 from flask import Blueprint, Response, request
+from sqlalchemy import Connection
 
-from service.callbacks import receive_callback
-from service.errors import BadToken, ExpiredToken
-from service.web.context import json_response, raw_body, wiring
+from service import store
+from service.callbacks import receive_callback, replay_callback
+from service.errors import BadToken, ExpiredToken, Fault, InvalidInput, NotFound
+from service.messages import callback_content, callback_json, rejection_json
+from service.model import Callback, CallbackState
+from service.web.context import (
+    authenticate,
+    caller,
+    cursor,
+    flag,
+    json_response,
+    needs,
+    page_response,
+    page_size,
+    query,
+    raw_body,
+    wiring,
+)
 from service.web.problems import Problem
 
 blueprint = Blueprint("callbacks", __name__)
@@ -33,3 +49,58 @@ def receive(token: str) -> Response:
 
 def _remote() -> str:
     return request.remote_addr or ""
+
+
+@blueprint.get("/v1/callbacks")
+@needs("read")
+def list_callbacks() -> Response:
+    """An account's callbacks, newest first; with `rejected`, an operator sees the refused ones."""
+    given = query("job_id", "state", "rejected", "limit", "cursor")
+    if flag("rejected"):
+        return _rejected()
+    state = given.get("state")
+    if state not in (None, *CallbackState):
+        message = f"must be one of {', '.join(CallbackState)}"
+        raise InvalidInput([Fault("?state", "not_allowed", message)])
+    limit = page_size()
+    which = {"job_id": given.get("job_id"), "state": state}
+    with wiring().db.read() as tx:
+        account = caller().account_id
+        found = store.callbacks.page(tx, account, limit + 1, before=cursor(), **which)
+    return page_response([callback_json(callback) for callback in found], limit)
+
+
+def _rejected() -> Response:
+    authenticate("operator")
+    limit = page_size()
+    with wiring().db.read() as tx:
+        found = store.callbacks.rejected(tx, limit + 1, before=cursor())
+        counts = store.callbacks.refusal_counts(tx)
+    return page_response([rejection_json(one) for one in found], limit, counts=counts)
+
+
+@blueprint.get("/v1/callbacks/<callback_id>")
+@needs("read")
+def get_callback(callback_id: str) -> Response:
+    """One callback with its headers and body."""
+    with wiring().db.read() as tx:
+        found = _owned(tx, callback_id)
+    return json_response(callback_json(found) | callback_content(found))
+
+
+@blueprint.post("/v1/callbacks/<callback_id>/replay")
+@needs("submit")
+def replay(callback_id: str) -> Response:
+    """Look at it once more, as if it had just come."""
+    w = wiring()
+    with w.db.write() as tx:
+        replay_callback(tx, _owned(tx, callback_id), w.clock())
+        found = _owned(tx, callback_id)
+    return json_response(callback_json(found), 202)
+
+
+def _owned(tx: Connection, callback_id: str) -> Callback:
+    found = store.callbacks.owned(tx, caller().account_id, callback_id)
+    if found is None:
+        raise NotFound(f"you have no callback {callback_id[:80]}")
+    return found

@@ -7,6 +7,7 @@ import functools
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 from urllib.parse import urlencode
 
@@ -14,8 +15,10 @@ from flask import Response, current_app, g, request
 
 from service.accounts import key_in_force
 from service.bootstrap import Wiring
+from service.channels.base import Channel
 from service.errors import Fault, InvalidInput
 from service.model import ApiKey
+from service.subscribing import open_to
 from service.web.problems import Problem
 
 P = ParamSpec("P")
@@ -39,6 +42,11 @@ def caller() -> ApiKey:
     """The key that the request came with; only in views that `needs` one."""
     found: ApiKey = g.api_key
     return found
+
+
+def channels() -> dict[str, Channel]:
+    """The channels that the caller may name."""
+    return open_to(wiring().channels, caller().scopes)
 
 
 def shown_key() -> str:
@@ -152,6 +160,29 @@ def query(*allowed: str) -> dict[str, str]:
     return request.args.to_dict()
 
 
+def moment(name: str) -> datetime | None:
+    """A time in the query, None when it is not there. Raises InvalidInput."""
+    given = request.args.get(name)
+    if given is None:
+        return None
+    try:
+        found = datetime.fromisoformat(given)
+        if found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    message = "must be a time such as 2026-01-01T00:00:00Z"
+    raise InvalidInput([Fault(f"?{name}", "bad_time", message)])
+
+
+def flag(name: str) -> bool:
+    """A yes or no in the query, no where it is not given. Raises InvalidInput: only plain words."""
+    given = request.args.get(name, "false").lower()
+    if given not in ("true", "1", "false", "0"):
+        raise InvalidInput([Fault(f"?{name}", "not_allowed", "must be true or false")])
+    return given in ("true", "1")
+
+
 def page_size() -> int:
     """How many rows the caller wants. Raises InvalidInput outside 1 to 100."""
     given = request.args.get("limit", str(PAGE))
@@ -177,18 +208,28 @@ def cursor() -> str | None:
     return found
 
 
-def page_response(rows: list[dict[str, Any]], limit: int) -> Response:
+def page_response(rows: list[dict[str, Any]], limit: int, **more: Any) -> Response:
     """A list of up to `limit` rows of the `limit` + 1 that were asked for, with its next page."""
     shown = rows[:limit]
     following = None
     if len(rows) > limit:
-        following = base64.urlsafe_b64encode(str(shown[-1]["id"]).encode()).decode().rstrip("=")
-    response = json_response({"data": shown, "next_cursor": following})
-    if following:
-        again = urlencode(request.args.to_dict() | {"cursor": following})
-        address = f"{wiring().settings.public_url}{request.path}?{again}"
-        response.headers["Link"] = f'<{address}>; rel="next"'
-    return response
+        following = as_cursor(str(shown[-1]["id"]))
+    body = {"data": shown, "next_cursor": following, **more}
+    return json_response(body, headers=next_link(following))
+
+
+def as_cursor(text: str) -> str:
+    """What `cursor` reads again."""
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def next_link(following: str | None, name: str = "cursor") -> dict[str, str]:
+    """The header that leads to the next page; none after the last."""
+    if following is None:
+        return {}
+    again = urlencode(request.args.to_dict() | {name: following})
+    address = f"{wiring().settings.public_url}{request.path}?{again}"
+    return {"Link": f'<{address}>; rel="next"'}
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -15,9 +15,8 @@ from flask import Blueprint, redirect, request, url_for
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
-from service import store
+from service import budget, store
 from service.catalogue import MODELS, Model, Parameter
-from service.deliveries import resend_delivery
 from service.errors import Fault, InvalidInput
 from service.jobs import JobRequest, cancel_job, check_request, mute_job, request_job
 from service.model import (
@@ -30,9 +29,10 @@ from service.model import (
     Video,
     VideoState,
 )
+from service.resends import resend_delivery
 from service.timeline import timeline
 from service.videos import renewed
-from service.web.context import caller, wiring
+from service.web.context import caller, channels, wiring
 from service.web.deliveries import owned as owned_delivery
 from service.web.jobs import owned_job
 from service.web.pages import keep_static, words
@@ -60,6 +60,7 @@ def jobs() -> AnyResponse:
         found = store.jobs.page(tx, caller().account_id, PAGE + 1, before=last, state=wanted)
         videos = store.videos.of_jobs(tx, [job.id for job in found])
         counts = store.jobs.counts(tx, caller().account_id)
+        spent = budget.spent_today(tx, caller().account_id, wiring().clock())
     return live_page(
         "jobs.html",
         "_jobs.html",
@@ -67,6 +68,8 @@ def jobs() -> AnyResponse:
         older=found[PAGE - 1].id if len(found) > PAGE else None,
         counts={name: counts.get(name, 0) for name in JobState if name in counts or name == wanted},
         active=any(job.state not in TERMINAL for job in found[:PAGE]),
+        spent=spent,
+        budget=wiring().settings.budget,
         public_url=wiring().settings.public_url,
         state=wanted,
         before=last,
@@ -106,7 +109,7 @@ def job(job_id: str) -> AnyResponse:
         job=found,
         model=MODELS.get(found.model),
         video=video,
-        link=_link(alive) if alive else None,
+        link=_link(alive) if alive and alive.state is not VideoState.DELETED else None,
         path=_path(alive) if alive else None,
         poster=_poster(alive),
         # Before the copy is here the link leads to the provider, where no player of ours may go.
@@ -231,7 +234,7 @@ def create() -> AnyResponse:
     w = wiring()
     given = {"model": "", "once": ""} | request.form.to_dict()
     try:
-        asked = check_request(_body(given), w.channels, w.providers)
+        asked = check_request(_body(given), channels(), w.providers)
     except InvalidInput as error:
         return _form(given, error.faults)
     return redirect(url_for(".job", job_id=_requested(asked, given)), 303)

@@ -8,10 +8,10 @@ from flask import Blueprint, Response
 from sqlalchemy import Connection
 
 from service import store
-from service.deliveries import resend_delivery
 from service.errors import Fault, InvalidInput, NotFound
 from service.messages import iso
 from service.model import Attempt, Delivery, DeliveryState
+from service.resends import resend_delivery
 from service.timeline import attempt_json
 from service.web.context import (
     caller,

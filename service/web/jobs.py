@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, Response
@@ -18,6 +17,7 @@ from service.jobs import cancel_job, check_request, mute_job, planned_job, reque
 from service.messages import job_json
 from service.model import Job, JobState, Video
 from service.outcomes import Resolution, resolve_by_hand
+from service.retention import erase_job
 from service.submissions import preview
 from service.timeline import timeline
 from service.videos import link_of
@@ -25,9 +25,12 @@ from service.web import idempotency
 from service.web.context import (
     JOB_BYTES,
     caller,
+    channels,
     cursor,
+    flag,
     json_body,
     json_response,
+    moment,
     needs,
     page_response,
     page_size,
@@ -48,10 +51,11 @@ def shown(job: Job, video: Video | None) -> dict[str, Any]:
 @needs("submit")
 def create_job() -> Response:
     """One job: checked, committed, 202."""
-    dry_run = _is_dry_run(query("dry_run").get("dry_run", "false"))
+    query("dry_run")
+    dry_run = flag("dry_run")
     body = json_body(JOB_BYTES)
     w = wiring()
-    asked = check_request(body, w.channels, w.providers)
+    asked = check_request(body, channels(), w.providers)
     if dry_run:
         job = planned_job(w.settings, caller().account_id, asked, w.clock())
         return json_response(preview(w.providers, w.signer, job))
@@ -65,13 +69,6 @@ def create_job() -> Response:
         response = json_response(shown(job, None), 202, {"Location": f"/v1/jobs/{job.id}"})
         idempotency.keep(tx, key, response)
     return response
-
-
-def _is_dry_run(given: str) -> bool:
-    """Only plain words: a misspelt one must not cost money."""
-    if given.lower() not in ("true", "1", "false", "0"):
-        raise InvalidInput([Fault("?dry_run", "not_allowed", "must be true or false")])
-    return given.lower() in ("true", "1")
 
 
 @blueprint.get("/jobs")
@@ -88,7 +85,7 @@ def list_jobs() -> Response:
             before=cursor(),
             state=_state(given.get("state")),
             model=given.get("model"),
-            since=_since(given.get("since")),
+            since=moment("since"),
             prefix=given.get("q"),
         )
         videos = store.videos.of_jobs(tx, [job.id for job in jobs])
@@ -100,19 +97,6 @@ def _state(given: str | None) -> str | None:
         message = f"must be one of {', '.join(JobState)}"
         raise InvalidInput([Fault("?state", "not_allowed", message)])
     return given
-
-
-def _since(given: str | None) -> datetime | None:
-    if given is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(given)
-        if moment.tzinfo is not None:
-            return moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    message = "must be a time such as 2026-01-01T00:00:00Z"
-    raise InvalidInput([Fault("?since", "bad_time", message)])
 
 
 def owned_job(tx: Connection, job_id: str) -> Job:
@@ -131,6 +115,17 @@ def get_job(job_id: str) -> Response:
         job = owned_job(tx, job_id)
         video = store.videos.of_job(tx, job.id)
     return json_response(shown(job, video))
+
+
+@blueprint.delete("/jobs/<job_id>")
+@needs("admin")
+def erase(job_id: str) -> Response:
+    """Forget what one job was about, for good; 409 before its end."""
+    w = wiring()
+    with w.db.read() as tx:
+        job = owned_job(tx, job_id)
+    erase_job(w.db, w.shelf, job, w.clock())
+    return Response(status=204)
 
 
 @blueprint.get("/jobs/<job_id>/timeline")

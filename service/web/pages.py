@@ -2,7 +2,7 @@
 HTML: templates with their words, headers and live parts; errors as pages.
 
 Everything a page needs comes from this server, so the policy in the header
-forbids all else.
+forbids all else (but the bucket, where that sends the videos).
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from flask import Response, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from service.catalogue import MODELS
+from service.web.context import wiring
 from service.web.problems import Problem
 
 STATIC = Path(__file__).with_name("static")
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "media-src 'self'{elsewhere}; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 HEADERS = {
-    "Content-Security-Policy": POLICY,
     # Without a referrer browsers call the origin of a form "null", and forms are checked by it.
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
@@ -38,7 +39,15 @@ YEAR = 31_536_000
 def render(template: str, status: int = 200, **values: Any) -> Response:
     """A page."""
     html = render_template(template, **_WORDS, **values)
-    return Response(html, status=status, headers=HEADERS, content_type="text/html; charset=utf-8")
+    headers = HEADERS | {"Content-Security-Policy": _policy()}
+    return Response(html, status=status, headers=headers, content_type="text/html; charset=utf-8")
+
+
+def _policy() -> str:
+    """With the bucket that the player is sent to, where it is."""
+    w = wiring()
+    origin = w.storage.origin if w.settings.accel == "presigned" else ""
+    return POLICY.format(elsewhere=f" {origin}" if origin else "")
 
 
 def render_live(template: str, **values: Any) -> Response:

@@ -8,10 +8,22 @@ from dataclasses import asdict
 from http import HTTPStatus
 
 from flask import Response, request
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 
-from service.errors import Busy, Conflict, Fault, InvalidInput, NotFound, Refused
+from service.errors import (
+    Busy,
+    Conflict,
+    Fault,
+    Gone,
+    InvalidInput,
+    NotFound,
+    Refused,
+    TooOften,
+)
 from service.failures import FAILURES
+from service.storage import StorageError
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +84,17 @@ def as_problem(error: Exception) -> Problem:
             return Problem(404, str(error))
         case Conflict():
             return Problem(409, str(error))
+        case Gone():
+            return Problem(410, str(error))
+        case TooOften():
+            return Problem(429, str(error), headers={"Retry-After": str(error.retry_after)})
         case Busy():
             return Problem(503, str(error), headers={"Retry-After": str(error.retry_after)})
+        case OperationalError() | InterfaceError() | PoolTimeoutError() | StorageError():
+            log.error("cannot write or read: %s", error)
+            hint = "Send it again, with the same Idempotency-Key; /readyz tells what is wrong."
+            message = "the service cannot write or read right now"
+            return Problem(503, message, hint=hint, headers={"Retry-After": "5"})
         case HTTPException():
             return _from_framework(error)
     log.exception("unhandled error in %s %s", request.method, request.path, exc_info=error)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, current_app, request, send_file
+from flask import Blueprint, Response, current_app, request
 
 from service.catalogue import MODELS
 from service.messages import iso
@@ -25,6 +25,7 @@ from service.web.doors import (
     find,
     known_model,
 )
+from service.web.files import stored_file
 from service.web.problems import Problem, as_problem
 from service.web.waiters import Waiters
 
@@ -132,8 +133,7 @@ def _result(found: Found, *, replayed: bool) -> Response:
         headers = {"x-request-id": job.id, "Location": _url(f"v2/requests/{job.id}")}
         raise DoorError(status, f"Not done yet; {job.id} goes on: see Location", headers)
     if video.state is VideoState.STORED and video.file and _wants_video():
-        path = wiring().storage.path(video.file)
-        response = send_file(path, mimetype="video/mp4", conditional=False)
+        response = stored_file(video.file, "video/mp4", f"{job.id}.mp4", whole=True)
     else:
         response = json_response(_body(found))
     return _with_facts(response, found)

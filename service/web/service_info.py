@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-from typing import Any
-
 from flask import Blueprint, Response
-from sqlalchemy.exc import SQLAlchemyError
 
 from service import budget, store
-from service.errors import ClipbellError, NotFound
+from service.errors import NotFound
+from service.health import examine
 from service.web.context import caller, json_response, needs, wiring
 
 blueprint = Blueprint("service_info", __name__)
-
-WORKER_SILENCE = timedelta(seconds=30)
 
 
 @blueprint.get("/v1/me")
@@ -25,10 +20,11 @@ def me() -> Response:
     with w.db.read() as tx:
         account = store.accounts.find(tx, caller().account_id)
         left = budget.remaining(tx, w.settings, caller().account_id, w.clock())
+        spent = budget.spent_today(tx, caller().account_id, w.clock())
     if account is None:
         raise NotFound("the account is gone")
     body = {"id": account.id, "name": account.name, "scopes": caller().scopes}
-    return json_response({**body, "remaining_budget": left})
+    return json_response({**body, "spent_today": spent, "remaining_budget": left})
 
 
 @blueprint.get("/healthz")
@@ -39,36 +35,9 @@ def healthz() -> Response:
 
 @blueprint.get("/readyz")
 def readyz() -> Response:
-    """Jobs can be taken and will be worked on; 503 with what is wrong."""
-    checks = {"database": _database(), "storage": _storage(), "worker": _worker()}
-    wrong = [name for name, finding in checks.items() if finding != "ok"]
-    body: dict[str, Any] = {"status": "not ready" if wrong else "ready", "checks": checks}
-    return json_response(body, 503 if wrong else 200)
-
-
-def _database() -> str:
-    try:
-        wiring().db.check()
-    except ClipbellError as error:
-        return str(error)
-    return "ok"
-
-
-def _storage() -> str:
-    try:
-        wiring().storage.check()
-    except ClipbellError as error:
-        return str(error)
-    return "ok"
-
-
-def _worker() -> str:
+    """503 unless jobs can be taken and will be worked on; what else is wrong stands beside it."""
     w = wiring()
-    try:
-        with w.db.read() as tx:
-            seen = store.work.last_beat(tx)
-    except SQLAlchemyError:
-        return "cannot be asked: see database"
-    if seen is None or w.clock() - seen > WORKER_SILENCE:
-        return "no worker is alive: start `clipbell worker`"
-    return "ok"
+    found = examine(w.db, w.storage, w.providers, w.clock())
+    checks = {check.name: check.trouble or "ok" for check in found.checks}
+    body = {"status": found.status, "checks": checks, "polled_share": found.polled_share}
+    return json_response(body, 503 if found.status == "not ready" else 200)

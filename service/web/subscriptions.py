@@ -1,25 +1,44 @@
-"""``/v1/subscriptions`` and ``/v1/hooks``, the REST-hook face of the same rows."""
+"""``/v1/subscriptions``: made, tried, changed, recovered, ended."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict
+from threading import BoundedSemaphore
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, current_app
 from sqlalchemy import Connection
 
-from service import store
-from service.errors import Fault, InvalidInput, NotFound
+from service import endpoints, store
+from service.errors import Busy, Fault, InvalidInput, NotFound
 from service.messages import iso
 from service.model import DEFAULT_EVENTS, Subscription
-from service.signing import digest
-from service.subscribing import Wish, check_wish, subscribe
-from service.web.context import caller, json_body, json_response, needs, query, wiring
+from service.resends import recover_subscription
+from service.signing import digest, new_webhook_secret
+from service.subscribing import (
+    check_wish,
+    revoke_old_secret,
+    rotate_secret,
+    subscribe,
+)
+from service.trials import Trial, Verdict, insist, make_trial, trial_of, trial_of_wish
+from service.web.context import (
+    as_cursor,
+    caller,
+    channels,
+    cursor,
+    flag,
+    json_body,
+    json_response,
+    moment,
+    needs,
+    next_link,
+    query,
+    raw_body,
+    wiring,
+)
 
 blueprint = Blueprint("subscriptions", __name__, url_prefix="/v1")
-
-#: The names that Zapier, Make and n8n send the target under.
-TARGET_NAMES = ("target_url", "targetUrl", "hookUrl", "url")
 
 
 def shown(subscription: Subscription) -> dict[str, Any]:
@@ -30,9 +49,13 @@ def shown(subscription: Subscription) -> dict[str, Any]:
         "target": wiring().sealer.open(subscription.target),
         "events": subscription.events or [event.value for event in DEFAULT_EVENTS],
         "format": subscription.format,
+        "models": subscription.models,
+        "metadata": subscription.metadata,
         "enabled": subscription.enabled,
         "disabled_reason": subscription.disabled_reason,
         "held_until": iso(subscription.held_until),
+        "failing_since": iso(subscription.failing_since),
+        "old_secret_until": iso(subscription.previous_until),
         "created_at": iso(subscription.created_at),
     }
 
@@ -48,11 +71,16 @@ def owned(tx: Connection, subscription_id: str) -> Subscription:
 @blueprint.post("/subscriptions")
 @needs("admin")
 def create() -> Response:
-    """A new subscription; its secret is shown this once."""
+    """A new subscription; its secret is shown this once. Not saved if it fails a wished test."""
     w = wiring()
-    wish = check_wish(w.channels, json_body(), "")
+    query("test")
+    tested = flag("test")
+    wish = check_wish(channels(), json_body(), "")
+    account_id, secret = caller().account_id, new_webhook_secret()
+    if tested:
+        insist(tried(trial_of_wish(account_id, wish, secret)))
     with w.db.write() as tx:
-        made, secret = subscribe(tx, w.sealer, caller().account_id, wish, w.clock())
+        made, _ = subscribe(tx, w.sealer, account_id, wish, w.clock(), secret=secret)
     location = {"Location": f"/v1/subscriptions/{made.id}"}
     return json_response({**shown(made), "secret": secret}, 201, location)
 
@@ -83,9 +111,12 @@ def change(subscription_id: str) -> Response:
     body = json_body()
     with w.db.read() as tx:
         before = owned(tx, subscription_id)
+    enabled = body.get("enabled") if isinstance(body, dict) else None
     changes = _changes(body, before)
     with w.db.write() as tx:
         owned(tx, subscription_id)
+        if enabled:
+            store.subscriptions.enable(tx, subscription_id)
         store.subscriptions.change(tx, subscription_id, **changes)
         return json_response(shown(owned(tx, subscription_id)))
 
@@ -101,17 +132,17 @@ def _changes(body: Any, before: Subscription) -> dict[str, Any]:
         message = "cannot be changed: make a new subscription"
         raise InvalidInput([Fault("/channel", "not_allowed", message)])
     changes = _wished(body, before) if body else {}
-    if enabled is not None:
-        changes["enabled"] = enabled
-    return changes | ({"disabled_reason": None, "held_until": None} if enabled else {})
+    return changes | ({"enabled": False} if enabled is False else {})
 
 
 def _wished(body: dict[str, Any], before: Subscription) -> dict[str, Any]:
     sealer = wiring().sealer
     kept: dict[str, Any] = {"channel": before.channel, "target": sealer.open(before.target)}
     kept |= {"events": before.events, "format": before.format}
-    wish = check_wish(wiring().channels, kept | body, "")
+    kept |= {"models": before.models, "metadata": before.metadata}
+    wish = check_wish(channels(), kept | body, "")
     changes: dict[str, Any] = {"events": list(wish.events), "format": wish.format}
+    changes |= {"models": list(wish.models), "metadata": wish.metadata}
     if "target" in body:
         changes |= {"target": sealer.seal(wish.target), "target_digest": digest(wish.target)}
     return changes
@@ -121,90 +152,77 @@ def _wished(body: dict[str, Any], before: Subscription) -> dict[str, Any]:
 @needs("admin")
 def delete(subscription_id: str) -> Response:
     """End it; what is pending for it ends too."""
-    with wiring().db.write() as tx:
-        _remove(tx, owned(tx, subscription_id))
-    return Response(status=204)
-
-
-def _remove(tx: Connection, subscription: Subscription) -> None:
-    """Its deliveries keep their log, so the row stays, hidden and off."""
-    changes = {"enabled": False, "hidden": True, "disabled_reason": "removed"}
-    store.subscriptions.change(tx, subscription.id, events=["removed"], **changes)
-    store.deliveries.end_pending(tx, wiring().clock(), subscription_id=subscription.id)
-
-
-@blueprint.post("/hooks")
-@needs("admin")
-def subscribe_hook() -> Response:
-    """A REST hook; the same target and event again is the same hook, switched on."""
     w = wiring()
-    wish = _hook_wish(json_body())
     with w.db.write() as tx:
-        store.accounts.lock(tx, caller().account_id)
-        same = _same_hook(tx, wish)
-        if same:
-            store.subscriptions.enable(tx, same.id)
-            store.subscriptions.change(tx, same.id, format=wish.format)
-            return json_response(_hook(owned(tx, same.id)), 200)
-        made, secret = subscribe(tx, w.sealer, caller().account_id, wish, w.clock())
-    location = {"Location": f"/v1/hooks/{made.id}"}
-    return json_response({**_hook(made), "secret": secret}, 201, location)
-
-
-def _hook_wish(body: Any) -> Wish:
-    if not isinstance(body, dict):
-        raise InvalidInput([Fault("", "wrong_type", "the body must be a JSON object")])
-    named = next((name for name in TARGET_NAMES if body.get(name)), None)
-    if named is None:
-        message = f"give the address of the hook as one of {', '.join(TARGET_NAMES)}"
-        raise InvalidInput([Fault("/target_url", "required", message)])
-    given = body.get("event") or body.get("events")
-    events = [given] if isinstance(given, str) else given
-    wish = {"channel": "webhook", "target": body[named], "events": events}
-    wish["format"] = body.get("format") or "flat"
-    try:
-        return check_wish(wiring().channels, wish, "")
-    except InvalidInput as error:
-        one = "/event" if body.get("event") else "/events"
-        sent = {"/target": f"/{named}", "/events": one, "/events/0": one}
-        faults = [replace(f, pointer=sent.get(f.pointer, f.pointer)) for f in error.faults]
-        raise InvalidInput(faults) from error
-
-
-def _same_hook(tx: Connection, wish: Wish) -> Subscription | None:
-    account, target = caller().account_id, digest(wish.target)
-    same = store.subscriptions.same(tx, account, "webhook", target, hidden=False)
-    return next((s for s in same if tuple(s.events) == wish.events), None)
-
-
-def _hook(subscription: Subscription) -> dict[str, Any]:
-    target = wiring().sealer.open(subscription.target)
-    return {
-        "id": subscription.id,
-        "target_url": target,
-        "event": subscription.events[0] if len(subscription.events) == 1 else None,
-        "events": subscription.events or [event.value for event in DEFAULT_EVENTS],
-        "format": subscription.format,
-        "enabled": subscription.enabled,
-        "created_at": iso(subscription.created_at),
-        "expiration_date": None,
-    }
-
-
-@blueprint.get("/hooks/<subscription_id>")
-@needs("read")
-def get_hook(subscription_id: str) -> Response:
-    """One hook, for clients that look whether theirs still exists."""
-    with wiring().db.read() as tx:
-        return json_response(_hook(owned(tx, subscription_id)))
-
-
-@blueprint.delete("/hooks/<subscription_id>")
-@needs("admin")
-def unsubscribe_hook(subscription_id: str) -> Response:
-    """End a hook; 204 also when it is gone already."""
-    with wiring().db.write() as tx:
-        found = store.subscriptions.owned(tx, caller().account_id, subscription_id)
-        if found:
-            _remove(tx, found)
+        endpoints.remove(tx, owned(tx, subscription_id).id, w.clock())
     return Response(status=204)
+
+
+@blueprint.post("/subscriptions/<subscription_id>/test")
+@needs("submit")
+def test(subscription_id: str) -> Response:
+    """A labelled sample, sent at once; how it went. It counts for nothing."""
+    query()
+    w = wiring()
+    with w.db.read() as tx:
+        subscription = owned(tx, subscription_id)
+    verdict = tried(trial_of(w.post, subscription, w.clock()))
+    return json_response({"delivered": verdict.error is None, **asdict(verdict)})
+
+
+def tried(trial: Trial) -> Verdict:
+    """The verdict. Raises Busy while as many are being made as this process allows."""
+    w = wiring()
+    seats: BoundedSemaphore = current_app.extensions["trials"]
+    if not seats.acquire(blocking=False):
+        raise Busy("other tests are being sent: try again soon", retry_after=5)
+    try:
+        return make_trial(w.db, w.post, trial, w.clock())
+    finally:
+        seats.release()
+
+
+@blueprint.post("/subscriptions/<subscription_id>/recover")
+@needs("submit")
+def recover(subscription_id: str) -> Response:
+    """
+    Deliver what it has missed since then, a page of the past at a time.
+
+    The answer's `next_cursor` leads on to the next page.
+    """
+    w = wiring()
+    query("since", "cursor")
+    since = moment("since")
+    if since is None:
+        message = "say since when, such as 2026-01-01T00:00:00Z"
+        raise InvalidInput([Fault("?since", "required", message)])
+    with w.db.write() as tx:
+        subscription = owned(tx, subscription_id)
+        done = recover_subscription(tx, subscription, since, w.clock(), cursor())
+    following = as_cursor(done.next_event) if done.next_event else None
+    body = {"recovered": done.count, "next_cursor": following}
+    return json_response(body, 202, next_link(following))
+
+
+@blueprint.post("/subscriptions/<subscription_id>/rotate-secret")
+@needs("admin")
+def rotate(subscription_id: str) -> Response:
+    """
+    A new secret, while the old one signs too for a day.
+
+    With ``{"revoke": true}`` the old one signs nothing from now on.
+    """
+    w = wiring()
+    revoke = _revoke(json_body() if raw_body() else {})
+    with w.db.write() as tx:
+        change_ = revoke_old_secret if revoke else rotate_secret
+        secret = change_(tx, w.sealer, owned(tx, subscription_id), w.clock())
+        return json_response({**shown(owned(tx, subscription_id)), "secret": secret})
+
+
+def _revoke(body: Any) -> bool:
+    known = isinstance(body, dict) and set(body) <= {"revoke"}
+    if not known or not isinstance(body.get("revoke", False), bool):
+        message = 'takes only {"revoke": true} or {"revoke": false}'
+        raise InvalidInput([Fault("/revoke", "wrong_type", message)])
+    return bool(body.get("revoke"))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, redirect, request, send_file
+from flask import Blueprint, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from service.errors import BadToken, ExpiredToken
-from service.model import Video, VideoState
-from service.videos import viewable
+from service.model import Job, Video, VideoState
+from service.videos import file_name, viewable
 from service.web.context import wiring
+from service.web.files import redirected, stored_file
 from service.web.problems import Problem
 
 blueprint = Blueprint("videos", __name__)
 
 
-def _video(token: str) -> Video:
+def _video(token: str) -> tuple[Video, Job]:
     w = wiring()
     try:
         video_id = w.links.verify(token, w.clock())
@@ -24,16 +25,24 @@ def _video(token: str) -> Video:
     except BadToken:
         hint = "Copy the whole link once more."
         raise Problem(403, "this link is not one of ours", hint=hint) from None
-    return viewable(w.db, video_id)[0]
+    video, job = viewable(w.db, video_id)
+    if video.state is VideoState.DELETED:
+        hint = "Make it again with a new job; whoever saved the video has it still."
+        raise Problem(410, f"this video is no longer kept: {video.note}", hint=hint)
+    return video, job
 
 
 @blueprint.get("/v/<token>")
 def watch(token: str) -> AnyResponse:
     """The copy, in whole or by ranges; the provider's link until the copy is there."""
-    video = _video(token)
+    video, job = _video(token)
     if video.state is VideoState.STORED and video.file:
-        name = f"{video.job_id}.mp4"
-        return _file(video.file, "video/mp4", name, video.sha256, "download" in request.args)
+        name, download = file_name(job), "download" in request.args
+        # A bucket's URL cannot say under which name to save.
+        elsewhere = None if download else redirected(video.file)
+        return elsewhere or stored_file(
+            video.file, "video/mp4", name, etag=video.sha256, download=download
+        )
     if not video.provider_url:
         raise Problem(404, "the video is not here yet", headers={"Retry-After": "5"})
     response = redirect(video.provider_url, 302)
@@ -44,10 +53,11 @@ def watch(token: str) -> AnyResponse:
 @blueprint.get("/v/<token>/poster.jpg")
 def poster(token: str) -> AnyResponse:
     """A frame of the video."""
-    video = _video(token)
+    video, job = _video(token)
     if not video.poster_file:
         raise Problem(404, "this video has no poster")
-    return _file(video.poster_file, "image/jpeg", f"{video.job_id}.jpg", None, False)
+    name = file_name(job).removesuffix(".mp4") + ".jpg"
+    return stored_file(video.poster_file, "image/jpeg", name)
 
 
 @blueprint.get("/i/<token>")
@@ -59,20 +69,4 @@ def image(token: str) -> AnyResponse:
     except BadToken:
         raise Problem(403, "this link is not one of ours, or its time is over") from None
     kind = "jpeg" if name.endswith(".jpg") else name.rpartition(".")[2]
-    return _file(name, f"image/{kind}", name, None, False)
-
-
-def _file(name: str, mimetype: str, shown: str, etag: str | None, download: bool) -> Response:
-    path = wiring().storage.path(name)
-    if not path.is_file():
-        raise Problem(404, "the copy is gone from storage")
-    response = send_file(
-        path,
-        mimetype=mimetype,
-        as_attachment=download,
-        download_name=shown,
-        conditional=True,
-        etag=etag or True,
-    )
-    response.headers["Cache-Control"] = "private, max-age=86400"
-    return response
+    return stored_file(name, f"image/{kind}", name)

@@ -1,0 +1,119 @@
+"""
+Everything else, by Apprise: Discord, Teams, Telegram, ntfy and a hundred more.
+
+Its targets are URLs that lead to any host, past our guard: they are the operator's alone.
+Apprise tells success from failure and little more, so what it logs is looked at.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from types import ModuleType
+
+from service.channels.base import SEND_SECONDS, Channel, Parcel, Receipt
+from service.errors import DeliveryError, Fault, InvalidInput
+from service.messages import Notice
+from service.model import EventType
+from service.wording import Story, tell
+
+MISSING = "Apprise is not installed on this server: pip install 'clipbell[apprise]'"
+#: How each event looks where a service can show it; everything else is "info".
+_MOODS = {
+    EventType.JOB_SUCCEEDED: "success",
+    EventType.JOB_FAILED: "failure",
+    EventType.JOB_HELD: "warning",
+    EventType.JOB_UNKNOWN: "warning",
+    EventType.JOB_OVERDUE: "warning",
+    EventType.VIDEO_EXPIRING: "warning",
+}
+#: Where Apprise's log tells the service's status; the final ones will be the same later.
+_STATUS = re.compile(r"error=([1-5][0-9]{2})\b")
+_FINAL = (401, 403, 404)
+
+
+class Apprise(Channel):
+    """The channel; see `channels.base.Channel`."""
+
+    formats = ("text",)
+    carries_poster = False
+    operator_only = True
+
+    def __init__(self, seconds: float = SEND_SECONDS) -> None:
+        self._seconds = seconds
+
+    def check_target(self, target: str) -> str:
+        """A URL that Apprise knows how to serve."""
+        library = _library()
+        if library is None:
+            raise InvalidInput([Fault("/target", "not_installed", MISSING)])
+        if library.Apprise.instantiate(target, asset=_asset(library)) is None:
+            message = "must be an Apprise URL such as discord://ID/TOKEN or ntfy://TOPIC"
+            raise InvalidInput([Fault("/target", "bad_url", message)])
+        return target
+
+    def render(self, notice: Notice, format_: str) -> bytes:
+        """Title, text and mood as JSON."""
+        story = tell(notice)
+        told = {
+            "title": story.title,
+            "body": _harmless(_text(story)),
+            "notify_type": _MOODS.get(notice.event.type, "info"),
+        }
+        return json.dumps(told, ensure_ascii=False).encode()
+
+    def send(self, parcel: Parcel) -> Receipt:
+        """One target, one call, none of Apprise's own retries."""
+        library = _library()
+        if library is None:
+            raise DeliveryError(MISSING)
+        service = library.Apprise.instantiate(parcel.target, asset=_asset(library))
+        if service is None:
+            raise DeliveryError("Apprise no longer knows the target's URL: subscribe anew")
+        service.retry = 0
+        told = json.loads(parcel.body)
+        caller = library.Apprise(service, asset=_asset(library))
+        with caller.notify(**told, body_format="text", timeout=self._seconds) as result:
+            said = "\n".join(_said(entry, parcel.target) for entry in result.logs())[:1000]
+            word = result.status.name.lower()
+        if result.status == library.AppriseResultStatus.SUCCESS:
+            return Receipt(response=said)
+        raise _refused(word, said)
+
+
+def _refused(word: str, said: str) -> DeliveryError:
+    found = _STATUS.search(said)
+    status = int(found[1]) if found else None
+    message = f"Apprise reports {word}: {said[-200:]}".rstrip(": ")
+    return DeliveryError(message, status=status, response=said, permanent=status in _FINAL)
+
+
+def _library() -> ModuleType | None:
+    """Apprise, if it is there."""
+    try:
+        # Imported when needed: it is an extra, and costs a second and 50 MB where it is used.
+        import apprise
+    except ModuleNotFoundError:
+        return None
+    return apprise
+
+
+def _asset(library: ModuleType) -> object:
+    # A redirected POST becomes a GET whose answer would count as success.
+    return library.AppriseAsset(async_mode=False, http_redirects=False, secure_logging=True)
+
+
+def _text(story: Story) -> str:
+    facts = " · ".join(value for _, value in story.facts)
+    links = [f"{label}: {url}" for label, url in story.links]
+    reason = f"{story.reason} {story.hint}".strip()
+    return "\n\n".join(filter(None, [story.prompt, reason, "\n".join(links), facts]))
+
+
+def _harmless(text: str) -> str:
+    """No prompt may call a whole room together: a blank of no width parts ``@`` from its name."""
+    return text.replace("@", "@\u200b")
+
+
+def _said(entry: object, target: str) -> str:
+    return str(getattr(entry, "message", entry)).replace(target, "***")

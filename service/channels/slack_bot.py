@@ -1,0 +1,150 @@
+"""
+A Slack app's bot: one card per job, posted at the submit and kept up to date.
+
+An update makes no sound, so whatever needs a person is said in the card's
+thread as well. The reference of a posting is ``CHANNEL:TS:SEQUENCE``; the last is
+the event that the card shows, so that late news never takes it back in time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from service.cards import card
+from service.channels.base import SEND_SECONDS, Channel, Parcel, Receipt
+from service.errors import Fault, InvalidInput, SettingsError
+from service.messages import Notice
+from service.model import DEFAULT_EVENTS, EventType
+
+if TYPE_CHECKING:
+    from service.channels.slack_api import SlackApi
+
+SLACK_URL = "https://slack.com/api/"
+_TARGET = re.compile(r"[CGDUW][A-Z0-9]{8,20}|#[^\sA-Z#@,.]{1,80}")
+#: No preview of the signed link; see `cards.card`.
+_QUIET = {"unfurl_links": False, "unfurl_media": False}
+#: What is said in the thread too.
+_ALARMS = frozenset(
+    {
+        EventType.JOB_FAILED,
+        EventType.JOB_HELD,
+        EventType.JOB_UNKNOWN,
+        EventType.JOB_OVERDUE,
+        EventType.VIDEO_EXPIRING,
+    }
+)
+
+
+class SlackBot(Channel):
+    """
+    The channel; see `channels.base.Channel`.
+
+    Args:
+        token: the app's Bot User OAuth Token (``xoxb-…``).
+        seconds: for one attempt in all.
+        url: stands in for Slack's Web API.
+
+    Raises:
+        SettingsError: the extra `slack` is not installed.
+    """
+
+    formats = ("card",)
+    carries_poster = False
+    min_interval = 1.0
+    default_events = (EventType.JOB_SUBMITTED, *DEFAULT_EVENTS)
+
+    def __init__(self, token: str, seconds: float = SEND_SECONDS, url: str = SLACK_URL) -> None:
+        try:
+            # Imported here because the library is an extra that most services do without.
+            from service.channels import slack_api
+        except ModuleNotFoundError:
+            needed = "CLIPBELL_SLACK_BOT_TOKEN needs Slack's library"
+            raise SettingsError(f"{needed}: pip install 'clipbell[slack]'") from None
+        self._rules = slack_api
+        self._api: SlackApi = slack_api.SlackApi(token, url)
+        self._seconds = seconds
+
+    def check_target(self, target: str) -> str:
+        """A channel's or person's id, or a channel's name."""
+        if not _TARGET.fullmatch(target):
+            message = "must be a Slack channel's id such as C0123ABCD, or its name such as #clips"
+            raise InvalidInput([Fault("/target", "bad_channel", message)])
+        return target
+
+    def render(self, notice: Notice, format_: str) -> bytes:
+        """The card as JSON, with what decides where it goes."""
+        event = notice.event
+        about = {"job_id": event.job_id, "event_id": event.id}
+        metadata = {"event_type": event.type.value.replace(".", "_"), "event_payload": about}
+        told = {
+            "sequence": event.sequence,
+            "alarm": event.type in _ALARMS,
+            "message": card(notice) | {"metadata": metadata},
+        }
+        return json.dumps(told, ensure_ascii=False).encode()
+
+    def send(self, parcel: Parcel) -> Receipt:
+        """Post the card, or bring the posted one up to date."""
+        until = time.monotonic() + self._seconds
+        told, posting = json.loads(parcel.body), Posting.read(parcel.reference)
+        if posting and told["sequence"] < posting.sequence:
+            return Receipt(response="not sent: the card tells later news already")
+        try:
+            return (
+                self._followed(told, posting, until)
+                if posting
+                else self._posted(told, parcel.target, until)
+            )
+        except self._rules.TROUBLE as error:
+            raise self._rules.refusal(error, parcel.now) from error
+
+    def _posted(self, told: dict[str, Any], target: str, until: float) -> Receipt:
+        answer = self._api.say("chat.postMessage", told["message"] | {"channel": target}, until)
+        posting = Posting(str(answer["channel"]), str(answer["ts"]), told["sequence"])
+        return Receipt(200, f"posted in {posting.channel}", reference=posting.written())
+
+    def _followed(self, told: dict[str, Any], posting: Posting, until: float) -> Receipt:
+        """The posted card changed; changing it twice does no harm, so the thread comes last."""
+        try:
+            self._update(told["message"], posting, until)
+        except self._rules.TROUBLE as error:
+            if not self._rules.is_gone(error):
+                raise
+            return self._posted(told, posting.channel, until)
+        if told["alarm"]:
+            self._reply(told["message"]["text"], posting, until)
+        now = Posting(posting.channel, posting.ts, told["sequence"])
+        return Receipt(200, f"updated in {now.channel}", reference=now.written())
+
+    def _update(self, message: dict[str, Any], posting: Posting, until: float) -> None:
+        kept = {name: message[name] for name in ("text", "blocks", "metadata")}
+        self._api.say("chat.update", kept | {"channel": posting.channel, "ts": posting.ts}, until)
+
+    def _reply(self, text: str, posting: Posting, until: float) -> None:
+        reply = {"channel": posting.channel, "thread_ts": posting.ts, "text": text}
+        self._api.say("chat.postMessage", reply | _QUIET, until)
+
+
+@dataclass(frozen=True)
+class Posting:
+    """A card in Slack: its channel's id, its timestamp, the event it shows."""
+
+    channel: str
+    ts: str
+    sequence: int
+
+    @classmethod
+    def read(cls, reference: str | None) -> Posting | None:
+        """The posting behind a reference; None for none."""
+        if reference is None:
+            return None
+        channel, ts, sequence = reference.split(":")
+        return cls(channel, ts, int(sequence))
+
+    def written(self) -> str:
+        """Its reference."""
+        return f"{self.channel}:{self.ts}:{self.sequence}"

@@ -1,0 +1,110 @@
+"""`deliveries`, `resend` and `trigger`: what went out, once more, and a sample."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from service import store
+from service.bootstrap import Wiring
+from service.cli.output import JsonOption, ago, console, emit, first_account, open_wiring, table
+from service.errors import NotFound
+from service.events import record_sample
+from service.messages import iso
+from service.model import Attempt, Delivery, DeliveryState, EventType
+from service.resends import resend_delivery
+from service.timeline import attempt_json
+
+
+def deliveries(
+    state: str = typer.Option(None, help=f"Only {', '.join(DeliveryState)}."),
+    job: str = typer.Option(None, "--job", help="Only those of this job."),
+    subscription: str = typer.Option(None, "--subscription", help="Only those to it."),
+    limit: int = typer.Option(20, min=1, max=1000, help="How many."),
+    json_: bool = JsonOption,
+) -> None:
+    """The newest deliveries with their attempts."""
+    if state is not None and state not in list(DeliveryState):
+        known = ", ".join(DeliveryState)
+        raise typer.BadParameter(f"must be one of {known}", param_hint="--state")
+    wiring = open_wiring()
+    account = first_account(wiring)
+    which = {"state": state, "job_id": job, "subscription_id": subscription}
+    with wiring.db.read() as tx:
+        found = store.deliveries.page(tx, account.id, limit, **which)
+        attempts = store.deliveries.all_attempts(tx, [delivery.id for delivery in found])
+    if json_:
+        emit([_as_json(delivery, attempts) for delivery in found])
+    elif not found:
+        console().print("None: nobody was to be told of anything yet.")
+    else:
+        table([_row(delivery, attempts) for delivery in found])
+
+
+def _as_json(delivery: Delivery, attempts: list[Attempt]) -> dict[str, Any]:
+    return {
+        "id": delivery.id,
+        "event_id": delivery.event_id,
+        "job_id": delivery.job_id,
+        "subscription_id": delivery.subscription_id,
+        "channel": delivery.channel,
+        "state": delivery.state.value,
+        "next_attempt_at": iso(delivery.due_at),
+        "attempts": [attempt_json(a) for a in attempts if a.delivery_id == delivery.id],
+        "created_at": iso(delivery.created_at),
+    }
+
+
+def _row(delivery: Delivery, attempts: list[Attempt]) -> dict[str, str]:
+    own = [attempt for attempt in attempts if attempt.delivery_id == delivery.id]
+    return {
+        "delivery": delivery.id,
+        "state": delivery.state.value,
+        "channel": delivery.channel,
+        "made": ago(delivery.created_at),
+        "attempts": str(len(own)),
+        "last": (own[-1].error or f"{own[-1].status or 'taken'}") if own else "",
+    }
+
+
+def resend(delivery_id: str = typer.Argument(metavar="DLV"), json_: bool = JsonOption) -> None:
+    """One more attempt at a delivery, whatever became of it."""
+    wiring = open_wiring()
+    account = first_account(wiring)
+    with wiring.db.write() as tx:
+        delivery = store.deliveries.owned(tx, account.id, delivery_id)
+        if delivery is None:
+            raise NotFound(f"there is no {delivery_id}: see `clipbell deliveries`")
+        resend_delivery(tx, delivery, wiring.clock())
+    if json_:
+        emit({"id": delivery_id, "state": DeliveryState.PENDING.value})
+    else:
+        console().print(f"{delivery_id} goes out once more.")
+
+
+def trigger(
+    event: str = typer.Argument(metavar="EVENT", help=f"One of {', '.join(EventType)}."),
+    json_: bool = JsonOption,
+) -> None:
+    """Record a labelled sample event; the worker delivers it as it does real ones."""
+    if event not in list(EventType):
+        raise typer.BadParameter(f"must be one of {', '.join(EventType)}", param_hint="EVENT")
+    wiring = open_wiring()
+    told = _triggered(wiring, EventType(event))
+    if json_:
+        emit(told)
+    elif told["deliveries"]:
+        count = len(told["deliveries"])
+        console().print(f"{told['id']}: {count} deliveries are pending.", soft_wrap=True)
+    else:
+        nobody = f"{told['id']} is recorded, but no subscription wants {event}."
+        console().print(nobody, soft_wrap=True)
+
+
+def _triggered(wiring: Wiring, type_: EventType) -> dict[str, Any]:
+    account = first_account(wiring)
+    with wiring.db.write() as tx:
+        made = record_sample(tx, account.id, type_, wiring.clock())
+        found = store.deliveries.page(tx, account.id, 1000, event_id=made.id)
+    return {"id": made.id, "type": type_.value, "deliveries": [d.id for d in found]}

@@ -1,0 +1,206 @@
+"""`subscriptions`, `recover`: who is told of what, and what they have missed."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import typer
+
+from service import endpoints, store
+from service.bootstrap import Wiring
+from service.cli.output import JsonOption, console, emit, first_account, open_wiring, table
+from service.errors import NotFound
+from service.messages import iso
+from service.model import DEFAULT_EVENTS, Subscription
+from service.resends import recover_subscription
+from service.signing import new_webhook_secret
+from service.subscribing import check_wish, subscribe
+from service.trials import insist, make_trial, trial_of, trial_of_wish
+
+app = typer.Typer(no_args_is_help=True, help="Who is told of what: add, list, test and more.")
+
+_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
+
+
+@app.command()
+def add(
+    channel: str = typer.Argument(help="slack, email, webhook … or channel:target in one."),
+    target: str = typer.Argument(None, help="A URL or an address."),
+    events: list[str] = typer.Option([], "--event", "-e", help="Only these events."),
+    models: list[str] = typer.Option([], "--model", "-m", help="Only jobs of these models."),
+    metadata: list[str] = typer.Option([], "--metadata", help="Only jobs with key=value."),
+    format_: str = typer.Option(None, "--format", help="The body's form: standard, flat, apixo."),
+    test_first: bool = typer.Option(False, "--test", help="Save only if a test message arrives."),
+    json_: bool = JsonOption,
+) -> None:
+    """A new subscription; its secret is printed this once."""
+    wiring = open_wiring()
+    account = first_account(wiring)
+    if target is None:
+        channel, _, target = channel.partition(":")
+    body: dict[str, Any] = {"channel": channel, "target": target}
+    body |= {"events": events, "models": models}
+    body |= {"metadata": dict(map(_pair, metadata))} | ({"format": format_} if format_ else {})
+    wish, secret = check_wish(wiring.channels, body, ""), new_webhook_secret()
+    if test_first:
+        trial = trial_of_wish(account.id, wish, secret)
+        insist(make_trial(wiring.db, wiring.post, trial, wiring.clock()))
+    with wiring.db.write() as tx:
+        sealer, now = wiring.sealer, wiring.clock()
+        made, _ = subscribe(tx, sealer, account.id, wish, now, secret=secret)
+    if json_:
+        emit({**_as_json(wiring, made), "secret": secret})
+        return
+    out = console()
+    out.print(f"{made.id}  {made.channel}  {wish.target}", soft_wrap=True)
+    if channel == "webhook":
+        out.print(f"Secret (shown only now): {secret}", soft_wrap=True)
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    """key=value; a value that is JSON counts as such, any other as text."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise typer.BadParameter(f"{text!r} is not key=value", param_hint="--metadata")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _as_json(wiring: Wiring, subscription: Subscription) -> dict[str, Any]:
+    return {
+        "id": subscription.id,
+        "channel": subscription.channel,
+        "target": wiring.sealer.open(subscription.target),
+        "events": subscription.events or [event.value for event in DEFAULT_EVENTS],
+        "format": subscription.format,
+        "models": subscription.models,
+        "metadata": subscription.metadata,
+        "enabled": subscription.enabled,
+        "disabled_reason": subscription.disabled_reason,
+        "created_at": iso(subscription.created_at),
+    }
+
+
+@app.command("list")
+def list_all(json_: bool = JsonOption) -> None:
+    """All subscriptions, oldest first."""
+    wiring = open_wiring()
+    account = first_account(wiring)
+    with wiring.db.read() as tx:
+        found = store.subscriptions.all_of(tx, account.id)
+    shown = [_as_json(wiring, subscription) for subscription in found]
+    if json_:
+        emit(shown)
+    elif not shown:
+        console().print("None yet: try `clipbell subscriptions add slack https://…`.")
+    else:
+        table([_row(one) for one in shown])
+
+
+def _row(shown: dict[str, Any]) -> dict[str, str]:
+    state = "on" if shown["enabled"] else f"off: {shown['disabled_reason'] or 'by hand'}"
+    return {
+        "subscription": shown["id"],
+        "channel": shown["channel"],
+        "target": shown["target"],
+        "events": " ".join(shown["events"]),
+        "state": state,
+    }
+
+
+@app.command()
+def test(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
+    """Send a labelled sample at once and say how it went."""
+    wiring = open_wiring()
+    trial = trial_of(wiring.post, _found(wiring, subscription_id), wiring.clock())
+    verdict = make_trial(wiring.db, wiring.post, trial, wiring.clock())
+    if json_:
+        emit({"delivered": verdict.error is None, **vars(verdict)})
+    else:
+        how = f"failed: {verdict.error}" if verdict.error else "arrived"
+        console().print(f"{how} ({verdict.milliseconds} ms)", soft_wrap=True)
+    if verdict.error:
+        raise typer.Exit(1)
+
+
+@app.command()
+def enable(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
+    """Switch it on again; `clipbell recover` sends what it has missed."""
+    wiring = open_wiring()
+    found = _found(wiring, subscription_id)
+    with wiring.db.write() as tx:
+        store.subscriptions.enable(tx, found.id)
+    _tell(found.id, "on", json_)
+
+
+@app.command()
+def disable(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
+    """Send it nothing until it is enabled."""
+    wiring = open_wiring()
+    found = _found(wiring, subscription_id)
+    with wiring.db.write() as tx:
+        store.subscriptions.change(tx, found.id, enabled=False)
+    _tell(found.id, "off", json_)
+
+
+@app.command()
+def remove(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
+    """End it; what is pending for it ends too."""
+    wiring = open_wiring()
+    found = _found(wiring, subscription_id)
+    with wiring.db.write() as tx:
+        endpoints.remove(tx, found.id, wiring.clock())
+    _tell(found.id, "removed", json_)
+
+
+def _tell(subscription_id: str, state: str, json_: bool) -> None:
+    if json_:
+        emit({"id": subscription_id, "state": state})
+    else:
+        console().print(f"{subscription_id} is {state}.")
+
+
+def _found(wiring: Wiring, subscription_id: str) -> Subscription:
+    account = first_account(wiring)
+    with wiring.db.read() as tx:
+        found = store.subscriptions.owned(tx, account.id, subscription_id)
+    if found is None:
+        raise NotFound(f"there is no {subscription_id}: see `clipbell subscriptions list`")
+    return found
+
+
+def recover(
+    subscription_id: str = typer.Argument(metavar="SUB"),
+    since: str = typer.Option(..., "--since", help="A time, or how long ago: 30min, 6h, 2d."),
+    json_: bool = JsonOption,
+) -> None:
+    """Deliver what a subscription has missed since then."""
+    wiring = open_wiring()
+    begin = _since(since, wiring.clock())
+    found = _found(wiring, subscription_id)
+    count, after, more = 0, None, True
+    while more:
+        with wiring.db.write() as tx:
+            done = recover_subscription(tx, found, begin, wiring.clock(), after)
+        count, after, more = count + done.count, done.next_event, done.next_event is not None
+    if json_:
+        emit({"id": found.id, "recovered": count})
+    else:
+        console().print(f"{count} deliveries to {found.id} are pending again.")
+
+
+def _since(given: str, now: datetime) -> datetime:
+    ago = re.fullmatch(r"([0-9]{1,6})(s|min|h|d)", given)
+    if ago:
+        return now - timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])
+    try:
+        moment = datetime.fromisoformat(given)
+    except ValueError:
+        message = f"{given!r} is neither a time such as 2026-01-01T00:00:00Z nor such as 6h"
+        raise typer.BadParameter(message, param_hint="--since") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,127 @@
+"""`videos` and `delete`: our copies, what becomes of old ones, and one job's data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from service import store
+from service.bootstrap import Wiring
+from service.cli.output import JsonOption, ago, console, emit, first_account, open_wiring, table
+from service.errors import NotFound
+from service.messages import iso
+from service.model import Video
+from service.retention import Doomed, delete_doomed, doomed_videos, erase_job, forget_rows, sweep
+
+app = typer.Typer(no_args_is_help=True, help="The copies of videos: list and prune.")
+
+MANY = 100_000
+
+
+@app.command("list")
+def list_videos(
+    limit: int = typer.Option(20, min=1, max=1000, help="How many."),
+    json_: bool = JsonOption,
+) -> None:
+    """The newest videos."""
+    wiring = open_wiring()
+    account = first_account(wiring)
+    with wiring.db.read() as tx:
+        found = store.videos.page(tx, account.id, limit)
+    if json_:
+        emit([_as_json(video) for video in found])
+    elif found:
+        table([_row(video) for video in found])
+    else:
+        console().print("No videos yet.")
+
+
+def _as_json(video: Video) -> dict[str, Any]:
+    return {
+        "id": video.id,
+        "job_id": video.job_id,
+        "state": video.state.value,
+        "bytes": video.bytes,
+        "note": video.note,
+        "stored_at": iso(video.stored_at),
+        "deleted_at": iso(video.deleted_at),
+    }
+
+
+def _row(video: Video) -> dict[str, str]:
+    return {
+        "job": video.job_id,
+        "state": video.state.value,
+        "size": f"{(video.bytes or 0) / 1e6:.1f} MB",
+        "stored": ago(video.stored_at) if video.stored_at else "",
+        "note": video.note,
+    }
+
+
+@app.command()
+def prune(
+    dry_run: bool = typer.Option(False, "--dry-run", help="Say what would go, delete nothing."),
+    json_: bool = JsonOption,
+) -> None:
+    """Delete now what the worker would: videos beyond RETENTION_DAYS and QUOTA_BYTES, old rows."""
+    wiring = open_wiring()
+    if dry_run:
+        with wiring.db.read() as tx:
+            found = doomed_videos(tx, wiring.settings, wiring.clock(), MANY)
+        rows = files = 0
+    else:
+        found, rows, files = _prune(wiring)
+    if json_:
+        videos = [{**_as_json(one.video), "reason": one.reason} for one in found]
+        emit({"dry_run": dry_run, "videos": videos, "rows": rows, "files": files})
+        return
+    if found:
+        table([_doomed_row(one) for one in found])
+    _sum_up(wiring, found, dry_run)
+
+
+def _prune(wiring: Wiring) -> tuple[list[Doomed], int, int]:
+    now, found, rows = wiring.clock(), [], 0
+    while batch := delete_doomed(wiring.db, wiring.settings, now):
+        found += batch
+    while wiring.units()["remove"]():
+        pass
+    while count := forget_rows(wiring.db, wiring.settings, now):
+        rows += count
+    return found, rows, sweep(wiring.storage, now)
+
+
+def _doomed_row(one: Doomed) -> dict[str, str]:
+    row = _row(one.video)
+    return {name: row[name] for name in ("job", "size", "stored")} | {"why": one.reason}
+
+
+def _sum_up(wiring: Wiring, found: list[Doomed], dry_run: bool) -> None:
+    size = sum(one.video.bytes or 0 for one in found) / 1e6
+    would = "would be deleted" if dry_run else "were deleted"
+    console().print(f"Videos that {would}: {len(found)}, {size:.1f} MB.")
+    if wiring.settings.retention_days is None and wiring.settings.quota_bytes is None:
+        console().print("No limit is set: see CLIPBELL_RETENTION_DAYS and CLIPBELL_QUOTA_BYTES.")
+
+
+def delete(
+    job_id: str = typer.Argument(metavar="JOB"),
+    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
+    json_: bool = JsonOption,
+) -> None:
+    """Forget what one job was about, for good: prompt, input, messages, video."""
+    wiring = open_wiring()
+    with wiring.db.read() as tx:
+        job = store.jobs.find(tx, job_id)
+    if job is None:
+        raise NotFound(f"there is no job {job_id}: `clipbell jobs` lists them")
+    if not yes:
+        typer.confirm(f"Forget prompt, messages and video of {job.id} for good?", abort=True)
+    erase_job(wiring.db, wiring.shelf, job, wiring.clock())
+    while wiring.units()["remove"]():
+        pass
+    if json_:
+        emit({"job_id": job.id, "deleted": True})
+    else:
+        console().print(f"{job.id} is forgotten; that it was, how it ended and its cost stay.")

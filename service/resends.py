@@ -1,0 +1,120 @@
+"""
+Sending again by hand: one delivery, or all that a subscription has missed.
+
+A resend has the event's id and bytes under a fresh signature. It is one attempt,
+also to a subscription that was switched off, and counts for nobody's health.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from service import store
+from service.errors import Conflict, TooOften
+from service.events import add_delivery, names_own, wants
+from service.model import Delivery, DeliveryState, Event, Subscription, first_id
+from service.subscribing import UNSUBSCRIBED
+
+log = logging.getLogger(__name__)
+
+#: Resends of one account within a minute.
+RESENDS = 60
+MINUTE = timedelta(minutes=1)
+#: Events that one transaction of a recovery looks at.
+RECOVERED_AT_ONCE = 500
+
+
+def resend_delivery(tx: Connection, delivery: Delivery, now: datetime) -> None:
+    """
+    One more attempt now, with the same bytes and id under a fresh signature.
+
+    Raises:
+        Conflict: the subscription was ended for good, or one is under way already.
+        TooOften: more than `RESENDS` within a minute.
+    """
+    subscription = store.subscriptions.find(tx, delivery.subscription_id)
+    reason = subscription.disabled_reason if subscription else "removed"
+    if reason in (UNSUBSCRIBED, "removed"):
+        raise Conflict(f"the subscription is {reason}: its reader wants no more")
+    if delivery.resending is not None or _under_way(delivery, now):
+        raise Conflict("an attempt at this delivery is under way: wait for its end")
+    if store.deliveries.resent_since(tx, delivery.account_id, now - MINUTE) >= RESENDS:
+        raise TooOften(f"more than {RESENDS} resends a minute: use recover for many", 60)
+    again = {"state": DeliveryState.PENDING, "due_at": now, "finished_at": None}
+    store.deliveries.note(tx, delivery, **again, resending=delivery.state, resent_at=now)
+    log.info("delivery resent by hand", extra={"delivery_id": delivery.id})
+
+
+def _under_way(delivery: Delivery, now: datetime) -> bool:
+    return delivery.leased_until is not None and delivery.leased_until > now
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """How many deliveries wait again, and after which event to go on; None at the end."""
+
+    count: int
+    next_event: str | None
+
+
+def recover_subscription(
+    tx: Connection,
+    subscription: Subscription,
+    since: datetime,
+    now: datetime,
+    after: str | None = None,
+    at_once: int = RECOVERED_AT_ONCE,
+) -> Recovered:
+    """
+    Deliver what this subscription wanted since then and has not got: one page of it.
+
+    A delivery that is pending stays as it is; an exhausted one starts its schedule anew.
+
+    Args:
+        after: the `next_event` of the page before.
+        at_once: how many events a page looks at.
+
+    Raises:
+        Conflict: the subscription is off.
+    """
+    if not subscription.enabled:
+        raise Conflict("the subscription is off: enable it, then recover")
+    start = after or first_id("evt", since)
+    found = store.events.after(tx, subscription.account_id, start, at_once + 1)
+    page = found[:at_once]
+    known = store.deliveries.of_events(tx, subscription.id, [event.id for event in page])
+    count = 0
+    for event in page:
+        count += _recovered(tx, event, subscription, known.get(event.id), now)
+    return Recovered(count, page[-1].id if len(found) > len(page) else None)
+
+
+def _recovered(
+    tx: Connection,
+    event: Event,
+    subscription: Subscription,
+    delivery: Delivery | None,
+    now: datetime,
+) -> bool:
+    if delivery is None:
+        wanted = _wanted(tx, event, subscription)
+        if wanted:
+            add_delivery(tx, event, subscription, now, now)
+        return wanted
+    if delivery.state is not DeliveryState.EXHAUSTED:
+        return False
+    again = {"state": DeliveryState.PENDING, "due_at": now, "finished_at": None, "spent": 0}
+    return store.deliveries.note(tx, delivery, **again)
+
+
+def _wanted(tx: Connection, event: Event, subscription: Subscription) -> bool:
+    if event.job_id is None:
+        return wants(subscription, event.type, None)
+    job = store.jobs.find(tx, event.job_id)
+    if job is None or job.muted or not names_own(job):
+        return False
+    return wants(subscription, event.type, job)

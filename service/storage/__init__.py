@@ -1,0 +1,39 @@
+"""Where videos and posters are kept: a folder, or a bucket."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from service.errors import SettingsError
+from service.storage.base import FileMissing, Storage, StorageError
+from service.storage.files import FileStorage
+
+__all__ = ["FileMissing", "FileStorage", "Storage", "StorageError", "open_storage"]
+
+
+def open_storage(url: str, folder: Path) -> Storage:
+    """
+    The storage that ``STORAGE_URL`` names.
+
+    Args:
+        folder: where files lie that are on their way to a bucket.
+
+    Raises:
+        SettingsError: it names none, or one that needs an extra.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
+        return FileStorage(Path(unquote(parts.path)))
+    if parts.scheme == "s3" and parts.netloc:
+        return _bucket(parts, folder)
+    raise SettingsError("CLIPBELL_STORAGE_URL: must be file:///path or s3://bucket/prefix")
+
+
+def _bucket(parts: SplitResult, folder: Path) -> Storage:
+    try:
+        # Only who keeps videos in a bucket needs it.
+        from service.storage.s3 import S3Storage
+    except ModuleNotFoundError:
+        raise SettingsError("s3:// needs its library: pip install 'clipbell[s3]'") from None
+    return S3Storage(parts.netloc, unquote(parts.path).strip("/"), folder)

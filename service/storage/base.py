@@ -1,0 +1,125 @@
+"""
+What every storage keeps: one whole file per name, never a part of one.
+
+Names are made here from ids, never from what a provider or a user said.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from service.errors import ClipbellError
+
+_NAME = re.compile(r"[a-z]+_[0-9a-f]{32}\.(?:mp4|jpg|png|webp)")
+
+
+class StorageError(ClipbellError):
+    """A file could not be written or read; the message says which and why."""
+
+
+class FileMissing(StorageError):
+    """There is no file of that name."""
+
+
+class Storage(Protocol):
+    """
+    A place for videos, posters and images.
+
+    `folder` is the one on this machine that is written to, first or for good;
+    `remote` says whether the files lie on another machine, and `origin` is that
+    of its presigned URLs, blank where it has none. Every call with a
+    name raises StorageError for one that is not of our making.
+    """
+
+    folder: Path
+    remote: bool
+
+    @property
+    def origin(self) -> str: ...
+
+    def writing(self, name: str) -> AbstractContextManager[BinaryIO]:
+        """
+        A file to write into; it becomes `name` when the block ends without an error.
+
+        Until then it lies on this machine, at the path that is its ``name``.
+        """
+
+    def local(self, name: str) -> AbstractContextManager[Path]:
+        """Where the whole file lies on this machine as long as the block lasts."""
+
+    def open(self, name: str) -> BinaryIO:
+        """The file, to be read from any place in it, and closed. Raises FileMissing."""
+
+    def read(self, name: str) -> bytes:
+        """All of a small file. Raises FileMissing."""
+
+    def exists(self, name: str) -> bool:
+        """Whether the file is there, whole."""
+
+    def delete(self, name: str) -> None:
+        """Remove the file; no harm when it is gone."""
+
+    def names(self, kind: str) -> Iterator[str]:
+        """The names of all files whose id starts with `kind`, such as ``img``."""
+
+    def tidy(self, before: datetime) -> int:
+        """Remove what interrupted writes have left since before then; how many files they were."""
+
+    def key(self, name: str) -> str:
+        """The file's path within the storage, for whoever sends it in our place."""
+
+    def presigned(self, name: str, method: str, seconds: float) -> str | None:
+        """A URL that works so long, for that method alone; None where only we can send it."""
+
+    def check(self) -> None:
+        """Raises StorageError unless files can be written."""
+
+
+def check_name(name: str) -> str:
+    """The name. Raises StorageError for one that we did not make."""
+    if not _NAME.fullmatch(name):
+        raise StorageError(f"{name!r} is not a name of ours")
+    return name
+
+
+@contextmanager
+def part_file(folder: Path, name: str) -> Iterator[BinaryIO]:
+    """A new file in `folder`, removed after the block unless it was renamed by then."""
+    aside = folder / f"{name}.{os.urandom(4).hex()}.part"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with aside.open("w+b") as file:
+            yield file
+    except OSError as error:
+        raise StorageError(f"cannot write {folder / name}: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            aside.unlink()
+
+
+def remove_parts(folder: Path, before: datetime) -> int:
+    """Remove part files not written to since before then; how many they were."""
+    removed = 0
+    for path in folder.rglob("*.part"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < before.timestamp():
+                path.unlink()
+                removed += 1
+    return removed
+
+
+def check_folder(folder: Path) -> None:
+    """Raises StorageError unless the folder can be written."""
+    probe = folder / f".probe.{os.urandom(4).hex()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise StorageError(f"cannot write to {folder}: {error.strerror}") from error

@@ -1,0 +1,108 @@
+"""
+Storage in a folder.
+
+A file appears whole or not at all: written aside, fsynced, renamed.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from service.storage.base import (
+    FileMissing,
+    StorageError,
+    check_folder,
+    check_name,
+    part_file,
+    remove_parts,
+)
+
+
+class FileStorage:
+    """Files below one folder, two levels deep so that no folder grows too long."""
+
+    remote = False
+    origin = ""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[BinaryIO]:
+        """See `Storage.writing`."""
+        path = self.path(name)
+        with part_file(path.parent, name) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).rename(path)
+            _sync_folder(path.parent)
+
+    @contextmanager
+    def local(self, name: str) -> Iterator[Path]:
+        """The file itself."""
+        self.open(name).close()
+        yield self.path(name)
+
+    def open(self, name: str) -> BinaryIO:
+        """See `Storage.open`."""
+        try:
+            return self.path(name).open("rb")
+        except FileNotFoundError:
+            raise FileMissing(f"{name} is gone from {self.folder}") from None
+        except OSError as error:
+            raise StorageError(f"cannot read {self.path(name)}: {error.strerror}") from error
+
+    def read(self, name: str) -> bytes:
+        """See `Storage.read`."""
+        with self.open(name) as file:
+            return file.read()
+
+    def path(self, name: str) -> Path:
+        """Where the file of that name is or would be."""
+        return self.folder / self.key(name)
+
+    def key(self, name: str) -> str:
+        """Two letters, which vary, and the name."""
+        return f"{check_name(name).partition('.')[0][-2:]}/{name}"
+
+    def exists(self, name: str) -> bool:
+        """See `Storage.exists`."""
+        return self.path(name).is_file()
+
+    def delete(self, name: str) -> None:
+        """See `Storage.delete`."""
+        try:
+            self.path(name).unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot delete {self.path(name)}: {error.strerror}") from error
+
+    def names(self, kind: str) -> Iterator[str]:
+        """See `Storage.names`."""
+        return (path.name for path in self.folder.glob(f"??/{kind}_*") if path.suffix != ".part")
+
+    def tidy(self, before: datetime) -> int:
+        """See `Storage.tidy`."""
+        return remove_parts(self.folder, before)
+
+    def presigned(self, name: str, method: str, seconds: float) -> str | None:
+        """A folder has no URLs."""
+        return None
+
+    def check(self) -> None:
+        """See `Storage.check`."""
+        check_folder(self.folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    """A rename is durable only once its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

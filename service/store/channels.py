@@ -1,0 +1,34 @@
+"""Channels that wait as a whole, because the fault is ours."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.exc import IntegrityError
+
+from service.model import ChannelPause
+from service.schema import channels
+from service.store.work import add, values
+
+
+def pause(tx: Connection, name: str, until: datetime, reason: str) -> None:
+    """Send nothing by this channel before `until`; a longer pause stays."""
+    here = channels.c.name == name
+    longer = {"paused_until": until, "reason": reason}
+    try:
+        with tx.begin_nested():
+            add(tx, channels, ChannelPause(name, until, reason))
+    except IntegrityError:
+        tx.execute(update(channels).where(here, channels.c.paused_until < until).values(longer))
+
+
+def paused(tx: Connection, now: datetime) -> list[ChannelPause]:
+    """The channels that wait now, by name."""
+    waiting = select(channels).where(channels.c.paused_until > now).order_by(channels.c.name)
+    return values(ChannelPause, tx.execute(waiting).all())
+
+
+def resume(tx: Connection, name: str) -> None:
+    """Go on at once."""
+    tx.execute(channels.delete().where(channels.c.name == name))

@@ -1,0 +1,154 @@
+"""
+Which delivery is next: accounts in turn, no subscription too often, slow ones aside.
+
+Everything is asked of the rows, so that all workers keep to it together.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    ScalarSelect,
+    Select,
+    SQLColumnExpression,
+    String,
+    bindparam,
+    func,
+    select,
+    union_all,
+    update,
+)
+from sqlalchemy.sql.dml import ReturningUpdate
+
+from service.model import Delivery, DeliveryState
+from service.schema import Moment, accounts, channels, deliveries, subscriptions
+from service.store.aside import UNREADABLE, set_unreadable_aside
+from service.store.work import take_turn, value
+
+#: Deliveries of one subscription that may be under way at once.
+IN_FLIGHT = 4
+#: So many of an account's oldest deliveries are looked at before its subscriptions are.
+WINDOW = 20
+
+Account = SQLColumnExpression[str]
+
+_NOW = bindparam("now", type_=Moment())
+_UNTIL = bindparam("until", type_=Moment())
+_ACCOUNT = bindparam("account", type_=String())
+
+
+def claim_pending(
+    tx: Connection, now: datetime, lease: float, *, slow: bool = False
+) -> Delivery | None:
+    """
+    The next delivery that is due in one of the two lanes, leased for `lease` seconds.
+
+    The account that was served longest ago comes first. Left out are subscriptions
+    that are held or have `IN_FLIGHT` under way, and channels that are paused.
+    """
+    moments = {"now": now, "until": now + timedelta(seconds=lease)}
+    account_id: str | None = tx.scalar(_next_account(slow), moments)
+    if account_id is None:
+        return None
+    # Until the end of this transaction nobody else claims for this account, so that
+    # what is counted from here on is exact.
+    take_turn(tx, account_id)
+    try:
+        claimed = tx.execute(_claim(slow), {**moments, "account": account_id})
+        return value(Delivery, claimed.one_or_none())
+    except UNREADABLE:
+        set_unreadable_aside(tx, deliveries, moments["until"], {}, now)
+        return None
+
+
+# Statements are made once: to make one takes longer than to carry it out.
+
+
+@cache
+def _claim(slow: bool) -> ReturningUpdate[Any]:
+    chosen = select(_next_delivery(_ACCOUNT, slow)).scalar_subquery()
+    return (
+        update(deliveries)
+        .where(deliveries.c.id == chosen, *_due())
+        .values(due_at=_UNTIL, leased_until=_UNTIL, claims=deliveries.c.claims + 1)
+        .returning(*deliveries.c)
+    )
+
+
+@cache
+def _next_account(slow: bool) -> Select[Any]:
+    own: Column[str] = accounts.c.id
+    oldest = _oldest(own, 1).with_only_columns(deliveries.c.id).correlate(accounts)
+    has_due = oldest.scalar_subquery().is_not(None)
+    statement = select(own).where(has_due, _next_delivery(own, slow).is_not(None))
+    if slow:
+        concerned = select(subscriptions.c.account_id).where(subscriptions.c.slow_until > _NOW)
+        statement = statement.where(own.in_(concerned))
+    return statement.order_by(accounts.c.turn, own).limit(1)
+
+
+def _next_delivery(account: Account, slow: bool) -> SQLColumnExpression[str]:
+    """The id of an account's next delivery; both ways stop at the first that will do."""
+    if slow:
+        return _by_subscription(account, slow)
+    return func.coalesce(_among_oldest(account), _by_subscription(account, slow))
+
+
+def _due() -> tuple[Any, ...]:
+    return deliveries.c.state == DeliveryState.PENDING, deliveries.c.due_at <= _NOW
+
+
+def _oldest(account: Account, limit: int) -> Select[Any]:
+    statement = select(deliveries).where(deliveries.c.account_id == account, *_due())
+    return statement.order_by(deliveries.c.due_at).limit(limit)
+
+
+def _among_oldest(account: Account) -> ScalarSelect[str]:
+    """One of the few oldest: the usual case."""
+    oldest = _oldest(account, WINDOW).correlate(accounts).subquery()
+    free = oldest.c.subscription_id.not_in(_blocked(slow=False))
+    statement = select(oldest.c.id).where(free, oldest.c.channel.not_in(_paused()))
+    return statement.order_by(oldest.c.due_at).limit(1).correlate(accounts).scalar_subquery()
+
+
+def _by_subscription(account: Account, slow: bool) -> ScalarSelect[str]:
+    """The oldest of a subscription that is free, however many rows of others lie before it."""
+    first = (
+        select(deliveries.c.id)
+        .where(deliveries.c.subscription_id == subscriptions.c.id, *_due())
+        .order_by(deliveries.c.due_at)
+        .limit(1)
+        .correlate(subscriptions)
+        .scalar_subquery()
+    )
+    statement = select(first).where(
+        subscriptions.c.account_id == account,
+        subscriptions.c.id.not_in(_blocked(slow=slow)),
+        subscriptions.c.channel.not_in(_paused()),
+        first.is_not(None),
+    )
+    if slow:
+        statement = statement.where(subscriptions.c.slow_until > _NOW)
+    return statement.limit(1).correlate(accounts).scalar_subquery()
+
+
+def _blocked(*, slow: bool) -> Any:
+    """Subscriptions that get nothing now: the held, the busy and, in the fast lane, the slow."""
+    held = select(subscriptions.c.id).where(subscriptions.c.held_until > _NOW)
+    busy = (
+        select(deliveries.c.subscription_id)
+        .where(deliveries.c.leased_until > _NOW)
+        .group_by(deliveries.c.subscription_id)
+        .having(func.count() >= IN_FLIGHT)
+    )
+    lagging = select(subscriptions.c.id).where(subscriptions.c.slow_until > _NOW)
+    return union_all(held, busy) if slow else union_all(held, busy, lagging)
+
+
+def _paused() -> Select[tuple[str]]:
+    return select(channels.c.name).where(channels.c.paused_until > _NOW)

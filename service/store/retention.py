@@ -1,0 +1,153 @@
+"""What may be forgotten: videos, and the rows that tell how a job went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, Select, delete, func, select, update
+
+from service.model import (
+    TERMINAL,
+    CallbackState,
+    DeliveryState,
+    Video,
+    VideoState,
+    first_id,
+)
+from service.schema import (
+    attempts,
+    callbacks,
+    deliveries,
+    events,
+    feeds,
+    jobs,
+    postings,
+    steps,
+    videos,
+)
+from service.store.work import values
+
+ERASED = "erased"
+
+_pending = deliveries.c.state == DeliveryState.PENDING
+
+
+def deletable(
+    tx: Connection,
+    limit: int,
+    *,
+    account_id: str | None = None,
+    before: datetime | None = None,
+) -> list[Video]:
+    """Stored videos whose jobs have no delivery pending, oldest first; of an account, a time."""
+    undelivered = select(deliveries.c.id).where(deliveries.c.job_id == videos.c.job_id, _pending)
+    statement = select(videos).where(videos.c.state == VideoState.STORED, ~undelivered.exists())
+    if account_id is not None:
+        statement = statement.where(videos.c.account_id == account_id)
+    if before is not None:
+        statement = statement.where(videos.c.stored_at < before)
+    rows = tx.execute(statement.order_by(videos.c.stored_at, videos.c.id).limit(limit)).all()
+    return values(Video, rows)
+
+
+def accounts_above(tx: Connection, quota: int) -> dict[str, int]:
+    """The accounts whose stored videos take more bytes than that, and how many they take."""
+    taken = func.sum(videos.c.bytes)
+    statement = select(videos.c.account_id, taken).where(videos.c.state == VideoState.STORED)
+    statement = statement.group_by(videos.c.account_id).having(taken > quota)
+    return {account_id: int(size) for account_id, size in tx.execute(statement)}
+
+
+def mark_deleted(tx: Connection, video: Video, note: str, due_at: datetime, now: datetime) -> bool:
+    """
+    From now on nobody is promised the video; its file is removed from `due_at` on.
+
+    False when it has been deleted before. A worker that has claimed it settles nothing more.
+    """
+    statement = update(videos).where(videos.c.id == video.id, videos.c.state != VideoState.DELETED)
+    marked = statement.values(
+        state=VideoState.DELETED,
+        file=video.file or f"{video.id}.mp4",
+        poster_file=None,
+        note=note,
+        claims=videos.c.claims + 1,
+        due_at=due_at,
+        deleted_at=now,
+    )
+    return tx.execute(marked).rowcount == 1
+
+
+def old_events(tx: Connection, before: datetime, limit: int) -> list[str]:
+    """
+    Ids of events from before then that nobody needs: told, of jobs that ended before.
+
+    A job that has a later event keeps all, so that its sequence goes on.
+    """
+    floor, later = first_id("evt", before), events.alias()
+    untold = select(deliveries.c.id).where(deliveries.c.event_id == events.c.id, _pending)
+    goes_on = select(later.c.id).where(later.c.job_id == events.c.job_id, later.c.id >= floor)
+    ended = _ended(before).where(jobs.c.id == events.c.job_id)
+    statement = select(events.c.id).where(
+        events.c.id < floor,
+        events.c.seq.is_not(None),
+        ~untold.exists(),
+        events.c.job_id.is_(None) | (ended.exists() & ~goes_on.exists()),
+    )
+    return list(tx.scalars(statement.order_by(events.c.id).limit(limit)))
+
+
+def _ended(before: datetime) -> Select[tuple[str]]:
+    return select(jobs.c.id).where(jobs.c.state.in_(sorted(TERMINAL)), jobs.c.finished_at < before)
+
+
+def drop_events(tx: Connection, event_ids: Sequence[str]) -> int:
+    """Remove events with their deliveries and attempts; their feeds begin behind them."""
+    _begin_feeds_behind(tx, event_ids)
+    of_events = select(deliveries.c.id).where(deliveries.c.event_id.in_(event_ids))
+    # Locked first: an attempt that is just being written would hinder the rest.
+    ids = tx.scalars(of_events.with_for_update()).all()
+    _drop_postings(tx, ids)
+    tx.execute(delete(attempts).where(attempts.c.delivery_id.in_(ids)))
+    tx.execute(delete(deliveries).where(deliveries.c.id.in_(ids)))
+    return tx.execute(delete(events).where(events.c.id.in_(event_ids))).rowcount
+
+
+def _begin_feeds_behind(tx: Connection, event_ids: Sequence[str]) -> None:
+    last = select(events.c.account_id, func.max(events.c.seq)).where(events.c.id.in_(event_ids))
+    for account_id, seq in tx.execute(last.group_by(events.c.account_id)).all():
+        behind = update(feeds).where(feeds.c.account_id == account_id, feeds.c.first_seq <= seq)
+        tx.execute(behind.values(first_seq=seq + 1))
+
+
+def _drop_postings(tx: Connection, delivery_ids: Sequence[str]) -> None:
+    pairs = select(deliveries.c.subscription_id, deliveries.c.job_id).where(
+        deliveries.c.id.in_(delivery_ids), deliveries.c.job_id.is_not(None)
+    )
+    for subscription_id, job_id in tx.execute(pairs.distinct()).all():
+        tx.execute(delete(postings).filter_by(subscription_id=subscription_id, job_id=job_id))
+
+
+def drop_callbacks(tx: Connection, before: datetime, limit: int) -> int:
+    """Remove callbacks that came before then, of jobs that ended before; how many they were."""
+    ended = _ended(before).where(jobs.c.id == callbacks.c.job_id)
+    old = select(callbacks.c.id).where(
+        callbacks.c.received_at < before,
+        callbacks.c.state != CallbackState.RECEIVED,
+        ended.exists(),
+    )
+    ids = list(tx.scalars(old.order_by(callbacks.c.received_at).limit(limit)))
+    return tx.execute(delete(callbacks).where(callbacks.c.id.in_(ids))).rowcount
+
+
+def erase(tx: Connection, job_id: str) -> None:
+    """Blank all that was said by or about a job; that it was, how it ended and its cost stay."""
+    ids = tx.scalars(select(deliveries.c.id).filter_by(job_id=job_id).with_for_update()).all()
+    tx.execute(update(jobs).filter_by(id=job_id).values(input={}, metadata={}, muted=True))
+    tx.execute(update(steps).filter_by(job_id=job_id).values(message=ERASED))
+    tx.execute(update(deliveries).filter_by(job_id=job_id).values(body=None))
+    said = update(attempts).where(attempts.c.delivery_id.in_(ids))
+    tx.execute(said.values(response=""))
+    tx.execute(said.where(attempts.c.error.is_not(None)).values(error=ERASED))
+    gone = {"headers": {}, "body": b"", "note": ERASED}
+    tx.execute(update(callbacks).filter_by(job_id=job_id).values(**gone))

@@ -1,0 +1,99 @@
+"""
+Stored files over HTTP: whole, by ranges, or sent by somebody else in our place.
+
+A slow viewer holds one of our threads for the whole time unless a proxy or the
+bucket sends the bytes; see the setting ``ACCEL``.
+"""
+
+from __future__ import annotations
+
+import os
+
+from flask import Response, redirect, request
+from werkzeug.exceptions import RequestedRangeNotSatisfiable
+from werkzeug.wrappers import Response as AnyResponse
+from werkzeug.wsgi import FileWrapper, wrap_file
+
+from service.storage import FileMissing
+from service.web.context import wiring
+from service.web.problems import Problem
+
+#: Where a proxy in front has our storage, for itself alone.
+ACCEL_PREFIX = "/clipbell-files/"
+PRESIGNED_SECONDS = 6 * 3600
+BLOCK = 64 * 1024
+
+
+def redirected(name: str) -> AnyResponse | None:
+    """To where the bucket itself sends the file; None unless that is set."""
+    w = wiring()
+    if w.settings.accel != "presigned":
+        return None
+    url = w.storage.presigned(name, request.method, PRESIGNED_SECONDS)
+    if url is None:
+        return None
+    response = redirect(url, 302)
+    # It ends before our own link does.
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def stored_file(
+    name: str,
+    mimetype: str,
+    shown: str,
+    *,
+    etag: str | None = None,
+    download: bool = False,
+    whole: bool = False,
+) -> Response:
+    """
+    The file as it was asked for: its bytes, a part of them, or 304.
+
+    Args:
+        shown: the name under which it is saved.
+        etag: what changes with its content; else its name, which stands for one content.
+        whole: no part and no 304, whatever the request says.
+
+    Raises:
+        Problem: 404, it is gone.
+    """
+    if wiring().settings.accel == "x-accel":
+        response = Response(mimetype=mimetype)
+        response.headers["X-Accel-Redirect"] = ACCEL_PREFIX + wiring().storage.key(name)
+        return _labelled(response, shown, download)
+    response = _labelled(_opened(name, mimetype, whole), shown, download)
+    response.set_etag(etag or name)
+    return response if whole else _conditional(response)
+
+
+def _labelled(response: Response, shown: str, download: bool) -> Response:
+    disposition = "attachment" if download else "inline"
+    response.headers.set("Content-Disposition", disposition, filename=shown)
+    response.headers["Cache-Control"] = "private, max-age=86400"
+    return response
+
+
+def _opened(name: str, mimetype: str, whole: bool) -> Response:
+    try:
+        file = wiring().storage.open(name)
+    except FileMissing:
+        raise Problem(404, "the copy is gone from storage") from None
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    # The server's own way may be faster, but reads up to a range instead of seeking to it.
+    seeks = "Range" in request.headers and not whole
+    body = FileWrapper(file, BLOCK) if seeks else wrap_file(request.environ, file, BLOCK)
+    response = Response(body, mimetype=mimetype, direct_passthrough=True)
+    response.content_length = size
+    return response
+
+
+def _conditional(response: Response) -> Response:
+    size = response.content_length
+    try:
+        response.make_conditional(request, accept_ranges=True, complete_length=size)
+    except RequestedRangeNotSatisfiable:
+        response.close()
+        raise
+    return response

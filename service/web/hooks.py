@@ -1,0 +1,104 @@
+"""``/v1/hooks``: subscriptions as REST hooks, for Zapier, Make and n8n."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from flask import Blueprint, Response
+from sqlalchemy import Connection
+
+from service import endpoints, store
+from service.errors import Fault, InvalidInput
+from service.messages import iso
+from service.model import DEFAULT_EVENTS, Subscription
+from service.signing import digest
+from service.subscribing import Wish, check_wish, subscribe
+from service.web.context import caller, channels, json_body, json_response, needs, wiring
+from service.web.subscriptions import owned
+
+blueprint = Blueprint("hooks", __name__, url_prefix="/v1/hooks")
+
+#: The names that Zapier, Make and n8n send the target under.
+TARGET_NAMES = ("target_url", "targetUrl", "hookUrl", "url")
+
+
+@blueprint.post("")
+@needs("admin")
+def subscribe_hook() -> Response:
+    """A REST hook; the same target and event again is the same hook, switched on."""
+    w = wiring()
+    wish = _hook_wish(json_body())
+    with w.db.write() as tx:
+        store.accounts.lock(tx, caller().account_id)
+        same = _same_hook(tx, wish)
+        if same:
+            store.subscriptions.enable(tx, same.id)
+            store.subscriptions.change(tx, same.id, format=wish.format)
+            return json_response(_hook(owned(tx, same.id)), 200)
+        made, secret = subscribe(tx, w.sealer, caller().account_id, wish, w.clock(), hook=True)
+    location = {"Location": f"/v1/hooks/{made.id}"}
+    return json_response({**_hook(made), "secret": secret}, 201, location)
+
+
+def _hook_wish(body: Any) -> Wish:
+    if not isinstance(body, dict):
+        raise InvalidInput([Fault("", "wrong_type", "the body must be a JSON object")])
+    named = next((name for name in TARGET_NAMES if body.get(name)), None)
+    if named is None:
+        message = f"give the address of the hook as one of {', '.join(TARGET_NAMES)}"
+        raise InvalidInput([Fault("/target_url", "required", message)])
+    given = body.get("event") or body.get("events")
+    events = [given] if isinstance(given, str) else given
+    wish = {"channel": "webhook", "target": body[named], "events": events}
+    wish["format"] = body.get("format") or "flat"
+    wish |= {name: body[name] for name in ("models", "metadata") if name in body}
+    try:
+        return check_wish(channels(), wish, "")
+    except InvalidInput as error:
+        one = "/event" if body.get("event") else "/events"
+        sent = {"/target": f"/{named}", "/events": one, "/events/0": one}
+        faults = [replace(f, pointer=sent.get(f.pointer, f.pointer)) for f in error.faults]
+        raise InvalidInput(faults) from error
+
+
+def _same_hook(tx: Connection, wish: Wish) -> Subscription | None:
+    account, target = caller().account_id, digest(wish.target)
+    same = store.subscriptions.same(tx, account, "webhook", target, hidden=False)
+    return next((s for s in same if tuple(s.events) == wish.events), None)
+
+
+def _hook(subscription: Subscription) -> dict[str, Any]:
+    target = wiring().sealer.open(subscription.target)
+    return {
+        "id": subscription.id,
+        "target_url": target,
+        "event": subscription.events[0] if len(subscription.events) == 1 else None,
+        "events": subscription.events or [event.value for event in DEFAULT_EVENTS],
+        "format": subscription.format,
+        "models": subscription.models,
+        "metadata": subscription.metadata,
+        "enabled": subscription.enabled,
+        "created_at": iso(subscription.created_at),
+        "expiration_date": None,
+    }
+
+
+@blueprint.get("/<subscription_id>")
+@needs("read")
+def get_hook(subscription_id: str) -> Response:
+    """One hook, for clients that look whether theirs still exists."""
+    with wiring().db.read() as tx:
+        return json_response(_hook(owned(tx, subscription_id)))
+
+
+@blueprint.delete("/<subscription_id>")
+@needs("admin")
+def unsubscribe_hook(subscription_id: str) -> Response:
+    """End a hook; 204 also when it is gone already."""
+    w = wiring()
+    with w.db.write() as tx:
+        found = store.subscriptions.owned(tx, caller().account_id, subscription_id)
+        if found:
+            endpoints.remove(tx, found.id, w.clock())
+    return Response(status=204)

@@ -1,0 +1,55 @@
+"""Videos that are kept: rows with their files, as if they had been copied."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from conftest import Bench
+
+from service import store
+from service.model import Job, Video, VideoState, new_id
+
+MOVIE = b"\x00\x00\x00\x18ftypmp42" + bytes(range(256)) * 20
+PICTURE = b"\xff\xd8\xff" + b"jpeg" * 50
+
+
+def kept_video(bench: Bench, job: Job | None = None, **changes: Any) -> Video:
+    """A job's video and poster, in storage now."""
+    now, job = bench.clock(), job or bench.new_job()
+    id_ = new_id("vid", now)
+    for name, content in ((f"{id_}.mp4", MOVIE), (f"{id_}.jpg", PICTURE)):
+        with bench.wiring.storage.writing(name) as file:
+            file.write(content)
+    given: dict[str, Any] = {
+        "id": id_,
+        "account_id": job.account_id,
+        "job_id": job.id,
+        "state": VideoState.STORED,
+        "provider_url": "https://provider.example/a.mp4",
+        "provider_expires_at": None,
+        "bytes": len(MOVIE),
+        "file": f"{id_}.mp4",
+        "poster_file": f"{id_}.jpg",
+        "sha256": "ab" * 32,
+        "seconds": 5.0,
+        "width": 1280,
+        "height": 720,
+        "attempts": 1,
+        "note": "",
+        "claims": 1,
+        "due_at": None,
+        "link_expires_at": now + timedelta(days=90),
+        "created_at": now,
+        "stored_at": now,
+    }
+    row = Video(**given | changes)
+    with bench.db.write() as tx:
+        store.videos.insert(tx, row)
+    return row
+
+
+def path_of(bench: Bench, video: Video) -> str:
+    """The path of its link."""
+    url = bench.wiring.links.url_for(video.id, video.link_expires_at)
+    return url.removeprefix(bench.wiring.settings.public_url)

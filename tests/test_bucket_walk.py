@@ -1,0 +1,98 @@
+"""A job's way with a bucket for storage: copied, served, carried along; troubles waited for."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from buckets import Buckets
+from conftest import Bench
+from servers import free_port
+from wire import Wire, png
+
+from service import store
+from service.bootstrap import build
+from service.catalogue import MODELS
+from service.model import Job, Video, VideoState
+from service.web.app import create_app
+
+
+@pytest.fixture
+def settings_given(wire: Wire, buckets: Buckets) -> dict[str, Any]:
+    """The sandbox is the vendor, a new bucket the storage."""
+    return {
+        "apixo_base_url": wire.server.url,
+        "segmind_base_url": wire.server.url,
+        "poll_after": 30,
+        "storage_url": f"s3://{buckets.new()}/clips",
+    }
+
+
+def rendered(bench: Bench, wire: Wire) -> Job:
+    """A job that the sandbox has made, its copy still to come."""
+    job = bench.new_job("[lose] A fox")
+    bench.drain("submit")
+    wire.ended(bench.job(job).task_id or "")
+    bench.clock.advance(31)
+    bench.drain("poll", "reconcile")
+    return job
+
+
+def video_of(bench: Bench, job: Job) -> Video:
+    """Our copy as it is now."""
+    with bench.db.read() as tx:
+        video = store.videos.of_job(tx, job.id)
+    assert video is not None
+    return video
+
+
+def test_copied(bench: Bench, wire: Wire) -> None:
+    """The bucket gets the vendor's file and a poster, nothing stays here, and the link plays."""
+    job = rendered(bench, wire)
+    bench.drain("archive")
+    video, storage = video_of(bench, job), bench.wiring.storage
+    original = wire.call("GET", video.provider_url or "").body
+    url = bench.wiring.links.url_for(video.id, video.link_expires_at)
+    client = create_app(bench.wiring).test_client()
+    watched = client.get(url.removeprefix(bench.wiring.settings.public_url), buffered=True)
+
+    assert (VideoState.STORED, len(original)) == (video.state, video.bytes)
+    assert original == storage.read(video.file or "") == watched.data
+    assert b"\xff\xd8\xff" == storage.read(video.poster_file or "")[:3]
+    assert [] == list(storage.folder.iterdir())
+
+
+def test_bucket_is_away(bench: Bench, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the bucket is away, no video is given up, and one line tells of it."""
+    job = rendered(bench, wire)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    away = build(bench.wiring.settings, bench.clock)
+    for _ in range(10):
+        while away.units()["archive"]():
+            pass
+        bench.clock.advance(601)
+    away.close()
+    with bench.db.read() as tx:
+        told = [step for step in store.jobs.all_steps(tx, job.id) if step.kind == "copy failed"]
+    assert (VideoState.PENDING, 1) == (video_of(bench, job).state, len(told))
+    bench.drain("archive")
+
+    assert VideoState.STORED is video_of(bench, job).state
+
+
+def test_inline_image(bench: Bench) -> None:
+    """An image inside a request lies in the bucket, and the vendor gets its bytes."""
+    shelf, model = bench.wiring.shelf, MODELS["kling-2.5-turbo"]
+    inline = base64.b64encode(png("red")).decode()
+    put = shelf.put_away(model, {"prompt": "A fox", "image_url": inline}, bench.clock())
+
+    assert shelf.holds(put["image_url"])
+    assert inline == shelf.inlined(model, put, bench.clock())["image_url"]
+    assert 1 == len(list(bench.wiring.storage.names("img")))
+    client = create_app(bench.wiring).test_client()
+    path = put["image_url"].removeprefix(bench.wiring.settings.public_url)
+    assert (png("red"), "image/png") == (
+        (answer := client.get(path, buffered=True)).data,
+        answer.content_type,
+    )
