@@ -1,0 +1,43 @@
+/** Server URL and API key; Clipbell is hosted by its users, so there is no address of ours. */
+'use strict';
+
+const { at } = require('./server');
+
+/** Whose key it is. Raises where no Clipbell answers. */
+const test = async (z, bundle) => {
+  const { data } = await z.request(at(bundle, '/v1/me'));
+  if (!data || !data.id) {
+    const message = 'Something answered, but not as Clipbell: check the server URL.';
+    throw new z.errors.Error(message, 'NotClipbell');
+  }
+  return data;
+};
+
+/** Account and host, so that connections to two servers can be told apart. */
+const connectionLabel = (z, bundle) =>
+  `${bundle.inputData.name} at ${new URL(at(bundle, '/')).host}`;
+
+module.exports = {
+  type: 'custom',
+  test,
+  connectionLabel,
+  fields: [
+    {
+      key: 'base_url',
+      label: 'Server URL',
+      type: 'string',
+      required: true,
+      placeholder: 'https://clips.example.com',
+      helpText: 'Where your Clipbell runs, as Zapier can reach it.',
+    },
+    {
+      key: 'api_key',
+      label: 'API Key',
+      type: 'password',
+      required: true,
+      helpText:
+        '`clipbell init` prints the first one, `clipbell keys create` makes more. ' +
+        'Triggers need the scope admin, Create Video needs submit, the rest read.',
+    },
+  ],
+};
