@@ -1,0 +1,47 @@
+"""The long form: ``python -m chaos --jobs 3000 --kills 200 --seed N --database postgresql``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from chaos import cluster
+from chaos.evidence import gather
+from chaos.field import MOST_KILLS, Plan, field
+from chaos.figures import faults, figures, table
+
+
+def main() -> int:
+    """One run; 0 when every promise held, else 1 with what was broken."""
+    plan = _plan()
+    if plan.database == "postgresql" and cluster.missing():
+        print(cluster.missing(), file=sys.stderr)
+        return 1
+    with tempfile.TemporaryDirectory(prefix="clipbell-chaos-") as folder:
+        with field(plan, Path(folder)) as run:
+            secrets = run.start()
+            run.fight()
+            run.calm()
+            found = gather(run)
+            print(table(figures(run, found)))
+            wrong = faults(run, found, secrets)
+        print("\n".join(wrong) if wrong else "every promise held")
+    return 1 if wrong else 0
+
+
+def _plan() -> Plan:
+    reader = argparse.ArgumentParser(prog="python -m chaos", description=__doc__)
+    reader.add_argument("--jobs", type=int, default=3000)
+    reader.add_argument("--kills", type=int, default=200)
+    reader.add_argument("--seed", type=int, default=Plan.seed)
+    reader.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
+    plan = Plan(**vars(reader.parse_args()))
+    if not 1 <= plan.kills <= min(MOST_KILLS, plan.jobs):
+        reader.error(f"--kills goes from 1 to {MOST_KILLS}, and not above --jobs")
+    return plan
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,15 @@
+"""`clipbell` with a fuse in it: ``python -m chaos.fused FUSE serve …``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from chaos.fuse import Fuse
+from service.cli import main
+from service.settings import load_settings
+
+if __name__ == "__main__":
+    # gunicorn's workers are forks of this process, so each of them has the fuse.
+    Fuse(Path(sys.argv[1])).install(load_settings().data_dir)
+    main(sys.argv[2:])

@@ -1,0 +1,163 @@
+"""A job walked step by step, with a death at each."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from servers import eventually
+
+from chaos.field import Field
+from chaos.fuse import COUNTING, OFF, Fuse
+from chaos.orders import Order
+from service import store
+from service.model import utc_now
+from service.settings import PROVIDER_NAMES
+
+KILLED, DONE, NOTHING = -9, 0, 3
+#: The walker lives an hour later than the web process, whose rows are all due then.
+LATER_SECONDS = 3600.0
+#: When a submitted job is to be polled; no lease has ended yet.
+POLL_SECONDS = 10.0
+#: What a job has been through before that kind of work finds something to do.
+BEFORE = {
+    "submit": (),
+    "process": ("submit",),
+    "poll": ("submit",),
+    "archive": ("submit", "process"),
+    "deliver": ("submit", "process", "archive"),
+}
+
+
+class Lead:
+    """A worker on a lead: does one unit when it is told to, and dies at the step it is told."""
+
+    def __init__(self, field: Field, walker: subprocess.Popen[str], fuse: Fuse) -> None:
+        self.field, self.fuse = field, fuse
+        self.mischief: tuple[str, ...] = ()
+        self.model = "kling-2-5-turbo-pro"
+        self._walker = walker
+        # Frozen, so that no lease ends while jobs are being killed.
+        self._moment = time.time() + LATER_SECONDS
+        # Not divisible by ten: those are asked for twice.
+        self._numbers = (n for n in itertools.count(1) if n % 10)
+        self._database = field.database
+        with self._database.write() as tx:
+            for name in PROVIDER_NAMES:
+                store.providers.ensure(tx, name, utc_now())
+
+    def close(self) -> None:
+        """Let the walker go."""
+        assert self._walker.stdin and self._walker.stdout
+        self._walker.stdin.close()
+        self._walker.wait(20)
+        self._walker.stdout.close()
+        self._database.close()
+
+    def order(self) -> Order:
+        """The next job to ask for, which tells the hook of its own."""
+        return Order(next(self._numbers), self.model, self.mischief, "own")
+
+    def unit(self, kind: str) -> int:
+        """One unit of work in a process of its own; how that ended."""
+        assert self._walker.stdin and self._walker.stdout
+        self._walker.stdin.write(f"{kind} {self._now(kind)}\n")
+        self._walker.stdin.flush()
+        return int(self._walker.stdout.readline())
+
+    def _now(self, kind: str) -> float:
+        return self._moment + (POLL_SECONDS if kind == "poll" else 0.0)
+
+    def prepare(self, kind: str) -> None:
+        """Some job waits for that kind of work; where none does, a new one is brought so far."""
+        if self._due(kind):
+            return
+        self.field.place(self.order())
+        for step in BEFORE[kind]:
+            assert DONE == self.unit(step)
+            self.await_provider()
+        assert self._due(kind)
+
+    def await_provider(self) -> None:
+        """The provider has made all it was asked for, and its callbacks were taken."""
+        book = self.field.provider.workshop.book
+        eventually(lambda: all(t.over for t in book.all()) and not self.field.letters_out())
+
+    def clear(self) -> None:
+        """Nothing of earlier deaths is left that could be done now."""
+        busy = True
+        while busy:
+            self.await_provider()
+            busy = sum(self._drained(kind) for kind in BEFORE) > 0
+
+    def _drained(self, kind: str) -> int:
+        """Do all there is of that kind; how much it was."""
+        return sum(1 for _ in iter(lambda: self.unit(kind), NOTHING))
+
+    def counted(self, kind: str) -> list[str]:
+        """The steps of one unit."""
+        self.prepare(kind)
+        self.fuse.light(COUNTING)
+        assert DONE == self.unit(kind)
+        return self.fuse.steps()
+
+    def killed(self, kind: str, at: int) -> list[str]:
+        """The steps of one unit that dies at one of them."""
+        self.prepare(kind)
+        self.fuse.light(at)
+        assert KILLED == self.unit(kind), f"{kind} did not come to step {at}"
+        return self.fuse.steps()
+
+    def killed_everywhere(self, kind: str) -> list[str]:
+        """A death at every step of a kind of work, which is the same each time; the steps."""
+        self.clear()
+        steps = self.counted(kind)
+        for at in range(1, len(steps) + 1):
+            assert steps[:at] == self.killed(kind, at)
+        return steps
+
+    def _due(self, kind: str) -> bool:
+        now = datetime.fromtimestamp(self._now(kind), UTC)
+        with self._database.read() as tx:
+            return kind in store.work.due_work(tx, now)
+
+
+@contextmanager
+def lead(field: Field, folder: Path) -> Iterator[Lead]:
+    """A worker on a lead beside a field whose web process runs."""
+    fuse = Fuse(folder / "worker.fuse")
+    walker = subprocess.Popen(
+        [sys.executable, "-m", "chaos.walker", str(folder / "worker.fuse")],
+        env=field.clipbell.environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    made = Lead(field, walker, fuse)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def answer_steps(web: Fuse, led: Lead, at: int = COUNTING) -> list[str]:
+    """The steps of the web process while a job is asked for."""
+    web.light(at)
+    led.field.place(led.order())
+    return web.steps()
+
+
+def callback_steps(web: Fuse, led: Lead, at: int = COUNTING) -> list[str]:
+    """The steps of the web process while a callback is taken."""
+    web.light(OFF)
+    led.prepare("submit")
+    web.light(at)
+    assert DONE == led.unit("submit")
+    led.await_provider()
+    return web.steps()

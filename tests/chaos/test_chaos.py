@@ -1,0 +1,55 @@
+"""Chaos: web, worker and database killed over and over while jobs are under way."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from chaos import cluster
+from chaos.evidence import Evidence, gather, lost_events, surplus_creates, unended_jobs
+from chaos.field import Field, Plan, field
+from chaos.figures import faults, figures, table
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_chaos(
+    database: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """
+    Whoever is killed and whenever: nothing is lost, nothing is paid twice, every link plays.
+
+    What stays `unknown` has its reason, and a person can end it.
+    """
+    if database == "postgresql" and cluster.missing():
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(cluster.missing())
+    with field(Plan(database=database), tmp_path) as run:
+        secrets = run.start()
+        run.fight()
+        run.calm()
+        found = gather(run)
+        record_property("figures", table(figures(run, found)))
+
+        assert run.plan.kills == run.kills >= 20
+        assert [] == faults(run, found, secrets)
+        _end_by_hand(run, found)
+        after = gather(run)
+        assert [] == [*unended_jobs(after), *lost_events(after), *surplus_creates(after)]
+
+
+def _end_by_hand(run: Field, found: Evidence) -> None:
+    """A person ends what is unknown: names its task, sends it again, or gives it up."""
+    unknown = [job.id for job in found.jobs.values() if job.state == "unknown"]
+    nowhere = [job_id for job_id in unknown if not found.tasks[job_id]]
+    first, task = run.jobs[0], found.tasks[run.jobs[0]][0]
+    run.clipbell.run("resolve", first, "--task", task.id)
+    for job_id, how in zip(nowhere, ("--resend", "--fail"), strict=False):
+        run.clipbell.run("resolve", job_id, how)
+    run.calm()
+
+    assert first in unknown
+    ends = {"success": "succeeded", "failed": "failed"}
+    assert ends[task.state] == run.clipbell.job(first)["state"]

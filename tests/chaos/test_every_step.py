@@ -1,0 +1,124 @@
+"""kill -9 at every step of the walk: before and after each commit, call and file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from servers import eventually, http_call
+
+from chaos.evidence import Evidence, gather
+from chaos.field import Field, Plan, field_on
+from chaos.figures import faults
+from chaos.fuse import Fuse
+from chaos.steps import LATER_SECONDS, Lead, answer_steps, callback_steps, lead
+
+pytestmark = pytest.mark.timeout(600)
+
+Tell = Callable[[str, list[str]], None]
+Kind = tuple[str, tuple[str, ...]]
+#: Model and orders of the three kinds of jobs.
+CALLED_BACK: Kind = ("kling-2-5-turbo-pro", ())
+LOST: Kind = ("kling-2-5-turbo-pro", ("lose",))
+POLLED: Kind = ("kling-2", ())
+#: The last worker finds every lease of the walker's over.
+AFTER_SECONDS = LATER_SECONDS + 600.0
+
+
+@pytest.fixture
+def ground(database_url: str, tmp_path: Path) -> Iterator[Field]:
+    """Provider, hook and the service on either database; its web process has a fuse."""
+    with field_on(database_url, Plan(jobs=0, kills=0, refusing=0.0), tmp_path) as made:
+        fused = ("-m", "chaos.fused", str(tmp_path / "web.fuse"))
+        Fuse(tmp_path / "web.fuse")
+        made.clipbell.spawn("serve", *fused, *made.clipbell.serving)
+        eventually(lambda: _answers(made))
+        yield made
+
+
+def _answers(ground: Field) -> bool:
+    try:
+        return http_call("GET", f"{ground.clipbell.url}/healthz").status == 200
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None], database_url: str) -> Tell:
+    """Has the steps of a kind of work printed at the end."""
+    database = database_url.partition(":")[0]
+
+    def write(what: str, steps: list[str]) -> None:
+        numbered = ", ".join(f"{at} {name}" for at, name in enumerate(steps, 1))
+        record_property("figures", f"{database} {what}, killed at each of: {numbered}")
+
+    return write
+
+
+def _finished(ground: Field) -> Evidence:
+    """What is left when a worker has lived on after all the deaths; every promise was held."""
+    secrets = ground.subscribe()
+    secrets["/own"] = ground.clipbell.webhook_secret
+    ground.ahead = AFTER_SECONDS
+    ground.start_process("worker")
+    ground.calm()
+    found = gather(ground)
+    assert [] == faults(ground, found, secrets)
+    return found
+
+
+def test_every_step(ground: Field, tmp_path: Path, tell: Tell) -> None:
+    """
+    Web or worker, dead at any step of any kind of work: one job, one create, one end, all told.
+
+    What was sent and not answered is adopted by its callback, else it stays
+    `unknown` with its reason.
+    """
+    with lead(ground, tmp_path) as led:
+        _kill_web(Fuse(tmp_path / "web.fuse"), led, tell)
+        for kind in ("submit", "process", "archive", "deliver"):
+            tell(kind, led.killed_everywhere(kind))
+            _assert_whole(ground)
+        led.mischief = ("lose",)
+        tell("submit with a lost callback", led.killed_everywhere("submit"))
+        led.model, led.mischief = "kling-2", ()
+        for kind in ("submit", "poll"):
+            tell(f"{kind} (without callbacks)", led.killed_everywhere(kind))
+    found = _finished(ground)
+
+    assert {("succeeded", 1), ("unknown", 0)} == _ends(ground, found, CALLED_BACK)
+    assert {("succeeded", 1), ("unknown", 0), ("unknown", 1)} == _ends(ground, found, LOST)
+    assert {("succeeded", 1), ("unknown", 0), ("unknown", 1)} == _ends(ground, found, POLLED)
+    assert _adopted(ground, found)
+
+
+def _kill_web(web: Fuse, led: Lead, tell: Tell) -> None:
+    """The client asks again with its key, the provider calls again."""
+    for what, steps_of in (("POST /v1/jobs", answer_steps), ("callback", callback_steps)):
+        steps = steps_of(web, led)
+        for at in range(1, len(steps) + 1):
+            assert steps[:at] == steps_of(web, led, at)
+        tell(what, steps)
+
+
+def _assert_whole(ground: Field) -> None:
+    """Whatever the links give now is the provider's own link, or the whole video."""
+    for job in gather(ground).shown.values():
+        video = job["video"]
+        answer = ground.clipbell.call("GET", video["url"]) if video else None
+        assert answer is None or answer.status in (200, 302)
+        assert answer is None or answer.status == 302 or len(answer.body) == video["bytes"]
+
+
+def _ends(ground: Field, found: Evidence, kind: Kind) -> set[tuple[str, int]]:
+    """How jobs of a kind ended: in which states, with how many creates at the provider."""
+    orders = [order for order in ground.orders.values() if (order.model, order.mischief) == kind]
+    ids = [ground.jobs[order.number] for order in orders]
+    return {(found.jobs[i].state.value, len(found.tasks[i])) for i in ids}
+
+
+def _adopted(ground: Field, found: Evidence) -> list[str]:
+    """The jobs that were unknown until their callback came."""
+    unsure = [i for i, told in found.events.items() if "job.unknown" in {e.type for e in told}]
+    return [i for i in unsure if found.jobs[i].state == "succeeded"]
