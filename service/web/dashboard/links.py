@@ -1,0 +1,21 @@
+"""Addresses of a video and its poster within this site."""
+
+from __future__ import annotations
+
+from service.model import Video
+from service.web.context import wiring
+
+
+def video_link(video: Video) -> str:
+    """The video's stable link, whole."""
+    return wiring().links.url_for(video.id, video.link_expires_at)
+
+
+def video_path(video: Video) -> str:
+    """The video's link within this site, by whatever name the site was opened."""
+    return video_link(video).removeprefix(wiring().settings.public_url)
+
+
+def poster_path(video: Video | None) -> str | None:
+    """Its poster, where it has one."""
+    return f"{video_path(video)}/poster.jpg" if video and video.poster_file else None
