@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import Bench
-from databases import Template
-from playwright.sync_api import Browser, Page, sync_playwright
-from servers import free_port
-from test_dashboard import fail, succeed
-from test_session import KEYS
-from werkzeug.serving import make_server
+from dashboards import fail, succeed
+from playwright.sync_api import Browser
 
+from browser.screens import SIZES, opened, url_of
 from service import store
 from service.model import new_id
-from service.web.app import create_app
-from service.web.session import login_url
 
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
 PLAY = """async video => {
     const past = (moment) => new Promise((done) => {
         video.ontimeupdate = () => video.currentTime > moment && done();
@@ -41,74 +26,6 @@ PLAY = """async video => {
 PROMPT = "A lighthouse at dusk, slow waves, warm light"
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium; skipped in one line where there is none, which under CI is a failure."""
-    if not CHROMIUM.exists():
-        message = f"skipped: no {CHROMIUM} (apt-get install chromium)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def database_url(database_template: Template, tmp_path: Path) -> str:
-    """Pages do not care for the database's kind; SQLite is enough."""
-    return database_template.sqlite(tmp_path)
-
-
-@pytest.fixture
-def settings_given() -> dict[str, Any]:
-    """A public address that the browser can reach."""
-    return {"public_url": f"http://127.0.0.1:{free_port()}"}
-
-
-@pytest.fixture
-def site(bench: Bench) -> Iterator[Bench]:
-    """The bench, served."""
-    port = int(bench.wiring.settings.public_url.rpartition(":")[2])
-    server = make_server("127.0.0.1", port, create_app(bench.wiring), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield bench
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@contextmanager
-def opened(
-    browser: Browser, site: Bench, size: str = "desktop", scheme: Any = "light"
-) -> Iterator[Page]:
-    """alice's page, signed in; ends with a look at the console for what the policy forbade."""
-    width, height = SIZES[size]
-    context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
-    )
-    page = context.new_page()
-    told: list[str] = []
-    page.on("console", lambda message: told.append(message.text))
-    page.on("pageerror", lambda error: told.append(str(error)))
-    with site.db.read() as tx:
-        key = store.accounts.keys(tx, site.account.id)[0]
-    url = site.wiring.settings.public_url
-    page.goto(login_url(url, KEYS, key.id, site.clock()))
-    yield page
-    context.close()
-
-    # Chromium itself tells of every answer that is an error; those are meant.
-    assert [] == [text for text in told if "Failed to load resource" not in text]
-
-
-def url_of(site: Bench, path: str) -> str:
-    """The whole address of a page."""
-    return site.wiring.settings.public_url + path
 
 
 def test_video_plays_and_seeks(browser: Browser, site: Bench) -> None:

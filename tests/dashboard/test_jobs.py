@@ -1,93 +1,32 @@
-"""The dashboard's pages, without a browser."""
+"""The dashboard's pages of jobs and their words, without a browser."""
 
 from __future__ import annotations
 
 import re
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import Bench
-from databases import Template
+from dashboards import (
+    browser_of,
+    deliveries,
+    fail,
+    press,
+    subscribed,
+    succeed,
+)
 from flask.testing import FlaskClient
 from servers import Hook
-from test_session import HERE, KEYS, form_token
+from test_session import HERE
 from werkzeug.test import TestResponse
 
-from service import store
-from service.catalogue import MODELS
-from service.failures import job_error
-from service.model import Delivery, Job, JobState, Outcome, TaskState, new_id
+from service.model import JobState, Outcome, TaskState, new_id
 from service.outcomes import record_outcome
-from service.sandbox.render import Scene, render_video
-from service.subscribing import check_wish, subscribe
 from service.web.app import create_app
 from service.web.pages import age, masked, money
-from service.web.session import login_url
 
 EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-
-
-@pytest.fixture
-def database_url(database_template: Template, tmp_path: Path) -> str:
-    """Pages do not care for the database's kind; SQLite is enough."""
-    return database_template.sqlite(tmp_path)
-
-
-@pytest.fixture
-def client(bench: Bench) -> FlaskClient:
-    """alice's browser, signed in."""
-    return browser_of(bench, bench.account.id)
-
-
-def browser_of(bench: Bench, account_id: str) -> FlaskClient:
-    """A browser that is signed in to that account."""
-    client = create_app(bench.wiring).test_client()
-    with bench.db.read() as tx:
-        key = store.accounts.keys(tx, account_id)[0]
-    client.get(login_url("", KEYS, key.id, bench.clock()))
-    return client
-
-
-def succeed(bench: Bench, job: Job, height: int = 90) -> Job:
-    """End the job with a real video, copied and with its poster."""
-    name = f"{new_id('vid', bench.clock())}.mp4"
-    with bench.wiring.storage.writing(name) as file:
-        render_video(Path(file.name), Scene(str(job.input["prompt"])), height)
-    outcome = Outcome(TaskState.SUCCEEDED, result_file=name, cost=0.42)
-    with bench.db.write() as tx:
-        record_outcome(tx, bench.wiring.settings, job, outcome, "callback", bench.clock())
-    bench.drain("archive")
-    return bench.job(job)
-
-
-def fail(bench: Bench, job: Job, message: str) -> Job:
-    """End the job without a video."""
-    outcome = Outcome(TaskState.FAILED, error=job_error("PROVIDER_ERROR", message, "E42"))
-    with bench.db.write() as tx:
-        record_outcome(tx, bench.wiring.settings, job, outcome, "poll", bench.clock())
-    return bench.job(job)
-
-
-def subscribed(bench: Bench, url: str) -> None:
-    """alice hears of everything at that address."""
-    wish = check_wish(bench.wiring.channels, {"channel": "webhook", "target": url}, "")
-    with bench.db.write() as tx:
-        subscribe(tx, bench.wiring.sealer, bench.account.id, wish, bench.clock())
-
-
-def deliveries(bench: Bench, job: Job) -> list[Delivery]:
-    """The job's deliveries."""
-    with bench.db.read() as tx:
-        return store.deliveries.of_job(tx, job.id)
-
-
-def press(client: FlaskClient, page: str, action: str, **more: str) -> Any:
-    """Send a form of that page."""
-    token = form_token(client.get(page).text)
-    return client.post(action, data={"form_token": token} | more, headers=HERE)
 
 
 def fetched(client: FlaskClient, path: str) -> TestResponse:
@@ -253,73 +192,6 @@ def test_live_parts(client: FlaskClient, bench: Bench) -> None:
     assert [200, 304, 200] == [a.status_code for a in (first, same, changed)]
     assert "<html" not in first.text and "data-live" in first.text
     assert "data-live" not in changed.text
-
-
-def test_new_job(client: FlaskClient, bench: Bench) -> None:
-    """The form makes the job that the API would make; sent twice, it is one."""
-    shown = client.get("/new").text
-    once = re.findall(r'name="once" value="([^"]+)"', shown)[0]
-    given = {
-        "once": once,
-        "model": "kling-2.5-turbo",
-        "prompt": "A fox\r\nin the snow",
-        "kling-2.5-turbo.duration": "5",
-        "kling-2.5-turbo.cfg_scale": "0.5",
-        "kling-2.duration": "10",
-    }
-    answers = [press(client, "/new", "/new", **given) for _ in range(2)]
-    with bench.db.read() as tx:
-        made = store.jobs.page(tx, bench.account.id, 10)
-
-    assert [(303, f"/jobs/{made[0].id}")] * 2 == [(a.status_code, a.location) for a in answers]
-    assert 1 == len(made)
-    assert ("A fox\nin the snow", 5, 0.5) == tuple(
-        made[0].input[name] for name in ("prompt", "duration", "cfg_scale")
-    )
-
-
-def test_new_job_names_every_fault(client: FlaskClient, bench: Bench) -> None:
-    """What is wrong stands at its field, and nothing that was typed is lost."""
-    given = {
-        "model": "kling-text2video",
-        "prompt": "",
-        "kling-text2video.cfg_scale": "much",
-        "kling-text2video.negative_prompt": "no rain",
-        "notify": "pigeon:home",
-    }
-    answer = press(client, "/new", "/new", **given)
-    invalid = re.findall(r'name="([^"]+)"[^>]* aria-invalid="true"', answer.text)
-
-    assert 422 == answer.status_code
-    assert {"prompt", "kling-text2video.cfg_scale", "notify"} == set(invalid)
-    assert 'value="kling-text2video" checked' in answer.text
-    assert 'value="no rain"' in answer.text and 'value="much"' in answer.text
-    with bench.db.read() as tx:
-        assert [] == store.jobs.page(tx, bench.account.id, 10)
-
-
-def test_form_has_every_parameter(client: FlaskClient) -> None:
-    """The form is the catalogue: each parameter of each model has its labelled field."""
-    shown = client.get("/new").text
-    fields = {f"{m.slug}.{p.name}" for m in MODELS.values() for p in m.parameters}
-    wanted = {name for name in fields if not name.endswith(".prompt")}
-
-    assert wanted <= set(re.findall(r' name="([^"]+)"', shown))
-    assert wanted <= set(re.findall(r'<label for="([^"]+)"', shown))
-    assert "$0.28–1.96 · about 5 min 20 s" in shown
-
-
-def test_subscriptions(client: FlaskClient, bench: Bench) -> None:
-    """Subscriptions are listed without what could be used by somebody else."""
-    secret = "http://127.0.0.1:9/services/T1/B2/topsecret"
-    subscribed(bench, secret)
-    with bench.db.write() as tx:
-        found = store.subscriptions.all_of(tx, bench.account.id)[0]
-        store.subscriptions.change(tx, found.id, enabled=False, disabled_reason="it said 410")
-    shown = client.get("/subscriptions").text
-
-    assert "http://127.0.0.1:9/…cret" in shown and "topsecret" not in shown
-    assert "disabled" in shown and "it said 410" in shown and "job.unknown" in shown
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,58 @@
+"""Chromium, and a bench that is served to it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Bench
+from databases import Template
+from playwright.sync_api import Browser, sync_playwright
+from servers import free_port
+from werkzeug.serving import make_server
+
+from browser.screens import CHROMIUM, FLAGS
+from service.web.app import create_app
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium; skipped in one line where there is none, which under CI is a failure."""
+    if not CHROMIUM.exists():
+        message = f"skipped: no {CHROMIUM} (apt-get install chromium)"
+        if os.environ.get("CI") == "true":
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def database_url(database_template: Template, tmp_path: Path) -> str:
+    """Pages do not care for the database's kind; SQLite is enough."""
+    return database_template.sqlite(tmp_path)
+
+
+@pytest.fixture
+def settings_given() -> dict[str, Any]:
+    """A public address that the browser can reach."""
+    return {"public_url": f"http://127.0.0.1:{free_port()}"}
+
+
+@pytest.fixture
+def site(bench: Bench) -> Iterator[Bench]:
+    """The bench, served."""
+    port = int(bench.wiring.settings.public_url.rpartition(":")[2])
+    server = make_server("127.0.0.1", port, create_app(bench.wiring), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield bench
+    server.shutdown()
+    thread.join()
+    server.server_close()

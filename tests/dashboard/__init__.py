@@ -1,0 +1,3 @@
+"""The dashboard's pages, one file each, without a browser."""
+
+from __future__ import annotations

@@ -1,0 +1,67 @@
+"""What tests of the dashboard share: a browser signed in, jobs that ended, forms pressed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from conftest import Bench
+from flask.testing import FlaskClient
+from test_session import HERE, KEYS, form_token
+
+from service import store
+from service.failures import job_error
+from service.model import Delivery, Job, Outcome, TaskState, new_id
+from service.outcomes import record_outcome
+from service.sandbox.render import Scene, render_video
+from service.subscribing import check_wish, subscribe
+from service.web.app import create_app
+from service.web.session import login_url
+
+
+def browser_of(bench: Bench, account_id: str) -> FlaskClient:
+    """A browser that is signed in to that account."""
+    client = create_app(bench.wiring).test_client()
+    with bench.db.read() as tx:
+        key = store.accounts.keys(tx, account_id)[0]
+    client.get(login_url("", KEYS, key.id, bench.clock()))
+    return client
+
+
+def succeed(bench: Bench, job: Job, height: int = 90) -> Job:
+    """End the job with a real video, copied and with its poster."""
+    name = f"{new_id('vid', bench.clock())}.mp4"
+    with bench.wiring.storage.writing(name) as file:
+        render_video(Path(file.name), Scene(str(job.input["prompt"])), height)
+    outcome = Outcome(TaskState.SUCCEEDED, result_file=name, cost=0.42)
+    with bench.db.write() as tx:
+        record_outcome(tx, bench.wiring.settings, job, outcome, "callback", bench.clock())
+    bench.drain("archive")
+    return bench.job(job)
+
+
+def fail(bench: Bench, job: Job, message: str) -> Job:
+    """End the job without a video."""
+    outcome = Outcome(TaskState.FAILED, error=job_error("PROVIDER_ERROR", message, "E42"))
+    with bench.db.write() as tx:
+        record_outcome(tx, bench.wiring.settings, job, outcome, "poll", bench.clock())
+    return bench.job(job)
+
+
+def subscribed(bench: Bench, url: str) -> None:
+    """alice hears of everything at that address."""
+    wish = check_wish(bench.wiring.channels, {"channel": "webhook", "target": url}, "")
+    with bench.db.write() as tx:
+        subscribe(tx, bench.wiring.sealer, bench.account.id, wish, bench.clock())
+
+
+def deliveries(bench: Bench, job: Job) -> list[Delivery]:
+    """The job's deliveries."""
+    with bench.db.read() as tx:
+        return store.deliveries.of_job(tx, job.id)
+
+
+def press(client: FlaskClient, page: str, action: str, **more: str) -> Any:
+    """Send a form of that page."""
+    token = form_token(client.get(page).text)
+    return client.post(action, data={"form_token": token} | more, headers=HERE)
