@@ -23,7 +23,7 @@ from service.web.problems import Problem
 
 STATIC = Path(__file__).with_name("static")
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "media-src 'self'{elsewhere}; "
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
@@ -53,6 +53,8 @@ def _policy() -> str:
 def render_live(template: str, **values: Any) -> Response:
     """The parts of a page that change by themselves; 304 while they have not."""
     response = render(template, **values)
+    # The browser keeps the last answer, so that it can ask whether that still holds.
+    response.headers["Cache-Control"] = "private, no-cache"
     response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
     response.make_conditional(request)
     return response

@@ -13,9 +13,9 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
-from flask import Blueprint, g, redirect, request, url_for
+from flask import Blueprint, Response, g, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
@@ -75,10 +75,16 @@ def page(template: str, status: int = 200, **values: Any) -> AnyResponse:
 
 
 def live_page(template: str, parts: str, **values: Any) -> AnyResponse:
-    """A page, or with ``?live`` only the `parts` of it that change by themselves."""
+    """
+    A page, or with ``?live`` only the `parts` of it that change by themselves.
+
+    While `active` is among the values and true, the browser asks for them again.
+    """
+    again = request.args.to_dict() | {"live": "1"}
+    values |= {"parts": parts, "live_url": f"{request.path}?{urlencode(again)}"}
     if "live" in request.args:
-        return render_live(parts, **_common(), **values)
-    return page(template, parts=parts, **values)
+        return render_live("_live.html", **_common(), **values)
+    return page(template, **values)
 
 
 def _common() -> dict[str, Any]:
@@ -104,6 +110,9 @@ def _resumed() -> ApiKey | None:
 
 
 def _way_in() -> AnyResponse:
+    if "HX-Request" in request.headers:
+        # A part of a page: the whole page is to show the way in.
+        return Response(status=401, headers={"HX-Refresh": "true"})
     wanted = request.full_path.rstrip("?") if request.method == "GET" else "/"
     return redirect(url_for("session.show_login", next=None if wanted == "/" else wanted), 303)
 

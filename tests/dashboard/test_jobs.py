@@ -92,7 +92,7 @@ def test_succeeded_job(client: FlaskClient, bench: Bench) -> None:
     assert f'value="http://127.0.0.1:9{source[0]}"' in shown
     for text in ("$0.42", "160 × 90", "Metadata: order", "the provider called back", job.id):
         assert text in shown
-    assert "data-live" not in shown
+    assert "hx-trigger" not in shown
 
 
 def test_no_player_before_the_copy(client: FlaskClient, bench: Bench) -> None:
@@ -104,7 +104,7 @@ def test_no_player_before_the_copy(client: FlaskClient, bench: Bench) -> None:
     shown = client.get(f"/jobs/{job.id}").text
 
     assert "<video" not in shown
-    assert "Copying it here" in shown and "data-live" in shown
+    assert "Copying it here" in shown and "hx-trigger" in shown
 
 
 def test_failed_job(client: FlaskClient, bench: Bench) -> None:
@@ -190,8 +190,8 @@ def test_live_parts(client: FlaskClient, bench: Bench) -> None:
     changed = client.get(url, headers={"If-None-Match": first.headers["ETag"]})
 
     assert [200, 304, 200] == [a.status_code for a in (first, same, changed)]
-    assert "<html" not in first.text and "data-live" in first.text
-    assert "data-live" not in changed.text
+    assert "<html" not in first.text and "hx-trigger" in first.text
+    assert "hx-trigger" not in changed.text
 
 
 @pytest.mark.parametrize(

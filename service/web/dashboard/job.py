@@ -47,6 +47,7 @@ def show(job_id: str) -> AnyResponse:
     return live_page(
         "job.html",
         "_job.html",
+        shape="job",
         job=found,
         model=MODELS.get(found.model),
         video=video,

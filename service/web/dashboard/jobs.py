@@ -35,6 +35,7 @@ def index() -> AnyResponse:
     return live_page(
         "jobs.html",
         "_jobs.html",
+        shape="list",
         rows=[(job, poster_path(videos.get(job.id))) for job in found[:PAGE]],
         older=found[PAGE - 1].id if len(found) > PAGE else None,
         counts={name: counts.get(name, 0) for name in JobState if name in counts or name == wanted},

@@ -1,0 +1,15 @@
+// Copies the field that a button names; without this script there is no such button.
+"use strict";
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const field = document.getElementById(button.dataset.copy);
+  field.select();
+  // Over plain http there is no clipboard to write to; the old way still works.
+  await (navigator.clipboard?.writeText(field.value) ?? document.execCommand("copy"));
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = "Copy"; }, 1500);
+});
+
+document.documentElement.classList.add("js");
