@@ -27,7 +27,7 @@ from service.providers.base import Provider
 from service.retention import remove_video
 from service.settings import Settings
 from service.signing import CallbackSigner, LinkSigner, Sealer, TokenSigner, UnsubscribeSigner
-from service.storage import Storage, open_storage
+from service.storage import FileStorage, Storage, open_storage
 from service.submissions import Outbox, submit_job
 from service.videos import archive_video
 
@@ -121,7 +121,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Wiring:
         unsubscribe=unsubscribe,
         storage=storage,
         shelf=shelf,
-        providers=_providers(settings, outbound, shelf, storage, clock),
+        providers=_providers(settings, outbound, shelf, clock),
         channels=channels,
         post=Post(channels, sealer, links, unsubscribe, storage, settings),
     )
@@ -165,7 +165,6 @@ def _providers(
     settings: Settings,
     outbound: Outbound,
     shelf: ImageShelf,
-    storage: Storage,
     clock: Clock,
 ) -> dict[str, Provider]:
     """The providers that are named and have a key."""
@@ -181,7 +180,7 @@ def _providers(
         found["segmind"] = (
             Segmind(access, settings.submit_timeout)
             if settings.segmind_api == "v2"
-            else SegmindSync(access, storage, _sync_seconds(settings))
+            else SegmindSync(access, FileStorage(settings.answers), _sync_seconds(settings))
         )
     return found
 

@@ -23,7 +23,7 @@ from service.errors import Conflict
 from service.images import SHELF_LIFE, ImageShelf
 from service.model import TERMINAL, Clock, Job, Video, VideoState, first_id
 from service.settings import Settings
-from service.storage import Storage, StorageError
+from service.storage import FileStorage, Storage, StorageError
 from service.videos import LEASE_SECONDS as COPY_LEASE
 
 log = logging.getLogger(__name__)
@@ -108,6 +108,7 @@ def remove_video(db: Database, storage: Storage, settings: Settings, clock: Cloc
     forget(settings.downloads, video.id)
     if video.file:
         # A StorageError leaves it leased, and so comes up again when that ends.
+        FileStorage(settings.answers).delete(video.file)
         storage.delete(video.file)
         storage.delete(video.file.removesuffix(".mp4") + ".jpg")
     with db.write() as tx:
@@ -126,13 +127,14 @@ def forget_rows(db: Database, settings: Settings, now: datetime) -> int:
         return events + store.retention.drop_callbacks(tx, before, BATCH)
 
 
-def sweep(storage: Storage, now: datetime) -> int:
+def sweep(storage: Storage, settings: Settings, now: datetime) -> int:
     """Remove what no row names: leftovers of writes, images past their links; how many."""
     oldest = first_id("img", now - SHELF_LIFE)
     old = [name for name in storage.names("img") if name < oldest]
     for name in old:
         storage.delete(name)
-    return len(old) + storage.tidy(now - PART_LIFE)
+    before = now - PART_LIFE
+    return len(old) + storage.tidy(before) + FileStorage(settings.answers).tidy(before)
 
 
 def erase_job(db: Database, shelf: ImageShelf, job: Job, now: datetime) -> None:

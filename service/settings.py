@@ -158,6 +158,11 @@ class Settings(BaseModel, extra="forbid"):
         return self.data_dir / "downloads"
 
     @property
+    def answers(self) -> Path:
+        """Where answers lie that are videos themselves, until the storage has them."""
+        return self.data_dir / "answers"
+
+    @property
     def secret_keys_file(self) -> Path:
         """Where `clipbell init` keeps the keys it makes."""
         return self.data_dir / "secret_keys"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shutil
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ from service.providers.base import Provider
 from service.retry import backoff
 from service.settings import Settings
 from service.signing import LinkSigner
-from service.storage import FileMissing, Storage, StorageError
+from service.storage import FileMissing, FileStorage, Storage, StorageError
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +89,7 @@ def _copy(
 ) -> Copy:
     """Bring the file and its poster into storage."""
     if video.file:
-        return _kept(storage, video.file)
+        return _kept(FileStorage(settings.answers), storage, video.file)
     if not video.provider_url:
         raise DownloadError("there is no link to copy from", gone=True)
     name = f"{video.id}.mp4"
@@ -107,8 +108,13 @@ def _copy(
     return Copy(columns, look)
 
 
-def _kept(storage: Storage, name: str) -> Copy:
+def _kept(answers: FileStorage, storage: Storage, name: str) -> Copy:
     """A file that came as the answer itself: damaged or not, there is no other."""
+    if answers.exists(name):
+        # It is in one of them, whole, whenever we may be struck.
+        with answers.open(name) as answer, storage.writing(name) as file:
+            shutil.copyfileobj(answer, file)
+        answers.delete(name)
     with storage.local(name) as path:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -122,7 +122,7 @@ class Housekeeper(Periodic):
         while forget_rows(w.db, w.settings, now) and not self.stopping.is_set():
             pass
         if self._swept_at is None or now - self._swept_at >= SWEEP:
-            sweep(w.storage, now)
+            sweep(w.storage, w.settings, now)
             self._swept_at = now
 
 

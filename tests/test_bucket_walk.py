@@ -14,7 +14,7 @@ from wire import Wire, png
 from service import store
 from service.bootstrap import build
 from service.catalogue import MODELS
-from service.model import Job, Video, VideoState
+from service.model import Job, JobState, Video, VideoState
 from service.web.app import create_app
 
 
@@ -79,6 +79,27 @@ def test_bucket_is_away(bench: Bench, wire: Wire, monkeypatch: pytest.MonkeyPatc
     bench.drain("archive")
 
     assert VideoState.STORED is video_of(bench, job).state
+
+
+def test_answer_while_the_bucket_is_away(
+    bench: Bench, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A video that is itself the answer, and paid for, waits on this machine for the bucket."""
+    job = bench.new_job("A fox", model="kling-2")
+    settings = bench.wiring.settings.model_copy(update={"segmind_api": "v1"})
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    away = build(settings, bench.clock)
+    sent, tried = away.units()["generate"](), away.units()["archive"]()
+    away.close()
+
+    assert sent and tried
+    assert JobState.SUCCEEDED is bench.job(job).state
+    assert VideoState.PENDING is video_of(bench, job).state
+    bench.clock.advance(601)
+    bench.drain("archive")
+    assert VideoState.STORED is video_of(bench, job).state
+    assert b"ftyp" == bench.wiring.storage.read(video_of(bench, job).file or "")[4:8]
+    assert [] == list(settings.answers.glob("*/*"))
 
 
 def test_inline_image(bench: Bench) -> None:

@@ -10,7 +10,7 @@ from conftest import Bench
 from service import budget, store
 from service.failures import job_error
 from service.model import JobState, Outcome, TaskState
-from service.outcomes import fail_job, record_outcome
+from service.outcomes import Resolution, fail_job, record_outcome, resolve_by_hand
 from service.polls import reconcile_job
 
 KLING_2: dict[str, Any] = {"model": "kling-2", "input": {"prompt": "A fox", "duration": 5}}
@@ -64,6 +64,18 @@ def test_failed_jobs_give_back(bench: Bench) -> None:
         fail_job(tx, job, job_error("PROVIDER_ERROR", "broken"), "poll", bench.clock())
 
     assert 4.0 == left(bench)
+
+
+def test_given_up_jobs_keep_their_reservation(bench: Bench) -> None:
+    """What a person gives up may have been made all the same, and charged."""
+    job = send(bench)
+    with bench.db.write() as tx:
+        store.jobs.change(tx, job.id, [JobState.SUBMITTED], state=JobState.UNKNOWN, task_id=None)
+    unknown = bench.job(job)
+    with bench.db.write() as tx:
+        resolve_by_hand(tx, unknown, Resolution(), bench.clock())
+
+    assert (JobState.FAILED, 2.25) == (bench.job(job).state, left(bench))
 
 
 def test_a_new_day_is_a_new_budget(bench: Bench) -> None:

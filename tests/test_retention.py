@@ -290,7 +290,7 @@ def test_sweep(bench: Bench) -> None:
     left.write_bytes(b"half")
     os.utime(left, (1_000_000_000, 1_000_000_000))
 
-    assert 2 == sweep(storage, bench.clock())
+    assert 2 == sweep(storage, bench.wiring.settings, bench.clock())
     assert sorted([*names[1:], video.file or "", video.poster_file or ""]) == files(bench)
 
 

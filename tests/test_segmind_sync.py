@@ -14,6 +14,7 @@ from wire import Wire
 from service import store
 from service.model import JobState, VideoState
 from service.sandbox.render import Scene, render_video
+from service.storage import FileStorage
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -78,7 +79,7 @@ def test_answer_on_disk(bench: Bench) -> None:
     with bench.db.write() as tx:
         store.jobs.claim_queued(tx, ["segmind"], bench.clock(), 60)
     name = f"vid_{job.id.removeprefix('job_')}.mp4"
-    with bench.wiring.storage.writing(name) as file:
+    with FileStorage(bench.wiring.settings.answers).writing(name) as file:
         scene = Scene(prompt="A fox", seconds=5, aspect_ratio="16:9")
         render_video(Path(file.name), scene, short_side=90)
     bench.clock.advance(61)
@@ -89,3 +90,4 @@ def test_answer_on_disk(bench: Bench) -> None:
     assert JobState.SUCCEEDED is bench.job(job).state
     assert video is not None
     assert (VideoState.STORED, len(bench.wiring.storage.read(name))) == (video.state, video.bytes)
+    assert not FileStorage(bench.wiring.settings.answers).exists(name)

@@ -89,7 +89,7 @@ def _prune(wiring: Wiring) -> tuple[list[Doomed], int, int]:
         pass
     while count := forget_rows(wiring.db, wiring.settings, now):
         rows += count
-    return found, rows, sweep(wiring.storage, now)
+    return found, rows, sweep(wiring.storage, wiring.settings, now)
 
 
 def _doomed_row(one: Doomed) -> dict[str, str]:

@@ -17,21 +17,26 @@ from service.model import Job, Outcome, Submission, TaskState
 from service.outbound import Answer
 from service.providers.base import JSON_BYTES, Limits, WireRequest, json_object
 from service.providers.segmind import Access, not_created, outcome
-from service.storage import Storage, StorageError
+from service.storage import FileStorage, StorageError
 
 VIDEO_BYTES = 1024**3
 
 
 class SegmindSync:
-    """The adapter for v1; see `providers.base.Provider`."""
+    """
+    The adapter for v1; see `providers.base.Provider`.
+
+    Args:
+        answers: a folder of this machine, since what is paid for must not wait for a bucket.
+    """
 
     name = "segmind"
     limits = Limits()
     holds_connection = True
 
-    def __init__(self, access: Access, storage: Storage, submit_seconds: float) -> None:
+    def __init__(self, access: Access, answers: FileStorage, submit_seconds: float) -> None:
         self._access = access
-        self._storage = storage
+        self._answers = answers
         self.submit_seconds = submit_seconds
 
     def request_for(self, job: Job, callback_url: str) -> WireRequest:
@@ -43,7 +48,7 @@ class SegmindSync:
         name = _file_name(job)
         self._check_room()
         try:
-            with self._storage.writing(name) as file:
+            with self._answers.writing(name) as file:
                 answer = self._send(self.request_for(job, callback_url), file)
                 file.seek(0)
                 head = file.read(JSON_BYTES)
@@ -58,7 +63,7 @@ class SegmindSync:
     def _check_room(self) -> None:
         """A disk that cannot take the answer is found before anything is paid for."""
         try:
-            self._storage.check()
+            self._answers.check()
         except StorageError as error:
             raise Refused("PROVIDER_UNAVAILABLE", f"not sent: {error}") from error
 
@@ -92,17 +97,17 @@ class SegmindSync:
 
     def _forget(self, name: str) -> None:
         """What was no video is not kept."""
-        if not self._storage.exists(name):
+        if not self._answers.exists(name):
             return
-        with self._storage.open(name) as file:
+        with self._answers.open(name) as file:
             video = looks_like_mp4(file.read(12))
         if not video:
-            self._storage.delete(name)
+            self._answers.delete(name)
 
     def fetch(self, job: Job) -> Outcome:
         """There is nobody to ask; but the answer may lie on our disk, whole."""
         name = _file_name(job)
-        if self._storage.exists(name):
+        if self._answers.exists(name):
             return Outcome(TaskState.SUCCEEDED, result_file=name, raw_state="on disk")
         raise ProviderError("PROVIDER_UNAVAILABLE", "Segmind v1 keeps no record of a request")
 

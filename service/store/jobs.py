@@ -190,7 +190,9 @@ def spent_since(tx: Connection, account_id: str, since: datetime, but: str | Non
     """Dollars spent or reserved by an account's jobs, except `but`, that were sent since then."""
     cost = func.coalesce(jobs.c.actual_cost, jobs.c.estimated_max, 0.0)
     refused = jobs.c.state.in_([JobState.QUEUED, JobState.HELD, JobState.CANCELED])
-    unpaid = (jobs.c.state == JobState.FAILED) & jobs.c.actual_cost.is_(None)
+    # Given up by a person is not refused: the provider may have made it, and charged.
+    by_provider = func.coalesce(jobs.c.settled_by, "") != "operator"
+    unpaid = (jobs.c.state == JobState.FAILED) & jobs.c.actual_cost.is_(None) & by_provider
     statement = select(func.sum(cost)).where(jobs.c.account_id == account_id, ~refused, ~unpaid)
     if but is not None:
         statement = statement.where(jobs.c.id != but)

@@ -43,7 +43,7 @@ class Parts:
 
     outbound: Outbound
     shelf: ImageShelf
-    storage: FileStorage
+    answers: FileStorage
     clock: TestClock
 
 
@@ -63,7 +63,7 @@ ADAPTERS = {
     ),
     "segmind v1": Adapter(
         "segmind",
-        lambda p, url, s: SegmindSync(Access(p.outbound, p.shelf, p.clock, url, KEY), p.storage, s),
+        lambda p, url, s: SegmindSync(Access(p.outbound, p.shelf, p.clock, url, KEY), p.answers, s),
         keeps_records=False,
     ),
 }
@@ -191,7 +191,7 @@ def test_walk(adapter: Adapter, vendor: Provider, wire: Wire, parts: Parts) -> N
         assert 1 == tasks(wire) - before
         assert TaskState.SUCCEEDED is found.state
         if found.result_file:
-            assert b"ftyp" == parts.storage.path(found.result_file).read_bytes()[4:8]
+            assert b"ftyp" == parts.answers.path(found.result_file).read_bytes()[4:8]
         else:
             assert 200 == wire.call("GET", found.result_url or "").status
 
