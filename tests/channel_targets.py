@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 from PIL import Image
+from serving import QuietHandler, Served
 
 from service.channels.base import Channel, Parcel
 from service.failures import job_error
@@ -117,7 +118,7 @@ def bot_says(ok: bool = False, **more: Any) -> tuple[int, str]:
     return 200, json.dumps({"ok": ok, **more})
 
 
-class HttpTarget:
+class HttpTarget(Served):
     """An endpoint that answers as it is told, in turn and then for ever the last way."""
 
     def __init__(self, *answers: tuple[int, str] | tuple[int, str, dict[str, str]] | None) -> None:
@@ -127,19 +128,15 @@ class HttpTarget:
         self._over = threading.Event()
         target = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 target.bodies.append(body)
                 target.headers.append(dict(self.headers))
                 target._answer(self)
 
-            def log_message(self, *_: object) -> None:
-                return
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self.url = f"http://127.0.0.1:{self._server.server_port}/services/T0/B0/secret-part"
+        self.serve(Handler)
+        self.url = f"{self.origin}/services/T0/B0/secret-part"
 
     def _answer(self, handler: http.server.BaseHTTPRequestHandler) -> None:
         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
@@ -154,20 +151,9 @@ class HttpTarget:
         handler.end_headers()
         handler.wfile.write(text.encode())
 
-    def __enter__(self) -> HttpTarget:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def release(self) -> None:
+        """Let go of what is held back."""
         self._over.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 class MailTarget(Controller):

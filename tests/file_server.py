@@ -7,7 +7,8 @@ import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from types import TracebackType
+
+from serving import QuietHandler, Served
 
 _PIECE = 1024**2
 
@@ -57,7 +58,7 @@ def says(status: int, body: bytes = b"", **headers: str) -> Turn:
     return Turn(original(body), status, headers)
 
 
-class FileServer:
+class FileServer(Served):
     """Each GET gets the next of `turns`, then the last; keeps what was asked."""
 
     def __init__(self, *turns: Turn) -> None:
@@ -66,36 +67,21 @@ class FileServer:
         self.asked: list[dict[str, str]] = []
         server = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 turn = server.turns[min(len(server.paths), len(server.turns) - 1)]
                 server.asked.append({name.lower(): text for name, text in self.headers.items()})
                 server.paths.append(self.path)
                 _answer(self, turn)
 
-            def log_message(self, *_: object) -> None:
-                """Nothing on the test's terminal."""
+        self.serve(Handler)
+        self.url = self.origin
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> FileServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def release(self) -> None:
+        """Let go of what is held back."""
         for turn in self.turns:
             if turn.hold:
                 turn.hold.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 def _answer(handler: http.server.BaseHTTPRequestHandler, turn: Turn) -> None:

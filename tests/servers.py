@@ -7,7 +7,6 @@ keeps what it gets.
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
 import signal
@@ -23,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
+
+from serving import QuietHandler, Served
 
 T = TypeVar("T")
 
@@ -259,7 +260,7 @@ class Hit:
 
 
 @dataclass
-class Hook:
+class Hook(Served):
     """
     A subscriber: answers each POST with the next of `answers`, then with the last.
 
@@ -270,10 +271,10 @@ class Hook:
     hits: list[Hit] = field(default_factory=list)
     url: str = ""
 
-    def __enter__(self) -> Hook:
+    def __post_init__(self) -> None:
         hook = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
@@ -287,22 +288,5 @@ class Hook:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, *args: Any) -> None:
-                """Nothing on the test's terminal."""
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self.serve(Handler)
+        self.url = f"{self.origin}/hook"

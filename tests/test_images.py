@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 
 import pytest
@@ -27,7 +26,7 @@ TURBO = MODELS["kling-2.5-turbo"]
 def pictures() -> Iterator[Pictures]:
     """A server of pictures, good and bad."""
     too_large = b"\xff\xd8\xff" + b"0" * (10 * 1024 * 1024)
-    with closing(Pictures(RED, b"<html>", too_large)) as server:
+    with Pictures(RED, b"<html>", too_large) as server:
         yield server
 
 

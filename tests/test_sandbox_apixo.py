@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from servers import free_port
 from wire import APIXO, APIXO_STATUS, Answer, Pictures, Wire, png, sandbox
 
 GOOD = {"prompt": "A fox", "mode": "text-to-video", "duration": 5}
@@ -223,11 +224,10 @@ def test_credits_run_out(tmp_path: Path) -> None:
 
 def test_images_are_fetched(wire: Wire) -> None:
     """Two images make a video of their ratio."""
-    pictures = Pictures(png("#c04020"), png("#2040c0"))
-    urls = [pictures.url(0), pictures.url(1)]
-    body = {"input": FRAMES | {"image_urls": urls}}
-    task = wire.ended(wire.call("POST", APIXO, body).json()["data"]["taskId"])
-    pictures.close()
+    with Pictures(png("#c04020"), png("#2040c0")) as pictures:
+        urls = [pictures.url(0), pictures.url(1)]
+        body = {"input": FRAMES | {"image_urls": urls}}
+        task = wire.ended(wire.call("POST", APIXO, body).json()["data"]["taskId"])
 
     assert ("success", "") == (task.state, task.fail_message)
 
@@ -243,13 +243,10 @@ def test_images_are_fetched(wire: Wire) -> None:
 )
 def test_bad_image_fails_the_task(wire: Wire, content: bytes | None, code: str) -> None:
     """The create call succeeds, and the task then fails with the vendor's own word."""
-    pictures = Pictures(content or b"")
-    if content is None:
-        pictures.close()
-    body = {"input": FRAMES | {"image_urls": [pictures.url(0)]}}
-    task_id = wire.ended(wire.call("POST", APIXO, body).json()["data"]["taskId"]).id
-    if content is not None:
-        pictures.close()
+    with Pictures(content or b"") as pictures:
+        gone = f"http://127.0.0.1:{free_port()}/0"
+        body = {"input": FRAMES | {"image_urls": [gone if content is None else pictures.url(0)]}}
+        task_id = wire.ended(wire.call("POST", APIXO, body).json()["data"]["taskId"]).id
 
     data = wire.status(task_id)
     assert ("failed", code) == (data["state"], data["failCode"])

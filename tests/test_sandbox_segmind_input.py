@@ -68,12 +68,11 @@ def test_input_taken(wire: Wire, slug: str, change: dict[str, Any]) -> None:
 def test_images_as_base64_and_url(wire: Wire) -> None:
     """An image may be plain base64, a data URI or an address."""
     plain = base64.b64encode(png("#c04020")).decode()
-    pictures = Pictures(png("#2040c0"))
-    ends = [
-        made(wire, TURBO, image_url=plain, tail_image_url=pictures.url(0)),
-        made(wire, TWO, start_image="data:image/png;base64," + plain),
-    ]
-    pictures.close()
+    with Pictures(png("#2040c0")) as pictures:
+        ends = [
+            made(wire, TURBO, image_url=plain, tail_image_url=pictures.url(0)),
+            made(wire, TWO, start_image="data:image/png;base64," + plain),
+        ]
 
     assert ["COMPLETED"] * 2 == [end["status"] for end in ends]
 

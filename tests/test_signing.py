@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
+from test_conformance import VECTORS
 
 from service.errors import BadToken, ExpiredToken
 from service.signing import (
@@ -33,24 +34,6 @@ SIGNERS: dict[str, Callable[[list[str]], CallbackSigner | LinkSigner | Unsubscri
     "video": lambda keys: LinkSigner(keys, URL),
     "unsubscribe": lambda keys: UnsubscribeSigner(keys, URL),
 }
-
-#: Standard Webhooks' published vectors: secret, id, timestamp, body, signature.
-VECTORS = [
-    (
-        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-        "msg_p5jXN8AQM9LWM0D4loKWxJek",
-        1614265330,
-        b'{"test": 2432232314}',
-        "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
-    ),
-    (
-        "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
-        "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk",
-        1649367553,
-        b'{"email":"test@example.com","username":"test_user"}',
-        "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=",
-    ),
-]
 
 
 def made(signer: CallbackSigner | LinkSigner | UnsubscribeSigner) -> str:

@@ -8,15 +8,14 @@ from typing import Any
 import pytest
 from conftest import Bench
 from flask.testing import FlaskClient
+from kept import MOVIE, PICTURE, kept_video, path_of
 from werkzeug.http import parse_options_header
 from werkzeug.test import TestResponse
 
 from service import store
-from service.model import Video, VideoState, new_id
+from service.model import VideoState
 from service.web.app import create_app
 
-MOVIE = b"\x00\x00\x00\x18ftypmp42" + bytes(range(256)) * 20
-PICTURE = b"\xff\xd8\xff" + b"jpeg" * 50
 PROVIDER = "https://provider.example/a.mp4?sig=1"
 DIGEST = "ab" * 32
 
@@ -33,39 +32,9 @@ def fetch(client: FlaskClient, path: str, **more: Any) -> TestResponse:
 
 
 def video(bench: Bench, prompt: str = "A fox", **changes: Any) -> str:
-    """A job's video in storage; the path of its link."""
-    now, job = bench.clock(), bench.new_job(prompt)
-    id_ = new_id("vid", now)
-    for name, content in ((f"{id_}.mp4", MOVIE), (f"{id_}.jpg", PICTURE)):
-        with bench.wiring.storage.writing(name) as file:
-            file.write(content)
-    given: dict[str, Any] = {
-        "id": id_,
-        "account_id": job.account_id,
-        "job_id": job.id,
-        "state": VideoState.STORED,
-        "provider_url": PROVIDER,
-        "provider_expires_at": None,
-        "bytes": len(MOVIE),
-        "file": f"{id_}.mp4",
-        "poster_file": f"{id_}.jpg",
-        "sha256": DIGEST,
-        "seconds": 5.0,
-        "width": 1280,
-        "height": 720,
-        "attempts": 1,
-        "note": "",
-        "claims": 1,
-        "due_at": None,
-        "link_expires_at": now + timedelta(days=90),
-        "created_at": now,
-        "stored_at": now,
-    }
-    row = Video(**given | changes)
-    with bench.db.write() as tx:
-        store.videos.insert(tx, row)
-    url = bench.wiring.links.url_for(row.id, row.link_expires_at)
-    return url.removeprefix(bench.wiring.settings.public_url)
+    """The path of the link to a job's video, in storage."""
+    given = {"provider_url": PROVIDER} | changes
+    return path_of(bench, kept_video(bench, bench.new_job(prompt), **given))
 
 
 def test_plays(client: FlaskClient, bench: Bench) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from PIL import Image
+from serving import QuietHandler, Served
 
 from service.sandbox import SandboxOptions, SandboxServer
 from service.sandbox.tasks import Task
@@ -101,7 +102,7 @@ class Wire:
         return task
 
 
-class Receiver:
+class Receiver(Served):
     """Takes callbacks; answers the given statuses in turn, then 200."""
 
     def __init__(self, *statuses: int) -> None:
@@ -111,7 +112,7 @@ class Receiver:
         self._arrived = threading.Condition()
         receiver = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 self.send_response(receiver._take(body, self.headers["Content-Type"]))
@@ -119,21 +120,8 @@ class Receiver:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, *_: object) -> None:
-                return
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self.url = f"http://127.0.0.1:{self._server.server_port}/callbacks/token"
-
-    def __enter__(self) -> Receiver:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self.serve(Handler)
+        self.url = f"{self.origin}/callbacks/token"
 
     def wait_for(self, count: int) -> list[Any]:
         """The first `count` bodies as JSON, as soon as they are there."""
@@ -149,11 +137,11 @@ class Receiver:
             return self._statuses.pop(0) if self._statuses else 200
 
 
-class Pictures:
+class Pictures(Served):
     """Serves the given bytes at ``/0``, ``/1``, …"""
 
     def __init__(self, *contents: bytes) -> None:
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def do_GET(self) -> None:
                 content = contents[int(self.path[1:])]
                 self.send_response(200)
@@ -161,22 +149,11 @@ class Pictures:
                 self.end_headers()
                 self.wfile.write(content)
 
-            def log_message(self, *_: object) -> None:
-                return
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
+        self.serve(Handler)
 
     def url(self, place: int) -> str:
         """Where that one lies."""
-        return f"http://127.0.0.1:{self._server.server_port}/{place}"
-
-    def close(self) -> None:
-        """Ends it."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        return f"{self.origin}/{place}"
 
 
 def png(colour: str, size: tuple[int, int] = (64, 48)) -> bytes:

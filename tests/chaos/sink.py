@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import random
 import threading
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
 
+from serving import QuietHandler, Served
 from standardwebhooks import Webhook
 
 
@@ -42,7 +41,7 @@ class Call:
         return made in self.headers["webhook-signature"].split(" ")
 
 
-class Sink:
+class Sink(Served):
     """
     A hook on any path, whatever its query, that answers 503 by dice.
 
@@ -52,13 +51,12 @@ class Sink:
 
     def __init__(self, seed: int, refusing: float) -> None:
         self.calls: list[Call] = []
-        self.url = ""
         self._seed, self._refusing = seed, refusing
         self._seen: Counter[str] = Counter()
         self._lock = threading.Lock()
         sink = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
@@ -68,30 +66,8 @@ class Sink:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, *_: object) -> None:
-                """Nothing on the test's terminal."""
-
-        self._handler = Handler
-
-    def __enter__(self) -> Sink:
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler)
-        self._server.daemon_threads = True
-        # A caller that was killed breaks its connection: nothing to tell on stderr.
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self.serve(Handler)
+        self.url = self.origin
 
     def _taken(self, path: str, headers: dict[str, str], body: bytes) -> int:
         said = json.loads(body)

@@ -7,9 +7,7 @@ catalogue that bear its name, and the sandbox is its vendor.
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,6 +16,7 @@ from pathlib import Path
 import pytest
 from conftest import NOON, TestClock
 from servers import free_port
+from serving import QuietHandler, Served
 from wire import Wire
 
 from service.catalogue import MODELS
@@ -127,14 +126,14 @@ def tasks(wire: Wire) -> int:
     return len(wire.server.workshop.book.all())
 
 
-class Scripted:
+class Scripted(Served):
     """A vendor that answers everything with one status and body."""
 
     def __init__(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.hits, self.body = 0, body
         scripted = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             def _answer(self) -> None:
                 scripted.hits += 1
                 self.rfile.read(int(self.headers.get("Content-Length", "0")))
@@ -147,21 +146,8 @@ class Scripted:
 
             do_GET = do_POST = _answer
 
-            def log_message(self, *_: object) -> None:
-                return
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Scripted:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self.serve(Handler)
+        self.url = self.origin
 
 
 def test_request_is_only_shown(adapter: Adapter, vendor: Provider, wire: Wire) -> None:
