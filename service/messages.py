@@ -8,13 +8,25 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from service.catalogue import MODELS
-from service.model import Callback, Event, Job, JobState, Rejection, Video, VideoState
+from service.model import (
+    DEFAULT_EVENTS,
+    Attempt,
+    Callback,
+    Delivery,
+    Event,
+    Job,
+    JobState,
+    Rejection,
+    Subscription,
+    Video,
+    VideoState,
+)
 
 API_VERSION = "v1"
 
@@ -128,6 +140,54 @@ def callback_content(callback: Callback) -> dict[str, Any]:
 def rejection_json(rejection: Rejection) -> dict[str, Any]:
     """A callback that was refused."""
     return {**vars(rejection), "received_at": iso(rejection.received_at)}
+
+
+def subscription_json(subscription: Subscription, target: str) -> dict[str, Any]:
+    """A subscription with its opened target, without its secrets."""
+    return {
+        "id": subscription.id,
+        "channel": subscription.channel,
+        "target": target,
+        "events": subscription.events or [event.value for event in DEFAULT_EVENTS],
+        "format": subscription.format,
+        "models": subscription.models,
+        "metadata": subscription.metadata,
+        "enabled": subscription.enabled,
+        "disabled_reason": subscription.disabled_reason,
+        "held_until": iso(subscription.held_until),
+        "failing_since": iso(subscription.failing_since),
+        "old_secret_until": iso(subscription.previous_until),
+        "created_at": iso(subscription.created_at),
+    }
+
+
+def delivery_json(delivery: Delivery, attempts: Iterable[Attempt]) -> dict[str, Any]:
+    """A delivery with those of the `attempts` that are its own."""
+    return {
+        "id": delivery.id,
+        "event_id": delivery.event_id,
+        "job_id": delivery.job_id,
+        "subscription_id": delivery.subscription_id,
+        "channel": delivery.channel,
+        "state": delivery.state.value,
+        "next_attempt_at": iso(delivery.due_at),
+        "attempts": [attempt_json(a) for a in attempts if a.delivery_id == delivery.id],
+        "created_at": iso(delivery.created_at),
+        "finished_at": iso(delivery.finished_at),
+    }
+
+
+def attempt_json(attempt: Attempt) -> dict[str, Any]:
+    """One try at a delivery."""
+    return {
+        "number": attempt.number,
+        "started_at": iso(attempt.created_at),
+        "manual": attempt.manual,
+        "status": attempt.status,
+        "error": attempt.error,
+        "milliseconds": attempt.milliseconds,
+        "response": attempt.response,
+    }
 
 
 def standard(notice: Notice) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from service import store
-from service.messages import iso
+from service.messages import attempt_json, iso
 from service.model import Attempt, Delivery, Job
 
 Entry = dict[str, Any]
@@ -64,16 +64,3 @@ def _attempt(delivery: Delivery, attempt: Attempt) -> Entry:
         channel=delivery.channel,
         **attempt_json(attempt),
     )
-
-
-def attempt_json(attempt: Attempt) -> Entry:
-    """One attempt as the API shows it."""
-    return {
-        "number": attempt.number,
-        "started_at": iso(attempt.created_at),
-        "manual": attempt.manual,
-        "status": attempt.status,
-        "error": attempt.error,
-        "milliseconds": attempt.milliseconds,
-        "response": attempt.response,
-    }

@@ -17,10 +17,9 @@ NOWHERE = "http://127.0.0.1:9/"
 
 @pytest.fixture(scope="module")
 def clipbell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
-    """A service with its worker."""
+    """A service with its worker and its web process."""
     with Clipbell(tmp_path_factory.mktemp("cli"), NOWHERE) as made:
-        made.start_worker()
-        yield made
+        yield made.start()
 
 
 @pytest.fixture
@@ -129,8 +128,6 @@ def test_bad_since(clipbell: Clipbell) -> None:
 
 def test_feed_is_numbered_in_time(clipbell: Clipbell) -> None:
     """The worker's sequencer has an event in the feed soon after it was recorded."""
-    clipbell.start_web()
-    eventually(lambda: _reachable(clipbell))
     told = shown(clipbell, "trigger", "job.overdue")
 
     eventually(
@@ -138,11 +135,18 @@ def test_feed_is_numbered_in_time(clipbell: Clipbell) -> None:
     )
 
 
-def _reachable(clipbell: Clipbell) -> bool:
-    try:
-        return http_call("GET", f"{clipbell.url}/healthz").status == 200
-    except OSError:
-        return False
+def test_both_doors_show_the_same(clipbell: Clipbell, hook: Hook) -> None:
+    """Programs read a subscription and a delivery by the command line as they do over HTTP."""
+    made = shown(clipbell, "subscriptions", "add", "webhook", hook.url)
+    told = shown(clipbell, "trigger", "job.failed")
+    eventually(lambda: not shown(clipbell, "deliveries", "--state", "pending"))
+    subscriptions = clipbell.call("GET", "/v1/subscriptions").json()["data"]
+    deliveries = clipbell.call("GET", "/v1/deliveries").json()["data"]
+
+    assert made["id"] in [one["id"] for one in subscriptions]
+    assert subscriptions == shown(clipbell, "subscriptions", "list")
+    assert told["deliveries"] == [one["id"] for one in deliveries if one["event_id"] == told["id"]]
+    assert deliveries == shown(clipbell, "deliveries")
 
 
 def test_listen(clipbell: Clipbell) -> None:

@@ -11,10 +11,9 @@ from service.bootstrap import Wiring
 from service.cli.output import JsonOption, ago, console, emit, first_account, open_wiring, table
 from service.errors import NotFound
 from service.events import record_sample
-from service.messages import iso
+from service.messages import delivery_json
 from service.model import Attempt, Delivery, DeliveryState, EventType
 from service.resends import resend_delivery
-from service.timeline import attempt_json
 
 
 def deliveries(
@@ -35,25 +34,11 @@ def deliveries(
         found = store.deliveries.page(tx, account.id, limit, **which)
         attempts = store.deliveries.all_attempts(tx, [delivery.id for delivery in found])
     if json_:
-        emit([_as_json(delivery, attempts) for delivery in found])
+        emit([delivery_json(delivery, attempts) for delivery in found])
     elif not found:
         console().print("None: nobody was to be told of anything yet.")
     else:
         table([_row(delivery, attempts) for delivery in found])
-
-
-def _as_json(delivery: Delivery, attempts: list[Attempt]) -> dict[str, Any]:
-    return {
-        "id": delivery.id,
-        "event_id": delivery.event_id,
-        "job_id": delivery.job_id,
-        "subscription_id": delivery.subscription_id,
-        "channel": delivery.channel,
-        "state": delivery.state.value,
-        "next_attempt_at": iso(delivery.due_at),
-        "attempts": [attempt_json(a) for a in attempts if a.delivery_id == delivery.id],
-        "created_at": iso(delivery.created_at),
-    }
 
 
 def _row(delivery: Delivery, attempts: list[Attempt]) -> dict[str, str]:

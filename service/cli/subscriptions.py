@@ -13,8 +13,8 @@ from service import endpoints, store
 from service.bootstrap import Wiring
 from service.cli.output import JsonOption, console, emit, first_account, open_wiring, table
 from service.errors import NotFound
-from service.messages import iso
-from service.model import DEFAULT_EVENTS, Subscription
+from service.messages import subscription_json
+from service.model import Subscription
 from service.resends import recover_subscription
 from service.signing import new_webhook_secret
 from service.subscribing import check_wish, subscribe
@@ -72,18 +72,7 @@ def _pair(text: str) -> tuple[str, Any]:
 
 
 def _as_json(wiring: Wiring, subscription: Subscription) -> dict[str, Any]:
-    return {
-        "id": subscription.id,
-        "channel": subscription.channel,
-        "target": wiring.sealer.open(subscription.target),
-        "events": subscription.events or [event.value for event in DEFAULT_EVENTS],
-        "format": subscription.format,
-        "models": subscription.models,
-        "metadata": subscription.metadata,
-        "enabled": subscription.enabled,
-        "disabled_reason": subscription.disabled_reason,
-        "created_at": iso(subscription.created_at),
-    }
+    return subscription_json(subscription, wiring.sealer.open(subscription.target))
 
 
 @app.command("list")

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flask import Blueprint, Response
 from sqlalchemy import Connection
 
 from service import store
 from service.errors import Fault, InvalidInput, NotFound
-from service.messages import iso
-from service.model import Attempt, Delivery, DeliveryState
+from service.messages import delivery_json
+from service.model import Delivery, DeliveryState
 from service.resends import resend_delivery
-from service.timeline import attempt_json
 from service.web.context import (
     caller,
     cursor,
@@ -25,22 +22,6 @@ from service.web.context import (
 )
 
 blueprint = Blueprint("deliveries", __name__, url_prefix="/v1/deliveries")
-
-
-def shown(delivery: Delivery, attempts: list[Attempt]) -> dict[str, Any]:
-    """A delivery with its attempts as JSON."""
-    return {
-        "id": delivery.id,
-        "event_id": delivery.event_id,
-        "job_id": delivery.job_id,
-        "subscription_id": delivery.subscription_id,
-        "channel": delivery.channel,
-        "state": delivery.state.value,
-        "next_attempt_at": iso(delivery.due_at),
-        "attempts": [attempt_json(a) for a in attempts if a.delivery_id == delivery.id],
-        "created_at": iso(delivery.created_at),
-        "finished_at": iso(delivery.finished_at),
-    }
 
 
 @blueprint.get("")
@@ -57,7 +38,7 @@ def list_deliveries() -> Response:
         account = caller().account_id
         found = store.deliveries.page(tx, account, limit + 1, before=cursor(), **which)
         attempts = store.deliveries.all_attempts(tx, [delivery.id for delivery in found])
-    return page_response([shown(delivery, attempts) for delivery in found], limit)
+    return page_response([delivery_json(delivery, attempts) for delivery in found], limit)
 
 
 _FILTERS = ("job_id", "event_id", "subscription_id", "channel", "state")
@@ -78,7 +59,7 @@ def get(delivery_id: str) -> Response:
     with wiring().db.read() as tx:
         delivery = owned(tx, delivery_id)
         attempts = store.deliveries.all_attempts(tx, [delivery.id])
-    return json_response(shown(delivery, attempts))
+    return json_response(delivery_json(delivery, attempts))
 
 
 @blueprint.post("/<delivery_id>/resend")
@@ -90,4 +71,4 @@ def resend(delivery_id: str) -> Response:
         resend_delivery(tx, owned(tx, delivery_id), w.clock())
         delivery = owned(tx, delivery_id)
         attempts = store.deliveries.all_attempts(tx, [delivery.id])
-    return json_response(shown(delivery, attempts), 202)
+    return json_response(delivery_json(delivery, attempts), 202)

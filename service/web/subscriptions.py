@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 
 from service import endpoints, store
 from service.errors import Busy, Fault, InvalidInput, NotFound
-from service.messages import iso
-from service.model import DEFAULT_EVENTS, Subscription
+from service.messages import subscription_json
+from service.model import Subscription
 from service.resends import recover_subscription
 from service.signing import digest, new_webhook_secret
 from service.subscribing import (
@@ -43,21 +43,7 @@ blueprint = Blueprint("subscriptions", __name__, url_prefix="/v1")
 
 def shown(subscription: Subscription) -> dict[str, Any]:
     """A subscription as JSON, without its secret."""
-    return {
-        "id": subscription.id,
-        "channel": subscription.channel,
-        "target": wiring().sealer.open(subscription.target),
-        "events": subscription.events or [event.value for event in DEFAULT_EVENTS],
-        "format": subscription.format,
-        "models": subscription.models,
-        "metadata": subscription.metadata,
-        "enabled": subscription.enabled,
-        "disabled_reason": subscription.disabled_reason,
-        "held_until": iso(subscription.held_until),
-        "failing_since": iso(subscription.failing_since),
-        "old_secret_until": iso(subscription.previous_until),
-        "created_at": iso(subscription.created_at),
-    }
+    return subscription_json(subscription, wiring().sealer.open(subscription.target))
 
 
 def owned(tx: Connection, subscription_id: str) -> Subscription:
