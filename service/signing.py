@@ -118,11 +118,25 @@ class Sealer:
     """Encrypts secrets for the database (Fernet; source: cryptography's MultiFernet)."""
 
     def __init__(self, secret_keys: Sequence[str]) -> None:
-        self._fernet = MultiFernet([Fernet(_derived(key, "seal")) for key in secret_keys])
+        each = [Fernet(_derived(key, "seal")) for key in secret_keys]
+        self._newest, self._fernet = each[0], MultiFernet(each)
 
     def seal(self, text: str) -> str:
         """`text`, unreadable without the secret keys."""
         return self._fernet.encrypt(text.encode()).decode()
+
+    def anew(self, sealed: str) -> str | None:
+        """
+        The same, sealed by the newest key; None where it is already.
+
+        Raises:
+            BadToken: no key fits.
+        """
+        try:
+            self._newest.decrypt(sealed.encode())
+        except InvalidToken:
+            return self.seal(self.open(sealed))
+        return None
 
     def open(self, sealed: str) -> str:
         """The sealed text; raises BadToken when no key fits."""

@@ -19,7 +19,7 @@ READING = """
     dialing outbound storage disk downloads boxes media images providers channels
     accounts budget events subscribing jobs batches outcomes submissions recovery polls
     callbacks videos retention notices trials endpoints deliveries resends timeline health
-    engines logs bootstrap install doctor
+    engines logs bootstrap install rotation doctor
     web worker demo cli __main__
 """
 ORDER = tuple(READING.split())
