@@ -8,27 +8,67 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from service import store
+from service.errors import Conflict, Fault, InvalidInput, NotFound
 from service.model import Account, ApiKey, new_id
 from service.signing import Sealer, digest, new_webhook_secret
 
 SCOPES = ("read", "submit", "admin", "operator")
 KEY_PREFIX = "clb_"
+NAME_LENGTH = 80
 
 
 def create_account(
     tx: Connection, sealer: Sealer, name: str, owner_email: str | None, now: datetime
 ) -> Account:
-    """A new account with a webhook secret of its own, sealed."""
+    """
+    A new account with a webhook secret of its own, sealed.
+
+    Raises:
+        InvalidInput: the name is none.
+        Conflict: another account has it.
+    """
+    _check_name(name)
+    if store.accounts.named(tx, name):
+        raise Conflict(f"there is an account named {name} already: choose another name")
     sealed = sealer.seal(new_webhook_secret())
     account = Account(new_id("acc", now), name, owner_email, sealed, now)
     store.accounts.insert(tx, account)
     return account
 
 
+def find_account(tx: Connection, text: str) -> Account:
+    """The account of that id or name. Raises NotFound, or Conflict when several have the name."""
+    found = store.accounts.named(tx, text)
+    if not found:
+        raise NotFound(f"there is no account {text[:80]}")
+    if len(found) > 1:
+        ids = ", ".join(account.id for account in found)
+        raise Conflict(f"{len(found)} accounts are named {text}: say which by its id: {ids}")
+    return found[0]
+
+
+def _check_name(name: str) -> None:
+    """Ids stay what they are: no name can be taken for one."""
+    if not name.strip() or not name.isprintable() or len(name) > NAME_LENGTH:
+        message = f"must be 1 to {NAME_LENGTH} characters on one line"
+        raise InvalidInput([Fault("/name", "not_allowed", message)])
+    if name.startswith("acc_"):
+        raise InvalidInput([Fault("/name", "not_allowed", "must not begin with acc_, as ids do")])
+
+
 def create_key(
     tx: Connection, account_id: str, name: str, scopes: tuple[str, ...], now: datetime
 ) -> str:
-    """A new key; the return value is the only time it is seen."""
+    """
+    A new key; the return value is the only time it is seen.
+
+    Raises:
+        InvalidInput: no scope, or one that is none.
+    """
+    _check_name(name)
+    if not scopes or set(scopes) - set(SCOPES):
+        message = f"must be some of {', '.join(SCOPES)}"
+        raise InvalidInput([Fault("/scopes", "not_allowed", message)])
     key = KEY_PREFIX + secrets.token_urlsafe(32)
     row = ApiKey(
         new_id("key", now), account_id, name, digest(key), key[:8], list(scopes), now, None
@@ -40,3 +80,17 @@ def create_key(
 def key_in_force(tx: Connection, key: str) -> ApiKey | None:
     """The row of a key that somebody shows; None for anything else."""
     return store.accounts.key_by_digest(tx, digest(key)) if key else None
+
+
+def revoke_key(tx: Connection, account_id: str, key_id: str, now: datetime) -> ApiKey:
+    """
+    End a key of this account at once, wherever it is used; again changes nothing.
+
+    Raises:
+        NotFound: the account has no such key.
+    """
+    found = store.accounts.owned_key(tx, account_id, key_id)
+    if found is None:
+        raise NotFound(f"the account has no key {key_id[:80]}")
+    store.accounts.revoke_key(tx, key_id, now)
+    return store.accounts.owned_key(tx, account_id, key_id) or found

@@ -16,6 +16,8 @@ from typing import Any
 from service.catalogue import MODELS
 from service.model import (
     DEFAULT_EVENTS,
+    Account,
+    ApiKey,
     Attempt,
     Callback,
     Delivery,
@@ -174,6 +176,29 @@ def delivery_json(delivery: Delivery, attempts: Iterable[Attempt]) -> dict[str, 
         "attempts": [attempt_json(a) for a in attempts if a.delivery_id == delivery.id],
         "created_at": iso(delivery.created_at),
         "finished_at": iso(delivery.finished_at),
+    }
+
+
+def account_json(account: Account) -> dict[str, Any]:
+    """An account, without its secret."""
+    return {
+        "id": account.id,
+        "name": account.name,
+        "owner_email": account.owner_email,
+        "created_at": iso(account.created_at),
+    }
+
+
+def key_json(key: ApiKey) -> dict[str, Any]:
+    """A key as people tell it from others, by its first letters; nobody can show the rest."""
+    return {
+        "id": key.id,
+        "account_id": key.account_id,
+        "name": key.name,
+        "hint": key.hint,
+        "scopes": key.scopes,
+        "created_at": iso(key.created_at),
+        "revoked_at": iso(key.revoked_at),
     }
 
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from conftest import Bench
 
 from service import store
-from service.accounts import SCOPES, create_account, create_key, key_in_force
+from service.accounts import (
+    SCOPES,
+    create_account,
+    create_key,
+    find_account,
+    key_in_force,
+    revoke_key,
+)
+from service.errors import Conflict, InvalidInput, NotFound
+from service.model import new_id
 from service.signing import digest
 
 
@@ -81,3 +91,41 @@ def test_first_account(bench: Bench) -> None:
     with bench.db.write() as tx:
         create_account(tx, bench.wiring.sealer, "charlie", "c@example.com", bench.clock())
         assert bench.account == store.accounts.first(tx)
+
+
+def test_found_by_id_or_name(bench: Bench) -> None:
+    """An account is found by either; of a name that nobody has, that is told."""
+    with bench.db.read() as tx:
+        assert bench.account == find_account(tx, bench.account.id) == find_account(tx, "alice")
+        with pytest.raises(NotFound, match="no account bob"):
+            find_account(tx, "bob")
+
+
+def test_name_of_another(bench: Bench) -> None:
+    """Two accounts of one name cannot be made; where there are some, the ids are asked for."""
+    with bench.db.write() as tx:
+        with pytest.raises(Conflict, match="choose another"):
+            create_account(tx, bench.wiring.sealer, "alice", None, bench.clock())
+        twin = replace(bench.account, id=new_id("acc", bench.clock()))
+        store.accounts.insert(tx, twin)
+        with pytest.raises(Conflict, match=twin.id):
+            find_account(tx, "alice")
+
+
+def test_key_of_another(bench: Bench) -> None:
+    """Nobody revokes the key of another account."""
+    bob, key = bench.new_account("bob")
+    with bench.db.write() as tx:
+        row = key_in_force(tx, key)
+        assert row is not None
+        with pytest.raises(NotFound):
+            revoke_key(tx, bench.account.id, row.id, bench.clock())
+        assert key_in_force(tx, key) == row
+        assert bench.clock() == revoke_key(tx, bob.id, row.id, bench.clock()).revoked_at
+
+
+@pytest.mark.parametrize("scopes", [(), ("read", "all"), ("",)])
+def test_scopes(bench: Bench, scopes: tuple[str, ...]) -> None:
+    """A key has at least one scope, and none that means nothing."""
+    with bench.db.write() as tx, pytest.raises(InvalidInput, match="read, submit"):
+        create_key(tx, bench.account.id, "ci", scopes, bench.clock())

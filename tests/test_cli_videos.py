@@ -15,7 +15,7 @@ from kept import kept_video
 from servers import Clipbell
 
 from service import store
-from service.bootstrap import Wiring, build
+from service.bootstrap import build
 from service.model import JobState, Video
 from service.settings import load_settings
 
@@ -31,24 +31,23 @@ def clipbell(tmp_path: Path, buckets: Buckets) -> Iterator[Clipbell]:
 
 
 @pytest.fixture
-def wiring(clipbell: Clipbell) -> Iterator[Wiring]:
-    """The same service, in this process."""
-    made = build(load_settings(clipbell.environ))
-    yield made
-    made.close()
-
-
-def video(wiring: Wiring, days: int, prompt: str) -> Video:
-    """A video that was stored so many days ago, its job ended."""
-    clock = TestClock()
+def bench(clipbell: Clipbell) -> Iterator[Bench]:
+    """The same service and its first account, in this process."""
+    wiring, clock = build(load_settings(clipbell.environ)), TestClock()
     clock.now = wiring.clock()
-    bench = Bench(wiring, clock)
+    made = Bench(wiring, clock)
     with wiring.db.read() as tx:
-        bench.account = store.accounts.first(tx) or bench.account
-    clock.now -= days * DAY
+        made.account = store.accounts.first(tx) or made.account
+    yield made
+    wiring.close()
+
+
+def video(bench: Bench, days: int, prompt: str) -> Video:
+    """A video that was stored so many days ago, its job ended."""
+    bench.clock.now = bench.wiring.clock() - days * DAY
     job = bench.new_job(prompt)
-    with wiring.db.write() as tx:
-        store.jobs.end(tx, job.id, clock(), state=JobState.SUCCEEDED)
+    with bench.db.write() as tx:
+        store.jobs.end(tx, job.id, bench.clock(), state=JobState.SUCCEEDED)
     return kept_video(bench, job)
 
 
@@ -57,27 +56,27 @@ def shown(clipbell: Clipbell, *arguments: str) -> Any:
     return json.loads(clipbell.run(*arguments, "--json").stdout)
 
 
-def test_list_and_prune(clipbell: Clipbell, wiring: Wiring) -> None:
+def test_list_and_prune(clipbell: Clipbell, bench: Bench) -> None:
     """A dry run names what would go and touches nothing; then just that goes, file and all."""
-    old, young = video(wiring, 11, "old"), video(wiring, 9, "young")
+    old, young = video(bench, 11, "old"), video(bench, 9, "young")
     dry = shown(clipbell, "videos", "prune", "--dry-run")
     assert [(old.id, "videos are kept for 10 days")] == [
         (one["id"], one["reason"]) for one in dry["videos"]
     ]
-    assert 4 == len(list(wiring.storage.names("vid")))
+    assert 4 == len(list(bench.wiring.storage.names("vid")))
     said = clipbell.run("videos", "prune").stdout
     listed = {row["id"]: row["state"] for row in shown(clipbell, "videos", "list")}
 
     assert "Videos that were deleted: 1" in said
     assert {old.id: "deleted", young.id: "stored"} == listed
-    assert {young.file, young.poster_file} == set(wiring.storage.names("vid"))
+    assert {young.file, young.poster_file} == set(bench.wiring.storage.names("vid"))
     assert [] == shown(clipbell, "videos", "prune")["videos"]
     assert " deleted " in clipbell.run("videos", "list").stdout
 
 
-def test_delete(clipbell: Clipbell, wiring: Wiring) -> None:
+def test_delete(clipbell: Clipbell, bench: Bench) -> None:
     """One job is forgotten, when asked for by name and with a yes; there is no second guess."""
-    kept = video(wiring, 1, "Xanadu")
+    kept = video(bench, 1, "Xanadu")
     refused = clipbell.run("delete", kept.job_id, code=1)
     assert "Aborted" in refused.stderr
     assert "Xanadu" in clipbell.run("jobs").stdout
@@ -85,5 +84,5 @@ def test_delete(clipbell: Clipbell, wiring: Wiring) -> None:
 
     assert "Xanadu" not in clipbell.run("jobs").stdout
     assert "Xanadu" not in clipbell.run("show", kept.job_id, "--json").stdout
-    assert [] == list(wiring.storage.names("vid"))
+    assert [] == list(bench.wiring.storage.names("vid"))
     assert "clipbell jobs" in clipbell.run("delete", "job_nobody", "--yes", code=1).stderr

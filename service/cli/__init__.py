@@ -14,6 +14,7 @@ import typer
 
 from service import __version__
 from service.cli import (
+    accounts,
     callbacks,
     deliveries,
     demo,
@@ -21,10 +22,12 @@ from service.cli import (
     listen,
     processes,
     providers,
+    secrets,
     setup,
     subscriptions,
     videos,
 )
+from service.cli.acting import Acting
 from service.cli.output import complain
 from service.errors import ClipbellError
 
@@ -35,35 +38,49 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-VERBS: dict[str, Callable[..., None]] = {
+Verbs = dict[str, Callable[..., None]]
+#: Verbs of the whole service.
+VERBS: Verbs = {
     "demo": demo.demo,
     "init": setup.init,
     "serve": processes.serve,
     "worker": processes.worker,
     "sandbox": processes.sandbox,
+    "hold": providers.hold,
+    "resume": providers.resume,
+    "doctor": setup.doctor,
+    "migrate": setup.migrate,
+    "recover-from-backup": setup.recover_from_backup,
+}
+#: Verbs that act for one account.
+ACTING: Verbs = {
     "submit": jobs.submit,
     "jobs": jobs.list_jobs,
     "show": jobs.show,
     "cancel": jobs.cancel,
     "resolve": jobs.resolve,
     "delete": videos.delete,
-    "hold": providers.hold,
-    "resume": providers.resume,
-    "callbacks": callbacks.list_callbacks,
-    "replay": callbacks.replay,
     "deliveries": deliveries.deliveries,
     "resend": deliveries.resend,
     "recover": subscriptions.recover,
+    "callbacks": callbacks.list_callbacks,
+    "replay": callbacks.replay,
     "trigger": deliveries.trigger,
     "listen": listen.listen,
-    "doctor": setup.doctor,
-    "migrate": setup.migrate,
-    "recover-from-backup": setup.recover_from_backup,
 }
-for verb, command in VERBS.items():
-    app.command(verb)(command)
-app.add_typer(subscriptions.app, name="subscriptions")
-app.add_typer(videos.app, name="videos")
+GROUPS = {
+    "subscriptions": subscriptions.app,
+    "videos": videos.app,
+    "accounts": accounts.app,
+    "keys": accounts.keys,
+    "secrets": secrets.app,
+}
+for name, verb in VERBS.items():
+    app.command(name)(verb)
+for name, verb in ACTING.items():
+    app.command(name, cls=Acting)(verb)
+for name, group in GROUPS.items():
+    app.add_typer(group, name=name)
 
 
 @app.callback(invoke_without_command=True)

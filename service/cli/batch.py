@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 
 from service.batches import BatchRow, numbered, request_once
 from service.bootstrap import Wiring
+from service.cli.acting import acting_account
 from service.cli.inputs import as_input
-from service.cli.output import complain, console, emit, errors, first_account, open_wiring
+from service.cli.output import complain, console, emit, errors, open_wiring
 from service.errors import ClipbellError, InvalidInput
 from service.jobs import FIELDS, JobRequest, check_request, planned_job
 from service.model import Account, Job
@@ -41,7 +42,7 @@ def submit_file(path: Path, defaults: dict[str, Any], dry_run: bool, json_: bool
     wiring = open_wiring()
     rows = numbered(_read(path, defaults))
     asked = _checked(wiring, rows)
-    account = first_account(wiring)
+    account = acting_account(wiring)
     if dry_run:
         _tell_price(wiring, account, asked, json_)
         return

@@ -7,7 +7,8 @@ import typer
 from service import store
 from service.bootstrap import Wiring
 from service.callbacks import replay_callback
-from service.cli.output import JsonOption, ago, console, emit, first_account, open_wiring, table
+from service.cli.acting import acting_account
+from service.cli.output import JsonOption, ago, console, emit, open_wiring, table
 from service.errors import NotFound
 from service.messages import callback_json, rejection_json
 from service.model import Callback
@@ -24,7 +25,7 @@ def list_callbacks(
     if rejected:
         _list_rejected(wiring, limit, json_)
         return
-    account = first_account(wiring)
+    account = acting_account(wiring)
     with wiring.db.read() as tx:
         found = store.callbacks.page(tx, account.id, limit, job_id=job)
     if json_:
@@ -63,7 +64,7 @@ def _list_rejected(wiring: Wiring, limit: int, json_: bool) -> None:
 def replay(callback_id: str = typer.Argument(metavar="CBK"), json_: bool = JsonOption) -> None:
     """Look at a stored callback once more."""
     wiring = open_wiring()
-    account = first_account(wiring)
+    account = acting_account(wiring)
     with wiring.db.write() as tx:
         found = store.callbacks.owned(tx, account.id, callback_id)
         if found is None:

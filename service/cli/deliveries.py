@@ -8,7 +8,8 @@ import typer
 
 from service import store
 from service.bootstrap import Wiring
-from service.cli.output import JsonOption, ago, console, emit, first_account, open_wiring, table
+from service.cli.acting import acting_account
+from service.cli.output import JsonOption, ago, console, emit, open_wiring, table
 from service.errors import NotFound
 from service.events import record_sample
 from service.messages import delivery_json
@@ -28,7 +29,7 @@ def deliveries(
         known = ", ".join(DeliveryState)
         raise typer.BadParameter(f"must be one of {known}", param_hint="--state")
     wiring = open_wiring()
-    account = first_account(wiring)
+    account = acting_account(wiring)
     which = {"state": state, "job_id": job, "subscription_id": subscription}
     with wiring.db.read() as tx:
         found = store.deliveries.page(tx, account.id, limit, **which)
@@ -56,7 +57,7 @@ def _row(delivery: Delivery, attempts: list[Attempt]) -> dict[str, str]:
 def resend(delivery_id: str = typer.Argument(metavar="DLV"), json_: bool = JsonOption) -> None:
     """One more attempt at a delivery, whatever became of it."""
     wiring = open_wiring()
-    account = first_account(wiring)
+    account = acting_account(wiring)
     with wiring.db.write() as tx:
         delivery = store.deliveries.owned(tx, account.id, delivery_id)
         if delivery is None:
@@ -88,7 +89,7 @@ def trigger(
 
 
 def _triggered(wiring: Wiring, type_: EventType) -> dict[str, Any]:
-    account = first_account(wiring)
+    account = acting_account(wiring)
     with wiring.db.write() as tx:
         made = record_sample(tx, account.id, type_, wiring.clock())
         found = store.deliveries.page(tx, account.id, 1000, event_id=made.id)

@@ -15,6 +15,7 @@ from rich.status import Status
 from service import store
 from service.bootstrap import Wiring
 from service.catalogue import MODELS
+from service.cli.acting import acting_account, own_job
 from service.cli.batch import submit_file
 from service.cli.inputs import from_pairs
 from service.cli.output import (
@@ -23,11 +24,9 @@ from service.cli.output import (
     complain,
     console,
     emit,
-    first_account,
     open_wiring,
     table,
 )
-from service.errors import NotFound
 from service.jobs import cancel_job, check_request, planned_job, request_job
 from service.messages import job_json
 from service.model import TERMINAL, Job, JobState
@@ -65,7 +64,7 @@ def submit(
 
 def _submit_one(body: dict[str, Any], dry_run: bool, wait: bool, json_: bool) -> None:
     wiring = open_wiring()
-    account = first_account(wiring)
+    account = acting_account(wiring)
     asked = check_request(body, wiring.channels, wiring.providers)
     now = wiring.clock()
     if dry_run:
@@ -129,7 +128,7 @@ def list_jobs(
     if state is not None and state not in list(JobState):
         raise typer.BadParameter(f"must be one of {', '.join(JobState)}", param_hint="--state")
     wiring = open_wiring()
-    account = first_account(wiring)
+    account = acting_account(wiring)
     with wiring.db.read() as tx:
         found = store.jobs.page(tx, account.id, limit, state=state)
     if json_:
@@ -155,7 +154,7 @@ def _row(job: Job) -> dict[str, str]:
 def show(job_id: str = typer.Argument(metavar="JOB"), json_: bool = JsonOption) -> None:
     """One job with its whole timeline."""
     wiring = open_wiring()
-    job = _found(wiring, job_id)
+    job = own_job(wiring, job_id)
     with wiring.db.read() as tx:
         entries = timeline(tx, job)
     if json_:
@@ -170,10 +169,10 @@ def cancel(job_id: str = typer.Argument(metavar="JOB"), json_: bool = JsonOption
     """Take a job back before it is sent."""
     wiring = open_wiring()
     with wiring.db.write() as tx:
-        job = store.jobs.lock(tx, _found(wiring, job_id).id)
+        job = store.jobs.lock(tx, own_job(wiring, job_id).id)
         if job:
             cancel_job(tx, job, wiring.clock())
-    _print_job(wiring, _found(wiring, job_id), json_)
+    _print_job(wiring, own_job(wiring, job_id), json_)
 
 
 def resolve(
@@ -188,16 +187,7 @@ def resolve(
         raise typer.BadParameter("give one of --task ID, --resend and --fail")
     wiring = open_wiring()
     with wiring.db.write() as tx:
-        job = store.jobs.lock(tx, _found(wiring, job_id).id)
+        job = store.jobs.lock(tx, own_job(wiring, job_id).id)
         if job:
             resolve_by_hand(tx, job, Resolution(task or None, resend), wiring.clock())
-    _print_job(wiring, _found(wiring, job_id), json_)
-
-
-def _found(wiring: Wiring, job_id: str) -> Job:
-    account = first_account(wiring)
-    with wiring.db.read() as tx:
-        job = store.jobs.owned(tx, account.id, job_id)
-    if job is None:
-        raise NotFound(f"there is no job {job_id}: `clipbell jobs` lists them")
-    return job
+    _print_job(wiring, own_job(wiring, job_id), json_)

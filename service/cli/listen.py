@@ -12,7 +12,8 @@ import typer
 
 from service import store
 from service.bootstrap import Wiring
-from service.cli.output import JsonOption, console, emit, first_account, open_wiring
+from service.cli.acting import acting_account
+from service.cli.output import JsonOption, console, emit, open_wiring
 from service.cli.processes import free_or_fail
 from service.model import utc_now
 from service.signing import webhook_fault
@@ -73,7 +74,7 @@ class Sink(http.server.ThreadingHTTPServer):
         """Asked anew each time: a subscription may be younger than this process."""
         if self._wiring is None:
             return self._secrets
-        account, sealer = first_account(self._wiring), self._wiring.sealer
+        account, sealer = acting_account(self._wiring), self._wiring.sealer
         with self._wiring.db.read() as tx:
             found = store.subscriptions.all_of(tx, account.id)
         own = [secret for s in found for secret in secrets_of(sealer, s, self._wiring.clock())]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -10,13 +11,21 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from service import store
 from service.bootstrap import Wiring, build
-from service.errors import SchemaError
-from service.model import Account
 from service.settings import load_settings
 
+_ID = re.compile(r"[a-z]+_[0-9a-f]{32}")
+_COLOURS = {
+    "green": "succeeded delivered stored processed on in",
+    "red": "failed exhausted lost off revoked",
+    "yellow": "held unknown",
+    "cyan": "queued submitting submitted pending received",
+    "dim": "canceled deleted ignored",
+}
+#: How the first word of a state looks on a terminal.
+_STYLES = {word: style for style, words in _COLOURS.items() for word in words.split()}
 JsonOption = typer.Option(False, "--json", help="Print JSON for programs.")
 
 
@@ -47,23 +56,19 @@ def open_wiring() -> Wiring:
     return wiring
 
 
-def first_account(wiring: Wiring) -> Account:
-    """The account that the command line acts for."""
-    with wiring.db.read() as tx:
-        account = store.accounts.first(tx)
-    if account is None:
-        raise SchemaError("there is no account yet: run `clipbell init`")
-    return account
-
-
 def table(rows: list[dict[str, str]]) -> None:
-    """Rows with the same keys, as a table."""
+    """Rows with the same keys, as a table; ids are never cut, so that they can be copied."""
     grid = Table(box=None, pad_edge=False, header_style="bold")
-    for name in rows[0] if rows else []:
-        grid.add_column(name, overflow="fold")
+    for name, first in rows[0].items() if rows else ():
+        grid.add_column(name, overflow="fold", no_wrap=_ID.fullmatch(first) is not None)
     for row in rows:
-        grid.add_row(*row.values())
+        grid.add_row(*(in_colour(v) if name == "state" else v for name, v in row.items()))
     console().print(grid)
+
+
+def in_colour(state: str) -> Text:
+    """A state's word; its colour says no more than the word does."""
+    return Text(state, _STYLES.get(state.partition(" ")[0], ""))
 
 
 def ago(moment: datetime) -> str:

@@ -11,7 +11,8 @@ import typer
 
 from service import endpoints, store
 from service.bootstrap import Wiring
-from service.cli.output import JsonOption, console, emit, first_account, open_wiring, table
+from service.cli.acting import Acting, acting_account
+from service.cli.output import JsonOption, console, emit, open_wiring, table
 from service.errors import NotFound
 from service.messages import subscription_json
 from service.model import Subscription
@@ -25,7 +26,7 @@ app = typer.Typer(no_args_is_help=True, help="Who is told of what: add, list, te
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 
 
-@app.command()
+@app.command(cls=Acting)
 def add(
     channel: str = typer.Argument(help="slack, email, webhook … or channel:target in one."),
     target: str = typer.Argument(None, help="A URL or an address."),
@@ -38,7 +39,7 @@ def add(
 ) -> None:
     """A new subscription; its secret is printed this once."""
     wiring = open_wiring()
-    account = first_account(wiring)
+    account = acting_account(wiring)
     if target is None:
         channel, _, target = channel.partition(":")
     body: dict[str, Any] = {"channel": channel, "target": target}
@@ -75,11 +76,11 @@ def _as_json(wiring: Wiring, subscription: Subscription) -> dict[str, Any]:
     return subscription_json(subscription, wiring.sealer.open(subscription.target))
 
 
-@app.command("list")
+@app.command("list", cls=Acting)
 def list_all(json_: bool = JsonOption) -> None:
     """All subscriptions, oldest first."""
     wiring = open_wiring()
-    account = first_account(wiring)
+    account = acting_account(wiring)
     with wiring.db.read() as tx:
         found = store.subscriptions.all_of(tx, account.id)
     shown = [_as_json(wiring, subscription) for subscription in found]
@@ -102,7 +103,7 @@ def _row(shown: dict[str, Any]) -> dict[str, str]:
     }
 
 
-@app.command()
+@app.command(cls=Acting)
 def test(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
     """Send a labelled sample at once and say how it went."""
     wiring = open_wiring()
@@ -117,7 +118,7 @@ def test(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = Jso
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(cls=Acting)
 def enable(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
     """Switch it on again; `clipbell recover` sends what it has missed."""
     wiring = open_wiring()
@@ -127,7 +128,7 @@ def enable(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = J
     _tell(found.id, "on", json_)
 
 
-@app.command()
+@app.command(cls=Acting)
 def disable(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
     """Send it nothing until it is enabled."""
     wiring = open_wiring()
@@ -137,7 +138,7 @@ def disable(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = 
     _tell(found.id, "off", json_)
 
 
-@app.command()
+@app.command(cls=Acting)
 def remove(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
     """End it; what is pending for it ends too."""
     wiring = open_wiring()
@@ -155,7 +156,7 @@ def _tell(subscription_id: str, state: str, json_: bool) -> None:
 
 
 def _found(wiring: Wiring, subscription_id: str) -> Subscription:
-    account = first_account(wiring)
+    account = acting_account(wiring)
     with wiring.db.read() as tx:
         found = store.subscriptions.owned(tx, account.id, subscription_id)
     if found is None:

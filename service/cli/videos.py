@@ -8,8 +8,8 @@ import typer
 
 from service import store
 from service.bootstrap import Wiring
-from service.cli.output import JsonOption, ago, console, emit, first_account, open_wiring, table
-from service.errors import NotFound
+from service.cli.acting import Acting, acting_account, own_job
+from service.cli.output import JsonOption, ago, console, emit, open_wiring, table
 from service.messages import iso
 from service.model import Video
 from service.retention import Doomed, delete_doomed, doomed_videos, erase_job, forget_rows, sweep
@@ -19,14 +19,14 @@ app = typer.Typer(no_args_is_help=True, help="The copies of videos: list and pru
 MANY = 100_000
 
 
-@app.command("list")
+@app.command("list", cls=Acting)
 def list_videos(
     limit: int = typer.Option(20, min=1, max=1000, help="How many."),
     json_: bool = JsonOption,
 ) -> None:
     """The newest videos."""
     wiring = open_wiring()
-    account = first_account(wiring)
+    account = acting_account(wiring)
     with wiring.db.read() as tx:
         found = store.videos.page(tx, account.id, limit)
     if json_:
@@ -112,10 +112,7 @@ def delete(
 ) -> None:
     """Forget what one job was about, for good: prompt, input, messages, video."""
     wiring = open_wiring()
-    with wiring.db.read() as tx:
-        job = store.jobs.find(tx, job_id)
-    if job is None:
-        raise NotFound(f"there is no job {job_id}: `clipbell jobs` lists them")
+    job = own_job(wiring, job_id)
     if not yes:
         typer.confirm(f"Forget prompt, messages and video of {job.id} for good?", abort=True)
     erase_job(wiring.db, wiring.shelf, job, wiring.clock())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from service.model import Account, ApiKey
 from service.schema import accounts, api_keys
@@ -32,6 +32,17 @@ def find(tx: Connection, account_id: str) -> Account | None:
     return value(Account, tx.execute(select(accounts).filter_by(id=account_id)).one_or_none())
 
 
+def everyone(tx: Connection) -> list[Account]:
+    """All accounts, oldest first."""
+    return values(Account, tx.execute(select(accounts).order_by(accounts.c.id)).all())
+
+
+def named(tx: Connection, text: str) -> list[Account]:
+    """The accounts with that id or that name, oldest first."""
+    either = or_(accounts.c.id == text, accounts.c.name == text)
+    return values(Account, tx.execute(select(accounts).where(either).order_by(accounts.c.id)).all())
+
+
 def lock(tx: Connection, account_id: str) -> None:
     """Keep the account's budget to this transaction until it ends."""
     tx.execute(select(accounts.c.id).filter_by(id=account_id).with_for_update(key_share=True))
@@ -55,6 +66,12 @@ def keys(tx: Connection, account_id: str) -> list[ApiKey]:
     return values(ApiKey, tx.execute(statement).all())
 
 
+def owned_key(tx: Connection, account_id: str, key_id: str) -> ApiKey | None:
+    """The account's key of that id, in force or revoked."""
+    statement = select(api_keys).filter_by(id=key_id, account_id=account_id)
+    return value(ApiKey, tx.execute(statement).one_or_none())
+
+
 def revoke_key(tx: Connection, key_id: str, now: datetime) -> None:
-    """End a key at once."""
-    tx.execute(api_keys.update().filter_by(id=key_id).values(revoked_at=now))
+    """End a key at once; one that has ended stays as it is."""
+    tx.execute(api_keys.update().filter_by(id=key_id, revoked_at=None).values(revoked_at=now))

@@ -1,0 +1,127 @@
+"""`accounts` and `keys`: who may ask, and what for."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import typer
+
+from service import store
+from service.accounts import create_account, create_key, key_in_force, revoke_key
+from service.cli.acting import Acting, acting_account
+from service.cli.output import JsonOption, ago, console, emit, open_wiring, table
+from service.install import check_address
+from service.messages import account_json, key_json
+from service.model import ApiKey
+
+app = typer.Typer(no_args_is_help=True, help="Who owns jobs, keys and subscriptions.")
+keys = typer.Typer(no_args_is_help=True, help="The API keys of an account.")
+
+
+@app.command()
+def create(
+    name: str = typer.Argument(help="How people and `--account` call it."),
+    owner_email: str = typer.Option(None, "--owner-email", help="Where news about it goes."),
+    json_: bool = JsonOption,
+) -> None:
+    """A new account with nothing in it; it sees only its own."""
+    if owner_email is not None:
+        check_address(owner_email)
+    wiring = open_wiring()
+    with wiring.db.write() as tx:
+        made = create_account(tx, wiring.sealer, name, owner_email, wiring.clock())
+    secret = wiring.sealer.open(made.webhook_secret)
+    if json_:
+        emit({**account_json(made), "webhook_secret": secret})
+        return
+    out = console()
+    out.print(f"{made.id}  {made.name}", soft_wrap=True)
+    out.print(f"Webhook secret: {secret}", soft_wrap=True)
+    out.print(f"Next: `clipbell keys create --account {shlex.quote(name)}`.", soft_wrap=True)
+
+
+@app.command("list")
+def list_accounts(json_: bool = JsonOption) -> None:
+    """All accounts, oldest first."""
+    wiring = open_wiring()
+    with wiring.db.read() as tx:
+        found = store.accounts.everyone(tx)
+        counts = {one.id: _in_force(store.accounts.keys(tx, one.id)) for one in found}
+    shown = [{**account_json(one), "keys": counts[one.id]} for one in found]
+    if json_:
+        emit(shown)
+    elif shown:
+        table([_account_row(one) for one in shown])
+    else:
+        console().print("None yet: run `clipbell init`.")
+
+
+def _in_force(found: list[ApiKey]) -> int:
+    return sum(key.revoked_at is None for key in found)
+
+
+def _account_row(shown: dict[str, Any]) -> dict[str, str]:
+    row = {"account": shown["id"], "name": shown["name"], "owner": shown["owner_email"] or ""}
+    return row | {"keys": str(shown["keys"])}
+
+
+@keys.command("create", cls=Acting)
+def create_(
+    name: str = typer.Argument("key", help="What it is for, such as ci or zapier."),
+    scopes: list[str] = typer.Option(
+        ["read", "submit"], "--scope", "-s", help="read, submit, admin or operator; repeatable."
+    ),
+    json_: bool = JsonOption,
+) -> None:
+    """A new key; it is printed this once and kept only as its digest."""
+    wiring = open_wiring()
+    account = acting_account(wiring)
+    wanted = tuple(dict.fromkeys(scope for given in scopes for scope in given.split(",")))
+    with wiring.db.write() as tx:
+        key = create_key(tx, account.id, name, wanted, wiring.clock())
+        row = key_in_force(tx, key)
+    if json_ and row:
+        emit({**key_json(row), "key": key})
+        return
+    console().print(f"API key (shown only now): {key}", style="bold", soft_wrap=True)
+    console().print(f"It may {', '.join(wanted)} for {account.name}.", soft_wrap=True)
+
+
+@keys.command("list", cls=Acting)
+def list_keys(json_: bool = JsonOption) -> None:
+    """All keys, oldest first, the revoked ones too."""
+    wiring = open_wiring()
+    account = acting_account(wiring)
+    with wiring.db.read() as tx:
+        found = store.accounts.keys(tx, account.id)
+    if json_:
+        emit([key_json(key) for key in found])
+    elif found:
+        table([_key_row(key) for key in found])
+    else:
+        console().print("None yet: try `clipbell keys create`.")
+
+
+def _key_row(key: ApiKey) -> dict[str, str]:
+    return {
+        "key": key.id,
+        "name": key.name,
+        "begins": f"{key.hint}…",
+        "scopes": " ".join(key.scopes),
+        "made": ago(key.created_at),
+        "state": f"revoked {ago(key.revoked_at)}" if key.revoked_at else "in force",
+    }
+
+
+@keys.command(cls=Acting)
+def revoke(key_id: str = typer.Argument(metavar="KEY"), json_: bool = JsonOption) -> None:
+    """End a key at once, and every session that it opened."""
+    wiring = open_wiring()
+    account = acting_account(wiring)
+    with wiring.db.write() as tx:
+        revoked = revoke_key(tx, account.id, key_id, wiring.clock())
+    if json_:
+        emit(key_json(revoked))
+    else:
+        console().print(f"{revoked.id} ({revoked.name}) is revoked.", soft_wrap=True)

@@ -1,0 +1,72 @@
+"""`--account`: for whom a verb acts, the same on each verb that acts for somebody."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+from typer.main import get_command
+
+from service import store
+from service.accounts import find_account
+from service.bootstrap import Wiring
+from service.errors import NotFound, SchemaError
+from service.model import Account, Job
+
+_CHOSEN: ContextVar[str | None] = ContextVar("account", default=None)
+
+
+def acting_account(wiring: Wiring) -> Account:
+    """The account that was named by `--account`, else the first. Raises NotFound."""
+    chosen = _CHOSEN.get()
+    with wiring.db.read() as tx:
+        account = store.accounts.first(tx)
+        if account is None:
+            raise SchemaError("there is no account yet: run `clipbell init`")
+        try:
+            return find_account(tx, chosen) if chosen else account
+        except NotFound as error:
+            raise NotFound(f"{error}: `clipbell accounts list` shows all") from None
+
+
+def own_job(wiring: Wiring, job_id: str) -> Job:
+    """The job of that id, if it is the acting account's. Raises NotFound."""
+    account = acting_account(wiring)
+    with wiring.db.read() as tx:
+        job = store.jobs.find(tx, job_id)
+        if job is None:
+            raise NotFound(f"there is no job {job_id}: `clipbell jobs` lists them")
+        if job.account_id != account.id:
+            raise NotFound(f"{job_id} is not {account.name}'s: say --account {job.account_id}")
+    return job
+
+
+def _choose(name: str | None) -> None:
+    _CHOSEN.set(name)
+
+
+def _shared(
+    _: str = typer.Option(
+        None,
+        "--account",
+        metavar="NAME",
+        help="Act for this account, by name or id; else for the first.",
+        callback=_choose,
+        expose_value=False,
+    ),
+) -> None:
+    """Nothing but the options that such verbs share."""
+
+
+_holder = typer.Typer(add_completion=False)
+_holder.command()(_shared)
+_OPTIONS = get_command(_holder).params
+
+
+class Acting(TyperCommand):
+    """A verb that acts for an account: to its own options come the shared ones."""
+
+    def __init__(self, *args: Any, params: list[Any], **rest: Any) -> None:
+        super().__init__(*args, params=[*params, *_OPTIONS], **rest)
