@@ -73,6 +73,20 @@ def test_filters(bench: Bench) -> None:
     assert [] == page(bench, state="submitted", prefix=old.id)
 
 
+def test_search(bench: Bench) -> None:
+    """A search finds the start of an id, or all words anywhere in the prompt; no wildcards."""
+    fox, _ = bench.new_job("A red Fox, 100% awake"), bench.new_job("A red heron")
+    put(bench, fox, state=JobState.SUBMITTED, task_id="Task 9")
+
+    assert [fox.id] == page(bench, search="fox RED")
+    assert [fox.id] == page(bench, search="100%") == page(bench, search=fox.id)
+    assert [fox.id] == page(bench, search="Task 9")
+    assert [] == page(bench, search="1%0") == page(bench, search="fox heron")
+    assert 2 == len(page(bench, search="red"))
+    with bench.db.read() as tx:
+        assert {"submitted": 1} == store.jobs.counts(tx, bench.account.id, search="fox")
+
+
 @pytest.mark.parametrize("state", list(JobState))
 def test_end(bench: Bench, state: JobState) -> None:
     """Every state but a terminal one can end; a terminal one stays as it was."""

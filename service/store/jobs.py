@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true, update
 
 from service.failures import storable
 from service.model import OPEN, TERMINAL, Job, JobState, Step
@@ -58,21 +58,51 @@ def page(
     *,
     before: str | None = None,
     state: str | None = None,
+    **which: Any,
+) -> list[Job]:
+    """
+    An account's jobs, newest first; `before` is the id that the last page ended on.
+
+    Args:
+        which: see `_matching`.
+    """
+    statement = select(jobs).where(_matching(account_id, **which))
+    if state is not None:
+        statement = statement.filter_by(state=state)
+    if before is not None:
+        statement = statement.where(jobs.c.id < before)
+    return readable(tx, statement.order_by(jobs.c.id.desc()).limit(limit), Job)
+
+
+def _matching(
+    account_id: str,
+    *,
     model: str | None = None,
     since: datetime | None = None,
     prefix: str | None = None,
-) -> list[Job]:
-    """An account's jobs, newest first; `before` is the id that the last page ended on."""
-    exact = {"account_id": account_id, "state": state, "model": model}
-    statement = select(jobs).filter_by(**{k: v for k, v in exact.items() if v is not None})
-    if before is not None:
-        statement = statement.where(jobs.c.id < before)
+    search: str | None = None,
+) -> ColumnElement[bool]:
+    """
+    The account's jobs of that model, asked for since then, with that start of an id.
+
+    `search` finds them by the start of an id or by all its words, anywhere in the prompt.
+    """
+    found = jobs.c.account_id == account_id
+    if model is not None:
+        found &= jobs.c.model == model
     if since is not None:
-        statement = statement.where(jobs.c.created_at >= since)
+        found &= jobs.c.created_at >= since
     if prefix is not None:
-        ids = (jobs.c.id, jobs.c.task_id)
-        statement = statement.where(or_(*[i.startswith(prefix, autoescape=True) for i in ids]))
-    return readable(tx, statement.order_by(jobs.c.id.desc()).limit(limit), Job)
+        found &= _begins(prefix)
+    if search is not None:
+        prompt = jobs.c.input["prompt"].as_string()
+        words = [prompt.icontains(word, autoescape=True) for word in search.split()]
+        found &= _begins(search) | and_(true(), *words)
+    return found
+
+
+def _begins(prefix: str) -> ColumnElement[bool]:
+    return or_(*[i.startswith(prefix, autoescape=True) for i in (jobs.c.id, jobs.c.task_id)])
 
 
 def claim_queued(tx: Connection, names: Sequence[str], now: datetime, lease: float) -> Job | None:
@@ -207,11 +237,10 @@ def recent_ends(tx: Connection, models: Sequence[str], limit: int) -> list[str]:
     return list(tx.scalars(select(recent.c.settled_by).where(ended).limit(limit)))
 
 
-def counts(tx: Connection, account_id: str) -> dict[str, int]:
-    """How many jobs of an account are in each state."""
-    statement = select(jobs.c.state, func.count()).filter_by(account_id=account_id)
-    statement = statement.group_by(jobs.c.state)
-    return {str(state): count for state, count in tx.execute(statement)}
+def counts(tx: Connection, account_id: str, **which: Any) -> dict[str, int]:
+    """How many jobs of an account are in each state; `which` as for `page`."""
+    statement = select(jobs.c.state, func.count()).where(_matching(account_id, **which))
+    return {str(state): count for state, count in tx.execute(statement.group_by(jobs.c.state))}
 
 
 def add_step(tx: Connection, job_id: str, kind: str, message: str, now: datetime) -> None:
