@@ -1,5 +1,5 @@
 """
-Sending again by hand: one delivery, or all that a subscription has missed.
+Sending again by hand: one delivery, the end of a job, or all that a subscription has missed.
 
 A resend has the event's id and bytes under a fresh signature. It is one attempt,
 also to a subscription that was switched off, and counts for nobody's health.
@@ -16,7 +16,15 @@ from sqlalchemy import Connection
 from service import store
 from service.errors import Conflict, TooOften
 from service.events import add_delivery, names_own, wants
-from service.model import Delivery, DeliveryState, Event, Subscription, first_id
+from service.model import (
+    TERMINAL_EVENTS,
+    Delivery,
+    DeliveryState,
+    Event,
+    Job,
+    Subscription,
+    first_id,
+)
 from service.subscribing import UNSUBSCRIBED
 
 log = logging.getLogger(__name__)
@@ -51,6 +59,32 @@ def resend_delivery(tx: Connection, delivery: Delivery, now: datetime) -> None:
 
 def _under_way(delivery: Delivery, now: datetime) -> bool:
     return delivery.leased_until is not None and delivery.leased_until > now
+
+
+def resend_end(tx: Connection, job: Job, now: datetime) -> list[str]:
+    """
+    Tell the end of a job once more to each subscription that was to hear of it.
+
+    Returns:
+        For each of its deliveries why it could not be resent; blank where it was.
+
+    Raises:
+        Conflict: nobody was to be told of its end, or it has not ended.
+    """
+    ends = {e.id for e in store.events.of_job(tx, job.id) if e.type in TERMINAL_EVENTS}
+    told = [d for d in store.deliveries.of_job(tx, job.id) if d.event_id in ends]
+    if not told:
+        message = "nobody was to be told of its end" if ends else f"the job is {job.state}"
+        raise Conflict(message)
+    return [_refusal(tx, delivery, now) for delivery in told]
+
+
+def _refusal(tx: Connection, delivery: Delivery, now: datetime) -> str:
+    try:
+        resend_delivery(tx, delivery, now)
+    except (Conflict, TooOften) as error:
+        return str(error)
+    return ""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,13 @@ from service import store
 from service.errors import Conflict, TooOften
 from service.events import record_event, record_sample
 from service.model import Delivery, DeliveryState, EventType, Subscription
-from service.resends import RESENDS, Recovered, recover_subscription, resend_delivery
+from service.resends import (
+    RESENDS,
+    Recovered,
+    recover_subscription,
+    resend_delivery,
+    resend_end,
+)
 from service.subscribing import UNSUBSCRIBED, Wish, rotate_secret, subscribe
 
 
@@ -215,3 +221,32 @@ def test_recovery_of_one_that_is_off(bench: Bench) -> None:
 
     with pytest.raises(Conflict, match="enable"):
         recovered(bench, subscription)
+
+
+def test_end_of_a_job_is_told_again(bench: Bench, hook: Hook) -> None:
+    """Each subscription that was told of the end is told once more; other events are not."""
+    subscribed(bench, hook.url, events=("job.submitted", "job.failed"))
+    job = bench.new_job()
+    for type_ in (EventType.JOB_SUBMITTED, EventType.JOB_FAILED):
+        with bench.db.write() as tx:
+            record_event(tx, job, type_, bench.clock())
+    bench.drain("deliver")
+    with bench.db.write() as tx:
+        first = resend_end(tx, job, bench.clock())
+        second = resend_end(tx, job, bench.clock())
+    bench.drain("deliver")
+
+    assert [""] == first
+    assert ["an attempt at this delivery is under way: wait for its end"] == second
+    assert ["job.failed"] == [hit.json()["type"] for hit in hook.hits[2:]]
+
+
+def test_no_end_to_tell(bench: Bench) -> None:
+    """A job that goes on, or whose end was nobody's business, says so."""
+    job = bench.new_job()
+    with bench.db.write() as tx, pytest.raises(Conflict, match="the job is queued"):
+        resend_end(tx, job, bench.clock())
+    with bench.db.write() as tx:
+        record_event(tx, job, EventType.JOB_FAILED, bench.clock())
+        with pytest.raises(Conflict, match="nobody was to be told"):
+            resend_end(tx, job, bench.clock())

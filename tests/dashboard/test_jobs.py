@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import timedelta
 
@@ -17,10 +18,11 @@ from dashboards import (
 )
 from flask.testing import FlaskClient
 from servers import Hook
-from test_session import HERE
+from test_session import HERE, form_token
 from werkzeug.test import TestResponse
 
-from service.model import JobState, Outcome, TaskState, new_id
+from service.accounts import create_account, create_key
+from service.model import Job, JobState, Outcome, TaskState, new_id
 from service.outcomes import record_outcome
 from service.web.app import create_app
 from service.web.pages import age, masked, money
@@ -70,6 +72,32 @@ def test_filter(client: FlaskClient, bench: Bench) -> None:
     assert 200 == client.get("/?state=nonsense&before=nonsense").status_code
 
 
+def test_search_model_and_time(client: FlaskClient, bench: Bench) -> None:
+    """Filters narrow together, stay in the links and the form, and what is senseless is dropped."""
+    old = bench.new_job("A red fox")
+    bench.clock.advance(7200)
+    bench.new_job("A red heron", model="kling-2", input={"prompt": "A red heron", "duration": 5})
+    bench.new_job("A blue fox")
+    found = {
+        query: re.findall(r'href="/jobs/(?:job_\w+)">([^<]+)<', client.get(f"/?{query}").text)
+        for query in (
+            "q=fox+RED",
+            "model=kling-2",
+            "since=1h&q=red",
+            f"q={old.id}",
+            "q=%25%00",
+        )
+    }
+    page = client.get("/?q=red&since=1h&state=queued").text
+
+    assert ["A red fox"] == found["q=fox+RED"] == found[f"q={old.id}"]
+    assert ["A red heron"] == found["model=kling-2"] == found["since=1h&q=red"]
+    assert [] == found["q=%25%00"]
+    assert 'href="/?since=1h&amp;q=red"' in page and "$0.28–1.96" not in page
+    assert 'value="red"' in page and 'value="1h" selected' in page
+    assert '<span class="count">1</span>' in page
+
+
 def test_next_page(client: FlaskClient, bench: Bench) -> None:
     """Older jobs are a link away, none twice and none left out."""
     made = [bench.new_job(f"Fox {number}").id for number in range(27)]
@@ -79,6 +107,56 @@ def test_next_page(client: FlaskClient, bench: Bench) -> None:
 
     assert [25, 2] == [len(found) for found in pages]
     assert sorted(made, reverse=True) == sorted(pages[0] + pages[1], reverse=True)
+
+
+def picked(client: FlaskClient, deed: str, *jobs: Job, page: str = "/") -> str:
+    """The line that a deed to these jobs leads to."""
+    data = {"form_token": form_token(client.get(page).text), "job": [job.id for job in jobs]}
+    answer = client.post(f"/jobs/selected/{deed}", data=data, headers=HERE)
+    assert 303 == answer.status_code
+    shown = client.get(answer.location).text
+    assert 200 == client.get("/?told=forged").status_code
+    return html.unescape(re.findall('role="status" tabindex="-1" autofocus>([^<]+)<', shown)[0])
+
+
+def test_cancel_the_ticked(client: FlaskClient, bench: Bench) -> None:
+    """What waits is taken back; what could not be says why; charlie's ticks change nothing."""
+    jobs = [bench.new_job(), bench.new_job(), fail(bench, bench.new_job(), "no")]
+    charlie = browser_of(bench, bench.new_account("charlie")[0].id)
+    theirs = picked(charlie, "cancel", *jobs, page="/new")
+    ours = picked(client, "cancel", *jobs)
+
+    assert "0 canceled. 1 could not be: you have no job" in theirs
+    assert "2 canceled. 1 could not be: the job is failed: only queued and held" in ours
+    assert [JobState.CANCELED] * 2 == [bench.job(job).state for job in jobs[:2]]
+    assert "Nothing was selected: tick a job first." == picked(client, "cancel")
+    assert 403 == client.post("/jobs/selected/cancel", headers=HERE).status_code
+
+
+def test_resend_the_news_of_the_ticked(client: FlaskClient, bench: Bench) -> None:
+    """The end of each job is told once more to each that hears of it."""
+    with Hook() as hook:
+        subscribed(bench, hook.url)
+        jobs = [fail(bench, bench.new_job(), "no"), bench.new_job()]
+        bench.drain("deliver")
+        line = picked(client, "resend", *jobs)
+        bench.drain("deliver")
+
+    assert "1 sent again. 1 could not be: the job is queued." == line
+    assert 2 == len(hook.hits)
+    assert 1 == len({hit.headers["webhook-id"] for hit in hook.hits})
+
+
+def test_tick_all(client: FlaskClient, bench: Bench) -> None:
+    """All of a page can be ticked without a script, but only by a key that may act."""
+    bench.new_job(), bench.new_job()
+    with bench.db.write() as tx:
+        account = create_account(tx, bench.wiring.sealer, "reader", None, bench.clock())
+        create_key(tx, account.id, "reader", ("read",), bench.clock())
+    ticks = [client.get(path).text.count(" checked>") for path in ("/", "/?pick=all")]
+
+    assert [0, 2] == ticks
+    assert "Select all" not in browser_of(bench, account.id).get("/").text
 
 
 def test_succeeded_job(client: FlaskClient, bench: Bench) -> None:

@@ -1,21 +1,35 @@
-"""The list of jobs."""
+"""The list of jobs: filtered, searched, live."""
 
 from __future__ import annotations
 
 import re
+from datetime import timedelta
+from typing import Any
 
 from flask import Blueprint, request
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from service import budget, store
+from service.catalogue import MODELS
 from service.model import TERMINAL, JobState
 from service.web.context import caller, wiring
 from service.web.dashboard.links import poster_path
+from service.web.dashboard.told import told
 from service.web.session import live_page, signed_in
 
 blueprint = Blueprint("jobs", __name__)
 
 PAGE = 25
+#: What can be chosen as the time that a job was asked for in.
+SPANS = {
+    "1h": ("Last hour", timedelta(hours=1)),
+    "24h": ("Last 24 hours", timedelta(hours=24)),
+    "7d": ("Last 7 days", timedelta(days=7)),
+    "30d": ("Last 30 days", timedelta(days=30)),
+}
+#: No prompt is longer, and no search need be.
+LONGEST_SEARCH = 200
 _JOB_ID = re.compile(r"job_[0-9a-f]{32}")
 
 
@@ -23,15 +37,15 @@ _JOB_ID = re.compile(r"job_[0-9a-f]{32}")
 @signed_in("read")
 def index() -> AnyResponse:
     """The account's jobs, newest first."""
-    state = request.args.get("state", "")
-    before = request.args.get("before", "")
-    wanted = state if state in list(JobState) else None
-    last = before if _JOB_ID.fullmatch(before) else None
+    given = filters(request.args)
+    which, account_id, now = _which(given), caller().account_id, wiring().clock()
     with wiring().db.read() as tx:
-        found = store.jobs.page(tx, caller().account_id, PAGE + 1, before=last, state=wanted)
+        limits = {"before": given.get("before"), "state": given.get("state")}
+        found = store.jobs.page(tx, account_id, PAGE + 1, **limits, **which)
         videos = store.videos.of_jobs(tx, [job.id for job in found])
-        counts = store.jobs.counts(tx, caller().account_id)
-        spent = budget.spent_today(tx, caller().account_id, wiring().clock())
+        counts = store.jobs.counts(tx, account_id, **which)
+        spent = budget.spent_today(tx, account_id, now)
+    wanted = given.get("state")
     return live_page(
         "jobs.html",
         "_jobs.html",
@@ -43,6 +57,30 @@ def index() -> AnyResponse:
         spent=spent,
         budget=wiring().settings.budget,
         public_url=wiring().settings.public_url,
-        state=wanted,
-        before=last,
+        given=given,
+        models=MODELS,
+        spans=SPANS,
+        picked="pick" in request.args,
+        told=told(),
     )
+
+
+def filters(given: MultiDict[str, str]) -> dict[str, str]:
+    """What of a query or a form narrows the list: only what is sensible, the rest is dropped."""
+    text = " ".join(given.get("q", "").replace("\x00", "").split())[:LONGEST_SEARCH]
+    wanted = {name: given.get(name, "") for name in ("state", "model", "since", "before")}
+    known = {
+        "state": wanted["state"] in list(JobState),
+        "model": wanted["model"] in MODELS,
+        "since": wanted["since"] in SPANS,
+        "before": _JOB_ID.fullmatch(wanted["before"]),
+    }
+    return {name: wanted[name] for name in wanted if known[name]} | ({"q": text} if text else {})
+
+
+def _which(given: dict[str, str]) -> dict[str, Any]:
+    """The filters besides state and page, as the store takes them."""
+    which: dict[str, Any] = {"model": given.get("model"), "search": given.get("q")}
+    if "since" in given:
+        which["since"] = wiring().clock() - SPANS[given["since"]][1]
+    return which

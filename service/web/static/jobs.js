@@ -1,0 +1,20 @@
+// Ticks every job on the page without loading it again, and says how many are ticked.
+"use strict";
+const boxes = () => [...document.querySelectorAll('input[name="job"]')];
+
+function tell() {
+  const count = boxes().filter((box) => box.checked).length;
+  document.getElementById("picked").textContent =
+    count ? `${count} selected. Cancel and resend come after the list.` : "Nothing selected.";
+}
+
+document.addEventListener("click", (event) => {
+  if (!event.target.closest("[data-pick-all]")) return;
+  event.preventDefault();
+  const ticked = boxes().some((box) => !box.checked);
+  for (const box of boxes()) box.checked = ticked;
+  tell();
+});
+document.addEventListener("change", (event) => {
+  if (event.target.name === "job") tell();
+});
