@@ -84,7 +84,7 @@ def _rejected() -> Response:
 def get_callback(callback_id: str) -> Response:
     """One callback with its headers and body."""
     with wiring().db.read() as tx:
-        found = _owned(tx, callback_id)
+        found = owned(tx, callback_id)
     return json_response(callback_json(found) | callback_content(found))
 
 
@@ -94,12 +94,13 @@ def replay(callback_id: str) -> Response:
     """Look at it once more, as if it had just come."""
     w = wiring()
     with w.db.write() as tx:
-        replay_callback(tx, _owned(tx, callback_id), w.clock())
-        found = _owned(tx, callback_id)
+        replay_callback(tx, owned(tx, callback_id), w.clock())
+        found = owned(tx, callback_id)
     return json_response(callback_json(found), 202)
 
 
-def _owned(tx: Connection, callback_id: str) -> Callback:
+def owned(tx: Connection, callback_id: str) -> Callback:
+    """The caller's callback of that id. Raises NotFound."""
     found = store.callbacks.owned(tx, caller().account_id, callback_id)
     if found is None:
         raise NotFound(f"you have no callback {callback_id[:80]}")

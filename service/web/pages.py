@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -100,9 +101,21 @@ def age(moment: datetime, now: datetime) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time: "48 s", "2 min 14 s"."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+    """A length of time: "240 ms", "4.8 s", "48 s", "2 min 14 s", "3 h 05 min", "2 d 04 h"."""
+    if 0.0005 <= seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s".replace(".0", "")
+    return _long_duration(round(seconds))
+
+
+def _long_duration(seconds: int) -> str:
+    """In its two largest units."""
+    units = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+    for (unit, length), (lower, below) in pairwise(units):
+        if seconds >= length:
+            return f"{seconds // length} {unit} {seconds % length // below:02} {lower}"
+    return f"{seconds} s"
 
 
 def money(low: float | None, high: float | None) -> str:

@@ -1,73 +1,100 @@
-"""One job: its video, its facts, who was told, all that happened."""
+"""One job: its video, its course, who was told, what was sent and what came."""
 
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from flask import Blueprint, redirect, url_for
+from flask import Blueprint, request, url_for
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
 from service.catalogue import MODELS
-from service.jobs import cancel_job, mute_job
-from service.model import TERMINAL, Delivery, DeliveryState, Job, JobState, Video, VideoState
-from service.resends import resend_delivery
+from service.errors import ProviderError
+from service.model import (
+    TERMINAL,
+    Callback,
+    Delivery,
+    DeliveryState,
+    Job,
+    JobState,
+    Step,
+    Video,
+    VideoState,
+)
+from service.submissions import preview
 from service.timeline import timeline
 from service.videos import renewed
-from service.web.context import wiring
+from service.web.context import caller, wiring
+from service.web.dashboard import course
 from service.web.dashboard.links import poster_path, video_link, video_path
-from service.web.deliveries import owned as owned_delivery
+from service.web.dashboard.picture import Picture, drawn
+from service.web.dashboard.raw import shown_body, shown_headers
+from service.web.dashboard.told import told
 from service.web.jobs import owned_job
 from service.web.pages import words
-from service.web.session import live_page, signed_in
+from service.web.problems import Problem
+from service.web.session import live_page, page, signed_in
 
 blueprint = Blueprint("job", __name__)
 
 #: A delivery whose next attempt is further away is not worth a look every two seconds.
 SOON = timedelta(minutes=2)
+#: So many callbacks are shown as they came, the newest; so many deliveries in the picture.
+CALLBACKS = 5
+DRAWN = 8
+
+News = dict[str, Any]
 
 
 @blueprint.get("/jobs/<job_id>")
 @signed_in("read")
 def show(job_id: str) -> AnyResponse:
-    """One job: its video, its facts, who was told, all that happened."""
-    w = wiring()
-    now = w.clock()
-    with w.db.read() as tx:
-        found = owned_job(tx, job_id)
-        video = store.videos.of_job(tx, found.id)
-        sent = store.deliveries.of_job(tx, found.id)
-        news = [_news(tx, delivery) for delivery in sent]
-        entries = timeline(tx, found)
-    alive = renewed(w.db, w.settings, video, now) if video else None
-    pending = [delivery for delivery in sent if delivery.state is DeliveryState.PENDING]
-    return live_page(
-        "job.html",
-        "_job.html",
-        shape="job",
-        job=found,
-        model=MODELS.get(found.model),
-        video=video,
-        link=video_link(alive) if alive and alive.state is not VideoState.DELETED else None,
-        path=video_path(alive) if alive else None,
-        poster=poster_path(alive),
-        # Before the copy is here the link leads to the provider, where no player of ours may go.
-        playable=alive and alive.state is VideoState.STORED,
-        facts=_facts(found, video),
-        news=news,
-        entries=[entry for entry in entries if entry["kind"] != "attempt"],
-        can_cancel=found.state in (JobState.QUEUED, JobState.HELD),
-        can_mute=not found.muted and bool(pending or found.state not in TERMINAL),
-        active=found.state not in TERMINAL
-        or bool(video and video.state is VideoState.PENDING)
-        or any(d.due_at is not None and d.due_at < now + SOON for d in pending),
-    )
+    """One job: its video, its course, who was told, what was sent and what came."""
+    values = _values(job_id)
+    if "live" not in request.args:
+        values |= {"wire": _wire(values["job"]), "told": told()}
+    return live_page("job.html", "_job.html", **values)
 
 
-def _news(tx: Connection, delivery: Delivery) -> dict[str, Any]:
+def show_problem(job_id: str, problem: Problem) -> AnyResponse:
+    """The page of the job, with why the last thing that was asked of it could not be done."""
+    values = _values(job_id)
+    values |= {"wire": _wire(values["job"]), "problem": problem, "parts": "_job.html"}
+    address = url_for("dashboard.job.show", job_id=job_id, live=1)
+    return page("job.html", problem.status, live_url=address, **values)
+
+
+def _values(job_id: str) -> dict[str, Any]:
+    now = wiring().clock()
+    with wiring().db.read() as tx:
+        job = owned_job(tx, job_id)
+        video = store.videos.of_job(tx, job.id)
+        callbacks = store.callbacks.of_job(tx, job.id)
+        news = [_news(tx, delivery) for delivery in store.deliveries.of_job(tx, job.id)]
+        steps = store.jobs.all_steps(tx, job.id)
+        entries = timeline(tx, job)
+    pending = [n["delivery"] for n in news if n["delivery"].state is DeliveryState.PENDING]
+    return {
+        "shape": "job",
+        "job": job,
+        "model": MODELS.get(job.model),
+        "facts": _facts(job, video),
+        "news": news,
+        "entries": [entry for entry in entries if entry["kind"] != "attempt"],
+        "picture": _picture(job, steps, callbacks, video, news, now),
+        "came": [_came(callback) for callback in reversed(callbacks[-CALLBACKS:])],
+        "earlier": max(len(callbacks) - CALLBACKS, 0),
+        "may": _allowed(job, pending),
+        "active": _is_active(job, video, pending, now),
+        **_player(video, now),
+    }
+
+
+def _news(tx: Connection, delivery: Delivery) -> News:
     """A delivery with its event, its target and every attempt."""
     event = store.events.find(tx, delivery.event_id)
     subscription = store.subscriptions.find(tx, delivery.subscription_id)
@@ -79,13 +106,13 @@ def _news(tx: Connection, delivery: Delivery) -> dict[str, Any]:
     }
 
 
-def _facts(found: Job, video: Video | None) -> list[tuple[str, str]]:
+def _facts(job: Job, video: Video | None) -> list[tuple[str, str]]:
     """What was asked for besides the prompt, and what came."""
-    facts = [(words(name), _shown(v)) for name, v in found.input.items() if name != "prompt"]
+    facts = [(words(name), _shown(v)) for name, v in job.input.items() if name != "prompt"]
     if video and video.width:
         facts.append(("Picture", f"{video.width} × {video.height}"))
-    facts += [(f"Metadata: {name}", _shown(v)) for name, v in found.metadata.items()]
-    return [*facts, ("Job", found.id), ("Task", found.task_id or "none yet")]
+    facts += [(f"Metadata: {name}", _shown(v)) for name, v in job.metadata.items()]
+    return [*facts, ("Job", job.id), ("Task", job.task_id or "none yet")]
 
 
 def _shown(value: Any) -> str:
@@ -94,29 +121,79 @@ def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-@blueprint.post("/jobs/<job_id>/cancel")
-@signed_in("submit")
-def cancel(job_id: str) -> AnyResponse:
-    """Take the job back."""
-    with wiring().db.write() as tx:
-        cancel_job(tx, owned_job(tx, job_id), wiring().clock())
-    return redirect(url_for(".show", job_id=job_id), 303)
+def _player(video: Video | None, now: datetime) -> dict[str, Any]:
+    """The video and where it plays; looking at it renews a link whose time is over."""
+    alive = renewed(wiring().db, wiring().settings, video, now) if video else None
+    kept = alive if alive and alive.state is not VideoState.DELETED else None
+    return {
+        "video": video,
+        "link": video_link(kept) if kept else None,
+        "path": video_path(alive) if alive else None,
+        "poster": poster_path(alive),
+        # Before the copy is here the link leads to the provider, where no player of ours may go.
+        "playable": alive and alive.state is VideoState.STORED,
+    }
 
 
-@blueprint.post("/jobs/<job_id>/mute")
-@signed_in("submit")
-def mute(job_id: str) -> AnyResponse:
-    """No more news of the job."""
-    with wiring().db.write() as tx:
-        mute_job(tx, owned_job(tx, job_id), wiring().clock())
-    return redirect(url_for(".show", job_id=job_id), 303)
+def _picture(
+    job: Job,
+    steps: Sequence[Step],
+    callbacks: Sequence[Callback],
+    video: Video | None,
+    news: Sequence[News],
+    now: datetime,
+) -> Picture:
+    """From the request to the last delivery."""
+    rows = course.of_job(job, steps, callbacks) + course.of_video(video, steps)
+    for one in news[:DRAWN]:
+        name = f"{one['delivery'].channel} · {one['event']}"
+        rows.append(course.of_delivery(name, one["delivery"], one["attempts"]))
+    model = MODELS.get(job.model)
+    return drawn(rows, course.expected_end(job, model.expected(job.input) if model else 60, now))
 
 
-@blueprint.post("/deliveries/<delivery_id>/resend")
-@signed_in("submit")
-def resend(delivery_id: str) -> AnyResponse:
-    """Send it once more."""
-    with wiring().db.write() as tx:
-        delivery = owned_delivery(tx, delivery_id)
-        resend_delivery(tx, delivery, wiring().clock())
-    return redirect(url_for(".show", job_id=delivery.job_id, _anchor="news"), 303)
+def _came(callback: Callback) -> dict[str, Any]:
+    """A callback with what it said, without its secrets."""
+    secrets = _secrets()
+    headers = shown_headers(callback.headers, secrets)
+    return {"row": callback, "headers": headers, "body": shown_body(callback.body, secrets)}
+
+
+def _secrets() -> list[str]:
+    """What no raw text may show, wherever it stands."""
+    s = wiring().settings
+    found = [key.get_secret_value() for key in (s.apixo_api_key, s.segmind_api_key)]
+    return [secret for secret in found if len(secret) > 4]
+
+
+def _wire(job: Job) -> dict[str, Any] | str:
+    """The request to the provider as it was or will be sent; or why it can't be shown."""
+    w = wiring()
+    if job.provider not in w.providers or job.model not in MODELS:
+        return f"This server can no longer send to {job.provider}."
+    if not job.input:
+        return "What was asked for has been deleted."
+    try:
+        found: dict[str, Any] = preview(w.providers, w.signer, job)["request"]
+    except ProviderError as error:
+        return str(error)
+    return found | {"body": shown_body(json.dumps(found["body"]).encode(), _secrets())}
+
+
+def _allowed(job: Job, pending: Sequence[Delivery]) -> dict[str, bool]:
+    """What this key may do to the job in its state."""
+    ended, acts = job.state in TERMINAL, "submit" in caller().scopes
+    return {
+        "act": acts,
+        "cancel": acts and job.state in (JobState.QUEUED, JobState.HELD),
+        "mute": acts and not job.muted and bool(pending or not ended),
+        "resolve": acts and job.state is JobState.UNKNOWN,
+        "erase": ended and bool(job.input) and "admin" in caller().scopes,
+    }
+
+
+def _is_active(job: Job, video: Video | None, pending: Sequence[Delivery], now: datetime) -> bool:
+    """Whether the page may look different soon."""
+    copying = video is not None and video.state is VideoState.PENDING
+    due = any(d.due_at is not None and d.due_at < now + SOON for d in pending)
+    return job.state not in TERMINAL or copying or due

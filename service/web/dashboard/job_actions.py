@@ -1,0 +1,133 @@
+"""What can be done to one job from its page; what could not be done is told there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Blueprint, redirect, request, url_for
+from sqlalchemy import Connection
+from werkzeug.wrappers import Response as AnyResponse
+
+from service.callbacks import replay_callback
+from service.errors import Conflict, Fault, InvalidInput, TooOften
+from service.jobs import cancel_job, mute_job
+from service.model import Job
+from service.outcomes import Resolution, resolve_by_hand
+from service.resends import resend_delivery
+from service.retention import erase_job
+from service.web.callbacks import owned as owned_callback
+from service.web.context import wiring
+from service.web.dashboard.job import show_problem
+from service.web.dashboard.told import telling
+from service.web.deliveries import owned as owned_delivery
+from service.web.jobs import owned_job
+from service.web.problems import Problem, as_problem
+from service.web.session import signed_in
+
+blueprint = Blueprint("job_actions", __name__)
+
+LONGEST_TASK_ID = 200
+
+
+@blueprint.post("/jobs/<job_id>/cancel")
+@signed_in("submit")
+def cancel(job_id: str) -> AnyResponse:
+    """Take the job back."""
+    return _act(job_id, lambda tx, job: cancel_job(tx, job, wiring().clock()))
+
+
+@blueprint.post("/jobs/<job_id>/mute")
+@signed_in("submit")
+def mute(job_id: str) -> AnyResponse:
+    """No more news of the job."""
+    return _act(job_id, lambda tx, job: mute_job(tx, job, wiring().clock()))
+
+
+@blueprint.post("/jobs/<job_id>/resolve")
+@signed_in("submit")
+def resolve(job_id: str) -> AnyResponse:
+    """End an unknown job as the person says who has looked for it at the provider."""
+    return _act(job_id, lambda tx, job: resolve_by_hand(tx, job, _found(), wiring().clock()))
+
+
+def _found() -> Resolution:
+    """What the form says. Raises InvalidInput without a task, or without the word for paying."""
+    match request.form.get("how"):
+        case "task":
+            task_id = request.form.get("task_id", "").strip()
+            if not task_id or len(task_id) > LONGEST_TASK_ID or not task_id.isprintable():
+                raise _fault("task_id", "give the task's id as the provider shows it")
+            return Resolution(task_id=task_id)
+        case "resend":
+            if request.form.get("sure") != "yes":
+                raise _fault("sure", "confirm that it may be paid for twice, then send it again")
+            return Resolution(resend=True)
+        case "fail":
+            return Resolution()
+    raise _fault("how", "must be task, resend or fail")
+
+
+def _fault(name: str, message: str) -> InvalidInput:
+    return InvalidInput([Fault(f"/{name}", "required", message)])
+
+
+@blueprint.post("/jobs/<job_id>/erase")
+@signed_in("admin")
+def erase(job_id: str) -> AnyResponse:
+    """Forget what the job was about, for good."""
+    w = wiring()
+    with w.db.read() as tx:
+        job = owned_job(tx, job_id)
+    try:
+        if request.form.get("sure") != "yes":
+            raise _fault("sure", "confirm that the video is to be deleted for good")
+        erase_job(w.db, w.shelf, job, w.clock())
+    except (Conflict, InvalidInput) as error:
+        return show_problem(job_id, _told_here(error))
+    return _back(job_id, "Deleted: the video and all that was said of it.")
+
+
+@blueprint.post("/deliveries/<delivery_id>/resend")
+@signed_in("submit")
+def resend(delivery_id: str) -> AnyResponse:
+    """Send it once more."""
+    with wiring().db.read() as tx:
+        delivery = owned_delivery(tx, delivery_id)
+
+    def deed(tx: Connection, _: Job) -> None:
+        resend_delivery(tx, owned_delivery(tx, delivery_id), wiring().clock())
+
+    return _act(str(delivery.job_id), deed, "news")
+
+
+@blueprint.post("/callbacks/<callback_id>/replay")
+@signed_in("submit")
+def replay(callback_id: str) -> AnyResponse:
+    """Look at it once more."""
+    with wiring().db.read() as tx:
+        callback = owned_callback(tx, callback_id)
+
+    def deed(tx: Connection, _: Job) -> None:
+        replay_callback(tx, callback, wiring().clock())
+
+    return _act(callback.job_id, deed, "came")
+
+
+def _act(job_id: str, deed: Callable[[Connection, Job], None], place: str = "") -> AnyResponse:
+    """Back to the job's page, to a `place` of it; there too when the deed cannot be done."""
+    try:
+        with wiring().db.write() as tx:
+            deed(tx, owned_job(tx, job_id))
+    except (Conflict, TooOften, InvalidInput) as error:
+        return show_problem(job_id, _told_here(error))
+    return redirect(url_for("dashboard.job.show", job_id=job_id, _anchor=place or None), 303)
+
+
+def _told_here(error: Exception) -> Problem:
+    if isinstance(error, InvalidInput):
+        return Problem(422, error.faults[0].message)
+    return as_problem(error)
+
+
+def _back(job_id: str, text: str) -> AnyResponse:
+    return redirect(url_for("dashboard.job.show", job_id=job_id, told=telling(text)), 303)

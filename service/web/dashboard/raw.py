@@ -1,0 +1,81 @@
+"""
+Bytes of others as text for people: formatted, cut, harmless, and without secrets.
+
+What cannot be seen (control characters, marks that turn the reading direction)
+stands there as an escape.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from service.logs import masked
+
+#: Characters that are shown, and bytes that are read as JSON: no page is to work through more.
+LONGEST = 8000
+READ = 64 * 1024
+#: Names of headers and fields whose values are nobody's business.
+_NAMES = r"authorization|cookie|secret|password|signature|api[-_]?key|token"
+_SECRET = re.compile(_NAMES, re.IGNORECASE)
+_FIELD = re.compile(rf'("[^"]*(?:{_NAMES})[^"]*"\s*:\s*)"(?:[^"\\]|\\.)*"?', re.IGNORECASE)
+HIDDEN = "***"
+
+
+@dataclass(frozen=True)
+class Text:
+    """What is shown, and how many bytes there were; `left_out` says that it was cut."""
+
+    text: str
+    size: int
+    left_out: bool
+
+
+def shown_headers(headers: Mapping[str, str], secrets: Iterable[str]) -> list[tuple[str, str]]:
+    """Headers by name, those that let somebody in hidden."""
+    return [
+        (_visible(name), HIDDEN if _SECRET.search(name) else _clean(value, secrets))
+        for name, value in sorted(headers.items())
+    ]
+
+
+def shown_body(body: bytes, secrets: Iterable[str]) -> Text:
+    """A body: JSON with a line for each field, anything else as it came."""
+    start = body[:READ]
+    text = _formatted(body) if body == start else ""
+    text = text or start.decode("utf-8", "backslashreplace")
+    text = _FIELD.sub(rf'\1"{HIDDEN}"', _clean(text, secrets))
+    return Text(text[:LONGEST], len(body), len(text) > LONGEST or body != start)
+
+
+def _formatted(body: bytes) -> str:
+    """JSON, indented; blank for what is none, or would not be the same when written again."""
+    try:
+        found = json.loads(body, object_pairs_hook=_once)
+        return json.dumps(found, indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return ""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands there twice")
+    return found
+
+
+def _clean(text: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN)
+    return _visible(masked(text))
+
+
+def _visible(text: str) -> str:
+    return "".join(c if c.isprintable() or c in "\n\t" else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()

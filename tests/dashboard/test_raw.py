@@ -1,0 +1,57 @@
+"""Raw callbacks for people: readable, harmless, without secrets."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.web.dashboard.raw import LONGEST, READ, Text, shown_body, shown_headers
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (
+            b'{"a": [1, {"b": "\xc3\xbc"}]}',
+            '{\n  "a": [\n    1,\n    {\n      "b": "\u00fc"\n    }\n  ]\n}',
+        ),
+        (b'{"a": 1, "a": 2}', '{"a": 1, "a": 2}'),
+        (b"<b>no JSON</b>", "<b>no JSON</b>"),
+        (b"\xff\x00\x1b[2J", "\\xff\\x00\\x1b[2J"),
+        ("safe \u202eexe".encode(), "safe \\u202eexe"),
+        (b"[" * 100_000, "[" * LONGEST),
+        (b"", ""),
+    ],
+)
+def test_body(body: bytes, expected: str) -> None:
+    """JSON is laid out where nothing is lost by it, and what cannot be seen is written out."""
+    assert Text(expected, len(body), len(body) > LONGEST) == shown_body(body, [])
+
+
+@pytest.mark.parametrize("end", [b"}", b", broken"])
+def test_secrets(end: bytes) -> None:
+    """Keys of ours, tokens in our addresses and fields with such names are hidden, in any form."""
+    fields = b'"url": "/callbacks/to.k-en", "note": "sent by KEY", "apiKey": "x\\"zz"'
+    shown = shown_body(b'{"callback_token": "abc", ' + fields + end, ["KEY"]).text
+
+    assert [] == [word for word in ("abc", "to.k-en", "KEY", "zz") if word in shown]
+    assert '"callback_token": "***"' in shown and "/callbacks/***" in shown
+
+
+def test_long_body() -> None:
+    """Of a long one the beginning is shown, and that there was more."""
+    shown = shown_body(b'"' + b"x" * READ + b'"', [])
+
+    assert (LONGEST, True, READ + 2) == (len(shown.text), shown.left_out, shown.size)
+
+
+def test_headers() -> None:
+    """Headers that let somebody in are hidden, the others cannot do harm."""
+    given = {"X-Api-Key": "k", "Cookie": "c", "Authorization": "a", "X-Note": "\x07 KEY", "A": "b"}
+
+    assert [
+        ("A", "b"),
+        ("Authorization", "***"),
+        ("Cookie", "***"),
+        ("X-Api-Key", "***"),
+        ("X-Note", "\\x07 ***"),
+    ] == shown_headers(given, ["KEY"])
