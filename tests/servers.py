@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from serving import QuietHandler, Served
+from verbs import run_verb
 
 T = TypeVar("T")
 
@@ -182,15 +183,7 @@ class Clipbell:
 
     def run(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         """One verb to its end, with the expected exit code."""
-        done = subprocess.run(
-            [sys.executable, "-m", "service", *arguments],
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = run_verb(arguments, self.environ)
         assert code == done.returncode, done.stderr
         return done
 
