@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -23,6 +25,12 @@ def pointer(*names: object) -> str:
     """The JSON Pointer (RFC 6901) that goes down these names."""
     escaped = (str(name).replace("~", "~0").replace("/", "~1") for name in names)
     return "".join(f"/{name}" for name in escaped)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A question that ends a message about an unknown word; blank where no known one is near."""
+    near = difflib.get_close_matches(word, list(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 class ClipbellError(Exception):

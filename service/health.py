@@ -59,7 +59,11 @@ def examine(db: Database, storage: Storage, providers: Collection[str], now: dat
         db.check()
         with db.read() as tx:
             share = polled_share(tx)
-            rows = [_worker(tx, now), _providers(tx, providers), _channels(tx, now)]
+            rows = [
+                Check("worker", worker_trouble(tx, now), vital=True),
+                _providers(tx, providers),
+                _channels(tx, now),
+            ]
             rows += [_rows(tx), _callbacks(share)]
     except (ClipbellError, SQLAlchemyError) as error:
         said = reason_of(error) if isinstance(error, SQLAlchemyError) else str(error)
@@ -92,11 +96,11 @@ def _disk(db: Database, storage: Storage) -> Check:
     return Check("disk", f"{left}; until then no job goes out", free < FULL)
 
 
-def _worker(tx: Connection, now: datetime) -> Check:
+def worker_trouble(tx: Connection, now: datetime) -> str:
+    """What to do where no worker is alive; blank while one is."""
     seen = store.work.last_beat(tx, now + WORKER_SILENCE)
-    if seen is None or now - seen > WORKER_SILENCE:
-        return Check("worker", "no worker is alive: start `clipbell worker`", vital=True)
-    return Check("worker", vital=True)
+    gone = seen is None or now - seen > WORKER_SILENCE
+    return "no worker is alive: start `clipbell worker`" if gone else ""
 
 
 def _providers(tx: Connection, names: Collection[str]) -> Check:

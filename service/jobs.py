@@ -13,7 +13,7 @@ from service import store
 from service.budget import price_range
 from service.catalogue import MODELS, Model
 from service.channels.base import Channel
-from service.errors import Conflict, Fault, InvalidInput, pointer
+from service.errors import Conflict, Fault, InvalidInput, did_you_mean, pointer
 from service.events import record_event
 from service.inputs import check_input
 from service.model import ACCOUNTS_OWN, EventType, Job, JobState, new_id
@@ -77,7 +77,8 @@ def _model(slug: Any, providers: Mapping[str, object], faults: list[Fault]) -> M
     model = MODELS.get(slug) if isinstance(slug, str) else None
     if model is None:
         code = "not_allowed" if isinstance(slug, str) else "wrong_type"
-        faults.append(Fault("/model", code, f"must be one of {allowed}"))
+        guess = did_you_mean(slug, MODELS) if isinstance(slug, str) else ""
+        faults.append(Fault("/model", code, f"must be one of {allowed}{guess}"))
     elif model.provider not in providers:
         message = f"this server has no key for {model.provider}: ask its operator to set one"
         faults.append(Fault("/model", "provider_not_configured", message))

@@ -12,6 +12,7 @@ import hypothesis
 import pytest
 from buckets import Buckets, moto, use
 from databases import Template, postgres_or_skip, template
+from servers import Clipbell
 from wire import Wire, sandbox
 
 from service import store
@@ -159,6 +160,21 @@ def bench(
         for name in wiring.providers:
             store.providers.ensure(tx, name, clock())
     yield Bench(wiring, clock)
+    wiring.close()
+
+
+@pytest.fixture(scope="module")
+def clipbell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
+    """A service that was set up, with nothing running."""
+    with Clipbell(tmp_path_factory.mktemp("idle"), "http://127.0.0.1:9") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def worker(clipbell: Clipbell) -> Iterator[Wiring]:
+    """The same service, as a worker has it."""
+    wiring = build(load_settings(clipbell.environ))
+    yield wiring
     wiring.close()
 
 

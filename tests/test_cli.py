@@ -161,7 +161,8 @@ def test_brackets_in_a_prompt(fresh: Clipbell) -> None:
     [
         (["show", "job_x"], 1, "clipbell jobs"),
         (["cancel", "job_x"], 1, "job_x"),
-        (["submit", "kling-9", "--prompt", "x"], 1, "kling-2"),
+        (["submit", "kling-2-5-turbo", "--prompt", "x"], 1, "did you mean kling-2.5-turbo?"),
+        (["submit", "--file", "/nowhere.csv"], 1, "No such file"),
         (["submit", MODEL, "--prompt", "x", "-i", "duration=7"], 1, "5, 10"),
         (["submit", MODEL, "--prompt", "x", "--notify", "pigeon:x"], 1, "webhook"),
     ],
@@ -181,13 +182,15 @@ def test_one_line_of_trouble(
         ["submit", MODEL, "--prompt", "x", "-i", "duration"],
         ["jobs", "--state", "done"],
         ["serve", "--port", "70000"],
+        ["subscriptions"],
     ],
 )
 def test_wrong_usage(clipbell: Clipbell, arguments: list[str]) -> None:
-    """Wrong usage is exit code 2, without a traceback."""
-    done = clipbell.run(*arguments, code=2)
+    """Wrong usage is exit code 2 and one line, which says where to read how it goes."""
+    told = trouble(clipbell, *arguments, code=2)
 
-    assert ("", False) == (done.stdout, "Traceback" in done.stderr)
+    assert "--help`" in told
+    assert "Value error" not in told
 
 
 def test_version_and_help(clipbell: Clipbell) -> None:

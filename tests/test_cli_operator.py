@@ -4,36 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from servers import Clipbell
 
 from service import store
-from service.bootstrap import Wiring, build
+from service.bootstrap import Wiring
 from service.failures import job_error
 from service.jobs import check_request, request_job
 from service.model import JobState
-from service.settings import load_settings
 from service.submissions import hold_job, mark_unknown
-
-NOWHERE = "http://127.0.0.1:9"
-
-
-@pytest.fixture(scope="module")
-def clipbell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
-    """A service that was set up, with nothing running; each test has jobs of its own."""
-    with Clipbell(tmp_path_factory.mktemp("operator"), NOWHERE) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def worker(clipbell: Clipbell) -> Iterator[Wiring]:
-    """The same service, as a worker has it."""
-    wiring = build(load_settings(clipbell.environ))
-    yield wiring
-    wiring.close()
 
 
 def shown(clipbell: Clipbell, *arguments: str) -> Any:

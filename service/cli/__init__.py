@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
 from service import __version__
 from service.cli import (
@@ -18,23 +19,27 @@ from service.cli import (
     callbacks,
     deliveries,
     demo,
+    export,
     jobs,
     listen,
     processes,
     providers,
     secrets,
     setup,
+    submit,
     subscriptions,
     videos,
+    watch,
 )
 from service.cli.acting import Acting
 from service.cli.output import complain
+from service.db import reason_of
 from service.errors import ClipbellError
 
+NAME = "clipbell"
 app = typer.Typer(
-    name="clipbell",
+    name=NAME,
     help="Fire-and-forget video generation: send a job, get the link.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -54,11 +59,13 @@ VERBS: Verbs = {
 }
 #: Verbs that act for one account.
 ACTING: Verbs = {
-    "submit": jobs.submit,
+    "submit": submit.submit,
     "jobs": jobs.list_jobs,
     "show": jobs.show,
+    "watch": watch.watch,
     "cancel": jobs.cancel,
     "resolve": jobs.resolve,
+    "export": export.export,
     "delete": videos.delete,
     "deliveries": deliveries.deliveries,
     "resend": deliveries.resend,
@@ -84,20 +91,47 @@ for name, group in GROUPS.items():
 
 
 @app.callback(invoke_without_command=True)
-def _version(
+def _root(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version."),
 ) -> None:
     if version:
-        typer.echo(f"clipbell {__version__}")
+        typer.echo(f"{NAME} {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """The exit code; whatever went wrong is told in one line."""
     try:
-        app(arguments, prog_name="clipbell")
+        return app(arguments, prog_name=NAME, standalone_mode=False) or 0
+    except BrokenPipeError:
+        return 1
+    except typer.TyperException as error:
+        complain(_usage(error))
+        return error.exit_code
+    except typer.Abort:
+        complain("stopped: nothing was done")
     except ClipbellError as error:
         complain(str(error))
-        sys.exit(1)
-    except BrokenPipeError:
-        sys.exit(1)
+    except SQLAlchemyError as error:
+        complain(f"the database failed: {reason_of(error)}; `clipbell doctor` looks at it")
+    except OSError as error:
+        complain(f"{error.filename or 'the system'}: {error.strerror or error}")
+    return 1
+
+
+def _usage(error: typer.TyperException) -> str:
+    """What is wrong with the words of a command, and where it stands how they go."""
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else NAME
+    # Pydantic's words, which say nothing to whoever typed the command.
+    message = error.format_message().replace("Value error, ", "")
+    return f"{message.rstrip('. ')}; see `{path} --help`"

@@ -15,8 +15,8 @@ from service.install import check_address
 from service.messages import account_json, key_json
 from service.model import ApiKey
 
-app = typer.Typer(no_args_is_help=True, help="Who owns jobs, keys and subscriptions.")
-keys = typer.Typer(no_args_is_help=True, help="The API keys of an account.")
+app = typer.Typer(help="Who owns jobs, keys and subscriptions.")
+keys = typer.Typer(help="The API keys of an account.")
 
 
 @app.command()
@@ -98,7 +98,7 @@ def list_keys(json_: bool = JsonOption) -> None:
     if json_:
         emit([key_json(key) for key in found])
     elif found:
-        table([_key_row(key) for key in found])
+        table([_key_row(key) for key in found], spare="made")
     else:
         console().print("None yet: try `clipbell keys create`.")
 
@@ -108,9 +108,9 @@ def _key_row(key: ApiKey) -> dict[str, str]:
         "key": key.id,
         "name": key.name,
         "begins": f"{key.hint}…",
-        "scopes": " ".join(key.scopes),
+        "state": "revoked" if key.revoked_at else "valid",
         "made": ago(key.created_at),
-        "state": f"revoked {ago(key.revoked_at)}" if key.revoked_at else "in force",
+        "scopes": " ".join(key.scopes),
     }
 
 

@@ -31,7 +31,7 @@ def list_callbacks(
     if json_:
         emit([callback_json(callback) for callback in found])
     elif found:
-        table([_row(callback) for callback in found])
+        table([_row(callback) for callback in found], spare="job")
     else:
         console().print("No callback yet; `clipbell callbacks --rejected` shows refused ones.")
 

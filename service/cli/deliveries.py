@@ -18,16 +18,13 @@ from service.resends import resend_delivery
 
 
 def deliveries(
-    state: str = typer.Option(None, help=f"Only {', '.join(DeliveryState)}."),
+    state: DeliveryState = typer.Option(None, help="Only those in this state."),
     job: str = typer.Option(None, "--job", help="Only those of this job."),
     subscription: str = typer.Option(None, "--subscription", help="Only those to it."),
     limit: int = typer.Option(20, min=1, max=1000, help="How many."),
     json_: bool = JsonOption,
 ) -> None:
     """The newest deliveries with their attempts."""
-    if state is not None and state not in list(DeliveryState):
-        known = ", ".join(DeliveryState)
-        raise typer.BadParameter(f"must be one of {known}", param_hint="--state")
     wiring = open_wiring()
     account = acting_account(wiring)
     which = {"state": state, "job_id": job, "subscription_id": subscription}
@@ -39,7 +36,7 @@ def deliveries(
     elif not found:
         console().print("None: nobody was to be told of anything yet.")
     else:
-        table([_row(delivery, attempts) for delivery in found])
+        table([_row(delivery, attempts) for delivery in found], spare="made")
 
 
 def _row(delivery: Delivery, attempts: list[Attempt]) -> dict[str, str]:
@@ -70,14 +67,12 @@ def resend(delivery_id: str = typer.Argument(metavar="DLV"), json_: bool = JsonO
 
 
 def trigger(
-    event: str = typer.Argument(metavar="EVENT", help=f"One of {', '.join(EventType)}."),
+    event: EventType = typer.Argument(help="What shall seem to have happened."),
     json_: bool = JsonOption,
 ) -> None:
     """Record a labelled sample event; the worker delivers it as it does real ones."""
-    if event not in list(EventType):
-        raise typer.BadParameter(f"must be one of {', '.join(EventType)}", param_hint="EVENT")
     wiring = open_wiring()
-    told = _triggered(wiring, EventType(event))
+    told = _triggered(wiring, event)
     if json_:
         emit(told)
     elif told["deliveries"]:

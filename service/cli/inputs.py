@@ -1,9 +1,11 @@
-"""The input of a model as words of a command line or cells of a file."""
+"""What is given as words of a command line or cells of a file: a model's input, a time."""
 
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -53,4 +55,18 @@ def _number(text: str) -> Any:
         return text
 
 
+_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 _READERS: dict[str, Callable[[str], Any]] = {"number": _number, "image": _image}
+
+
+def moment(given: str, now: datetime) -> datetime:
+    """A time in the past, as ISO 8601 or as how long ago it is. Raises BadParameter."""
+    ago = re.fullmatch(r"([0-9]{1,6})(s|min|h|d)", given)
+    if ago:
+        return now - timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])
+    try:
+        moment = datetime.fromisoformat(given)
+    except ValueError:
+        message = f"{given!r} is neither a time such as 2026-01-01T00:00:00Z nor such as 6h"
+        raise typer.BadParameter(message, param_hint="--since") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -14,11 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from service.bootstrap import Wiring, build
+from service.cli.completion import job_ids
 from service.settings import load_settings
 
 _ID = re.compile(r"[a-z]+_[0-9a-f]{32}")
 _COLOURS = {
-    "green": "succeeded delivered stored processed on in",
+    "green": "succeeded delivered stored processed on valid",
     "red": "failed exhausted lost off revoked",
     "yellow": "held unknown",
     "cyan": "queued submitting submitted pending received",
@@ -26,12 +27,20 @@ _COLOURS = {
 }
 #: How the first word of a state looks on a terminal.
 _STYLES = {word: style for style, words in _COLOURS.items() for word in words.split()}
+#: Columns of an output that is no terminal: each row is one line, for grep and its like.
+UNFOLDED = 10_000
+#: Columns of an id.
+ID_WIDTH = 36
+#: Below so many columns of a terminal there is no room for what can be spared.
+ROOMY = 100
+JobArgument = typer.Argument(metavar="JOB", autocompletion=job_ids)
 JsonOption = typer.Option(False, "--json", help="Print JSON for programs.")
 
 
 def console() -> Console:
-    """Standard output; plain where it is no terminal or NO_COLOR is set."""
-    return Console(highlight=False, markup=False)
+    """Standard output: plain under NO_COLOR, and no line is folded where it is no terminal."""
+    width = None if sys.stdout.isatty() else UNFOLDED
+    return Console(highlight=False, markup=False, width=width)
 
 
 def errors() -> Console:
@@ -56,14 +65,22 @@ def open_wiring() -> Wiring:
     return wiring
 
 
-def table(rows: list[dict[str, str]]) -> None:
-    """Rows with the same keys, as a table; ids are never cut, so that they can be copied."""
-    grid = Table(box=None, pad_edge=False, header_style="bold")
-    for name, first in rows[0].items() if rows else ():
-        grid.add_column(name, overflow="fold", no_wrap=_ID.fullmatch(first) is not None)
+def table(rows: list[dict[str, str]], spare: str | None = None) -> None:
+    """
+    Rows with the same keys, as a table; ids are never cut, so that they can be copied.
+
+    Args:
+        spare: a column that goes where the terminal is narrow.
+    """
+    out, grid = console(), Table(box=None, pad_edge=False, header_style="bold")
+    shown = [name for name in rows[0] if name != spare or out.width >= ROOMY]
+    for name in shown:
+        width = ID_WIDTH if _ID.fullmatch(rows[0][name]) else None
+        whole = width is not None or name in ("state", "at")
+        grid.add_column(name, overflow="fold", min_width=width, no_wrap=whole)
     for row in rows:
-        grid.add_row(*(in_colour(v) if name == "state" else v for name, v in row.items()))
-    console().print(grid)
+        grid.add_row(*(in_colour(row[name]) if name == "state" else row[name] for name in shown))
+    out.print(grid)
 
 
 def in_colour(state: str) -> Text:

@@ -9,7 +9,7 @@ from service.errors import SettingsError
 from service.rotation import add_key, reseal
 from service.signing import Sealer
 
-app = typer.Typer(no_args_is_help=True, help="The keys that sign our URLs and seal secrets.")
+app = typer.Typer(help="The keys that sign our URLs and seal secrets.")
 
 
 @app.callback()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import typer
 
 from service import endpoints, store
 from service.bootstrap import Wiring
+from service.cli import completion
 from service.cli.acting import Acting, acting_account
+from service.cli.inputs import moment
 from service.cli.output import JsonOption, console, emit, open_wiring, table
 from service.errors import NotFound
 from service.messages import subscription_json
@@ -21,17 +21,19 @@ from service.signing import new_webhook_secret
 from service.subscribing import check_wish, subscribe
 from service.trials import insist, make_trial, trial_of, trial_of_wish
 
-app = typer.Typer(no_args_is_help=True, help="Who is told of what: add, list, test and more.")
-
-_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
+app = typer.Typer(help="Who is told of what: add, list, test and more.")
 
 
 @app.command(cls=Acting)
 def add(
     channel: str = typer.Argument(help="slack, email, webhook … or channel:target in one."),
     target: str = typer.Argument(None, help="A URL or an address."),
-    events: list[str] = typer.Option([], "--event", "-e", help="Only these events."),
-    models: list[str] = typer.Option([], "--model", "-m", help="Only jobs of these models."),
+    events: list[str] = typer.Option(
+        [], "--event", "-e", help="Only these events.", autocompletion=completion.events
+    ),
+    models: list[str] = typer.Option(
+        [], "--model", "-m", help="Only jobs of these models.", autocompletion=completion.models
+    ),
     metadata: list[str] = typer.Option([], "--metadata", help="Only jobs with key=value."),
     format_: str = typer.Option(None, "--format", help="The body's form: standard, flat, apixo."),
     test_first: bool = typer.Option(False, "--test", help="Save only if a test message arrives."),
@@ -89,7 +91,7 @@ def list_all(json_: bool = JsonOption) -> None:
     elif not shown:
         console().print("None yet: try `clipbell subscriptions add slack https://…`.")
     else:
-        table([_row(one) for one in shown])
+        table([_row(one) for one in shown], spare="events")
 
 
 def _row(shown: dict[str, Any]) -> dict[str, str]:
@@ -171,7 +173,7 @@ def recover(
 ) -> None:
     """Deliver what a subscription has missed since then."""
     wiring = open_wiring()
-    begin = _since(since, wiring.clock())
+    begin = moment(since, wiring.clock())
     found = _found(wiring, subscription_id)
     count, after, more = 0, None, True
     while more:
@@ -182,15 +184,3 @@ def recover(
         emit({"id": found.id, "recovered": count})
     else:
         console().print(f"{count} deliveries to {found.id} are pending again.")
-
-
-def _since(given: str, now: datetime) -> datetime:
-    ago = re.fullmatch(r"([0-9]{1,6})(s|min|h|d)", given)
-    if ago:
-        return now - timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])
-    try:
-        moment = datetime.fromisoformat(given)
-    except ValueError:
-        message = f"{given!r} is neither a time such as 2026-01-01T00:00:00Z nor such as 6h"
-        raise typer.BadParameter(message, param_hint="--since") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -9,12 +9,12 @@ import typer
 from service import store
 from service.bootstrap import Wiring
 from service.cli.acting import Acting, acting_account, own_job
-from service.cli.output import JsonOption, ago, console, emit, open_wiring, table
+from service.cli.output import JobArgument, JsonOption, ago, console, emit, open_wiring, table
 from service.messages import iso
 from service.model import Video
 from service.retention import Doomed, delete_doomed, doomed_videos, erase_job, forget_rows, sweep
 
-app = typer.Typer(no_args_is_help=True, help="The copies of videos: list and prune.")
+app = typer.Typer(help="The copies of videos: list and prune.")
 
 MANY = 100_000
 
@@ -106,7 +106,7 @@ def _sum_up(wiring: Wiring, found: list[Doomed], dry_run: bool) -> None:
 
 
 def delete(
-    job_id: str = typer.Argument(metavar="JOB"),
+    job_id: str = JobArgument,
     yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
     json_: bool = JsonOption,
 ) -> None:

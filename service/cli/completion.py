@@ -1,0 +1,48 @@
+"""What the Tab key offers beside verbs and options; nothing here may fail or write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import SQLAlchemyError
+
+from service import store
+from service.catalogue import MODELS
+from service.db import Database
+from service.errors import ClipbellError
+from service.model import EventType, Job
+from service.settings import load_settings
+from service.wording import cut, plain
+
+OFFERED = 30
+
+
+def models() -> list[tuple[str, str]]:
+    """The models, with their titles."""
+    return [(model.slug, model.title) for model in MODELS.values()]
+
+
+def events() -> list[str]:
+    """The types of events."""
+    return [event.value for event in EventType]
+
+
+def job_ids() -> list[tuple[str, str]]:
+    """The first account's newest jobs, with state and prompt."""
+    return [
+        (job.id, f"{job.state} {cut(plain(job.input.get('prompt')), 40)}") for job in _newest_jobs()
+    ]
+
+
+def _newest_jobs() -> list[Job]:
+    try:
+        url = load_settings().database_url
+        # Opening a database that is not there would make an empty one.
+        if url.startswith("sqlite") and not Path(str(make_url(url).database)).exists():
+            return []
+        with Database(url).read() as tx:
+            account = store.accounts.first(tx)
+            return store.jobs.page(tx, account.id, OFFERED) if account else []
+    except (ClipbellError, SQLAlchemyError, OSError):
+        return []

@@ -1,0 +1,56 @@
+"""How far a job has come, as a share and in words; for `submit --wait` and `watch`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from service.catalogue import MODELS
+from service.model import TERMINAL, Job, JobState
+
+#: Where the bar stands when the model's time is over but the video is not there.
+USUAL_SHARE = 0.9
+#: What a bar never passes before the end.
+HIGHEST_SHARE = 0.99
+
+
+def share(seconds: float, expected: float) -> float:
+    """How much of a generation is probably done after so long: below 1 however long it takes."""
+    if seconds <= expected:
+        return USUAL_SHARE * max(seconds, 0.0) / expected
+    return USUAL_SHARE + (HIGHEST_SHARE - USUAL_SHARE) * (1 - expected / seconds)
+
+
+def expected_seconds(job: Job) -> float:
+    """How long the vendor says that this job takes."""
+    return MODELS[job.model].expected(job.input)
+
+
+def seconds_of(job: Job, now: datetime) -> float:
+    """How long the provider has had it, or had it in all; before that, 0."""
+    began = job.submitted_at or job.sent_at
+    return ((job.finished_at or now) - began).total_seconds() if began else 0.0
+
+
+def done(job: Job, now: datetime) -> float:
+    """How much of the job is done, from 0 to 1; 1 is the end."""
+    return 1.0 if job.state in TERMINAL else share(seconds_of(job, now), expected_seconds(job))
+
+
+def doing(job: Job, now: datetime, worker: str = "") -> str:
+    """
+    What the job waits for.
+
+    Args:
+        worker: what is the matter with the worker; blank for nothing.
+    """
+    expected = expected_seconds(job)
+    match job.state:
+        case JobState.QUEUED:
+            return worker or "waits for a worker"
+        case JobState.SUBMITTING:
+            return f"is being sent to {job.provider}"
+        case JobState.SUBMITTED if seconds_of(job, now) <= expected:
+            return f"{job.provider} works on it, about {expected:.0f} s in all"
+        case JobState.SUBMITTED:
+            return f"{job.provider} takes longer than its {expected:.0f} s; we go on asking"
+    return str(job.error["message"]) if job.error else ""

@@ -1,0 +1,109 @@
+"""`submit`: one job or a file of them."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from service import store
+from service.bootstrap import Wiring
+from service.catalogue import MODELS
+from service.cli.acting import acting_account
+from service.cli.batch import submit_file
+from service.cli.completion import models
+from service.cli.inputs import from_pairs
+from service.cli.jobs import print_job
+from service.cli.output import JsonOption, complain, errors, open_wiring
+from service.cli.progress import doing, done
+from service.health import worker_trouble
+from service.jobs import check_request, planned_job, request_job
+from service.model import TERMINAL, Job, JobState
+from service.submissions import preview
+
+POLL_SECONDS = 0.5
+
+
+def submit(
+    model: str = typer.Argument(None, help=f"One of {', '.join(MODELS)}.", autocompletion=models),
+    prompt: str = typer.Option(None, "--prompt", "-p", help="What the video shows."),
+    inputs: list[str] = typer.Option([], "--input", "-i", help="Further input, key=value."),
+    notify: list[str] = typer.Option(None, "--notify", help="channel:target, e.g. slack:URL."),
+    provider: str = typer.Option("auto", help="APIXO's route: auto, value or official."),
+    file: Path = typer.Option(None, "--file", help="A batch: jobs.csv or jobs.jsonl."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Show the request, send nothing."),
+    wait: bool = typer.Option(False, "--wait", help="Wait for the end, with progress."),
+    json_: bool = JsonOption,
+) -> None:
+    """Send one job, or a file of them."""
+    body: dict[str, Any] = {"provider": provider} | ({"notify": list(notify)} if notify else {})
+    if file is not None:
+        if prompt or inputs or wait:
+            raise typer.BadParameter("not with --prompt, --input or --wait", param_hint="--file")
+        submit_file(file, body | ({"model": model} if model else {}), dry_run, json_)
+        return
+    if model is None or prompt is None:
+        raise typer.BadParameter("give a model and --prompt, or --file")
+    body |= {"model": model, "input": {"prompt": prompt} | from_pairs(model, inputs)}
+    _submit_one(body, dry_run, wait, json_)
+
+
+def _submit_one(body: dict[str, Any], dry_run: bool, wait: bool, json_: bool) -> None:
+    wiring = open_wiring()
+    account = acting_account(wiring)
+    asked = check_request(body, wiring.channels, wiring.providers)
+    now = wiring.clock()
+    if dry_run:
+        job = planned_job(wiring.settings, account.id, asked, now)
+        found = preview(wiring.providers, wiring.signer, job)
+        print(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    asked = replace(asked, input=wiring.shelf.put_away(asked.model, asked.input, now))
+    with wiring.db.write() as tx:
+        job = request_job(tx, wiring.sealer, wiring.settings, account.id, asked, now)
+    if wait:
+        job = _wait(wiring, job)
+    print_job(wiring, job, json_)
+    if job.state is JobState.FAILED:
+        raise typer.Exit(1)
+
+
+def _wait(wiring: Wiring, job: Job) -> Job:
+    """The job at its end; its progress is shown on stderr, if that is a terminal."""
+    try:
+        with _bar() as progress:
+            job = _follow(wiring, job, progress)
+    except KeyboardInterrupt:
+        complain(f"{job.id} goes on; `clipbell show {job.id}` tells how it is")
+        raise typer.Exit(130) from None
+    if job.state not in TERMINAL and job.error:
+        complain(f"{job.id} is {job.state}: {job.error['message']} {job.error['hint']}")
+        raise typer.Exit(1)
+    return job
+
+
+def _bar() -> Progress:
+    out = errors()
+    looks = (BarColumn(bar_width=24), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
+    said = TextColumn("{task.fields[state]} {task.description}", markup=False)
+    return Progress(*looks, said, console=out, disable=not out.is_terminal)
+
+
+def _follow(wiring: Wiring, job: Job, progress: Progress) -> Job:
+    """The job once it has ended, or waits for a person."""
+    bar = progress.add_task("", total=1.0, state=job.state)
+    while True:
+        with wiring.db.read() as tx:
+            job = store.jobs.find(tx, job.id) or job
+            trouble = worker_trouble(tx, wiring.clock())
+        now = wiring.clock()
+        told = doing(job, now, trouble)
+        progress.update(bar, completed=done(job, now), description=told, state=job.state)
+        if job.state in (*TERMINAL, JobState.HELD, JobState.UNKNOWN):
+            return job
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,142 @@
+"""`watch`: jobs as they go on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import typer
+from rich.console import Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from service import store
+from service.bootstrap import Wiring
+from service.cli.acting import acting_account
+from service.cli.jobs import shown_job
+from service.cli.output import (
+    ID_WIDTH,
+    ROOMY,
+    JsonOption,
+    console,
+    emit,
+    in_colour,
+    open_wiring,
+)
+from service.cli.progress import doing, done, seconds_of
+from service.health import worker_trouble
+from service.model import TERMINAL, Job, JobState, Video
+
+#: States that a job leaves by itself.
+MOVING = (JobState.QUEUED, JobState.SUBMITTING, JobState.SUBMITTED)
+
+
+@dataclass(frozen=True)
+class Sight:
+    """The jobs at one moment, newest first, with how many are in each state."""
+
+    jobs: list[Job]
+    videos: dict[str, Video]
+    counts: dict[str, int]
+    trouble: str
+    now: datetime
+
+    def moving(self) -> int:
+        """How many jobs of the account go on by themselves."""
+        return sum(self.counts.get(state, 0) for state in MOVING)
+
+    def mark(self, job: Job) -> Any:
+        """What differs when a job has changed."""
+        video = self.videos.get(job.id)
+        return job.state, job.task_id, job.overdue, video.state if video else None
+
+
+def watch(
+    limit: int = typer.Option(
+        None, min=1, max=1000, help="So many of the newest jobs; 15 on a terminal, else 200."
+    ),
+    every: float = typer.Option(1.0, min=0.2, max=3600, help="Seconds between two looks."),
+    until_idle: bool = typer.Option(
+        False, "--until-idle", help="End when no job is queued or under way any more."
+    ),
+    json_: bool = JsonOption,
+) -> None:
+    """Jobs as they go on, until Ctrl-C; with --json, one line for each change."""
+    wiring, out = open_wiring(), console()
+    live_view = out.is_terminal and not json_
+    sights = _sights(wiring, limit or (15 if live_view else 200), every, until_idle)
+    try:
+        if not live_view:
+            _tell_changes(wiring, sights, json_)
+            return
+        with Live(console=out, auto_refresh=False) as live:
+            for sight in sights:
+                live.update(_picture(sight, out.width), refresh=True)
+    except KeyboardInterrupt:
+        return
+
+
+def _sights(wiring: Wiring, limit: int, every: float, until_idle: bool) -> Iterator[Sight]:
+    """One look after another; the last one shows the end."""
+    account_id = acting_account(wiring).id
+    while True:
+        with wiring.db.read() as tx:
+            jobs = store.jobs.page(tx, account_id, limit)
+            videos = store.videos.of_jobs(tx, [job.id for job in jobs])
+            counts, now = store.jobs.counts(tx, account_id), wiring.clock()
+            sight = Sight(jobs, videos, counts, worker_trouble(tx, now), now)
+        yield sight
+        if until_idle and not sight.moving():
+            return
+        time.sleep(every)
+
+
+def _tell_changes(wiring: Wiring, sights: Iterator[Sight], json_: bool) -> None:
+    """A line for each job that has not ended, and for each change since."""
+    known: dict[str, Any] | None = None
+    for sight in sights:
+        marks = {job.id: sight.mark(job) for job in reversed(sight.jobs)}
+        before = known if known is not None else _ended(sight)
+        changed = [job for job in reversed(sight.jobs) if before.get(job.id) != marks[job.id]]
+        for job in changed:
+            if json_:
+                emit(shown_job(wiring, job))
+            else:
+                print(_line(sight, job), flush=True)
+        known = marks
+
+
+def _ended(sight: Sight) -> dict[str, Any]:
+    """What is no news any more."""
+    return {job.id: sight.mark(job) for job in sight.jobs if job.state in TERMINAL}
+
+
+def _line(sight: Sight, job: Job) -> str:
+    told = doing(job, sight.now, sight.trouble)
+    line = f"{sight.now:%H:%M:%S}  {job.id}  {job.state:<10}  {job.model:<19}  {told}"
+    return line.rstrip()
+
+
+def _picture(sight: Sight, width: int) -> Group:
+    roomy = width >= ROOMY
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("job", "state", "time", *(["progress"] if roomy else []), "waits for"):
+        first = name == "job"
+        grid.add_column(name, min_width=ID_WIDTH if first else None, no_wrap=first)
+    for job in sight.jobs:
+        bar = ProgressBar(total=1.0, completed=done(job, sight.now), width=12)
+        told = doing(job, sight.now, sight.trouble) or job.model
+        state, time_ = in_colour(job.state), _elapsed(job, sight.now)
+        grid.add_row(job.id, state, time_, *([bar] if roomy else []), told)
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(sight.counts.items()))
+    return Group(grid, Text(f"{counts or 'no jobs yet'}; Ctrl-C ends", "dim"))
+
+
+def _elapsed(job: Job, now: datetime) -> str:
+    seconds = int(seconds_of(job, now))
+    return f"{seconds // 60}:{seconds % 60:02}" if seconds else ""

@@ -1,0 +1,98 @@
+"""Verbs that wait: `watch` and `submit --wait`, as real processes, on a pipe and on a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from servers import Clipbell
+
+from service import store
+from service.bootstrap import Wiring
+from service.model import JobState
+
+
+def start(clipbell: Clipbell, *arguments: str, **how: Any) -> subprocess.Popen[str]:
+    """A verb that goes on by itself."""
+    command = [sys.executable, "-m", "service", *arguments]
+    return subprocess.Popen(command, env=clipbell.environ, text=True, **how)
+
+
+def asked(clipbell: Clipbell) -> str:
+    """A job that waits for a worker."""
+    made = json.loads(clipbell.run("submit", "kling-2", "--prompt", "A fox", "--json").stdout)
+    return str(made["id"])
+
+
+def end(worker: Wiring, job_id: str) -> None:
+    """The job has failed."""
+    with worker.db.write() as tx:
+        store.jobs.end(tx, job_id, worker.clock(), state=JobState.FAILED)
+
+
+def test_changes_as_lines(clipbell: Clipbell, worker: Wiring) -> None:
+    """A program gets one line per change, and the end once nothing is under way any more."""
+    job_id = asked(clipbell)
+    child = start(
+        clipbell, "watch", "--json", "--until-idle", "--every", "0.2", stdout=subprocess.PIPE
+    )
+    assert child.stdout
+    first = json.loads(child.stdout.readline())
+    end(worker, job_id)
+    rest = [json.loads(line) for line in child.stdout]
+    child.stdout.close()
+
+    assert (job_id, "queued") == (first["id"], first["state"])
+    assert [(job_id, "failed")] == [(job["id"], job["state"]) for job in rest]
+    assert 0 == child.wait(20)
+
+
+@pytest.mark.parametrize(
+    ("verb", "code", "told"),
+    [
+        (["watch"], 0, ""),
+        (["submit", "kling-2", "--prompt", "A hen", "--wait"], 130, "clipbell show job_"),
+    ],
+)
+def test_interrupted_on_a_terminal(
+    clipbell: Clipbell, worker: Wiring, verb: list[str], code: int, told: str
+) -> None:
+    """A terminal shows what is waited for; Ctrl-C ends that without a traceback."""
+    job_id = asked(clipbell)
+    outside, inside = pty.openpty()
+    child = start(clipbell, *verb, stdout=inside, stderr=inside)
+    os.close(inside)
+    shown = ""
+    while "no worker is alive" not in shown:
+        shown += os.read(outside, 65536).decode()
+    child.send_signal(signal.SIGINT)
+    shown += _rest(outside)
+    for job in (job_id, *_queued(worker)):
+        end(worker, job)
+
+    assert code == child.wait(20)
+    assert told in shown
+    assert "Traceback" not in shown
+    assert verb != ["watch"] or job_id in shown
+
+
+def _rest(descriptor: int) -> str:
+    found = b""
+    while True:
+        try:
+            found += os.read(descriptor, 65536)
+        except OSError:
+            # How a terminal says that nobody writes to it any more.
+            os.close(descriptor)
+            return found.decode()
+
+
+def _queued(worker: Wiring) -> list[str]:
+    with worker.db.read() as tx:
+        return store.jobs.ids_in_states(tx, [JobState.QUEUED], 100)
