@@ -14,7 +14,7 @@ from service.bootstrap import Wiring, build
 from service.db import Database
 from service.errors import ClipbellError, OutboundError
 from service.health import examine as look_at_health
-from service.settings import Settings, load_settings
+from service.settings import Settings, load_settings, misspelt
 
 PROBE_SECONDS = 5.0
 CLOCK_SECONDS = 60.0
@@ -48,6 +48,7 @@ def examine() -> list[Finding]:
         "media": _media,
     }
     found = [Finding("settings", True, "all values can be used")]
+    found += [Finding("settings", False, sentence) for sentence in misspelt()]
     for subject, check in checks.items():
         try:
             found.append(check(wiring))

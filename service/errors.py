@@ -27,10 +27,15 @@ def pointer(*names: object) -> str:
     return "".join(f"/{name}" for name in escaped)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A question that ends a message about an unknown word; blank where no known one is near."""
+def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
+    """
+    A question that ends a message about an unknown word; blank where no known one is near.
+
+    Args:
+        prefix: what all the words begin with, and nobody gets wrong.
+    """
     near = difflib.get_close_matches(word, list(known), 1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"; did you mean {prefix}{near[0]}?" if near else ""
 
 
 class ClipbellError(Exception):

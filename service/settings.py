@@ -26,9 +26,11 @@ from pydantic import (
 )
 
 from service.catalogue import MODELS
-from service.errors import SettingsError
+from service.errors import SettingsError, did_you_mean
 
 PREFIX = "CLIPBELL_"
+#: What the recipes in deploy/ tell the service's clients, perhaps on the same machine.
+CLIENTS = ("URL", "API_KEY", "WEBHOOK_SECRET")
 PROVIDER_NAMES = ("apixo", "segmind")
 KEY_LENGTH = 32
 
@@ -187,6 +189,16 @@ def load_settings(environ: Mapping[str, str] | None = None, **given: Any) -> Set
         raise SettingsError(
             "; ".join(_sentence(e["loc"], e["msg"]) for e in error.errors())
         ) from None
+
+
+def misspelt(environ: Mapping[str, str] | None = None) -> list[str]:
+    """Of each variable that looks like a setting but is none, a sentence with the nearest one."""
+    given = os.environ if environ is None else environ
+    settings = [name.upper() for name in Settings.model_fields]
+    known = [*settings, *(f"{name}_FILE" for name in settings)]
+    ours = [name.removeprefix(PREFIX) for name in sorted(given) if name.startswith(PREFIX)]
+    unknown = [name for name in ours if name not in (*known, *CLIENTS)]
+    return [f"{PREFIX}{n} is no setting{did_you_mean(n, known, PREFIX)}" for n in unknown]
 
 
 def child_environ(given: Mapping[str, str]) -> dict[str, str]:

@@ -103,10 +103,13 @@ def test_doctor(clipbell: Clipbell) -> None:
 def test_doctor_tells_what_is_amiss(fresh: Clipbell) -> None:
     """What stops jobs although all is set up is a finding too, with the verb that ends it."""
     fresh.run("hold", "apixo")
+    fresh.environ["CLIPBELL_BUGDET"] = "5"
     found = json.loads(fresh.run("doctor", "--json", code=1).stdout)["findings"]
     amiss = [one["message"] for one in found if one["subject"] == "providers" and not one["ok"]]
 
     assert [True] == ["`clipbell resume apixo`" in message for message in amiss]
+    typos = [one["message"] for one in found if one["subject"] == "settings" and not one["ok"]]
+    assert ["CLIPBELL_BUGDET is no setting; did you mean CLIPBELL_BUDGET?"] == typos
 
 
 def test_doctor_without_settings(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ NOWHERE = "http://127.0.0.1:9"
 def clipbell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
     """A service with its web process."""
     with Clipbell(tmp_path_factory.mktemp("accounts"), NOWHERE) as made:
+        made.environ["CLIPBELL_BUGDET"] = "5"
         serve(made)
         yield made
 
@@ -41,6 +42,11 @@ def _alive(clipbell: Clipbell) -> bool:
 def shown(clipbell: Clipbell, *arguments: str) -> Any:
     """What a verb prints for programs."""
     return json.loads(clipbell.run(*arguments, "--json").stdout)
+
+
+def test_misspelt_setting(clipbell: Clipbell) -> None:
+    """The start warns of a variable that is no setting, with the one that may be meant."""
+    assert "did you mean CLIPBELL_BUDGET?" in clipbell.log("serve")
 
 
 def test_another_account(clipbell: Clipbell) -> None:

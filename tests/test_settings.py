@@ -10,7 +10,14 @@ import pytest
 from pydantic import SecretStr
 
 from service.errors import SettingsError
-from service.settings import PREFIX, Settings, child_environ, load_settings, make_secret_key
+from service.settings import (
+    PREFIX,
+    Settings,
+    child_environ,
+    load_settings,
+    make_secret_key,
+    misspelt,
+)
 
 EXAMPLE = Path(__file__).parents[1] / "deploy" / "env.example"
 KEY = "k" * 32
@@ -207,6 +214,18 @@ def test_new_keys() -> None:
 
     assert 100 == len(made)
     assert {43} == {len(key) for key in made}
+
+
+def test_misspelt() -> None:
+    """A variable with our prefix that is no setting is told with the nearest one; others aren't."""
+    given = {"CLIPBELL_BUGDET": "5", "CLIPBELL_PUBLIC_URL_FIEL": "/x", "CLIPBELL_QQQQ": "1"}
+    fine = {"CLIPBELL_BUDGET": "5", "CLIPBELL_SMTP_URL_FILE": "/x", "CLIPBELL_URL": "", "PATH": ""}
+
+    assert [
+        "CLIPBELL_BUGDET is no setting; did you mean CLIPBELL_BUDGET?",
+        "CLIPBELL_PUBLIC_URL_FIEL is no setting; did you mean CLIPBELL_PUBLIC_URL_FILE?",
+        "CLIPBELL_QQQQ is no setting",
+    ] == misspelt(given | fine)
 
 
 def test_child_gets_only_what_is_given() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import socket
 import tempfile
@@ -15,8 +16,10 @@ from service import worker as workers
 from service.bootstrap import Wiring, build
 from service.errors import SchemaError, SettingsError
 from service.logs import configure
-from service.settings import Settings, load_settings
+from service.settings import Settings, load_settings, misspelt
 from service.web.server import Server
+
+log = logging.getLogger(__name__)
 
 #: A process started beside `clipbell migrate` waits this long for it.
 SCHEMA_SECONDS = 30.0
@@ -63,6 +66,8 @@ def worker(
 def _ready(settings: Settings) -> Settings:
     """Settings that build, over a database that is at head or soon will be."""
     configure(settings.log_format)
+    for sentence in misspelt():
+        log.warning("%s", sentence)
     wiring = build(settings)
     _await_schema(wiring)
     wiring.close()
