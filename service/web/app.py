@@ -28,6 +28,7 @@ from service.web import (
     videos,
 )
 from service.web.doors import ended
+from service.web.etags import let_revalidate
 from service.web.pages import html_problem, wants_html
 from service.web.problems import as_problem, problem_response
 from service.web.waiters import Waiters
@@ -64,7 +65,9 @@ def create_app(wiring: Wiring) -> Flask:
         app.register_blueprint(blueprint)
     app.register_error_handler(Exception, _answer)
     app.before_request(_refuse_nul)
+    # The last one named comes first.
     app.after_request(_secure)
+    app.after_request(let_revalidate)
     hops = wiring.settings.trusted_proxies
     if hops:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]

@@ -19,7 +19,6 @@ from service.web.context import (
     needs,
     page_response,
     page_size,
-    query,
     raw_body,
     wiring,
 )
@@ -52,10 +51,10 @@ def _remote() -> str:
 
 
 @blueprint.get("/v1/callbacks")
-@needs("read")
+@needs("read", "job_id", "state", "rejected", "limit", "cursor")
 def list_callbacks() -> Response:
     """An account's callbacks, newest first; with `rejected`, an operator sees the refused ones."""
-    given = query("job_id", "state", "rejected", "limit", "cursor")
+    given = request.args
     if flag("rejected"):
         return _rejected()
     state = given.get("state")

@@ -74,15 +74,18 @@ def authenticate(scope: str) -> ApiKey:
     return key
 
 
-def needs(scope: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A view that only a key with this scope may call."""
+def needs(scope: str, *takes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A view that only a key with this scope may call; `takes` are its query's parameters."""
 
     def wrap(view: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             authenticate(scope)
+            _refuse_unknown(takes)
             return view(*args, **kwargs)
 
+        # What /openapi.json tells of it.
+        vars(guarded).update(scope=scope, takes=takes)
         return guarded
 
     return wrap
@@ -151,13 +154,12 @@ def _no_constant(word: str) -> None:
     raise ValueError(f"{word} is not JSON")
 
 
-def query(*allowed: str) -> dict[str, str]:
-    """The query's values; raises InvalidInput for a name that is not known."""
+def _refuse_unknown(allowed: tuple[str, ...]) -> None:
+    """A parameter that is not known is refused by name, never ignored."""
     unknown = [name for name in request.args if name not in allowed]
     if unknown:
         known = ", ".join(allowed) or "no parameters"
         raise InvalidInput([Fault(f"?{n}", "unknown_field", f"takes {known}") for n in unknown])
-    return request.args.to_dict()
 
 
 def moment(name: str) -> datetime | None:

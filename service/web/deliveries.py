@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from sqlalchemy import Connection
 
 from service import store
@@ -17,7 +17,6 @@ from service.web.context import (
     needs,
     page_response,
     page_size,
-    query,
     wiring,
 )
 
@@ -25,10 +24,10 @@ blueprint = Blueprint("deliveries", __name__, url_prefix="/v1/deliveries")
 
 
 @blueprint.get("")
-@needs("read")
+@needs("read", "job_id", "event_id", "subscription_id", "channel", "state", "limit", "cursor")
 def list_deliveries() -> Response:
     """An account's deliveries, newest first."""
-    given = query("job_id", "event_id", "subscription_id", "channel", "state", "limit", "cursor")
+    given = request.args
     which = {name: given.get(name) for name in _FILTERS}
     if which["state"] not in (None, *DeliveryState):
         message = f"must be one of {', '.join(DeliveryState)}"

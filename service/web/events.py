@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from sqlalchemy import Connection
 
 from service import store
@@ -20,7 +20,6 @@ from service.web.context import (
     needs,
     next_link,
     page_size,
-    query,
     wiring,
 )
 
@@ -30,7 +29,7 @@ SAMPLES = 3
 
 
 @blueprint.get("")
-@needs("read")
+@needs("read", "after", "type", "limit")
 def feed() -> Response:
     """
     The account's events after a cursor, each with the body of the push and its `seq`.
@@ -38,7 +37,7 @@ def feed() -> Response:
     `seq` counts 1, 2, 3 … within the account and never skips, whatever was committed
     late. `next_cursor` is always there: ask with it again for what comes later.
     """
-    given = query("after", "type", "limit")
+    given = request.args
     types, limit = _types(given.get("type")), page_size()
     with wiring().db.read() as tx:
         first, last = store.events.feed_ends(tx, caller().account_id)
@@ -84,10 +83,10 @@ def _entry(tx: Connection, event: Event) -> dict[str, Any]:
 
 
 @blueprint.get("/samples")
-@needs("read")
+@needs("read", "event", "format")
 def samples() -> Response:
     """A bare list, newest first: the account's own events as they were pushed, or a sample."""
-    given = query("event", "format")
+    given = request.args
     w = wiring()
     type_ = _one_of("event", given.get("event", EventType.JOB_SUCCEEDED), list(EventType))
     format_ = _one_of("format", given.get("format", "flat"), list(FORMATS))

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from sqlalchemy import Connection
 
 from service import store
@@ -34,7 +34,6 @@ from service.web.context import (
     needs,
     page_response,
     page_size,
-    query,
     wiring,
 )
 
@@ -48,10 +47,9 @@ def shown(job: Job, video: Video | None) -> dict[str, Any]:
 
 
 @blueprint.post("/jobs")
-@needs("submit")
+@needs("submit", "dry_run")
 def create_job() -> Response:
     """One job: checked, committed, 202."""
-    query("dry_run")
     dry_run = flag("dry_run")
     body = json_body(JOB_BYTES)
     w = wiring()
@@ -72,10 +70,10 @@ def create_job() -> Response:
 
 
 @blueprint.get("/jobs")
-@needs("read")
+@needs("read", "state", "model", "since", "q", "limit", "cursor")
 def list_jobs() -> Response:
     """An account's jobs, newest first."""
-    given = query("state", "model", "since", "q", "limit", "cursor")
+    given = request.args
     limit = page_size()
     with wiring().db.read() as tx:
         jobs = store.jobs.page(

@@ -20,6 +20,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from service.catalogue import MODELS
 from service.web.context import wiring
+from service.web.etags import tagged
 from service.web.problems import Problem
 
 STATIC = Path(__file__).with_name("static")
@@ -56,9 +57,7 @@ def render_live(template: str, **values: Any) -> Response:
     response = render(template, **values)
     # The browser keeps the last answer, so that it can ask whether that still holds.
     response.headers["Cache-Control"] = "private, no-cache"
-    response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
-    response.make_conditional(request)
-    return response
+    return tagged(response)
 
 
 def wants_html() -> bool:

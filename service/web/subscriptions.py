@@ -33,7 +33,6 @@ from service.web.context import (
     moment,
     needs,
     next_link,
-    query,
     raw_body,
     wiring,
 )
@@ -55,11 +54,10 @@ def owned(tx: Connection, subscription_id: str) -> Subscription:
 
 
 @blueprint.post("/subscriptions")
-@needs("admin")
+@needs("admin", "test")
 def create() -> Response:
     """A new subscription; its secret is shown this once. Not saved if it fails a wished test."""
     w = wiring()
-    query("test")
     tested = flag("test")
     wish = check_wish(channels(), json_body(), "")
     account_id, secret = caller().account_id, new_webhook_secret()
@@ -75,7 +73,6 @@ def create() -> Response:
 @needs("read")
 def list_all() -> Response:
     """The account's subscriptions, oldest first."""
-    query()
     with wiring().db.read() as tx:
         found = store.subscriptions.all_of(tx, caller().account_id)
     return json_response({"data": [shown(s) for s in found], "next_cursor": None})
@@ -148,7 +145,6 @@ def delete(subscription_id: str) -> Response:
 @needs("submit")
 def test(subscription_id: str) -> Response:
     """A labelled sample, sent at once; how it went. It counts for nothing."""
-    query()
     w = wiring()
     with w.db.read() as tx:
         subscription = owned(tx, subscription_id)
@@ -169,7 +165,7 @@ def tried(trial: Trial) -> Verdict:
 
 
 @blueprint.post("/subscriptions/<subscription_id>/recover")
-@needs("submit")
+@needs("submit", "since", "cursor")
 def recover(subscription_id: str) -> Response:
     """
     Deliver what it has missed since then, a page of the past at a time.
@@ -177,7 +173,6 @@ def recover(subscription_id: str) -> Response:
     The answer's `next_cursor` leads on to the next page.
     """
     w = wiring()
-    query("since", "cursor")
     since = moment("since")
     if since is None:
         message = "say since when, such as 2026-01-01T00:00:00Z"
