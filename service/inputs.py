@@ -96,7 +96,7 @@ def _number(parameter: Parameter, value: Any) -> float:
 
 def _integer(parameter: Parameter, value: Any) -> int:
     """Takes 5 and "5", as the vendors' own samples do; never true or 5.5."""
-    if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,5}", value):
+    if isinstance(value, str) and re.fullmatch(r"0|-?[1-9][0-9]{0,4}", value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
         raise _Wrong("wrong_type", "must be a whole number")

@@ -42,7 +42,9 @@ def receive(token: str) -> Response:
     except ExpiredToken:
         raise Problem(410, "this callback URL has expired") from None
     except BadToken:
-        raise Problem(401, "the signature of this callback URL is not ours") from None
+        way_in = {"WWW-Authenticate": 'SignedURL realm="callbacks"'}
+        message = "the signature of this callback URL is not ours"
+        raise Problem(401, message, headers=way_in) from None
     return json_response({"ok": True})
 
 
