@@ -24,6 +24,8 @@ _NEEDS = {
     "slack_bot": "slack_bot needs the setting CLIPBELL_SLACK_BOT_TOKEN on this server",
     "apprise": "apprise needs a key with the scope operator",
 }
+#: What counts as not given.
+BLANK = (None, "")
 FIELDS = ("channel", "target", "events", "format", "models", "metadata")
 METADATA_PAIRS = 20
 #: How long a secret that was replaced signs beside the new one.
@@ -83,7 +85,7 @@ def check_wish(channels: Mapping[str, Channel], given: Any, at: str) -> Wish:
         if not isinstance(parts.get("target"), str):
             faults.append(Fault(f"{at}/target", "required", NO_TARGET))
         raise InvalidInput(faults)
-    format_ = parts.get("format") or channel.formats[0]
+    format_ = channel.formats[0] if parts.get("format") in BLANK else parts["format"]
     if format_ not in channel.formats:
         allowed = ", ".join(channel.formats)
         faults.append(Fault(f"{at}/format", "not_allowed", f"must be one of {allowed}"))

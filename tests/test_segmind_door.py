@@ -162,7 +162,7 @@ def test_refusals(bench: Bench, client: FlaskClient) -> None:
     statuses = [answer.status_code for answer in found]
     assert [401, 404, 405, 406, 400, 400, 404, 404, 404] == statuses
     assert all(answer.get_json()["error"] for answer in found)
-    assert "POST" == found[2].headers["Allow"]
+    assert "OPTIONS, POST" == found[2].headers["Allow"]
 
 
 @pytest.mark.parametrize("settings_given", [{"budget": 2.0}])

@@ -215,6 +215,8 @@ def test_dry_run(client: FlaskClient, bench: Bench) -> None:
 def test_dry_run_is_never_mistaken(client: FlaskClient, bench: Bench, value: str) -> None:
     """A dry run that is not understood is refused, not sent and paid."""
     assert client.post(f"/v1/jobs?dry_run={value}", json=GOOD).status_code in (200, 422)
+    blank = {"Idempotency-Key": " "}
+    assert 422 == client.post("/v1/jobs?dry_run=1", json=GOOD, headers=blank).status_code
     assert 0 == jobs(bench)
 
 

@@ -119,6 +119,7 @@ def test_download(client: FlaskClient, bench: Bench, prompt: str, name: str) -> 
         job = store.jobs.page(tx, bench.account.id, 1)[0]
 
     assert ("attachment", name.format(id=job.id[-6:])) == (kind, options["filename"])
+    assert disposition.isascii(), "gunicorn sends no other header"
 
 
 def test_poster(client: FlaskClient, bench: Bench) -> None:

@@ -54,8 +54,9 @@ def all_of(tx: Connection, account_id: str) -> list[Subscription]:
 
 
 def change(tx: Connection, subscription_id: str, **changes: Any) -> None:
-    """Write those columns."""
-    tx.execute(update(subscriptions).filter_by(id=subscription_id).values(**changes))
+    """Write those columns, if any."""
+    if changes:
+        tx.execute(update(subscriptions).filter_by(id=subscription_id).values(**changes))
 
 
 def enable(tx: Connection, subscription_id: str) -> None:

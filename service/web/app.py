@@ -88,7 +88,7 @@ def _refuse_nul() -> None:
 def _answer(error: Exception) -> Response:
     """Every error is a problem: a page for people with a browser, JSON for the rest."""
     problem = as_problem(error)
-    told = segmind_door.unknown_model() if problem.status == 404 else None
+    told = segmind_door.in_its_place(problem)
     if told is not None:
         return told
     return html_problem(problem) if wants_html() else problem_response(problem)

@@ -8,6 +8,8 @@ bucket sends the bytes; see the setting ``ACCEL``.
 from __future__ import annotations
 
 import os
+import unicodedata
+from urllib.parse import quote
 
 from flask import Response, redirect, request
 from werkzeug.exceptions import RequestedRangeNotSatisfiable
@@ -69,9 +71,16 @@ def stored_file(
 
 def _labelled(response: Response, shown: str, download: bool) -> Response:
     disposition = "attachment" if download else "inline"
-    response.headers.set("Content-Disposition", disposition, filename=shown)
+    response.headers.set("Content-Disposition", disposition, **_names(shown))
     response.headers["Cache-Control"] = "private, max-age=86400"
     return response
+
+
+def _names(shown: str) -> dict[str, str]:
+    """A file's name for a header: in ASCII, and in full where that differs (RFC 6266)."""
+    plain = unicodedata.normalize("NFKD", shown).encode("ascii", "ignore").decode().lstrip("-")
+    full = {} if plain == shown else {"filename*": f"UTF-8''{quote(shown, safe='')}"}
+    return {"filename": plain, **full}
 
 
 def _opened(name: str, mimetype: str, whole: bool) -> Response:

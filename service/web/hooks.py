@@ -13,7 +13,7 @@ from service.errors import Fault, InvalidInput
 from service.messages import iso
 from service.model import DEFAULT_EVENTS, Subscription
 from service.signing import digest
-from service.subscribing import Wish, check_wish, subscribe
+from service.subscribing import BLANK, Wish, check_wish, subscribe
 from service.web.context import caller, channels, json_body, json_response, needs, wiring
 from service.web.subscriptions import owned
 
@@ -44,22 +44,28 @@ def subscribe_hook() -> Response:
 def _hook_wish(body: Any) -> Wish:
     if not isinstance(body, dict):
         raise InvalidInput([Fault("", "wrong_type", "the body must be a JSON object")])
-    named = next((name for name in TARGET_NAMES if body.get(name)), None)
-    if named is None:
+    named, target = _first(body, *TARGET_NAMES)
+    if target is None:
         message = f"give the address of the hook as one of {', '.join(TARGET_NAMES)}"
         raise InvalidInput([Fault("/target_url", "required", message)])
-    given = body.get("event") or body.get("events")
+    one, given = _first(body, "event", "events")
     events = [given] if isinstance(given, str) else given
-    wish = {"channel": "webhook", "target": body[named], "events": events}
-    wish["format"] = body.get("format") or "flat"
+    wish = {"channel": "webhook", "target": target, "events": events}
+    format_ = _first(body, "format")[1]
+    wish["format"] = "flat" if format_ is None else format_
     wish |= {name: body[name] for name in ("models", "metadata") if name in body}
     try:
         return check_wish(channels(), wish, "")
     except InvalidInput as error:
-        one = "/event" if body.get("event") else "/events"
-        sent = {"/target": f"/{named}", "/events": one, "/events/0": one}
+        sent = {"/target": f"/{named}", "/events": f"/{one}", "/events/0": f"/{one}"}
         faults = [replace(f, pointer=sent.get(f.pointer, f.pointer)) for f in error.faults]
         raise InvalidInput(faults) from error
+
+
+def _first(body: dict[str, Any], *names: str) -> tuple[str, Any]:
+    """The first of these names that is given, with its value; None where none is."""
+    given = [name for name in names if body.get(name) not in BLANK]
+    return (given[0], body[given[0]]) if given else (names[-1], None)
 
 
 def _same_hook(tx: Connection, wish: Wish) -> Subscription | None:

@@ -50,14 +50,13 @@ def shown(job: Job, video: Video | None) -> dict[str, Any]:
 @needs("submit", "dry_run")
 def create_job() -> Response:
     """One job: checked, committed, 202."""
-    dry_run = flag("dry_run")
+    dry_run, key = flag("dry_run"), idempotency.given_key()
     body = json_body(JOB_BYTES)
     w = wiring()
     asked = check_request(body, channels(), w.providers)
     if dry_run:
         job = planned_job(w.settings, caller().account_id, asked, w.clock())
         return json_response(preview(w.providers, w.signer, job))
-    key = idempotency.given_key()
     with w.db.write() as tx:
         kept = idempotency.replay(tx, key, json.dumps(body, sort_keys=True).encode())
         if kept is not None:

@@ -33,7 +33,6 @@ blueprint = Blueprint("segmind_door", __name__)
 
 NO_MONEY = 406
 RETRY_SECONDS = "5"
-_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _SLUGS = ",".join(f'"{m.slug}"' for m in MODELS.values() if m.provider == "segmind")
 
 #: What a failed job's code is as an HTTP status of the synchronous door; else 500.
@@ -77,11 +76,9 @@ def _in_segmind_words(error: Exception) -> Response:
     return json_response({"error": message}, status, problem.headers)
 
 
-@blueprint.route(f"/v1/<any({_SLUGS}):slug>", methods=_METHODS)
+@blueprint.post(f"/v1/<any({_SLUGS}):slug>")
 def run_sync(slug: str) -> Response:
     """The video, in one request that lasts as long as the generation."""
-    if request.method != "POST":
-        raise DoorError(405, "Method not allowed", {"Allow": "POST"})
     authenticate("submit")
     with _waiters().seat() as seated:
         if not seated and not asks_for("Prefer", "respond-async"):
@@ -90,12 +87,16 @@ def run_sync(slug: str) -> Response:
         return _run(slug)
 
 
-def unknown_model() -> Response | None:
-    """For the app's 404: a POST where a model of Segmind's would be, in its words."""
+def in_its_place(problem: Problem) -> Response | None:
+    """For the app's own 404 and 405: where a model of Segmind's is, or would be, in its words."""
     slug = request.path.removeprefix("/v1/")
-    if request.method != "POST" or not request.path.startswith("/v1/") or "/" in slug:
+    if not request.path.startswith("/v1/") or "/" in slug:
         return None
-    return json_response({"error": f"Model not found: {slug[:80]}"}, 404)
+    if problem.status == 404 and request.method == "POST":
+        return json_response({"error": f"Model not found: {slug[:80]}"}, 404)
+    if problem.status == 405 and known_model(slug, "segmind"):
+        return json_response({"error": "Method not allowed"}, 405, problem.headers)
+    return None
 
 
 def _run(slug: str) -> Response:

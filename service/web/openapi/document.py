@@ -98,7 +98,7 @@ def _operations(app: Flask, rule: Rule) -> Iterator[tuple[str, str, dict[str, An
     if operation is None:
         return
     path = re.sub(r"<[^>]*?(\w+)>", r"{\1}", rule.rule)
-    methods = operation.methods or (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}
     view = app.view_functions[rule.endpoint]
     for method in sorted(methods):
         if operation.vendor is None:

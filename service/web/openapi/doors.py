@@ -158,7 +158,6 @@ OPERATIONS: dict[str, Operation] = {
         example=_INPUT,
         scope="submit",
         vendor="segmind",
-        methods=("POST",),
         errors="SegmindError",
     ),
     "segmind_door.submit": Operation(

@@ -184,8 +184,8 @@ def narrowings(events: tuple[str, ...] = tuple(EventType)) -> dict[str, Schema]:
 
 #: What each channel's target is.
 TARGETS: dict[str, Schema] = {
-    "webhook": text("An http(s) URL that this server may reach.", format="http-url"),
-    "slack": text("The URL of an incoming webhook of Slack.", format="http-url"),
+    "webhook": text("An http(s) URL that this server may reach.", format="http-url", minLength=8),
+    "slack": text("The URL of an incoming webhook of Slack.", format="http-url", minLength=8),
     "email": text("An address.", format="email"),
     "slack_bot": text("A Slack channel's id or name.", format="slack-channel"),
     "apprise": text("An Apprise URL; for operators only.", format="apprise-url"),

@@ -111,7 +111,6 @@ class Operation:
         example: a body that is taken.
         scope: of a door, which authenticates by itself.
         vendor: whose models stand for ``<slug>`` in the path.
-        methods: where the route takes others only to refuse them.
         errors: the schema of its refusals: a vendor's own at the doors.
     """
 
@@ -124,7 +123,6 @@ class Operation:
     example: Any = None
     scope: str | None = None
     vendor: str | None = None
-    methods: tuple[str, ...] = ()
     errors: str = "Problem"
 
 

@@ -158,23 +158,37 @@ OPERATIONS: dict[str, Operation] = {
 
 
 def _hook_request() -> Schema:
-    target = {"anyOf": [TARGETS["webhook"], {"enum": _BLANKS}]}
     event = one_of("An event.", EventType)
-    wanted = {"anyOf": [event, list_of(event), {"enum": _BLANKS}], "description": "Which."}
+    wanted = {"anyOf": [event, list_of(event)]}
+    blank = {"enum": _BLANKS}
     return {
         "type": "object",
-        "description": "Under whichever name the target comes; other fields are passed over.",
+        "description": "The first of the target's names counts; other fields are passed over.",
         "properties": {
-            **dict.fromkeys(TARGET_NAMES, target),
-            "event": wanted,
-            "events": wanted,
-            "format": {"enum": [*FORMATS, *_BLANKS]},
+            "format": {"enum": [*FORMATS, *_BLANKS], "description": "The body's form."},
             **{name: narrowings()[name] for name in ("models", "metadata")},
         },
-        "anyOf": [
-            {"properties": {name: TARGETS["webhook"]}, "required": [name]} for name in TARGET_NAMES
+        "allOf": [
+            {"anyOf": _first_of(TARGET_NAMES, TARGETS["webhook"])},
+            {
+                "anyOf": [
+                    *_first_of(("event", "events"), wanted),
+                    {"properties": {"event": blank, "events": blank}},
+                ]
+            },
         ],
     }
+
+
+def _first_of(names: tuple[str, ...], schema: Schema) -> list[Schema]:
+    """One shape for each name that can come first: those before it are absent or blank."""
+    return [
+        {
+            "properties": {before: {"enum": _BLANKS} for before in names[:place]} | {name: schema},
+            "required": [name],
+        }
+        for place, name in enumerate(names)
+    ]
 
 
 #: Bodies that are the same on every server.
@@ -190,7 +204,7 @@ REQUESTS: dict[str, Schema] = {
         "description": "Only what is to change; target and format by the channel's rules.",
         "properties": {
             "enabled": {"type": ["boolean", "null"], "description": "On or off."},
-            "target": text("Where to."),
+            "target": text("Where to.", pattern=r"\S"),
             "format": {"enum": [*FORMATS, *_BLANKS], "description": "The body's form."},
             **narrowings(),
         },

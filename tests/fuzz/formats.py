@@ -1,0 +1,41 @@
+"""What schemathesis cannot make up from a format's name: loaded by its command line."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import uuid
+from typing import Any
+
+import schemathesis
+from hypothesis import strategies as st
+from PIL import Image
+
+HOOK = os.environ["CLIPBELL_FUZZ_HOOK"]
+
+
+def _image() -> str:
+    buffer = io.BytesIO()
+    Image.new("RGB", (320, 320), "teal").save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+IMAGE = _image()
+_numbers = st.integers(0, 3)
+_urls = _numbers.map(lambda n: f"{HOOK}/{n}")
+
+schemathesis.openapi.format("http-url", _urls)
+schemathesis.openapi.format("channel-target", _urls.map(lambda url: f"webhook:{url}"))
+schemathesis.openapi.format("apprise-url", _numbers.map(lambda n: f"json://127.0.0.1:1/{n}"))
+schemathesis.openapi.format("image", st.sampled_from([IMAGE, f"data:image/png;base64,{IMAGE}"]))
+schemathesis.openapi.format("cursor", st.sampled_from(["am9iXzAx", "ZHZfMDE"]))
+schemathesis.openapi.format("idempotency-key", st.builds(lambda: str(uuid.uuid4())))
+
+
+@schemathesis.hook
+def before_call(context: object, case: Any, **kwargs: object) -> None:
+    """A key stands for one body for a day: each good request brings its own."""
+    negative = case.meta is not None and case.meta.generation.mode.is_negative
+    if "Idempotency-Key" in (case.headers or {}) and not negative:
+        case.headers["Idempotency-Key"] = str(uuid.uuid4())
