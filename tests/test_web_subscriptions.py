@@ -98,7 +98,7 @@ def test_changed(client: FlaskClient) -> None:
     assert (False, TARGET) == (off["enabled"], off["target"])
     assert (False, ["job.failed"], "flat") == (other["enabled"], other["events"], other["format"])
     assert (True, TARGET + "2", "flat") == (on["enabled"], on["target"], on["format"])
-    assert on == client.get(path).get_json()
+    assert on == client.get(path).get_json() == client.patch(path, json={}).get_json()
 
 
 @pytest.mark.parametrize(
@@ -205,6 +205,8 @@ def test_same_hook_at_once(client: FlaskClient, bench: Bench) -> None:
         ({"targetUrl": 7}, "/targetUrl"),
         ({"url": TARGET, "event": "job.exploded"}, "/event"),
         ({"url": TARGET, "event": 7}, "/event"),
+        ({"url": TARGET, "event": False}, "/event"),
+        ({"url": TARGET, "format": False}, "/format"),
     ],
 )
 def test_invalid_hook(client: FlaskClient, body: Any, expected: str) -> None:

@@ -109,27 +109,34 @@ def _two_frames() -> Shape:
 
 
 def job_request(providers: Collection[str], channels: Mapping[str, Channel]) -> Schema:
-    """The body of `POST /v1/jobs`: one shape for each model that this server sells."""
+    """The body of `POST /v1/jobs`: its input by the model, of those that this server sells."""
     sold = [model for model in MODELS.values() if model.provider in providers]
-    return {"anyOf": [_job_of(model, channels) for model in sold]}
-
-
-def _job_of(model: Model, channels: Mapping[str, Channel]) -> Schema:
     told = "Who hears of it: an empty list nobody, null or nothing your subscriptions."
     notify = list_of(_wished(channels), told, maxItems=NOTIFY_LENGTH) | {"type": ["array", "null"]}
     metadata = things("Yours, at most 4 kB; comes back in the job and its events.")
     return {
         "type": "object",
-        "title": model.title,
         "properties": {
-            "model": {"const": model.slug},
-            "input": {"$ref": f"#/components/schemas/Input-{model.slug}"},
-            "provider": {"enum": [*model.routes, None], "description": "The vendor's own route."},
+            "model": one_of("What shall make it; see `/v1/models`.", [m.slug for m in sold]),
+            "input": things("What the model takes, under its documented names."),
+            "provider": {"description": "The vendor's own route; `auto` where it has none."},
             "notify": notify,
             "metadata": metadata | {"type": ["object", "null"]},
         },
         "required": ["model", "input"],
         "additionalProperties": False,
+        "anyOf": [_of(model) for model in sold],
+    }
+
+
+def _of(model: Model) -> Schema:
+    return {
+        "title": model.title,
+        "properties": {
+            "model": {"const": model.slug},
+            "input": {"$ref": f"#/components/schemas/Input-{model.slug}"},
+            "provider": {"enum": [*model.routes, None]},
+        },
     }
 
 
