@@ -8,22 +8,26 @@ from typing import Any
 from conftest import Bench
 from flask.testing import FlaskClient
 from test_session import HERE, KEYS, form_token
+from werkzeug.test import TestResponse
 
 from service import store
 from service.failures import job_error
 from service.model import Delivery, Job, Outcome, TaskState, new_id
 from service.outcomes import record_outcome
 from service.sandbox.render import Scene, render_video
+from service.submissions import mark_unknown
 from service.subscribing import check_wish, subscribe
 from service.web.app import create_app
 from service.web.session import login_url
 
+EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
 
-def browser_of(bench: Bench, account_id: str) -> FlaskClient:
-    """A browser that is signed in to that account."""
+
+def browser_of(bench: Bench, account_id: str, number: int = 0) -> FlaskClient:
+    """A browser that is signed in to that account, with its key of that number."""
     client = create_app(bench.wiring).test_client()
     with bench.db.read() as tx:
-        key = store.accounts.keys(tx, account_id)[0]
+        key = store.accounts.keys(tx, account_id)[number]
     client.get(login_url("", KEYS, key.id, bench.clock()))
     return client
 
@@ -48,6 +52,16 @@ def fail(bench: Bench, job: Job, message: str) -> Job:
     return bench.job(job)
 
 
+def lost(bench: Bench, prompt: str = "A fox") -> Job:
+    """A job that was sent and got no answer."""
+    job = bench.new_job(prompt)
+    with bench.db.write() as tx:
+        claimed = store.jobs.claim_queued(tx, [job.provider], bench.clock(), 60)
+        assert claimed is not None
+        mark_unknown(tx, claimed, "no answer within 60 s", bench.clock())
+    return bench.job(job)
+
+
 def subscribed(bench: Bench, url: str) -> None:
     """alice hears of everything at that address."""
     wish = check_wish(bench.wiring.channels, {"channel": "webhook", "target": url}, "")
@@ -65,3 +79,11 @@ def press(client: FlaskClient, page: str, action: str, **more: str) -> Any:
     """Send a form of that page."""
     token = form_token(client.get(page).text)
     return client.post(action, data={"form_token": token} | more, headers=HERE)
+
+
+def fetched(client: FlaskClient, path: str) -> TestResponse:
+    """A file, read to its end and closed."""
+    answer = client.get(path)
+    answer.get_data()
+    answer.close()
+    return answer

@@ -9,9 +9,11 @@ from datetime import timedelta
 import pytest
 from conftest import Bench
 from dashboards import (
+    EVIL,
     browser_of,
     deliveries,
     fail,
+    fetched,
     press,
     subscribed,
     succeed,
@@ -19,24 +21,13 @@ from dashboards import (
 from flask.testing import FlaskClient
 from servers import Hook
 from test_session import HERE, form_token
-from werkzeug.test import TestResponse
 
 from service.accounts import create_account, create_key
-from service.model import Job, JobState, Outcome, TaskState, new_id
-from service.outcomes import record_outcome
+from service.model import Job, JobState, new_id
 from service.web.app import create_app
 from service.web.pages import age, masked, money
 
-EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-
-
-def fetched(client: FlaskClient, path: str) -> TestResponse:
-    """A file, read to its end and closed."""
-    answer = client.get(path)
-    answer.get_data()
-    answer.close()
-    return answer
 
 
 def test_empty(client: FlaskClient) -> None:
@@ -159,75 +150,6 @@ def test_tick_all(client: FlaskClient, bench: Bench) -> None:
     assert "Select all" not in browser_of(bench, account.id).get("/").text
 
 
-def test_succeeded_job(client: FlaskClient, bench: Bench) -> None:
-    """The page of a job has its player, facts, price, link and story."""
-    job = succeed(bench, bench.new_job("A heron", metadata={"order": 7}))
-    shown = client.get(f"/jobs/{job.id}").text
-    source = re.findall(r'<video [^>]*src="([^"]+)" poster="([^"]+)"', shown)[0]
-
-    assert "controls" in shown and "playsinline" in shown and 'preload="metadata"' in shown
-    assert ["video/mp4", "image/jpeg"] == [fetched(client, path).mimetype for path in source]
-    assert f'value="http://127.0.0.1:9{source[0]}"' in shown
-    for text in ("$0.42", "160 × 90", "Metadata: order", "the provider called back", job.id):
-        assert text in shown
-    assert "hx-trigger" not in shown
-
-
-def test_no_player_before_the_copy(client: FlaskClient, bench: Bench) -> None:
-    """Before our copy is here the page plays nothing and goes on looking."""
-    job = bench.new_job()
-    outcome = Outcome(TaskState.SUCCEEDED, result_url="http://127.0.0.1:9/video.mp4")
-    with bench.db.write() as tx:
-        record_outcome(tx, bench.wiring.settings, job, outcome, "callback", bench.clock())
-    shown = client.get(f"/jobs/{job.id}").text
-
-    assert "<video" not in shown
-    assert "Copying it here" in shown and "hx-trigger" in shown
-
-
-def test_failed_job(client: FlaskClient, bench: Bench) -> None:
-    """A failure is told with what to do about it and the vendor's own word."""
-    job = fail(bench, bench.new_job(), "it did not work")
-    shown = client.get(f"/jobs/{job.id}").text
-
-    assert "It did not work." in shown
-    assert "Send a new job, perhaps with other parameters." in shown
-    assert "PROVIDER_ERROR · E42" in shown
-
-
-def test_deliveries(client: FlaskClient, bench: Bench) -> None:
-    """Every attempt is shown, and a delivery can be sent once more."""
-    with Hook([500, 200]) as hook:
-        subscribed(bench, hook.url)
-        job = fail(bench, bench.new_job(), "no")
-        bench.drain("deliver")
-        bench.clock.advance(10)
-        bench.drain("deliver")
-        shown = client.get(f"/jobs/{job.id}").text
-        delivery = deliveries(bench, job)[0]
-        answer = press(client, f"/jobs/{job.id}", f"/deliveries/{delivery.id}/resend")
-        bench.drain("deliver")
-
-    assert ["500", "200"] == re.findall(r'class="(?:good|bad)">(\d+)<', shown)
-    assert masked(hook.url) in shown and hook.url not in shown
-    assert (303, f"/jobs/{job.id}#news") == (answer.status_code, answer.location)
-    assert 3 == len(hook.hits)
-
-
-def test_cancel_and_mute(client: FlaskClient, bench: Bench) -> None:
-    """A waiting job can be taken back, any unfinished one muted, none without its form."""
-    first, second = bench.new_job(), bench.new_job()
-    page = f"/jobs/{first.id}"
-    refused = client.post(f"{page}/cancel", headers=HERE)
-    canceled = press(client, page, f"{page}/cancel")
-    muted = press(client, page, f"/jobs/{second.id}/mute")
-
-    assert [403, 303, 303] == [a.status_code for a in (refused, canceled, muted)]
-    assert JobState.CANCELED == bench.job(first).state
-    assert bench.job(second).muted
-    assert 409 == press(client, page, f"{page}/cancel").status_code
-
-
 def test_charlie_sees_nothing(client: FlaskClient, bench: Bench) -> None:
     """Another account's jobs, deliveries and subscriptions do not exist for charlie."""
     with Hook() as hook:
@@ -256,20 +178,6 @@ def test_nothing_is_taken_for_markup(client: FlaskClient, bench: Bench) -> None:
     for shown in pages:
         assert "&lt;script&gt;" in shown
         assert "<script>alert" not in shown and "<img src=x" not in shown
-
-
-def test_live_parts(client: FlaskClient, bench: Bench) -> None:
-    """The live parts answer 304 until something has happened, and end with the job."""
-    job = bench.new_job()
-    url = f"/jobs/{job.id}?live"
-    first = client.get(url)
-    same = client.get(url, headers={"If-None-Match": first.headers["ETag"]})
-    fail(bench, job, "no")
-    changed = client.get(url, headers={"If-None-Match": first.headers["ETag"]})
-
-    assert [200, 304, 200] == [a.status_code for a in (first, same, changed)]
-    assert "<html" not in first.text and "hx-trigger" in first.text
-    assert "hx-trigger" not in changed.text
 
 
 @pytest.mark.parametrize(

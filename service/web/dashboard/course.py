@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from service.catalogue import MODELS
 from service.model import (
     TERMINAL,
     Attempt,
@@ -181,19 +182,18 @@ def in_words(rows: Iterable[Row]) -> str:
     return "; ".join(f"{row.name}: {row.words}" for row in rows) + "."
 
 
-def expected_end(job: Job, seconds: float, now: datetime) -> datetime | None:
+def expected_end(job: Job, now: datetime) -> datetime | None:
     """
     Where the picture of a job that goes on ends; None for one that has ended.
 
     It stands still for long, so that the picture needs no new drawing: it moves
     twice as far away each time that it has been reached.
-
-    Args:
-        seconds: what videos of this kind take.
     """
     if job.state in TERMINAL:
         return None
-    start, length = job.submitted_at or job.created_at, timedelta(seconds=max(seconds, 1.0))
+    model = MODELS.get(job.model)
+    length = timedelta(seconds=model.expected(job.input) if model else 60.0)
+    start = job.submitted_at or job.created_at
     while start + length <= now:
         length *= 2
     return start + length

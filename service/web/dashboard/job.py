@@ -148,8 +148,7 @@ def _picture(
     for one in news[:DRAWN]:
         name = f"{one['delivery'].channel} · {one['event']}"
         rows.append(course.of_delivery(name, one["delivery"], one["attempts"]))
-    model = MODELS.get(job.model)
-    return drawn(rows, course.expected_end(job, model.expected(job.input) if model else 60, now))
+    return drawn(rows, course.expected_end(job, now))
 
 
 def _came(callback: Callback) -> dict[str, Any]:
