@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from service import store
 from service.failures import job_error
-from service.model import Delivery, Job, Outcome, TaskState, new_id
+from service.model import Callback, CallbackState, Delivery, Job, Outcome, TaskState, new_id
 from service.outcomes import record_outcome
 from service.sandbox.render import Scene, render_video
 from service.submissions import mark_unknown
@@ -60,6 +60,16 @@ def lost(bench: Bench, prompt: str = "A fox") -> Job:
         assert claimed is not None
         mark_unknown(tx, claimed, "no answer within 60 s", bench.clock())
     return bench.job(job)
+
+
+def called_back(bench: Bench, job: Job, body: bytes, **headers: str) -> Callback:
+    """A callback that came for the job, and was looked at."""
+    bench.wiring.ingest.keep(job.id, "apixo", headers, body, bench.clock())
+    with bench.db.write() as tx:
+        found = store.callbacks.of_job(tx, job.id)[-1]
+        done = {"state": CallbackState.PROCESSED, "note": "it was of no use", "due_at": None}
+        store.callbacks.settle_claimed(tx, found, **done)
+    return found
 
 
 def subscribed(bench: Bench, url: str) -> None:

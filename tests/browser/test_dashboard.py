@@ -7,7 +7,7 @@ import re
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import Bench
-from dashboards import fail, subscribed, succeed
+from dashboards import called_back, fail, lost, subscribed, succeed
 from playwright.sync_api import Browser
 from servers import eventually
 
@@ -120,9 +120,20 @@ def test_everybody_can_use_it(browser: Browser, site: Bench, size: str, scheme: 
 def _pages(site: Bench) -> list[str]:
     done = succeed(site, site.new_job(PROMPT))
     failed = fail(site, site.new_job("A fox"), "it did not work")
-    waiting = site.new_job("A heron")
+    waiting, unknown = site.new_job("A heron"), lost(site)
+    called_back(site, failed, b'{"state": "failed"}', Accept="*/*")
     expired = site.wiring.links.url_for(new_id("vid", site.clock()), site.clock())
     site.clock.advance(1)
-    jobs = [f"/jobs/{job.id}" for job in (done, failed, waiting)]
+    jobs = [f"/jobs/{job.id}" for job in (done, failed, waiting, unknown)]
     link = expired.removeprefix(site.wiring.settings.public_url)
-    return ["/", *jobs, "/new", "/subscriptions", "/login", "/login/forged", link, "/jobs/nothing"]
+    return [
+        "/",
+        "/?pick=all",
+        *jobs,
+        "/new",
+        "/subscriptions",
+        "/login",
+        "/login/forged",
+        link,
+        "/jobs/nothing",
+    ]

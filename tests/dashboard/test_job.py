@@ -11,6 +11,7 @@ from conftest import Bench
 from dashboards import (
     EVIL,
     browser_of,
+    called_back,
     deliveries,
     fail,
     fetched,
@@ -25,19 +26,9 @@ from test_session import HERE
 
 from service import store
 from service.accounts import create_key
-from service.model import Callback, CallbackState, Job, JobState, Outcome, TaskState
+from service.model import CallbackState, JobState, Outcome, TaskState
 from service.outcomes import record_outcome
 from service.web.pages import masked
-
-
-def called_back(bench: Bench, job: Job, body: bytes, **headers: str) -> Callback:
-    """A callback that came for the job, and was looked at."""
-    bench.wiring.ingest.keep(job.id, "apixo", headers, body, bench.clock())
-    with bench.db.write() as tx:
-        found = store.callbacks.of_job(tx, job.id)[-1]
-        done = {"state": CallbackState.PROCESSED, "note": "it was of no use", "due_at": None}
-        store.callbacks.settle_claimed(tx, found, **done)
-    return found
 
 
 def alert(text: str) -> str:
