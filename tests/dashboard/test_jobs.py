@@ -25,7 +25,7 @@ from test_session import HERE, form_token
 from service.accounts import create_account, create_key
 from service.model import Job, JobState, new_id
 from service.web.app import create_app
-from service.web.pages import age, masked, money
+from service.web.pages import age, duration, masked, money
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
@@ -124,6 +124,18 @@ def test_cancel_the_ticked(client: FlaskClient, bench: Bench) -> None:
     assert 403 == client.post("/jobs/selected/cancel", headers=HERE).status_code
 
 
+def test_line_is_for_its_reader(client: FlaskClient, bench: Bench) -> None:
+    """What was done is told to who did it, for a while; no link can make us say anything else."""
+    data = {"form_token": form_token(client.get("/new").text)}
+    address = client.post("/jobs/selected/cancel", data=data, headers=HERE).location
+    charlie = browser_of(bench, bench.new_account("charlie")[0].id)
+    shown = [one.get(address).text for one in (client, charlie)]
+    bench.clock.advance(121)
+
+    assert [True, False] == ["Nothing was selected" in text for text in shown]
+    assert "Nothing was selected" not in client.get(address).text
+
+
 def test_resend_the_news_of_the_ticked(client: FlaskClient, bench: Bench) -> None:
     """The end of each job is told once more to each that hears of it."""
     with Hook() as hook:
@@ -206,6 +218,14 @@ def test_words(bench: Bench) -> None:
         money(0.28, 1.96),
         money(None, None),
     ]
+
+
+def test_durations() -> None:
+    """A length of time has two units at most, and no figure too many."""
+    seconds = (0, 0.0004, 0.24, 0.9996, 4, 4.81, 9.96, 59.6, 134, 11_100, 187_200)
+    shown = ["0 s", "0 s", "240 ms", "1 s", "4 s", "4.8 s", "10 s", "1 min 00 s", "2 min 14 s"]
+
+    assert [*shown, "3 h 05 min", "2 d 04 h"] == [duration(one) for one in seconds]
 
 
 def test_expired_link_is_a_page(bench: Bench) -> None:

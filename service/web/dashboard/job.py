@@ -85,6 +85,7 @@ def _values(job_id: str) -> dict[str, Any]:
         "facts": _facts(job, video),
         "news": news,
         "entries": [entry for entry in entries if entry["kind"] != "attempt"],
+        "undrawn": max(len(news) - DRAWN, 0),
         "picture": _picture(job, steps, callbacks, video, news, now),
         "came": [_came(callback) for callback in reversed(callbacks[-CALLBACKS:])],
         "earlier": max(len(callbacks) - CALLBACKS, 0),
