@@ -75,12 +75,13 @@ def test_filters(bench: Bench) -> None:
 
 def test_search(bench: Bench) -> None:
     """A search finds the start of an id, or all words anywhere in the prompt; no wildcards."""
-    fox, _ = bench.new_job("A red Fox, 100% awake"), bench.new_job("A red heron")
+    fox, über = bench.new_job("A red Fox, 100% awake"), bench.new_job("Über a red heron")
     put(bench, fox, state=JobState.SUBMITTED, task_id="Task 9")
 
     assert [fox.id] == page(bench, search="fox RED")
     assert [fox.id] == page(bench, search="100%") == page(bench, search=fox.id)
     assert [fox.id] == page(bench, search="Task 9")
+    assert [über.id] == page(bench, search="über") == page(bench, search="ÜBER")
     assert [] == page(bench, search="1%0") == page(bench, search="fox heron")
     assert 2 == len(page(bench, search="red"))
     with bench.db.read() as tx:

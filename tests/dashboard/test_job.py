@@ -186,13 +186,13 @@ def test_wire_request(client: FlaskClient, bench: Bench) -> None:
     """The request to the provider is shown without its keys; it is not drawn again by itself."""
     job = bench.new_job("A fox")
     page, live = client.get(f"/jobs/{job.id}").text, client.get(f"/jobs/{job.id}?live=1").text
-    sent = html.unescape(re.findall("What will be sent.*?<code>({.*?})</code>", page, re.DOTALL)[0])
+    sent = html.unescape(re.findall("Request to apixo.*?<code>({.*?})</code>", page, re.DOTALL)[0])
 
     assert "A fox" == json.loads(sent)["input"]["prompt"]
     assert "http://127.0.0.1:9/callbacks/***" == json.loads(sent)["callback_url"]
     assert "POST http://127.0.0.1:9/api/v1/generateTask/kling-2-5-turbo-pro" in page
     assert '<dt>Authorization</dt><dd class="mono">***</dd>' in page
-    assert "What will be sent" not in live
+    assert "Request to apixo" not in live
 
 
 @pytest.mark.parametrize(

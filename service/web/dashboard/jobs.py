@@ -60,7 +60,8 @@ def index() -> AnyResponse:
         given=given,
         models=MODELS,
         spans=SPANS,
-        picked="pick" in request.args,
+        # Not what comes in later: nobody has looked at that.
+        picked="pick" in request.args and "live" not in request.args,
         told=told(),
     )
 

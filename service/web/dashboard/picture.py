@@ -26,7 +26,7 @@ CUT, ALL_CUTS = 6.0, 36.0
 MARGIN = 0.04
 #: Steps of the axis in seconds, and how many of them there may be.
 STEPS = (0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 86_400)
-MOST_STEPS = 4
+MOST_STEPS = 5
 #: Two labels of the axis stay so far apart.
 APART = 18.0
 
