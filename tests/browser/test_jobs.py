@@ -71,7 +71,7 @@ def test_select_all(browser: Browser, site: Bench) -> None:
     with opened(browser, site, "phone") as page:
         page.goto(url_of(site, "/"))
         button = page.get_by_role("button", name="Select all on this page")
-        found = []
+        found: list[object] = []
         for _ in range(2):
             button.click()
             found.append(page.locator("[name=job]:checked").count())

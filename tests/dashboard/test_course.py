@@ -77,9 +77,17 @@ def test_poll_after_a_false_callback(job: Job) -> None:
         "In line: 0 s",
         "Submit: 1 s",
         "Waiting for apixo: 59 s",
-        "Callback: 1 came",
+        "Callback: came at 12:00:30",
         "Poll: found the end at 12:01:00",
     ] == told(job, walked, 30, settled_by="poll")
+
+
+def test_many_callbacks(job: Job) -> None:
+    """Of several callbacks it is told how many came, and how long the last one was checked."""
+    walked = steps(submitting=0, submitted=1, succeeded=60)
+
+    assert "Callback: 2 came, checked in 5 s" in told(job, walked, 30, 55)
+    assert "Callback: 2 came, last at 12:00:55" in told(job, walked, 30, 55, settled_by="poll")
 
 
 def test_detours(job: Job) -> None:

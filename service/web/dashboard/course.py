@@ -118,7 +118,8 @@ def _long(spans: Sequence[Span]) -> str:
     last = spans[-1]
     if last.end is None:
         return f"since {clock_time(last.start)}"
-    return duration(sum((s.end - s.start).total_seconds() for s in spans if s.end))
+    # A machine's clock may have gone back in between.
+    return duration(max(sum((s.end - s.start).total_seconds() for s in spans if s.end), 0.0))
 
 
 def _telling(job: Job, callbacks: Sequence[Callback], told: datetime | None) -> list[Row]:
@@ -126,7 +127,9 @@ def _telling(job: Job, callbacks: Sequence[Callback], told: datetime | None) -> 
     rows = []
     if callbacks:
         spans = tuple(_checked(job, callback.received_at, told) for callback in callbacks)
-        words = [f"{len(callbacks)} came"] if len(callbacks) > 1 or not told else []
+        last = clock_time(callbacks[-1].received_at)
+        words = [f"{len(callbacks)} came"] if len(callbacks) > 1 else []
+        words += [f"last at {last}" if words else f"came at {last}"] if not told else []
         words += [f"checked in {_long([s for s in spans if s.start == told])}"] if told else []
         rows.append(Row("Callback", ", ".join(words), spans))
     if job.settled_by == "poll" and job.finished_at:

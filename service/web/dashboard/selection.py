@@ -74,7 +74,8 @@ def summary(results: list[str], word: str) -> str:
     Args:
         results: blank for what was done, else why it was not.
     """
-    reasons = Counter(reason for reason in results if reason)
+    # The advice that follows a colon is for one job; here it would hide the figures.
+    reasons = Counter(reason.partition(": ")[0] for reason in results if reason)
     parts = [f"{results.count('')} {word}"]
     parts += [f"{count} could not be: {reason}" for reason, count in reasons.most_common()]
     return " ".join(sentence(part) for part in parts)
