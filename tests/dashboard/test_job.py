@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from datetime import timedelta
 
 import pytest
 from conftest import Bench
@@ -28,7 +29,7 @@ from service import store
 from service.accounts import create_key
 from service.model import CallbackState, JobState, Outcome, TaskState
 from service.outcomes import record_outcome
-from service.web.pages import masked
+from service.web.pages import day, masked
 
 
 def alert(text: str) -> str:
@@ -48,6 +49,19 @@ def test_succeeded_job(client: FlaskClient, bench: Bench) -> None:
     for text in ("$0.42", "160 × 90", "Metadata: order", "the provider called back", job.id):
         assert text in shown
     assert "hx-trigger" not in shown
+
+
+def test_link_is_renewed(bench: Bench) -> None:
+    """Whoever looks at a job whose link has expired gets one that works, with its time."""
+    job = succeed(bench, bench.new_job())
+    bench.clock.advance(bench.wiring.settings.link_ttl + 1)
+    client = browser_of(bench, bench.account.id)
+    shown = client.get(f"/jobs/{job.id}").text
+    source = re.findall(r'<video [^>]*src="([^"]+)"', shown)[0]
+
+    assert 200 == fetched(client, source).status_code
+    until = bench.clock.now + timedelta(seconds=bench.wiring.settings.link_ttl)
+    assert f"It works until {day(until)}" in shown
 
 
 def test_no_player_before_the_copy(client: FlaskClient, bench: Bench) -> None:

@@ -129,6 +129,7 @@ def _player(video: Video | None, now: datetime) -> dict[str, Any]:
     return {
         "video": video,
         "link": video_link(kept) if kept else None,
+        "link_until": kept.link_expires_at if kept else None,
         "path": video_path(alive) if alive else None,
         "poster": poster_path(alive),
         # Before the copy is here the link leads to the provider, where no player of ours may go.
