@@ -15,6 +15,14 @@ from service.store.work import add, claim, claim_many, next_in_turn, readable, s
 
 #: With a task, the provider can be asked what became of it; a restored job may be unknown with one.
 ASKABLE = (JobState.SUBMITTED, JobState.UNKNOWN)
+#: What a job has cost or may cost, in dollars, and whether that counts as spent or reserved.
+COST = func.coalesce(jobs.c.actual_cost, jobs.c.estimated_max, 0.0)
+PAID = jobs.c.state.not_in([JobState.QUEUED, JobState.HELD, JobState.CANCELED]) & (
+    (jobs.c.state != JobState.FAILED)
+    | jobs.c.actual_cost.is_not(None)
+    # Given up by a person is not refused: the provider may have made it, and charged.
+    | (func.coalesce(jobs.c.settled_by, "") == "operator")
+)
 
 
 def insert(tx: Connection, job: Job) -> None:
@@ -224,12 +232,7 @@ def mark_overdue(tx: Connection, job_id: str) -> bool:
 
 def spent_since(tx: Connection, account_id: str, since: datetime, but: str | None = None) -> float:
     """Dollars spent or reserved by an account's jobs, except `but`, that were sent since then."""
-    cost = func.coalesce(jobs.c.actual_cost, jobs.c.estimated_max, 0.0)
-    refused = jobs.c.state.in_([JobState.QUEUED, JobState.HELD, JobState.CANCELED])
-    # Given up by a person is not refused: the provider may have made it, and charged.
-    by_provider = func.coalesce(jobs.c.settled_by, "") != "operator"
-    unpaid = (jobs.c.state == JobState.FAILED) & jobs.c.actual_cost.is_(None) & by_provider
-    statement = select(func.sum(cost)).where(jobs.c.account_id == account_id, ~refused, ~unpaid)
+    statement = select(func.sum(COST)).where(jobs.c.account_id == account_id, PAID)
     if but is not None:
         statement = statement.where(jobs.c.id != but)
     return float(tx.scalar(statement.where(jobs.c.sent_at >= since)) or 0.0)
