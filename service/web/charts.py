@@ -1,0 +1,266 @@
+"""
+Charts: figures become places in a drawing, which `_chart.html` paints as inline SVG.
+
+Across, places are percents of the drawing's width, so that its words keep their
+size on any screen; down, they are pixels from the top. Pure functions.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+HEIGHT = 160.0
+#: At most so many steps on the axis that goes up.
+STEPS = 4
+#: A limit that is further away than so many times the largest value is told, not drawn.
+NEAR = 3.0
+#: The part of its slot that a column fills.
+FILLED = 0.72
+#: Every so many days has its date below.
+WEEK = 7
+
+
+@dataclass(frozen=True)
+class Unit:
+    """How values are written, and the steps that an axis of them may have, smallest first."""
+
+    name: str
+    write: Callable[[float], str]
+    steps: Callable[[], Iterator[float]]
+
+
+@dataclass(frozen=True)
+class Series:
+    """One value for each slot, None where there is none."""
+
+    name: str
+    values: Sequence[float | None]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A word beside an axis, and where."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A part of a column: of which series, where, and in words."""
+
+    series: int
+    x: float
+    y: float
+    width: float
+    height: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line without a gap: its points as SVG writes them."""
+
+    series: int
+    points: str
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One value of a line, in words."""
+
+    series: int
+    x: float
+    y: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """The same figures in words, a row for each slot that has any."""
+
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawing; one without values is `empty` and has nothing to paint."""
+
+    unit: str
+    legend: tuple[str, ...]
+    table: Table
+    across: tuple[Mark, ...] = ()
+    up: tuple[Mark, ...] = ()
+    bars: tuple[Bar, ...] = ()
+    lines: tuple[Line, ...] = ()
+    dots: tuple[Dot, ...] = ()
+    limit: Mark | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to see."""
+        return not self.table.rows
+
+
+@dataclass(frozen=True)
+class Share:
+    """A row of parts of a whole: each part's class, its start and its width in percent."""
+
+    label: str
+    said: str
+    parts: tuple[tuple[str, float, float], ...]
+
+
+def decimal(smallest: float) -> Callable[[], Iterator[float]]:
+    """1, 2, 5, 10, 20, 50 … times `smallest`."""
+    return lambda: (smallest * n * 10**power for power in itertools.count() for n in (1, 2, 5))
+
+
+def _clock() -> Iterator[float]:
+    """Lengths of time in seconds that people count in."""
+    yield from (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200)
+    yield from (86_400 * n for n in decimal(1)())
+
+
+def _dollars(value: float) -> str:
+    return f"${value:,.2f}"
+
+
+def _seconds(value: float) -> str:
+    minutes, seconds = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = ((days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s"))
+    first = next((i for i, (count, _) in enumerate(parts) if count), 0)
+    told = [f"{count} {unit}" for count, unit in parts[first : first + 2] if count]
+    return " ".join(told) or "0 s"
+
+
+DOLLARS = Unit("dollars", _dollars, decimal(0.01))
+JOBS = Unit("jobs", lambda value: f"{value:,.0f}", decimal(1))
+SECONDS = Unit("minutes and seconds", _seconds, _clock)
+
+
+def ticks(top: float, unit: Unit) -> list[float]:
+    """From zero in even steps to the first that is no less than `top`."""
+    step = next(step for step in unit.steps() if top <= step * STEPS)
+    # Rounded: a tenth times three is not quite three tenths.
+    needed = max(1, math.ceil(round(top / step, 6)))
+    return [round(step * n, 6) for n in range(needed + 1)]
+
+
+def columns(
+    slots: Sequence[str], series: Sequence[Series], unit: Unit, limit: float | None = None
+) -> Chart:
+    """Columns, the series stacked upon each other; one series gives plain ones."""
+    chart = _chart(slots, series, unit)
+    totals = [sum(one.values[slot] or 0 for one in series) for slot in range(len(slots))]
+    top = max(totals, default=0)
+    if chart.empty or top <= 0:
+        return replace(chart, table=Table(chart.table.head, ()))
+    drawn = limit if limit is not None and limit <= top * NEAR else None
+    scale = ticks(max(top, drawn or 0), unit)
+    return replace(
+        chart,
+        across=_across(slots),
+        up=_up(scale, unit),
+        bars=tuple(_bars(slots, series, unit, scale[-1])),
+        limit=None if drawn is None else Mark(_y(drawn, scale[-1]), unit.write(drawn)),
+    )
+
+
+def lines(slots: Sequence[str], series: Sequence[Series], unit: Unit) -> Chart:
+    """A line for each series, broken where it has no value."""
+    chart = _chart(slots, series, unit)
+    if chart.empty:
+        return chart
+    scale = ticks(max(v for one in series for v in one.values if v is not None) or 1, unit)
+    dots = tuple(_dots(slots, series, unit, scale[-1]))
+    return replace(
+        chart,
+        across=_across(slots),
+        up=_up(scale, unit),
+        lines=tuple(_lines(series, scale[-1])),
+        dots=dots,
+    )
+
+
+def shares(label: str, said: str, parts: Sequence[tuple[str, float]], whole: float) -> Share:
+    """One row: how much of `whole` each of the named parts is, side by side."""
+    starts = itertools.accumulate((count for _, count in parts), initial=0.0)
+    places = [
+        (name, _rounded(100 * start / whole), _rounded(100 * count / whole))
+        for (name, count), start in zip(parts, starts, strict=False)
+        if whole and count
+    ]
+    return Share(label, said, tuple(places))
+
+
+def _chart(slots: Sequence[str], series: Sequence[Series], unit: Unit) -> Chart:
+    head = ("Day", *[one.name for one in series])
+    rows = [
+        (
+            slot,
+            *["–" if one.values[n] is None else unit.write(one.values[n] or 0) for one in series],
+        )
+        for n, slot in enumerate(slots)
+        if any(one.values[n] is not None for one in series)
+    ]
+    return Chart(unit.name, head[1:], Table(head, tuple(rows)))
+
+
+def _across(slots: Sequence[str]) -> tuple[Mark, ...]:
+    """The names of every seventh slot, counted from the last."""
+    chosen = range(len(slots) - 1, -1, -WEEK)
+    return tuple(Mark(_rounded(_middle(n, slots)), slots[n]) for n in reversed(chosen))
+
+
+def _up(scale: Sequence[float], unit: Unit) -> tuple[Mark, ...]:
+    return tuple(Mark(_y(value, scale[-1]), unit.write(value)) for value in scale)
+
+
+def _bars(slots: Sequence[str], series: Sequence[Series], unit: Unit, top: float) -> Iterator[Bar]:
+    width = 100 / len(slots)
+    for n, slot in enumerate(slots):
+        below = 0.0
+        for number, one in enumerate(series):
+            value = one.values[n] or 0
+            below += value
+            left, y = (n + (1 - FILLED) / 2) * width, _y(below, top)
+            label = f"{slot}: {unit.write(value)}, {one.name}"
+            tall = _rounded(HEIGHT * value / top)
+            if value:
+                yield Bar(number, _rounded(left), y, _rounded(width * FILLED), tall, label)
+
+
+def _lines(series: Sequence[Series], top: float) -> Iterator[Line]:
+    for number, one in enumerate(series):
+        slots = range(len(one.values))
+        for there, run in itertools.groupby(slots, lambda n, s=one: s.values[n] is not None):
+            points = [f"{_rounded(_middle(n, slots))},{_y(one.values[n] or 0, top)}" for n in run]
+            if there and len(points) > 1:
+                yield Line(number, " ".join(points))
+
+
+def _dots(slots: Sequence[str], series: Sequence[Series], unit: Unit, top: float) -> Iterator[Dot]:
+    for number, one in enumerate(series):
+        for n, value in enumerate(one.values):
+            if value is not None:
+                label = f"{slots[n]}: {unit.write(value)}, {one.name}"
+                yield Dot(number, _rounded(_middle(n, slots)), _y(value, top), label)
+
+
+def _middle(slot: int, slots: Sequence[object]) -> float:
+    return 100 * (slot + 0.5) / len(slots)
+
+
+def _y(value: float, top: float) -> float:
+    return _rounded(HEIGHT - HEIGHT * value / top)
+
+
+def _rounded(place: float) -> float:
+    return round(place, 2)
