@@ -239,11 +239,20 @@ def _bars(slots: Sequence[str], series: Sequence[Series], unit: Unit, top: float
 
 def _lines(series: Sequence[Series], top: float) -> Iterator[Line]:
     for number, one in enumerate(series):
-        slots = range(len(one.values))
-        for there, run in itertools.groupby(slots, lambda n, s=one: s.values[n] is not None):
-            points = [f"{_rounded(_middle(n, slots))},{_y(one.values[n] or 0, top)}" for n in run]
-            if there and len(points) > 1:
-                yield Line(number, " ".join(points))
+        for run in _runs(one.values):
+            points = [(_middle(n, one.values), _y(one.values[n] or 0, top)) for n in run]
+            if len(points) > 1:
+                yield Line(number, " ".join(f"{_rounded(x)},{y}" for x, y in points))
+
+
+def _runs(values: Sequence[float | None]) -> list[list[int]]:
+    """The places of values that follow each other without a gap."""
+    places = [n for n, value in enumerate(values) if value is not None]
+    starts = [n for n in places if n == 0 or values[n - 1] is None]
+    return [
+        list(itertools.takewhile(lambda n: values[n] is not None, range(start, len(values))))
+        for start in starts
+    ]
 
 
 def _dots(slots: Sequence[str], series: Sequence[Series], unit: Unit, top: float) -> Iterator[Dot]:

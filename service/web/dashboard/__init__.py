@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from flask import Blueprint
 
-from service.web.dashboard import job, job_actions, jobs, new, selection, subscriptions
+from service.web.dashboard import (
+    job,
+    job_actions,
+    jobs,
+    new,
+    numbers,
+    selection,
+    subscriptions,
+)
 from service.web.pages import keep_static
 from service.web.session import answer_problem
 
 blueprint = Blueprint("dashboard", __name__)
 blueprint.register_error_handler(Exception, answer_problem)
 blueprint.after_app_request(keep_static)
-for page in (jobs, selection, job, job_actions, new, subscriptions):
+for page in (jobs, selection, job, job_actions, new, subscriptions, numbers):
     blueprint.register_blueprint(page.blueprint)

@@ -1,0 +1,166 @@
+"""Numbers: what was spent, how long callbacks take, who could be told; the last thirty days."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from flask import Blueprint
+from sqlalchemy import Connection
+from werkzeug.wrappers import Response as AnyResponse
+
+from service import store
+from service.budget import midnight
+from service.model import DeliveryState, JobState
+from service.store.figures import DayOfJobs, DayOfWaits, Told
+from service.web.charts import DOLLARS, JOBS, SECONDS, Chart, Series, Share, columns, lines, shares
+from service.web.context import caller, wiring
+from service.web.pages import masked, model_title
+from service.web.session import page, signed_in
+
+blueprint = Blueprint("numbers", __name__)
+
+DAYS = 30
+
+
+class Wait(NamedTuple):
+    """A model's callbacks: how long they took, day by day, and of late in words."""
+
+    model: str
+    said: str
+    chart: Chart
+
+
+@blueprint.get("/numbers")
+@signed_in("read")
+def index() -> AnyResponse:
+    """The account's numbers, drawn and in words."""
+    w, account = wiring(), caller().account_id
+    start = midnight(w.clock()) - timedelta(days=DAYS - 1)
+    days = [start.date() + timedelta(days=n) for n in range(DAYS)]
+    with w.db.read() as tx:
+        worked = store.figures.days_of_jobs(tx, account, start)
+        waits = store.figures.days_of_waits(tx, account, start)
+        told = store.figures.told_since(tx, account, start)
+        counts = store.jobs.counts(tx, account)
+        names = {one.subscription_id: _name(tx, one) for one in told}
+    return page(
+        "numbers.html",
+        dollars=DOLLARS.write,
+        percent=percent,
+        spending=_spending(days, worked),
+        spent=sum(one.spent for one in worked),
+        spent_today=sum(one.spent for one in worked if one.day == days[-1]),
+        budget=w.settings.budget,
+        ends=_ends(days, worked),
+        called=sum(one.called for one in worked),
+        polled=sum(one.polled for one in worked),
+        waits=_waits(days, waits),
+        told=_told(told, names),
+        delivered=_total(told, DeliveryState.DELIVERED),
+        exhausted=_total(told, DeliveryState.EXHAUSTED),
+        states=_states(counts),
+        jobs=sum(counts.values()),
+    )
+
+
+def _slot(day: date) -> str:
+    return f"{day.day} {day:%b}"
+
+
+def _spending(days: Sequence[date], worked: Sequence[DayOfJobs]) -> Chart:
+    """Dollars by day, a part for each model, the dearest model lowest."""
+    spent: dict[str, float] = {}
+    for one in worked:
+        spent[one.model] = spent.get(one.model, 0) + one.spent
+    by_place = {(one.day, one.model): one.spent or None for one in worked}
+    series = [
+        Series(model_title(model), [by_place.get((day, model)) for day in days])
+        for model in sorted(spent, key=spent.__getitem__, reverse=True)
+        if spent[model]
+    ]
+    return columns([_slot(day) for day in days], series, DOLLARS, wiring().settings.budget)
+
+
+def _ends(days: Sequence[date], worked: Iterable[DayOfJobs]) -> Chart:
+    """How the ends of each day's jobs were found."""
+    called: Counter[date] = Counter()
+    polled: Counter[date] = Counter()
+    for one in worked:
+        called[one.day] += one.called
+        polled[one.day] += one.polled
+    series = [
+        Series("told by a callback", [called[day] or None for day in days]),
+        Series("found by polling", [polled[day] or None for day in days]),
+    ]
+    return columns([_slot(day) for day in days], series, JOBS)
+
+
+def _waits(days: Sequence[date], waits: Sequence[DayOfWaits]) -> list[Wait]:
+    """A drawing for each model, in the order of their names."""
+    found = []
+    for model in sorted({one.model for one in waits}, key=model_title):
+        own = {one.day: one for one in waits if one.model == model}
+        series = [
+            Series("half within (p50)", [own[d].half if d in own else None for d in days]),
+            Series("95 % within (p95)", [own[d].most if d in own else None for d in days]),
+        ]
+        drawn = lines([_slot(day) for day in days], series, SECONDS)
+        found.append(Wait(model_title(model), _of_late(own[max(own)]), drawn))
+    return found
+
+
+def _of_late(last: DayOfWaits) -> str:
+    half, most = SECONDS.write(last.half), SECONDS.write(last.most)
+    if last.callbacks == 1:
+        return f"On {_slot(last.day)} the one callback came after {half}."
+    of = f"of {last.callbacks:,} callbacks"
+    return f"On {_slot(last.day)} half {of} came within {half}, 95 % within {most}."
+
+
+def _name(tx: Connection, told: Told) -> str:
+    """A subscription as people know it: its channel, and enough of its target."""
+    found = store.subscriptions.find(tx, told.subscription_id)
+    target = masked(wiring().sealer.open(found.target)) if found else "gone since"
+    return f"{told.channel} {target}"
+
+
+def _told(told: Sequence[Told], names: dict[str, str]) -> list[Share]:
+    """Each subscription's deliveries, the busiest first."""
+    counts: dict[str, Counter[str]] = {id_: Counter() for id_ in names}
+    for one in told:
+        counts[one.subscription_id][one.state.value] += one.count
+    busiest = sorted(counts, key=lambda id_: -counts[id_].total())
+    return [_row(names[id_], counts[id_], counts[id_].total()) for id_ in busiest]
+
+
+def _row(label: str, count: Counter[str], whole: int) -> Share:
+    parts = [(state.value, count[state.value]) for state in DeliveryState]
+    told = [
+        f"{count[state.value]:,} {state.value}" for state in DeliveryState if count[state.value]
+    ]
+    share = f"{percent(count['delivered'], whole - count['pending'])} of those that ended"
+    return shares(label, f"{', '.join(told)}; {share} arrived", parts, whole)
+
+
+def percent(part: float, whole: float) -> str:
+    """A share in words that never call almost all "100 %", nor almost none "0 %"."""
+    if not whole:
+        return "none"
+    share = 100 * part / whole
+    digits = 1 if 0 < share < 1 or 99 < share < 100 else 0
+    told = min(max(round(share, digits), 0.1), 99.9) if 0 < share < 100 else round(share)
+    return f"{told:g} %"
+
+
+def _total(told: Iterable[Told], state: DeliveryState) -> int:
+    return sum(one.count for one in told if one.state is state)
+
+
+def _states(counts: dict[str, int]) -> list[Share]:
+    """How many jobs are in each state that any is in."""
+    whole = sum(counts.values())
+    there = [state.value for state in JobState if state.value in counts]
+    return [shares(state, f"{counts[state]:,}", [(state, counts[state])], whole) for state in there]
