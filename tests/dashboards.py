@@ -11,6 +11,7 @@ from test_session import HERE, KEYS, form_token
 from werkzeug.test import TestResponse
 
 from service import store
+from service.accounts import create_key
 from service.failures import job_error
 from service.model import Callback, CallbackState, Delivery, Job, Outcome, TaskState, new_id
 from service.outcomes import record_outcome
@@ -23,11 +24,14 @@ from service.web.session import login_url
 EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
 
 
-def browser_of(bench: Bench, account_id: str, number: int = 0) -> FlaskClient:
-    """A browser that is signed in to that account, with its key of that number."""
+def browser_of(bench: Bench, account_id: str, *scopes: str) -> FlaskClient:
+    """A browser that is signed in to that account; with a new key of these `scopes` only."""
     client = create_app(bench.wiring).test_client()
-    with bench.db.read() as tx:
-        key = store.accounts.keys(tx, account_id)[number]
+    with bench.db.write() as tx:
+        if scopes:
+            create_key(tx, account_id, "narrow", scopes, bench.clock())
+        keys = store.accounts.keys(tx, account_id)
+    key = next(key for key in keys if not scopes or key.name == "narrow")
     client.get(login_url("", KEYS, key.id, bench.clock()))
     return client
 

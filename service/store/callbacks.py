@@ -74,9 +74,13 @@ def _of_account(account_id: str) -> Select[Any]:
     return select(*callbacks.c).join(jobs, own).where(jobs.c.account_id == account_id)
 
 
-def rejected(tx: Connection, limit: int, *, before: str | None = None) -> list[Rejection]:
-    """The newest callbacks that were refused."""
+def rejected(
+    tx: Connection, limit: int, *, before: str | None = None, reason: str | None = None
+) -> list[Rejection]:
+    """The newest callbacks that were refused, for that reason where one is given."""
     statement = select(rejected_callbacks)
+    if reason is not None:
+        statement = statement.filter_by(reason=reason)
     if before is not None:
         statement = statement.where(rejected_callbacks.c.id < before)
     newest = statement.order_by(rejected_callbacks.c.id.desc()).limit(limit)

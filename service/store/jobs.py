@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -33,6 +33,12 @@ def insert(tx: Connection, job: Job) -> None:
 def find(tx: Connection, job_id: str) -> Job | None:
     """The job of that id."""
     return value(Job, tx.execute(select(jobs).filter_by(id=job_id)).one_or_none())
+
+
+def of_ids(tx: Connection, job_ids: Collection[str]) -> dict[str, Job]:
+    """Those of these jobs that can be read, by id."""
+    found = readable(tx, select(jobs).where(jobs.c.id.in_(job_ids)), Job)
+    return {job.id: job for job in found}
 
 
 def lock(tx: Connection, job_id: str) -> Job | None:

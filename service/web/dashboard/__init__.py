@@ -5,11 +5,13 @@ from __future__ import annotations
 from flask import Blueprint
 
 from service.web.dashboard import (
+    callbacks,
     job,
     job_actions,
     jobs,
     new,
     numbers,
+    rejected,
     selection,
     subscriptions,
 )
@@ -19,5 +21,5 @@ from service.web.session import answer_problem
 blueprint = Blueprint("dashboard", __name__)
 blueprint.register_error_handler(Exception, answer_problem)
 blueprint.after_app_request(keep_static)
-for page in (jobs, selection, job, job_actions, new, subscriptions, numbers):
+for page in (jobs, selection, job, job_actions, new, subscriptions, numbers, callbacks, rejected):
     blueprint.register_blueprint(page.blueprint)

@@ -1,0 +1,94 @@
+"""Callbacks: what providers told, what became of it, and once more if need be."""
+
+from __future__ import annotations
+
+import re
+
+from flask import Blueprint, redirect, request, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from service import store
+from service.callbacks import replay_callback
+from service.model import Callback, CallbackState, TaskState
+from service.web.callbacks import owned
+from service.web.context import caller, wiring
+from service.web.dashboard.raw import shown_body, shown_headers
+from service.web.pages import clock_time, sentence
+from service.web.session import live_page, signed_in
+
+blueprint = Blueprint("callbacks", __name__)
+
+PAGE = 25
+#: What a confirmed outcome means for the job.
+_CONFIRMED: dict[str, str] = {
+    TaskState.SUCCEEDED: "The provider confirmed it: the video is made.",
+    TaskState.FAILED: "The provider confirmed it: there will be no video.",
+}
+
+
+@blueprint.get("/callbacks")
+@signed_in("read")
+def index() -> AnyResponse:
+    """The account's callbacks, newest first."""
+    state, before = request.args.get("state", ""), request.args.get("before", "")
+    wanted = state if state in list(CallbackState) else None
+    last = before if re.fullmatch("cbk_[0-9a-f]{32}", before) else None
+    with wiring().db.read() as tx:
+        account = caller().account_id
+        found = store.callbacks.page(tx, account, PAGE + 1, before=last, state=wanted)
+        jobs = store.jobs.of_ids(tx, {callback.job_id for callback in found})
+    shown = found[:PAGE]
+    return live_page(
+        "callbacks.html",
+        "_callbacks.html",
+        shape="list",
+        rows=[(callback, jobs.get(callback.job_id), outcome(callback)) for callback in shown],
+        older=shown[-1].id if len(found) > PAGE else None,
+        active=any(callback.state is CallbackState.RECEIVED for callback in shown),
+        state=wanted,
+        before=last,
+    )
+
+
+def outcome(callback: Callback) -> str:
+    """What became of a callback, as a sentence."""
+    if callback.state is CallbackState.RECEIVED:
+        now = wiring().clock()
+        if callback.due_at and callback.due_at > now:
+            return f"Kept; it is looked at again at {clock_time(callback.due_at)} UTC."
+        return "Kept; the worker looks at it next."
+    return _CONFIRMED.get(callback.note) or sentence(callback.note) or "It was looked at."
+
+
+# Not every name may follow: GET of a callback URL itself stays what it is, a 405.
+@blueprint.get("/callbacks/cbk_<tail>")
+@signed_in("read")
+def show(tail: str) -> AnyResponse:
+    """One callback with what it said."""
+    w = wiring()
+    with w.db.read() as tx:
+        found = owned(tx, f"cbk_{tail}")
+        job = store.jobs.find(tx, found.job_id)
+    keys = (w.settings.apixo_api_key, w.settings.segmind_api_key)
+    secrets = [key.get_secret_value() for key in keys if key]
+    return live_page(
+        "callback.html",
+        "_callback.html",
+        shape="callback",
+        callback=found,
+        job=job,
+        outcome=outcome(found),
+        headers=shown_headers(found.headers, secrets),
+        body=shown_body(found.body, secrets),
+        active=found.state is CallbackState.RECEIVED,
+    )
+
+
+@blueprint.post("/callbacks/replay/<callback_id>")
+@signed_in("submit")
+def replay(callback_id: str) -> AnyResponse:
+    """Look at it once more; its own page shows what comes of it."""
+    with wiring().db.write() as tx:
+        found = owned(tx, callback_id)
+        replay_callback(tx, found, wiring().clock())
+    return redirect(url_for(".show", tail=found.id.removeprefix("cbk_")), 303)

@@ -1,0 +1,82 @@
+"""Callbacks that were refused: how many, why, from where, and what to do about it."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from flask import Blueprint, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from service import store
+from service.web.context import caller, wiring
+from service.web.session import page, signed_in
+
+blueprint = Blueprint("rejected", __name__)
+
+PAGE = 100
+
+
+class Reason(NamedTuple):
+    """Why callbacks are refused: in a word, what it means, what to do."""
+
+    title: str
+    meaning: str
+    advice: str
+
+
+REASONS = {
+    "bad_signature": Reason(
+        "Bad signature",
+        "We did not sign this address: somebody made it up, or a key of ours is gone.",
+        "A few are normal, since strangers try addresses. If a provider's own callbacks are among "
+        "them, CLIPBELL_SECRET_KEYS was changed while jobs were under way: put the old key back "
+        "behind the new one and restart.",
+    ),
+    "expired": Reason(
+        "Expired",
+        "The address was ours, but older than the 30 days that it works.",
+        "Nothing is lost: the job was polled for. If there are many, look at this machine's clock.",
+    ),
+    "unknown_job": Reason(
+        "Unknown job",
+        "The signature is right, but this database has no such job.",
+        "Was a backup restored, or the job removed since? If two installations share "
+        "CLIPBELL_SECRET_KEYS, give each keys of its own.",
+    ),
+    "too_large": Reason(
+        "Too large",
+        "Its body was over 1 MiB, more than any provider has to say.",
+        "Nothing is lost: the job is polled for. If it came from a provider, tell them.",
+    ),
+}
+#: What is said of a reason that a newer version has counted.
+UNKNOWN = Reason("", "This version does not know this reason.", "Look into CHANGELOG.md.")
+
+
+@blueprint.get("/callbacks/rejected")
+@signed_in("read")
+def index() -> AnyResponse:
+    """The refused ones for an operator; for others, why they can't see them."""
+    if "operator" not in caller().scopes:
+        return page("rejected.html", 403, allowed=False)
+    reason, before = request.args.get("reason") or None, request.args.get("before", "")
+    last = before if re.fullmatch("rej_[0-9a-f]{32}", before) else None
+    with wiring().db.read() as tx:
+        counts = store.callbacks.refusal_counts(tx)
+        found = store.callbacks.rejected(tx, PAGE + 1, before=last, reason=reason)
+    shown = found[:PAGE]
+    return page(
+        "rejected.html",
+        allowed=True,
+        reasons={name: _reason(name) for name in REASONS | counts},
+        counts=counts,
+        rows=[(one, _reason(one.reason).title) for one in shown],
+        older=shown[-1].id if len(found) > PAGE else None,
+        reason=reason,
+        before=last,
+    )
+
+
+def _reason(name: str) -> Reason:
+    return REASONS.get(name, UNKNOWN._replace(title=name.replace("_", " ").capitalize()))
