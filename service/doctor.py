@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -40,23 +40,24 @@ def examine() -> list[Finding]:
         wiring = build(load_settings())
     except ClipbellError as error:
         return [Finding("settings", False, str(error))]
-    checks: dict[str, Callable[[Wiring], Finding]] = {
-        "database": _database,
-        "storage": _storage,
-        "providers": _providers,
-        "public url": _public_url,
-        "media": _media,
-    }
     found = [Finding("settings", True, "all values can be used")]
     found += [Finding("settings", False, sentence) for sentence in misspelt()]
-    for subject, check in checks.items():
-        try:
-            found.append(check(wiring))
-        except ClipbellError as error:
-            found.append(Finding(subject, False, str(error)))
+    found += findings(wiring, CHECKS)
     found += _running(wiring)
     wiring.close()
     return found
+
+
+def findings(w: Wiring, subjects: Iterable[str]) -> list[Finding]:
+    """What was found of these `CHECKS`, one after the other."""
+    return [_found(w, subject) for subject in subjects]
+
+
+def _found(w: Wiring, subject: str) -> Finding:
+    try:
+        return CHECKS[subject](w)
+    except ClipbellError as error:
+        return Finding(subject, False, str(error))
 
 
 #: What `/readyz` says and a person should know before the worker is started, too.
@@ -119,3 +120,14 @@ def _media(_: Wiring) -> Finding:
         fix = "pip install 'clipbell[media]'"
         return Finding("media", False, f"no posters and no lengths of videos: {fix}")
     return Finding("media", True, "posters and lengths can be read")
+
+
+CHECKS: dict[str, Callable[[Wiring], Finding]] = {
+    "database": _database,
+    "storage": _storage,
+    "providers": _providers,
+    "public url": _public_url,
+    "media": _media,
+}
+#: Those that ask nobody and write nothing.
+QUICK = ("database", "providers", "media")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -53,8 +54,22 @@ class Health:
 
 
 def examine(db: Database, storage: Storage, providers: Collection[str], now: datetime) -> Health:
-    """Look at everything that can be looked at without a call to another machine."""
-    outside = [_storage(storage), _disk(db, storage)]
+    """All that `/readyz` tells of; a storage on another machine is asked, and may take its time."""
+    return _examine(db, providers, now, [_storage(storage), _disk(db, storage)])
+
+
+def glance(db: Database, storage: Storage, providers: Collection[str], now: datetime) -> Health:
+    """The same without a question to another machine: a storage there is left out."""
+    near = [] if storage.remote else [_storage(storage)]
+    with suppress(OSError):
+        # Else made by the storage's own check, which is not always asked here.
+        storage.folder.mkdir(parents=True, exist_ok=True)
+    return _examine(db, providers, now, [*near, _disk(db, storage)])
+
+
+def _examine(
+    db: Database, providers: Collection[str], now: datetime, outside: list[Check]
+) -> Health:
     try:
         db.check()
         with db.read() as tx:

@@ -9,10 +9,11 @@ import pytest
 from conftest import Bench
 
 from service import store
-from service.health import FEW, Health, examine
+from service.health import FEW, Health, examine, glance
 from service.model import JobState
 from service.schema import jobs
 from service.storage import FileStorage
+from service.storage.base import StorageError
 
 
 @pytest.fixture
@@ -66,6 +67,26 @@ def test_no_place_to_write(bench: Bench) -> None:
 
     assert "not ready" == found.status
     assert str(nowhere.folder) in storage.trouble
+
+
+class Elsewhere(FileStorage):
+    """A storage on another machine that does not answer."""
+
+    remote = True
+
+    def check(self) -> None:
+        """Nothing comes back."""
+        raise StorageError("no answer")
+
+
+def test_a_glance_asks_nobody(bench: Bench) -> None:
+    """Where a page cannot wait, a storage elsewhere is left out and all else looked at."""
+    elsewhere = Elsewhere(bench.wiring.storage.folder)
+    given = (bench.db, elsewhere, bench.wiring.providers, bench.clock())
+    whole = [check.name for check in examine(*given).checks]
+
+    assert ("degraded", "ready") == (examine(*given).status, glance(*given).status)
+    assert [n for n in whole if n != "storage"] == [check.name for check in glance(*given).checks]
 
 
 def test_held_provider(bench: Bench) -> None:

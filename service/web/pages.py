@@ -126,6 +126,8 @@ def money(low: float | None, high: float | None) -> str:
 
 def size(count: int) -> str:
     """Bytes in the unit that people read."""
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
     return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
 
 

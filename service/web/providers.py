@@ -14,7 +14,8 @@ from service.web.context import json_response, needs, wiring
 blueprint = Blueprint("providers", __name__, url_prefix="/v1/providers")
 
 
-def _shown(name: str) -> dict[str, Any]:
+def shown(name: str) -> dict[str, Any]:
+    """A provider as JSON: why it is held, if it is, and how busy it is."""
     w = wiring()
     with w.db.read() as tx:
         held = store.providers.held(tx, name)
@@ -29,6 +30,20 @@ def _shown(name: str) -> dict[str, Any]:
     }
 
 
+def hold_provider(name: str) -> None:
+    """Send it nothing more. Raises NotFound."""
+    with wiring().db.write() as tx:
+        store.providers.ensure(tx, _known(name), wiring().clock())
+        store.providers.hold(tx, name, "held by an operator")
+
+
+def resume_provider(name: str) -> None:
+    """Go on sending, the jobs first that were held for it. Raises NotFound."""
+    with wiring().db.write() as tx:
+        store.providers.ensure(tx, _known(name), wiring().clock())
+        release_provider(tx, name, wiring().clock())
+
+
 def _known(name: str) -> str:
     if name not in wiring().providers:
         raise NotFound(f"there is no provider {name[:40]}")
@@ -39,7 +54,7 @@ def _known(name: str) -> str:
 @needs("operator")
 def list_providers() -> Response:
     """Every provider that has a key."""
-    found = [_shown(name) for name in wiring().providers]
+    found = [shown(name) for name in wiring().providers]
     return json_response({"data": found, "next_cursor": None})
 
 
@@ -47,17 +62,13 @@ def list_providers() -> Response:
 @needs("operator")
 def hold(name: str) -> Response:
     """Send this provider nothing more."""
-    with wiring().db.write() as tx:
-        store.providers.ensure(tx, _known(name), wiring().clock())
-        store.providers.hold(tx, name, "held by an operator")
-    return json_response(_shown(name))
+    hold_provider(name)
+    return json_response(shown(name))
 
 
 @blueprint.post("/<name>/resume")
 @needs("operator")
 def resume(name: str) -> Response:
     """Go on sending; the jobs that were held for this provider are queued again."""
-    with wiring().db.write() as tx:
-        store.providers.ensure(tx, _known(name), wiring().clock())
-        release_provider(tx, name, wiring().clock())
-    return json_response(_shown(name))
+    resume_provider(name)
+    return json_response(shown(name))

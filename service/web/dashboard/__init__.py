@@ -13,6 +13,7 @@ from service.web.dashboard import (
     numbers,
     rejected,
     selection,
+    settings,
     subscriptions,
 )
 from service.web.pages import keep_static
@@ -21,5 +22,16 @@ from service.web.session import answer_problem
 blueprint = Blueprint("dashboard", __name__)
 blueprint.register_error_handler(Exception, answer_problem)
 blueprint.after_app_request(keep_static)
-for page in (jobs, selection, job, job_actions, new, subscriptions, numbers, callbacks, rejected):
+for page in (
+    jobs,
+    selection,
+    job,
+    job_actions,
+    new,
+    subscriptions,
+    numbers,
+    callbacks,
+    rejected,
+    settings,
+):
     blueprint.register_blueprint(page.blueprint)

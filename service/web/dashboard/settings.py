@@ -1,0 +1,137 @@
+"""Settings: whose key this is; for an operator also how the service is set up, and how it is."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Iterable
+from contextlib import suppress
+from threading import BoundedSemaphore
+from typing import Any
+
+from flask import Blueprint, current_app, redirect, url_for
+from werkzeug.wrappers import Response as AnyResponse
+
+from service import __version__, budget, store
+from service.disk import disks_of
+from service.doctor import CHECKS, QUICK, findings
+from service.errors import Busy
+from service.health import Health, examine, glance
+from service.web.context import caller, wiring
+from service.web.dashboard.in_force import in_force
+from service.web.dashboard.numbers import percent
+from service.web.pages import size
+from service.web.providers import hold_provider, resume_provider, shown
+from service.web.session import page, signed_in
+
+blueprint = Blueprint("settings", __name__)
+
+#: What is said of each check of the health that found nothing amiss.
+WELL = {
+    "database": "answers, and its schema is the one needed",
+    "storage": "files can be written",
+    "worker": "is alive",
+    "providers": "none is held, all can be asked",
+    "channels": "none has to wait",
+    "rows": "none is set aside",
+    "callbacks": "too few ends of late to tell whether they arrive",
+}
+
+
+@blueprint.get("/settings")
+@signed_in("read")
+def index() -> AnyResponse:
+    """The account and its key; for an operator all else, looked at without asking anybody."""
+    if "operator" not in caller().scopes:
+        return page("settings.html", **_own(), operator=False)
+    w = wiring()
+    health = glance(w.db, w.storage, w.providers, w.clock())
+    return page("settings.html", **_own(), **_whole(health, QUICK), checked=False)
+
+
+@blueprint.post("/settings/check")
+@signed_in("operator")
+def check() -> AnyResponse:
+    """The same, with the questions to other machines; each ends by itself within a minute."""
+    w = wiring()
+    seats: BoundedSemaphore = current_app.extensions["trials"]
+    if not seats.acquire(blocking=False):
+        raise Busy("other checks are running: try again soon", retry_after=5)
+    try:
+        health = examine(w.db, w.storage, w.providers, w.clock())
+        return page("settings.html", **_own(), **_whole(health, CHECKS), checked=True)
+    finally:
+        seats.release()
+
+
+@blueprint.post("/settings/providers/<name>/hold")
+@signed_in("operator")
+def hold(name: str) -> AnyResponse:
+    """Send this provider nothing more."""
+    hold_provider(name)
+    return redirect(url_for(".index", _anchor=f"provider-{name}"), 303)
+
+
+@blueprint.post("/settings/providers/<name>/resume")
+@signed_in("operator")
+def resume(name: str) -> AnyResponse:
+    """Go on sending, held jobs first."""
+    resume_provider(name)
+    return redirect(url_for(".index", _anchor=f"provider-{name}"), 303)
+
+
+def _own() -> dict[str, Any]:
+    """What everybody sees: the account, what it has spent today and may still spend."""
+    w, account = wiring(), caller().account_id
+    with w.db.read() as tx:
+        return {
+            "account": store.accounts.find(tx, account),
+            "spent": budget.spent_today(tx, account, w.clock()),
+            "left": budget.remaining(tx, w.settings, account, w.clock()),
+            "budget": w.settings.budget,
+        }
+
+
+def _whole(health: Health, subjects: Iterable[str]) -> dict[str, Any]:
+    """What an operator sees besides."""
+    w = wiring()
+    return {
+        "operator": True,
+        "health": health,
+        "well": WELL | _measured(health),
+        "providers": [shown(name) for name in w.providers],
+        "keyless": [name for name in w.settings.providers if name not in w.providers],
+        "findings": findings(w, subjects),
+        "groups": in_force(w.settings, w.db.engine.url.render_as_string(hide_password=True)),
+        "versions": _versions(),
+    }
+
+
+def _measured(health: Health) -> dict[str, str]:
+    """What the health can say in figures."""
+    found = {}
+    with suppress(OSError):
+        found["disk"] = _room()
+    if health.polled_share is not None:
+        told = percent(1 - health.polled_share, 1)
+        found["callbacks"] = f"{told} of the ends of late were told by one"
+    return found
+
+
+def _room() -> str:
+    """The tightest of the disks that we write to."""
+    free, folder = disks_of(wiring().db, wiring().storage).tightest()
+    return f"{size(free)} of {size(shutil.disk_usage(folder).total)} free at {folder}"
+
+
+def _versions() -> dict[str, str]:
+    w = wiring()
+    with w.db.read() as tx:
+        number = ".".join(str(part) for part in tx.dialect.server_version_info or ())
+    kind = "SQLite" if w.db.is_sqlite else "PostgreSQL"
+    return {
+        "Clipbell": __version__,
+        "Python": platform.python_version(),
+        kind: number,
+        "Schema": w.db.revision()[0] or "none",
+    }
