@@ -68,14 +68,15 @@ def test_spent_as_the_budget_counts(bench: Bench) -> None:
     sent(bench, NOON, actual_cost=1.5)
     sent(bench, NOON, state=JobState.SUBMITTED, estimated_max=0.5)
     sent(bench, NOON, state=JobState.FAILED, estimated_max=8.0)
+    sent(bench, NOON, state=JobState.FAILED, estimated_max=0.25, settled_by="operator")
     sent(bench, NOON, state=JobState.HELD, estimated_max=16.0)
     bench.new_job()
     with bench.db.read() as tx:
         total = store.jobs.spent_since(tx, bench.account.id, SINCE)
     found = days_of_jobs(bench)
 
-    assert [(4, 2.0)] == [(one.jobs, one.spent) for one in found]
-    assert 2.0 == total
+    assert [(5, 2.25)] == [(one.jobs, one.spent) for one in found]
+    assert 2.25 == total
 
 
 def test_how_ends_were_found(bench: Bench) -> None:

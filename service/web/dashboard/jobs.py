@@ -45,6 +45,8 @@ def index() -> AnyResponse:
         videos = store.videos.of_jobs(tx, [job.id for job in found])
         counts = store.jobs.counts(tx, account_id, **which)
         spent = budget.spent_today(tx, account_id, now)
+        fresh = not found and not given
+        listeners = len(store.subscriptions.all_of(tx, account_id)) if fresh else 0
     wanted = given.get("state")
     return live_page(
         "jobs.html",
@@ -53,7 +55,10 @@ def index() -> AnyResponse:
         rows=[(job, poster_path(videos.get(job.id))) for job in found[:PAGE]],
         older=found[PAGE - 1].id if len(found) > PAGE else None,
         counts={name: counts.get(name, 0) for name in JobState if name in counts or name == wanted},
-        active=any(job.state not in TERMINAL for job in found[:PAGE]),
+        # A fresh account's page waits for the first job, however that is asked for.
+        active=fresh or any(job.state not in TERMINAL for job in found[:PAGE]),
+        listeners=listeners,
+        vendors=list(wiring().providers),
         spent=spent,
         budget=wiring().settings.budget,
         public_url=wiring().settings.public_url,
