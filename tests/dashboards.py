@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import html
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from conftest import Bench
 from flask.testing import FlaskClient
 from test_session import HERE, KEYS, form_token
+from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from service import store
@@ -99,3 +105,22 @@ def fetched(client: FlaskClient, path: str) -> TestResponse:
     answer.get_data()
     answer.close()
     return answer
+
+
+@contextmanager
+def served(bench: Bench) -> Iterator[Bench]:
+    """The bench's pages and API at its public URL."""
+    port = int(bench.wiring.settings.public_url.rpartition(":")[2])
+    server = make_server("127.0.0.1", port, create_app(bench.wiring), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield bench
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def texts(page: str, pattern: str) -> list[str]:
+    """What a page shows where the pattern's group is, without its markup."""
+    found = re.findall(pattern, page, re.S)
+    return [html.unescape(re.sub(r"<[^>]+>", "", one)) for one in found]

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Bench
+from dashboards import served
 from databases import Template
 from playwright.sync_api import Browser, sync_playwright
 from servers import free_port
-from werkzeug.serving import make_server
 
 from browser.screens import CHROMIUM, FLAGS
-from service.web.app import create_app
 
 
 @pytest.fixture(scope="module")
@@ -48,11 +46,5 @@ def settings_given() -> dict[str, Any]:
 @pytest.fixture
 def site(bench: Bench) -> Iterator[Bench]:
     """The bench, served."""
-    port = int(bench.wiring.settings.public_url.rpartition(":")[2])
-    server = make_server("127.0.0.1", port, create_app(bench.wiring), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield bench
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(bench) as site:
+        yield site

@@ -2,113 +2,151 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import secrets
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from service import store
-from service.catalogue import MODELS, Model, Parameter
-from service.errors import Fault, InvalidInput
-from service.jobs import JobRequest, check_request, request_job
-from service.web.context import caller, channels, wiring
+from service.catalogue import MODELS
+from service.errors import Fault, InvalidInput, Refused
+from service.jobs import JobRequest, check_request, planned_job, request_job
+from service.submissions import preview
+from service.web.context import JOB_BYTES, caller, channels, wiring
+from service.web.dashboard.fields import (
+    body_of,
+    errors_of,
+    filled_from,
+    previews,
+    with_images,
+)
+from service.web.dashboard.forms import fresh, made_once
+from service.web.dashboard.quotes import quote
+from service.web.dashboard.snippets import SNIPPETS
+from service.web.jobs import owned_job
 from service.web.session import page, signed_in
 
 blueprint = Blueprint("new", __name__)
 
 
+@blueprint.before_request
+def _allow_images() -> None:
+    """As much as a job may bring along, in files or in text."""
+    request.max_content_length = request.max_form_memory_size = JOB_BYTES
+
+
 @blueprint.get("/new")
 @signed_in("submit")
 def show() -> AnyResponse:
-    """The form for a new job."""
-    return _form({"model": request.args.get("model", ""), "once": secrets.token_urlsafe(16)}, [])
+    """The form for a new job; with `like`, filled in as another job was asked for."""
+    given = {"model": request.args.get("model", ""), "once": fresh()}
+    like = request.args.get("like")
+    if like is None:
+        return _form(given)
+    with wiring().db.read() as tx:
+        job = owned_job(tx, like)
+    same, lost = filled_from(job)
+    return _form(given | same, like=job, lost=lost)
 
 
-def _form(given: Mapping[str, str], faults: list[Fault]) -> AnyResponse:
+def _form(given: Mapping[str, str], faults: list[Fault] | None = None, **more: Any) -> AnyResponse:
+    chosen = _chosen(given)
+    shown = {"errors": errors_of(chosen, faults or []), "quote": quote(MODELS[chosen], given)}
+    return page("new.html", 422 if faults else 200, **_known(given), **shown, **more)
+
+
+def _known(given: Mapping[str, str]) -> dict[str, Any]:
+    """What every field is made of."""
     w = wiring()
-    usable = [slug for slug, model in MODELS.items() if model.provider in w.providers]
-    chosen = given["model"] if given["model"] in MODELS else (usable or list(MODELS))[0]
-    errors: dict[str, list[str]] = {}
-    for fault in faults:
-        errors.setdefault(_field(chosen, fault.pointer), []).append(fault.message)
-    return page(
-        "new.html",
-        422 if faults else 200,
-        models=MODELS,
-        usable=usable,
-        chosen=chosen,
-        given=given,
-        errors=errors,
-        prices=w.settings.prices,
-    )
+    return {
+        "models": MODELS,
+        "usable": _usable(),
+        "chosen": _chosen(given),
+        "given": given,
+        "prices": w.settings.prices,
+        "previews": previews,
+    }
 
 
-def _field(slug: str, pointer: str) -> str:
-    """The form's name for what a fault points at."""
-    _, top, *below = [*pointer.split("/"), ""]
-    if top == "provider":
-        return f"{slug}.route"
-    if top != "input":
-        return top
-    return below[0] if below[0] in ("prompt", "") else f"{slug}.{below[0]}"
+def _usable() -> list[str]:
+    return [slug for slug, model in MODELS.items() if model.provider in wiring().providers]
+
+
+def _chosen(given: Mapping[str, str]) -> str:
+    return given["model"] if given["model"] in MODELS else (_usable() or list(MODELS))[0]
 
 
 @blueprint.post("/new")
 @signed_in("submit")
 def create() -> AnyResponse:
     """A new job from the form; the form again, with what is wrong, when it cannot be."""
+    given, faults = _given()
+    asked = _asked(given, faults)
+    if asked is None:
+        return _form(given, faults)
     w = wiring()
-    given = {"model": "", "once": ""} | request.form.to_dict()
-    try:
-        asked = check_request(_body(given), channels(), w.providers)
-    except InvalidInput as error:
-        return _form(given, error.faults)
-    return redirect(url_for("dashboard.job.show", job_id=_requested(asked, given)), 303)
-
-
-def _body(given: Mapping[str, str]) -> dict[str, Any]:
-    """The form as a request to the API would say it."""
-    slug = given["model"]
-    model = MODELS.get(slug)
-    values = {p.name: _read(model, p, given) for p in (model.parameters if model else ())}
-    body: dict[str, Any] = {"model": slug or None}
-    body["input"] = {name: value for name, value in values.items() if value is not None}
-    if given.get(f"{slug}.route"):
-        body["provider"] = given[f"{slug}.route"]
-    if given.get("notify", "").strip():
-        body["notify"] = given["notify"].split()
-    return body
-
-
-def _read(model: Model | None, parameter: Parameter, given: Mapping[str, str]) -> Any:
-    prefix = "" if model is None or parameter.name == "prompt" else f"{model.slug}."
-    # Browsers send every line of a text field with CRLF.
-    text = given.get(prefix + parameter.name, "").replace("\r\n", "\n").strip()
-    if not text:
-        return None
-    if parameter.kind == "images":
-        return text.split()
-    try:
-        return float(text) if parameter.kind == "number" else text
-    except ValueError:
-        return text
-
-
-def _requested(asked: JobRequest, given: Mapping[str, str]) -> str:
-    """The job of this form; the same one when the same form comes twice."""
-    w, account, now = wiring(), caller().account_id, wiring().clock()
-    same = {name: text for name, text in given.items() if name != "form_token"}
-    key = "form " + hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
-    asked = replace(asked, input=w.shelf.put_away(asked.model, asked.input, now))
     with w.db.write() as tx:
-        if not store.idempotency.reserve(tx, account, key, "form", now):
-            kept = store.idempotency.find(tx, account, key)
-            return str(kept.headers["job"]) if kept else ""
-        made = request_job(tx, w.sealer, w.settings, account, asked, now)
-        store.idempotency.answer(tx, account, key, 303, {"job": made.id}, b"")
-    return made.id
+        account, now = caller().account_id, w.clock()
+        made, _ = made_once(
+            tx, given, lambda: request_job(tx, w.sealer, w.settings, account, asked, now).id
+        )
+    return redirect(url_for("dashboard.job.show", job_id=made), 303)
+
+
+def _given() -> tuple[dict[str, str], list[Fault]]:
+    return with_images({"model": "", "once": ""} | request.form.to_dict(), request.files)
+
+
+def _asked(given: Mapping[str, str], faults: list[Fault]) -> JobRequest | None:
+    """The request that was typed; None where something is wrong, which is added to `faults`."""
+    try:
+        asked = check_request(body_of(given), channels(), wiring().providers)
+    except InvalidInput as error:
+        faults += error.faults
+        return None
+    return None if faults else asked
+
+
+@blueprint.post("/new/quote")
+@signed_in("submit")
+def estimate() -> AnyResponse:
+    """Price and time of what is chosen now."""
+    given = {"model": ""} | request.form.to_dict()
+    return page("_quote.html", quote=quote(MODELS[_chosen(given)], given))
+
+
+@blueprint.post("/new/field")
+@signed_in("submit")
+def check() -> AnyResponse:
+    """One field once it is filled in: as it is kept, with what is wrong with it."""
+    given, faults = _given()
+    name = request.args.get("name", "")
+    _asked(given, faults)
+    errors = errors_of(_chosen(given), faults)
+    return page("_field.html", name=name, errors=errors, **_known(given))
+
+
+@blueprint.post("/new/request")
+@signed_in("submit")
+def dry_run() -> AnyResponse:
+    """The form with the request that it would send, and the same job as code; sends nothing."""
+    w = wiring()
+    given, faults = _given()
+    asked = _asked(given, faults)
+    if asked is None:
+        return _form(given, faults)
+    job = planned_job(w.settings, caller().account_id, asked, w.clock())
+    try:
+        plan = preview(w.providers, w.signer, job)
+    except Refused as error:
+        return _form(given, [Fault("/input", error.code, error.message)])
+    wire = json.dumps(plan["request"]["body"], indent=2, ensure_ascii=False)
+    return _form(given, plan=plan, wire=wire, snippets=_snippets(given, asked))
+
+
+def _snippets(given: Mapping[str, str], asked: JobRequest) -> list[tuple[str, str, str]]:
+    """The job in each language: its word, its name, its text."""
+    body = body_of(given) | {"input": asked.input}
+    url = f"{wiring().settings.public_url}/v1/jobs"
+    return [(word, name, write(url, body)) for word, (name, write) in SNIPPETS.items()]

@@ -1,0 +1,144 @@
+"""
+The fields of a new job: what was typed as a request's body, and a job as what was typed.
+
+A field of one model is called ``SLUG.PARAMETER``; `prompt`, `model` and `notify` belong
+to all. Images that come inside the form are put on the shelf at once: from then on
+each is a short URL of ours, which can be shown, copied and sent again.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from werkzeug.datastructures import FileStorage, MultiDict
+
+from service.catalogue import MODELS, Model, Parameter
+from service.errors import BadToken, Fault, pointer
+from service.imagedata import BadImage, is_url
+from service.model import Job
+from service.web.context import wiring
+
+#: What a field's file is called besides its text.
+FILE = ".file"
+
+
+def name_of(model: Model, parameter: Parameter) -> str:
+    """The field's name."""
+    return parameter.name if parameter.name == "prompt" else f"{model.slug}.{parameter.name}"
+
+
+def body_of(given: Mapping[str, str]) -> dict[str, Any]:
+    """The form as a request to the API would say it."""
+    slug = given["model"]
+    model = MODELS.get(slug)
+    values = {p.name: _read(model, p, given) for p in model.parameters} if model else {}
+    body: dict[str, Any] = {"model": slug or None}
+    body["input"] = {name: value for name, value in values.items() if value is not None}
+    if given.get(f"{slug}.route"):
+        body["provider"] = given[f"{slug}.route"]
+    if given.get("notify", "").strip():
+        body["notify"] = given["notify"].split()
+    return body
+
+
+def _read(model: Model, parameter: Parameter, given: Mapping[str, str]) -> Any:
+    # Browsers send every line of a text field with CRLF.
+    text = given.get(name_of(model, parameter), "").replace("\r\n", "\n").strip()
+    if not text:
+        return None
+    if parameter.kind == "images":
+        return text.split()
+    try:
+        return float(text) if parameter.kind == "number" else text
+    except ValueError:
+        return text
+
+
+def errors_of(slug: str, faults: Iterable[Fault]) -> dict[str, list[str]]:
+    """The faults' messages by the fields of this model's form."""
+    found: dict[str, list[str]] = {}
+    for fault in faults:
+        found.setdefault(_field(slug, fault.pointer), []).append(fault.message)
+    return found
+
+
+def _field(slug: str, at: str) -> str:
+    _, top, *below = [*at.split("/"), ""]
+    if top == "provider":
+        return f"{slug}.route"
+    if top != "input":
+        return top
+    return below[0] if below[0] in ("prompt", "") else f"{slug}.{below[0]}"
+
+
+def with_images(
+    given: Mapping[str, str], files: MultiDict[str, FileStorage]
+) -> tuple[dict[str, str], list[Fault]]:
+    """The form with each image that it brought along as a URL of ours, and what is no image."""
+    found, faults = dict(given), []
+    for model, parameter in _images(given["model"]):
+        name = name_of(model, parameter)
+        typed = found.get(name, "").strip()
+        texts = typed.split() if parameter.kind == "images" else [typed]
+        kept = [_kept(model, parameter, text) for text in texts]
+        for file in files.getlist(name + FILE):
+            data = base64.b64encode(file.read()).decode()
+            try:
+                kept += [_put_away(model, parameter, data)] if file.filename else []
+            except BadImage as bad:
+                faults.append(Fault(pointer("input", parameter.name), bad.code.lower(), str(bad)))
+        # A new file takes the place of the one image that fits, and stands beside one of two.
+        found[name] = "\n".join(kept if parameter.kind == "images" else kept[-1:])
+    return found, faults
+
+
+def _images(slug: str) -> Iterator[tuple[Model, Parameter]]:
+    for model in filter(None, [MODELS.get(slug)]):
+        yield from ((model, p) for p in model.parameters if p.kind in ("image", "images"))
+
+
+def _kept(model: Model, parameter: Parameter, text: str) -> str:
+    """The image's URL; what is none stays as it was typed, for the check to name it."""
+    try:
+        return text if is_url(text) or not text else _put_away(model, parameter, text)
+    except BadImage:
+        return text
+
+
+def _put_away(model: Model, parameter: Parameter, data: str) -> str:
+    w = wiring()
+    images = [data] if parameter.kind == "images" else data
+    url = w.shelf.put_away(model, {parameter.name: images}, w.clock())[parameter.name]
+    return str(url[0] if parameter.kind == "images" else url)
+
+
+def previews(text: str) -> list[str]:
+    """Paths of those images in a field that lie with us: no page of ours calls anybody else."""
+    ours = wiring().settings.public_url
+    found = [url for url in text.split() if wiring().shelf.holds(url)]
+    return [url.removeprefix(ours) for url in found]
+
+
+def filled_from(job: Job) -> tuple[dict[str, str], bool]:
+    """The form as it would have made this job, and whether an image is missing by now."""
+    given, lost = {"model": job.model, f"{job.model}.route": job.route}, False
+    for name, value in job.input.items():
+        texts = [str(one) for one in (value if isinstance(value, list) else [value])]
+        there = [text for text in texts if _is_there(text)]
+        lost = lost or there != texts
+        given[name if name == "prompt" else f"{job.model}.{name}"] = "\n".join(there)
+    return given, lost
+
+
+def _is_there(text: str) -> bool:
+    """Whether it is anything but an image of ours whose time is over."""
+    w = wiring()
+    if not w.shelf.holds(text):
+        return True
+    try:
+        w.shelf.file_name(text.rpartition("/")[2], w.clock())
+    except BadToken:
+        return False
+    return True

@@ -1,0 +1,95 @@
+"""
+A job as code to copy: curl, Python, JavaScript and the command line.
+
+Pure functions of the request's body; each quotes by the rules of its own language.
+The key is never in them: it is read from ``$CLIPBELL_KEY``.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from typing import Any
+
+CURL = """\
+curl {url} \\
+  -H "x-api-key: $CLIPBELL_KEY" -H 'Content-Type: application/json' \\
+  --data-binary @- <<'JSON'
+{body}
+JSON"""
+
+PYTHON = """\
+import os
+
+import requests
+
+answer = requests.post(
+    {url},
+    headers={{"x-api-key": os.environ["CLIPBELL_KEY"]}},
+    json={body},
+    timeout=30,
+)
+answer.raise_for_status()
+print(answer.json()["id"])"""
+
+JAVASCRIPT = """\
+const answer = await fetch({url}, {{
+  method: "POST",
+  headers: {{ "x-api-key": process.env.CLIPBELL_KEY, "Content-Type": "application/json" }},
+  body: JSON.stringify({body}),
+}});
+if (!answer.ok) throw new Error(await answer.text());
+console.log((await answer.json()).id);"""
+
+
+def curl(url: str, body: dict[str, Any]) -> str:
+    """For a shell. No line of indented JSON is the word that ends the document."""
+    return CURL.format(url=shlex.quote(url), body=_json(body))
+
+
+def python(url: str, body: dict[str, Any]) -> str:
+    """For Python, with requests."""
+    return PYTHON.format(url=_literal(url), body=_literal(body, "    "))
+
+
+def _literal(value: Any, indent: str = "") -> str:
+    deeper = indent + "    "
+    if isinstance(value, dict):
+        inner = [f"{_literal(name)}: {_literal(one, deeper)}" for name, one in value.items()]
+        return "{\n" + "".join(f"{deeper}{line},\n" for line in inner) + indent + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_literal(one, deeper) for one in value) + "]"
+    return repr(value)
+
+
+def javascript(url: str, body: dict[str, Any]) -> str:
+    """For Node.js, as a module; JSON is JavaScript."""
+    return JAVASCRIPT.format(url=json.dumps(url), body=_json(body).replace("\n", "\n  "))
+
+
+def _json(body: dict[str, Any]) -> str:
+    return json.dumps(body, indent=2, ensure_ascii=False)
+
+
+def command_line(url: str, body: dict[str, Any]) -> str:
+    """For our own command line, on the machine that it runs on."""
+    given = {name: value for name, value in body["input"].items() if name != "prompt"}
+    parts = [f"clipbell submit {body['model']} --prompt {shlex.quote(body['input']['prompt'])}"]
+    parts += [
+        f"-i {shlex.quote(f'{name}={one}')}"
+        for name, value in given.items()
+        for one in (value if isinstance(value, list) else [value])
+    ]
+    parts += [f"--provider {shlex.quote(body['provider'])}"] if "provider" in body else []
+    parts += [f"--notify {shlex.quote(target)}" for target in body.get("notify", [])]
+    return " \\\n  ".join(parts)
+
+
+#: What people call each language, by the word that names it in a page.
+SNIPPETS: dict[str, tuple[str, Callable[[str, dict[str, Any]], str]]] = {
+    "curl": ("curl", curl),
+    "python": ("Python", python),
+    "javascript": ("JavaScript", javascript),
+    "cli": ("Command line", command_line),
+}
