@@ -35,6 +35,18 @@ SLOW_FOR = timedelta(hours=1)
 OWNERS_EVENTS = (EventType.SUBSCRIPTION_DISABLED, EventType.SUBSCRIPTION_RECOVERED)
 
 
+def condition(subscription: Subscription, now: datetime) -> str:
+    """How it is, in a word: ``disabled``, ``held``, ``failing``, ``slow`` or ``healthy``."""
+    if not subscription.enabled:
+        return "disabled"
+    if subscription.held_until is not None and subscription.held_until > now:
+        return "held"
+    if subscription.failing_since is not None:
+        return "failing"
+    slow = subscription.slow_until is not None and subscription.slow_until > now
+    return "slow" if slow else "healthy"
+
+
 def succeeded(
     tx: Connection, post: Post, subscription: Subscription, seconds: float, now: datetime
 ) -> None:

@@ -14,10 +14,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from service import store
+from service.db import Database
 from service.errors import Conflict, TooOften
 from service.events import add_delivery, names_own, wants
 from service.model import (
     TERMINAL_EVENTS,
+    Clock,
     Delivery,
     DeliveryState,
     Event,
@@ -125,6 +127,16 @@ def recover_subscription(
     for event in page:
         count += _recovered(tx, event, subscription, known.get(event.id), now)
     return Recovered(count, page[-1].id if len(found) > len(page) else None)
+
+
+def recover_since(db: Database, subscription: Subscription, since: datetime, clock: Clock) -> int:
+    """All that it has missed since then, a transaction a page; how many deliveries wait again."""
+    count, after, more = 0, None, True
+    while more:
+        with db.write() as tx:
+            done = recover_subscription(tx, subscription, since, clock(), after)
+        count, after, more = count + done.count, done.next_event, done.next_event is not None
+    return count
 
 
 def _recovered(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ from service.signing import Sealer, digest, new_webhook_secret
 #: Said by the reader of a mail: no later job may overrule it.
 UNSUBSCRIBED = "unsubscribed by mail"
 #: What a channel needs that is known, but not to be had here or by this caller.
-_NEEDS = {
+NEEDS = {
     "email": "email needs the setting CLIPBELL_SMTP_URL on this server",
     "slack_bot": "slack_bot needs the setting CLIPBELL_SLACK_BOT_TOKEN on this server",
     "apprise": "apprise needs a key with the scope operator",
@@ -78,7 +79,7 @@ def check_wish(channels: Mapping[str, Channel], given: Any, at: str) -> Wish:
     faults += _metadata_faults(parts.get("metadata"), at)
     if channel is None:
         message = f"must be one of {', '.join(channels)}"
-        needed = _NEEDS.get(str(parts.get("channel")))
+        needed = NEEDS.get(str(parts.get("channel")))
         if needed:
             message = f"{needed}; else it {message}"
         faults.append(Fault(f"{at}/channel", "not_allowed", message))
@@ -98,6 +99,18 @@ def check_wish(channels: Mapping[str, Channel], given: Any, at: str) -> Wish:
     events = tuple(parts.get("events") or channel.default_events)
     narrowed = (tuple(parts.get("models") or ()), parts.get("metadata") or {})
     return Wish(parts["channel"], target, events, format_, *narrowed)
+
+
+def pair_of(text: str) -> tuple[str, Any]:
+    """``key=value`` of metadata; a value that is JSON counts as such. Raises InvalidInput."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        message = f"{text[:80]!r} is not key=value"
+        raise InvalidInput([Fault("/metadata", "wrong_type", message)])
+    try:
+        return name.strip(), json.loads(value)
+    except ValueError:
+        return name.strip(), value.strip()
 
 
 def _parts(given: Any, at: str) -> dict[str, Any]:

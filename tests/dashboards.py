@@ -87,6 +87,15 @@ def subscribed(bench: Bench, url: str) -> None:
         subscribe(tx, bench.wiring.sealer, bench.account.id, wish, bench.clock())
 
 
+def told_in_time(bench: Bench) -> Job:
+    """A job that failed, and of which everybody was told at the first or the second attempt."""
+    job = fail(bench, bench.new_job(), "no")
+    bench.drain("deliver")
+    bench.clock.advance(10)
+    bench.drain("deliver")
+    return job
+
+
 def deliveries(bench: Bench, job: Job) -> list[Delivery]:
     """The job's deliveries."""
     with bench.db.read() as tx:

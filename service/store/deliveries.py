@@ -75,6 +75,15 @@ def of_events(
     return {found.event_id: found for found in values(Delivery, tx.execute(statement).all())}
 
 
+def last_delivered(tx: Connection, subscription_id: str) -> datetime | None:
+    """When a subscription last took something."""
+    taken = {"subscription_id": subscription_id, "state": DeliveryState.DELIVERED}
+    found: datetime | None = tx.scalar(
+        select(func.max(deliveries.c.finished_at)).filter_by(**taken)
+    )
+    return found
+
+
 def resent_since(tx: Connection, account_id: str, since: datetime) -> int:
     """How often an account has sent something again since then."""
     recent = (deliveries.c.account_id == account_id) & (deliveries.c.resent_at > since)

@@ -16,6 +16,7 @@ from service.model import Subscription
 from service.resends import recover_subscription
 from service.signing import digest, new_webhook_secret
 from service.subscribing import (
+    Wish,
     check_wish,
     revoke_old_secret,
     rotate_secret,
@@ -59,14 +60,25 @@ def create() -> Response:
     """A new subscription; its secret is shown this once. Not saved if it fails a wished test."""
     w = wiring()
     tested = flag("test")
-    wish = check_wish(channels(), json_body(), "")
-    account_id, secret = caller().account_id, new_webhook_secret()
-    if tested:
-        insist(tried(trial_of_wish(account_id, wish, secret)))
+    wish, secret = wished(json_body(), tested=tested)
     with w.db.write() as tx:
-        made, _ = subscribe(tx, w.sealer, account_id, wish, w.clock(), secret=secret)
+        made, _ = subscribe(tx, w.sealer, caller().account_id, wish, w.clock(), secret=secret)
     location = {"Location": f"/v1/subscriptions/{made.id}"}
     return json_response({**shown(made), "secret": secret}, 201, location)
+
+
+def wished(given: Any, *, tested: bool) -> tuple[Wish, str]:
+    """
+    A wish and the secret that its subscription will have.
+
+    Raises:
+        InvalidInput: every fault of it, or that the test of it failed.
+        Busy: no test can be made now.
+    """
+    wish, secret = check_wish(channels(), given, ""), new_webhook_secret()
+    if tested:
+        insist(tried(trial_of_wish(caller().account_id, wish, secret)))
+    return wish, secret
 
 
 @blueprint.get("/subscriptions")

@@ -14,6 +14,7 @@ from service.web.dashboard import (
     rejected,
     selection,
     settings,
+    subscription,
     subscriptions,
 )
 from service.web.pages import keep_static
@@ -29,6 +30,7 @@ for page in (
     job_actions,
     new,
     subscriptions,
+    subscription,
     numbers,
     callbacks,
     rejected,

@@ -1,24 +1,146 @@
-"""Who is told of what."""
+"""Who is told of what: the list, and a new subscription, saved when its test has arrived."""
 
 from __future__ import annotations
 
-from flask import Blueprint
+from typing import Any
+
+from flask import Blueprint, redirect, request, url_for
+from sqlalchemy import Connection
+from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
-from service.model import DEFAULT_EVENTS
-from service.web.context import caller, wiring
+from service.catalogue import MODELS
+from service.endpoints import condition
+from service.errors import Busy, Fault, InvalidInput
+from service.messages import FORMATS
+from service.model import DEFAULT_EVENTS, Attempt, EventType, Subscription
+from service.subscribing import NEEDS, Wish, pair_of, subscribe
+from service.web.context import caller, channels, wiring
+from service.web.dashboard.forms import fresh, made_once
+from service.web.dashboard.subscription import shown_once
 from service.web.session import page, signed_in
+from service.web.subscriptions import wished
 
 blueprint = Blueprint("subscriptions", __name__)
+
+#: Attempts at a glance.
+GLANCE = 12
+#: What each channel is, and what a target of it looks like.
+CHANNELS = {
+    "webhook": ("Webhook", "A signed POST to your own code", "https://example.com/hook"),
+    "slack": ("Slack", "An incoming webhook of a channel", "https://hooks.slack.com/services/…"),
+    "slack_bot": ("Slack app", "One card per job, kept up to date", "#clips"),
+    "email": ("Mail", "The link with its poster", "you@example.com"),
+    "apprise": ("Apprise", "Discord, Teams, Telegram, ntfy …", "discord://…"),
+}
+#: What each event says.
+EVENTS = {
+    EventType.JOB_SUCCEEDED: "the video is ready",
+    EventType.JOB_FAILED: "it could not be made",
+    EventType.JOB_UNKNOWN: "sent, but no answer came",
+    EventType.JOB_HELD: "it waits for credits, budget or you",
+    EventType.JOB_SUBMITTED: "it went out to the provider",
+    EventType.JOB_OVERDUE: "it takes longer than promised",
+    EventType.JOB_CANCELED: "it was taken back",
+    EventType.VIDEO_EXPIRING: "its link ends soon",
+    EventType.SUBSCRIPTION_DISABLED: "an endpoint was switched off",
+    EventType.SUBSCRIPTION_RECOVERED: "that endpoint works again",
+}
 
 
 @blueprint.get("/subscriptions")
 @signed_in("read")
 def index() -> AnyResponse:
-    """Who is told of what."""
-    w = wiring()
-    with w.db.read() as tx:
+    """Who is told of what, and whether it arrives."""
+    with wiring().db.read() as tx:
         found = store.subscriptions.all_of(tx, caller().account_id)
-    rows = [(s, w.sealer.open(s.target), s.events or list(DEFAULT_EVENTS)) for s in found]
+        rows = [_row(tx, subscription) for subscription in found]
     return page("subscriptions.html", rows=rows)
+
+
+def _row(tx: Connection, subscription: Subscription) -> dict[str, Any]:
+    w = wiring()
+    which = {"subscription_id": subscription.id}
+    recent = store.deliveries.page(tx, subscription.account_id, GLANCE, **which)
+    return {
+        "subscription": subscription,
+        "condition": condition(subscription, w.clock()),
+        "target": w.sealer.open(subscription.target),
+        "events": subscription.events or list(DEFAULT_EVENTS),
+        "attempts": _newest(store.deliveries.all_attempts(tx, [one.id for one in recent])),
+        "last_success": store.deliveries.last_delivered(tx, subscription.id),
+    }
+
+
+def _newest(attempts: list[Attempt]) -> list[Attempt]:
+    """The last attempts in order of time."""
+    return sorted(attempts, key=lambda attempt: attempt.created_at)[-GLANCE:]
+
+
+@blueprint.get("/subscriptions/new")
+@signed_in("admin")
+def show() -> AnyResponse:
+    """The form for a new subscription."""
+    usual = [("channel", next(iter(channels()))), ("test", "yes"), ("once", fresh())]
+    return _form(MultiDict(usual + [("events", event.value) for event in DEFAULT_EVENTS]), [])
+
+
+def _form(given: MultiDict[str, str], faults: list[Fault]) -> AnyResponse:
+    errors: dict[str, list[str]] = {}
+    for fault in faults:
+        errors.setdefault(fault.pointer.split("/")[1], []).append(fault.message)
+    return page(
+        "subscriptions_new.html",
+        422 if faults else 200,
+        given=given,
+        errors=errors,
+        usable=channels(),
+        needs=NEEDS,
+        channel_words=CHANNELS,
+        event_words=EVENTS,
+        models=MODELS,
+        formats=list(FORMATS),
+    )
+
+
+@blueprint.post("/subscriptions/new")
+@signed_in("admin")
+def create() -> AnyResponse:
+    """A new subscription; the form again, with what is wrong, when it cannot be."""
+    given = request.form
+    try:
+        wish, secret = wished(_body(given), tested="test" in given)
+    except InvalidInput as error:
+        return _form(given, error.faults)
+    except Busy as error:
+        return _form(given, [Fault("/target", "busy", str(error))])
+    made, now = _saved(wish, secret)
+    if not now or wish.channel != "webhook":
+        return redirect(url_for("dashboard.subscription.show", subscription_id=made), 303)
+    return shown_once(made, secret, 201)
+
+
+def _saved(wish: Wish, secret: str) -> tuple[str, bool]:
+    """Its id, and whether it was made now: the same form sent twice is one subscription."""
+    w, account = wiring(), caller().account_id
+    # In a list each: else only the first of the ticked boxes would tell two forms apart.
+    given = {name: " ".join(texts) for name, texts in request.form.lists()}
+    with w.db.write() as tx:
+        return made_once(
+            tx,
+            given,
+            lambda: subscribe(tx, w.sealer, account, wish, w.clock(), secret=secret)[0].id,
+        )
+
+
+def _body(given: MultiDict[str, str]) -> dict[str, Any]:
+    """The form as a request to the API would say it."""
+    channel = channels().get(given.get("channel", ""))
+    body: dict[str, Any] = {"channel": given.get("channel"), "target": given.get("target")}
+    body |= {name: given.getlist(name) for name in ("events", "models")}
+    lines = given.get("metadata", "").splitlines()
+    body["metadata"] = dict(pair_of(line) for line in lines if line.strip())
+    if channel and given.get("format") in channel.formats:
+        body["format"] = given["format"]
+    return body

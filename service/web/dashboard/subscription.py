@@ -1,0 +1,168 @@
+"""One subscription: how it is, what was tried, and all that one can do about it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from flask import Blueprint, redirect, request, url_for
+from sqlalchemy import Connection
+from werkzeug.wrappers import Response as AnyResponse
+
+from service import endpoints, store
+from service.errors import Busy
+from service.model import DEFAULT_EVENTS, Attempt, Delivery, Subscription
+from service.resends import recover_since
+from service.subscribing import revoke_old_secret, rotate_secret
+from service.trials import Verdict, trial_of
+from service.web.context import wiring
+from service.web.dashboard.forms import fresh, made_once
+from service.web.session import page, signed_in
+from service.web.subscriptions import owned, tried
+
+blueprint = Blueprint("subscription", __name__)
+
+#: Deliveries whose attempts are shown.
+RECENT = 20
+#: How far back a recovery may be asked for by one press.
+AGO = {
+    "1h": ("the last hour", timedelta(hours=1)),
+    "6h": ("the last 6 hours", timedelta(hours=6)),
+    "2d": ("the last 2 days", timedelta(days=2)),
+    "7d": ("the last 7 days", timedelta(days=7)),
+}
+
+
+@blueprint.get("/subscriptions/<subscription_id>")
+@signed_in("read")
+def show(subscription_id: str) -> AnyResponse:
+    """How it is, and what was tried."""
+    return _page(subscription_id)
+
+
+def _page(subscription_id: str, status: int = 200, **more: Any) -> AnyResponse:
+    w, now = wiring(), wiring().clock()
+    with w.db.read() as tx:
+        found = owned(tx, subscription_id)
+        tries = _tries(tx, found)
+        last_success = store.deliveries.last_delivered(tx, found.id)
+        pauses = {pause.name: pause for pause in store.channels.paused(tx, now)}
+    return page(
+        "subscriptions_one.html",
+        status,
+        subscription=found,
+        condition=endpoints.condition(found, now),
+        target=w.sealer.open(found.target),
+        events=found.events or list(DEFAULT_EVENTS),
+        tries=tries,
+        last_success=last_success,
+        pause=pauses.get(found.channel),
+        ago=AGO,
+        once=fresh(),
+        **more,
+    )
+
+
+def _tries(tx: Connection, found: Subscription) -> list[tuple[Attempt, Delivery, str]]:
+    """The attempts at its newest deliveries, newest first, each with what it told."""
+    which = {"subscription_id": found.id}
+    recent = store.deliveries.page(tx, found.account_id, RECENT, **which)
+    attempts = store.deliveries.all_attempts(tx, [delivery.id for delivery in recent])
+    by_id = {delivery.id: delivery for delivery in recent}
+    told = {one.id: _told(tx, one) for one in recent}
+    attempts.sort(key=lambda attempt: attempt.created_at, reverse=True)
+    return [(one, by_id[one.delivery_id], told[one.delivery_id]) for one in attempts]
+
+
+def _told(tx: Connection, delivery: Delivery) -> str:
+    event = store.events.find(tx, delivery.event_id)
+    return event.type.value if event else ""
+
+
+def shown_once(subscription_id: str, secret: str, status: int = 200) -> AnyResponse:
+    """Its page with the secret, which no later page shows."""
+    return _page(subscription_id, status, secret=secret)
+
+
+@blueprint.post("/subscriptions/<subscription_id>/test")
+@signed_in("submit")
+def test(subscription_id: str) -> AnyResponse:
+    """Send a labelled sample at once, and show how it went."""
+    w = wiring()
+    with w.db.read() as tx:
+        found = owned(tx, subscription_id)
+    try:
+        verdict = tried(trial_of(w.post, found, w.clock()))
+    except Busy as error:
+        verdict = Verdict(None, str(error), "", 0)
+    return _page(subscription_id, verdict=verdict)
+
+
+@blueprint.post("/subscriptions/<subscription_id>/enable")
+@signed_in("admin")
+def enable(subscription_id: str) -> AnyResponse:
+    """On again, with a clean slate."""
+    with wiring().db.write() as tx:
+        store.subscriptions.enable(tx, owned(tx, subscription_id).id)
+    return _back(subscription_id)
+
+
+def _back(subscription_id: str) -> AnyResponse:
+    return redirect(url_for(".show", subscription_id=subscription_id), 303)
+
+
+@blueprint.post("/subscriptions/<subscription_id>/disable")
+@signed_in("admin")
+def disable(subscription_id: str) -> AnyResponse:
+    """Nothing more for it until it is on again."""
+    with wiring().db.write() as tx:
+        store.subscriptions.change(tx, owned(tx, subscription_id).id, enabled=False)
+    return _back(subscription_id)
+
+
+@blueprint.post("/subscriptions/<subscription_id>/remove")
+@signed_in("admin")
+def remove(subscription_id: str) -> AnyResponse:
+    """End it; what is pending for it ends too."""
+    with wiring().db.write() as tx:
+        endpoints.remove(tx, owned(tx, subscription_id).id, wiring().clock())
+    return redirect(url_for("dashboard.subscriptions.index"), 303)
+
+
+@blueprint.post("/subscriptions/<subscription_id>/rotate")
+@signed_in("admin")
+def rotate(subscription_id: str) -> AnyResponse:
+    """A new secret, shown once; a page that is sent again changes nothing more."""
+    w = wiring()
+    renew = revoke_old_secret if "revoke" in request.form else rotate_secret
+    with w.db.write() as tx:
+        found = owned(tx, subscription_id)
+        _, first = made_once(tx, request.form.to_dict(), lambda: found.id)
+        secret = renew(tx, w.sealer, found, w.clock()) if first else ""
+    return shown_once(subscription_id, secret) if first else _back(subscription_id)
+
+
+@blueprint.post("/subscriptions/<subscription_id>/recover")
+@signed_in("submit")
+def recover(subscription_id: str) -> AnyResponse:
+    """Deliver what it has missed since then, and tell how much that is."""
+    w = wiring()
+    since = _since(w.clock())
+    if since is None:
+        return _page(subscription_id, 422, bad_time=request.form.get("at", ""))
+    with w.db.read() as tx:
+        found = owned(tx, subscription_id)
+    count = recover_since(w.db, found, since, w.clock)
+    return _page(subscription_id, recovered=count, since=since)
+
+
+def _since(now: datetime) -> datetime | None:
+    """The time that was typed, in UTC, else the choice; None for neither."""
+    typed, chosen = request.form.get("at", "").strip(), request.form.get("since", "")
+    if not typed:
+        return now - AGO[chosen][1] if chosen in AGO else None
+    try:
+        found = datetime.fromisoformat(typed)
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
