@@ -188,6 +188,21 @@ def test_attempts(client: FlaskClient, bench: Bench) -> None:
 
     assert ["200", "500"] == texts(shown, r'<b class="(?:good|bad)">(.*?)</b>')
     assert 2 == shown.count(f'href="/jobs/{job.id}#news">job.failed')
+    assert "every 3s" not in shown
+
+
+def test_what_waits(client: FlaskClient, bench: Bench) -> None:
+    """As long as something waits for it the page says so, and looks again by itself."""
+    with Hook([500]) as hook:
+        subscribed(bench, hook.url)
+        for _ in range(2):
+            fail(bench, bench.new_job(), "no")
+        waiting = client.get(path_of(bench)).text
+        bench.drain("deliver")
+    tried = texts(client.get(path_of(bench)).text, r'<section class="tries"[^>]*>(.*?)</p>')[0]
+
+    assert "2 deliveries wait." in waiting and "every 3s" in waiting
+    assert "2 deliveries wait; the next attempt is at 12:00:0" in tried
 
 
 def test_switched(client: FlaskClient, bench: Bench) -> None:

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from service import endpoints, store
 from service.errors import Busy
-from service.model import DEFAULT_EVENTS, Attempt, Delivery, Subscription
+from service.model import DEFAULT_EVENTS, Attempt, Delivery, DeliveryState
 from service.resends import recover_since
 from service.subscribing import revoke_old_secret, rotate_secret
 from service.trials import Verdict, trial_of
@@ -44,7 +44,8 @@ def _page(subscription_id: str, status: int = 200, **more: Any) -> AnyResponse:
     w, now = wiring(), wiring().clock()
     with w.db.read() as tx:
         found = owned(tx, subscription_id)
-        tries = _tries(tx, found)
+        recent = store.deliveries.page(tx, found.account_id, RECENT, subscription_id=found.id)
+        tries = _tries(tx, recent)
         last_success = store.deliveries.last_delivered(tx, found.id)
         pauses = {pause.name: pause for pause in store.channels.paused(tx, now)}
     return page(
@@ -55,6 +56,7 @@ def _page(subscription_id: str, status: int = 200, **more: Any) -> AnyResponse:
         target=w.sealer.open(found.target),
         events=found.events or list(DEFAULT_EVENTS),
         tries=tries,
+        waiting=[one for one in recent if one.state is DeliveryState.PENDING],
         last_success=last_success,
         pause=pauses.get(found.channel),
         ago=AGO,
@@ -63,10 +65,8 @@ def _page(subscription_id: str, status: int = 200, **more: Any) -> AnyResponse:
     )
 
 
-def _tries(tx: Connection, found: Subscription) -> list[tuple[Attempt, Delivery, str]]:
-    """The attempts at its newest deliveries, newest first, each with what it told."""
-    which = {"subscription_id": found.id}
-    recent = store.deliveries.page(tx, found.account_id, RECENT, **which)
+def _tries(tx: Connection, recent: list[Delivery]) -> list[tuple[Attempt, Delivery, str]]:
+    """The attempts at those deliveries, newest first, each with what it told."""
     attempts = store.deliveries.all_attempts(tx, [delivery.id for delivery in recent])
     by_id = {delivery.id: delivery for delivery in recent}
     told = {one.id: _told(tx, one) for one in recent}
