@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import typer
@@ -13,12 +12,12 @@ from service.cli import completion
 from service.cli.acting import Acting, acting_account
 from service.cli.inputs import moment
 from service.cli.output import JsonOption, console, emit, open_wiring, table
-from service.errors import NotFound
+from service.errors import InvalidInput, NotFound
 from service.messages import subscription_json
 from service.model import Subscription
-from service.resends import recover_subscription
+from service.resends import recover_since
 from service.signing import new_webhook_secret
-from service.subscribing import check_wish, subscribe
+from service.subscribing import check_wish, pair_of, subscribe
 from service.trials import insist, make_trial, trial_of, trial_of_wish
 
 app = typer.Typer(help="Who is told of what: add, list, test and more.")
@@ -64,14 +63,10 @@ def add(
 
 
 def _pair(text: str) -> tuple[str, Any]:
-    """key=value; a value that is JSON counts as such, any other as text."""
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise typer.BadParameter(f"{text!r} is not key=value", param_hint="--metadata")
     try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
+        return pair_of(text)
+    except InvalidInput as error:
+        raise typer.BadParameter(error.faults[0].message, param_hint="--metadata") from None
 
 
 def _as_json(wiring: Wiring, subscription: Subscription) -> dict[str, Any]:
@@ -175,11 +170,7 @@ def recover(
     wiring = open_wiring()
     begin = moment(since, wiring.clock())
     found = _found(wiring, subscription_id)
-    count, after, more = 0, None, True
-    while more:
-        with wiring.db.write() as tx:
-            done = recover_subscription(tx, found, begin, wiring.clock(), after)
-        count, after, more = count + done.count, done.next_event, done.next_event is not None
+    count = recover_since(wiring.db, found, begin, wiring.clock)
     if json_:
         emit({"id": found.id, "recovered": count})
     else:

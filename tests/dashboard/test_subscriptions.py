@@ -281,7 +281,8 @@ def test_scopes(bench: Bench) -> None:
     path = path_of(bench)
     with bench.db.write() as tx:
         create_key(tx, bench.account.id, "reader", ("read",), bench.clock())
-        key = store.accounts.keys(tx, bench.account.id)[-1]
+        keys = store.accounts.keys(tx, bench.account.id)
+    key = next(key for key in keys if key.name == "reader")
     reader = create_app(bench.wiring).test_client()
     reader.get(login_url("", ["k" * 40], key.id, bench.clock()))
     shown = reader.get(path).text
