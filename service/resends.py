@@ -129,12 +129,18 @@ def recover_subscription(
     return Recovered(count, page[-1].id if len(found) > len(page) else None)
 
 
-def recover_since(db: Database, subscription: Subscription, since: datetime, clock: Clock) -> int:
+def recover_since(
+    db: Database,
+    subscription: Subscription,
+    since: datetime,
+    clock: Clock,
+    at_once: int = RECOVERED_AT_ONCE,
+) -> int:
     """All that it has missed since then, a transaction a page; how many deliveries wait again."""
     count, after, more = 0, None, True
     while more:
         with db.write() as tx:
-            done = recover_subscription(tx, subscription, since, clock(), after)
+            done = recover_subscription(tx, subscription, since, clock(), after, at_once)
         count, after, more = count + done.count, done.next_event, done.next_event is not None
     return count
 

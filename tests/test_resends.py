@@ -17,6 +17,7 @@ from service.model import Delivery, DeliveryState, EventType, Subscription
 from service.resends import (
     RESENDS,
     Recovered,
+    recover_since,
     recover_subscription,
     resend_delivery,
     resend_end,
@@ -211,6 +212,18 @@ def test_recovery_of_a_long_time(bench: Bench) -> None:
         after = done.next_event
 
     assert ([2, 2, 1], None) == (counts, after)
+    assert 5 == len(found(bench, state="pending"))
+
+
+def test_recovery_of_all(bench: Bench) -> None:
+    """All pages, one after the other, are one press of a button."""
+    for _ in range(5):
+        happens(bench)
+        bench.clock.advance(1)
+    subscription = subscribed(bench, "http://127.0.0.1:9/")
+    counts = [recover_since(bench.db, subscription, NOON, bench.clock, 2) for _ in range(2)]
+
+    assert [5, 0] == counts
     assert 5 == len(found(bench, state="pending"))
 
 

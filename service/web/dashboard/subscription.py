@@ -22,8 +22,8 @@ from service.web.subscriptions import owned, tried
 
 blueprint = Blueprint("subscription", __name__)
 
-#: Deliveries whose attempts are shown.
-RECENT = 20
+#: Deliveries that are looked at, and attempts at them that are shown.
+RECENT = 12
 #: How far back a recovery may be asked for by one press.
 AGO = {
     "1h": ("the last hour", timedelta(hours=1)),
@@ -71,7 +71,7 @@ def _tries(tx: Connection, recent: list[Delivery]) -> list[tuple[Attempt, Delive
     by_id = {delivery.id: delivery for delivery in recent}
     told = {one.id: _told(tx, one) for one in recent}
     attempts.sort(key=lambda attempt: attempt.created_at, reverse=True)
-    return [(one, by_id[one.delivery_id], told[one.delivery_id]) for one in attempts]
+    return [(one, by_id[one.delivery_id], told[one.delivery_id]) for one in attempts[:RECENT]]
 
 
 def _told(tx: Connection, delivery: Delivery) -> str:
