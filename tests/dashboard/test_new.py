@@ -167,14 +167,19 @@ def sources(shown: str) -> list[str]:
 def test_no_image(client: FlaskClient, bench: Bench) -> None:
     """What is no image is told at its field; an image typed as a data URI is kept like a file."""
     given = {"model": "kling-2.5-turbo", "prompt": "A fox"}
-    bad = press(client, "/new", "/new", **given, **{f"{IMAGE}.file": file_of(b"no")})
+    bad = press(client, "/new", "/new", **given, **{f"{IMAGE}.file": file_of(b"no", "my cat.png")})
+    without = press(client, "/new", "/new", **fields(bad.text))
     data = "data:image/png;base64," + base64.b64encode(png("teal")).decode()
     typed = press(client, "/new", f"/new/field?name={IMAGE}", **given, **{IMAGE: data}).text
     foreign = press(
         client, "/new", f"/new/field?name={IMAGE}", **given, **{IMAGE: "http://a.example/b.png"}
     ).text
 
-    assert 422 == bad.status_code and "The image must be a JPG, PNG or WebP." in bad.text
+    assert [422, 422] == [bad.status_code, without.status_code]
+    assert ["The image must be a JPG, PNG or WebP."] == texts(
+        bad.text, r'class="error"[^>]*>(.*?)<'
+    )
+    assert 'value="my_cat.png"' in bad.text
     assert [] == jobs_of(bench)
     assert 1 == len(sources(typed)) and data not in typed
     assert [] == sources(foreign) and "http://a.example/b.png" in foreign
@@ -197,7 +202,10 @@ def test_larger_than_a_job(client: FlaskClient) -> None:
     given = {"CONTENT_LENGTH": str(JOB_BYTES + 1)}
     given |= {"CONTENT_TYPE": "multipart/form-data; boundary=x"}
     for page in ("/new", "/new/request", "/new/quote", f"/new/field?name={IMAGE}"):
-        assert 413 == client.post(page, headers=HERE, environ_overrides=given).status_code
+        refused = client.post(page, headers=HERE, environ_overrides=given)
+        assert 413 == refused.status_code and "An image may have 10 MB" in refused.text
+    part = client.post(page, headers=HERE | {"HX-Request": "true"}, environ_overrides=given)
+    assert ("beforeend", True) == (part.headers["HX-Reswap"], "may have 10 MB" in part.text)
 
 
 def test_dry_run(client: FlaskClient, bench: Bench) -> None:

@@ -83,11 +83,13 @@ def with_images(
         typed = found.get(name, "").strip()
         texts = typed.split() if parameter.kind == "images" else [typed]
         kept = [_kept(model, parameter, text) for text in texts]
-        for file in files.getlist(name + FILE):
+        for file in filter(None, files.getlist(name + FILE)):
             data = base64.b64encode(file.read()).decode()
             try:
-                kept += [_put_away(model, parameter, data)] if file.filename else []
+                kept.append(_put_away(model, parameter, data))
             except BadImage as bad:
+                # Its name stays behind: without it the next press would make a video without it.
+                kept.append("_".join((file.filename or "").split()))
                 faults.append(Fault(pointer("input", parameter.name), bad.code.lower(), str(bad)))
         # A new file takes the place of the one image that fits, and stands beside one of two.
         found[name] = "\n".join(kept if parameter.kind == "images" else kept[-1:])

@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from service.catalogue import MODELS
 from service.errors import Fault, InvalidInput, Refused
+from service.imagedata import IMAGE_BYTES
 from service.jobs import JobRequest, check_request, planned_job, request_job
 from service.submissions import preview
 from service.web.context import JOB_BYTES, caller, channels, wiring
@@ -25,6 +26,8 @@ from service.web.dashboard.forms import fresh, made_once
 from service.web.dashboard.quotes import quote
 from service.web.dashboard.snippets import SNIPPETS
 from service.web.jobs import owned_job
+from service.web.pages import html_problem
+from service.web.problems import Problem
 from service.web.session import page, signed_in
 
 blueprint = Blueprint("new", __name__)
@@ -34,6 +37,15 @@ blueprint = Blueprint("new", __name__)
 def _allow_images() -> None:
     """As much as a job may bring along, in files or in text."""
     request.max_content_length = request.max_form_memory_size = JOB_BYTES
+
+
+@blueprint.errorhandler(413)
+def _too_large(_: Exception) -> AnyResponse:
+    """More than that is told on a page, or in the field that asked."""
+    said = f"An image may have {IMAGE_BYTES >> 20} MB, a whole job {JOB_BYTES >> 20} MB"
+    if "HX-Request" not in request.headers:
+        return html_problem(Problem(413, "the images are too large", hint=said))
+    return Response(f'<p class="error">{said}.</p>', headers={"HX-Reswap": "beforeend"})
 
 
 @blueprint.get("/new")
@@ -103,7 +115,8 @@ def _asked(given: Mapping[str, str], faults: list[Fault]) -> JobRequest | None:
     try:
         asked = check_request(body_of(given), channels(), wiring().providers)
     except InvalidInput as error:
-        faults += error.faults
+        told = tuple(fault.pointer for fault in faults)
+        faults += [fault for fault in error.faults if not fault.pointer.startswith(told)]
         return None
     return None if faults else asked
 
