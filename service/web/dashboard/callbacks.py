@@ -12,7 +12,7 @@ from service.callbacks import replay_callback
 from service.model import Callback, CallbackState, TaskState
 from service.web.callbacks import owned
 from service.web.context import caller, wiring
-from service.web.dashboard.raw import shown_body, shown_headers
+from service.web.dashboard.raw import secrets_of, shown_body, shown_headers
 from service.web.pages import clock_time, sentence
 from service.web.session import live_page, signed_in
 
@@ -69,8 +69,7 @@ def show(tail: str) -> AnyResponse:
     with w.db.read() as tx:
         found = owned(tx, f"cbk_{tail}")
         job = store.jobs.find(tx, found.job_id)
-    keys = (w.settings.apixo_api_key, w.settings.segmind_api_key)
-    secrets = [key.get_secret_value() for key in keys if key]
+    secrets = secrets_of(w.settings)
     return live_page(
         "callback.html",
         "_callback.html",

@@ -30,9 +30,10 @@ from service.timeline import timeline
 from service.videos import renewed
 from service.web.context import caller, wiring
 from service.web.dashboard import course
+from service.web.dashboard.callbacks import outcome
 from service.web.dashboard.links import poster_path, video_link, video_path
 from service.web.dashboard.picture import Picture, drawn
-from service.web.dashboard.raw import shown_body, shown_headers
+from service.web.dashboard.raw import secrets_of, shown_body, shown_headers
 from service.web.dashboard.told import told
 from service.web.jobs import owned_job
 from service.web.pages import words
@@ -154,17 +155,14 @@ def _picture(
 
 
 def _came(callback: Callback) -> dict[str, Any]:
-    """A callback with what it said, without its secrets."""
-    secrets = _secrets()
-    headers = shown_headers(callback.headers, secrets)
-    return {"row": callback, "headers": headers, "body": shown_body(callback.body, secrets)}
-
-
-def _secrets() -> list[str]:
-    """What no raw text may show, wherever it stands."""
-    s = wiring().settings
-    found = [key.get_secret_value() for key in (s.apixo_api_key, s.segmind_api_key)]
-    return [secret for secret in found if len(secret) > 4]
+    """A callback with what became of it, and what it said, without its secrets."""
+    secrets = secrets_of(wiring().settings)
+    return {
+        "row": callback,
+        "outcome": outcome(callback),
+        "headers": shown_headers(callback.headers, secrets),
+        "body": shown_body(callback.body, secrets),
+    }
 
 
 def _wire(job: Job) -> dict[str, Any] | str:
@@ -178,7 +176,7 @@ def _wire(job: Job) -> dict[str, Any] | str:
         found: dict[str, Any] = preview(w.providers, w.signer, job)["request"]
     except ProviderError as error:
         return str(error)
-    return found | {"body": shown_body(json.dumps(found["body"]).encode(), _secrets())}
+    return found | {"body": shown_body(json.dumps(found["body"]).encode(), secrets_of(w.settings))}
 
 
 def _allowed(job: Job, pending: Sequence[Delivery]) -> dict[str, bool]:

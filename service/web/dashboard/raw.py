@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.logs import masked
+from service.settings import Settings
 
 #: Characters that are shown, and bytes that are read as JSON: no page is to work through more.
 LONGEST = 8000
@@ -32,6 +33,12 @@ class Text:
     text: str
     size: int
     left_out: bool
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """What no raw text may show, wherever it stands."""
+    keys = (settings.apixo_api_key, settings.segmind_api_key)
+    return [key.get_secret_value() for key in keys if key]
 
 
 def shown_headers(headers: Mapping[str, str], secrets: Iterable[str]) -> list[tuple[str, str]]:
