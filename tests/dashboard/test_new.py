@@ -133,18 +133,20 @@ IMAGE = "kling-2.5-turbo.image_url"
 
 
 def test_chosen_file(client: FlaskClient, bench: Bench) -> None:
-    """A file becomes a URL of ours, shown from here, and the job is made with it."""
+    """A file becomes a URL of ours, shown from here, and one job is made with it."""
     picture = png("teal")
     given = {"model": "kling-2.5-turbo", "prompt": "A fox", f"{IMAGE}.file": file_of(picture)}
     field = press(client, "/new", f"/new/field?name={IMAGE}", **given).text
     (url,), (preview,) = re.findall(r'value="([^"]+/i/[^"]+)"', field), sources(field)
     press(client, "/new", "/new", **given | {IMAGE: url, f"{IMAGE}.file": file_of(b"", "")})
-    press(client, "/new", "/new", **given | {f"{IMAGE}.file": file_of(picture), "once": "2"})
+    for other in (picture, picture, png("red")):
+        press(client, "/new", "/new", **given | {f"{IMAGE}.file": file_of(other), "once": "2"})
     made = [job.input["image_url"] for job in jobs_of(bench)]
 
     assert picture == content(client, preview)
-    assert url in made and 2 == len(made)
-    assert [picture] * 2 == [content(client, urlsplit(one).path) for one in made]
+    assert url in made and 3 == len(made)
+    kept = sorted(content(client, urlsplit(one).path) for one in made)
+    assert sorted([picture, picture, png("red")]) == kept
 
 
 def content(client: FlaskClient, path: str) -> bytes:

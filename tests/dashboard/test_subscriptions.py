@@ -294,3 +294,17 @@ def test_scopes(bench: Bench) -> None:
     assert 403 == reader.get("/subscriptions/new").status_code
     assert [] == re.findall(rf'action="{path}/(\w+)"', shown)
     assert 404 == reader.get(f"/subscriptions/{new_id('sub', bench.clock())}").status_code
+
+
+def test_nothing_is_taken_for_markup(client: FlaskClient, bench: Bench) -> None:
+    """What users, endpoints and channels write comes out as text; a channel that waits is told."""
+    added(client, "http://127.0.0.1:9/hook?" + EVIL, metadata=f"{EVIL}={EVIL}")
+    with bench.db.write() as tx:
+        until = bench.clock() + timedelta(hours=1)
+        store.channels.pause(tx, "webhook", until, f"no way out: {EVIL}")
+    shown = client.get(path_of(bench)).text
+    again = added(client, EVIL, metadata=EVIL).text
+
+    assert "All webhook waits" in shown and "13:00:00 UTC" in shown
+    assert "&lt;script&gt;" in shown and "&lt;script&gt;" in again
+    assert EVIL not in shown + again + client.get("/subscriptions").text

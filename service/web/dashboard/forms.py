@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
+from flask import request
 from sqlalchemy import Connection
+from werkzeug.datastructures import FileStorage
 
 from service import store
 from service.web.context import caller, wiring
@@ -18,16 +20,24 @@ def fresh() -> str:
     return secrets.token_urlsafe(16)
 
 
-def made_once(
-    tx: Connection, given: Mapping[str, str], make: Callable[[], str]
-) -> tuple[str, bool]:
+def made_once(tx: Connection, make: Callable[[], str]) -> tuple[str, bool]:
     """The id of what this form makes, and whether it was made now or when it came before."""
     account, now = caller().account_id, wiring().clock()
-    same = {name: text for name, text in given.items() if name != "form_token"}
-    key = "form " + hashlib.sha256(json.dumps(same, sort_keys=True).encode()).hexdigest()
+    key = "form " + hashlib.sha256(json.dumps(_sent(), sort_keys=True).encode()).hexdigest()
     if not store.idempotency.reserve(tx, account, key, "form", now):
         kept = store.idempotency.find(tx, account, key)
         return (str(kept.headers["made"]) if kept else ""), False
     made = make()
     store.idempotency.answer(tx, account, key, 303, {"made": made}, b"")
     return made, True
+
+
+def _sent() -> dict[str, list[str]]:
+    """The form as it came, each file by its digest; the token only says who sent it."""
+    sent = {name: texts for name, texts in request.form.lists() if name != "form_token"}
+    return sent | {name: [_digest(file) for file in files] for name, files in request.files.lists()}
+
+
+def _digest(file: FileStorage) -> str:
+    file.seek(0)
+    return hashlib.sha256(file.read()).hexdigest()

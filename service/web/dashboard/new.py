@@ -101,7 +101,7 @@ def create() -> AnyResponse:
     with w.db.write() as tx:
         account, now = caller().account_id, w.clock()
         made, _ = made_once(
-            tx, given, lambda: request_job(tx, w.sealer, w.settings, account, asked, now).id
+            tx, lambda: request_job(tx, w.sealer, w.settings, account, asked, now).id
         )
     return redirect(url_for("dashboard.job.show", job_id=made), 303)
 

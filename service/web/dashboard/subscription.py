@@ -137,7 +137,7 @@ def rotate(subscription_id: str) -> AnyResponse:
     renew = revoke_old_secret if "revoke" in request.form else rotate_secret
     with w.db.write() as tx:
         found = owned(tx, subscription_id)
-        _, first = made_once(tx, request.form.to_dict(), lambda: found.id)
+        _, first = made_once(tx, lambda: found.id)
         secret = renew(tx, w.sealer, found, w.clock()) if first else ""
     return shown_once(subscription_id, secret) if first else _back(subscription_id)
 

@@ -124,13 +124,9 @@ def create() -> AnyResponse:
 def _saved(wish: Wish, secret: str) -> tuple[str, bool]:
     """Its id, and whether it was made now: the same form sent twice is one subscription."""
     w, account = wiring(), caller().account_id
-    # In a list each: else only the first of the ticked boxes would tell two forms apart.
-    given = {name: " ".join(texts) for name, texts in request.form.lists()}
     with w.db.write() as tx:
         return made_once(
-            tx,
-            given,
-            lambda: subscribe(tx, w.sealer, account, wish, w.clock(), secret=secret)[0].id,
+            tx, lambda: subscribe(tx, w.sealer, account, wish, w.clock(), secret=secret)[0].id
         )
 
 
