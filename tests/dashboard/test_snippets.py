@@ -14,7 +14,7 @@ from servers import free_port
 from test_session import KEYS
 
 from service import store
-from service.model import Job
+from service.model import Account, Job
 
 EVIL = """It's "5 o'clock" at $HOME, `id` $(id) \\ \\n {x} %s !!
 JSON
@@ -37,9 +37,9 @@ def settings_given() -> dict[str, Any]:
     return {"public_url": f"http://127.0.0.1:{free_port()}"}
 
 
-def snippets(bench: Bench) -> dict[str, str]:
+def snippets(bench: Bench, account: Account) -> dict[str, str]:
     """The snippets of a filled-in form, as one would copy them."""
-    page = press(browser_of(bench, bench.account.id), "/new", "/new/request", **GIVEN).text
+    page = press(browser_of(bench, account.id), "/new", "/new/request", **GIVEN).text
     words = texts(page, r'<pre[^>]* id="snippet-(\w+)"')
     return dict(
         zip(words, texts(page, r'<pre[^>]* id="snippet-\w+"[^>]*>(.*?)</pre>'), strict=True)
@@ -63,8 +63,9 @@ def meant(job: Job) -> tuple[Any, ...]:
 def test_snippets_make_the_same_job(bench: Bench, tmp_path: Path) -> None:
     """curl, Python, JavaScript and the command line each make the very job that the form makes."""
     need_node(18)
+    bob, key = bench.new_account("bob")
     with served(bench):
-        found = snippets(bench)
+        found = snippets(bench, bob)
         (tmp_path / "job.mjs").write_text(found["javascript"])
         commands = {
             "curl": ["bash", "-c", found["curl"]],
@@ -72,11 +73,11 @@ def test_snippets_make_the_same_job(bench: Bench, tmp_path: Path) -> None:
             "javascript": ["node", "job.mjs"],
             "cli": ["bash", "-c", found["cli"]],
         }
-        environ = environ_of(bench) | {"CLIPBELL_KEY": bench.key}
+        environ = environ_of(bench) | {"CLIPBELL_KEY": key}
         done = [finish(command, tmp_path, **environ) for command in commands.values()]
-        press(browser_of(bench, bench.account.id), "/new", "/new", **GIVEN)
+        press(browser_of(bench, bob.id), "/new", "/new", **GIVEN)
     with bench.db.read() as tx:
-        made = store.jobs.page(tx, bench.account.id, 10)
+        made = store.jobs.page(tx, bob.id, 10)
 
     assert [0] * 4 == [one.returncode for one in done], [one.stderr for one in done]
     assert 5 == len(made)
@@ -91,8 +92,9 @@ def test_snippets_make_the_same_job(bench: Bench, tmp_path: Path) -> None:
 
 def test_no_key_in_snippets(bench: Bench) -> None:
     """The key is named, never shown."""
-    found = snippets(bench)
+    found = snippets(bench, bench.account)
 
     assert {"curl", "python", "javascript", "cli"} == set(found)
     assert [] == [word for word, text in found.items() if bench.key[:12] in text]
+    assert "--account" not in found["cli"]
     assert ["curl", "python", "javascript"] == [w for w, t in found.items() if "CLIPBELL_KEY" in t]

@@ -1,7 +1,7 @@
 """
 A job as code to copy: curl, Python, JavaScript and the command line.
 
-Pure functions of the request's body; each quotes by the rules of its own language.
+Pure functions of what is asked for; each quotes by the rules of its own language.
 The key is never in them: it is read from ``$CLIPBELL_KEY``.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 CURL = """\
@@ -43,14 +44,23 @@ if (!answer.ok) throw new Error(await answer.text());
 console.log((await answer.json()).id);"""
 
 
-def curl(url: str, body: dict[str, Any]) -> str:
+@dataclass(frozen=True)
+class Asked:
+    """Where a job is asked for, with which body; `account` where that is not the first one."""
+
+    url: str
+    body: dict[str, Any]
+    account: str | None = None
+
+
+def curl(asked: Asked) -> str:
     """For a shell. No line of indented JSON is the word that ends the document."""
-    return CURL.format(url=shlex.quote(url), body=_json(body))
+    return CURL.format(url=shlex.quote(asked.url), body=_json(asked.body))
 
 
-def python(url: str, body: dict[str, Any]) -> str:
+def python(asked: Asked) -> str:
     """For Python, with requests."""
-    return PYTHON.format(url=_literal(url), body=_literal(body, "    "))
+    return PYTHON.format(url=_literal(asked.url), body=_literal(asked.body, "    "))
 
 
 def _literal(value: Any, indent: str = "") -> str:
@@ -63,17 +73,19 @@ def _literal(value: Any, indent: str = "") -> str:
     return repr(value)
 
 
-def javascript(url: str, body: dict[str, Any]) -> str:
+def javascript(asked: Asked) -> str:
     """For Node.js, as a module; JSON is JavaScript."""
-    return JAVASCRIPT.format(url=json.dumps(url), body=_json(body).replace("\n", "\n  "))
+    body = _json(asked.body).replace("\n", "\n  ")
+    return JAVASCRIPT.format(url=json.dumps(asked.url), body=body)
 
 
 def _json(body: dict[str, Any]) -> str:
     return json.dumps(body, indent=2, ensure_ascii=False)
 
 
-def command_line(url: str, body: dict[str, Any]) -> str:
+def command_line(asked: Asked) -> str:
     """For our own command line, on the machine that it runs on."""
+    body = asked.body
     given = {name: value for name, value in body["input"].items() if name != "prompt"}
     parts = [f"clipbell submit {body['model']} --prompt {shlex.quote(body['input']['prompt'])}"]
     parts += [
@@ -83,11 +95,12 @@ def command_line(url: str, body: dict[str, Any]) -> str:
     ]
     parts += [f"--provider {shlex.quote(body['provider'])}"] if "provider" in body else []
     parts += [f"--notify {shlex.quote(target)}" for target in body.get("notify", [])]
+    parts += [f"--account {asked.account}"] if asked.account else []
     return " \\\n  ".join(parts)
 
 
 #: What people call each language, by the word that names it in a page.
-SNIPPETS: dict[str, tuple[str, Callable[[str, dict[str, Any]], str]]] = {
+SNIPPETS: dict[str, tuple[str, Callable[[Asked], str]]] = {
     "curl": ("curl", curl),
     "python": ("Python", python),
     "javascript": ("JavaScript", javascript),
