@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+from axe_playwright_python.sync_playwright import Axe
 from conftest import Bench
 from playwright.sync_api import Browser, Page
 from test_session import KEYS
@@ -17,13 +19,23 @@ from service.web.session import login_url
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
+#: Plays a video, seeks, and tells its size and where it is then.
+PLAY = """async video => {
+    const past = (moment) => new Promise((done) => {
+        video.ontimeupdate = () => video.currentTime > moment && done();
+    });
+    video.muted = true;
+    await video.play();
+    await past(0.2);
+    video.currentTime = 4;
+    await past(4.1);
+    return [video.videoWidth, video.videoHeight, video.currentTime];
+}"""
 
 
 @contextmanager
-def opened(
-    browser: Browser, site: Bench, size: str = "desktop", scheme: Any = "light"
-) -> Iterator[Page]:
-    """alice's page, signed in; ends with a look at the console for what the policy forbade."""
+def screen(browser: Browser, size: str = "desktop", scheme: Any = "light") -> Iterator[Page]:
+    """An empty page; ends with a look at the console for what the policy forbade."""
     width, height = SIZES[size]
     context = browser.new_context(
         viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
@@ -32,10 +44,6 @@ def opened(
     told: list[str] = []
     page.on("console", lambda message: told.append(message.text))
     page.on("pageerror", lambda error: told.append(str(error)))
-    with site.db.read() as tx:
-        key = store.accounts.keys(tx, site.account.id)[0]
-    url = site.wiring.settings.public_url
-    page.goto(login_url(url, KEYS, key.id, site.clock()))
     yield page
     context.close()
 
@@ -43,6 +51,30 @@ def opened(
     assert [] == [text for text in told if "Failed to load resource" not in text]
 
 
+@contextmanager
+def opened(
+    browser: Browser, site: Bench, size: str = "desktop", scheme: Any = "light"
+) -> Iterator[Page]:
+    """alice's page, signed in."""
+    with site.db.read() as tx:
+        key = store.accounts.keys(tx, site.account.id)[0]
+    url = site.wiring.settings.public_url
+    with screen(browser, size, scheme) as page:
+        page.goto(login_url(url, KEYS, key.id, site.clock()))
+        yield page
+
+
 def url_of(site: Bench, path: str) -> str:
     """The whole address of a page."""
     return site.wiring.settings.public_url + path
+
+
+def faults(page: Page) -> list[str]:
+    """What axe says against the page as it is now, and whether it is wider than its screen."""
+    path = urlsplit(page.url).path
+    violations = Axe().run(page).response["violations"]
+    wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    return [
+        f"{path}: {v['id']}: {v['help']} {[node['html'] for node in v['nodes']]}"
+        for v in violations
+    ] + [f"{path}: wide"] * wide

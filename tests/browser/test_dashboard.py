@@ -5,27 +5,15 @@ from __future__ import annotations
 import re
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from conftest import Bench
 from dashboards import called_back, fail, lost, subscribed, succeed
 from playwright.sync_api import Browser
 from servers import eventually
 
-from browser.screens import SIZES, opened, url_of
+from browser.screens import PLAY, SIZES, faults, opened, url_of
 from service import store
 from service.model import new_id
 
-PLAY = """async video => {
-    const past = (moment) => new Promise((done) => {
-        video.ontimeupdate = () => video.currentTime > moment && done();
-    });
-    video.muted = true;
-    await video.play();
-    await past(0.2);
-    video.currentTime = 4;
-    await past(4.1);
-    return [video.videoWidth, video.videoHeight, video.currentTime];
-}"""
 PROMPT = "A lighthouse at dusk, slow waves, warm light"
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
@@ -101,20 +89,12 @@ def test_everybody_can_use_it(browser: Browser, site: Bench, size: str, scheme: 
     """axe finds nothing to complain about on any page, and none is wider than its screen."""
     pages = _pages(site)
     found: list[str] = []
-    wide: list[str] = []
     with opened(browser, site, size, scheme) as page:
         for path in pages:
             page.goto(url_of(site, path))
-            result = Axe().run(page)
-            found += [
-                f"{path}: {v['id']}: {v['help']} {[n['html'] for n in v['nodes']]}"
-                for v in result.response["violations"]
-            ]
-            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-                wide.append(path)
+            found += faults(page)
 
     assert [] == found
-    assert [] == wide
 
 
 def _pages(site: Bench) -> list[str]:

@@ -6,14 +6,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from conftest import Bench
 from dashboards import subscribed
 from playwright.sync_api import Browser, Page
 from servers import Hook
 from wire import png
 
-from browser.screens import SIZES, opened, url_of
+from browser.screens import SIZES, faults, opened, url_of
 from service import store
 
 PROMPT = "A lighthouse at dusk"
@@ -144,16 +143,16 @@ def test_everybody_can_use_them(
         chosen_file(page, tmp_path)
         page.click("text=Show the request")
         page.wait_for_selector(".trouble")
-        found += _faults(page)
+        found += faults(page)
         page.fill("#prompt", "x" * 200)
         page.click("text=Show the request")
         page.wait_for_selector("#request")
-        found += _faults(page)
+        found += faults(page)
         page.goto(url_of(site, "/subscriptions/new"))
         page.click("text=Narrow it")
         page.click("main button:text-is('Save')")
         page.wait_for_selector(".trouble")
-        found += _faults(page)
+        found += faults(page)
         page.goto(url_of(site, f"/subscriptions/{one.id}"))
         page.click("text=Send a test")
         page.wait_for_selector("#trial p")
@@ -162,13 +161,6 @@ def test_everybody_can_use_them(
         page.wait_for_selector("#secret")
         for summary in page.query_selector_all(".care summary"):
             summary.click()
-        found += _faults(page)
+        found += faults(page)
 
     assert [] == found
-
-
-def _faults(page: Page) -> list[str]:
-    path = urlsplit(page.url).path
-    violations = Axe().run(page).response["violations"]
-    wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
-    return [f"{path}: {v['id']}: {v['help']}" for v in violations] + [f"{path}: wide"] * wide
