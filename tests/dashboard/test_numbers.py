@@ -67,6 +67,15 @@ def test_only_polls(client: FlaskClient, bench: Bench) -> None:
     assert "CLIPBELL_PUBLIC_URL" in shown
 
 
+def test_models_without_callbacks(client: FlaskClient, bench: Bench) -> None:
+    """What no callback should have told is no callback that is missing."""
+    sent(bench, model="kling-2", settled_by="poll")
+    sent(bench, settled_by="callback")
+    shown = client.get("/numbers").text
+
+    assert "0 of 1 ends (0 %) had to be found by polling" in shown
+
+
 def test_ten_thousand_jobs(client: FlaskClient, bench: Bench) -> None:
     """Ten thousand jobs of thirty days are as many columns as there are days and models."""
     row, now = vars(sent(bench, actual_cost=0.5, settled_by="poll")), bench.clock()

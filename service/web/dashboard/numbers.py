@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
 from service.budget import midnight
+from service.catalogue import MODELS
 from service.model import DeliveryState, JobState
 from service.store.figures import DayOfJobs, DayOfWaits, Told
 from service.web.charts import DOLLARS, JOBS, SECONDS, Chart, Series, Share, columns, lines, shares
@@ -46,6 +47,8 @@ def index() -> AnyResponse:
         told = store.figures.told_since(tx, account, start)
         counts = store.jobs.counts(tx, account)
         names = {one.subscription_id: _name(tx, one) for one in told}
+    # Of the others every end is found by polling, as it should be.
+    calling = [one for one in worked if MODELS[one.model].calls_back]
     return page(
         "numbers.html",
         dollars=DOLLARS.write,
@@ -54,9 +57,9 @@ def index() -> AnyResponse:
         spent=sum(one.spent for one in worked),
         spent_today=sum(one.spent for one in worked if one.day == days[-1]),
         budget=w.settings.budget,
-        ends=_ends(days, worked),
-        called=sum(one.called for one in worked),
-        polled=sum(one.polled for one in worked),
+        ends=_ends(days, calling),
+        called=sum(one.called for one in calling),
+        polled=sum(one.polled for one in calling),
         waits=_waits(days, waits),
         told=_told(told, names),
         delivered=_total(told, DeliveryState.DELIVERED),
@@ -85,7 +88,7 @@ def _spending(days: Sequence[date], worked: Sequence[DayOfJobs]) -> Chart:
 
 
 def _ends(days: Sequence[date], worked: Iterable[DayOfJobs]) -> Chart:
-    """How the ends of each day's jobs were found."""
+    """How the ends of each day's jobs were found that a callback should have told."""
     called: Counter[date] = Counter()
     polled: Counter[date] = Counter()
     for one in worked:
