@@ -108,7 +108,8 @@ class Database:
         try:
             yield
         except SQLAlchemyError as error:
-            raise SchemaError(f"cannot open the database: {reason_of(error)}") from error
+            said = f"cannot open the database: {reason_of(error)}"
+            raise SchemaError(f"{said}; see CLIPBELL_DATABASE_URL and CLIPBELL_DATA_DIR") from error
 
     def migrate(self) -> None:
         """Bring the schema to head."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers import Clipbell, free_port
+from servers import Clipbell, free_port, http_call
 
 NOWHERE = "http://127.0.0.1:9"
 MODEL = "kling-2-5-turbo-pro"
@@ -166,6 +166,7 @@ def test_brackets_in_a_prompt(fresh: Clipbell) -> None:
         (["cancel", "job_x"], 1, "job_x"),
         (["submit", "kling-2-5-turbo", "--prompt", "x"], 1, "did you mean kling-2.5-turbo?"),
         (["submit", "--file", "/nowhere.csv"], 1, "No such file"),
+        (["submit", "kling-2", "--prompt", "x", "-i", "start_image=fox.png"], 1, "no file fox.png"),
         (["submit", MODEL, "--prompt", "x", "-i", "duration=7"], 1, "5, 10"),
         (["submit", MODEL, "--prompt", "x", "--notify", "pigeon:x"], 1, "webhook"),
     ],
@@ -237,6 +238,28 @@ def test_database_that_is_not_there(tmp_path: Path, verb: str) -> None:
     clipbell = Clipbell(tmp_path, NOWHERE, database_url=url, secret_keys="k" * 40)
 
     assert "database" in trouble(clipbell, verb)
+
+
+def test_file_that_is_no_database(tmp_path: Path) -> None:
+    """Something else in the place of the database is one line that says where to look."""
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "clipbell.db").write_text("Something else altogether.\n" * 100)
+    clipbell = Clipbell(tmp_path, NOWHERE, secret_keys="k" * 40)
+
+    assert "not a database; see CLIPBELL_DATABASE_URL" in trouble(clipbell, "jobs")
+
+
+def test_sandbox_alone(clipbell: Clipbell) -> None:
+    """A program reads from its first line where the sandbox provider is; SIGTERM ends it well."""
+    command = [sys.executable, "-m", "service", "sandbox", "--port", "0", "--json"]
+    with subprocess.Popen(command, env=clipbell.environ, stdout=subprocess.PIPE) as child:
+        assert child.stdout
+        url = json.loads(child.stdout.readline())["url"]
+        status = http_call("GET", url).status
+        child.terminate()
+
+    assert (200, 0) == (status, child.returncode)
 
 
 @pytest.mark.parametrize(("no_color", "colored"), [("1", False), (None, True)])

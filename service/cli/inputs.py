@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from service.catalogue import MODELS
+from service.errors import NotFound
 from service.imagedata import is_url
 
 
@@ -41,9 +42,14 @@ def _words(model: str, name: str, values: list[str]) -> list[str]:
 
 
 def _image(text: str) -> str:
-    """A URL or base64 as it is; the path of a file as its content."""
+    """A URL or base64 as it is; the path of a file as its content. Raises NotFound."""
     path = Path(text).expanduser()
-    if is_url(text) or len(text) > 1000 or not path.is_file():
+    if is_url(text) or text.startswith("data:") or len(text) > 1000:
+        return text
+    if not path.is_file():
+        # No base64 has a dot in it.
+        if "." in text:
+            raise NotFound(f"there is no file {text}")
         return text
     return base64.b64encode(path.read_bytes()).decode()
 

@@ -14,10 +14,10 @@ import typer
 
 from service import worker as workers
 from service.bootstrap import Wiring, build
+from service.cli.output import JsonOption, emit
 from service.errors import SchemaError, SettingsError
 from service.logs import configure
 from service.settings import Settings, load_settings, misspelt
-from service.web.server import Server
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,9 @@ def serve(
     threads: int = typer.Option(8, min=1, help="Threads of each process."),
 ) -> None:
     """The web process (gunicorn)."""
+    # Imported here because Flask and gunicorn would cost every other verb a fifth of its start.
+    from service.web.server import Server
+
     settings = load_settings()
     if settings.sync_waiters >= threads:
         seats = f"CLIPBELL_SYNC_WAITERS={settings.sync_waiters}"
@@ -91,6 +94,7 @@ def sandbox(
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
     port: int = typer.Option(8100, min=0, max=65535, help="Port; 0 takes a free one."),
     pace: float = typer.Option(0.0, min=0, help="Seconds that a task takes at least."),
+    json_: bool = JsonOption,
 ) -> None:
     """The sandbox provider alone: both vendors' APIs, with rendered videos."""
     try:
@@ -104,7 +108,10 @@ def sandbox(
         # SIGTERM ends it as Ctrl-C does, so that its folder goes too.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         server = SandboxServer(SandboxOptions(folder=Path(folder), pace=pace), host, port)
-        typer.echo(f"sandbox provider at {server.url}; stop it with Ctrl-C")
+        if json_:
+            emit({"url": server.url})
+        else:
+            typer.echo(f"sandbox provider at {server.url}; stop it with Ctrl-C")
         with suppress(KeyboardInterrupt):
             server.serve()
         server.close()
