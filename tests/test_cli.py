@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
 import socket
 import stat
@@ -16,6 +14,7 @@ from typing import Any
 
 import pytest
 from servers import Clipbell, free_port, http_call
+from terminals import Terminal
 
 NOWHERE = "http://127.0.0.1:9"
 MODEL = "kling-2-5-turbo-pro"
@@ -262,21 +261,14 @@ def test_sandbox_alone(clipbell: Clipbell) -> None:
     assert (200, 0) == (status, child.returncode)
 
 
-@pytest.mark.parametrize(("no_color", "colored"), [("1", False), (None, True)])
-def test_no_color(clipbell: Clipbell, no_color: str | None, colored: bool) -> None:
+@pytest.mark.parametrize(("no_color", "colored"), [("1", False), ("", True)])
+def test_no_color(clipbell: Clipbell, no_color: str, colored: bool) -> None:
     """On a terminal findings are coloured, under NO_COLOR they are not."""
-    environ = {k: v for k, v in clipbell.environ.items() if k != "NO_COLOR"}
-    environ |= {"TERM": "xterm-256color"} | ({"NO_COLOR": no_color} if no_color else {})
-    outside, inside = pty.openpty()
-    subprocess.run(
-        [sys.executable, "-m", "service", "doctor"], env=environ, stdout=inside, check=False
-    )
-    os.close(inside)
-    text = os.read(outside, 65536).decode()
-    os.close(outside)
+    terminal = Terminal(clipbell.environ, "doctor", no_color=no_color)
+    terminal.end()
 
-    assert colored == bool(re.search(r"\x1b\[[0-9;]*3[0-9]m", text))
-    assert "database" in text
+    assert colored == bool(re.search(r"\x1b\[[0-9;]*3[0-9]m", terminal.shown))
+    assert "database" in terminal.shown
 
 
 def test_batch(fresh: Clipbell, tmp_path: Path) -> None:

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import signal
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 from servers import Clipbell
+from terminals import Terminal
 
 from service import store
 from service.bootstrap import Wiring
 from service.model import JobState
-
-
-def start(clipbell: Clipbell, *arguments: str, **how: Any) -> subprocess.Popen[str]:
-    """A verb that goes on by itself."""
-    command = [sys.executable, "-m", "service", *arguments]
-    return subprocess.Popen(command, env=clipbell.environ, text=True, **how)
 
 
 def asked(clipbell: Clipbell) -> str:
@@ -39,9 +31,9 @@ def end(worker: Wiring, job_id: str) -> None:
 def test_changes_as_lines(clipbell: Clipbell, worker: Wiring) -> None:
     """A program gets one line per change, and the end once nothing is under way any more."""
     job_id = asked(clipbell)
-    child = start(
-        clipbell, "watch", "--json", "--until-idle", "--every", "0.2", stdout=subprocess.PIPE
-    )
+    words = ["watch", "--json", "--until-idle", "--every", "0.2"]
+    command = [sys.executable, "-m", "service", *words]
+    child = subprocess.Popen(command, env=clipbell.environ, stdout=subprocess.PIPE, text=True)
     assert child.stdout
     first = json.loads(child.stdout.readline())
     end(worker, job_id)
@@ -65,32 +57,17 @@ def test_interrupted_on_a_terminal(
 ) -> None:
     """A terminal shows what is waited for; Ctrl-C ends that without a traceback."""
     job_id = asked(clipbell)
-    outside, inside = pty.openpty()
-    child = start(clipbell, *verb, stdout=inside, stderr=inside)
-    os.close(inside)
-    shown = ""
-    while "no worker is alive" not in shown:
-        shown += os.read(outside, 65536).decode()
-    child.send_signal(signal.SIGINT)
-    shown += _rest(outside)
+    terminal = Terminal(clipbell.environ, *verb)
+    terminal.until("no worker is alive")
+    terminal.child.send_signal(signal.SIGINT)
+    ended = terminal.end()
     for job in (job_id, *_queued(worker)):
         end(worker, job)
 
-    assert code == child.wait(20)
-    assert told in shown
-    assert "Traceback" not in shown
-    assert verb != ["watch"] or job_id in shown
-
-
-def _rest(descriptor: int) -> str:
-    found = b""
-    while True:
-        try:
-            found += os.read(descriptor, 65536)
-        except OSError:
-            # How a terminal says that nobody writes to it any more.
-            os.close(descriptor)
-            return found.decode()
+    assert code == ended
+    assert told in terminal.shown
+    assert "Traceback" not in terminal.shown
+    assert verb != ["watch"] or job_id in terminal.shown
 
 
 def _queued(worker: Wiring) -> list[str]:

@@ -85,7 +85,7 @@ def table(rows: list[dict[str, str]], spare: str | None = None) -> None:
 
 def in_colour(state: str) -> Text:
     """A state's word; its colour says no more than the word does."""
-    return Text(state, _STYLES.get(state.partition(" ")[0], ""))
+    return Text(state, _STYLES.get(state.partition(":")[0], ""))
 
 
 def ago(moment: datetime) -> str:
