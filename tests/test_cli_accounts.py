@@ -70,7 +70,7 @@ def test_another_account(clipbell: Clipbell) -> None:
 def test_a_key(clipbell: Clipbell) -> None:
     """A key works with its scopes from the moment it is printed until it is revoked."""
     made = shown(clipbell, "keys", "create", "ci", "--scope", "read")
-    headers = {"x-api-key": made["key"]}
+    headers = {"x-api-key": made["api_key"]}
     me = clipbell.call("GET", "/v1/me", headers=headers)
     refused = clipbell.call("POST", "/v1/jobs", {}, headers)
     listed = shown(clipbell, "keys", "list")
@@ -85,7 +85,7 @@ def test_a_key(clipbell: Clipbell) -> None:
         after.status,
     )
     assert [made["id"]] == [key["id"] for key in listed if key["name"] == "ci"]
-    assert made["key"] not in json.dumps(listed) + told
+    assert made["api_key"] not in json.dumps(listed) + told
     assert made["id"] in told
     assert revoked["revoked_at"] is not None
     assert revoked == shown(clipbell, "keys", "revoke", made["id"])

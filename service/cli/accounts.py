@@ -82,7 +82,7 @@ def create_(
         key = create_key(tx, account.id, name, wanted, wiring.clock())
         row = key_in_force(tx, key)
     if json_ and row:
-        emit({**key_json(row), "key": key})
+        emit({**key_json(row), "api_key": key})
         return
     console().print(f"API key (shown only now): {key}", style="bold", soft_wrap=True)
     console().print(f"It may {', '.join(wanted)} for {account.name}.", soft_wrap=True)
