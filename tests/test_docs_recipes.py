@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from servers import Clipbell, Hook, Reply, eventually, free_port, http_call
 from wire import Wire
 
 import service.web
+from service.signing import new_webhook_secret, webhook_headers
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -110,7 +112,7 @@ def test_server(program: Program, clipbell: Clipbell) -> None:
     assert "succeeded" == ended["state"]
     assert {204} == {attempt["status"] for attempt in eventually(attempts)}
     assert f"job.succeeded {job_id}" in eventually(lambda: program.log.read_text())
-    forged = {"webhook-id": "evt_1", "webhook-timestamp": "1", "webhook-signature": "v1,AAAA"}
+    forged = webhook_headers([new_webhook_secret()], "evt_1", datetime.now(UTC), b"{}")
     assert 401 == program.post("/clipbell", b"{}", json_ | forged).status
     assert 401 == program.post("/clipbell", b"{}", json_).status
 

@@ -49,7 +49,7 @@ def shown(job: Job, video: Video | None) -> dict[str, Any]:
 @blueprint.post("/jobs")
 @needs("submit", "dry_run")
 def create_job() -> Response:
-    """One job: checked, committed, 202."""
+    """Ask for one video: checked and committed before the 202."""
     dry_run, key = flag("dry_run"), idempotency.given_key()
     body = json_body(JOB_BYTES)
     w = wiring()

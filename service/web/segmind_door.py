@@ -215,7 +215,7 @@ def status(job_id: str) -> Response:
 @blueprint.get("/v2/requests/<job_id>")
 @blueprint.get("/v1/requests/<job_id>")
 def result(job_id: str) -> Response:
-    """The same with its output; 422 once it has failed."""
+    """A request with its output; 422 once it has failed."""
     return _as_v2(_asked(job_id))
 
 

@@ -35,7 +35,7 @@ def healthz() -> Response:
 
 @blueprint.get("/readyz")
 def readyz() -> Response:
-    """503 unless jobs can be taken and will be worked on; what else is wrong stands beside it."""
+    """Whether jobs are taken and worked on, else 503; what else is wrong stands beside it."""
     w = wiring()
     found = examine(w.db, w.storage, w.providers, w.clock())
     checks = {check.name: check.trouble or "ok" for check in found.checks}

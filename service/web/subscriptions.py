@@ -57,7 +57,11 @@ def owned(tx: Connection, subscription_id: str) -> Subscription:
 @blueprint.post("/subscriptions")
 @needs("admin", "test")
 def create() -> Response:
-    """A new subscription; its secret is shown this once. Not saved if it fails a wished test."""
+    """
+    A new subscription; its secret is shown this once.
+
+    Not saved if it fails a wished test.
+    """
     w = wiring()
     tested = flag("test")
     wish, secret = wished(json_body(), tested=tested)
@@ -156,7 +160,11 @@ def delete(subscription_id: str) -> Response:
 @blueprint.post("/subscriptions/<subscription_id>/test")
 @needs("submit")
 def test(subscription_id: str) -> Response:
-    """A labelled sample, sent at once; how it went. It counts for nothing."""
+    """
+    A labelled sample, sent at once; how it went.
+
+    It counts for nothing.
+    """
     w = wiring()
     with w.db.read() as tx:
         subscription = owned(tx, subscription_id)

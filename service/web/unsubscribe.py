@@ -32,7 +32,11 @@ def ask(token: str) -> Response:
 
 @blueprint.post("/<token>")
 def unsubscribe(token: str) -> Response:
-    """No more mail to this address. No session and no form token: the link is the proof."""
+    """
+    No more mail to this address.
+
+    No session and no form token: the link is the proof.
+    """
     w = wiring()
     subscription_id = _subscription_id(token)
     with w.db.write() as tx:

@@ -114,14 +114,15 @@ def _told(
     rule: Rule, method: str, operation: Operation, view: Any, model: Model | None
 ) -> dict[str, Any]:
     summary, _, rest = (inspect.getdoc(view) or "").partition("\n")
+    title = f" ({model.title})" if model else ""
     scope = operation.scope or vars(view).get("scope")
     read = method == "GET" and scope is not None and rule.rule.startswith("/v1/")
     body = _body(operation, model)
     told = {
         "operationId": _id(rule, model),
         "tags": [operation.tag],
-        "summary": summary.rstrip("."),
-        "description": rest.strip(),
+        "summary": summary.rstrip(".") + title,
+        "description": rest.strip().replace("``", "`"),
         "parameters": [*operation.parameters, *([_MATCH] if read else [])],
         "requestBody": body,
         "responses": answered(operation, scope, read=read, body=body is not None),

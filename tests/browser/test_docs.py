@@ -1,0 +1,44 @@
+"""The page /docs in a real Chromium: for everybody, on every screen, without a script too."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from conftest import Bench
+from playwright.sync_api import Browser
+
+from browser.screens import SIZES, opened, url_of
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_read_it(browser: Browser, site: Bench, size: str, scheme: Any) -> None:
+    """axe finds nothing, nothing is wider than the screen, no other server is asked."""
+    with opened(browser, site, size, scheme) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(url_of(site, "/docs"))
+        page.locator("article:has(#jobs_create_job) summary").click()
+        wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        found = Axe().run(page)
+
+    assert 0 == wider
+    assert [] == [v["id"] for v in found.response["violations"]]
+    assert asked and all(url.startswith(site.wiring.settings.public_url) for url in asked)
+
+
+def test_without_a_script(browser: Browser, site: Bench) -> None:
+    """All of it is in the page itself: a recipe and the answers open without JavaScript."""
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(url_of(site, "/docs"))
+    page.locator("summary", has_text="Express").click()
+    page.locator("article:has(#jobs_create_job) summary").click()
+
+    assert page.get_by_text("express.raw").is_visible()
+    assert page.get_by_text("With dry_run: what would be sent.").is_visible()
+    context.close()
