@@ -97,7 +97,8 @@ def test_resolve_refusals(bench: Bench, client: FlaskClient) -> None:
         client.post(f"/v1/jobs/{queued.id}/resolve", json={"fail": True}),
         client.post(f"/v1/jobs/{second.id}/resolve", json={"fail": True, "resend": True}),
         client.post(f"/v1/jobs/{second.id}/resolve", json={"task_id": ""}),
+        client.post(f"/v1/jobs/{second.id}/resolve", json={"task_id": "t\x00"}),
     ]
 
-    assert [409, 409, 422, 422] == [answer.status_code for answer in found]
+    assert [409, 409, 422, 422, 422] == [answer.status_code for answer in found]
     assert JobState.UNKNOWN is bench.job(second).state

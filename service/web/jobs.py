@@ -162,7 +162,7 @@ def resolve(job_id: str) -> Response:
 def _resolution(body: Any) -> Resolution:
     if isinstance(body, dict) and len(body) == 1:
         match body:
-            case {"task_id": str(task_id)} if task_id:
+            case {"task_id": str(task_id)} if task_id and "\x00" not in task_id:
                 return Resolution(task_id=task_id)
             case {"resend": True}:
                 return Resolution(resend=True)
