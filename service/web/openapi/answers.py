@@ -104,7 +104,10 @@ def answered(
     operation: Operation, scope: str | None, *, read: bool, body: bool
 ) -> dict[str, dict[str, Any]]:
     """All responses of an operation, by status; a `read` has an ETag."""
-    found = {status: _answer(answer, read) for status, answer in operation.answers.items()}
+    found = {
+        status: _answer(answer, read=read and status == 200)
+        for status, answer in operation.answers.items()
+    }
     if read:
         found[304] = _answer(Answer("Nothing has changed.", headers=("ETag",)), read=False)
     for status, note in (_shared(operation, scope, body) | operation.refuses).items():
@@ -133,7 +136,7 @@ def _named(status: int, note: str, operation: Operation) -> dict[str, Any]:
     return _refusal(status, note, operation.errors, example)
 
 
-def _answer(answer: Answer, read: bool) -> dict[str, Any]:
+def _answer(answer: Answer, *, read: bool) -> dict[str, Any]:
     headers = (*answer.headers, *(["ETag"] if read else []))
     found: dict[str, Any] = {"description": answer.note, "headers": _headers(headers)}
     if answer.schema is not None:

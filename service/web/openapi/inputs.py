@@ -14,6 +14,7 @@ from service.catalogue import CAMERA_AXES, MODELS, Model, Parameter
 from service.channels.base import Channel
 from service.inputs import json_schema
 from service.jobs import NOTIFY_LENGTH
+from service.messages import FORMATS
 from service.model import ACCOUNTS_OWN, EventType
 from service.subscribing import JOBLESS, METADATA_PAIRS
 from service.web.openapi.parts import Schema, list_of, one_of, text, things
@@ -22,6 +23,9 @@ from service.web.openapi.parts import Schema, list_of, one_of, text, things
 _WORDS = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
 _IMAGE_NOTE = "An http(s) URL, a data URI, or base64 of a JPG, PNG or WebP of at most 10 MB."
 _BLANKS = [None, ""]
+#: The formats that can tell of everything; APIXO's can tell of jobs only.
+USUAL = tuple(format_ for format_ in FORMATS if format_ != "apixo")
+JOB_EVENTS = tuple(type_ for type_ in EventType if type_ not in JOBLESS)
 #: A title, the fields that are narrower in this shape, and those that it needs besides.
 Shape = tuple[str, dict[str, Schema], tuple[str, ...]]
 
@@ -153,8 +157,7 @@ def subscription_request(channels: Mapping[str, Channel]) -> Schema:
         usual = [format_ for format_ in channel.formats if format_ != "apixo"]
         shapes.append(_subscription(name, usual, [*usual, *_BLANKS], tuple(EventType)))
         if "apixo" in channel.formats:
-            of_jobs = tuple(type_ for type_ in EventType if type_ not in JOBLESS)
-            shape = _subscription(name, ["apixo"], ["apixo"], of_jobs)
+            shape = _subscription(name, ["apixo"], ["apixo"], JOB_EVENTS)
             shapes.append(shape | {"required": [*shape["required"], "format"]})
     return {"anyOf": shapes}
 

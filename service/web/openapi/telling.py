@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from service.messages import FORMATS
 from service.model import DeliveryState, EventType
 from service.web.hooks import TARGET_NAMES
-from service.web.openapi.inputs import TARGETS, narrowings
+from service.web.openapi.inputs import JOB_EVENTS, TARGETS, USUAL, narrowings
 from service.web.openapi.jobs import CURSOR, ITEMS, LINK, PAGES, id_of, search, switch
 from service.web.openapi.parts import (
     Answer,
@@ -158,26 +159,37 @@ OPERATIONS: dict[str, Operation] = {
 
 
 def _hook_request() -> Schema:
-    event = one_of("An event.", EventType)
-    wanted = {"anyOf": [event, list_of(event)]}
-    blank = {"enum": _BLANKS}
+    target = {"description": "Where to, under whichever of these names comes first."}
     return {
         "type": "object",
-        "description": "The first of the target's names counts; other fields are passed over.",
+        "description": "A hook; fields that it does not know are passed over.",
         "properties": {
-            "format": {"enum": [*FORMATS, *_BLANKS], "description": "The body's form."},
+            **dict.fromkeys(TARGET_NAMES, target),
+            "event": {"description": "An event, or a list of them."},
+            "events": {"description": "The same, where there is no `event`."},
+            "format": {"description": "The body's form; `flat` is the usual."},
             **{name: narrowings()[name] for name in ("models", "metadata")},
         },
         "allOf": [
             {"anyOf": _first_of(TARGET_NAMES, TARGETS["webhook"])},
-            {
-                "anyOf": [
-                    *_first_of(("event", "events"), wanted),
-                    {"properties": {"event": blank, "events": blank}},
-                ]
-            },
+            {"anyOf": [*_wanted([*USUAL, *_BLANKS], EventType), *_wanted(["apixo"], JOB_EVENTS)]},
         ],
     }
+
+
+def _wanted(formats: list[Any], events: Iterable[str]) -> list[Schema]:
+    """What these formats can tell of."""
+    event = one_of("An event.", events)
+    none: Schema = {"properties": {name: {"enum": _BLANKS} for name in ("event", "events")}}
+    shapes = [*_first_of(("event", "events"), {"anyOf": [event, list_of(event)]}), none]
+    needed = [] if None in formats else ["format"]
+    return [
+        {
+            "properties": shape["properties"] | {"format": {"enum": formats}},
+            "required": [*shape.get("required", []), *needed],
+        }
+        for shape in shapes
+    ]
 
 
 def _first_of(names: tuple[str, ...], schema: Schema) -> list[Schema]:
