@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,16 @@ from werkzeug.test import TestResponse
 from service import store
 from service.accounts import create_key
 from service.failures import job_error
-from service.model import Callback, CallbackState, Delivery, Job, Outcome, TaskState, new_id
+from service.model import (
+    Callback,
+    CallbackState,
+    Delivery,
+    Job,
+    JobState,
+    Outcome,
+    TaskState,
+    new_id,
+)
 from service.outcomes import record_outcome
 from service.sandbox.render import Scene, render_video
 from service.submissions import mark_unknown
@@ -51,6 +61,25 @@ def succeed(bench: Bench, job: Job, height: int = 90) -> Job:
     with bench.db.write() as tx:
         record_outcome(tx, bench.wiring.settings, job, outcome, "callback", bench.clock())
     bench.drain("archive")
+    return bench.job(job)
+
+
+def sent(bench: Bench, **changes: Any) -> Job:
+    """A job that went out and has ended just now; columns in `changes` are otherwise."""
+    job, now = bench.new_job(), bench.clock()
+    given = {"state": JobState.SUCCEEDED, "sent_at": now, "submitted_at": now, "finished_at": now}
+    with bench.db.write() as tx:
+        store.jobs.change(tx, job.id, [JobState.QUEUED], **given | changes)
+    return bench.job(job)
+
+
+def told_after(bench: Bench, seconds: float, **changes: Any) -> Job:
+    """A job whose callback comes so long after it went out, and tells its end."""
+    job = sent(bench, **{"settled_by": "callback", "actual_cost": 0.42} | changes)
+    came = bench.clock() + timedelta(seconds=seconds)
+    bench.wiring.ingest.keep(job.id, job.provider, {}, b'{"state": "success"}', came)
+    with bench.db.write() as tx:
+        store.jobs.change(tx, job.id, [job.state], finished_at=came)
     return bench.job(job)
 
 

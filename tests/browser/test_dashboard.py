@@ -6,7 +6,7 @@ import re
 
 import pytest
 from conftest import Bench
-from dashboards import called_back, fail, lost, subscribed, succeed
+from dashboards import called_back, fail, lost, subscribed, succeed, told_after
 from playwright.sync_api import Browser
 from servers import eventually
 
@@ -112,8 +112,19 @@ def _pages(site: Bench) -> list[str]:
         *jobs,
         "/new",
         "/subscriptions",
+        *_operations(site),
         "/login",
         "/login/forged",
         link,
         "/jobs/nothing",
     ]
+
+
+def _operations(site: Bench) -> list[str]:
+    """Callbacks, numbers and settings, with something to see on each."""
+    job = told_after(site, 60)
+    site.wiring.ingest.reject("bad_signature", "203.0.113.7", site.clock())
+    with site.db.read() as tx:
+        (callback,) = store.callbacks.of_job(tx, job.id)
+    callbacks = ["/callbacks", f"/callbacks/{callback.id}", "/callbacks/rejected"]
+    return [*callbacks, "/numbers", "/settings"]

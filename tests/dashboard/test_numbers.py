@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 from conftest import Bench
-from dashboards import browser_of, fail, subscribed, succeed
+from dashboards import browser_of, fail, sent, subscribed, succeed, told_after
 from flask.testing import FlaskClient
 from sqlalchemy import insert
 
 from service import schema, store
 from service.events import record_event
-from service.model import EventType, Job, JobState, new_id
+from service.model import EventType, JobState, new_id
 from service.web.dashboard.numbers import percent
 
 
@@ -22,15 +22,6 @@ from service.web.dashboard.numbers import percent
 def settings_given() -> dict[str, Any]:
     """Four dollars a day."""
     return {"budget": 4.0}
-
-
-def sent(bench: Bench, **changes: Any) -> Job:
-    """A job that went out and has ended just now."""
-    job, now = bench.new_job(), bench.clock()
-    given = {"state": JobState.SUCCEEDED, "sent_at": now, "submitted_at": now, "finished_at": now}
-    with bench.db.write() as tx:
-        store.jobs.change(tx, job.id, [JobState.QUEUED], **given | changes)
-    return bench.job(job)
 
 
 def test_empty(client: FlaskClient) -> None:
@@ -46,13 +37,12 @@ def test_empty(client: FlaskClient) -> None:
 
 def test_one_job(client: FlaskClient, bench: Bench) -> None:
     """One job is in every chart: its price, its wait, how its end was found, its state."""
-    job = sent(bench, actual_cost=1.5, settled_by="callback")
-    bench.wiring.ingest.keep(job.id, "apixo", {}, b"{}", bench.clock())
+    told_after(bench, 75, actual_cost=1.5)
     shown = client.get("/numbers").text
 
     assert "<title>1 Jan: $1.50, Kling 2.5 Turbo Pro</title>" in shown
     assert "$1.50 in 30 days, $1.50 of it today" in shown and "budget $4.00" in shown
-    assert "On 1 Jan the one callback came after 0 s." in shown
+    assert "On 1 Jan the one callback came after 1 min 15 s." in shown
     assert "0 of 1 ends (0 %) had to be found by polling" in shown
     assert re.search(r'succeeded</span>\s*<span class="said">1<', shown)
 

@@ -43,6 +43,7 @@ def test_vanishes(client: FlaskClient, bench: Bench) -> None:
     assert FIRST not in after.text and "A fox" in after.text
     assert FIRST not in client.get("/?state=failed").text
     assert FIRST not in client.get("/?q=nothing").text
+    assert "hx-trigger" not in client.get("/?q=nothing").text
 
 
 def test_without_a_provider(bench: Bench) -> None:
