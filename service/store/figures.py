@@ -114,7 +114,8 @@ def _how_many(condition: ColumnElement[bool]) -> ColumnElement[int]:
 
 def days_of_waits(tx: Connection, account_id: str, since: datetime) -> list[DayOfWaits]:
     """How long an account's jobs waited for their callbacks, by day of sending."""
-    waits = _waits(account_id, since).subquery()
+    # Materialised: else PostgreSQL asks for a callback wherever the seconds are named.
+    waits = _waits(account_id, since).cte("waits").prefix_with("MATERIALIZED")
     same = (waits.c.day, waits.c.model)
     place = func.row_number().over(partition_by=same, order_by=waits.c.seconds)
     among = func.count().over(partition_by=same)
