@@ -131,6 +131,18 @@ def test_doctor(browser: Browser, site: Bench) -> None:
     assert "public url" in told and "reachable" in told.lower()
 
 
+def test_doctor_is_refused(browser: Browser, site: Bench) -> None:
+    """A check that cannot be made says why, instead of leaving a gap."""
+    with opened(browser, site) as page:
+        page.goto(url_of(site, "/settings"))
+        page.evaluate("document.querySelector('.check [name=form_token]').value = 'stale'")
+        page.get_by_role("button", name="Check all").click()
+        page.wait_for_selector("text=This form is out of date")
+        way_out = page.is_visible("text=Open the dashboard")
+
+    assert way_out
+
+
 def test_menu_by_keyboard(browser: Browser, site: Bench) -> None:
     """On a phone every page is reached from the menu without a pointer, and Escape closes it."""
     with opened(browser, site, "phone") as page:

@@ -44,8 +44,8 @@ def test_empty(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("state", "note", "words"),
     [
-        ("processed", "succeeded", "The provider confirmed it: the video is made."),
-        ("processed", "failed", "The provider confirmed it: there will be no video."),
+        ("processed", "succeeded", "It told the end: the video is made."),
+        ("processed", "failed", "It told the end: there will be no video."),
         ("processed", "the provider says running", "The provider says running."),
         ("processed", "", "It was looked at."),
         ("ignored", "it names task 7, not ours", "It names task 7, not ours."),

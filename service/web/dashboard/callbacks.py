@@ -19,10 +19,10 @@ from service.web.session import live_page, signed_in
 blueprint = Blueprint("callbacks", __name__)
 
 PAGE = 25
-#: What a confirmed outcome means for the job.
-_CONFIRMED: dict[str, str] = {
-    TaskState.SUCCEEDED: "The provider confirmed it: the video is made.",
-    TaskState.FAILED: "The provider confirmed it: there will be no video.",
+#: What an end means for the job, in whose note it stands in one word.
+_ENDS: dict[str, str] = {
+    TaskState.SUCCEEDED: "It told the end: the video is made.",
+    TaskState.FAILED: "It told the end: there will be no video.",
 }
 
 
@@ -57,7 +57,7 @@ def outcome(callback: Callback) -> str:
         if callback.due_at and callback.due_at > now:
             return f"Kept; it is looked at again at {clock_time(callback.due_at)} UTC."
         return "Kept; the worker looks at it next."
-    return _CONFIRMED.get(callback.note) or sentence(callback.note) or "It was looked at."
+    return _ENDS.get(callback.note) or sentence(callback.note) or "It was looked at."
 
 
 # Not every name may follow: GET of a callback URL itself stays what it is, a 405.
