@@ -114,7 +114,8 @@ def delete(
     wiring = open_wiring()
     job = own_job(wiring, job_id)
     if not yes:
-        typer.confirm(f"Forget prompt, messages and video of {job.id} for good?", abort=True)
+        question = f"Forget prompt, messages and video of {job.id} for good?"
+        typer.confirm(question, abort=True, err=True)
     erase_job(wiring.db, wiring.shelf, job, wiring.clock())
     while wiring.units()["remove"]():
         pass
