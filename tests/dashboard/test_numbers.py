@@ -57,13 +57,16 @@ def test_only_polls(client: FlaskClient, bench: Bench) -> None:
     assert "CLIPBELL_PUBLIC_URL" in shown
 
 
-def test_models_without_callbacks(client: FlaskClient, bench: Bench) -> None:
-    """What no callback should have told is no callback that is missing."""
+def test_models_that_never_call_back(client: FlaskClient, bench: Bench) -> None:
+    """A model that is always polled is named, not counted; one that is gone is neither."""
+    told_after(bench, 5)
     sent(bench, model="kling-2", settled_by="poll")
-    sent(bench, settled_by="callback")
+    sent(bench, model="kling-0", settled_by="poll", actual_cost=0.1)
     shown = client.get("/numbers").text
 
     assert "0 of 1 ends (0 %) had to be found by polling" in shown
+    assert "Not counted, since they never call back: Kling 2.0." in shown
+    assert "$0.10, kling-0" in shown
 
 
 def test_ten_thousand_jobs(client: FlaskClient, bench: Bench) -> None:

@@ -47,8 +47,10 @@ def index() -> AnyResponse:
         told = store.figures.told_since(tx, account, start)
         counts = store.jobs.counts(tx, account)
         names = {one.subscription_id: _name(tx, one) for one in told}
+    # A model that is gone from the catalogue says nothing of callbacks.
+    known = [one for one in worked if one.model in MODELS]
     # Of the others every end is found by polling, as it should be.
-    calling = [one for one in worked if MODELS[one.model].calls_back]
+    awaited = [one for one in known if MODELS[one.model].calls_back]
     return page(
         "numbers.html",
         dollars=DOLLARS.write,
@@ -57,9 +59,10 @@ def index() -> AnyResponse:
         spent=sum(one.spent for one in worked),
         spent_today=sum(one.spent for one in worked if one.day == days[-1]),
         budget=w.settings.budget,
-        ends=_ends(days, calling),
-        called=sum(one.called for one in calling),
-        polled=sum(one.polled for one in calling),
+        ends=_ends(days, awaited),
+        called=sum(one.called for one in awaited),
+        polled=sum(one.polled for one in awaited),
+        silent=sorted({model_title(one.model) for one in known if one not in awaited}),
         waits=_waits(days, waits),
         told=_told(told, names),
         delivered=_total(told, DeliveryState.DELIVERED),
