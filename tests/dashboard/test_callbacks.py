@@ -107,7 +107,7 @@ def test_replay(client: FlaskClient, bench: Bench) -> None:
     """A replayed callback is looked at again, and its page shows what came of it."""
     found = kept(bench)
     bench.drain("process")
-    answer = press(client, "/callbacks", f"/callbacks/replay/{found.id}")
+    answer = press(client, "/callbacks", f"/callbacks/{found.id}/replay")
     waiting = client.get(answer.location).text
     bench.drain("process")
     seen = client.get(answer.location).text
@@ -132,8 +132,8 @@ def test_replay_only_by_form(client: FlaskClient, bench: Bench) -> None:
     bench.drain("process")
     reader = browser_of(bench, bench.account.id, "read")
     refused = [
-        client.post(f"/callbacks/replay/{found.id}", headers=HERE),
-        press(reader, "/callbacks", f"/callbacks/replay/{found.id}"),
+        client.post(f"/callbacks/{found.id}/replay", headers=HERE),
+        press(reader, "/callbacks", f"/callbacks/{found.id}/replay"),
     ]
 
     assert [403, 403] == [answer.status_code for answer in refused]
@@ -148,7 +148,7 @@ def test_charlie_sees_nothing(client: FlaskClient, bench: Bench) -> None:
 
     assert "A secret fox" not in charlie.get("/callbacks").text
     assert 404 == charlie.get(f"/callbacks/{found.id}").status_code
-    assert 404 == press(charlie, "/", f"/callbacks/replay/{found.id}").status_code
+    assert 404 == press(charlie, "/", f"/callbacks/{found.id}/replay").status_code
     assert "A secret fox" in client.get("/callbacks").text
 
 

@@ -190,7 +190,7 @@ def test_replay(client: FlaskClient, bench: Bench) -> None:
         found = store.callbacks.find(tx, callback.id)
 
     assert (404, 303) == (theirs.status_code, ours.status_code)
-    assert f"/jobs/{job.id}#came" == ours.location
+    assert f"/callbacks/{callback.id}" == ours.location
     assert found and found.state is CallbackState.RECEIVED
     assert f"callback {callback.id}, by hand" in client.get(f"/jobs/{job.id}").text
 

@@ -83,7 +83,7 @@ def show(tail: str) -> AnyResponse:
     )
 
 
-@blueprint.post("/callbacks/replay/<callback_id>")
+@blueprint.post("/callbacks/<callback_id>/replay")
 @signed_in("submit")
 def replay(callback_id: str) -> AnyResponse:
     """Look at it once more; its own page shows what comes of it."""

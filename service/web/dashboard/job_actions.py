@@ -8,14 +8,12 @@ from flask import Blueprint, redirect, request, url_for
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
-from service.callbacks import replay_callback
 from service.errors import Conflict, Fault, InvalidInput, TooOften
 from service.jobs import cancel_job, mute_job
 from service.model import Job
 from service.outcomes import Resolution, resolve_by_hand
 from service.resends import resend_delivery
 from service.retention import erase_job
-from service.web.callbacks import owned as owned_callback
 from service.web.context import wiring
 from service.web.dashboard.job import show_problem
 from service.web.dashboard.told import telling
@@ -98,19 +96,6 @@ def resend(delivery_id: str) -> AnyResponse:
         resend_delivery(tx, owned_delivery(tx, delivery_id), wiring().clock())
 
     return _act(str(delivery.job_id), deed, "news")
-
-
-@blueprint.post("/callbacks/<callback_id>/replay")
-@signed_in("submit")
-def replay(callback_id: str) -> AnyResponse:
-    """Look at it once more."""
-    with wiring().db.read() as tx:
-        callback = owned_callback(tx, callback_id)
-
-    def deed(tx: Connection, _: Job) -> None:
-        replay_callback(tx, callback, wiring().clock())
-
-    return _act(callback.job_id, deed, "came")
 
 
 def _act(job_id: str, deed: Callable[[Connection, Job], None], place: str = "") -> AnyResponse:
