@@ -129,6 +129,7 @@ class Card:
     held_for_credits: bool = False
     misses: int = 0
     cost: float | None = None
+    given_up: bool = False
     seen: Counter[JobState] = field(default_factory=Counter)
     posts: Counter[bytes] = field(default_factory=Counter)
     told_before_mute: int | None = None
@@ -621,6 +622,7 @@ class Machine(RuleBasedStateMachine):
             late: dict[str, Any] = {"muted": card.end.muted}
             assert card.end == replace(row, **late), "an end stays as it is"
             card.cost = row.actual_cost
+            card.given_up = (row.error or {}).get("code") == "OPERATOR"
 
     def check_told(self, card: Card, told: list[Event], sent: int) -> None:
         """Events are numbered without gaps, ends are told once, and each to its subscriber."""
@@ -669,7 +671,9 @@ class Machine(RuleBasedStateMachine):
         today = self.clock().date()
         costs = [
             card.cost if card.cost is not None else PRICE
-            for card in self.in_state(*OPEN, SUCCEEDED)
+            for card in self.cards.values()
+            # What was given up may have been made all the same.
+            if card.state in (*OPEN, SUCCEEDED) or card.given_up
             if card.sent_at and card.sent_at.date() == today
         ]
         return round(sum(costs), 6)
