@@ -38,13 +38,14 @@ def taken_input(model: Model) -> Schema:
         {
             "type": "object",
             "title": title,
-            "properties": taken | narrowed,
+            "properties": taken | {n: _noted(taken[n], one) for n, one in narrowed.items()},
             "required": ["prompt", *needed],
             "additionalProperties": False,
         }
         for title, narrowed, needed in _shapes(model, taken)
     ]
-    return shapes[0] if len(shapes) == 1 else {"anyOf": shapes}
+    about = {"description": f"What {model.title} takes."}
+    return about | (shapes[0] if len(shapes) == 1 else {"anyOf": shapes})
 
 
 def _taken(parameter: Parameter, shown: Schema) -> Schema:
@@ -62,6 +63,11 @@ def _taken(parameter: Parameter, shown: Schema) -> Schema:
     if parameter.required:
         return told | exact
     return told | {"anyOf": [exact, *_as_text(parameter), {"enum": list(parameter.absent)}]}
+
+
+def _noted(field: Schema, narrowed: Schema) -> Schema:
+    """The narrower schema of a field, which means the same."""
+    return {"description": field["description"], **narrowed}
 
 
 def _image() -> Schema:
@@ -159,7 +165,7 @@ def subscription_request(channels: Mapping[str, Channel]) -> Schema:
         if "apixo" in channel.formats:
             shape = _subscription(name, ["apixo"], ["apixo"], JOB_EVENTS)
             shapes.append(shape | {"required": [*shape["required"], "format"]})
-    return {"anyOf": shapes}
+    return {"description": "Where news shall go; one shape for each channel.", "anyOf": shapes}
 
 
 def _subscription(
@@ -169,7 +175,7 @@ def _subscription(
         "type": "object",
         "title": f"{channel}, {' or '.join(formats)}",
         "properties": {
-            "channel": {"const": channel},
+            "channel": {"const": channel, "description": "The kind of transport."},
             "target": TARGETS[channel],
             "format": {"enum": taken, "description": "The body's form; the first is the usual."},
             **narrowings(events),

@@ -10,6 +10,7 @@ from typing import Any
 from service.web.openapi.parts import JSON, Schema
 
 Document = dict[str, Any]
+_BLANKS: tuple[Any, ...] = (None, "", [])
 
 
 @dataclass(frozen=True)
@@ -150,9 +151,9 @@ def _rows(known: dict[str, Schema], schema: Schema, above: str = "") -> Iterator
         # An answer, which always has all of its fields.
         needed = set()
     for name, one in schema.get("properties", {}).items():
-        inner = one.get("items", one) if one.get("type") == "array" else one
+        inner = one.get("items", one)
         default = f" Default: {one['default']}." if "default" in one else ""
-        to = _target(inner) or next(filter(None, map(_target, one.get("anyOf", []))), None)
+        to = _target(inner) or next(filter(None, map(_target, inner.get("anyOf", []))), None)
         note = one.get("description") or known.get(to or "", {}).get("description", "")
         yield Row(above + name, kind(one), to, name in needed, note + default)
         if "properties" in inner:
@@ -169,7 +170,7 @@ def kind(schema: Schema) -> str:
     if "const" in schema:
         return _bare(schema["const"])
     if "enum" in schema:
-        return ", ".join(_bare(one) for one in schema["enum"])
+        return _choices(schema["enum"])
     types = schema.get("type", "any")
     words = " or ".join(types) if isinstance(types, list) else str(types)
     if "items" in schema:
@@ -180,6 +181,13 @@ def kind(schema: Schema) -> str:
     limits += [f"up to {schema['maxLength']} characters"] if "maxLength" in schema else []
     limits += [f"up to {schema['maxItems']}"] if "maxItems" in schema else []
     return f"{words} ({', '.join(limits)})" if limits else words
+
+
+def _choices(values: list[Any]) -> str:
+    """The words to choose from; what stands for "not given" is told as nothing."""
+    words = [_bare(value) for value in values if value not in _BLANKS]
+    blank = ["nothing"] if len(words) < len(values) else []
+    return " or ".join([", ".join(words), *blank] if words else blank)
 
 
 def _bare(value: Any) -> str:
