@@ -52,9 +52,10 @@ class Template:
         if self._postgres is None:
             self._postgres = Database(_create())
             self._postgres.migrate()
-        names = ", ".join(table.name for table in metadata.sorted_tables)
+        # Of a few rows each, that is several times faster than TRUNCATE.
+        statements = [f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)]
         with self._postgres.write() as tx:
-            tx.exec_driver_sql(f"TRUNCATE {names}")
+            tx.exec_driver_sql("; ".join(statements))
         return self._postgres.url
 
     def drop(self) -> None:
