@@ -1,8 +1,8 @@
 """
 Rotating the secret keys: a new one signs and seals, the old ones still verify.
 
-First the file, then the rows: whoever dies in between leaves seals that the
-older keys in the file still open.
+First the file, then the processes, and only then the rows: whoever still runs
+with the old keys could not open what the new one has sealed.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from service import store
-from service.db import Database
 from service.errors import BadToken, SettingsError
 from service.settings import Settings, make_secret_key
 from service.signing import Sealer
@@ -68,7 +69,7 @@ def _replace(path: Path, text: str) -> None:
         raise
 
 
-def reseal(db: Database, sealer: Sealer) -> tuple[int, int]:
+def reseal(tx: Connection, sealer: Sealer) -> tuple[int, int]:
     """
     Seal by the newest key what an older one has sealed.
 
@@ -85,5 +86,4 @@ def reseal(db: Database, sealer: Sealer) -> tuple[int, int]:
             lost += 1
             return None
 
-    with db.write() as tx:
-        return store.seals.replace(tx, anew), lost
+    return store.seals.replace(tx, anew), lost

@@ -18,6 +18,7 @@ from service.bootstrap import Wiring
 from service.engines.threads import ThreadEngine
 from service.model import new_id
 from service.retention import delete_doomed, forget_rows, sweep
+from service.rotation import reseal
 from service.storage import StorageError
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ def run_worker(wiring: Wiring, threads: int) -> None:
     """Work until SIGTERM or SIGINT; returns when the units under way have ended."""
     _check_storage(wiring)
     wiring.db.insist(partial(_ensure_providers, wiring))
+    wiring.db.insist(partial(_seal_anew, wiring))
     whole = sum(SHARES.values())
     seats = {kind: max(1, threads * share // whole) for kind, share in SHARES.items()}
     engine = ThreadEngine(wiring.units(), wiring.due, seats)
@@ -80,6 +82,15 @@ def _check_storage(wiring: Wiring) -> None:
 def _ensure_providers(wiring: Wiring, tx: Connection) -> None:
     for name in wiring.providers:
         store.providers.ensure(tx, name, wiring.clock())
+
+
+def _seal_anew(wiring: Wiring, tx: Connection) -> None:
+    """After a rotation: workers are restarted last, so all that run have the new key by now."""
+    renewed, lost = reseal(tx, wiring.sealer)
+    if renewed:
+        log.info("%d stored secrets are sealed by the newest key", renewed)
+    if lost:
+        log.error("%d stored secrets cannot be opened by any key: make them anew", lost)
 
 
 class Periodic(threading.Thread):

@@ -52,10 +52,10 @@ class Template:
         if self._postgres is None:
             self._postgres = Database(_create())
             self._postgres.migrate()
-        # Of a few rows each, that is several times faster than TRUNCATE.
-        statements = [f"DELETE FROM {table.name}" for table in reversed(metadata.sorted_tables)]
         with self._postgres.write() as tx:
-            tx.exec_driver_sql("; ".join(statements))
+            for table in reversed(metadata.sorted_tables):
+                # Of a few rows each, that is several times faster than TRUNCATE.
+                tx.execute(table.delete())
         return self._postgres.url
 
     def drop(self) -> None:
