@@ -90,13 +90,14 @@ def check_wish(channels: Mapping[str, Channel], given: Any, at: str) -> Wish:
     if format_ not in channel.formats:
         allowed = ", ".join(channel.formats)
         faults.append(Fault(f"{at}/format", "not_allowed", f"must be one of {allowed}"))
-    if format_ == "apixo" and any(e in JOBLESS for e in parts.get("events") or ()):
+    named = parts.get("events")
+    if format_ == "apixo" and isinstance(named, list) and any(e in JOBLESS for e in named):
         message = "apixo can tell of jobs only; take standard or flat for subscription events"
         faults.append(Fault(f"{at}/format", "not_allowed", message))
     target, wrong = _target(channel, parts.get("target"), at)
     if faults or wrong:
         raise InvalidInput([*faults, *wrong])
-    events = tuple(parts.get("events") or channel.default_events)
+    events = tuple(named or channel.default_events)
     narrowed = (tuple(parts.get("models") or ()), parts.get("metadata") or {})
     return Wish(parts["channel"], target, events, format_, *narrowed)
 

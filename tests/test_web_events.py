@@ -73,7 +73,9 @@ def test_types(client: FlaskClient, bench: Bench) -> None:
     assert 3 == len(client.get("/v1/events?type=job.canceled").get_json()["data"])
 
 
-@pytest.mark.parametrize("query", ["after=x", "after=-1", "type=x", "limit=0", "colour=red"])
+@pytest.mark.parametrize(
+    "query", ["after=x", "after=-1", "type=x", "type=", "limit=0", "colour=red"]
+)
 def test_invalid(client: FlaskClient, query: str) -> None:
     """What is no cursor, type or limit is refused."""
     assert 422 == client.get(f"/v1/events?{query}").status_code

@@ -264,6 +264,13 @@ def test_bad_key(client: FlaskClient, key: str) -> None:
     assert ["#Idempotency-Key"] == list(pointers(keyed(client, key, GOOD)))
 
 
+def test_quoted_key(client: FlaskClient, bench: Bench) -> None:
+    """A key in quotes, as its draft has it, is the same without them; one quote is its own."""
+    ids = [keyed(client, key, GOOD).get_json()["id"] for key in ('"k1"', "k1", '"k1')]
+
+    assert ids[0] == ids[1] != ids[2]
+
+
 def test_two_at_once(client: FlaskClient, bench: Bench) -> None:
     """Eight requests at once under one key are one job; each gets its bytes or a 409."""
     app = create_app(bench.wiring)

@@ -70,6 +70,7 @@ def test_target_is_sealed(client: FlaskClient, bench: Bench) -> None:
         ({"target": "http://192.168.0.1/"}, ["/target"]),
         ({"target": "http://169.254.169.254/latest"}, ["/target"]),
         ({"events": "job.failed"}, ["/events"]),
+        ({"events": True, "format": "apixo"}, ["/events"]),
         ({"events": ["job.failed", "job.exploded", 7]}, ["/events/1", "/events/2"]),
         ({"format": "xml"}, ["/format"]),
         ({"colour": "red"}, ["/colour"]),

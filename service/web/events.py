@@ -70,7 +70,7 @@ def _after(given: str | None, first: int, last: int) -> int:
 
 
 def _types(given: str | None) -> list[str]:
-    wanted = given.split(",") if given else []
+    wanted = [] if given is None else given.split(",")
     if not set(wanted) <= set(EventType):
         message = f"must be one or several, with commas, of {', '.join(EventType)}"
         raise InvalidInput([Fault("?type", "not_allowed", message)])

@@ -27,8 +27,10 @@ def given_key() -> str | None:
     value = request.headers.get(HEADER)
     if value is None:
         return None
-    key = value.strip().strip('"')
-    if not key or len(key) > KEY_LENGTH:
+    key = value.strip()
+    if len(key) > 1 and key[0] == key[-1] == '"':
+        key = key[1:-1]
+    if not key.strip() or len(value) > KEY_LENGTH:
         message = f"must have from 1 to {KEY_LENGTH} characters"
         raise InvalidInput([Fault(f"#{HEADER}", "out_of_range", message)])
     return key
