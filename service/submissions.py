@@ -25,13 +25,13 @@ from service.events import record_event
 from service.failures import HOLDING, PASSING, as_stored, job_error
 from service.images import FETCH_SECONDS, ImageShelf, check_images, count_images, shown_body
 from service.jobs import OWN_DOOR
-from service.messages import dry_run_json
 from service.model import Clock, EventType, Job, JobError, JobState, Submission
 from service.outbound import Outbound
 from service.outcomes import fail_job, record_outcome
 from service.providers.base import Provider
 from service.retry import backoff, bounded
 from service.settings import Settings
+from service.shapes import dry_run_json
 from service.shelter import Held, sheltered
 from service.signing import CallbackSigner
 

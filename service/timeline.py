@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from service import store
-from service.messages import attempt_json, iso
 from service.model import Attempt, Delivery, Job
+from service.shapes import attempt_json, iso
 
 Entry = dict[str, Any]
 

@@ -22,12 +22,12 @@ from service.errors import ClipbellError, NotFound, ProviderError
 from service.events import record_event
 from service.failures import storable
 from service.images import count_images
-from service.messages import iso
 from service.model import Clock, EventType, Job, Video, VideoState
 from service.outbound import Outbound
 from service.providers.base import Provider
 from service.retry import backoff
 from service.settings import Settings
+from service.shapes import iso
 from service.signing import LinkSigner
 from service.storage import FileMissing, FileStorage, Storage, StorageError
 

@@ -14,7 +14,7 @@ SERVICE = Path(__file__).parents[1] / "service"
 #: The reading order: a module imports only what stands before it.
 READING = """
     errors imagedata model catalogue inputs failures settings signing retry
-    addresses messages samples wording cards letters
+    addresses shapes messages samples wording cards letters
     schema migrations db store shelter ingest
     dialing outbound storage disk downloads boxes media images providers channels
     accounts budget events subscribing jobs batches outcomes submissions recovery polls

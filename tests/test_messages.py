@@ -11,18 +11,10 @@ import pytest
 
 from service.failures import job_error
 from service.jobs import check_request, planned_job
-from service.messages import (
-    FORMATS,
-    Notice,
-    apixo_status,
-    dry_run_json,
-    flat,
-    iso,
-    job_json,
-    standard,
-)
+from service.messages import FORMATS, Notice, apixo_status, flat, standard
 from service.model import Event, EventType, Job, JobState, Video, VideoState
 from service.settings import load_settings
+from service.shapes import dry_run_json, iso, job_json
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 DONE = NOW + timedelta(seconds=42.5)

@@ -16,10 +16,10 @@ from wire import Wire
 
 from service import store
 from service.errors import ProviderError, Unanswered
-from service.messages import iso
 from service.model import EventType, Job, Outcome, TaskState, Video, VideoState
 from service.outcomes import record_outcome
 from service.providers.apixo import Apixo
+from service.shapes import iso
 from service.subscribing import Wish, subscribe
 from service.videos import LEASE_SECONDS, archive_video
 

@@ -15,9 +15,9 @@ from service import store
 from service.accounts import SCOPES, create_key
 from service.bootstrap import build
 from service.catalogue import MODELS
-from service.messages import iso
 from service.model import JobState
 from service.settings import load_settings
+from service.shapes import iso
 from service.web.app import create_app
 
 MODEL = "kling-2-5-turbo-pro"

@@ -12,8 +12,8 @@ from service.accounts import create_account, create_key, key_in_force, revoke_ke
 from service.cli.acting import Acting, acting_account
 from service.cli.output import JsonOption, ago, console, emit, open_wiring, table
 from service.install import check_address
-from service.messages import account_json, key_json
 from service.model import ApiKey
+from service.shapes import account_json, key_json
 
 app = typer.Typer(help="Who owns jobs, keys and subscriptions.")
 keys = typer.Typer(help="The API keys of an account.")

@@ -10,8 +10,8 @@ from service.callbacks import replay_callback
 from service.cli.acting import acting_account
 from service.cli.output import JsonOption, ago, console, emit, open_wiring, table
 from service.errors import NotFound
-from service.messages import callback_json, rejection_json
 from service.model import Callback
+from service.shapes import callback_json, rejection_json
 
 
 def list_callbacks(

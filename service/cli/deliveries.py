@@ -12,9 +12,9 @@ from service.cli.acting import acting_account
 from service.cli.output import JsonOption, ago, console, emit, open_wiring, table
 from service.errors import NotFound
 from service.events import record_sample
-from service.messages import delivery_json
 from service.model import Attempt, Delivery, DeliveryState, EventType
 from service.resends import resend_delivery
+from service.shapes import delivery_json
 
 
 def deliveries(

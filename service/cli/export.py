@@ -11,8 +11,8 @@ from service.cli.acting import own_job
 from service.cli.jobs import shown_job
 from service.cli.output import JobArgument, JsonOption, emit, open_wiring
 from service.logs import masked
-from service.messages import callback_content, callback_json, delivery_json
 from service.model import Job
+from service.shapes import callback_content, callback_json, delivery_json
 from service.timeline import timeline
 
 #: Headers of a callback that prove who sent it.

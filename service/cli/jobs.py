@@ -22,9 +22,9 @@ from service.cli.output import (
     table,
 )
 from service.jobs import cancel_job
-from service.messages import job_json
 from service.model import Job, JobState
 from service.outcomes import Resolution, resolve_by_hand
+from service.shapes import job_json
 from service.timeline import timeline
 from service.videos import link_of
 from service.wording import cut, plain

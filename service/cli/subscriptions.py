@@ -13,9 +13,9 @@ from service.cli.acting import Acting, acting_account
 from service.cli.inputs import moment
 from service.cli.output import JsonOption, console, emit, open_wiring, table
 from service.errors import InvalidInput, NotFound
-from service.messages import subscription_json
 from service.model import Subscription
 from service.resends import recover_since
+from service.shapes import subscription_json
 from service.signing import new_webhook_secret
 from service.subscribing import check_wish, pair_of, subscribe
 from service.trials import insist, make_trial, trial_of, trial_of_wish

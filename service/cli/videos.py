@@ -10,9 +10,9 @@ from service import store
 from service.bootstrap import Wiring
 from service.cli.acting import Acting, acting_account, own_job
 from service.cli.output import JobArgument, JsonOption, ago, console, emit, open_wiring, table
-from service.messages import iso
 from service.model import Video
 from service.retention import Doomed, delete_doomed, doomed_videos, erase_job, forget_rows, sweep
+from service.shapes import iso
 
 app = typer.Typer(help="The copies of videos: list and prune.")
 

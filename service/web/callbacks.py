@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 from service import store
 from service.callbacks import receive_callback, replay_callback
 from service.errors import BadToken, ExpiredToken, Fault, InvalidInput, NotFound
-from service.messages import callback_content, callback_json, rejection_json
 from service.model import Callback, CallbackState
+from service.shapes import callback_content, callback_json, rejection_json
 from service.web.context import (
     authenticate,
     caller,

@@ -7,9 +7,9 @@ from sqlalchemy import Connection
 
 from service import store
 from service.errors import Fault, InvalidInput, NotFound
-from service.messages import delivery_json
 from service.model import Delivery, DeliveryState
 from service.resends import resend_delivery
+from service.shapes import delivery_json
 from service.web.context import (
     caller,
     cursor,

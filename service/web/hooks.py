@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 
 from service import endpoints, store
 from service.errors import Fault, InvalidInput
-from service.messages import iso
 from service.model import DEFAULT_EVENTS, Subscription
+from service.shapes import iso
 from service.signing import digest
 from service.subscribing import BLANK, Wish, check_wish, subscribe
 from service.web.context import caller, channels, json_body, json_response, needs, wiring

@@ -14,10 +14,10 @@ from service.catalogue import MODELS, Model
 from service.errors import Fault, InvalidInput, NotFound
 from service.inputs import json_schema
 from service.jobs import cancel_job, check_request, mute_job, planned_job, request_job
-from service.messages import job_json
 from service.model import Job, JobState, Video
 from service.outcomes import Resolution, resolve_by_hand
 from service.retention import erase_job
+from service.shapes import job_json
 from service.submissions import preview
 from service.timeline import timeline
 from service.videos import link_of

@@ -12,8 +12,8 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request
 
 from service.catalogue import MODELS
-from service.messages import iso
 from service.model import JobState, VideoState
+from service.shapes import iso
 from service.web.context import JOB_BYTES, authenticate, json_body, json_response, raw_body, wiring
 from service.web.doors import (
     DoorError,

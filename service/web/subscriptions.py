@@ -11,9 +11,9 @@ from sqlalchemy import Connection
 
 from service import endpoints, store
 from service.errors import Busy, Fault, InvalidInput, NotFound
-from service.messages import subscription_json
 from service.model import Subscription
 from service.resends import recover_subscription
+from service.shapes import subscription_json
 from service.signing import digest, new_webhook_secret
 from service.subscribing import (
     Wish,

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from service.messages import Notice, flat, job_json
+from service.messages import Notice, flat
 from service.model import Event, EventType
 from service.samples import SAMPLE_JOB, sample_job, sample_video
+from service.shapes import job_json
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WHEN = "2026-01-01T12:00:00Z"
