@@ -115,7 +115,7 @@ OPERATIONS: dict[str, Operation] = {
             in_query("after", whole("The last `seq` you have.", minimum=0, maximum=999_999_999)),
             in_query(
                 "type",
-                list_of(one_of("An event.", EventType), "Only these."),
+                list_of(one_of("An event.", EventType), "Only these.", minItems=1),
                 style="form",
                 explode=False,
             ),
