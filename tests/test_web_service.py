@@ -175,7 +175,7 @@ def test_filters(client: FlaskClient, bench: Bench) -> None:
     [
         *["state=done", "since=yesterday", "since=2026-01-01T00:00:00", "limit=0", "limit=101"],
         *["limit=x", "limit=00000000150", "limit=000000001" + "0" * 30, "cursor=%FF", "cursor=!!"],
-        "colour=red",
+        *["colour=red", "limit=1&limit=2"],
     ],
 )
 def test_bad_query(client: FlaskClient, query: str) -> None:

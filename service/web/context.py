@@ -155,11 +155,20 @@ def _no_constant(word: str) -> None:
 
 
 def _refuse_unknown(allowed: tuple[str, ...]) -> None:
-    """A parameter that is not known is refused by name, never ignored."""
-    unknown = [name for name in request.args if name not in allowed]
-    if unknown:
-        known = ", ".join(allowed) or "no parameters"
-        raise InvalidInput([Fault(f"?{n}", "unknown_field", f"takes {known}") for n in unknown])
+    """A parameter that is not known, or comes twice, is refused by name, never ignored."""
+    known = ", ".join(allowed) or "no parameters"
+    faults = [
+        Fault(f"?{name}", "unknown_field", f"takes {known}")
+        for name in request.args
+        if name not in allowed
+    ]
+    faults += [
+        Fault(f"?{name}", "repeated", "must be given once")
+        for name in allowed
+        if len(request.args.getlist(name)) > 1
+    ]
+    if faults:
+        raise InvalidInput(faults)
 
 
 def moment(name: str) -> datetime | None:
