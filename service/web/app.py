@@ -20,6 +20,7 @@ from service.web import (
     events,
     hooks,
     jobs,
+    metrics,
     providers,
     segmind_door,
     service_info,
@@ -46,6 +47,7 @@ BLUEPRINTS = (
     segmind_door.blueprint,
     providers.blueprint,
     service_info.blueprint,
+    metrics.blueprint,
     documentation.blueprint,
     unsubscribe.blueprint,
     session.blueprint,
@@ -62,6 +64,7 @@ def create_app(wiring: Wiring) -> Flask:
     app = Flask(__name__)
     app.extensions["clipbell"] = wiring
     app.extensions["waiters"] = Waiters(wiring.settings.sync_waiters, partial(ended, wiring))
+    app.extensions["metrics"] = metrics.Kept()
     app.extensions["trials"] = BoundedSemaphore(TRIALS)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)

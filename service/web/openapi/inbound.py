@@ -137,6 +137,10 @@ OPERATIONS: dict[str, Operation] = {
             503: Answer("They are not; `checks` says why.", ref("Readiness")),
         },
     ),
+    "metrics.show": Operation(
+        "Operators",
+        {200: Answer("Gauges and counters as text.", {"type": "string"}, content="text/plain")},
+    ),
     "documentation.show": Operation(
         "Operators", {200: Answer("This document.", things("OpenAPI 3.1."), ("ETag",))}
     ),
