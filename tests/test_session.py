@@ -177,6 +177,7 @@ def test_sign_out(client: FlaskClient, bench: Bench) -> None:
         {},
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://[localhost"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Sec-Fetch-Site": "none"},
@@ -201,6 +202,17 @@ def test_form_without_its_token(client: FlaskClient, bench: Bench) -> None:
 
     for given in ({}, {"form_token": "x"}, {"form_token": nobodys}):
         assert 403 == client.post("/logout", data=given, headers=HERE).status_code
+    assert 200 == client.get("/").status_code
+
+
+@pytest.mark.parametrize("path", ["/login", "/logout", "/subscriptions/new"])
+def test_large_form(client: FlaskClient, bench: Bench, path: str) -> None:
+    """No form but that for images takes a large file, from whomever it comes."""
+    follow(client, bench, key_id(bench))
+    kind = "multipart/form-data; boundary=x"
+    answer = client.post(path, data=bytes(2**21), content_type=kind, headers=HERE)
+
+    assert (413, "text/html") == (answer.status_code, answer.mimetype)
     assert 200 == client.get("/").status_code
 
 

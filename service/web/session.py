@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from flask import Blueprint, Response, g, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -23,7 +23,7 @@ from service.accounts import key_in_force
 from service.errors import BadToken, ExpiredToken
 from service.model import ApiKey
 from service.signing import TokenSigner
-from service.web.context import caller, wiring
+from service.web.context import BODY_BYTES, caller, wiring
 from service.web.pages import html_problem, render, render_live
 from service.web.problems import Problem, as_problem
 
@@ -126,6 +126,9 @@ def check_form(key_id: str) -> None:
     if not _from_here():
         hint = "Open the page here and press its button again."
         raise Problem(403, "this form was sent from another site", hint=hint)
+    if request.max_content_length is None:
+        # Read before anybody is known; what comes as a file would be kept on disk meanwhile.
+        request.max_content_length = BODY_BYTES
     stale = Problem(403, "this form is out of date", hint="Go back, reload the page, try again.")
     try:
         payload = _tokens("form").verify(request.form.get("form_token", ""), wiring().clock())
@@ -147,7 +150,7 @@ def _from_here() -> bool:
 
 def _is_ours(origin: str) -> bool:
     # Behind a proxy the scheme that we see may not be the browser's; the host is.
-    return origin == wiring().settings.public_url or urlsplit(origin).netloc == request.host
+    return origin == wiring().settings.public_url or origin.partition("://")[2] == request.host
 
 
 @blueprint.get("/login")
