@@ -252,13 +252,15 @@ def test_recovered(client: FlaskClient, bench: Bench) -> None:
         hour = press(client, path, f"{path}/recover", since="1h").text
         rest = press(client, path, f"{path}/recover", since="1h", at="2026-01-01T12:00").text
         bench.drain("deliver")
-    wrong = press(client, path, f"{path}/recover", at="yesterday")
+    times = ("yesterday", "0001-01-01T00:00+01:00", "9999-12-31T23:59-01:00")
+    wrong = [press(client, path, f"{path}/recover", at=at) for at in times]
     change(bench, enabled=False)
     off = press(client, path, f"{path}/recover", since="6h")
 
     assert "One delivery waits again" in hour and "One delivery waits again" in rest
     assert 2 == len(hook.hits)
-    assert 422 == wrong.status_code and "Give a time such as" in wrong.text
+    assert [422] * 3 == [answer.status_code for answer in wrong]
+    assert "Give a time such as" in wrong[0].text
     assert 409 == off.status_code
 
 

@@ -163,6 +163,6 @@ def _since(now: datetime) -> datetime | None:
         return now - AGO[chosen][1] if chosen in AGO else None
     try:
         found = datetime.fromisoformat(typed)
-    except ValueError:
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
