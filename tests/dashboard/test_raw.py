@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from itertools import pairwise
+
 import pytest
 
 from service.web.dashboard.raw import LONGEST, READ, Text, shown_body, shown_headers
@@ -42,6 +45,25 @@ def test_long_body() -> None:
     shown = shown_body(b'"' + b"x" * READ + b'"', [])
 
     assert (LONGEST, True, READ + 2) == (len(shown.text), shown.left_out, shown.size)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 900 + b"1," * 30_000 + b"1" + b"]" * 900,
+        b'"' + b"token" * 13_000,
+    ],
+    ids=["white space", "names"],
+)
+def test_little_work(body: bytes) -> None:
+    """However a body is made, looking at it takes little time and memory."""
+    marks = [time.process_time()]
+    for _ in range(3):
+        shown = shown_body(body, [])
+        marks.append(time.process_time())
+
+    assert (LONGEST, True) == (len(shown.text), shown.left_out)
+    assert min(after - before for before, after in pairwise(marks)) < 0.2
 
 
 def test_headers() -> None:

@@ -22,7 +22,9 @@ READ = 64 * 1024
 #: Names of headers and fields whose values are nobody's business.
 _NAMES = r"authorization|cookie|secret|password|signature|api[-_]?key|token"
 _SECRET = re.compile(_NAMES, re.IGNORECASE)
-_FIELD = re.compile(rf'("[^"]*(?:{_NAMES})[^"]*"\s*:\s*)"(?:[^"\\]|\\.)*"?', re.IGNORECASE)
+#: No name is longer: else a body of nothing but such names would take its square in time.
+_PART = r'[^"]{0,99}'
+_FIELD = re.compile(rf'("{_PART}(?:{_NAMES}){_PART}"\s*:\s*)"(?:[^"\\]|\\.)*"?', re.IGNORECASE)
 HIDDEN = "***"
 
 
@@ -54,17 +56,31 @@ def shown_body(body: bytes, secrets: Iterable[str]) -> Text:
     start = body[:READ]
     text = _formatted(body) if body == start else ""
     text = text or start.decode("utf-8", "backslashreplace")
+    cut = len(text) > READ
     text = _FIELD.sub(rf'\1"{HIDDEN}"', _clean(text, secrets))
-    return Text(text[:LONGEST], len(body), len(text) > LONGEST or body != start)
+    return Text(text[:LONGEST], len(body), len(text) > LONGEST or body != start or cut)
 
 
 def _formatted(body: bytes) -> str:
-    """JSON, indented; blank for what is none, or would not be the same when written again."""
+    """
+    The start of JSON, indented: a few bytes, deep down, may be much white space.
+
+    Blank for what is no JSON, or would not be the same when written again.
+    """
     try:
         found = json.loads(body, object_pairs_hook=_once)
-        return json.dumps(found, indent=2, ensure_ascii=False)
+        return _start(json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(found))
     except (ValueError, RecursionError):
         return ""
+
+
+def _start(pieces: Iterable[str]) -> str:
+    text = ""
+    for piece in pieces:
+        text += piece
+        if len(text) > READ:
+            break
+    return text
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
