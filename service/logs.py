@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 
 _PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 #: Tokens and keys in paths and messages are worth as much as passwords.
-_SECRET = re.compile(r"(/(?:callbacks|v|u|i|login)/)[\w.~-]+|(clb_|whsec_)[\w+/=-]+")
+#: Slashes may come escaped, as JSON and addresses within addresses have them.
+_SLASH = r"(?:\\*/|%2[Ff])"
+_SECRET = re.compile(rf"({_SLASH}(?:callbacks|v|u|i|login){_SLASH})[\w.~-]+|(clb_|whsec_)[\w+/=-]+")
 
 
 def masked(text: str) -> str:

@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -56,6 +57,14 @@ def test_masked(secret: str, text: str) -> None:
     assert "***" in found
     assert found.startswith("GET ")
     assert found.endswith(" by them")
+
+
+@pytest.mark.parametrize(("secret", "text"), SECRETS.items(), ids=KINDS)
+def test_masked_in_other_writing(secret: str, text: str) -> None:
+    """Nor do they stay where a vendor's JSON or another address has escaped the slashes."""
+    told = [text.replace("/", "\\/"), json.dumps(text.replace("/", "\\/")), quote(text, safe="")]
+
+    assert [] == [found for found in map(masked, told) if secret in found]
 
 
 @pytest.mark.parametrize("format_", FORMATTERS)
