@@ -75,7 +75,7 @@ def html_problem(problem: Problem) -> Response:
 
 def keep_static(response: AnyResponse) -> AnyResponse:
     """A static file that is asked for by its hash never changes."""
-    if request.endpoint == "static" and "v" in request.args:
+    if request.endpoint == "static" and "v" in request.args and response.status_code < 400:
         response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
     return response
 

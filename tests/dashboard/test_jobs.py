@@ -254,7 +254,7 @@ def test_errors_are_pages(client: FlaskClient, path: str) -> None:
 
 
 def test_static_files(client: FlaskClient) -> None:
-    """Static files are kept for good under their hash, and no page names anything else."""
+    """Static files, once there, are kept for good by their hash; no page names anything else."""
     shown = client.get("/").text
     found = re.findall(r'(?:src|href)="(/static/[^"]+)"', shown)
     answers = [fetched(client, path) for path in found]
@@ -264,4 +264,5 @@ def test_static_files(client: FlaskClient) -> None:
         answer.headers["Cache-Control"] for answer in answers
     }
     assert all("?v=" in path for path in found)
+    assert "no-store" == client.get("/static/newer.css?v=1").headers["Cache-Control"]
     assert [] == re.findall(r'(?:src|href)="https?://', shown)
