@@ -124,6 +124,17 @@ def test_what_counts_as_a_wait(bench: Bench) -> None:
     assert (1, 40, 40) == pytest.approx((found.callbacks, found.half, found.most), abs=0.01)
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_callback_before_the_answer(bench: Bench, jobs: int) -> None:
+    """Nobody waited for a callback that overtook the answer to the submit."""
+    for _ in range(jobs):
+        called_back(bench, NOON, -2, then=4)
+    with bench.db.read() as tx:
+        (found,) = store.figures.days_of_waits(tx, bench.account.id, SINCE)
+
+    assert (jobs, 0.0, 0.0) == (found.callbacks, found.half, found.most)
+
+
 def test_told(bench: Bench) -> None:
     """Deliveries are counted by subscription and state, the old ones left out."""
     wish = check_wish(

@@ -156,7 +156,9 @@ def _at_share(ranked: Any, percent: int) -> ColumnElement[float]:
     """The smallest value that so many percent do not exceed."""
     # The share rounded up, in whole numbers.
     wanted = (ranked.callbacks * percent + 99) // 100
-    return func.max(case((ranked.place == wanted, ranked.seconds)))
+    # A callback may overtake the answer to the submit: nobody waited for that one.
+    waited = (ranked.place == wanted) & (ranked.seconds > 0)
+    return func.max(case((waited, ranked.seconds), else_=0.0))
 
 
 def told_since(tx: Connection, account_id: str, since: datetime) -> Sequence[Told]:
