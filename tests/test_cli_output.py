@@ -10,7 +10,7 @@ import pytest
 from servers import Clipbell
 from terminals import Terminal
 
-from service.cli.output import ago, in_colour
+from service.cli.output import ago, in_colour, table
 
 PROMPT = "A fox in the snow, seen from above, at dawn, with long shadows"
 
@@ -46,3 +46,10 @@ def test_colours(state: str, style: str) -> None:
 def test_ago(seconds: float, expected: str) -> None:
     """An age is told in its largest unit."""
     assert expected == ago(datetime.now(UTC) - timedelta(seconds=seconds))
+
+
+def test_harmless_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """What others have said commands no terminal, and stays on its line."""
+    table([{"at": "12:00", "message": "no\x1b]0;title\x07\nfoxes"}])
+
+    assert "12:00  no ]0;title foxes" in capsys.readouterr().out

@@ -61,3 +61,17 @@ def test_at_the_end() -> None:
 
     assert (1.0, "no foxes") == (done(ended, NOON), doing(ended, NOON))
     assert "start it" == doing(job(), NOON, "start it")
+
+
+def test_deleted() -> None:
+    """A job of which all was deleted has ended, and no longer says how long it might take."""
+    deleted = job(state=JobState.SUCCEEDED, finished_at=NOON, input={})
+
+    assert (1.0, "") == (done(deleted, NOON), doing(deleted, NOON))
+
+
+def test_harmless() -> None:
+    """A provider's words command no terminal."""
+    ended = job(state=JobState.FAILED, finished_at=NOON, error={"message": "no\x1b[2J\nfoxes"})
+
+    assert "no [2J foxes" == doing(ended, NOON)

@@ -49,7 +49,8 @@ def print_job(wiring: Wiring, job: Job, json_: bool) -> None:
     if shown["video"]:
         out.print(shown["video"]["url"], soft_wrap=True)
     if job.error:
-        out.print(f"{job.error['code']}: {job.error['message']}. {job.error['hint']}")
+        message = plain(job.error["message"])
+        out.print(f"{job.error['code']}: {message}. {job.error['hint']}")
 
 
 def list_jobs(

@@ -16,6 +16,7 @@ from rich.text import Text
 from service.bootstrap import Wiring, build
 from service.cli.completion import job_ids
 from service.settings import load_settings
+from service.wording import plain
 
 _ID = re.compile(r"[a-z]+_[0-9a-f]{32}")
 _COLOURS = {
@@ -79,7 +80,9 @@ def table(rows: list[dict[str, str]], spare: str | None = None) -> None:
         whole = width is not None or name in ("state", "at")
         grid.add_column(name, overflow="fold", min_width=width, no_wrap=whole)
     for row in rows:
-        grid.add_row(*(in_colour(row[name]) if name == "state" else row[name] for name in shown))
+        # Words of others must not command the terminal.
+        cells = [(name, plain(row[name])) for name in shown]
+        grid.add_row(*(in_colour(cell) if name == "state" else cell for name, cell in cells))
     out.print(grid)
 
 

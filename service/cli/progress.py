@@ -6,6 +6,7 @@ from datetime import datetime
 
 from service.catalogue import MODELS
 from service.model import TERMINAL, Job, JobState
+from service.wording import plain
 
 #: Where the bar stands when the model's time is over but the video is not there.
 USUAL_SHARE = 0.9
@@ -43,14 +44,18 @@ def doing(job: Job, now: datetime, worker: str = "") -> str:
     Args:
         worker: what is the matter with the worker; blank for nothing.
     """
-    expected = expected_seconds(job)
     match job.state:
         case JobState.QUEUED:
             return worker or "waits for a worker"
         case JobState.SUBMITTING:
             return f"is being sent to {job.provider}"
-        case JobState.SUBMITTED if seconds_of(job, now) <= expected:
-            return f"{job.provider} works on it, about {expected:.0f} s in all"
         case JobState.SUBMITTED:
-            return f"{job.provider} takes longer than its {expected:.0f} s; we go on asking"
-    return str(job.error["message"]) if job.error else ""
+            return _generation(job, now)
+    return plain(job.error["message"]) if job.error else ""
+
+
+def _generation(job: Job, now: datetime) -> str:
+    expected = expected_seconds(job)
+    if seconds_of(job, now) <= expected:
+        return f"{job.provider} works on it, about {expected:.0f} s in all"
+    return f"{job.provider} takes longer than its {expected:.0f} s; we go on asking"
