@@ -27,6 +27,18 @@ press_tab clipbell jobs --state s
 press_tab clipbell show job_
 press_tab clipbell submit kling-2
 """
+#: As zsh's `_arguments` takes a list of words with their descriptions.
+LIKE_ZSH = """
+_arguments() { offered=${1#*((} && eval "words=( ${offered%))} )"; }
+eval "$1"
+"""
+
+
+def pressed(clipbell: Clipbell, words: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """What a shell hears that asks with these variables."""
+    command = [sys.executable, "-m", "service"]
+    environ = clipbell.environ | words
+    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.skipif(not BASH, reason="there is no bash")
@@ -52,6 +64,19 @@ def test_bash(tmp_path: Path) -> None:
     assert ["kling-2-5-turbo-pro", "kling-2.5-turbo", "kling-2"] == models
 
 
+@pytest.mark.skipif(not BASH, reason="there is no bash")
+@pytest.mark.parametrize("prompt", ["Fox \\$(touch trap) \\`touch trap\\`", "Fox [/b]"])
+def test_prompts_are_no_commands(clipbell: Clipbell, tmp_path: Path, prompt: str) -> None:
+    """zsh evaluates what it is offered: whatever a prompt holds, it finds nothing but words."""
+    clipbell.run("submit", "kling-2", "--prompt", prompt)
+    words = {"_CLIPBELL_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "clipbell show "}
+    offered = pressed(clipbell, words).stdout
+    subprocess.run([BASH, "--norc", "-c", LIKE_ZSH, "-", offered], cwd=tmp_path, check=True)
+
+    assert "queued Fox" in offered
+    assert not (tmp_path / "trap").exists()
+
+
 def test_nothing_is_made(tmp_path: Path) -> None:
     """Where nothing is set up, Tab offers nothing, says nothing and leaves nothing behind."""
     clipbell = Clipbell(tmp_path, "http://127.0.0.1:9")
@@ -60,13 +85,7 @@ def test_nothing_is_made(tmp_path: Path) -> None:
         "COMP_WORDS": "clipbell show ",
         "COMP_CWORD": "2",
     }
-    done = subprocess.run(
-        [sys.executable, "-m", "service"],
-        env=clipbell.environ | words,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = pressed(clipbell, words)
 
     assert ("", "") == (done.stdout.strip(), done.stderr)
     assert not (tmp_path / "data").exists()

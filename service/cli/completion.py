@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,9 +32,12 @@ def events() -> list[str]:
 
 def job_ids() -> list[tuple[str, str]]:
     """The first account's newest jobs, with state and prompt."""
-    return [
-        (job.id, f"{job.state} {cut(plain(job.input.get('prompt')), 40)}") for job in _newest_jobs()
-    ]
+    return [(job.id, f"{job.state} {_words(job.input.get('prompt'))}") for job in _newest_jobs()]
+
+
+def _words(prompt: Any) -> str:
+    """Nothing but words: zsh evaluates what it is offered, and Typer does not escape all of it."""
+    return cut(plain(re.sub(r"[^\w,.-]", " ", str(prompt or ""))), 40)
 
 
 def _newest_jobs() -> list[Job]:
