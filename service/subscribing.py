@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from service import store
 from service.catalogue import MODELS
 from service.channels.base import Channel
-from service.errors import Fault, InvalidInput, pointer
+from service.errors import BadToken, Fault, InvalidInput, pointer
 from service.model import EventType, Subscription, new_id
 from service.signing import Sealer, digest, new_webhook_secret
 
@@ -206,6 +206,14 @@ def _is_for(subscription: Subscription, wish: Wish) -> bool:
         and subscription.models == list(wish.models)
         and subscription.metadata == wish.metadata
     )
+
+
+def target_of(sealer: Sealer, subscription: Subscription) -> str:
+    """Where it sends; blank where none of our keys opens that, so that it still can be ended."""
+    try:
+        return sealer.open(subscription.target)
+    except BadToken:
+        return ""
 
 
 def secrets_of(sealer: Sealer, subscription: Subscription, now: datetime) -> tuple[str, ...]:

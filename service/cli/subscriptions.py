@@ -17,7 +17,7 @@ from service.model import Subscription
 from service.resends import recover_since
 from service.shapes import subscription_json
 from service.signing import new_webhook_secret
-from service.subscribing import check_wish, pair_of, subscribe
+from service.subscribing import check_wish, pair_of, subscribe, target_of
 from service.trials import insist, make_trial, trial_of, trial_of_wish
 
 app = typer.Typer(help="Who is told of what: add, list, test and more.")
@@ -70,7 +70,7 @@ def _pair(text: str) -> tuple[str, Any]:
 
 
 def _as_json(wiring: Wiring, subscription: Subscription) -> dict[str, Any]:
-    return subscription_json(subscription, wiring.sealer.open(subscription.target))
+    return subscription_json(subscription, target_of(wiring.sealer, subscription))
 
 
 @app.command("list", cls=Acting)

@@ -13,7 +13,7 @@ from service.errors import Fault, InvalidInput
 from service.model import DEFAULT_EVENTS, Subscription
 from service.shapes import iso
 from service.signing import digest
-from service.subscribing import BLANK, Wish, check_wish, subscribe
+from service.subscribing import BLANK, Wish, check_wish, subscribe, target_of
 from service.web.context import caller, channels, json_body, json_response, needs, wiring
 from service.web.subscriptions import owned
 
@@ -75,7 +75,7 @@ def _same_hook(tx: Connection, wish: Wish) -> Subscription | None:
 
 
 def _hook(subscription: Subscription) -> dict[str, Any]:
-    target = wiring().sealer.open(subscription.target)
+    target = target_of(wiring().sealer, subscription)
     return {
         "id": subscription.id,
         "target_url": target,

@@ -21,6 +21,7 @@ from service.subscribing import (
     revoke_old_secret,
     rotate_secret,
     subscribe,
+    target_of,
 )
 from service.trials import Trial, Verdict, insist, make_trial, trial_of, trial_of_wish
 from service.web.context import (
@@ -43,7 +44,7 @@ blueprint = Blueprint("subscriptions", __name__, url_prefix="/v1")
 
 def shown(subscription: Subscription) -> dict[str, Any]:
     """A subscription as JSON, without its secret."""
-    return subscription_json(subscription, wiring().sealer.open(subscription.target))
+    return subscription_json(subscription, target_of(wiring().sealer, subscription))
 
 
 def owned(tx: Connection, subscription_id: str) -> Subscription:

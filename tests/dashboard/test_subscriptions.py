@@ -264,6 +264,23 @@ def test_recovered(client: FlaskClient, bench: Bench) -> None:
     assert 409 == off.status_code
 
 
+def test_target_of_a_lost_key(client: FlaskClient, bench: Bench) -> None:
+    """A target that no key of ours opens any more spoils no page, and can be removed."""
+    for name in ("kept", "lost"):
+        bench.clock.advance(1)
+        subscribed(bench, f"https://a.example/{name}")
+    job, path = fail(bench, bench.new_job(), "no"), path_of(bench)
+    change(bench, target="sealed by a key that is gone")
+    pages = ("/subscriptions", path, f"/jobs/{job.id}", "/numbers")
+    shown = {page: client.get(page) for page in pages}
+    listed = client.get("/v1/subscriptions", headers={"x-api-key": bench.key})
+
+    assert {200} == {answer.status_code for answer in [*shown.values(), listed]}
+    assert "https://a.example/…kept" in shown["/subscriptions"].text
+    assert 303 == press(client, path, f"{path}/remove").status_code
+    assert 1 == len(all_of(bench))
+
+
 def test_charlie_sees_nothing(client: FlaskClient, bench: Bench) -> None:
     """To another account alice's subscription does not exist."""
     subscribed(bench, "http://127.0.0.1:9/hook")

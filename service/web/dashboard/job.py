@@ -26,6 +26,7 @@ from service.model import (
     VideoState,
 )
 from service.submissions import preview
+from service.subscribing import target_of
 from service.timeline import timeline
 from service.videos import renewed
 from service.web.context import caller, wiring
@@ -103,7 +104,7 @@ def _news(tx: Connection, delivery: Delivery) -> News:
     return {
         "delivery": delivery,
         "event": event.type.value if event else "",
-        "target": wiring().sealer.open(subscription.target) if subscription else "",
+        "target": target_of(wiring().sealer, subscription) if subscription else "",
         "attempts": store.deliveries.all_attempts(tx, [delivery.id]),
     }
 

@@ -16,6 +16,7 @@ from service.budget import midnight
 from service.catalogue import MODELS
 from service.model import DeliveryState, JobState
 from service.store.figures import DayOfJobs, DayOfWaits, Told
+from service.subscribing import target_of
 from service.web.charts import DOLLARS, JOBS, SECONDS, Chart, Series, Share, columns, lines, shares
 from service.web.context import caller, wiring
 from service.web.pages import masked, model_title
@@ -129,7 +130,7 @@ def _of_late(last: DayOfWaits) -> str:
 def _name(tx: Connection, told: Told) -> str:
     """A subscription as people know it: its channel, and enough of its target."""
     found = store.subscriptions.find(tx, told.subscription_id)
-    target = masked(wiring().sealer.open(found.target)) if found else "gone since"
+    target = masked(target_of(wiring().sealer, found)) if found else "gone since"
     return f"{told.channel} {target}"
 
 

@@ -13,7 +13,7 @@ from service import endpoints, store
 from service.errors import Busy
 from service.model import DEFAULT_EVENTS, Attempt, Delivery, DeliveryState
 from service.resends import recover_since
-from service.subscribing import revoke_old_secret, rotate_secret
+from service.subscribing import revoke_old_secret, rotate_secret, target_of
 from service.trials import Verdict, trial_of
 from service.web.context import wiring
 from service.web.dashboard.forms import fresh, made_once
@@ -53,7 +53,7 @@ def _page(subscription_id: str, status: int = 200, **more: Any) -> AnyResponse:
         status,
         subscription=found,
         condition=endpoints.condition(found, now),
-        target=w.sealer.open(found.target),
+        target=target_of(w.sealer, found),
         events=found.events or list(DEFAULT_EVENTS),
         tries=tries,
         waiting=[one for one in recent if one.state is DeliveryState.PENDING],

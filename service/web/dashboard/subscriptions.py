@@ -15,7 +15,7 @@ from service.endpoints import condition
 from service.errors import Busy, Fault, InvalidInput
 from service.messages import FORMATS
 from service.model import DEFAULT_EVENTS, Attempt, EventType, Subscription
-from service.subscribing import NEEDS, Wish, pair_of, subscribe
+from service.subscribing import NEEDS, Wish, pair_of, subscribe, target_of
 from service.web.context import caller, channels, wiring
 from service.web.dashboard.forms import fresh, made_once
 from service.web.dashboard.subscription import shown_once
@@ -66,7 +66,7 @@ def _row(tx: Connection, subscription: Subscription) -> dict[str, Any]:
     return {
         "subscription": subscription,
         "condition": condition(subscription, w.clock()),
-        "target": w.sealer.open(subscription.target),
+        "target": target_of(w.sealer, subscription),
         "events": subscription.events or list(DEFAULT_EVENTS),
         "attempts": _newest(store.deliveries.all_attempts(tx, [one.id for one in recent])),
         "last_success": store.deliveries.last_delivered(tx, subscription.id),
