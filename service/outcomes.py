@@ -131,8 +131,10 @@ def resolve_by_hand(tx: Connection, job: Job, found: Resolution, now: datetime) 
     """
     if found.task_id and store.jobs.holder_of(tx, job.provider, found.task_id):
         raise Conflict(f"task {found.task_id} belongs to another job")
-    if job.state is not JobState.UNKNOWN:
-        raise Conflict(f"the job is {job.state}: only unknown jobs are resolved by hand")
+    # As it is now: two people may look at the same page.
+    state = (store.jobs.lock(tx, job.id) or job).state
+    if state is not JobState.UNKNOWN:
+        raise Conflict(f"the job is {state}: only unknown jobs are resolved by hand")
     if not (found.task_id or found.resend):
         fail_job(tx, job, job_error("OPERATOR", "ended by hand"), "operator", now)
         return

@@ -23,7 +23,8 @@ from service.model import (
     Outcome,
     TaskState,
 )
-from service.outcomes import record_outcome
+from service.outcomes import Resolution, record_outcome, resolve_by_hand
+from service.submissions import mark_unknown
 from service.subscribing import Wish, subscribe
 
 DONE = Outcome(TaskState.SUCCEEDED, result_url="http://127.0.0.1:9/video.mp4", cost=0.4)
@@ -97,6 +98,24 @@ def race(*runners: Callable[[], object]) -> list[object]:
     for thread in threads:
         thread.join()
     return ends
+
+
+@pytest.mark.parametrize("second", [Resolution("task_9"), Resolution(resend=True), Resolution()])
+def test_resolved_by_two(bench: Bench, second: Resolution) -> None:
+    """Of two who resolve what they saw as unknown, the later one is told, and changes nothing."""
+    job = bench.new_job()
+    with bench.db.write() as tx:
+        mark_unknown(tx, job, "no answer", bench.clock())
+    seen = bench.job(job)
+    with bench.db.write() as tx:
+        resolve_by_hand(tx, seen, Resolution(resend=True), bench.clock())
+        steps = store.jobs.all_steps(tx, job.id)
+    with pytest.raises(Conflict, match="the job is queued"), bench.db.write() as tx:
+        resolve_by_hand(tx, seen, second, bench.clock())
+
+    assert JobState.QUEUED is bench.job(job).state
+    with bench.db.read() as tx:
+        assert steps == store.jobs.all_steps(tx, job.id)
 
 
 def test_eight_find_it_at_once(bench: Bench) -> None:
