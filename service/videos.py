@@ -151,8 +151,9 @@ def _remarks(job: Job | None, copy: Copy) -> list[str]:
     """What is told of a copy besides that it is there: paid for is paid for, so none is refused."""
     if job is None or copy.look is None:
         return [copy.remark]
-    # The first frame decides the shape where there is one.
-    shaped = count_images(MODELS[job.model], job.input) == 0
+    # The first frame decides the shape where there is one, and a model that is gone says nothing.
+    model = MODELS.get(job.model)
+    shaped = model is not None and count_images(model, job.input) == 0
     ratio = job.input.get("aspect_ratio") if shaped else None
     return media.differences(copy.look.movie, job.input.get("duration"), ratio)
 

@@ -16,7 +16,7 @@ from wire import Wire
 
 from service import store
 from service.errors import ProviderError, Unanswered
-from service.model import EventType, Job, Outcome, TaskState, Video, VideoState
+from service.model import EventType, Job, JobState, Outcome, TaskState, Video, VideoState
 from service.outcomes import record_outcome
 from service.providers.apixo import Apixo
 from service.shapes import iso
@@ -255,6 +255,16 @@ def test_not_as_asked(
     assert VideoState.STORED is video_of(bench, job).state
     assert len(told) == len(found)
     assert all(line.startswith(start) for line, start in zip(found, told, strict=True))
+
+
+def test_model_that_is_gone(bench: Bench, files: FileServer) -> None:
+    """A job's video is copied also when a later version's catalogue has its model no more."""
+    job = succeeded(bench, files.url + "/a", aspect_ratio="1:1")
+    with bench.db.write() as tx:
+        store.jobs.change(tx, job.id, [JobState.SUCCEEDED], model="gone")
+    archive(bench)
+
+    assert VideoState.STORED is video_of(bench, job).state
 
 
 def test_as_asked(bench: Bench, wire: Wire) -> None:
