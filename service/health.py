@@ -76,7 +76,7 @@ def _examine(
             share = polled_share(tx)
             rows = [
                 Check("worker", worker_trouble(tx, now), vital=True),
-                _providers(tx, providers),
+                Check("providers", provider_trouble(tx, providers)),
                 _channels(tx, now),
             ]
             rows += [_rows(tx), _callbacks(share)]
@@ -118,7 +118,8 @@ def worker_trouble(tx: Connection, now: datetime) -> str:
     return "no worker is alive: start `clipbell worker`" if gone else ""
 
 
-def _providers(tx: Connection, names: Collection[str]) -> Check:
+def provider_trouble(tx: Connection, names: Collection[str]) -> str:
+    """Which of these providers are held or cannot be asked, and why; blank for none."""
     found = []
     for row in store.providers.all_rows(tx):
         if row.name in names and row.held:
@@ -126,7 +127,7 @@ def _providers(tx: Connection, names: Collection[str]) -> Check:
         elif row.name in names and row.trouble:
             since = f"{row.trouble_since:%Y-%m-%d %H:%M} UTC"
             found.append(f"{row.name} cannot be asked since {since} ({row.trouble})")
-    return Check("providers", "; ".join(found))
+    return "; ".join(found)
 
 
 def _channels(tx: Connection, now: datetime) -> Check:

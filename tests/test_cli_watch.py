@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from datetime import timedelta
 
 import pytest
 from servers import Clipbell
@@ -68,6 +69,25 @@ def test_interrupted_on_a_terminal(
     assert told in terminal.shown
     assert "Traceback" not in terminal.shown
     assert verb != ["watch"] or job_id in terminal.shown
+
+
+def test_provider_that_cannot_be_asked(clipbell: Clipbell, worker: Wiring) -> None:
+    """With a worker alive, what keeps the provider from being asked is what a job waits for."""
+    asked(clipbell)
+    with worker.db.write() as tx:
+        store.work.beat(tx, "w1", worker.clock())
+        store.providers.ensure(tx, "segmind", worker.clock())
+        store.providers.note_trouble(tx, "segmind", "no route", worker.clock())
+    for verb in (["watch"], ["submit", "kling-2", "--prompt", "A hen", "--wait"]):
+        terminal = Terminal(clipbell.environ, *verb, columns=200)
+        terminal.until("segmind cannot be asked since")
+        terminal.child.send_signal(signal.SIGINT)
+        terminal.end()
+    with worker.db.write() as tx:
+        store.providers.note_answer(tx, "segmind")
+        store.work.beat(tx, "w1", worker.clock() - timedelta(days=1))
+    for job in _queued(worker):
+        end(worker, job)
 
 
 def _queued(worker: Wiring) -> list[str]:

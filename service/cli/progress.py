@@ -37,16 +37,16 @@ def done(job: Job, now: datetime) -> float:
     return 1.0 if job.state in TERMINAL else share(seconds_of(job, now), expected_seconds(job))
 
 
-def doing(job: Job, now: datetime, worker: str = "") -> str:
+def doing(job: Job, now: datetime, trouble: str = "") -> str:
     """
     What the job waits for.
 
     Args:
-        worker: what is the matter with the worker; blank for nothing.
+        trouble: what keeps jobs from going out; blank for nothing.
     """
     match job.state:
         case JobState.QUEUED:
-            return worker or "waits for a worker"
+            return trouble or "waits for a worker"
         case JobState.SUBMITTING:
             return f"is being sent to {job.provider}"
         case JobState.SUBMITTED:

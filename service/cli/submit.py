@@ -21,7 +21,7 @@ from service.cli.inputs import from_pairs
 from service.cli.jobs import print_job
 from service.cli.output import JsonOption, complain, errors, open_wiring
 from service.cli.progress import doing, done
-from service.health import worker_trouble
+from service.health import provider_trouble, worker_trouble
 from service.jobs import check_request, planned_job, request_job
 from service.model import TERMINAL, Job, JobState
 from service.submissions import preview
@@ -100,7 +100,7 @@ def _follow(wiring: Wiring, job: Job, progress: Progress) -> Job:
     while True:
         with wiring.db.read() as tx:
             job = store.jobs.find(tx, job.id) or job
-            trouble = worker_trouble(tx, wiring.clock())
+            trouble = worker_trouble(tx, wiring.clock()) or provider_trouble(tx, [job.provider])
         now = wiring.clock()
         told = doing(job, now, trouble)
         progress.update(bar, completed=done(job, now), description=told, state=job.state)

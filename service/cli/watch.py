@@ -29,7 +29,7 @@ from service.cli.output import (
     open_wiring,
 )
 from service.cli.progress import doing, done, seconds_of
-from service.health import worker_trouble
+from service.health import provider_trouble, worker_trouble
 from service.model import TERMINAL, Job, JobState, Video
 
 #: States that a job leaves by itself.
@@ -38,12 +38,12 @@ MOVING = (JobState.QUEUED, JobState.SUBMITTING, JobState.SUBMITTED)
 
 @dataclass(frozen=True)
 class Sight:
-    """The jobs at one moment, newest first, with how many are in each state."""
+    """The jobs at one moment, newest first; `troubles` by provider, `counts` by state."""
 
     jobs: list[Job]
     videos: dict[str, Video]
     counts: dict[str, int]
-    trouble: str
+    troubles: dict[str, str]
     now: datetime
 
     def moving(self) -> int:
@@ -66,7 +66,7 @@ def watch(
     ),
     json_: bool = JsonOption,
 ) -> None:
-    """Jobs as they go on, until Ctrl-C; with --json, one line for each change."""
+    """Jobs as they go on, until Ctrl-C. With --json, one line for each change."""
     wiring, out = open_wiring(), console()
     live_view = out.is_terminal and not json_
     sights = _sights(wiring, limit or (15 if live_view else 200), every, until_idle)
@@ -89,7 +89,9 @@ def _sights(wiring: Wiring, limit: int, every: float, until_idle: bool) -> Itera
             jobs = store.jobs.page(tx, account_id, limit)
             videos = store.videos.of_jobs(tx, [job.id for job in jobs])
             counts, now = store.jobs.counts(tx, account_id), wiring.clock()
-            sight = Sight(jobs, videos, counts, worker_trouble(tx, now), now)
+            idle = worker_trouble(tx, now)
+            troubles = {p: idle or provider_trouble(tx, [p]) for p in {j.provider for j in jobs}}
+            sight = Sight(jobs, videos, counts, troubles, now)
         yield sight
         if until_idle and not sight.moving():
             return
@@ -117,7 +119,7 @@ def _ended(sight: Sight) -> dict[str, Any]:
 
 
 def _line(sight: Sight, job: Job) -> str:
-    told = doing(job, sight.now, sight.trouble)
+    told = doing(job, sight.now, sight.troubles[job.provider])
     line = f"{sight.now:%H:%M:%S}  {job.id}  {job.state:<10}  {job.model:<19}  {told}"
     return line.rstrip()
 
@@ -130,7 +132,7 @@ def _picture(sight: Sight, width: int) -> Group:
         grid.add_column(name, min_width=ID_WIDTH if first else None, no_wrap=first)
     for job in sight.jobs:
         bar = ProgressBar(total=1.0, completed=done(job, sight.now), width=12)
-        told = doing(job, sight.now, sight.trouble) or job.model
+        told = doing(job, sight.now, sight.troubles[job.provider]) or job.model
         state, time_ = in_colour(job.state), _elapsed(job, sight.now)
         grid.add_row(job.id, state, time_, *([bar] if roomy else []), told)
     counts = ", ".join(f"{count} {state}" for state, count in sorted(sight.counts.items()))
