@@ -73,11 +73,15 @@ def make_trial(db: Database, post: Post, trial: Trial, now: datetime) -> Verdict
     return Verdict(receipt.status, None, receipt.response, _since(began))
 
 
-def insist(verdict: Verdict) -> None:
-    """Raises InvalidInput for a trial that failed, saying why."""
-    if verdict.error is not None:
-        message = f"the test failed, so nothing was saved: {verdict.error}"
-        raise InvalidInput([Fault("/target", "test_failed", message)])
+def insist(trial: Trial, verdict: Verdict) -> None:
+    """Raises InvalidInput for a trial before saving that failed, saying why."""
+    if verdict.error is None:
+        return
+    message = f"the test failed, so nothing was saved: {verdict.error}"
+    if trial.channel == "webhook" and verdict.status in (401, 403):
+        # It cannot know the secret: nobody is told that before the subscription is saved.
+        message += "; if it checks signatures, save without a test, give it the secret, then test"
+    raise InvalidInput([Fault("/target", "test_failed", message)])
 
 
 def _parcel(db: Database, post: Post, trial: Trial, now: datetime) -> Parcel:

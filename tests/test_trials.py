@@ -80,7 +80,18 @@ def test_before_save(client: FlaskClient, bench: Bench) -> None:
         fault["code"],
     )
     assert "500" in fault["message"]
+    assert "secret" not in fault["message"]
     assert signature == found["webhook-signature"]
+
+
+def test_endpoint_that_checks_signatures(client: FlaskClient) -> None:
+    """It refuses a test signed with a secret not known to it; the answer says what to do."""
+    with Hook(answers=[401]) as hook:
+        wish = {"channel": "webhook", "target": hook.url}
+        refused = client.post("/v1/subscriptions?test=true", json=wish)
+    (fault,) = refused.get_json(force=True)["errors"]
+
+    assert "save without a test, give it the secret, then test" in fault["message"]
 
 
 def test_trials_leave_threads_for_others(bench: Bench) -> None:

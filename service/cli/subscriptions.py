@@ -49,7 +49,7 @@ def add(
     wish, secret = check_wish(wiring.channels, body, ""), new_webhook_secret()
     if test_first:
         trial = trial_of_wish(account.id, wish, secret)
-        insist(make_trial(wiring.db, wiring.post, trial, wiring.clock()))
+        insist(trial, make_trial(wiring.db, wiring.post, trial, wiring.clock()))
     with wiring.db.write() as tx:
         sealer, now = wiring.sealer, wiring.clock()
         made, _ = subscribe(tx, sealer, account.id, wish, now, secret=secret)

@@ -61,7 +61,7 @@ def create() -> Response:
     """
     A new subscription; its secret is shown this once.
 
-    Not saved if it fails a wished test.
+    With `test=true` it is saved only if a sample is taken.
     """
     w = wiring()
     tested = flag("test")
@@ -82,7 +82,8 @@ def wished(given: Any, *, tested: bool) -> tuple[Wish, str]:
     """
     wish, secret = check_wish(channels(), given, ""), new_webhook_secret()
     if tested:
-        insist(tried(trial_of_wish(caller().account_id, wish, secret)))
+        trial = trial_of_wish(caller().account_id, wish, secret)
+        insist(trial, tried(trial))
     return wish, secret
 
 
