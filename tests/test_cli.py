@@ -16,6 +16,8 @@ import pytest
 from servers import Clipbell, free_port, http_call
 from terminals import Terminal
 
+from service.settings import load_settings
+
 NOWHERE = "http://127.0.0.1:9"
 MODEL = "kling-2-5-turbo-pro"
 
@@ -63,7 +65,8 @@ def test_init(tmp_path: Path) -> None:
     assert 0o600 == stat.S_IMODE((data / "secret_keys").stat().st_mode)
     assert 0o700 == stat.S_IMODE(data.stat().st_mode)
     told = clipbell.run("init").stdout
-    assert [False, True] == [words in told for words in ("clb_", "clipbell serve")]
+    sought = ("clb_", "clipbell serve", "clipbell keys create")
+    assert [False, True, True] == [words in told for words in sought]
 
 
 def test_bad_owner(tmp_path: Path) -> None:
@@ -259,6 +262,23 @@ def test_sandbox_alone(clipbell: Clipbell) -> None:
         child.terminate()
 
     assert (200, 0) == (status, child.returncode)
+
+
+def test_settings_for_the_sandbox(clipbell: Clipbell) -> None:
+    """A person reads what to export, and a service takes these settings."""
+    terminal = Terminal(clipbell.environ, "sandbox", "--port", "0", columns=200)
+    terminal.until("ALLOWED_NETWORKS=127.0.0.0/8")
+    terminal.child.terminate()
+    terminal.end()
+    pairs = dict(re.findall(r"(CLIPBELL_\w+)=(\S+)", terminal.shown))
+    settings = load_settings(pairs)
+    bases, keys = (
+        (settings.apixo_base_url, settings.segmind_base_url),
+        (settings.apixo_api_key, settings.segmind_api_key),
+    )
+
+    assert [True, True] == [f"at {base};" in terminal.shown for base in bases]
+    assert all(keys)
 
 
 @pytest.mark.parametrize(("no_color", "colored"), [("1", False), ("", True)])

@@ -59,7 +59,7 @@ def free_or_fail(host: str, port: int) -> None:
 def worker(
     threads: int = typer.Option(24, min=5, help="Threads, shared out over the kinds of work."),
 ) -> None:
-    """The worker process: submits, confirms, copies, delivers."""
+    """The worker process. It submits, confirms, copies, delivers."""
     settings = _ready(load_settings())
     wiring = build(settings)
     workers.run_worker(wiring, threads)
@@ -96,7 +96,7 @@ def sandbox(
     pace: float = typer.Option(0.0, min=0, help="Seconds that a task takes at least."),
     json_: bool = JsonOption,
 ) -> None:
-    """The sandbox provider alone: both vendors' APIs, with rendered videos."""
+    """The sandbox provider alone. Both vendors' APIs, with rendered videos."""
     try:
         # Imported here because its libraries are an extra that a service can do without.
         from service.sandbox.app import SandboxOptions, SandboxServer
@@ -112,6 +112,15 @@ def sandbox(
             emit({"url": server.url})
         else:
             typer.echo(f"sandbox provider at {server.url}; stop it with Ctrl-C")
+            typer.echo(f"`serve` and `worker` use it with these settings:\n{_pointing(server.url)}")
         with suppress(KeyboardInterrupt):
             server.serve()
         server.close()
+
+
+def _pointing(url: str) -> str:
+    """What to export so that a service takes this for both vendors; any key will do."""
+    bases = f"CLIPBELL_APIXO_BASE_URL={url} CLIPBELL_SEGMIND_BASE_URL={url}"
+    keys = "CLIPBELL_APIXO_API_KEY=any CLIPBELL_SEGMIND_API_KEY=any"
+    networks = "CLIPBELL_ALLOWED_NETWORKS=127.0.0.0/8"
+    return f"export {bases}\nexport {keys} {networks}"

@@ -18,7 +18,7 @@ def init(
     owner_email: str = typer.Option(None, "--owner-email", help="Where operator news goes."),
     json_: bool = JsonOption,
 ) -> None:
-    """Make the data folder, secrets, database, first account and its key; safe to run again."""
+    """Make data folder, secrets, database and a first key. Safe to run again."""
     settings = load_settings()
     found = initialise(settings, owner_email)
     if json_:
@@ -28,6 +28,8 @@ def init(
     out.print(f"Ready in {settings.data_dir}. Account {found['account']}.")
     if found["api_key"]:
         out.print(f"API key (shown only now): {found['api_key']}", style="bold", soft_wrap=True)
+    else:
+        out.print("API key: made before; `clipbell keys create` makes another.")
     out.print(f"Webhook secret: {found['webhook_secret']}", soft_wrap=True)
     out.print("Next: `clipbell serve` and `clipbell worker`.")
 
@@ -57,7 +59,7 @@ def migrate(
 
 
 def recover_from_backup(json_: bool = JsonOption) -> None:
-    """After a restore, before any worker starts: no job is sent or paid again by itself."""
+    """Run after a restore, before any worker starts. No job is sent or paid again by itself."""
     wiring = open_wiring()
     found = recover(wiring.db, wiring.clock())
     wiring.close()
@@ -76,7 +78,7 @@ def recover_from_backup(json_: bool = JsonOption) -> None:
 
 
 def doctor(json_: bool = JsonOption) -> None:
-    """Look at settings, database, storage, network and clock; each finding with its fix."""
+    """Look for what is amiss, and tell how to mend it. Settings, database, network, clock."""
     found = findings.examine()
     if json_:
         emit({"ok": all(f.ok for f in found), "findings": [vars(f) for f in found]})
