@@ -52,7 +52,7 @@ def _row(delivery: Delivery, attempts: list[Attempt]) -> dict[str, str]:
 
 
 def resend(delivery_id: str = typer.Argument(metavar="DLV"), json_: bool = JsonOption) -> None:
-    """One more attempt at a delivery, whatever became of it."""
+    """Attempt a delivery once more, whatever its state."""
     wiring = open_wiring()
     account = acting_account(wiring)
     with wiring.db.write() as tx:
@@ -70,14 +70,15 @@ def trigger(
     event: EventType = typer.Argument(help="What shall seem to have happened."),
     json_: bool = JsonOption,
 ) -> None:
-    """Record a labelled sample event; the worker delivers it as it does real ones."""
+    """Record a labelled sample event. The worker delivers it as it does real ones."""
     wiring = open_wiring()
     told = _triggered(wiring, event)
     if json_:
         emit(told)
     elif told["deliveries"]:
         count = len(told["deliveries"])
-        console().print(f"{told['id']}: {count} deliveries are pending.", soft_wrap=True)
+        pending = "1 delivery is" if count == 1 else f"{count} deliveries are"
+        console().print(f"{told['id']}: {pending} pending.", soft_wrap=True)
     else:
         nobody = f"{told['id']} is recorded, but no subscription wants {event}."
         console().print(nobody, soft_wrap=True)

@@ -30,7 +30,7 @@ def demo(
     port: int = typer.Option(None, min=1, max=65535, help="Port of the web pages."),
     json_: bool = JsonOption,
 ) -> None:
-    """Show the whole product: sandbox provider, web, worker, Slack, mail and a REST hook."""
+    """Show the whole product. Sandbox provider, web, worker, Slack, mail and a REST hook."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:

@@ -20,7 +20,7 @@ _PROOFS = ("authorization", "cookie", "signature", "token", "api-key", "secret")
 
 
 def export(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
-    """One job with timeline, callbacks and deliveries as JSON; no secret or token is in it."""
+    """One job with all that belongs to it, as JSON. No secret or token is in it."""
     wiring = open_wiring()
     whole = json.loads(masked(json.dumps(_whole(wiring, own_job(wiring, job_id)))))
     if json_:

@@ -28,7 +28,7 @@ def listen(
     secret: list[str] = typer.Option([], "--secret", help="whsec_…; else those stored here."),
     json_: bool = JsonOption,
 ) -> None:
-    """Take webhooks, check each signature, print them; 200 for a true one, 401 otherwise."""
+    """Take webhooks, check each signature, print them. 200 for a true one, 401 otherwise."""
     wiring = None if secret else open_wiring()
     if port:
         free_or_fail(host, port)

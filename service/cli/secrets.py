@@ -19,7 +19,7 @@ def _group() -> None:
 
 @app.command()
 def rotate(json_: bool = JsonOption) -> None:
-    """A new secret key; it signs and seals once web and worker are restarted."""
+    """A new secret key. It signs and seals once web and worker are restarted."""
     settings = load_settings()
     if settings.secret_keys:
         raise SettingsError(

@@ -64,7 +64,7 @@ def prune(
     dry_run: bool = typer.Option(False, "--dry-run", help="Say what would go, delete nothing."),
     json_: bool = JsonOption,
 ) -> None:
-    """Delete now what the worker would: videos beyond RETENTION_DAYS and QUOTA_BYTES, old rows."""
+    """Delete now what the worker would. Videos beyond RETENTION_DAYS and QUOTA_BYTES, old rows."""
     wiring = open_wiring()
     if dry_run:
         with wiring.db.read() as tx:
@@ -110,7 +110,7 @@ def delete(
     yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
     json_: bool = JsonOption,
 ) -> None:
-    """Forget what one job was about, for good: prompt, input, messages, video."""
+    """Forget what one job was about, for good. Its prompt, input, messages, video."""
     wiring = open_wiring()
     job = own_job(wiring, job_id)
     if not yes:
