@@ -42,10 +42,10 @@ def _callbacks(tx: Connection, job_id: str) -> list[tuple[datetime, Entry]]:
                 id=callback.id,
                 state=callback.state.value,
                 repeats=callback.repeats,
-                bytes=len(callback.body),
+                bytes=callback.bytes,
             ),
         )
-        for callback in store.callbacks.of_job(tx, job_id)
+        for callback in store.callbacks.arrivals(tx, job_id)
     ]
 
 

@@ -11,7 +11,6 @@ from conftest import NOON, Bench
 
 from service.model import (
     Attempt,
-    Callback,
     CallbackState,
     Delivery,
     DeliveryState,
@@ -19,6 +18,7 @@ from service.model import (
     JobState,
     Step,
 )
+from service.store.callbacks import Arrival
 from service.web.dashboard import course
 
 ENDED: dict[str, Any] = {"state": JobState.SUCCEEDED, "settled_by": "callback"}
@@ -43,11 +43,9 @@ def steps(**kinds: float) -> list[Step]:
     ]
 
 
-def callback(seconds: float) -> Callback:
+def callback(seconds: float) -> Arrival:
     """One that came then."""
-    return Callback(
-        "cbk", "job", "apixo", "", {}, b"", 0, CallbackState.PROCESSED, "", 0, None, at(seconds)
-    )
+    return Arrival("cbk", CallbackState.PROCESSED, "", 0, 2, at(seconds))
 
 
 def told(job: Job, steps: list[Step], *came: float, end: float = 60, **changes: Any) -> list[str]:

@@ -14,7 +14,6 @@ from service.catalogue import MODELS
 from service.model import (
     TERMINAL,
     Attempt,
-    Callback,
     Delivery,
     DeliveryState,
     Job,
@@ -22,6 +21,7 @@ from service.model import (
     Video,
     VideoState,
 )
+from service.store.callbacks import Arrival
 from service.web.pages import clock_time, duration
 
 #: The phase that a step of the timeline begins; other steps begin none.
@@ -60,23 +60,23 @@ class Row:
     line: Span | None = None
 
 
-def of_job(job: Job, steps: Sequence[Step], callbacks: Sequence[Callback]) -> list[Row]:
+def of_job(job: Job, steps: Sequence[Step], arrivals: Sequence[Arrival]) -> list[Row]:
     """From the request to its end: in line, sent, made, told by a callback or found by a poll."""
-    told = _told_by(job, callbacks)
+    told = _told_by(job, arrivals)
     spans = _phases(job, steps, told)
     rows = []
     for kind, name in _names(job).items():
         own = tuple(span for span in spans if span.kind == kind)
         if own:
             rows.append(Row(name, _long(own), own))
-    return rows + _telling(job, callbacks, told)
+    return rows + _telling(job, arrivals, told)
 
 
-def _told_by(job: Job, callbacks: Sequence[Callback]) -> datetime | None:
+def _told_by(job: Job, arrivals: Sequence[Arrival]) -> datetime | None:
     """When the callback came that told the end; None where none did."""
     if job.settled_by != "callback" or job.finished_at is None:
         return None
-    came = [c.received_at for c in callbacks if c.received_at <= job.finished_at]
+    came = [c.received_at for c in arrivals if c.received_at <= job.finished_at]
     return came[-1] if came else None
 
 
@@ -122,13 +122,13 @@ def _long(spans: Sequence[Span]) -> str:
     return duration(max(sum((s.end - s.start).total_seconds() for s in spans if s.end), 0.0))
 
 
-def _telling(job: Job, callbacks: Sequence[Callback], told: datetime | None) -> list[Row]:
+def _telling(job: Job, arrivals: Sequence[Arrival], told: datetime | None) -> list[Row]:
     """How the end became known: by a callback, by a poll after none or false ones, or neither."""
     rows = []
-    if callbacks:
-        spans = tuple(_checked(job, callback.received_at, told) for callback in callbacks)
-        last = clock_time(callbacks[-1].received_at)
-        words = [f"{len(callbacks)} came"] if len(callbacks) > 1 else []
+    if arrivals:
+        spans = tuple(_checked(job, arrival.received_at, told) for arrival in arrivals)
+        last = clock_time(arrivals[-1].received_at)
+        words = [f"{len(arrivals)} came"] if len(arrivals) > 1 else []
         words += [f"last at {last}" if words else f"came at {last}"] if not told else []
         words += [f"checked in {_long([s for s in spans if s.start == told])}"] if told else []
         rows.append(Row("Callback", ", ".join(words), spans))

@@ -25,6 +25,7 @@ from service.model import (
     Video,
     VideoState,
 )
+from service.store.callbacks import Arrival
 from service.submissions import preview
 from service.subscribing import target_of
 from service.timeline import timeline
@@ -75,7 +76,8 @@ def _values(job_id: str) -> dict[str, Any]:
     with wiring().db.read() as tx:
         job = owned_job(tx, job_id)
         video = store.videos.of_job(tx, job.id)
-        callbacks = store.callbacks.of_job(tx, job.id)
+        arrivals = store.callbacks.arrivals(tx, job.id)
+        came = store.callbacks.page(tx, job.account_id, CALLBACKS, job_id=job.id)
         news = [_news(tx, delivery) for delivery in store.deliveries.of_job(tx, job.id)]
         steps = store.jobs.all_steps(tx, job.id)
         entries = timeline(tx, job)
@@ -88,9 +90,9 @@ def _values(job_id: str) -> dict[str, Any]:
         "news": news,
         "entries": [entry for entry in entries if entry["kind"] != "attempt"],
         "undrawn": max(len(news) - DRAWN, 0),
-        "picture": _picture(job, steps, callbacks, video, news, now),
-        "came": [_came(callback) for callback in reversed(callbacks[-CALLBACKS:])],
-        "earlier": max(len(callbacks) - CALLBACKS, 0),
+        "picture": _picture(job, steps, arrivals, video, news, now),
+        "came": [_came(callback) for callback in came],
+        "earlier": max(len(arrivals) - CALLBACKS, 0),
         "may": _allowed(job, pending),
         "active": _is_active(job, video, pending, now),
         **_player(video, now),
@@ -142,13 +144,13 @@ def _player(video: Video | None, now: datetime) -> dict[str, Any]:
 def _picture(
     job: Job,
     steps: Sequence[Step],
-    callbacks: Sequence[Callback],
+    arrivals: Sequence[Arrival],
     video: Video | None,
     news: Sequence[News],
     now: datetime,
 ) -> Picture:
     """From the request to the last delivery."""
-    rows = course.of_job(job, steps, callbacks) + course.of_video(video, steps)
+    rows = course.of_job(job, steps, arrivals) + course.of_video(video, steps)
     for one in news[:DRAWN]:
         name = f"{one['delivery'].channel} · {one['event']}"
         rows.append(course.of_delivery(name, one["delivery"], one["attempts"]))
