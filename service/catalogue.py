@@ -212,3 +212,8 @@ MODELS: dict[str, Model] = {
         ),
     )
 }
+
+
+def model_of(slug: str) -> Model:
+    """What a job's model is; one that a later catalogue lacks is a model that says nothing."""
+    return MODELS.get(slug) or Model(slug, slug, "", (), {})

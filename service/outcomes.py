@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from service import store
-from service.catalogue import MODELS
+from service.catalogue import model_of
 from service.errors import Conflict
 from service.events import record_event
 from service.failures import as_stored, job_error
@@ -77,7 +77,7 @@ def fail_job(
 
 def _how(job: Job, by: str) -> str:
     """How the end was found; polling is a rescue only where a callback should have come."""
-    recovered = by == "poll" and MODELS[job.model].calls_back
+    recovered = by == "poll" and model_of(job.model).calls_back
     return "recovered by polling" if recovered else _HOW[by]
 
 

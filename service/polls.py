@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from service import budget, store
-from service.catalogue import MODELS
+from service.catalogue import model_of
 from service.db import Database
 from service.errors import ProviderError
 from service.events import record_event
@@ -240,7 +240,7 @@ def _again(
     if late:
         _tell_overdue(tx, job, now)
     if job.polls == 0 and by == "poll":
-        late_callback = MODELS[job.model].calls_back
+        late_callback = model_of(job.model).calls_back
         message = "no callback yet: asking the provider" if late_callback else "asking from now on"
         store.jobs.add_step(tx, job.id, "polling", message, now)
     changes: dict[str, Any] = {}
@@ -262,7 +262,7 @@ def _again(
 
 def _pause(tx: Connection, settings: Settings, job: Job) -> float:
     """Seconds to the next poll: the more polls were, and the more tasks are open, the longer."""
-    every = settings.poll_every or MODELS[job.model].poll_every
+    every = settings.poll_every or model_of(job.model).poll_every
     grown = every * GROWTH ** min(job.polls, 50)
     crowd = max(1.0, store.jobs.count_open(tx, job.provider) / CROWD)
     return max(every, min(grown, LONGEST_SECONDS)) * crowd

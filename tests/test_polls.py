@@ -203,6 +203,17 @@ def test_words_that_no_database_takes(bench: Bench, wire: Wire, text: str) -> No
     assert JobState.FAILED is found.state
 
 
+def test_model_that_is_gone(bench: Bench, wire: Wire) -> None:
+    """What was sent, and paid for, comes to its end although a later catalogue lacks its model."""
+    job = submitted(bench, wire)
+    with bench.db.write() as tx:
+        store.jobs.change(tx, job.id, [JobState.SUBMITTED], model="gone")
+    running = find(bench, job, Outcome(TaskState.RUNNING))
+    ended = find(bench, job, Outcome(TaskState.SUCCEEDED, result_url="https://x.example/v.mp4"))
+
+    assert (JobState.SUBMITTED, JobState.SUCCEEDED) == (running.state, ended.state)
+
+
 def test_provider_that_was_removed(bench: Bench, wire: Wire) -> None:
     """An open job of a provider without a key keeps nobody else's job from being polled."""
     orphan = replace(submitted(bench, wire), id="job_" + "0" * 32, provider="gone", task_id="x")
