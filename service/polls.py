@@ -24,6 +24,7 @@ from service.failures import job_error
 from service.model import Clock, EventType, Job, JobState, Outcome, TaskState
 from service.outcomes import fail_job, record_outcome
 from service.providers.base import STATUS_SECONDS, Provider
+from service.reach import is_away, is_there
 from service.retry import bounded
 from service.settings import Settings
 from service.shelter import sheltered
@@ -78,7 +79,7 @@ def _set_next(db: Database, settings: Settings, jobs: list[Job], clock: Clock) -
     with db.write() as tx:
         for job in jobs:
             _again(tx, settings, job, clock(), "poll", misses=0, running=True)
-        store.providers.note_answer(tx, jobs[0].provider)
+        is_there(tx, jobs[0].provider)
 
 
 def _may_poll(tx: Connection, provider: Provider, job: Job, now: datetime) -> bool:
@@ -183,9 +184,9 @@ def settle_poll(
     """Record what a poll or a confirm found; returns it in words for a log."""
     words = _settled(tx, settings, job, found, by, now)
     if isinstance(found, ProviderError) and found.code == "PROVIDER_UNAVAILABLE":
-        store.providers.note_trouble(tx, job.provider, words, now)
+        is_away(tx, job.provider, words, now)
     else:
-        store.providers.note_answer(tx, job.provider)
+        is_there(tx, job.provider)
     return words
 
 

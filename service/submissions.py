@@ -29,6 +29,7 @@ from service.model import Clock, EventType, Job, JobError, JobState, Submission
 from service.outbound import Outbound
 from service.outcomes import fail_job, record_outcome
 from service.providers.base import Provider
+from service.reach import is_away, is_there
 from service.retry import backoff, bounded
 from service.settings import Settings
 from service.shapes import dry_run_json
@@ -166,7 +167,7 @@ def _settle_accepted(
     tx: Connection, settings: Settings, job: Job, submission: Submission, now: datetime
 ) -> None:
     """A late answer still counts: a job that was given up as unknown is adopted by it."""
-    store.providers.note_answer(tx, job.provider)
+    is_there(tx, job.provider)
     holder = store.jobs.holder_of(tx, job.provider, submission.task_id)
     if holder == job.id:
         # A callback told it first, or the commit of this very answer only seemed to fail.
@@ -226,7 +227,7 @@ def _postpone(tx: Connection, job: Job, refused: Refused, now: datetime) -> None
     _requeue(tx, job, later, f"{message}; again in {wait:.0f} s", now)
     store.providers.pause(tx, job.provider, later)
     if refused.code == "PROVIDER_UNAVAILABLE":
-        store.providers.note_trouble(tx, job.provider, message, now)
+        is_away(tx, job.provider, message, now)
 
 
 def _requeue(tx: Connection, job: Job, due_at: datetime, why: str, now: datetime) -> None:
@@ -244,6 +245,8 @@ def _hold_all(tx: Connection, job: Job, error: JobError, now: datetime) -> None:
         _fail_refused(tx, job, error, now)
     # After the other jobs: who has the provider's row must not wait for a job's.
     first = store.providers.hold(tx, job.provider, why)
+    if first:
+        log.error("%s is held, nothing goes out to it: %s", job.provider, why)
     if job.door != OWN_DOOR:
         return
     if first:

@@ -17,7 +17,7 @@ READING = """
     addresses shapes messages samples wording cards letters
     schema migrations db store shelter ingest
     dialing outbound storage disk downloads boxes media images providers channels
-    accounts budget events subscribing jobs batches outcomes submissions recovery polls
+    accounts budget events subscribing jobs batches outcomes reach submissions recovery polls
     callbacks videos retention notices trials endpoints deliveries resends timeline health metrics
     engines logs bootstrap install rotation doctor
     web worker demo cli __main__

@@ -324,8 +324,9 @@ def test_polls_stretch_in_a_crowd(bench: Bench) -> None:
     assert 10.0 == wait(bench, jobs[0])
 
 
-def test_absent_vendor_is_told(bench: Bench) -> None:
-    """Since when a vendor cannot be asked is remembered until it answers again."""
+def test_absent_vendor_is_told(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """Since when a vendor cannot be asked is remembered until it answers again; logged once."""
+    caplog.set_level("INFO", "service.reach")
     (job,) = many(bench, 1)
     began = bench.clock()
     for found in (AWAY, AWAY):
@@ -339,6 +340,10 @@ def test_absent_vendor_is_told(bench: Bench) -> None:
 
     assert ("PROVIDER_UNAVAILABLE: away", began) == (trouble.trouble, trouble.trouble_since)
     assert (None, None) == (after.trouble, after.trouble_since)
+    assert [
+        "apixo cannot be asked: PROVIDER_UNAVAILABLE: away",
+        "apixo answers again",
+    ] == caplog.messages
 
 
 def tokens(bench: Bench) -> int:

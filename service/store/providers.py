@@ -10,9 +10,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, literal, select, update
+from sqlalchemy import Connection, Row, select, update
 
-from service.schema import Moment, providers
+from service.schema import providers
 
 #: A tenth of a minute's allowance may go out at once; the rest refills evenly,
 #: so that no minute, wherever it starts, holds more than the allowance.
@@ -71,16 +71,19 @@ def paused_for(tx: Connection, name: str, now: datetime) -> timedelta:
     return max(timedelta(0), until - now) if until else timedelta(0)
 
 
-def note_trouble(tx: Connection, name: str, trouble: str, now: datetime) -> None:
-    """The provider could not be asked; since when stays from the first time."""
-    since = func.coalesce(providers.c.trouble_since, literal(now, Moment))
-    tx.execute(update(providers).filter_by(name=name).values(trouble=trouble, trouble_since=since))
+def note_trouble(tx: Connection, name: str, trouble: str, now: datetime) -> bool:
+    """The provider could not be asked; since when stays from the first time, which is told."""
+    own = update(providers).filter_by(name=name)
+    began = own.where(providers.c.trouble_since.is_(None)).values(trouble_since=now)
+    first = tx.execute(began).rowcount == 1
+    tx.execute(own.values(trouble=trouble))
+    return first
 
 
-def note_answer(tx: Connection, name: str) -> None:
-    """The provider answers: an earlier trouble is over."""
+def note_answer(tx: Connection, name: str) -> bool:
+    """The provider answers; says whether an earlier trouble is over by that."""
     troubled = update(providers).where(providers.c.trouble.is_not(None)).filter_by(name=name)
-    tx.execute(troubled.values(trouble=None, trouble_since=None))
+    return tx.execute(troubled.values(trouble=None, trouble_since=None)).rowcount == 1
 
 
 def all_rows(tx: Connection) -> list[Row[Any]]:
