@@ -9,7 +9,9 @@ from conftest import Bench
 from sqlalchemy.exc import OperationalError
 
 from service import store
-from service.model import Job, JobState
+from service.callbacks import process_callback
+from service.model import Job, JobState, Outcome
+from service.providers.base import Limits
 from service.schema import jobs
 from service.shelter import sheltered
 
@@ -51,28 +53,40 @@ def steps(bench: Bench, job: Job) -> list[Any]:
         return store.jobs.all_steps(tx, job.id)
 
 
-def test_held_and_submitted_jobs(bench: Bench) -> None:
-    """The same for a job that waits for its hold's end, and for one that is polled."""
-    held, submitted = bench.new_job("one"), bench.new_job("two")
+def test_held_job(bench: Bench) -> None:
+    """The same for a job that waits for its hold's end."""
+    held = bench.new_job("one")
     poison(bench, held, model="gone-model", state=JobState.HELD)
-    poison(bench, submitted, model="gone-model", state=JobState.SUBMITTED, task_id="t1")
-    bench.drain("reconcile", "poll")
+    bench.drain("reconcile")
 
-    assert {held.id, submitted.id} == set(aside(bench))
+    assert [held.id] == list(aside(bench))
+
+
+class Choking:
+    """A provider whose adapter breaks at what it is told."""
+
+    name = "apixo"
+    limits = Limits()
+
+    def parse(self, body: bytes) -> Outcome:
+        """What a callback says."""
+        raise ZeroDivisionError("choked")
 
 
 def test_callback(bench: Bench) -> None:
-    """A callback of a job that makes no sense waits for better times, byte for byte."""
+    """A callback that breaks us waits for better times, byte for byte."""
     job = bench.new_job()
-    poison(bench, job, state=JobState.SUBMITTED, task_id="t", model="gone-model")
+    poison(bench, job, state=JobState.SUBMITTED, task_id="t")
     body = b'{"code":200,"data":{"taskId":"t","state":"processing"}}'
     bench.wiring.ingest.keep(job.id, "apixo", {}, body, bench.clock())
-    bench.drain("process")
+    choking: Any = {"apixo": Choking()}
+    for _ in range(2):
+        process_callback(bench.db, choking, bench.wiring.settings, bench.clock)
 
     with bench.db.read() as tx:
         (kept,) = store.callbacks.of_job(tx, job.id)
     assert body == kept.body
-    assert [kept.id] == list(aside(bench))
+    assert {kept.id: "ZeroDivisionError: choked"} == aside(bench)
 
 
 def test_database_trouble_is_nobodys_fault(bench: Bench) -> None:
