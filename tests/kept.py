@@ -1,4 +1,4 @@
-"""Videos that are kept: rows with their files, as if they had been copied."""
+"""Videos: rows with their files as if they had been copied, and jobs whose copy is to come."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from conftest import Bench
+from wire import Wire
 
 from service import store
 from service.model import Job, Video, VideoState, new_id
@@ -53,3 +54,21 @@ def path_of(bench: Bench, video: Video) -> str:
     """The path of its link."""
     url = bench.wiring.links.url_for(video.id, video.link_expires_at)
     return url.removeprefix(bench.wiring.settings.public_url)
+
+
+def rendered(bench: Bench, wire: Wire, orders: str = "") -> Job:
+    """A job that the sandbox has really made, found by a poll; its copy is still to come."""
+    job = bench.new_job(f"[lose] {orders} A fox")
+    bench.drain("submit")
+    wire.ended(bench.job(job).task_id or "")
+    bench.clock.advance(31)
+    bench.drain("poll", "reconcile")
+    return job
+
+
+def video_of(bench: Bench, job: Job) -> Video:
+    """Our copy of the job's result, as it is now."""
+    with bench.db.read() as tx:
+        video = store.videos.of_job(tx, job.id)
+    assert video is not None
+    return video

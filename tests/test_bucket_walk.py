@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from buckets import Buckets
 from conftest import Bench
+from kept import rendered, video_of
 from servers import free_port
 from wire import Wire, png
 
 from service import store
 from service.bootstrap import build
 from service.catalogue import MODELS
-from service.model import Job, JobState, Video, VideoState
+from service.model import JobState, VideoState
 from service.web.app import create_app
 
 
@@ -27,24 +28,6 @@ def settings_given(wire: Wire, buckets: Buckets) -> dict[str, Any]:
         "poll_after": 30,
         "storage_url": f"s3://{buckets.new()}/clips",
     }
-
-
-def rendered(bench: Bench, wire: Wire) -> Job:
-    """A job that the sandbox has made, its copy still to come."""
-    job = bench.new_job("[lose] A fox")
-    bench.drain("submit")
-    wire.ended(bench.job(job).task_id or "")
-    bench.clock.advance(31)
-    bench.drain("poll", "reconcile")
-    return job
-
-
-def video_of(bench: Bench, job: Job) -> Video:
-    """Our copy as it is now."""
-    with bench.db.read() as tx:
-        video = store.videos.of_job(tx, job.id)
-    assert video is not None
-    return video
 
 
 def test_copied(bench: Bench, wire: Wire) -> None:

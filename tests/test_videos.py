@@ -11,12 +11,13 @@ import pytest
 from conftest import Bench
 from file_server import FileServer, Turn, original, says
 from film import film, padding
+from kept import rendered, video_of
 from servers import Hook
 from wire import Wire
 
 from service import store
 from service.errors import ProviderError, Unanswered
-from service.model import EventType, Job, JobState, Outcome, TaskState, Video, VideoState
+from service.model import EventType, Job, JobState, Outcome, TaskState, VideoState
 from service.outcomes import record_outcome
 from service.providers.apixo import Apixo
 from service.shapes import iso
@@ -50,24 +51,6 @@ def succeeded(bench: Bench, url: str, **asked: Any) -> Job:
     with bench.db.write() as tx:
         record_outcome(tx, bench.wiring.settings, job, outcome, "callback", bench.clock())
     return job
-
-
-def rendered(bench: Bench, wire: Wire, orders: str) -> Job:
-    """A job that the sandbox has really made, found by a poll."""
-    job = bench.new_job(f"[lose] {orders} A fox")
-    bench.drain("submit")
-    wire.ended(bench.job(job).task_id or "")
-    bench.clock.advance(31)
-    bench.drain("poll", "reconcile")
-    return job
-
-
-def video_of(bench: Bench, job: Job) -> Video:
-    """Our copy as it is now."""
-    with bench.db.read() as tx:
-        video = store.videos.of_job(tx, job.id)
-    assert video is not None
-    return video
 
 
 def archive(bench: Bench, rounds: int = 1) -> None:
