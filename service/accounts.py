@@ -8,9 +8,9 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from service import store
-from service.errors import Conflict, Fault, InvalidInput, NotFound
+from service.errors import Conflict, FieldError, InvalidInput, NotFound
 from service.model import Account, ApiKey, new_id
-from service.signing import Sealer, digest, new_webhook_secret
+from service.signing import Encryptor, digest, new_webhook_secret
 
 SCOPES = ("read", "submit", "admin", "operator")
 KEY_PREFIX = "clb_"
@@ -18,7 +18,7 @@ NAME_LENGTH = 80
 
 
 def create_account(
-    tx: Connection, sealer: Sealer, name: str, owner_email: str | None, now: datetime
+    tx: Connection, encryptor: Encryptor, name: str, owner_email: str | None, now: datetime
 ) -> Account:
     """
     A new account with a webhook secret of its own, sealed.
@@ -30,8 +30,8 @@ def create_account(
     _check_name(name)
     if store.accounts.named(tx, name):
         raise Conflict(f"there is an account named {name} already: choose another name")
-    sealed = sealer.seal(new_webhook_secret())
-    account = Account(new_id("acc", now), name, owner_email, sealed, now)
+    encrypted = encryptor.encrypt(new_webhook_secret())
+    account = Account(new_id("acc", now), name, owner_email, encrypted, now)
     store.accounts.insert(tx, account)
     return account
 
@@ -51,9 +51,11 @@ def _check_name(name: str) -> None:
     """Ids stay what they are: no name can be taken for one."""
     if not name.strip() or not name.isprintable() or len(name) > NAME_LENGTH:
         message = f"must be 1 to {NAME_LENGTH} characters on one line"
-        raise InvalidInput([Fault("/name", "not_allowed", message)])
+        raise InvalidInput([FieldError("/name", "not_allowed", message)])
     if name.startswith("acc_"):
-        raise InvalidInput([Fault("/name", "not_allowed", "must not begin with acc_, as ids do")])
+        raise InvalidInput(
+            [FieldError("/name", "not_allowed", "must not begin with acc_, as ids do")]
+        )
 
 
 def create_key(
@@ -68,7 +70,7 @@ def create_key(
     _check_name(name)
     if not scopes or set(scopes) - set(SCOPES):
         message = f"must be some of {', '.join(SCOPES)}"
-        raise InvalidInput([Fault("/scopes", "not_allowed", message)])
+        raise InvalidInput([FieldError("/scopes", "not_allowed", message)])
     key = KEY_PREFIX + secrets.token_urlsafe(32)
     row = ApiKey(
         new_id("key", now), account_id, name, digest(key), key[:8], list(scopes), now, None

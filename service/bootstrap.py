@@ -7,29 +7,29 @@ from dataclasses import dataclass
 from functools import partial
 
 from service import store
-from service.callbacks import process_callback
-from service.catalogue import MODELS
+from service.callbacks.ingest import Ingest
+from service.callbacks.process import process_callback
+from service.catalogue.models import MODELS
 from service.channels import Apprise, Email, Slack, SlackBot, Webhook
 from service.channels.base import Channel
-from service.db import Database
-from service.deliveries import attempt_delivery
-from service.disk import disks_of
+from service.deliveries.attempts import attempt_delivery
+from service.deliveries.notification import NotificationContext
 from service.errors import SettingsError
-from service.events import number_events
-from service.images import ImageShelf
-from service.ingest import Ingest
+from service.events.record import number_events
+from service.jobs.polling import handle_expired, poll_jobs
+from service.jobs.submission import SubmissionContext, submit_job
 from service.model import Clock, utc_now
-from service.notices import Post
-from service.outbound import Outbound
-from service.polls import poll_jobs, reconcile_job
+from service.outbound.client import Outbound
 from service.providers import Access, Apixo, Segmind, SegmindSync
 from service.providers.base import Provider
-from service.retention import remove_video
 from service.settings import Settings
-from service.signing import CallbackSigner, LinkSigner, Sealer, TokenSigner, UnsubscribeSigner
+from service.signing import CallbackSigner, Encryptor, LinkSigner, TokenSigner, UnsubscribeSigner
 from service.storage import FileStorage, Storage, open_storage
-from service.submissions import Outbox, submit_job
-from service.videos import archive_video
+from service.storage.disk import disks_of
+from service.storage.uploads import UploadStore
+from service.store.database import Database
+from service.videos.archive import archive_video
+from service.videos.retention import remove_video
 
 #: Settings whose work is still to come: only their defaults are taken.
 UNBUILT = ("engine", "broker_url")
@@ -42,46 +42,48 @@ class Wiring:
     settings: Settings
     clock: Clock
     db: Database
-    sealer: Sealer
+    encryptor: Encryptor
     signer: CallbackSigner
     links: LinkSigner
     ingest: Ingest
     outbound: Outbound
     storage: Storage
-    shelf: ImageShelf
+    uploads: UploadStore
     unsubscribe: UnsubscribeSigner
     providers: Mapping[str, Provider]
     channels: Mapping[str, Channel]
-    post: Post
+    notifications: NotificationContext
 
     def units(self) -> dict[str, Callable[[], bool]]:
         """One function per kind of work; see `store.work.WORK`."""
         db, settings, clock, providers = self.db, self.settings, self.clock, self.providers
         return {
-            "submit": partial(submit_job, db, self.outbox(holding=False), clock),
-            "generate": partial(submit_job, db, self.outbox(holding=True), clock),
+            "submit": partial(submit_job, db, self.submission_context(holding=False), clock),
+            "generate": partial(submit_job, db, self.submission_context(holding=True), clock),
             "process": partial(process_callback, db, providers, settings, clock),
             "poll": partial(poll_jobs, db, providers, settings, clock),
-            "reconcile": partial(reconcile_job, db, providers, settings, clock),
+            "reconcile": partial(handle_expired, db, providers, settings, clock),
             "archive": partial(
                 archive_video, db, providers, self.outbound, self.storage, settings, clock
             ),
             "remove": partial(remove_video, db, self.storage, settings, clock),
-            "deliver": partial(attempt_delivery, db, self.post, clock),
-            "deliver_slow": partial(attempt_delivery, db, self.post, clock, slow=True),
+            "deliver": partial(attempt_delivery, db, self.notifications, clock),
+            "deliver_slow": partial(attempt_delivery, db, self.notifications, clock, slow=True),
             "number": partial(number_events, db),
         }
 
-    def outbox(self, *, holding: bool) -> Outbox:
+    def submission_context(self, *, holding: bool) -> SubmissionContext:
         """Sending by the providers whose calls do or don't last as long as the generation."""
         disks = disks_of(self.db, self.storage)
         chosen = {n: p for n, p in self.providers.items() if p.holds_connection is holding}
-        return Outbox(chosen, self.signer, self.outbound, self.shelf, disks, self.settings)
+        return SubmissionContext(
+            chosen, self.signer, self.outbound, self.uploads, disks, self.settings
+        )
 
     def due(self) -> set[str]:
         """The kinds of work that have something due."""
         with self.db.read() as tx:
-            return store.work.due_work(tx, self.clock())
+            return store.work.kinds_due(tx, self.clock())
 
     def close(self) -> None:
         """Write what is queued, give connections and sockets back."""
@@ -103,11 +105,11 @@ def build(settings: Settings, clock: Clock = utc_now) -> Wiring:
     keys = settings.keys()
     db = Database(settings.database_url)
     outbound = Outbound(settings.allowed_networks)
-    sealer = Sealer(keys)
+    encryptor = Encryptor(keys)
     links = LinkSigner(keys, settings.public_url)
     unsubscribe = UnsubscribeSigner(keys, settings.public_url)
     storage = open_storage(settings.storage_url, settings.data_dir / "uploads")
-    shelf = ImageShelf(storage, TokenSigner(keys, "image"), settings.public_url)
+    uploads = UploadStore(storage, TokenSigner(keys, "image"), settings.public_url)
     channels = _channels(settings, outbound)
     return Wiring(
         settings=settings,
@@ -115,15 +117,17 @@ def build(settings: Settings, clock: Clock = utc_now) -> Wiring:
         db=db,
         ingest=Ingest(db),
         outbound=outbound,
-        sealer=sealer,
+        encryptor=encryptor,
         signer=CallbackSigner(keys, settings.public_url),
         links=links,
         unsubscribe=unsubscribe,
         storage=storage,
-        shelf=shelf,
-        providers=_providers(settings, outbound, shelf, clock),
+        uploads=uploads,
+        providers=_providers(settings, outbound, uploads, clock),
         channels=channels,
-        post=Post(channels, sealer, links, unsubscribe, storage, settings),
+        notifications=NotificationContext(
+            channels, encryptor, links, unsubscribe, storage, settings
+        ),
     )
 
 
@@ -164,7 +168,7 @@ def _channels(settings: Settings, outbound: Outbound) -> dict[str, Channel]:
 def _providers(
     settings: Settings,
     outbound: Outbound,
-    shelf: ImageShelf,
+    uploads: UploadStore,
     clock: Clock,
 ) -> dict[str, Provider]:
     """The providers that are named and have a key."""
@@ -176,7 +180,7 @@ def _providers(
             outbound, settings.apixo_base_url, apixo_key, settings.submit_timeout
         )
     if "segmind" in settings.providers and segmind_key:
-        access = Access(outbound, shelf, clock, settings.segmind_base_url, segmind_key)
+        access = Access(outbound, uploads, clock, settings.segmind_base_url, segmind_key)
         found["segmind"] = (
             Segmind(access, settings.submit_timeout)
             if settings.segmind_api == "v2"

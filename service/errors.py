@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Fault:
+class FieldError:
     """
     One thing wrong with an input.
 
@@ -21,7 +21,7 @@ class Fault:
     message: str
 
 
-def pointer(*names: object) -> str:
+def json_pointer(*names: object) -> str:
     """The JSON Pointer (RFC 6901) that goes down these names."""
     escaped = (str(name).replace("~", "~0").replace("/", "~1") for name in names)
     return "".join(f"/{name}" for name in escaped)
@@ -45,7 +45,7 @@ class ClipbellError(Exception):
 class InvalidInput(ClipbellError):
     """A request that cannot be carried out as it stands; holds all faults at once."""
 
-    def __init__(self, faults: list[Fault]) -> None:
+    def __init__(self, faults: list[FieldError]) -> None:
         super().__init__("; ".join(f"{f.pointer or '/'}: {f.message}" for f in faults))
         self.faults = faults
 

@@ -34,9 +34,9 @@ def next_attempt_at(
     return now + timedelta(seconds=max(delay, bounded(retry_after)))
 
 
-def bounded(wish: float | None) -> float:
+def bounded(spec: float | None) -> float:
     """A wished wait in seconds, never longer than `LONGEST_HINT`; 0 for none."""
-    return min(wish or 0.0, LONGEST_HINT)
+    return min(spec or 0.0, LONGEST_HINT)
 
 
 def backoff(failures: int, first: float, longest: float) -> float:

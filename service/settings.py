@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from service.catalogue import MODELS
+from service.catalogue.models import MODELS
 from service.errors import SettingsError, did_you_mean
 
 PREFIX = "CLIPBELL_"

@@ -114,18 +114,18 @@ class UnsubscribeSigner:
         return str(self._tokens.verify(token, now)["subscription"])
 
 
-class Sealer:
+class Encryptor:
     """Encrypts secrets for the database (Fernet; source: cryptography's MultiFernet)."""
 
     def __init__(self, secret_keys: Sequence[str]) -> None:
         each = [Fernet(_derived(key, "seal")) for key in secret_keys]
         self._newest, self._fernet = each[0], MultiFernet(each)
 
-    def seal(self, text: str) -> str:
+    def encrypt(self, text: str) -> str:
         """`text`, unreadable without the secret keys."""
         return self._fernet.encrypt(text.encode()).decode()
 
-    def anew(self, sealed: str) -> str | None:
+    def reencrypt(self, encrypted: str) -> str | None:
         """
         The same, sealed by the newest key; None where it is already.
 
@@ -133,15 +133,15 @@ class Sealer:
             BadToken: no key fits.
         """
         try:
-            self._newest.decrypt(sealed.encode())
+            self._newest.decrypt(encrypted.encode())
         except InvalidToken:
-            return self.seal(self.open(sealed))
+            return self.encrypt(self.decrypt(encrypted))
         return None
 
-    def open(self, sealed: str) -> str:
+    def decrypt(self, encrypted: str) -> str:
         """The sealed text; raises BadToken when no key fits."""
         try:
-            return self._fernet.decrypt(sealed.encode()).decode()
+            return self._fernet.decrypt(encrypted.encode()).decode()
         except (InvalidToken, UnicodeError) as error:
             message = "a stored secret was sealed with a key that is not in SECRET_KEYS"
             raise BadToken(message) from error

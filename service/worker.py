@@ -17,18 +17,18 @@ from service import store
 from service.bootstrap import Wiring
 from service.engines.threads import ThreadEngine
 from service.model import new_id
-from service.retention import delete_doomed, forget_rows, sweep
-from service.rotation import reseal
+from service.ops.key_rotation import reencrypt_all
 from service.storage import StorageError
+from service.videos.retention import delete_expired, delete_orphans, purge_rows
 
 log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 5.0
-HOUSE_SECONDS = 60.0
+MAINTENANCE_SECONDS = 60.0
 STOP_SECONDS = 10.0
 SWEEP = timedelta(hours=1)
 #: How the threads are shared out over the kinds of work; each gets one at least.
-SHARES = {
+THREAD_WEIGHTS = {
     "submit": 2,
     "generate": 2,
     "process": 2,
@@ -36,7 +36,7 @@ SHARES = {
     "reconcile": 1,
     "archive": 1,
     "remove": 0,
-    # Endpoints that time out keep to a quarter of the seats for deliveries.
+    # Endpoints that time out keep to a quarter of the threads for deliveries.
     "deliver": 6,
     "deliver_slow": 2,
     # One: only one sequencer can work at a time anyway.
@@ -52,17 +52,17 @@ CLOCK_SLACK = timedelta(seconds=30)
 def run_worker(wiring: Wiring, threads: int) -> None:
     """Work until SIGTERM or SIGINT; returns when the units under way have ended."""
     _check_storage(wiring)
-    wiring.db.insist(partial(_ensure_providers, wiring))
-    wiring.db.insist(partial(_seal_anew, wiring))
-    whole = sum(SHARES.values())
-    seats = {kind: max(1, threads * share // whole) for kind, share in SHARES.items()}
-    engine = ThreadEngine(wiring.units(), wiring.due, seats)
+    wiring.db.write_with_retry(partial(_ensure_providers, wiring))
+    wiring.db.write_with_retry(partial(_reencrypt_all, wiring))
+    whole = sum(THREAD_WEIGHTS.values())
+    per_kind = {kind: max(1, threads * share // whole) for kind, share in THREAD_WEIGHTS.items()}
+    engine = ThreadEngine(wiring.units(), wiring.due, per_kind)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: engine.stop())
-    beside = (Heart(wiring), Housekeeper(wiring))
+    beside = (Heartbeat(wiring), Maintenance(wiring))
     for thread in beside:
         thread.start()
-    log.info("worker started", extra={"seats": seats})
+    log.info("worker started", extra={"threads": per_kind})
     engine.run()
     for thread in beside:
         thread.stop()
@@ -84,9 +84,9 @@ def _ensure_providers(wiring: Wiring, tx: Connection) -> None:
         store.providers.ensure(tx, name, wiring.clock())
 
 
-def _seal_anew(wiring: Wiring, tx: Connection) -> None:
+def _reencrypt_all(wiring: Wiring, tx: Connection) -> None:
     """After a rotation: workers are restarted last, so all that run have the new key by now."""
-    renewed, lost = reseal(tx, wiring.sealer)
+    renewed, lost = reencrypt_all(tx, wiring.encryptor)
     if renewed:
         log.info("%d stored secrets are sealed by the newest key", renewed)
     if lost:
@@ -117,27 +117,27 @@ class Periodic(threading.Thread):
         self.join(STOP_SECONDS)
 
 
-class Housekeeper(Periodic):
+class Maintenance(Periodic):
     """Deletes what is past its keeping, batch after batch, and sweeps the storage now and then."""
 
     def __init__(self, wiring: Wiring) -> None:
-        super().__init__("housekeeper", HOUSE_SECONDS, self.keep)
+        super().__init__("housekeeper", MAINTENANCE_SECONDS, self.run_once)
         self._wiring = wiring
         self._swept_at: datetime | None = None
 
-    def keep(self) -> None:
+    def run_once(self) -> None:
         """Once, until nothing is left to do."""
         w, now = self._wiring, self._wiring.clock()
-        while delete_doomed(w.db, w.settings, now) and not self.stopping.is_set():
+        while delete_expired(w.db, w.settings, now) and not self.stopping.is_set():
             pass
-        while forget_rows(w.db, w.settings, now) and not self.stopping.is_set():
+        while purge_rows(w.db, w.settings, now) and not self.stopping.is_set():
             pass
         if self._swept_at is None or now - self._swept_at >= SWEEP:
-            sweep(w.storage, w.settings, now)
+            delete_orphans(w.storage, w.settings, now)
             self._swept_at = now
 
 
-class Heart(Periodic):
+class Heartbeat(Periodic):
     """
     Says every few seconds that this worker lives, and looks after the rows as a whole.
 
@@ -155,13 +155,13 @@ class Heart(Periodic):
         """Once."""
         now = self._wiring.clock()
         with self._wiring.db.write() as tx:
-            jump = store.clocks.ahead(tx, self._host, now)
+            jump = store.clock_skew.detect(tx, self._host, now)
             if jump > CLOCK_SLACK:
-                count = store.clocks.turn_back(tx, jump, now)
+                count = store.clock_skew.shift_due_dates(tx, jump, now)
                 log.warning("the clock went back by %s; %s rows are due earlier", jump, count)
             store.work.beat(tx, self._id, now)
             store.work.forget_workers(tx, now - timedelta(hours=1))
             store.idempotency.prune(tx, now - IDEMPOTENCY_KEPT)
-            store.aside.take_back(tx, now - ASIDE, now)
+            store.quarantine.release(tx, now - ASIDE, now)
             for table, states in store.work.WORK.values():
-                store.aside.put_undated(tx, table.name, states, now)
+                store.quarantine.put_undated(tx, table.name, states, now)

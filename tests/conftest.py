@@ -10,18 +10,18 @@ from typing import Any
 
 import hypothesis
 import pytest
-from buckets import Buckets, moto, use
-from databases import Template, postgres_or_skip, template
-from servers import Clipbell
-from wire import Wire, sandbox
+from support.buckets import Buckets, moto, use
+from support.databases import Template, postgres_or_skip, template
+from support.sandboxes import Wire, sandbox
+from support.servers import Clipbell
 
 from service import store
 from service.accounts import SCOPES, create_account, create_key
 from service.bootstrap import Wiring, build
-from service.db import Database
-from service.jobs import OWN_DOOR, check_request, request_job
+from service.jobs.requests import API_SOURCE, check_request, request_job
 from service.model import Account, Job
 from service.settings import load_settings
+from service.store.database import Database
 
 hypothesis.settings.register_profile("long", deadline=None, max_examples=2000)
 
@@ -57,17 +57,22 @@ class Bench:
     def new_account(self, name: str) -> tuple[Account, str]:
         """An account and a key with all scopes."""
         with self.db.write() as tx:
-            account = create_account(tx, self.wiring.sealer, name, None, self.clock())
+            account = create_account(tx, self.wiring.encryptor, name, None, self.clock())
             return account, create_key(tx, account.id, name, SCOPES, self.clock())
 
-    def new_job(self, prompt: str = "A fox", door: str = OWN_DOOR, **body: Any) -> Job:
+    def new_job(self, prompt: str = "A fox", source: str = API_SOURCE, **body: Any) -> Job:
         """A queued job for APIXO's model."""
         whole = {"model": "kling-2-5-turbo-pro", "input": {"prompt": prompt}} | body
         asked = check_request(whole, self.wiring.channels, self.wiring.providers)
-        asked = replace(asked, door=door)
+        asked = replace(asked, source=source)
         with self.db.write() as tx:
             return request_job(
-                tx, self.wiring.sealer, self.wiring.settings, self.account.id, asked, self.clock()
+                tx,
+                self.wiring.encryptor,
+                self.wiring.settings,
+                self.account.id,
+                asked,
+                self.clock(),
             )
 
     def job(self, job: Job) -> Job:

@@ -30,7 +30,7 @@ def test_key_is_shown_once(bench: Bench) -> None:
         row = store.accounts.keys(tx, bench.account.id)[-1]
 
     assert re.fullmatch(r"clb_[\w-]{43}", key)
-    assert (digest(key), key[:8], ["read"]) == (row.digest, row.hint, row.scopes)
+    assert (digest(key), key[:8], ["read"]) == (row.digest, row.key_prefix, row.scopes)
     assert key not in repr(row)
 
 
@@ -38,7 +38,7 @@ def test_account_secret_is_sealed(bench: Bench) -> None:
     """An account's webhook secret is unreadable in its row, and opens to a Standard one."""
     assert "whsec" not in bench.account.webhook_secret
     assert re.fullmatch(
-        r"whsec_[A-Za-z0-9+/]{43}=", bench.wiring.sealer.open(bench.account.webhook_secret)
+        r"whsec_[A-Za-z0-9+/]{43}=", bench.wiring.encryptor.decrypt(bench.account.webhook_secret)
     )
 
 
@@ -89,7 +89,7 @@ def test_first_account(bench: Bench) -> None:
     bench.clock.advance(timedelta(days=1).total_seconds())
     bench.new_account("bob")
     with bench.db.write() as tx:
-        create_account(tx, bench.wiring.sealer, "charlie", "c@example.com", bench.clock())
+        create_account(tx, bench.wiring.encryptor, "charlie", "c@example.com", bench.clock())
         assert bench.account == store.accounts.first(tx)
 
 
@@ -105,7 +105,7 @@ def test_name_of_another(bench: Bench) -> None:
     """Two accounts of one name cannot be made; where there are some, the ids are asked for."""
     with bench.db.write() as tx:
         with pytest.raises(Conflict, match="choose another"):
-            create_account(tx, bench.wiring.sealer, "alice", None, bench.clock())
+            create_account(tx, bench.wiring.encryptor, "alice", None, bench.clock())
         twin = replace(bench.account, id=new_id("acc", bench.clock()))
         store.accounts.insert(tx, twin)
         with pytest.raises(Conflict, match=twin.id):

@@ -68,7 +68,7 @@ def test_providers(
     """A provider is there when it is named and has a key; v1 gets seats of its own."""
     wiring = build(given(tmp_path, **more))
     found = set(wiring.providers)
-    held = set(wiring.outbox(holding=True).providers)
+    held = set(wiring.submission_context(holding=True).providers)
     wiring.close()
 
     assert (providers, holding) == (found, held)

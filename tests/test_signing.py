@@ -7,16 +7,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from channels.test_conformance import VECTORS
 from hypothesis import example, given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook
-from test_conformance import VECTORS
 
 from service.errors import BadToken, ExpiredToken
 from service.signing import (
     CallbackSigner,
+    Encryptor,
     LinkSigner,
-    Sealer,
     TokenSigner,
     UnsubscribeSigner,
     digest,
@@ -169,35 +169,35 @@ def test_webhook_secrets() -> None:
 @given(st.text())
 def test_seal(text: str) -> None:
     """What is sealed is opened again and does not show through."""
-    sealer = Sealer([NEW])
-    sealed = sealer.seal(text)
+    encryptor = Encryptor([NEW])
+    encrypted = encryptor.encrypt(text)
 
-    assert text == sealer.open(sealed)
-    assert len(text) < 4 or text not in sealed
-    assert sealed != sealer.seal(text)
+    assert text == encryptor.decrypt(encrypted)
+    assert len(text) < 4 or text not in encrypted
+    assert encrypted != encryptor.encrypt(text)
 
 
 def test_seal_rotation() -> None:
     """An older key opens as long as it is listed; then the error says what is missing."""
-    sealed = Sealer([OLD]).seal("xoxb-1")
+    encrypted = Encryptor([OLD]).encrypt("xoxb-1")
 
-    assert "xoxb-1" == Sealer([NEW, OLD]).open(sealed)
+    assert "xoxb-1" == Encryptor([NEW, OLD]).decrypt(encrypted)
     with pytest.raises(BadToken, match="SECRET_KEYS"):
-        Sealer([NEW]).open(sealed)
+        Encryptor([NEW]).decrypt(encrypted)
 
 
 @given(st.text(st.characters()))
 @example("\ud800")
-def test_open_raises_only_bad_token(sealed: str) -> None:
+def test_open_raises_only_bad_token(encrypted: str) -> None:
     """Anything that was never sealed is refused as such."""
     with pytest.raises(BadToken):
-        Sealer([NEW]).open(sealed)
+        Encryptor([NEW]).decrypt(encrypted)
 
 
 def test_seal_is_no_token() -> None:
     """Seals and tokens derive their keys apart."""
     with pytest.raises(BadToken):
-        TokenSigner([NEW], "seal").verify(Sealer([NEW]).seal("x"), NOW)
+        TokenSigner([NEW], "seal").verify(Encryptor([NEW]).encrypt("x"), NOW)
 
 
 def test_digest() -> None:

@@ -9,14 +9,14 @@ from conftest import Bench
 
 from service import store
 from service.model import JobState
-from service.worker import Heart
+from service.worker import Heartbeat
 
 HOUR = timedelta(hours=1)
 
 
 def test_beats(bench: Bench) -> None:
     """Each beat is seen."""
-    heart = Heart(bench.wiring)
+    heart = Heartbeat(bench.wiring)
     heart.beat()
     heart_at = bench.clock.advance(5)
     heart.beat()
@@ -27,7 +27,7 @@ def test_beats(bench: Bench) -> None:
 
 def test_clock_goes_back(bench: Bench) -> None:
     """Work that was due by the old clock is due at once, not when the new one has caught up."""
-    heart = Heart(bench.wiring)
+    heart = Heartbeat(bench.wiring)
     bench.clock.advance(3600)
     heart.beat()
     waiting, later, sending = (bench.new_job(words) for words in ("now", "later", "sending"))
@@ -46,7 +46,7 @@ def test_clock_goes_back(bench: Bench) -> None:
 
 def test_clock_goes_back_under_two_workers(bench: Bench) -> None:
     """Two workers of one host date the rows anew once, not twice."""
-    hearts = [Heart(bench.wiring), Heart(bench.wiring)]
+    hearts = [Heartbeat(bench.wiring), Heartbeat(bench.wiring)]
     bench.clock.advance(3600)
     for heart in hearts:
         heart.beat()
@@ -62,7 +62,7 @@ def test_clock_goes_back_under_two_workers(bench: Bench) -> None:
 
 def test_request_tokens_after_the_clock_went_back(bench: Bench) -> None:
     """A bucket that was filled in the future fills again from now on."""
-    heart = Heart(bench.wiring)
+    heart = Heartbeat(bench.wiring)
     bench.clock.advance(3600)
     heart.beat()
     with bench.db.write() as tx:
@@ -85,7 +85,7 @@ def test_other_hosts_clock(bench: Bench) -> None:
     with bench.db.write() as tx:
         store.jobs.change(tx, job.id, [JobState.QUEUED], due_at=due_at)
         store.work.beat(tx, f"not-{socket.gethostname()[:10]}-1", bench.clock() + HOUR)
-    Heart(bench.wiring).beat()
+    Heartbeat(bench.wiring).beat()
 
     assert due_at == bench.job(job).due_at
 
@@ -93,9 +93,9 @@ def test_other_hosts_clock(bench: Bench) -> None:
 def test_rows_aside_get_another_try(bench: Bench) -> None:
     """What was set aside is due again after ten minutes."""
     job = bench.new_job()
-    heart = Heart(bench.wiring)
+    heart = Heartbeat(bench.wiring)
     with bench.db.write() as tx:
-        store.aside.put(tx, "jobs", job.id, 0, "trouble", bench.clock())
+        store.quarantine.put(tx, "jobs", job.id, 0, "trouble", bench.clock())
     bench.clock.advance(599)
     heart.beat()
     assert bench.job(job).due_at is None

@@ -11,11 +11,11 @@ import json
 import re
 from types import ModuleType
 
-from service.channels.base import SEND_SECONDS, Channel, Parcel, Receipt
-from service.errors import DeliveryError, Fault, InvalidInput
-from service.messages import Notice
+from service.channels.base import SEND_SECONDS, Channel, DeliveryRequest, DeliveryResult
+from service.errors import DeliveryError, FieldError, InvalidInput
+from service.messages.content import MessageContent, describe
+from service.messages.payloads import Notification
 from service.model import EventType
-from service.wording import Story, tell
 
 MISSING = "Apprise is not installed on this server: pip install 'clipbell[apprise]'"
 #: How each event looks where a service can show it; everything else is "info".
@@ -46,38 +46,38 @@ class Apprise(Channel):
         """A URL that Apprise knows how to serve."""
         library = _library()
         if library is None:
-            raise InvalidInput([Fault("/target", "not_installed", MISSING)])
+            raise InvalidInput([FieldError("/target", "not_installed", MISSING)])
         if library.Apprise.instantiate(target, asset=_asset(library)) is None:
             message = "must be an Apprise URL such as discord://ID/TOKEN or ntfy://TOPIC"
-            raise InvalidInput([Fault("/target", "bad_url", message)])
+            raise InvalidInput([FieldError("/target", "bad_url", message)])
         return target
 
-    def render(self, notice: Notice, format_: str) -> bytes:
+    def render(self, notification: Notification, format_: str) -> bytes:
         """Title, text and mood as JSON."""
-        story = tell(notice)
+        content = describe(notification)
         told = {
-            "title": story.title,
-            "body": _harmless(_text(story)),
-            "notify_type": _MOODS.get(notice.event.type, "info"),
+            "title": content.title,
+            "body": _harmless(_text(content)),
+            "notify_type": _MOODS.get(notification.event.type, "info"),
         }
         return json.dumps(told, ensure_ascii=False).encode()
 
-    def send(self, parcel: Parcel) -> Receipt:
+    def send(self, request: DeliveryRequest) -> DeliveryResult:
         """One target, one call, none of Apprise's own retries."""
         library = _library()
         if library is None:
             raise DeliveryError(MISSING)
-        service = library.Apprise.instantiate(parcel.target, asset=_asset(library))
+        service = library.Apprise.instantiate(request.target, asset=_asset(library))
         if service is None:
             raise DeliveryError("Apprise no longer knows the target's URL: subscribe anew")
         service.retry = 0
-        told = json.loads(parcel.body)
+        told = json.loads(request.body)
         caller = library.Apprise(service, asset=_asset(library))
         with caller.notify(**told, body_format="text", timeout=self._seconds) as result:
-            said = "\n".join(_said(entry, parcel.target) for entry in result.logs())[:1000]
+            said = "\n".join(_said(entry, request.target) for entry in result.logs())[:1000]
             word = result.status.name.lower()
         if result.status == library.AppriseResultStatus.SUCCESS:
-            return Receipt(response=said)
+            return DeliveryResult(response=said)
         raise _refused(word, said)
 
 
@@ -103,11 +103,11 @@ def _asset(library: ModuleType) -> object:
     return library.AppriseAsset(async_mode=False, http_redirects=False, secure_logging=True)
 
 
-def _text(story: Story) -> str:
-    facts = " · ".join(value for _, value in story.facts)
-    links = [f"{label}: {url}" for label, url in story.links]
-    reason = f"{story.reason} {story.hint}".strip()
-    return "\n\n".join(filter(None, [story.prompt, reason, "\n".join(links), facts]))
+def _text(content: MessageContent) -> str:
+    facts = " · ".join(value for _, value in content.facts)
+    links = [f"{label}: {url}" for label, url in content.links]
+    reason = f"{content.reason} {content.hint}".strip()
+    return "\n\n".join(filter(None, [content.prompt, reason, "\n".join(links), facts]))
 
 
 def _harmless(text: str) -> str:

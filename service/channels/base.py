@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Protocol
 
-from service.messages import Notice
+from service.messages.payloads import Notification
 from service.model import EventType
 
 SEND_SECONDS = 15.0
@@ -20,7 +20,7 @@ ANSWER_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Parcel:
+class DeliveryRequest:
     """
     One attempt: the frozen body and where it goes; `secrets` sign it.
 
@@ -37,7 +37,7 @@ class Parcel:
 
 
 @dataclass(frozen=True)
-class Receipt:
+class DeliveryResult:
     """
     The other side took it; `disable` is why it wants no more.
 
@@ -75,10 +75,10 @@ class Channel(Protocol):
     def check_target(self, target: str) -> str:
         """The target as it will be kept. Raises InvalidInput with a way to mend it."""
 
-    def render(self, notice: Notice, format_: str) -> bytes:
+    def render(self, notification: Notification, format_: str) -> bytes:
         """The body for this notice."""
 
-    def send(self, parcel: Parcel) -> Receipt:
+    def send(self, request: DeliveryRequest) -> DeliveryResult:
         """One attempt. Raises DeliveryError, whose flags say what follows."""
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """
-Mail over SMTP: one letter per event.
+Mail over SMTP: one build_email per event.
 
-The letter is frozen; each attempt puts an envelope's headers before it. The
+The build_email is frozen; each attempt puts an envelope's headers before it. The
 Message-ID belongs to the delivery, so a mail that arrives twice is one mail;
 later ones about the same job refer to the first, so that they stand in a thread.
 """
@@ -15,11 +15,11 @@ from email.utils import format_datetime
 
 from email_validator import EmailNotValidError, validate_email
 
-from service.channels.base import SEND_SECONDS, Channel, Parcel, Receipt
+from service.channels.base import SEND_SECONDS, Channel, DeliveryRequest, DeliveryResult
 from service.channels.smtp import MailServer, refused
-from service.errors import Fault, InvalidInput
-from service.letters import letter
-from service.messages import Notice
+from service.errors import FieldError, InvalidInput
+from service.messages.email import build_email
+from service.messages.payloads import Notification
 from service.signing import digest
 
 
@@ -37,7 +37,7 @@ class Email(Channel):
         SettingsError: the URL or the sender cannot be used; says how to mend it.
     """
 
-    formats = ("letter",)
+    formats = ("build_email",)
     carries_poster = True
 
     def __init__(
@@ -56,38 +56,38 @@ class Email(Channel):
             found = validate_email(target, check_deliverability=False, allow_smtputf8=False)
         except EmailNotValidError as error:
             message = f"{error} Give an address such as name@example.com."
-            raise InvalidInput([Fault("/target", "bad_address", message)]) from error
+            raise InvalidInput([FieldError("/target", "bad_address", message)]) from error
         return found.ascii_email or found.normalized
 
-    def render(self, notice: Notice, format_: str) -> bytes:
-        """The letter; see `letters.letter`."""
-        return letter(notice).as_bytes()
+    def render(self, notification: Notification, format_: str) -> bytes:
+        """The build_email; see `letters.build_email`."""
+        return build_email(notification).as_bytes()
 
-    def send(self, parcel: Parcel) -> Receipt:
+    def send(self, request: DeliveryRequest) -> DeliveryResult:
         """Hand the mail to the server; see `smtp.MailServer.deliver`."""
         try:
-            mail = self._envelope(parcel) + parcel.body
+            mail = self._envelope(request) + request.body
         except ValueError as error:
             raise refused(error) from error
-        self._server.deliver(parcel.target, mail, self._seconds)
-        reference = None if parcel.reference else self._message_id(parcel)
-        return Receipt(250, f"accepted by {self._server.host}", reference=reference)
+        self._server.deliver(request.target, mail, self._seconds)
+        reference = None if request.reference else self._message_id(request)
+        return DeliveryResult(250, f"accepted by {self._server.host}", reference=reference)
 
     def close(self) -> None:
         """Say goodbye to the server."""
         self._server.close()
 
-    def _message_id(self, parcel: Parcel) -> str:
-        place = f"{digest(parcel.target)[:12]}@{self._server.sender.domain}"
-        return f"<{parcel.delivery_id}.{place}>"
+    def _message_id(self, request: DeliveryRequest) -> str:
+        place = f"{digest(request.target)[:12]}@{self._server.sender.domain}"
+        return f"<{request.delivery_id}.{place}>"
 
-    def _envelope(self, parcel: Parcel) -> bytes:
+    def _envelope(self, request: DeliveryRequest) -> bytes:
         headers = EmailMessage(policy=SMTP)
         headers["From"] = self._server.sender
-        headers["To"] = parcel.target
-        headers["Date"] = format_datetime(parcel.now)
-        headers["Message-ID"] = self._message_id(parcel)
-        if parcel.reference not in (None, headers["Message-ID"]):
-            headers["In-Reply-To"] = headers["References"] = parcel.reference
-        headers["X-Entity-Ref-ID"] = parcel.delivery_id
+        headers["To"] = request.target
+        headers["Date"] = format_datetime(request.now)
+        headers["Message-ID"] = self._message_id(request)
+        if request.reference not in (None, headers["Message-ID"]):
+            headers["In-Reply-To"] = headers["References"] = request.reference
+        headers["X-Entity-Ref-ID"] = request.delivery_id
         return headers.as_bytes().removesuffix(b"\r\n")

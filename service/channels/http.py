@@ -7,13 +7,13 @@ from datetime import datetime
 from service.channels.base import ANSWER_BYTES
 from service.errors import (
     DeliveryError,
-    Fault,
+    FieldError,
     ForbiddenAddress,
     InvalidInput,
     NotSent,
     OutboundError,
 )
-from service.outbound import Answer, Outbound
+from service.outbound.client import Outbound, Response
 from service.retry import parse_retry_after
 
 
@@ -22,11 +22,11 @@ def check_url(outbound: Outbound, target: str) -> str:
     try:
         outbound.check(target)
     except ForbiddenAddress as error:
-        raise InvalidInput([Fault("/target", "forbidden_address", str(error))]) from error
+        raise InvalidInput([FieldError("/target", "forbidden_address", str(error))]) from error
     except NotSent:
         pass  # A name that does not resolve today may tomorrow.
     except ValueError as error:
-        raise InvalidInput([Fault("/target", "bad_url", str(error))]) from error
+        raise InvalidInput([FieldError("/target", "bad_url", str(error))]) from error
     return target
 
 
@@ -36,7 +36,7 @@ def post_json(
     body: bytes,
     seconds: float,
     headers: dict[str, str] | None = None,
-) -> Answer:
+) -> Response:
     """One POST of JSON and its answer, whichever it is; none at all is a DeliveryError."""
     try:
         return outbound.call(
@@ -53,13 +53,13 @@ def post_json(
         raise DeliveryError(str(error)) from error
 
 
-def retry_after(answer: Answer, now: datetime) -> float | None:
+def retry_after(answer: Response, now: datetime) -> float | None:
     """The seconds that an overloaded server asks for, if it asks."""
     if answer.status not in (429, 503):
         return None
     return parse_retry_after(answer.headers.get("Retry-After"), now)
 
 
-def shown(answer: Answer) -> str:
+def shown(answer: Response) -> str:
     """The first bytes of an answer, as text for the log of attempts."""
     return answer.body[:1000].decode("utf-8", "replace").replace("\x00", "�")

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import time
 
-from service.cards import card, degraded
-from service.channels.base import SEND_SECONDS, Channel, Parcel, Receipt
+from service.channels.base import SEND_SECONDS, Channel, DeliveryRequest, DeliveryResult
 from service.channels.http import check_url, post_json, retry_after, shown
 from service.errors import DeliveryError
-from service.messages import Notice
-from service.outbound import Answer, Outbound
+from service.messages.payloads import Notification
+from service.messages.slack import card, fallback_messages
+from service.outbound.client import Outbound, Response
 
 _NEW_URL = "make a new incoming webhook in Slack and subscribe with its URL"
 #: Words after which this URL will never work again, with the way to mend it.
@@ -48,31 +48,34 @@ class Slack(Channel):
         """A webhook URL whose addresses we may reach."""
         return check_url(self._outbound, target)
 
-    def render(self, notice: Notice, format_: str) -> bytes:
+    def render(self, notification: Notification, format_: str) -> bytes:
         """The card as JSON."""
-        return json.dumps(card(notice), ensure_ascii=False).encode()
+        return json.dumps(card(notification), ensure_ascii=False).encode()
 
-    def send(self, parcel: Parcel) -> Receipt:
+    def send(self, request: DeliveryRequest) -> DeliveryResult:
         """POST the card; while Slack refuses its form, which shows nothing, a plainer one."""
         until = time.monotonic() + self._seconds
-        plainer = [json.dumps(rung).encode() for rung in degraded(json.loads(parcel.body))[1:]]
-        answer = self._post(parcel, parcel.body, until)
+        plainer = [
+            json.dumps(fallback).encode()
+            for fallback in fallback_messages(json.loads(request.body))[1:]
+        ]
+        answer = self._post(request, request.body, until)
         while plainer and _is_too_rich(answer):
-            answer = self._post(parcel, plainer.pop(0), until)
+            answer = self._post(request, plainer.pop(0), until)
         if (answer.status, answer.body.strip()) == (200, b"ok"):
-            return Receipt(answer.status, shown(answer))
-        raise _refused(answer, parcel)
+            return DeliveryResult(answer.status, shown(answer))
+        raise _refused(answer, request)
 
-    def _post(self, parcel: Parcel, body: bytes, until: float) -> Answer:
+    def _post(self, request: DeliveryRequest, body: bytes, until: float) -> Response:
         left = max(until - time.monotonic(), 0.001)
-        return post_json(self._outbound, parcel.target, body, left)
+        return post_json(self._outbound, request.target, body, left)
 
 
-def _is_too_rich(answer: Answer) -> bool:
+def _is_too_rich(answer: Response) -> bool:
     return answer.status == 400 and any(word in shown(answer) for word in _TOO_RICH)
 
 
-def _refused(answer: Answer, parcel: Parcel) -> DeliveryError:
+def _refused(answer: Response, request: DeliveryRequest) -> DeliveryError:
     said = shown(answer)
     dead = next((mend for word, mend in _DEAD.items() if word in said), None)
     disable = dead if 400 <= answer.status < 500 else None
@@ -82,5 +85,5 @@ def _refused(answer: Answer, parcel: Parcel) -> DeliveryError:
         response=said,
         permanent=disable is not None or answer.status in (400, 413),
         disable=disable,
-        retry_after=retry_after(answer, parcel.now),
+        retry_after=retry_after(answer, request.now),
     )

@@ -19,8 +19,8 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web import SlackResponse
 
-from service.cards import degraded
 from service.errors import DeliveryError
+from service.messages.slack import fallback_messages
 from service.retry import parse_retry_after
 
 #: How long everything by the bot waits for the operator when the app itself is at fault.
@@ -72,7 +72,7 @@ class SlackApi:
 
         Raises SlackApiError, or what a broken connection raises; see `refusal`.
         """
-        plainer = degraded(message)
+        plainer = fallback_messages(message)
         # Without the word an update would leave the old blocks standing.
         empty: dict[str, Any] = {"blocks": []} if method == "chat.update" else {}
         while True:

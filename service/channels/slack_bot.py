@@ -14,10 +14,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from service.cards import card
-from service.channels.base import SEND_SECONDS, Channel, Parcel, Receipt
-from service.errors import Fault, InvalidInput, SettingsError
-from service.messages import Notice
+from service.channels.base import SEND_SECONDS, Channel, DeliveryRequest, DeliveryResult
+from service.errors import FieldError, InvalidInput, SettingsError
+from service.messages.payloads import Notification
+from service.messages.slack import card
 from service.model import DEFAULT_EVENTS, EventType
 
 if TYPE_CHECKING:
@@ -72,42 +72,42 @@ class SlackBot(Channel):
         """A channel's or person's id, or a channel's name."""
         if not _TARGET.fullmatch(target):
             message = "must be a Slack channel's id such as C0123ABCD, or its name such as #clips"
-            raise InvalidInput([Fault("/target", "bad_channel", message)])
+            raise InvalidInput([FieldError("/target", "bad_channel", message)])
         return target
 
-    def render(self, notice: Notice, format_: str) -> bytes:
+    def render(self, notification: Notification, format_: str) -> bytes:
         """The card as JSON, with what decides where it goes."""
-        event = notice.event
+        event = notification.event
         about = {"job_id": event.job_id, "event_id": event.id}
         metadata = {"event_type": event.type.value.replace(".", "_"), "event_payload": about}
         told = {
             "sequence": event.sequence,
             "alarm": event.type in _ALARMS,
-            "message": card(notice) | {"metadata": metadata},
+            "message": card(notification) | {"metadata": metadata},
         }
         return json.dumps(told, ensure_ascii=False).encode()
 
-    def send(self, parcel: Parcel) -> Receipt:
+    def send(self, request: DeliveryRequest) -> DeliveryResult:
         """Post the card, or bring the posted one up to date."""
         until = time.monotonic() + self._seconds
-        told, posting = json.loads(parcel.body), Posting.read(parcel.reference)
+        told, posting = json.loads(request.body), Posting.read(request.reference)
         if posting and told["sequence"] < posting.sequence:
-            return Receipt(response="not sent: the card tells later news already")
+            return DeliveryResult(response="not sent: the card tells later news already")
         try:
             return (
                 self._followed(told, posting, until)
                 if posting
-                else self._posted(told, parcel.target, until)
+                else self._posted(told, request.target, until)
             )
         except self._rules.TROUBLE as error:
-            raise self._rules.refusal(error, parcel.now) from error
+            raise self._rules.refusal(error, request.now) from error
 
-    def _posted(self, told: dict[str, Any], target: str, until: float) -> Receipt:
+    def _posted(self, told: dict[str, Any], target: str, until: float) -> DeliveryResult:
         answer = self._api.say("chat.postMessage", told["message"] | {"channel": target}, until)
         posting = Posting(str(answer["channel"]), str(answer["ts"]), told["sequence"])
-        return Receipt(200, f"posted in {posting.channel}", reference=posting.written())
+        return DeliveryResult(200, f"posted in {posting.channel}", reference=posting.written())
 
-    def _followed(self, told: dict[str, Any], posting: Posting, until: float) -> Receipt:
+    def _followed(self, told: dict[str, Any], posting: Posting, until: float) -> DeliveryResult:
         """The posted card changed; changing it twice does no harm, so the thread comes last."""
         try:
             self._update(told["message"], posting, until)
@@ -118,7 +118,7 @@ class SlackBot(Channel):
         if told["alarm"]:
             self._reply(told["message"]["text"], posting, until)
         now = Posting(posting.channel, posting.ts, told["sequence"])
-        return Receipt(200, f"updated in {now.channel}", reference=now.written())
+        return DeliveryResult(200, f"updated in {now.channel}", reference=now.written())
 
     def _update(self, message: dict[str, Any], posting: Posting, until: float) -> None:
         kept = {name: message[name] for name in ("text", "blocks", "metadata")}

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 
-from service.channels.base import SEND_SECONDS, Channel, Parcel, Receipt
+from service.channels.base import SEND_SECONDS, Channel, DeliveryRequest, DeliveryResult
 from service.channels.http import check_url, post_json, retry_after, shown
 from service.errors import DeliveryError
-from service.messages import FORMATS, Notice
-from service.outbound import Answer, Outbound
+from service.messages.payloads import FORMATS, Notification
+from service.outbound.client import Outbound, Response
 from service.signing import webhook_headers
 
 
@@ -30,27 +30,27 @@ class Webhook(Channel):
         """An http(s) URL whose addresses we may reach."""
         return check_url(self._outbound, target)
 
-    def render(self, notice: Notice, format_: str) -> bytes:
+    def render(self, notification: Notification, format_: str) -> bytes:
         """JSON in one of `FORMATS`."""
-        return json.dumps(FORMATS[format_](notice), ensure_ascii=False).encode()
+        return json.dumps(FORMATS[format_](notification), ensure_ascii=False).encode()
 
-    def send(self, parcel: Parcel) -> Receipt:
+    def send(self, request: DeliveryRequest) -> DeliveryResult:
         """POST the body with its three signature headers."""
-        headers = webhook_headers(parcel.secrets, parcel.event_id, parcel.now, parcel.body)
-        answer = post_json(self._outbound, parcel.target, parcel.body, self._seconds, headers)
+        headers = webhook_headers(request.secrets, request.event_id, request.now, request.body)
+        answer = post_json(self._outbound, request.target, request.body, self._seconds, headers)
         if not 200 <= answer.status < 300:
-            raise _refused(answer, parcel)
+            raise _refused(answer, request)
         orders = answer.headers.get("webhook-delivery", "").strip().lower()
         reason = "the endpoint asked for it (webhook-delivery: disable)"
-        return Receipt(answer.status, shown(answer), reason if orders == "disable" else None)
+        return DeliveryResult(answer.status, shown(answer), reason if orders == "disable" else None)
 
 
-def _refused(answer: Answer, parcel: Parcel) -> DeliveryError:
+def _refused(answer: Response, request: DeliveryRequest) -> DeliveryError:
     return DeliveryError(
         f"the endpoint answered {answer.status}",
         status=answer.status,
         response=shown(answer),
         permanent=answer.status == 410,
         disable="the endpoint answered 410 Gone" if answer.status == 410 else None,
-        retry_after=retry_after(answer, parcel.now),
+        retry_after=retry_after(answer, request.now),
     )

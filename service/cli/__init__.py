@@ -31,10 +31,10 @@ from service.cli import (
     videos,
     watch,
 )
-from service.cli.acting import Acting
-from service.cli.output import complain
-from service.db import reason_of
+from service.cli.account_option import Acting
+from service.cli.output import print_error
 from service.errors import ClipbellError
+from service.store.database import reason_of
 
 NAME = "clipbell"
 app = typer.Typer(
@@ -115,16 +115,16 @@ def _run(arguments: Sequence[str] | None) -> int:
     except BrokenPipeError:
         return 1
     except typer.TyperException as error:
-        complain(_usage(error))
+        print_error(_usage(error))
         return error.exit_code
     except typer.Abort:
-        complain("stopped: nothing was done")
+        print_error("stopped: nothing was done")
     except ClipbellError as error:
-        complain(str(error))
+        print_error(str(error))
     except SQLAlchemyError as error:
-        complain(f"the database failed: {reason_of(error)}; `clipbell doctor` looks at it")
+        print_error(f"the database failed: {reason_of(error)}; `clipbell doctor` looks at it")
     except OSError as error:
-        complain(f"{error.filename or 'the system'}: {error.strerror or error}")
+        print_error(f"{error.filename or 'the system'}: {error.strerror or error}")
     return 1
 
 

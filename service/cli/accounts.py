@@ -9,11 +9,11 @@ import typer
 
 from service import store
 from service.accounts import create_account, create_key, key_in_force, revoke_key
-from service.cli.acting import Acting, acting_account
-from service.cli.output import JsonOption, ago, console, emit, open_wiring, table
-from service.install import check_address
+from service.cli.account_option import Acting, acting_account
+from service.cli.output import JsonOption, ago, console, open_wiring, print_json, table
 from service.model import ApiKey
-from service.shapes import account_json, key_json
+from service.model.serializers import account_json, key_json
+from service.ops.setup import check_address
 
 app = typer.Typer(help="Who owns jobs, keys and subscriptions.")
 keys = typer.Typer(help="The API keys of an account.")
@@ -30,10 +30,10 @@ def create(
         check_address(owner_email)
     wiring = open_wiring()
     with wiring.db.write() as tx:
-        made = create_account(tx, wiring.sealer, name, owner_email, wiring.clock())
-    secret = wiring.sealer.open(made.webhook_secret)
+        made = create_account(tx, wiring.encryptor, name, owner_email, wiring.clock())
+    secret = wiring.encryptor.decrypt(made.webhook_secret)
     if json_:
-        emit({**account_json(made), "webhook_secret": secret})
+        print_json({**account_json(made), "webhook_secret": secret})
         return
     out = console()
     out.print(f"{made.id}  {made.name}", soft_wrap=True)
@@ -50,7 +50,7 @@ def list_accounts(json_: bool = JsonOption) -> None:
         counts = {one.id: _in_force(store.accounts.keys(tx, one.id)) for one in found}
     shown = [{**account_json(one), "keys": counts[one.id]} for one in found]
     if json_:
-        emit(shown)
+        print_json(shown)
     elif shown:
         table([_account_row(one) for one in shown])
     else:
@@ -82,7 +82,7 @@ def create_(
         key = create_key(tx, account.id, name, wanted, wiring.clock())
         row = key_in_force(tx, key)
     if json_ and row:
-        emit({**key_json(row), "api_key": key})
+        print_json({**key_json(row), "api_key": key})
         return
     console().print(f"API key (shown only now): {key}", style="bold", soft_wrap=True)
     console().print(f"It may {', '.join(wanted)} for {account.name}.", soft_wrap=True)
@@ -96,7 +96,7 @@ def list_keys(json_: bool = JsonOption) -> None:
     with wiring.db.read() as tx:
         found = store.accounts.keys(tx, account.id)
     if json_:
-        emit([key_json(key) for key in found])
+        print_json([key_json(key) for key in found])
     elif found:
         table([_key_row(key) for key in found], spare="made")
     else:
@@ -107,7 +107,7 @@ def _key_row(key: ApiKey) -> dict[str, str]:
     return {
         "key": key.id,
         "name": key.name,
-        "begins": f"{key.hint}…",
+        "begins": f"{key.key_prefix}…",
         "state": "revoked" if key.revoked_at else "valid",
         "made": ago(key.created_at),
         "scopes": " ".join(key.scopes),
@@ -122,6 +122,6 @@ def revoke(key_id: str = typer.Argument(metavar="KEY"), json_: bool = JsonOption
     with wiring.db.write() as tx:
         revoked = revoke_key(tx, account.id, key_id, wiring.clock())
     if json_:
-        emit(key_json(revoked))
+        print_json(key_json(revoked))
     else:
         console().print(f"{revoked.id} ({revoked.name}) is revoked.", soft_wrap=True)

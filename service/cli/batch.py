@@ -12,13 +12,13 @@ from typing import Any
 from rich.progress import Progress
 from sqlalchemy import Connection
 
-from service.batches import BatchRow, numbered, request_once
 from service.bootstrap import Wiring
-from service.cli.acting import acting_account
-from service.cli.inputs import as_input
-from service.cli.output import complain, console, emit, errors, open_wiring
+from service.cli.account_option import acting_account
+from service.cli.output import console, errors, open_wiring, print_error, print_json
+from service.cli.parsing import as_input
 from service.errors import ClipbellError, InvalidInput
-from service.jobs import FIELDS, JobRequest, check_request, planned_job
+from service.jobs.batches import BatchRow, numbered, request_once
+from service.jobs.requests import FIELDS, JobRequest, check_request, planned_job
 from service.model import Account, Job
 
 #: So many rows are committed at once.
@@ -50,7 +50,7 @@ def submit_file(path: Path, defaults: dict[str, Any], dry_run: bool, json_: bool
     new = sum(is_new for _, is_new in made)
     if json_:
         jobs = [{"id": job.id, "row": r.number} for (job, _), r in zip(made, rows, strict=True)]
-        emit({"submitted": new, "repeated": len(made) - new, "jobs": jobs})
+        print_json({"submitted": new, "repeated": len(made) - new, "jobs": jobs})
         return
     again = f"; {len(made) - new} were sent before" if new < len(made) else ""
     console().print(f"{new} jobs sent{again}. `clipbell jobs` lists them.")
@@ -137,7 +137,7 @@ def _checked(wiring: Wiring, rows: list[BatchRow]) -> list[JobRequest]:
             faults += [f"row {row.number}: {f.pointer or '/'}: {f.message}" for f in error.faults]
     if faults:
         for fault in faults[:SHOWN_FAULTS]:
-            complain(fault)
+            print_error(fault)
         raise FileError(f"{len(faults)} faults, nothing was sent: mend them and run again")
     return asked
 
@@ -151,7 +151,7 @@ def _tell_price(wiring: Wiring, account: Account, asked: list[JobRequest], json_
         for name in ("estimated_min", "estimated_max")
     )
     if json_:
-        emit({"jobs": len(jobs), "min": low, "max": high, "without_price": unknown})
+        print_json({"jobs": len(jobs), "min": low, "max": high, "without_price": unknown})
         return
     more = f", {unknown} of them without a known price" if unknown else ""
     console().print(f"{len(jobs)} jobs, {low:.2f} to {high:.2f} dollars{more}. Nothing was sent.")
@@ -175,5 +175,5 @@ def _request(
     tx: Connection, wiring: Wiring, account: Account, row: BatchRow, asked: JobRequest
 ) -> tuple[Job, bool]:
     now = wiring.clock()
-    asked = replace(asked, input=wiring.shelf.put_away(asked.model, asked.input, now))
-    return request_once(tx, wiring.sealer, wiring.settings, account.id, row, asked, now)
+    asked = replace(asked, input=wiring.uploads.save(asked.model, asked.input, now))
+    return request_once(tx, wiring.encryptor, wiring.settings, account.id, row, asked, now)

@@ -6,12 +6,12 @@ import typer
 
 from service import store
 from service.bootstrap import Wiring
-from service.callbacks import replay_callback
-from service.cli.acting import acting_account
-from service.cli.output import JsonOption, ago, console, emit, open_wiring, table
+from service.callbacks.process import replay_callback
+from service.cli.account_option import acting_account
+from service.cli.output import JsonOption, ago, console, open_wiring, print_json, table
 from service.errors import NotFound
 from service.model import Callback
-from service.shapes import callback_json, rejection_json
+from service.model.serializers import callback_json, rejection_json
 
 
 def list_callbacks(
@@ -29,7 +29,7 @@ def list_callbacks(
     with wiring.db.read() as tx:
         found = store.callbacks.page(tx, account.id, limit, job_id=job)
     if json_:
-        emit([callback_json(callback) for callback in found])
+        print_json([callback_json(callback) for callback in found])
     elif found:
         table([_row(callback) for callback in found], spare="job")
     else:
@@ -50,9 +50,9 @@ def _row(callback: Callback) -> dict[str, str]:
 def _list_rejected(wiring: Wiring, limit: int, json_: bool) -> None:
     with wiring.db.read() as tx:
         rows = store.callbacks.rejected(tx, limit)
-        counts = store.callbacks.refusal_counts(tx)
+        counts = store.callbacks.count_rejections(tx)
     if json_:
-        emit({"data": [rejection_json(row) for row in rows], "counts": counts})
+        print_json({"data": [rejection_json(row) for row in rows], "counts": counts})
         return
     if rows:
         found = [{"came": ago(r.received_at), "reason": r.reason, "from": r.remote} for r in rows]
@@ -72,6 +72,6 @@ def replay(callback_id: str = typer.Argument(metavar="CBK"), json_: bool = JsonO
         replay_callback(tx, found, wiring.clock())
         found = store.callbacks.find(tx, callback_id) or found
     if json_:
-        emit(callback_json(found))
+        print_json(callback_json(found))
     else:
         console().print(f"{found.id} is looked at again; `clipbell show {found.job_id}` tells.")

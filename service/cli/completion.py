@@ -10,12 +10,12 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from service import store
-from service.catalogue import MODELS
-from service.db import Database
+from service.catalogue.models import MODELS
 from service.errors import ClipbellError
+from service.messages.content import cut, plain
 from service.model import EventType, Job
 from service.settings import load_settings
-from service.wording import cut, plain
+from service.store.database import Database
 
 OFFERED = 30
 

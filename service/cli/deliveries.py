@@ -8,13 +8,13 @@ import typer
 
 from service import store
 from service.bootstrap import Wiring
-from service.cli.acting import acting_account
-from service.cli.output import JsonOption, ago, console, emit, open_wiring, table
+from service.cli.account_option import acting_account
+from service.cli.output import JsonOption, ago, console, open_wiring, print_json, table
+from service.deliveries.redelivery import resend_delivery
 from service.errors import NotFound
-from service.events import record_sample
+from service.events.record import record_sample
 from service.model import Attempt, Delivery, DeliveryState, EventType
-from service.resends import resend_delivery
-from service.shapes import delivery_json
+from service.model.serializers import delivery_json
 
 
 def deliveries(
@@ -32,7 +32,7 @@ def deliveries(
         found = store.deliveries.page(tx, account.id, limit, **which)
         attempts = store.deliveries.all_attempts(tx, [delivery.id for delivery in found])
     if json_:
-        emit([delivery_json(delivery, attempts) for delivery in found])
+        print_json([delivery_json(delivery, attempts) for delivery in found])
     elif not found:
         console().print("None: nobody was to be told of anything yet.")
     else:
@@ -61,7 +61,7 @@ def resend(delivery_id: str = typer.Argument(metavar="DLV"), json_: bool = JsonO
             raise NotFound(f"there is no {delivery_id}: see `clipbell deliveries`")
         resend_delivery(tx, delivery, wiring.clock())
     if json_:
-        emit({"id": delivery_id, "state": DeliveryState.PENDING.value})
+        print_json({"id": delivery_id, "state": DeliveryState.PENDING.value})
     else:
         console().print(f"{delivery_id} goes out once more.")
 
@@ -74,7 +74,7 @@ def trigger(
     wiring = open_wiring()
     told = _triggered(wiring, event)
     if json_:
-        emit(told)
+        print_json(told)
     elif told["deliveries"]:
         count = len(told["deliveries"])
         pending = "1 delivery is" if count == 1 else f"{count} deliveries are"

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from service.cli.output import JsonOption, complain, emit
+from service.cli.output import JsonOption, print_error, print_json
 from service.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -63,9 +63,9 @@ def _show(folder: Path, port: int | None, *, once: bool, quiet: bool) -> bool:
         seconds = round(time.monotonic() - began, 1)
         _tell(demo, out, seconds)
         for problem in wrong:
-            complain(problem)
+            print_error(problem)
         if quiet:
-            emit(_summary(demo, seconds))
+            print_json(_summary(demo, seconds))
         if not once:
             out.print("\nCtrl-C ends everything and leaves nothing behind.")
             signal.pause()

@@ -7,13 +7,13 @@ from typing import Any
 
 from service import store
 from service.bootstrap import Wiring
-from service.cli.acting import own_job
+from service.cli.account_option import own_job
 from service.cli.jobs import shown_job
-from service.cli.output import JobArgument, JsonOption, emit, open_wiring
-from service.logs import masked
+from service.cli.output import JobArgument, JsonOption, open_wiring, print_json
+from service.jobs.timeline import timeline
 from service.model import Job
-from service.shapes import callback_content, callback_json, delivery_json
-from service.timeline import timeline
+from service.model.serializers import callback_content, callback_json, delivery_json
+from service.ops.logs import masked
 
 #: Headers of a callback that prove who sent it.
 _PROOFS = ("authorization", "cookie", "signature", "token", "api-key", "secret")
@@ -24,7 +24,7 @@ def export(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
     wiring = open_wiring()
     whole = json.loads(masked(json.dumps(_whole(wiring, own_job(wiring, job_id)))))
     if json_:
-        emit(whole)
+        print_json(whole)
     else:
         print(json.dumps(whole, indent=2, ensure_ascii=False))
 

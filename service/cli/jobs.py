@@ -8,26 +8,26 @@ import typer
 
 from service import store
 from service.bootstrap import Wiring
-from service.cli.acting import acting_account, own_job
+from service.cli.account_option import acting_account, own_job
 from service.cli.completion import models
-from service.cli.inputs import moment
 from service.cli.output import (
     JobArgument,
     JsonOption,
     ago,
     console,
-    emit,
     in_colour,
     open_wiring,
+    print_json,
     table,
 )
-from service.jobs import cancel_job
+from service.cli.parsing import moment
+from service.jobs.outcomes import Resolution, resolve_by_hand
+from service.jobs.requests import cancel_job
+from service.jobs.timeline import timeline
+from service.messages.content import cut, plain
 from service.model import Job, JobState
-from service.outcomes import Resolution, resolve_by_hand
-from service.shapes import job_json
-from service.timeline import timeline
-from service.videos import link_of
-from service.wording import cut, plain
+from service.model.serializers import job_json
+from service.videos.archive import link_of
 
 
 def shown_job(wiring: Wiring, job: Job) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def print_job(wiring: Wiring, job: Job, json_: bool) -> None:
     """What became of the job: its link, or why there is none."""
     shown = shown_job(wiring, job)
     if json_:
-        emit(shown)
+        print_json(shown)
         return
     out = console()
     out.print(job.id, in_colour(job.state), f" {job.model}", sep="  ", soft_wrap=True)
@@ -69,7 +69,7 @@ def list_jobs(
     with wiring.db.read() as tx:
         found = store.jobs.page(tx, account.id, limit, **which)
     if json_:
-        emit([shown_job(wiring, job) for job in found])
+        print_json([shown_job(wiring, job) for job in found])
     elif found:
         table([_row(job) for job in found], spare="prompt")
     elif any(which.values()):
@@ -90,7 +90,7 @@ def show(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
     with wiring.db.read() as tx:
         entries = timeline(tx, job)
     if json_:
-        emit({**shown_job(wiring, job), "timeline": entries})
+        print_json({**shown_job(wiring, job), "timeline": entries})
         return
     print_job(wiring, job, False)
     console().print(plain(job.input.get("prompt")), soft_wrap=True)

@@ -12,12 +12,12 @@ import typer
 
 from service import store
 from service.bootstrap import Wiring
-from service.cli.acting import acting_account
-from service.cli.output import JsonOption, console, emit, open_wiring
+from service.cli.account_option import acting_account
+from service.cli.output import JsonOption, console, open_wiring, print_json
 from service.cli.processes import free_or_fail
+from service.deliveries.subscriptions import secrets_of
 from service.model import utc_now
 from service.signing import webhook_fault
-from service.subscribing import secrets_of
 
 LARGEST = 1024 * 1024
 
@@ -37,7 +37,7 @@ def listen(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     url = f"http://{host}:{server.server_port}/"
     if json_:
-        emit({"url": url})
+        print_json({"url": url})
     else:
         console().print(f"listening at {url}; stop it with Ctrl-C", soft_wrap=True)
     with suppress(KeyboardInterrupt):
@@ -65,7 +65,7 @@ class Sink(http.server.ThreadingHTTPServer):
             content = body.decode("utf-8", "replace")
         told = {"id": headers.get("webhook-id"), "verified": fault is None, "problem": fault}
         if self._json:
-            emit({**told, "body": content})
+            print_json({**told, "body": content})
         else:
             _print(told, content)
         return fault is None
@@ -74,11 +74,11 @@ class Sink(http.server.ThreadingHTTPServer):
         """Asked anew each time: a subscription may be younger than this process."""
         if self._wiring is None:
             return self._secrets
-        account, sealer = acting_account(self._wiring), self._wiring.sealer
+        account, encryptor = acting_account(self._wiring), self._wiring.encryptor
         with self._wiring.db.read() as tx:
             found = store.subscriptions.all_of(tx, account.id)
-        own = [secret for s in found for secret in secrets_of(sealer, s, self._wiring.clock())]
-        return [sealer.open(account.webhook_secret), *own]
+        own = [secret for s in found for secret in secrets_of(encryptor, s, self._wiring.clock())]
+        return [encryptor.decrypt(account.webhook_secret), *own]
 
 
 def _print(told: dict[str, Any], content: Any) -> None:

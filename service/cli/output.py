@@ -15,8 +15,8 @@ from rich.text import Text
 
 from service.bootstrap import Wiring, build
 from service.cli.completion import job_ids
+from service.messages.content import plain
 from service.settings import load_settings
-from service.wording import plain
 
 _ID = re.compile(r"[a-z]+_[0-9a-f]{32}")
 _COLOURS = {
@@ -49,12 +49,12 @@ def errors() -> Console:
     return Console(stderr=True, highlight=False, markup=False)
 
 
-def complain(message: str) -> None:
+def print_error(message: str) -> None:
     """One line on stderr."""
     print(f"clipbell: {' '.join(message.split())}", file=sys.stderr)
 
 
-def emit(body: Any) -> None:
+def print_json(body: Any) -> None:
     """One JSON document on stdout."""
     print(json.dumps(body, ensure_ascii=False), flush=True)
 

@@ -14,9 +14,9 @@ import typer
 
 from service import worker as workers
 from service.bootstrap import Wiring, build
-from service.cli.output import JsonOption, emit
+from service.cli.output import JsonOption, print_json
 from service.errors import SchemaError, SettingsError
-from service.logs import configure
+from service.ops.logs import configure
 from service.settings import Settings, load_settings, misspelt
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ def sandbox(
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         server = SandboxServer(SandboxOptions(folder=Path(folder), pace=pace), host, port)
         if json_:
-            emit({"url": server.url})
+            print_json({"url": server.url})
         else:
             typer.echo(f"sandbox provider at {server.url}; stop it with Ctrl-C")
             typer.echo(f"`serve` and `worker` use it with these settings:\n{_pointing(server.url)}")

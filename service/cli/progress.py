@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from service.catalogue import MODELS
+from service.catalogue.models import MODELS
+from service.messages.content import plain
 from service.model import TERMINAL, Job, JobState
-from service.wording import plain
 
 #: Where the bar stands when the model's time is over but the video is not there.
 USUAL_SHARE = 0.9

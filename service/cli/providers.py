@@ -6,9 +6,9 @@ import typer
 
 from service import store
 from service.bootstrap import Wiring
-from service.cli.output import JsonOption, console, emit, open_wiring
+from service.cli.output import JsonOption, console, open_wiring, print_json
 from service.errors import NotFound
-from service.jobs import release_provider
+from service.jobs.requests import release_provider
 
 
 def _known(wiring: Wiring, name: str) -> str:
@@ -39,6 +39,6 @@ def resume(name: str = typer.Argument(metavar="PROVIDER"), json_: bool = JsonOpt
 
 def _tell(body: dict[str, object], text: str, json_: bool) -> None:
     if json_:
-        emit(body)
+        print_json(body)
     else:
         console().print(text)

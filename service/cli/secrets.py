@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from service.cli.output import JsonOption, console, emit
+from service.cli.output import JsonOption, console, print_json
 from service.errors import SettingsError
-from service.rotation import add_key
+from service.ops.key_rotation import add_key
 from service.settings import load_settings
 
 app = typer.Typer(help="The keys that sign our URLs and seal secrets.")
@@ -28,7 +28,7 @@ def rotate(json_: bool = JsonOption) -> None:
         )
     count = add_key(settings)
     if json_:
-        emit({"keys": count})
+        print_json({"keys": count})
         return
     out = console()
     out.print(f"{count} keys, the newest first; the old ones still verify and open.")

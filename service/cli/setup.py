@@ -7,10 +7,10 @@ import signal
 import typer
 from rich.text import Text
 
-from service import doctor as findings
-from service.cli.output import JsonOption, console, emit, open_wiring
-from service.install import initialise, make_folder
-from service.recovery import recover
+from service.cli.output import JsonOption, console, open_wiring, print_json
+from service.jobs.restore import mark_unknown_after_restore
+from service.ops import doctor as findings
+from service.ops.setup import initialise, make_folder
 from service.settings import load_settings
 
 
@@ -22,7 +22,7 @@ def init(
     settings = load_settings()
     found = initialise(settings, owner_email)
     if json_:
-        emit(found)
+        print_json(found)
         return
     out = console()
     out.print(f"Ready in {settings.data_dir}. Account {found['account']}.")
@@ -48,7 +48,7 @@ def migrate(
     after, _ = wiring_db.revision()
     wiring_db.close()
     if json_:
-        emit({"before": before, "after": after})
+        print_json({"before": before, "after": after})
     else:
         console().print(
             f"The schema is at {after}" + ("." if before == after else f", was {before}.")
@@ -61,10 +61,10 @@ def migrate(
 def recover_from_backup(json_: bool = JsonOption) -> None:
     """Run after a restore, before any worker starts. No job is sent or paid again by itself."""
     wiring = open_wiring()
-    found = recover(wiring.db, wiring.clock())
+    found = mark_unknown_after_restore(wiring.db, wiring.clock())
     wiring.close()
     if json_:
-        emit(found)
+        print_json(found)
         return
     asked, waiting = found["asked"], found["waiting"]
     console().print(f"{asked} jobs have a task: the worker will ask the provider about them.")
@@ -81,7 +81,7 @@ def doctor(json_: bool = JsonOption) -> None:
     """Look for what is amiss, and tell how to mend it. Settings, database, network, clock."""
     found = findings.examine()
     if json_:
-        emit({"ok": all(f.ok for f in found), "findings": [vars(f) for f in found]})
+        print_json({"ok": all(f.ok for f in found), "findings": [vars(f) for f in found]})
     for finding in [] if json_ else found:
         mark = Text("ok  ", "green") if finding.ok else Text("FIX ", "red")
         console().print(mark, f"{finding.subject}: {finding.message}", soft_wrap=True)

@@ -13,18 +13,18 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from service import store
 from service.bootstrap import Wiring
-from service.catalogue import MODELS
-from service.cli.acting import acting_account
+from service.catalogue.models import MODELS
+from service.cli.account_option import acting_account
 from service.cli.batch import submit_file
 from service.cli.completion import models
-from service.cli.inputs import from_pairs
 from service.cli.jobs import print_job
-from service.cli.output import JsonOption, complain, errors, open_wiring
+from service.cli.output import JsonOption, errors, open_wiring, print_error
+from service.cli.parsing import from_pairs
 from service.cli.progress import doing, done
-from service.health import provider_trouble, worker_trouble
-from service.jobs import check_request, planned_job, request_job
+from service.jobs.requests import check_request, planned_job, request_job
+from service.jobs.submission import preview
 from service.model import TERMINAL, Job, JobState
-from service.submissions import preview
+from service.ops.health import provider_trouble, worker_trouble
 
 POLL_SECONDS = 0.5
 
@@ -63,9 +63,9 @@ def _submit_one(body: dict[str, Any], dry_run: bool, wait: bool, json_: bool) ->
         found = preview(wiring.providers, wiring.signer, job)
         print(json.dumps(found, indent=2, ensure_ascii=False))
         return
-    asked = replace(asked, input=wiring.shelf.put_away(asked.model, asked.input, now))
+    asked = replace(asked, input=wiring.uploads.save(asked.model, asked.input, now))
     with wiring.db.write() as tx:
-        job = request_job(tx, wiring.sealer, wiring.settings, account.id, asked, now)
+        job = request_job(tx, wiring.encryptor, wiring.settings, account.id, asked, now)
     if wait:
         job = _wait(wiring, job)
     print_job(wiring, job, json_)
@@ -79,10 +79,10 @@ def _wait(wiring: Wiring, job: Job) -> Job:
         with _bar() as progress:
             job = _follow(wiring, job, progress)
     except KeyboardInterrupt:
-        complain(f"{job.id} goes on; `clipbell show {job.id}` tells how it is")
+        print_error(f"{job.id} goes on; `clipbell show {job.id}` tells how it is")
         raise typer.Exit(130) from None
     if job.state not in TERMINAL and job.error:
-        complain(f"{job.id} is {job.state}: {job.error['message']} {job.error['hint']}")
+        print_error(f"{job.id} is {job.state}: {job.error['message']} {job.error['hint']}")
         raise typer.Exit(1)
     return job
 

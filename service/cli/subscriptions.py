@@ -6,19 +6,30 @@ from typing import Any
 
 import typer
 
-from service import endpoints, store
+from service import store
 from service.bootstrap import Wiring
 from service.cli import completion
-from service.cli.acting import Acting, acting_account
-from service.cli.inputs import moment
-from service.cli.output import JsonOption, console, emit, open_wiring, table
+from service.cli.account_option import Acting, acting_account
+from service.cli.output import JsonOption, console, open_wiring, print_json, table
+from service.cli.parsing import moment
+from service.deliveries import endpoint_health
+from service.deliveries.redelivery import recover_since
+from service.deliveries.subscriptions import (
+    parse_key_value,
+    parse_subscription,
+    subscribe,
+    target_of,
+)
+from service.deliveries.test_sends import (
+    require_success,
+    send_test,
+    test_request_for,
+    test_request_for_spec,
+)
 from service.errors import InvalidInput, NotFound
 from service.model import Subscription
-from service.resends import recover_since
-from service.shapes import subscription_json
+from service.model.serializers import subscription_json
 from service.signing import new_webhook_secret
-from service.subscribing import check_wish, pair_of, subscribe, target_of
-from service.trials import insist, make_trial, trial_of, trial_of_wish
 
 app = typer.Typer(help="Who is told of what: add, list, test and more.")
 
@@ -46,31 +57,33 @@ def add(
     body: dict[str, Any] = {"channel": channel, "target": target}
     body |= {"events": events, "models": models}
     body |= {"metadata": dict(map(_pair, metadata))} | ({"format": format_} if format_ else {})
-    wish, secret = check_wish(wiring.channels, body, ""), new_webhook_secret()
+    spec, secret = parse_subscription(wiring.channels, body, ""), new_webhook_secret()
     if test_first:
-        trial = trial_of_wish(account.id, wish, secret)
-        insist(trial, make_trial(wiring.db, wiring.post, trial, wiring.clock()))
+        test_request = test_request_for_spec(account.id, spec, secret)
+        require_success(
+            test_request, send_test(wiring.db, wiring.notifications, test_request, wiring.clock())
+        )
     with wiring.db.write() as tx:
-        sealer, now = wiring.sealer, wiring.clock()
-        made, _ = subscribe(tx, sealer, account.id, wish, now, secret=secret)
+        encryptor, now = wiring.encryptor, wiring.clock()
+        made, _ = subscribe(tx, encryptor, account.id, spec, now, secret=secret)
     if json_:
-        emit({**_as_json(wiring, made), "secret": secret})
+        print_json({**_as_json(wiring, made), "secret": secret})
         return
     out = console()
-    out.print(f"{made.id}  {made.channel}  {wish.target}", soft_wrap=True)
+    out.print(f"{made.id}  {made.channel}  {spec.target}", soft_wrap=True)
     if channel == "webhook":
         out.print(f"Secret (shown only now): {secret}", soft_wrap=True)
 
 
 def _pair(text: str) -> tuple[str, Any]:
     try:
-        return pair_of(text)
+        return parse_key_value(text)
     except InvalidInput as error:
         raise typer.BadParameter(error.faults[0].message, param_hint="--metadata") from None
 
 
 def _as_json(wiring: Wiring, subscription: Subscription) -> dict[str, Any]:
-    return subscription_json(subscription, target_of(wiring.sealer, subscription))
+    return subscription_json(subscription, target_of(wiring.encryptor, subscription))
 
 
 @app.command("list", cls=Acting)
@@ -82,7 +95,7 @@ def list_all(json_: bool = JsonOption) -> None:
         found = store.subscriptions.all_of(tx, account.id)
     shown = [_as_json(wiring, subscription) for subscription in found]
     if json_:
-        emit(shown)
+        print_json(shown)
     elif not shown:
         console().print("None yet: try `clipbell subscriptions add slack https://…`.")
     else:
@@ -104,14 +117,16 @@ def _row(shown: dict[str, Any]) -> dict[str, str]:
 def test(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
     """Send a labelled sample at once and say how it went."""
     wiring = open_wiring()
-    trial = trial_of(wiring.post, _found(wiring, subscription_id), wiring.clock())
-    verdict = make_trial(wiring.db, wiring.post, trial, wiring.clock())
+    test_request = test_request_for(
+        wiring.notifications, _found(wiring, subscription_id), wiring.clock()
+    )
+    test_result = send_test(wiring.db, wiring.notifications, test_request, wiring.clock())
     if json_:
-        emit({"delivered": verdict.error is None, **vars(verdict)})
+        print_json({"delivered": test_result.error is None, **vars(test_result)})
     else:
-        how = f"failed: {verdict.error}" if verdict.error else "arrived"
-        console().print(f"{how} ({verdict.milliseconds} ms)", soft_wrap=True)
-    if verdict.error:
+        how = f"failed: {test_result.error}" if test_result.error else "arrived"
+        console().print(f"{how} ({test_result.milliseconds} ms)", soft_wrap=True)
+    if test_result.error:
         raise typer.Exit(1)
 
 
@@ -141,13 +156,13 @@ def remove(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = J
     wiring = open_wiring()
     found = _found(wiring, subscription_id)
     with wiring.db.write() as tx:
-        endpoints.remove(tx, found.id, wiring.clock())
+        endpoint_health.remove(tx, found.id, wiring.clock())
     _tell(found.id, "removed", json_)
 
 
 def _tell(subscription_id: str, state: str, json_: bool) -> None:
     if json_:
-        emit({"id": subscription_id, "state": state})
+        print_json({"id": subscription_id, "state": state})
     else:
         console().print(f"{subscription_id} is {state}.")
 
@@ -172,6 +187,6 @@ def recover(
     found = _found(wiring, subscription_id)
     count = recover_since(wiring.db, found, begin, wiring.clock)
     if json_:
-        emit({"id": found.id, "recovered": count})
+        print_json({"id": found.id, "recovered": count})
     else:
         console().print(f"{count} deliveries to {found.id} are pending again.")

@@ -8,11 +8,18 @@ import typer
 
 from service import store
 from service.bootstrap import Wiring
-from service.cli.acting import Acting, acting_account, own_job
-from service.cli.output import JobArgument, JsonOption, ago, console, emit, open_wiring, table
+from service.cli.account_option import Acting, acting_account, own_job
+from service.cli.output import JobArgument, JsonOption, ago, console, open_wiring, print_json, table
 from service.model import Video
-from service.retention import Doomed, delete_doomed, doomed_videos, erase_job, forget_rows, sweep
-from service.shapes import iso
+from service.model.serializers import iso
+from service.videos.retention import (
+    ExpiredVideo,
+    delete_expired,
+    delete_orphans,
+    erase_job,
+    expired_videos,
+    purge_rows,
+)
 
 app = typer.Typer(help="The copies of videos: list and prune.")
 
@@ -30,7 +37,7 @@ def list_videos(
     with wiring.db.read() as tx:
         found = store.videos.page(tx, account.id, limit)
     if json_:
-        emit([_as_json(video) for video in found])
+        print_json([_as_json(video) for video in found])
     elif found:
         table([_row(video) for video in found])
     else:
@@ -68,36 +75,36 @@ def prune(
     wiring = open_wiring()
     if dry_run:
         with wiring.db.read() as tx:
-            found = doomed_videos(tx, wiring.settings, wiring.clock(), MANY)
+            found = expired_videos(tx, wiring.settings, wiring.clock(), MANY)
         rows = files = 0
     else:
         found, rows, files = _prune(wiring)
     if json_:
         videos = [{**_as_json(one.video), "reason": one.reason} for one in found]
-        emit({"dry_run": dry_run, "videos": videos, "rows": rows, "files": files})
+        print_json({"dry_run": dry_run, "videos": videos, "rows": rows, "files": files})
         return
     if found:
         table([_doomed_row(one) for one in found])
     _sum_up(wiring, found, dry_run)
 
 
-def _prune(wiring: Wiring) -> tuple[list[Doomed], int, int]:
+def _prune(wiring: Wiring) -> tuple[list[ExpiredVideo], int, int]:
     now, found, rows = wiring.clock(), [], 0
-    while batch := delete_doomed(wiring.db, wiring.settings, now):
+    while batch := delete_expired(wiring.db, wiring.settings, now):
         found += batch
     while wiring.units()["remove"]():
         pass
-    while count := forget_rows(wiring.db, wiring.settings, now):
+    while count := purge_rows(wiring.db, wiring.settings, now):
         rows += count
-    return found, rows, sweep(wiring.storage, wiring.settings, now)
+    return found, rows, delete_orphans(wiring.storage, wiring.settings, now)
 
 
-def _doomed_row(one: Doomed) -> dict[str, str]:
+def _doomed_row(one: ExpiredVideo) -> dict[str, str]:
     row = _row(one.video)
     return {name: row[name] for name in ("job", "size", "stored")} | {"why": one.reason}
 
 
-def _sum_up(wiring: Wiring, found: list[Doomed], dry_run: bool) -> None:
+def _sum_up(wiring: Wiring, found: list[ExpiredVideo], dry_run: bool) -> None:
     size = sum(one.video.bytes or 0 for one in found) / 1e6
     would = "would be deleted" if dry_run else "were deleted"
     console().print(f"Videos that {would}: {len(found)}, {size:.1f} MB.")
@@ -116,10 +123,10 @@ def delete(
     if not yes:
         question = f"Forget prompt, messages and video of {job.id} for good?"
         typer.confirm(question, abort=True, err=True)
-    erase_job(wiring.db, wiring.shelf, job, wiring.clock())
+    erase_job(wiring.db, wiring.uploads, job, wiring.clock())
     while wiring.units()["remove"]():
         pass
     if json_:
-        emit({"job_id": job.id, "deleted": True})
+        print_json({"job_id": job.id, "deleted": True})
     else:
         console().print(f"{job.id} is forgotten; that it was, how it ended and its cost stay.")

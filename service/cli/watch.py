@@ -17,33 +17,33 @@ from rich.text import Text
 
 from service import store
 from service.bootstrap import Wiring
-from service.cli.acting import acting_account
+from service.cli.account_option import acting_account
 from service.cli.jobs import shown_job
 from service.cli.output import (
     ID_WIDTH,
     ROOMY,
     JsonOption,
     console,
-    emit,
     in_colour,
     open_wiring,
+    print_json,
 )
 from service.cli.progress import doing, done, seconds_of
-from service.health import provider_trouble, worker_trouble
 from service.model import TERMINAL, Job, JobState, Video
+from service.ops.health import provider_trouble, worker_trouble
 
 #: States that a job leaves by itself.
 MOVING = (JobState.QUEUED, JobState.SUBMITTING, JobState.SUBMITTED)
 
 
 @dataclass(frozen=True)
-class Sight:
-    """The jobs at one moment, newest first; `troubles` by provider, `counts` by state."""
+class Snapshot:
+    """The jobs at one moment, newest first; `last_errors` by provider, `counts` by state."""
 
     jobs: list[Job]
     videos: dict[str, Video]
     counts: dict[str, int]
-    troubles: dict[str, str]
+    last_errors: dict[str, str]
     now: datetime
 
     def moving(self) -> int:
@@ -75,13 +75,13 @@ def watch(
             _tell_changes(wiring, sights, json_)
             return
         with Live(console=out, auto_refresh=False) as live:
-            for sight in sights:
-                live.update(_picture(sight, out.width), refresh=True)
+            for snapshot in sights:
+                live.update(_picture(snapshot, out.width), refresh=True)
     except KeyboardInterrupt:
         return
 
 
-def _sights(wiring: Wiring, limit: int, every: float, until_idle: bool) -> Iterator[Sight]:
+def _sights(wiring: Wiring, limit: int, every: float, until_idle: bool) -> Iterator[Snapshot]:
     """One look after another; the last one shows the end."""
     account_id = acting_account(wiring).id
     while True:
@@ -90,52 +90,52 @@ def _sights(wiring: Wiring, limit: int, every: float, until_idle: bool) -> Itera
             videos = store.videos.of_jobs(tx, [job.id for job in jobs])
             counts, now = store.jobs.counts(tx, account_id), wiring.clock()
             idle = worker_trouble(tx, now)
-            troubles = {p: idle or provider_trouble(tx, [p]) for p in {j.provider for j in jobs}}
-            sight = Sight(jobs, videos, counts, troubles, now)
-        yield sight
-        if until_idle and not sight.moving():
+            last_errors = {p: idle or provider_trouble(tx, [p]) for p in {j.provider for j in jobs}}
+            snapshot = Snapshot(jobs, videos, counts, last_errors, now)
+        yield snapshot
+        if until_idle and not snapshot.moving():
             return
         time.sleep(every)
 
 
-def _tell_changes(wiring: Wiring, sights: Iterator[Sight], json_: bool) -> None:
+def _tell_changes(wiring: Wiring, sights: Iterator[Snapshot], json_: bool) -> None:
     """A line for each job that has not ended, and for each change since."""
     known: dict[str, Any] | None = None
-    for sight in sights:
-        marks = {job.id: sight.mark(job) for job in reversed(sight.jobs)}
-        before = known if known is not None else _ended(sight)
-        changed = [job for job in reversed(sight.jobs) if before.get(job.id) != marks[job.id]]
+    for snapshot in sights:
+        marks = {job.id: snapshot.mark(job) for job in reversed(snapshot.jobs)}
+        before = known if known is not None else _ended(snapshot)
+        changed = [job for job in reversed(snapshot.jobs) if before.get(job.id) != marks[job.id]]
         for job in changed:
             if json_:
-                emit(shown_job(wiring, job))
+                print_json(shown_job(wiring, job))
             else:
-                print(_line(sight, job), flush=True)
+                print(_line(snapshot, job), flush=True)
         known = marks
 
 
-def _ended(sight: Sight) -> dict[str, Any]:
+def _ended(snapshot: Snapshot) -> dict[str, Any]:
     """What is no news any more."""
-    return {job.id: sight.mark(job) for job in sight.jobs if job.state in TERMINAL}
+    return {job.id: snapshot.mark(job) for job in snapshot.jobs if job.state in TERMINAL}
 
 
-def _line(sight: Sight, job: Job) -> str:
-    told = doing(job, sight.now, sight.troubles[job.provider])
-    line = f"{sight.now:%H:%M:%S}  {job.id}  {job.state:<10}  {job.model:<19}  {told}"
+def _line(snapshot: Snapshot, job: Job) -> str:
+    told = doing(job, snapshot.now, snapshot.last_errors[job.provider])
+    line = f"{snapshot.now:%H:%M:%S}  {job.id}  {job.state:<10}  {job.model:<19}  {told}"
     return line.rstrip()
 
 
-def _picture(sight: Sight, width: int) -> Group:
+def _picture(snapshot: Snapshot, width: int) -> Group:
     roomy = width >= ROOMY
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("job", "state", "time", *(["progress"] if roomy else []), "waits for"):
         first = name == "job"
         grid.add_column(name, min_width=ID_WIDTH if first else None, no_wrap=first)
-    for job in sight.jobs:
-        bar = ProgressBar(total=1.0, completed=done(job, sight.now), width=12)
-        told = doing(job, sight.now, sight.troubles[job.provider]) or job.model
-        state, time_ = in_colour(job.state), _elapsed(job, sight.now)
+    for job in snapshot.jobs:
+        bar = ProgressBar(total=1.0, completed=done(job, snapshot.now), width=12)
+        told = doing(job, snapshot.now, snapshot.last_errors[job.provider]) or job.model
+        state, time_ = in_colour(job.state), _elapsed(job, snapshot.now)
         grid.add_row(job.id, state, time_, *([bar] if roomy else []), told)
-    counts = ", ".join(f"{count} {state}" for state, count in sorted(sight.counts.items()))
+    counts = ", ".join(f"{count} {state}" for state, count in sorted(snapshot.counts.items()))
     return Group(grid, Text(f"{counts or 'no jobs yet'}; Ctrl-C ends", "dim"))
 
 

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from service.accounts import key_in_force
-from service.db import Database
 from service.demo.processes import HOST, DemoError, Processes, free_port, web_port
 from service.errors import OutboundError
-from service.install import initialise
 from service.model import utc_now
-from service.outbound import Answer, Outbound
-from service.sandbox.sinks import Received, SinkServer
+from service.ops.setup import initialise
+from service.outbound.client import Outbound, Response
+from service.sandbox.sinks.pages import Received, SinkServer
 from service.settings import Settings, load_settings
+from service.store.database import Database
 from service.web.session import login_url
 
 LOOPBACK = "127.0.0.0/8"
@@ -89,7 +89,7 @@ class Api:
         """The JSON that a POST answers. Raises DemoError for anything but 2xx."""
         return self._checked(path, self.call("POST", path, json.dumps(body).encode()))
 
-    def call(self, method: str, path: str, body: bytes | None = None) -> Answer:
+    def call(self, method: str, path: str, body: bytes | None = None) -> Response:
         """One request; `path` may be a whole URL."""
         url = path if path.startswith("http") else self.base_url + path
         return self._outbound.call(
@@ -105,7 +105,7 @@ class Api:
         """Give the sockets back."""
         self._outbound.close()
 
-    def _checked(self, path: str, answer: Answer) -> dict[str, Any]:
+    def _checked(self, path: str, answer: Response) -> dict[str, Any]:
         if not 200 <= answer.status < 300:
             text = answer.body[:300].decode("utf-8", "replace")
             raise DemoError(f"{path} answered {answer.status}: {text}")
@@ -125,16 +125,16 @@ class Demo:
 
     def subscribe(self) -> None:
         """Slack, mail and a REST hook hear of every end."""
-        wishes = (
+        specs = (
             {"channel": "slack", "target": self.sinks.slack_url},
             {"channel": "email", "target": "you@example.com"},
             {"channel": "webhook", "target": self.sinks.hook_url},
         )
-        for wish in wishes:
-            made = self.api.post("/v1/subscriptions", wish)
-            if wish["channel"] == "webhook":
+        for spec in specs:
+            made = self.api.post("/v1/subscriptions", spec)
+            if spec["channel"] == "webhook":
                 self.sinks.hook_secrets.append(made["secret"])
-        self.progress.expected_deliveries = len(wishes) * len(JOBS)
+        self.progress.expected_deliveries = len(specs) * len(JOBS)
 
     def submit(self) -> None:
         """One job per model."""

@@ -1,3 +1,8 @@
-"""Who runs a unit of work, and when."""
+"""
+The engines: who runs a unit of work, and when.
+
+Enters: one function per kind of work, and what is due. Leaves: nothing; the
+functions are called. May import: nothing of ours.
+"""
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
-The embedded engine: thread seats per kind of work, in one process.
+The embedded engine: thread threads per kind of work, in one process.
 
 A seat runs its unit until there is nothing left, and each success calls the
-next seat, so that the seats fill only as far as there is work. One watcher
+next seat, so that the threads fill only as far as there is work. One watcher
 asks the database what is due: at once after any success here, and on every
 tick for what other processes have added.
 """
@@ -33,14 +33,14 @@ class ThreadEngine:
     Args:
         units: by kind of work; True means "there may be more".
         due: the kinds that have something due.
-        seats: how many threads each kind gets.
+        threads: how many threads each kind gets.
     """
 
     def __init__(
         self,
         units: Mapping[str, Unit],
         due: Callable[[], set[str]],
-        seats: Mapping[str, int],
+        threads: Mapping[str, int],
         tick: float = TICK_SECONDS,
     ) -> None:
         self._units = units
@@ -50,14 +50,16 @@ class ThreadEngine:
         self._never = threading.Event()
         self._look = threading.Event()
         self._told: dict[str, float] = {}
-        # No more calls than seats: whoever is called looks until nothing is left.
+        # No more calls than threads: whoever is called looks until nothing is left.
         self._calls: dict[str, queue.Queue[None]] = {
-            kind: queue.Queue(seats[kind]) for kind in units
+            kind: queue.Queue(threads[kind]) for kind in units
         }
         self._threads = [
-            threading.Thread(target=self._sit, args=(kind,), name=f"{kind}-{number}", daemon=True)
+            threading.Thread(
+                target=self._run_worker, args=(kind,), name=f"{kind}-{number}", daemon=True
+            )
             for kind in units
-            for number in range(seats[kind])
+            for number in range(threads[kind])
         ]
 
     def run(self) -> None:
@@ -70,7 +72,7 @@ class ThreadEngine:
             self._look.clear()
         for kind, calls in self._calls.items():
             for _ in range(calls.maxsize):
-                self._call(kind)
+                self._wake(kind)
         for thread in self._threads:
             thread.join()
 
@@ -81,16 +83,16 @@ class ThreadEngine:
     def _watch(self) -> None:
         try:
             for kind in self._due():
-                self._call(kind)
+                self._wake(kind)
         except Exception as error:
             self._tell("cannot ask the database what is due", error)
             self._never.wait(PAUSE_SECONDS)
 
-    def _call(self, kind: str) -> None:
+    def _wake(self, kind: str) -> None:
         with suppress(queue.Full):
             self._calls[kind].put_nowait(None)
 
-    def _sit(self, kind: str) -> None:
+    def _run_worker(self, kind: str) -> None:
         while not self._stopping:
             self._calls[kind].get()
             while not self._stopping and self._one(kind):

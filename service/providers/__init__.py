@@ -1,4 +1,9 @@
-"""The rack of providers."""
+"""
+The providers: one file per vendor, each passing the same contract suite.
+
+Enters: a job. Leaves: a `Submission` or an `Outcome`, or a ProviderError. May
+import: catalogue, model, outbound, storage.
+"""
 
 from __future__ import annotations
 

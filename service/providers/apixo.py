@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 from service.errors import ProviderError, Refused, Unanswered
-from service.failures import code_of, job_error
 from service.model import Job, Outcome, Submission, TaskState
-from service.outbound import Answer, Outbound
+from service.model.error_codes import code_of, job_error
+from service.outbound.client import Outbound, Response
 from service.providers.base import (
     Limits,
     WireRequest,
@@ -91,7 +91,7 @@ def _data(envelope: dict[str, Any]) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _not_created(answer: Answer, envelope: dict[str, Any]) -> ProviderError:
+def _not_created(answer: Response, envelope: dict[str, Any]) -> ProviderError:
     """Refused only where APIXO itself says so, or a 4xx does; else there may be a task."""
     code = envelope.get("code")
     status = code if isinstance(code, int) and code != 200 else answer.status
@@ -103,7 +103,7 @@ def _not_created(answer: Answer, envelope: dict[str, Any]) -> ProviderError:
     return Refused(ours, message, provider_code=str(status), retry_after=wished_wait(answer))
 
 
-def _query_refused(answer: Answer, envelope: dict[str, Any]) -> ProviderError:
+def _query_refused(answer: Response, envelope: dict[str, Any]) -> ProviderError:
     code = envelope.get("code")
     status = code if isinstance(code, int) else answer.status
     message = _message(envelope) or f"HTTP {answer.status}"

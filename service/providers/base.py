@@ -15,9 +15,9 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
 from service.errors import BodyTooLarge, NoAnswer, NotSent, Refused, Unanswered
-from service.failures import POLICY_WORDS, storable
 from service.model import Job, Outcome, Submission
-from service.outbound import Answer, Outbound
+from service.model.error_codes import POLICY_WORDS, strip_unstorable
+from service.outbound.client import Outbound, Response
 from service.retry import bounded, parse_retry_after
 
 STATUS_SECONDS = 30.0
@@ -70,7 +70,7 @@ class Provider(Protocol):
         """What a callback's body says. Raises ProviderError when it says nothing."""
 
 
-def send_create(outbound: Outbound, request: WireRequest, seconds: float) -> Answer:
+def send_create(outbound: Outbound, request: WireRequest, seconds: float) -> Response:
     """The one POST that may cost money. Raises Refused if unsent, Unanswered if unsure."""
     body = json.dumps(request.body).encode()
     try:
@@ -89,7 +89,7 @@ def send_create(outbound: Outbound, request: WireRequest, seconds: float) -> Ans
         raise Unanswered("SUBMIT_TIMEOUT_UNKNOWN", f"sent, no answer: {error}") from error
 
 
-def send_query(outbound: Outbound, url: str, headers: dict[str, str]) -> Answer:
+def send_query(outbound: Outbound, url: str, headers: dict[str, str]) -> Response:
     """A GET, safe to repeat. Raises Unanswered when there is no answer."""
     try:
         return outbound.call(
@@ -111,22 +111,22 @@ def json_object(body: bytes) -> dict[str, Any] | None:
 def _storable(value: Any) -> Any:
     """The value with every text such that a database takes it."""
     if isinstance(value, str):
-        return storable(value)
+        return strip_unstorable(value)
     if isinstance(value, list):
         return [_storable(inner) for inner in value]
     if isinstance(value, dict):
-        return {storable(name): _storable(inner) for name, inner in value.items()}
+        return {strip_unstorable(name): _storable(inner) for name, inner in value.items()}
     return value
 
 
-def wished_wait(answer: Answer) -> float | None:
+def wished_wait(answer: Response) -> float | None:
     """Seconds that the vendor asks us to wait; its own `Date` is the clock for its dates."""
-    wish = answer.headers.get("Retry-After", "")
+    spec = answer.headers.get("Retry-After", "")
     try:
         now = parsedate_to_datetime(answer.headers.get("Date", ""))
     except (ValueError, OverflowError):
         now = datetime.max
-    wait = parse_retry_after(wish, now.replace(tzinfo=now.tzinfo or UTC))
+    wait = parse_retry_after(spec, now.replace(tzinfo=now.tzinfo or UTC))
     return bounded(wait) if wait is not None else None
 
 

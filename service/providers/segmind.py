@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from service.catalogue import MODELS
+from service.catalogue.models import MODELS
 from service.errors import ProviderError, Refused, Unanswered
-from service.failures import code_of, job_error
-from service.images import ImageShelf, with_inlined_images
 from service.model import Clock, Job, JobError, Outcome, Submission, TaskState
-from service.outbound import Answer, Outbound
+from service.model.error_codes import code_of, job_error
+from service.outbound.client import Outbound, Response
 from service.providers.base import (
     Limits,
     WireRequest,
@@ -26,6 +25,7 @@ from service.providers.base import (
     send_query,
     wished_wait,
 )
+from service.storage.uploads import UploadStore, with_inlined_images
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Access:
     """How both of Segmind's APIs are reached, and what they are sent."""
 
     outbound: Outbound
-    shelf: ImageShelf
+    uploads: UploadStore
     clock: Clock
     base_url: str
     api_key: str
@@ -44,7 +44,7 @@ class Access:
 
     def request_for(self, job: Job, version: str) -> WireRequest:
         """``POST /VERSION/MODEL``, with our own images as base64."""
-        ready = with_inlined_images(self.shelf, MODELS[job.model], job, self.clock())
+        ready = with_inlined_images(self.uploads, MODELS[job.model], job, self.clock())
         return WireRequest(
             url=f"{self.base_url}/{version}/{job.model}",
             headers={**self.headers(), "Content-Type": "application/json"},
@@ -104,7 +104,7 @@ class Segmind:
         raise Refused(code, message, retry_after=wished_wait(answer))
 
 
-def not_created(answer: Answer, body: dict[str, Any]) -> ProviderError:
+def not_created(answer: Response, body: dict[str, Any]) -> ProviderError:
     """Refused only where Segmind's own words, or a 4xx, say so; else there may be a task."""
     message = _message(body)
     shown = message or f"HTTP {answer.status}"

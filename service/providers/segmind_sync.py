@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from service.boxes import looks_like_mp4
 from service.errors import BodyTooLarge, NoAnswer, NotSent, ProviderError, Refused, Unanswered
+from service.media.mp4 import looks_like_mp4
 from service.model import Job, Outcome, Submission, TaskState
-from service.outbound import Answer
+from service.outbound.client import Response
 from service.providers.base import JSON_BYTES, Limits, WireRequest, json_object
 from service.providers.segmind import Access, not_created, outcome
 from service.storage import FileStorage, StorageError
@@ -67,7 +67,7 @@ class SegmindSync:
         except StorageError as error:
             raise Refused("PROVIDER_UNAVAILABLE", f"not sent: {error}") from error
 
-    def _send(self, request: WireRequest, file: Any) -> Answer:
+    def _send(self, request: WireRequest, file: Any) -> Response:
         try:
             return self._access.outbound.call(
                 "POST",
@@ -85,7 +85,7 @@ class SegmindSync:
             message = f"sent, no whole answer: {error}"
             raise Unanswered("SUBMIT_TIMEOUT_UNKNOWN", message) from error
 
-    def _outcome(self, name: str, answer: Answer, head: bytes, body: dict[str, Any]) -> Outcome:
+    def _outcome(self, name: str, answer: Response, head: bytes, body: dict[str, Any]) -> Outcome:
         cost = _number(answer.headers.get("x-cost"))
         if looks_like_mp4(head):
             return Outcome(TaskState.SUCCEEDED, result_file=name, cost=cost, raw_state="200")
@@ -121,12 +121,12 @@ def _file_name(job: Job) -> str:
     return f"vid_{job.id.partition('_')[2]}.mp4"
 
 
-def _task_id(answer: Answer, job: Job, body: dict[str, Any]) -> str:
+def _task_id(answer: Response, job: Job, body: dict[str, Any]) -> str:
     told = answer.headers.get("x-request-id") or body.get("request_id")
     return str(told) if told else f"v1-{job.id}"
 
 
-def _note(answer: Answer) -> str:
+def _note(answer: Response) -> str:
     names = ("x-request-id", "x-cost", "x-remaining-credits", "x-generation-time")
     return ", ".join(f"{n} {answer.headers[n]}" for n in names if n in answer.headers)
 

@@ -10,11 +10,11 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from service.sandbox.apixo import Refusal, apixo_blueprint, refusal_response
-from service.sandbox.control import control_blueprint
 from service.sandbox.options import SandboxOptions
-from service.sandbox.segmind import segmind_blueprint
-from service.sandbox.workshop import Workshop
+from service.sandbox.vendors.apixo import Refusal, apixo_blueprint, refusal_response
+from service.sandbox.vendors.control import control_blueprint
+from service.sandbox.vendors.renderer import Renderer
+from service.sandbox.vendors.segmind import segmind_blueprint
 
 __all__ = ["SandboxOptions", "SandboxServer", "create_sandbox"]
 
@@ -23,17 +23,17 @@ log = logging.getLogger(__name__)
 
 def create_sandbox(options: SandboxOptions) -> Flask:
     """
-    The application; ``app.extensions["sandbox"]`` is its `Workshop`, to be closed at the end.
+    The application; ``app.extensions["sandbox"]`` is its `Renderer`, to be closed at the end.
 
     ``[hang]`` and ``[drop]`` need werkzeug's own server, as in `SandboxServer`.
     """
     app = Flask(__name__)
-    workshop = Workshop(options)
+    renderer = Renderer(options)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.extensions["sandbox"] = workshop
-    app.register_blueprint(apixo_blueprint(workshop))
-    app.register_blueprint(segmind_blueprint(workshop))
-    app.register_blueprint(control_blueprint(workshop))
+    app.extensions["sandbox"] = renderer
+    app.register_blueprint(apixo_blueprint(renderer))
+    app.register_blueprint(segmind_blueprint(renderer))
+    app.register_blueprint(control_blueprint(renderer))
     app.register_error_handler(HTTPException, _in_the_vendors_words)
     return app
 
@@ -67,10 +67,10 @@ class SandboxServer:
         self.url = f"http://{host}:{self._server.port}"
 
     @property
-    def workshop(self) -> Workshop:
+    def renderer(self) -> Renderer:
         """The one that makes the videos and knows the tasks."""
-        workshop: Workshop = self.app.extensions["sandbox"]
-        return workshop
+        renderer: Renderer = self.app.extensions["sandbox"]
+        return renderer
 
     def start(self) -> SandboxServer:
         """Serves in a thread from now on; returns itself."""
@@ -84,12 +84,12 @@ class SandboxServer:
 
     def close(self) -> None:
         """Stops serving and ends all threads."""
-        self.workshop.book.close()
+        self.renderer.book.close()
         if self._thread:
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
-        self.workshop.close()
+        self.renderer.close()
 
     def __enter__(self) -> SandboxServer:
         return self.start()

@@ -1,4 +1,9 @@
-"""Where videos and posters are kept: a folder, or a bucket."""
+"""
+Where the bytes of videos, posters and images lie: a folder, or a bucket.
+
+Enters: names of our own making and bytes. Leaves: whole files, never a part of
+one. May import: errors, media, outbound, signing.
+"""
 
 from __future__ import annotations
 

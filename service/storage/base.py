@@ -68,7 +68,7 @@ class Storage(Protocol):
     def names(self, kind: str) -> Iterator[str]:
         """The names of all files whose id starts with `kind`, such as ``img``."""
 
-    def tidy(self, before: datetime) -> int:
+    def delete_partials(self, before: datetime) -> int:
         """Remove what interrupted writes have left since before then; how many files they were."""
 
     def key(self, name: str) -> str:

@@ -86,7 +86,7 @@ class FileStorage:
         """See `Storage.names`."""
         return (path.name for path in self.folder.glob(f"??/{kind}_*") if path.suffix != ".part")
 
-    def tidy(self, before: datetime) -> int:
+    def delete_partials(self, before: datetime) -> int:
         """See `Storage.tidy`."""
         return remove_parts(self.folder, before)
 

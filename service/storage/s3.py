@@ -119,7 +119,7 @@ class S3Storage:
             paths = (found["path"] for batch in batches for found in batch)
             yield from takewhile(lambda path: path.startswith(f"{kind}_"), paths)
 
-    def tidy(self, before: datetime) -> int:
+    def delete_partials(self, before: datetime) -> int:
         """What was left on this machine; unfinished uploads are for the bucket's own rules."""
         return remove_parts(self.folder, before)
 

@@ -1,52 +1,53 @@
 """
 All SQL but the receiver's: plain functions of a transaction, by subject.
 
-They are read as ``store.jobs.find(tx, …)``. None begins or ends a
-transaction, none calls another subject.
+They are read as ``store.jobs.find(tx, …)``. None begins or ends a transaction,
+none calls another subject. Enters: a transaction and values of `model`. Leaves:
+rows as values. May import: model, errors.
 """
 
 from __future__ import annotations
 
 from service.store import (
     accounts,
-    aside,
     callbacks,
-    census,
     channels,
     claims,
-    clocks,
+    clock_skew,
+    counts,
     deliveries,
+    encrypted_columns,
     events,
-    figures,
     idempotency,
     jobs,
-    postings,
     providers,
+    quarantine,
+    reports,
     retention,
-    seals,
     subscriptions,
+    thread_references,
     videos,
     work,
 )
 
 __all__ = [
     "accounts",
-    "aside",
     "callbacks",
-    "census",
     "channels",
     "claims",
-    "clocks",
+    "clock_skew",
+    "counts",
     "deliveries",
+    "encrypted_columns",
     "events",
-    "figures",
     "idempotency",
     "jobs",
-    "postings",
     "providers",
+    "quarantine",
+    "reports",
     "retention",
-    "seals",
     "subscriptions",
+    "thread_references",
     "videos",
     "work",
 ]

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Connection, or_, select
 
 from service.model import Account, ApiKey
-from service.schema import accounts, api_keys
+from service.store.schema import accounts, api_keys
 from service.store.work import add, value, values
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select, update
 
 from service.model import Callback, CallbackState, Rejection
-from service.schema import callbacks, jobs, refusals, rejected_callbacks
+from service.store.schema import callbacks, jobs, rejected_callbacks, rejection_counts
 from service.store.work import claim, readable, settle, value, values
 
 
@@ -40,7 +40,7 @@ def postpone(tx: Connection, callback: Callback, until: datetime) -> bool:
     return settle(tx, callbacks, callback, due_at=until)
 
 
-def hurry(tx: Connection, job_id: str, now: datetime) -> None:
+def make_due_now(tx: Connection, job_id: str, now: datetime) -> None:
     """The job has its task id: its waiting callbacks are due."""
     waiting = update(callbacks).filter_by(job_id=job_id, state=CallbackState.RECEIVED)
     tx.execute(waiting.where(callbacks.c.due_at > now).values(due_at=now))
@@ -52,7 +52,7 @@ def find(tx: Connection, callback_id: str) -> Callback | None:
     return value(Callback, tx.execute(statement).one_or_none())
 
 
-def bring_back(tx: Connection, callback_id: str, now: datetime) -> None:
+def requeue(tx: Connection, callback_id: str, now: datetime) -> None:
     """To be looked at again, as one that has just come."""
     changes = {"state": CallbackState.RECEIVED, "note": "", "due_at": now}
     tx.execute(update(callbacks).filter_by(id=callback_id).values(**changes))
@@ -117,6 +117,6 @@ def arrivals(tx: Connection, job_id: str) -> list[Arrival]:
     return values(Arrival, rows)
 
 
-def refusal_counts(tx: Connection) -> dict[str, int]:
+def count_rejections(tx: Connection) -> dict[str, int]:
     """How many callbacks were refused, by reason."""
-    return {row[0]: row[1] for row in tx.execute(select(refusals).order_by("reason"))}
+    return {row[0]: row[1] for row in tx.execute(select(rejection_counts).order_by("reason"))}

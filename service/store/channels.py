@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import IntegrityError
 
 from service.model import ChannelPause
-from service.schema import channels
+from service.store.schema import channels
 from service.store.work import add, values
 
 

@@ -26,9 +26,9 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from service.model import Delivery, DeliveryState
-from service.schema import Moment, accounts, channels, deliveries, subscriptions
-from service.store.aside import UNREADABLE, set_unreadable_aside
-from service.store.work import take_turn, value
+from service.store.quarantine import UNREADABLE, quarantine_unreadable
+from service.store.schema import Moment, accounts, channels, deliveries, subscriptions
+from service.store.work import mark_served, value
 
 #: Deliveries of one subscription that may be under way at once.
 IN_FLIGHT = 4
@@ -57,12 +57,12 @@ def claim_pending(
         return None
     # Until the end of this transaction nobody else claims for this account, so that
     # what is counted from here on is exact.
-    take_turn(tx, account_id)
+    mark_served(tx, account_id)
     try:
         claimed = tx.execute(_claim(slow), {**moments, "account": account_id})
         return value(Delivery, claimed.one_or_none())
     except UNREADABLE:
-        set_unreadable_aside(tx, deliveries, moments["until"], {}, now)
+        quarantine_unreadable(tx, deliveries, moments["until"], {}, now)
         return None
 
 
@@ -89,7 +89,7 @@ def _next_account(slow: bool) -> Select[Any]:
     if slow:
         concerned = select(subscriptions.c.account_id).where(subscriptions.c.slow_until > _NOW)
         statement = statement.where(own.in_(concerned))
-    return statement.order_by(accounts.c.turn, own).limit(1)
+    return statement.order_by(accounts.c.last_served, own).limit(1)
 
 
 def _next_delivery(account: Account, slow: bool) -> SQLColumnExpression[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select, update
 
 from service.model import Attempt, Delivery, DeliveryState
-from service.schema import attempts, deliveries
+from service.store.schema import attempts, deliveries
 from service.store.work import add, readable, settle, value, values
 
 
@@ -18,7 +18,7 @@ def insert(tx: Connection, delivery: Delivery) -> None:
     add(tx, deliveries, delivery)
 
 
-def note(tx: Connection, delivery: Delivery, **changes: Any) -> bool:
+def update_claimed(tx: Connection, delivery: Delivery, **changes: Any) -> bool:
     """Write something about a claimed delivery that is still under way."""
     return settle(tx, deliveries, delivery, **changes)
 
@@ -28,7 +28,7 @@ def settle_claimed(tx: Connection, delivery: Delivery, **changes: Any) -> bool:
     return settle(tx, deliveries, delivery, leased_until=None, **changes)
 
 
-def hurry(tx: Connection, job_id: str, now: datetime) -> None:
+def make_due_now(tx: Connection, job_id: str, now: datetime) -> None:
     """What waited for the copy need not wait longer."""
     waiting = update(deliveries).filter_by(job_id=job_id, state=DeliveryState.PENDING, attempts=0)
     tx.execute(

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, func, select, update
 
 from service.model import TERMINAL_EVENTS, Event, EventType, new_id
-from service.schema import events, feeds, jobs
+from service.store.schema import events, feeds, jobs
 from service.store.work import value, values
 
 #: Any number that nobody else uses; see `db.MIGRATION_LOCK`.
@@ -17,20 +17,22 @@ SEQUENCER_LOCK = 7_013_202
 NUMBERED_AT_ONCE = 500
 
 
-def insert(tx: Connection, account_id: str, job_id: str, type_: EventType, now: datetime) -> Event:
+def insert_for_job(
+    tx: Connection, account_id: str, job_id: str, type_: EventType, now: datetime
+) -> Event:
     """A new event of a job, next in its sequence."""
     tx.execute(select(jobs.c.id).filter_by(id=job_id).with_for_update(key_share=True))
     last = tx.scalar(select(func.max(events.c.sequence)).filter_by(job_id=job_id)) or 0
     event = Event(new_id("evt", now), account_id, job_id, type_, last + 1, now)
-    keep(tx, event)
+    insert(tx, event)
     return event
 
 
-def keep(tx: Connection, event: Event) -> None:
+def insert(tx: Connection, event: Event) -> None:
     """A new event as it is; a job's terminal one only if it has none yet."""
     ends = event.job_id is not None and event.type in TERMINAL_EVENTS
     row = {field: getattr(event, field) for field in Event.__dataclass_fields__}
-    tx.execute(events.insert().values(once=event.job_id if ends else event.id, **row))
+    tx.execute(events.insert().values(dedup_key=event.job_id if ends else event.id, **row))
 
 
 def find(tx: Connection, event_id: str) -> Event | None:
@@ -69,7 +71,7 @@ def number(tx: Connection) -> int:
     """
     if tx.dialect.name == "postgresql":
         tx.execute(select(func.pg_advisory_xact_lock(SEQUENCER_LOCK)))
-    waiting = _events().where(events.c.seq.is_(None)).order_by(events.c.id)
+    waiting = _events().where(events.c.feed_sequence.is_(None)).order_by(events.c.id)
     found = values(Event, tx.execute(waiting.limit(NUMBERED_AT_ONCE)).all())
     if found:
         _write_numbers(tx, sorted(found, key=lambda e: (e.created_at, e.sequence, e.id)))
@@ -87,7 +89,10 @@ def _write_numbers(tx: Connection, found: Sequence[Event]) -> None:
         last[event.account_id] += 1
         numbers.append({"of": event.id, "given": last[event.account_id]})
     tx.execute(
-        update(events).where(events.c.id == bindparam("of")).values(seq=bindparam("given")), numbers
+        update(events)
+        .where(events.c.id == bindparam("of"))
+        .values(feed_sequence=bindparam("given")),
+        numbers,
     )
     for account_id in sorted(accounts):
         changed = {"last_seq": last[account_id]}
@@ -109,11 +114,13 @@ def feed(
 ) -> list[Event]:
     """An account's events numbered above `after` up to `until`, of those types or, if none, all."""
     statement = _events().where(
-        events.c.account_id == account_id, events.c.seq > after, events.c.seq <= until
+        events.c.account_id == account_id,
+        events.c.feed_sequence > after,
+        events.c.feed_sequence <= until,
     )
     if types:
         statement = statement.where(events.c.type.in_(types))
-    return values(Event, tx.execute(statement.order_by(events.c.seq).limit(limit)).all())
+    return values(Event, tx.execute(statement.order_by(events.c.feed_sequence).limit(limit)).all())
 
 
 def _events() -> Select[Any]:

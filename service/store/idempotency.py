@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
-from service.schema import idempotency_keys as keys
+from service.store.schema import idempotency_keys as keys
 
 
 def reserve(tx: Connection, account_id: str, key: str, fingerprint: str, now: datetime) -> bool:

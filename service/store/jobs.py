@@ -8,10 +8,19 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true, update
 
-from service.failures import storable
 from service.model import OPEN, TERMINAL, Job, JobState, Step
-from service.schema import jobs, providers, steps
-from service.store.work import add, claim, claim_many, next_in_turn, readable, settle, value, values
+from service.model.error_codes import strip_unstorable
+from service.store.schema import jobs, providers, steps
+from service.store.work import (
+    add,
+    claim,
+    claim_many,
+    next_account_round_robin,
+    readable,
+    settle,
+    value,
+    values,
+)
 
 #: With a task, the provider can be asked what became of it; a restored job may be unknown with one.
 ASKABLE = (JobState.SUBMITTED, JobState.UNKNOWN)
@@ -21,7 +30,7 @@ PAID = jobs.c.state.not_in([JobState.QUEUED, JobState.HELD, JobState.CANCELED]) 
     (jobs.c.state != JobState.FAILED)
     | jobs.c.actual_cost.is_not(None)
     # Given up by a person is not refused: the provider may have made it, and charged.
-    | (func.coalesce(jobs.c.settled_by, "") == "operator")
+    | (func.coalesce(jobs.c.resolved_by, "") == "operator")
 )
 
 
@@ -128,10 +137,10 @@ def _begins(prefix: str) -> ColumnElement[bool]:
 def claim_queued(tx: Connection, names: Sequence[str], now: datetime, lease: float) -> Job | None:
     """The next job to send by one of these providers, now `submitting`; none that is stopped."""
     stopped = select(providers.c.name).where(
-        providers.c.held.is_not(None) | (providers.c.paused_until > now)
+        providers.c.held_reason.is_not(None) | (providers.c.paused_until > now)
     )
     ready = jobs.c.provider.in_(names) & jobs.c.provider.not_in(stopped)
-    account_id = next_in_turn(tx, jobs, [JobState.QUEUED], now, ready)
+    account_id = next_account_round_robin(tx, jobs, [JobState.QUEUED], now, ready)
     if account_id is None:
         return None
     own = ready & (jobs.c.account_id == account_id)
@@ -201,7 +210,7 @@ def end(tx: Connection, job_id: str, now: datetime, **changes: Any) -> bool:
 def queued_at_doors(tx: Connection, provider: str, own_door: str) -> list[Job]:
     """The queued jobs of a provider that came through a vendor's door."""
     statement = select(jobs).filter_by(provider=provider, state=JobState.QUEUED)
-    return values(Job, tx.execute(statement.where(jobs.c.door != own_door)).all())
+    return values(Job, tx.execute(statement.where(jobs.c.source != own_door)).all())
 
 
 def release_held(tx: Connection, provider: str, now: datetime) -> int:
@@ -246,10 +255,10 @@ def spent_since(tx: Connection, account_id: str, since: datetime, but: str | Non
 
 def recent_ends(tx: Connection, models: Sequence[str], limit: int) -> list[str]:
     """How the ends of the newest jobs were found, of those among the newest with these models."""
-    newest = select(jobs.c.settled_by, jobs.c.model).order_by(jobs.c.id.desc()).limit(10 * limit)
+    newest = select(jobs.c.resolved_by, jobs.c.model).order_by(jobs.c.id.desc()).limit(10 * limit)
     recent = newest.subquery()
-    ended = recent.c.model.in_(models) & recent.c.settled_by.is_not(None)
-    return list(tx.scalars(select(recent.c.settled_by).where(ended).limit(limit)))
+    ended = recent.c.model.in_(models) & recent.c.resolved_by.is_not(None)
+    return list(tx.scalars(select(recent.c.resolved_by).where(ended).limit(limit)))
 
 
 def counts(tx: Connection, account_id: str, **which: Any) -> dict[str, int]:
@@ -262,7 +271,7 @@ def add_step(tx: Connection, job_id: str, kind: str, message: str, now: datetime
     """A line in the job's timeline; the caller's transaction has the job's row."""
     tx.execute(select(jobs.c.id).filter_by(id=job_id).with_for_update(key_share=True))
     last = tx.scalar(select(func.max(steps.c.number)).filter_by(job_id=job_id)) or 0
-    add(tx, steps, Step(job_id, last + 1, kind, storable(message), now))
+    add(tx, steps, Step(job_id, last + 1, kind, strip_unstorable(message), now))
 
 
 def all_steps(tx: Connection, job_id: str) -> list[Step]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
-from service.schema import providers
+from service.store.schema import providers
 
 #: A tenth of a minute's allowance may go out at once; the rest refills evenly,
 #: so that no minute, wherever it starts, holds more than the allowance.
@@ -50,18 +50,18 @@ def pause(tx: Connection, name: str, until: datetime) -> None:
 
 def hold(tx: Connection, name: str, reason: str) -> bool:
     """Stop sending; False when it was held already."""
-    statement = update(providers).where(providers.c.name == name, providers.c.held.is_(None))
-    return tx.execute(statement.values(held=reason)).rowcount == 1
+    statement = update(providers).where(providers.c.name == name, providers.c.held_reason.is_(None))
+    return tx.execute(statement.values(held_reason=reason)).rowcount == 1
 
 
 def resume(tx: Connection, name: str) -> None:
     """Go on sending."""
-    tx.execute(update(providers).filter_by(name=name).values(held=None, paused_until=None))
+    tx.execute(update(providers).filter_by(name=name).values(held_reason=None, paused_until=None))
 
 
 def held(tx: Connection, name: str) -> str | None:
     """Why the provider is held; None when it is not."""
-    reason: str | None = tx.scalar(select(providers.c.held).filter_by(name=name))
+    reason: str | None = tx.scalar(select(providers.c.held_reason).filter_by(name=name))
     return reason
 
 
@@ -71,19 +71,19 @@ def paused_for(tx: Connection, name: str, now: datetime) -> timedelta:
     return max(timedelta(0), until - now) if until else timedelta(0)
 
 
-def note_trouble(tx: Connection, name: str, trouble: str, now: datetime) -> bool:
+def record_error(tx: Connection, name: str, trouble: str, now: datetime) -> bool:
     """The provider could not be asked; since when stays from the first time, which is told."""
     own = update(providers).filter_by(name=name)
-    began = own.where(providers.c.trouble_since.is_(None)).values(trouble_since=now)
+    began = own.where(providers.c.last_error_since.is_(None)).values(last_error_since=now)
     first = tx.execute(began).rowcount == 1
-    tx.execute(own.values(trouble=trouble))
+    tx.execute(own.values(last_error=trouble))
     return first
 
 
-def note_answer(tx: Connection, name: str) -> bool:
+def clear_error(tx: Connection, name: str) -> bool:
     """The provider answers; says whether an earlier trouble is over by that."""
-    troubled = update(providers).where(providers.c.trouble.is_not(None)).filter_by(name=name)
-    return tx.execute(troubled.values(trouble=None, trouble_since=None)).rowcount == 1
+    troubled = update(providers).where(providers.c.last_error.is_not(None)).filter_by(name=name)
+    return tx.execute(troubled.values(last_error=None, last_error_since=None)).rowcount == 1
 
 
 def all_rows(tx: Connection) -> list[Row[Any]]:

@@ -15,15 +15,15 @@ from service.model import (
     VideoState,
     first_id,
 )
-from service.schema import (
+from service.store.schema import (
     attempts,
     callbacks,
     deliveries,
     events,
     feeds,
     jobs,
-    postings,
     steps,
+    thread_references,
     videos,
 )
 from service.store.work import values
@@ -90,7 +90,7 @@ def old_events(tx: Connection, before: datetime, limit: int) -> list[str]:
     ended = _ended(before).where(jobs.c.id == events.c.job_id)
     statement = select(events.c.id).where(
         events.c.id < floor,
-        events.c.seq.is_not(None),
+        events.c.feed_sequence.is_not(None),
         ~untold.exists(),
         events.c.job_id.is_(None) | (ended.exists() & ~goes_on.exists()),
     )
@@ -114,10 +114,14 @@ def drop_events(tx: Connection, event_ids: Sequence[str]) -> int:
 
 
 def _begin_feeds_behind(tx: Connection, event_ids: Sequence[str]) -> None:
-    last = select(events.c.account_id, func.max(events.c.seq)).where(events.c.id.in_(event_ids))
-    for account_id, seq in tx.execute(last.group_by(events.c.account_id)).all():
-        behind = update(feeds).where(feeds.c.account_id == account_id, feeds.c.first_seq <= seq)
-        tx.execute(behind.values(first_seq=seq + 1))
+    last = select(events.c.account_id, func.max(events.c.feed_sequence)).where(
+        events.c.id.in_(event_ids)
+    )
+    for account_id, feed_sequence in tx.execute(last.group_by(events.c.account_id)).all():
+        behind = update(feeds).where(
+            feeds.c.account_id == account_id, feeds.c.first_seq <= feed_sequence
+        )
+        tx.execute(behind.values(first_seq=feed_sequence + 1))
 
 
 def _drop_postings(tx: Connection, delivery_ids: Sequence[str]) -> None:
@@ -125,7 +129,9 @@ def _drop_postings(tx: Connection, delivery_ids: Sequence[str]) -> None:
         deliveries.c.id.in_(delivery_ids), deliveries.c.job_id.is_not(None)
     )
     for subscription_id, job_id in tx.execute(pairs.distinct()).all():
-        tx.execute(delete(postings).filter_by(subscription_id=subscription_id, job_id=job_id))
+        tx.execute(
+            delete(thread_references).filter_by(subscription_id=subscription_id, job_id=job_id)
+        )
 
 
 def drop_callbacks(tx: Connection, before: datetime, limit: int) -> int:

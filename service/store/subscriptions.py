@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from service.model import Subscription
-from service.schema import subscriptions
+from service.store.schema import subscriptions
 from service.store.work import add, value, values
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from service.model import TERMINAL, Video, VideoState
-from service.schema import jobs, videos
+from service.store.schema import jobs, videos
 from service.store.work import add, claim, settle, value, values
 
 

@@ -26,7 +26,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import ColumnElement
 
-from service.schema import (
+from service.store.quarantine import UNREADABLE, quarantine_unreadable
+from service.store.schema import (
     accounts,
     callbacks,
     deliveries,
@@ -36,7 +37,6 @@ from service.schema import (
     videos,
     workers,
 )
-from service.store.aside import UNREADABLE, set_unreadable_aside
 
 T = TypeVar("T")
 
@@ -135,7 +135,7 @@ def claim_many(
     except UNREADABLE:
         # As if never claimed: a job that was not sent must not look as if it had been.
         before = {"state": states[0]} if "state" in changes else {}
-        set_unreadable_aside(tx, table, until, before, now)
+        quarantine_unreadable(tx, table, until, before, now)
         return []
 
 
@@ -146,7 +146,7 @@ def _among(table: Table, due: Select[tuple[str]], limit: int) -> ColumnElement[b
     return table.c.id.in_(select(due.cte("due").prefix_with("MATERIALIZED").c.id))
 
 
-def next_in_turn(
+def next_account_round_robin(
     tx: Connection,
     table: Table,
     states: Sequence[str],
@@ -165,16 +165,18 @@ def next_in_turn(
         *conditions,
     )
     waiting = select(accounts.c.id).where(due.exists())
-    account_id: str | None = tx.scalar(waiting.order_by(accounts.c.turn, accounts.c.id).limit(1))
+    account_id: str | None = tx.scalar(
+        waiting.order_by(accounts.c.last_served, accounts.c.id).limit(1)
+    )
     if account_id is not None:
-        take_turn(tx, account_id)
+        mark_served(tx, account_id)
     return account_id
 
 
-def take_turn(tx: Connection, account_id: str) -> None:
+def mark_served(tx: Connection, account_id: str) -> None:
     """This account is served now, and is the last from here on."""
-    last = select(func.max(accounts.c.turn)).scalar_subquery()
-    tx.execute(update(accounts).filter_by(id=account_id).values(turn=last + 1))
+    last = select(func.max(accounts.c.last_served)).scalar_subquery()
+    tx.execute(update(accounts).filter_by(id=account_id).values(last_served=last + 1))
 
 
 def settle(tx: Connection, table: Table, row: Claimable, **changes: Any) -> bool:
@@ -185,7 +187,7 @@ def settle(tx: Connection, table: Table, row: Claimable, **changes: Any) -> bool
     return tx.execute(statement).rowcount == 1
 
 
-def due_work(tx: Connection, now: datetime) -> set[str]:
+def kinds_due(tx: Connection, now: datetime) -> set[str]:
     """Which kinds of work have a row that is due."""
     questions = [
         select(literal(kind)).where(
@@ -203,7 +205,7 @@ def _more_work(now: datetime) -> Sequence[tuple[str, Select[Any]]]:
     """Kinds whose rows are not simply due."""
     return (
         ("deliver_slow", select(subscriptions.c.id).where(subscriptions.c.slow_until > now)),
-        ("number", select(events.c.id).where(events.c.seq.is_(None))),
+        ("number", select(events.c.id).where(events.c.feed_sequence.is_(None))),
     )
 
 

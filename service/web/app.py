@@ -10,30 +10,32 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
 from service.bootstrap import Wiring
-from service.errors import Fault, InvalidInput, NotFound
+from service.errors import FieldError, InvalidInput, NotFound
 from service.web import (
-    apixo_door,
-    callbacks,
     dashboard,
-    deliveries,
     documentation,
+    session,
+    unsubscribe,
+)
+from service.web.api import (
+    callbacks,
+    deliveries,
     events,
     hooks,
     jobs,
     metrics,
     providers,
-    segmind_door,
     service_info,
-    session,
     subscriptions,
-    unsubscribe,
     videos,
 )
-from service.web.doors import ended
+from service.web.compat import apixo as apixo_door
+from service.web.compat import segmind as segmind_door
+from service.web.compat.base import ended
+from service.web.compat.waiters import Waiters
+from service.web.errors import as_problem, problem_response
 from service.web.etags import let_revalidate
 from service.web.pages import html_problem, wants_html
-from service.web.problems import as_problem, problem_response
-from service.web.waiters import Waiters
 
 BLUEPRINTS = (
     callbacks.blueprint,
@@ -65,7 +67,7 @@ def create_app(wiring: Wiring) -> Flask:
     app.extensions["clipbell"] = wiring
     app.extensions["waiters"] = Waiters(wiring.settings.sync_waiters, partial(ended, wiring))
     app.extensions["metrics"] = metrics.Kept()
-    app.extensions["trials"] = BoundedSemaphore(TRIALS)
+    app.extensions["test_sends"] = BoundedSemaphore(TRIALS)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     app.register_error_handler(Exception, _answer)
@@ -83,7 +85,7 @@ def _refuse_nul() -> None:
     """No database takes a NUL, and no name of ours holds one; tokens are judged by signature."""
     bad = [name for name, value in request.args.items() if "\x00" in value]
     if bad:
-        raise InvalidInput([Fault(f"?{n}", "bad_characters", "must hold no NUL") for n in bad])
+        raise InvalidInput([FieldError(f"?{n}", "bad_characters", "must hold no NUL") for n in bad])
     if "\x00" in request.path and not request.path.startswith("/callbacks/"):
         raise NotFound("there is nothing at this address")
 

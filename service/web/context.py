@@ -16,10 +16,10 @@ from flask import Response, current_app, g, request
 from service.accounts import key_in_force
 from service.bootstrap import Wiring
 from service.channels.base import Channel
-from service.errors import Fault, InvalidInput
+from service.deliveries.subscriptions import open_to
+from service.errors import FieldError, InvalidInput
 from service.model import ApiKey
-from service.subscribing import open_to
-from service.web.problems import Problem
+from service.web.errors import Problem
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -49,7 +49,7 @@ def channels() -> dict[str, Channel]:
     return open_to(wiring().channels, caller().scopes)
 
 
-def shown_key() -> str:
+def api_key_from_request() -> str:
     """The key in ``x-api-key`` or ``Authorization: Bearer``; blank when there is none."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     bearer = token.strip() if scheme.lower() == "bearer" else ""
@@ -59,11 +59,13 @@ def shown_key() -> str:
 def authenticate(scope: str) -> ApiKey:
     """The caller's key if it has the scope. Raises a Problem: 401 or 403."""
     with wiring().db.read() as tx:
-        key = key_in_force(tx, shown_key())
+        key = key_in_force(tx, api_key_from_request())
     if key is None:
         raise Problem(
             401,
-            "the API key is missing or not valid" if shown_key() else "no API key was sent",
+            "the API key is missing or not valid"
+            if api_key_from_request()
+            else "no API key was sent",
             hint="Send x-api-key: KEY or Authorization: Bearer KEY; `clipbell init` makes one.",
             headers={"WWW-Authenticate": 'Bearer realm="clipbell"'},
         )
@@ -158,12 +160,12 @@ def _refuse_unknown(allowed: tuple[str, ...]) -> None:
     """A parameter that is not known, or comes twice, is refused by name, never ignored."""
     known = ", ".join(allowed) or "no parameters"
     faults = [
-        Fault(f"?{name}", "unknown_field", f"takes {known}")
+        FieldError(f"?{name}", "unknown_field", f"takes {known}")
         for name in request.args
         if name not in allowed
     ]
     faults += [
-        Fault(f"?{name}", "repeated", "must be given once")
+        FieldError(f"?{name}", "repeated", "must be given once")
         for name in allowed
         if len(request.args.getlist(name)) > 1
     ]
@@ -171,7 +173,7 @@ def _refuse_unknown(allowed: tuple[str, ...]) -> None:
         raise InvalidInput(faults)
 
 
-def moment(name: str) -> datetime | None:
+def datetime_arg(name: str) -> datetime | None:
     """A time in the query, None when it is not there. Raises InvalidInput."""
     given = request.args.get(name)
     if given is None:
@@ -183,14 +185,14 @@ def moment(name: str) -> datetime | None:
     except (ValueError, OverflowError):
         pass
     message = "must be a time such as 2026-01-01T00:00:00Z"
-    raise InvalidInput([Fault(f"?{name}", "bad_time", message)])
+    raise InvalidInput([FieldError(f"?{name}", "bad_time", message)])
 
 
-def flag(name: str) -> bool:
+def bool_arg(name: str) -> bool:
     """A yes or no in the query, no where it is not given. Raises InvalidInput: only plain words."""
     given = request.args.get(name, "false").lower()
     if given not in ("true", "1", "false", "0"):
-        raise InvalidInput([Fault(f"?{name}", "not_allowed", "must be true or false")])
+        raise InvalidInput([FieldError(f"?{name}", "not_allowed", "must be true or false")])
     return given in ("true", "1")
 
 
@@ -199,7 +201,7 @@ def page_size() -> int:
     given = request.args.get("limit", str(PAGE))
     if not re.fullmatch("[0-9]{1,3}", given) or not 1 <= int(given) <= LONGEST_PAGE:
         message = f"must be from 1 to {LONGEST_PAGE}"
-        raise InvalidInput([Fault("?limit", "out_of_range", message)])
+        raise InvalidInput([FieldError("?limit", "out_of_range", message)])
     return int(given)
 
 
@@ -215,7 +217,7 @@ def cursor() -> str | None:
         found = ""
     if not found.isprintable() or not found:
         message = "must be a next_cursor of an earlier answer"
-        raise InvalidInput([Fault("?cursor", "bad_cursor", message)])
+        raise InvalidInput([FieldError("?cursor", "bad_cursor", message)])
     return found
 
 
@@ -224,12 +226,12 @@ def page_response(rows: list[dict[str, Any]], limit: int, **more: Any) -> Respon
     shown = rows[:limit]
     following = None
     if len(rows) > limit:
-        following = as_cursor(str(shown[-1]["id"]))
+        following = encode_cursor(str(shown[-1]["id"]))
     body = {"data": shown, "next_cursor": following, **more}
     return json_response(body, headers=next_link(following))
 
 
-def as_cursor(text: str) -> str:
+def encode_cursor(text: str) -> str:
     """What `cursor` reads again."""
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, current_app
 from service.web.context import json_response, wiring
 from service.web.etags import tagged
 from service.web.openapi import document
-from service.web.openapi.reading import error_example, groups, schemas
+from service.web.openapi.html import error_example, groups, schemas
 from service.web.pages import render
 
 blueprint = Blueprint("documentation", __name__)

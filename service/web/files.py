@@ -18,7 +18,7 @@ from werkzeug.wsgi import FileWrapper, wrap_file
 
 from service.storage import FileMissing
 from service.web.context import wiring
-from service.web.problems import Problem
+from service.web.errors import Problem
 
 #: Where a proxy in front has our storage, for itself alone.
 ACCEL_PREFIX = "/clipbell-files/"

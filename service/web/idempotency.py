@@ -13,9 +13,9 @@ from flask import Response, request
 from sqlalchemy import Connection
 
 from service import store
-from service.errors import Fault, InvalidInput
+from service.errors import FieldError, InvalidInput
 from service.web.context import caller, wiring
-from service.web.problems import Problem
+from service.web.errors import Problem
 
 HEADER = "Idempotency-Key"
 KEY_LENGTH = 255
@@ -32,7 +32,7 @@ def given_key() -> str | None:
         key = key[1:-1]
     if not key.strip() or len(value) > KEY_LENGTH:
         message = f"must have from 1 to {KEY_LENGTH} characters"
-        raise InvalidInput([Fault(f"#{HEADER}", "out_of_range", message)])
+        raise InvalidInput([FieldError(f"#{HEADER}", "out_of_range", message)])
     return key
 
 
@@ -61,7 +61,7 @@ def replay(tx: Connection, key: str | None, body: bytes) -> Response | None:
     return Response(kept.body, status=kept.status, headers=headers)
 
 
-def keep(tx: Connection, key: str | None, response: Response) -> None:
+def save(tx: Connection, key: str | None, response: Response) -> None:
     """Keep this answer for replays."""
     if key is None:
         return

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 from flask import Response, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from service.catalogue import MODELS
+from service.catalogue.models import MODELS
 from service.web.context import wiring
+from service.web.errors import Problem
 from service.web.etags import tagged
-from service.web.problems import Problem
 
 STATIC = Path(__file__).with_name("static")
 POLICY = (

@@ -12,7 +12,7 @@ from gunicorn.app.base import BaseApplication
 from service.bootstrap import build
 from service.settings import Settings
 from service.web.app import create_app
-from service.web.waiters import Waiters
+from service.web.compat.waiters import Waiters
 
 
 class Server(BaseApplication):  # type: ignore[misc]

@@ -24,8 +24,8 @@ from service.errors import BadToken, ExpiredToken
 from service.model import ApiKey
 from service.signing import TokenSigner
 from service.web.context import BODY_BYTES, caller, wiring
+from service.web.errors import Problem, as_problem
 from service.web.pages import html_problem, render, render_live
-from service.web.problems import Problem, as_problem
 
 P = ParamSpec("P")
 

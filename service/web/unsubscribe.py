@@ -5,11 +5,11 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from service import store
+from service.deliveries.subscriptions import UNSUBSCRIBED
 from service.errors import BadToken
-from service.subscribing import UNSUBSCRIBED
 from service.web.context import json_response, wiring
+from service.web.errors import Problem
 from service.web.pages import render, wants_html
-from service.web.problems import Problem
 
 blueprint = Blueprint("unsubscribe", __name__, url_prefix="/u")
 

@@ -13,11 +13,11 @@ import threading
 from datetime import timedelta
 from pathlib import Path
 
-from servers import Clipbell
+from support.servers import Clipbell
 
 from service import store
 from service.bootstrap import build
-from service.jobs import check_request, planned_job
+from service.jobs.requests import check_request, planned_job
 from service.model import JobState
 from service.settings import load_settings
 

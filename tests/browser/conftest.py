@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from conftest import Bench
-from dashboards import served
-from databases import Template
 from playwright.sync_api import Browser, sync_playwright
-from servers import free_port
+from support.dashboards import served
+from support.databases import Template
+from support.servers import free_port
 
 from browser.screens import CHROMIUM, FLAGS
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from axe_playwright_python.sync_playwright import Axe
 from conftest import Bench
 from playwright.sync_api import Browser, Page
-from test_session import KEYS
+from web.test_session import KEYS
 
 from service import store
 from service.web.session import login_url

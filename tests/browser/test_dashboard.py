@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from conftest import Bench
-from dashboards import called_back, fail, lost, subscribed, succeed, told_after
 from playwright.sync_api import Browser
+from support.dashboards import called_back, fail, lost, subscribed, succeed, told_after
 
 from browser.screens import PLAY, SIZES, faults, opened, url_of
 from service import store

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from conftest import Bench
-from dashboards import subscribed
 from playwright.sync_api import Browser, Page
-from servers import Hook
-from wire import png
+from support.dashboards import subscribed
+from support.sandboxes import png
+from support.servers import Hook
 
 from browser.screens import SIZES, faults, opened, url_of
 from service import store

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from conftest import Bench
-from dashboards import fail, subscribed
 from playwright.sync_api import Browser, Page, expect
-from servers import Hook, free_port
+from support.dashboards import fail, subscribed
+from support.servers import Hook, free_port
 
 from browser.screens import SIZES, opened, url_of
 from service.model import JobState

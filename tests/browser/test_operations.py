@@ -8,12 +8,12 @@ import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
 from conftest import Bench
-from dashboards import sent, told_after
 from playwright.sync_api import Browser, Page
+from support.dashboards import sent, told_after
 
 from browser.screens import SIZES, opened, url_of
 from service import store
-from service.catalogue import MODELS
+from service.catalogue.models import MODELS
 
 #: Every word and bar of the charts that would leave the screen, or be cut off by its drawing.
 OUTSIDE = """() => [...document.querySelectorAll('.plot text, .plot rect, .plot circle')]
@@ -42,7 +42,7 @@ def busy_month(site: Bench) -> None:
         site.clock.advance(86_400)
         for number, model in enumerate(MODELS):
             told_after(site, 20 + 9 * day + 30 * number, model=model, actual_cost=0.4 * day)
-        sent(site, settled_by="poll", actual_cost=0.2)
+        sent(site, resolved_by="poll", actual_cost=0.2)
 
 
 def test_forged_callback(browser: Browser, site: Bench) -> None:
@@ -64,7 +64,7 @@ def test_forged_callback(browser: Browser, site: Bench) -> None:
 def test_replay(browser: Browser, site: Bench) -> None:
     """Replaying a callback leads to its page, which shows by itself what came of it."""
     job = site.new_job("An early fox")
-    site.wiring.ingest.keep(job.id, "apixo", {}, b'{"state": "success"}', site.clock())
+    site.wiring.ingest.insert(job.id, "apixo", {}, b'{"state": "success"}', site.clock())
     site.drain("process")
     with opened(browser, site, "phone") as page:
         page.goto(url_of(site, "/callbacks"))

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from servers import Clipbell, Hook, http_call
-from wire import Wire, sandbox
+from support.sandboxes import Wire, sandbox
+from support.servers import Clipbell, Hook, http_call
 
 from browser.screens import PLAY, SIZES, faults, screen
 

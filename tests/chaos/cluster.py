@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 import psycopg
-from servers import eventually
+from support.servers import eventually
 
 #: PostgreSQL refuses to run as root: then its server runs as this user.
 USER = "postgres"

@@ -16,9 +16,9 @@ from chaos.field import SECRET, Field
 from chaos.orders import number_of
 from chaos.sink import Call
 from service.model import DEFAULT_EVENTS, TERMINAL, TERMINAL_EVENTS, JobState, utc_now
-from service.sandbox.tasks import Task
-from service.schema import callbacks, deliveries, events, jobs, subscriptions
+from service.sandbox.vendors.tasks import Task
 from service.signing import CallbackSigner
+from service.store.schema import callbacks, deliveries, events, jobs, subscriptions
 
 Row = Any
 #: Which event tells of which end.
@@ -60,13 +60,13 @@ def gather(field: Field) -> Evidence:
         told = _by_job(sorted(rows(events), key=lambda event: event.sequence))
         heard = _by_job(rows(callbacks))
         found = {job.id: job for job in rows(jobs)}
-        sent, wishes = rows(deliveries), {row.id: row for row in rows(subscriptions)}
+        sent, specs = rows(deliveries), {row.id: row for row in rows(subscriptions)}
     database.close()
     tasks = defaultdict(list)
-    for task in field.provider.workshop.book.all():
+    for task in field.provider.renderer.book.all():
         tasks[field.jobs[number_of(task.values["prompt"])]].append(task)
     shown = {job["id"]: job for job in _all_jobs(field)}
-    return Evidence(found, told, heard, sent, wishes, tasks, list(field.sink.calls), shown)
+    return Evidence(found, told, heard, sent, specs, tasks, list(field.sink.calls), shown)
 
 
 def _by_job(rows: list[Row]) -> dict[str, list[Row]]:
@@ -212,7 +212,7 @@ def broken_links(field: Field, found: Evidence) -> list[str]:
             continue
         video = found.shown[job.id]["video"]
         played = field.clipbell.call("GET", video["url"])
-        folder: Path = field.provider.workshop.options.folder
+        folder: Path = field.provider.renderer.options.folder
         made = (folder / found.tasks[job.id][0].file_name).read_bytes()
         if (200, video["sha256"]) != (played.status, hashlib.sha256(played.body).hexdigest()):
             wrong.append(f"{job.id} plays {played.status} and {len(played.body)} bytes")

@@ -20,18 +20,18 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from servers import Clipbell, Reply, eventually
 from sqlalchemy import ColumnElement, Table, func, select
-from wire import sandbox
+from support.sandboxes import sandbox
+from support.servers import Clipbell, Reply, eventually
 
 from chaos.cluster import Cluster
 from chaos.orders import Order, number_of, orders
 from chaos.sink import Sink
 from service import store
-from service.db import Database
 from service.model import EventType, utc_now
 from service.sandbox import SandboxServer
-from service.schema import callbacks, deliveries, jobs, videos
+from service.store.database import Database
+from service.store.schema import callbacks, deliveries, jobs, videos
 
 #: How much later each worker lives than the one before: longer than any lease (a copy's, 330 s).
 STEP_SECONDS = 420.0
@@ -188,7 +188,7 @@ class Field:
             self._revive()
 
     def _happenings(self) -> int:
-        tasks = self.provider.workshop.book.all()
+        tasks = self.provider.renderer.book.all()
         taken = sum(attempt.status == 200 for task in tasks for attempt in task.attempts)
         return len(tasks) + len(self.sink.calls) + taken
 
@@ -238,14 +238,14 @@ class Field:
                 "videos": count(videos, "pending"),
                 "deliveries": count(deliveries, "pending"),
             }
-        return found | {"letters": self.letters_out()}
+        return found | {"callback_bodies": self.letters_out()}
 
     def letters_out(self) -> int:
         """Callbacks that the provider has still to bring."""
-        tasks = self.provider.workshop.book.all()
+        tasks = self.provider.renderer.book.all()
         heard = {number_of(t.values["prompt"]): t.attempts for t in tasks}
         return sum(
-            self.orders[number].letters - sum(attempt.status == 200 for attempt in attempts)
+            self.orders[number].callback_bodies - sum(attempt.status == 200 for attempt in attempts)
             for number, attempts in heard.items()
         )
 

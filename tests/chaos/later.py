@@ -11,8 +11,8 @@ import sys
 from datetime import datetime, timedelta
 
 from service.bootstrap import build
-from service.logs import configure
 from service.model import utc_now
+from service.ops.logs import configure
 from service.settings import load_settings
 from service.worker import run_worker
 

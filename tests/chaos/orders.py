@@ -20,13 +20,13 @@ class Order:
     """
     One job to be asked for, with the key that makes asking twice harmless.
 
-    `mischief` are the sandbox's orders in its prompt; `notify` is ``own`` (a hook
+    `fault_orders` are the sandbox's orders in its prompt; `notify` is ``own`` (a hook
     named in the job), ``account`` (its subscriptions) or ``nobody``.
     """
 
     number: int
     model: str
-    mischief: tuple[str, ...]
+    fault_orders: tuple[str, ...]
     notify: str
 
     @property
@@ -40,10 +40,10 @@ class Order:
         return 2 if self.number % 10 == 0 else 1
 
     @property
-    def letters(self) -> int:
+    def callback_bodies(self) -> int:
         """How many callbacks its provider sends."""
-        calls_back = self.model == "kling-2-5-turbo-pro" and "lose" not in self.mischief
-        return (2 if "repeat 2" in self.mischief else 1) if calls_back else 0
+        calls_back = self.model == "kling-2-5-turbo-pro" and "lose" not in self.fault_orders
+        return (2 if "repeat 2" in self.fault_orders else 1) if calls_back else 0
 
     def body(self, hook: str) -> dict[str, Any]:
         """
@@ -51,7 +51,7 @@ class Order:
 
         Else the deaths would fill the few calls that one target may have under way.
         """
-        orders = "".join(f"[{order}] " for order in self.mischief)
+        orders = "".join(f"[{order}] " for order in self.fault_orders)
         prompt = f"{orders}A fox in the snow, no. {self.number}"
         body: dict[str, Any] = {"model": self.model, "input": {"prompt": prompt, "duration": 5}}
         named = {"own": [f"webhook:{hook}?order={self.number}"], "nobody": []}
@@ -75,16 +75,16 @@ def orders(count: int, seed: int) -> list[Order]:
 def _order(number: int, dice: random.Random) -> Order:
     polled = dice.random() < POLLED
     fate, trouble, ear = dice.random(), dice.random(), dice.random()
-    mischief = [] if polled else _callback(fate)
+    fault_orders = [] if polled else _callback(fate)
     if trouble < FAILING:
-        mischief.append("fail GENERATION_FAILED")
+        fault_orders.append("fail GENERATION_FAILED")
     elif trouble < FAILING + DROPPED and not polled:
-        mischief.append("drop")
+        fault_orders.append("drop")
     elif trouble < FAILING + DROPPED + EARLY and not polled:
-        mischief.append("early")
+        fault_orders.append("early")
     notify = "nobody" if ear < SILENT else "own" if ear < SILENT + OWN_HOOK else "account"
     model = "kling-2" if polled else "kling-2-5-turbo-pro"
-    return Order(number, model, tuple(mischief), notify)
+    return Order(number, model, tuple(fault_orders), notify)
 
 
 def _callback(fate: float) -> list[str]:

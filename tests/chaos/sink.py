@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from serving import QuietHandler, Served
 from standardwebhooks import Webhook
+from support.serving import QuietHandler, Served
 
 
 @dataclass(frozen=True)

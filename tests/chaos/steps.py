@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from servers import eventually
+from support.servers import eventually
 
 from chaos.field import Field
 from chaos.fuse import COUNTING, OFF, Fuse
@@ -40,7 +40,7 @@ class Lead:
 
     def __init__(self, field: Field, walker: subprocess.Popen[str], fuse: Fuse) -> None:
         self.field, self.fuse = field, fuse
-        self.mischief: tuple[str, ...] = ()
+        self.fault_orders: tuple[str, ...] = ()
         self.model = "kling-2-5-turbo-pro"
         self._walker = walker
         # Frozen, so that no lease ends while jobs are being killed.
@@ -62,7 +62,7 @@ class Lead:
 
     def order(self) -> Order:
         """The next job to ask for, which tells the hook of its own."""
-        return Order(next(self._numbers), self.model, self.mischief, "own")
+        return Order(next(self._numbers), self.model, self.fault_orders, "own")
 
     def unit(self, kind: str) -> int:
         """One unit of work in a process of its own; how that ended."""
@@ -86,7 +86,7 @@ class Lead:
 
     def await_provider(self) -> None:
         """The provider has made all it was asked for, and its callbacks were taken."""
-        book = self.field.provider.workshop.book
+        book = self.field.provider.renderer.book
         eventually(lambda: all(t.over for t in book.all()) and not self.field.letters_out())
 
     def clear(self) -> None:
@@ -125,7 +125,7 @@ class Lead:
     def _due(self, kind: str) -> bool:
         now = datetime.fromtimestamp(self._now(kind), UTC)
         with self._database.read() as tx:
-            return kind in store.work.due_work(tx, now)
+            return kind in store.work.kinds_due(tx, now)
 
 
 @contextmanager

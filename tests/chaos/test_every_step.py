@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from servers import eventually, http_call
+from support.servers import eventually, http_call
 
 from chaos.evidence import Evidence, gather
 from chaos.field import Field, Plan, field_on
@@ -80,9 +80,9 @@ def test_every_step(ground: Field, tmp_path: Path, tell: Tell) -> None:
         for kind in ("submit", "process", "archive", "deliver"):
             tell(kind, led.killed_everywhere(kind))
             _assert_whole(ground)
-        led.mischief = ("lose",)
+        led.fault_orders = ("lose",)
         tell("submit with a lost callback", led.killed_everywhere("submit"))
-        led.model, led.mischief = "kling-2", ()
+        led.model, led.fault_orders = "kling-2", ()
         for kind in ("submit", "poll"):
             tell(f"{kind} (without callbacks)", led.killed_everywhere(kind))
     found = _finished(ground)
@@ -113,7 +113,9 @@ def _assert_whole(ground: Field) -> None:
 
 def _ends(ground: Field, found: Evidence, kind: Kind) -> set[tuple[str, int]]:
     """How jobs of a kind ended: in which states, with how many creates at the provider."""
-    orders = [order for order in ground.orders.values() if (order.model, order.mischief) == kind]
+    orders = [
+        order for order in ground.orders.values() if (order.model, order.fault_orders) == kind
+    ]
     ids = [ground.jobs[order.number] for order in orders]
     return {(found.jobs[i].state.value, len(found.tasks[i])) for i in ids}
 

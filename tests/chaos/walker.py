@@ -17,7 +17,7 @@ from pathlib import Path
 
 from chaos.fuse import Fuse
 from service.bootstrap import build
-from service.logs import configure
+from service.ops.logs import configure
 from service.settings import load_settings
 
 NOTHING = 3

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from servers import Clipbell, Hook, eventually
-from wire import sandbox
+from support.sandboxes import sandbox
+from support.servers import Clipbell, Hook, eventually
 
 HERE = Path(__file__).parent
 #: Requests at the synchronous doors are soon told 504, and their jobs go on.
@@ -34,8 +34,8 @@ def campaign(folder: Path, seed: int, *options: str) -> subprocess.CompletedProc
 
 def _rows(clipbell: Clipbell, hook: Hook) -> dict[str, str]:
     """The ids of one of everything, by the name that paths have for it."""
-    wish = {"channel": "webhook", "target": hook.url}
-    made = clipbell.call("POST", "/v1/subscriptions", wish).json()
+    spec = {"channel": "webhook", "target": hook.url}
+    made = clipbell.call("POST", "/v1/subscriptions", spec).json()
     job = clipbell.submit("A fox in the snow 狐")
     done = clipbell.await_state(job["id"], "succeeded")
     eventually(lambda: hook.hits)

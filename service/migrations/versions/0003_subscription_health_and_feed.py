@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from service.schema import Moment
+from service.store.schema import Moment
 
 revision = "0003"
 down_revision = "0002"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from service.web.dashboard import (
+    bulk_actions,
     callbacks,
     job,
     job_actions,
@@ -12,7 +13,6 @@ from service.web.dashboard import (
     new,
     numbers,
     rejected,
-    selection,
     settings,
     subscription,
     subscriptions,
@@ -25,7 +25,7 @@ blueprint.register_error_handler(Exception, answer_problem)
 blueprint.after_app_request(keep_static)
 for page in (
     jobs,
-    selection,
+    bulk_actions,
     job,
     job_actions,
     new,

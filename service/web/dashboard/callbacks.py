@@ -8,9 +8,9 @@ from flask import Blueprint, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
-from service.callbacks import replay_callback
+from service.callbacks.process import replay_callback
 from service.model import Callback, CallbackState, TaskState
-from service.web.callbacks import owned
+from service.web.api.callbacks import owned
 from service.web.context import caller, wiring
 from service.web.dashboard.raw import secrets_of, shown_body, shown_headers
 from service.web.pages import clock_time, sentence

@@ -14,9 +14,9 @@ from typing import Any
 
 from werkzeug.datastructures import FileStorage, MultiDict
 
-from service.catalogue import MODELS, Model, Parameter
-from service.errors import BadToken, Fault, pointer
-from service.imagedata import BadImage, is_url
+from service.catalogue.models import MODELS, Model, Parameter
+from service.errors import BadToken, FieldError, json_pointer
+from service.media.image_formats import BadImage, is_url
 from service.model import Job
 from service.web.context import wiring
 
@@ -56,7 +56,7 @@ def _read(model: Model, parameter: Parameter, given: Mapping[str, str]) -> Any:
         return text
 
 
-def errors_of(slug: str, faults: Iterable[Fault]) -> dict[str, list[str]]:
+def errors_of(slug: str, faults: Iterable[FieldError]) -> dict[str, list[str]]:
     """The faults' messages by the fields of this model's form."""
     found: dict[str, list[str]] = {}
     for fault in faults:
@@ -75,7 +75,7 @@ def _field(slug: str, at: str) -> str:
 
 def with_images(
     given: Mapping[str, str], files: MultiDict[str, FileStorage]
-) -> tuple[dict[str, str], list[Fault]]:
+) -> tuple[dict[str, str], list[FieldError]]:
     """The form with each image that it brought along as a URL of ours, and what is no image."""
     found, faults = dict(given), []
     for model, parameter in _images(given["model"]):
@@ -90,7 +90,9 @@ def with_images(
             except BadImage as bad:
                 # Its name stays behind: without it the next press would make a video without it.
                 kept.append("_".join((file.filename or "").split()))
-                faults.append(Fault(pointer("input", parameter.name), bad.code.lower(), str(bad)))
+                faults.append(
+                    FieldError(json_pointer("input", parameter.name), bad.code.lower(), str(bad))
+                )
         # A new file takes the place of the one image that fits, and stands beside one of two.
         found[name] = "\n".join(kept if parameter.kind == "images" else kept[-1:])
     return found, faults
@@ -112,14 +114,14 @@ def _kept(model: Model, parameter: Parameter, text: str) -> str:
 def _put_away(model: Model, parameter: Parameter, data: str) -> str:
     w = wiring()
     images = [data] if parameter.kind == "images" else data
-    url = w.shelf.put_away(model, {parameter.name: images}, w.clock())[parameter.name]
+    url = w.uploads.save(model, {parameter.name: images}, w.clock())[parameter.name]
     return str(url[0] if parameter.kind == "images" else url)
 
 
 def previews(text: str) -> list[str]:
     """Paths of those images in a field that lie with us: no page of ours calls anybody else."""
     ours = wiring().settings.public_url
-    found = [url for url in text.split() if wiring().shelf.holds(url)]
+    found = [url for url in text.split() if wiring().uploads.holds(url)]
     return [url.removeprefix(ours) for url in found]
 
 
@@ -137,10 +139,10 @@ def filled_from(job: Job) -> tuple[dict[str, str], bool]:
 def _is_there(text: str) -> bool:
     """Whether it is anything but an image of ours whose time is over."""
     w = wiring()
-    if not w.shelf.holds(text):
+    if not w.uploads.holds(text):
         return True
     try:
-        w.shelf.file_name(text.rpartition("/")[2], w.clock())
+        w.uploads.file_name(text.rpartition("/")[2], w.clock())
     except BadToken:
         return False
     return True

@@ -15,12 +15,12 @@ from service import store
 from service.web.context import caller, wiring
 
 
-def fresh() -> str:
+def form_token() -> str:
     """What tells one form that is given out from the next."""
     return secrets.token_urlsafe(16)
 
 
-def made_once(tx: Connection, make: Callable[[], str]) -> tuple[str, bool]:
+def submit_once(tx: Connection, make: Callable[[], str]) -> tuple[str, bool]:
     """The id of what this form makes, and whether it was made now or when it came before."""
     account, now = caller().account_id, wiring().clock()
     key = "form " + hashlib.sha256(json.dumps(_sent(), sort_keys=True).encode()).hexdigest()

@@ -12,8 +12,11 @@ from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
-from service.catalogue import MODELS
+from service.catalogue.models import MODELS
+from service.deliveries.subscriptions import target_of
 from service.errors import ProviderError
+from service.jobs.submission import preview
+from service.jobs.timeline import timeline
 from service.model import (
     TERMINAL,
     Callback,
@@ -26,20 +29,17 @@ from service.model import (
     VideoState,
 )
 from service.store.callbacks import Arrival
-from service.submissions import preview
-from service.subscribing import target_of
-from service.timeline import timeline
-from service.videos import renewed
+from service.videos.archive import renewed
+from service.web.api.jobs import owned_job
 from service.web.context import caller, wiring
-from service.web.dashboard import course
 from service.web.dashboard.callbacks import outcome
+from service.web.dashboard.flash import flashed
 from service.web.dashboard.links import poster_path, video_link, video_path
-from service.web.dashboard.picture import Picture, drawn
 from service.web.dashboard.raw import secrets_of, shown_body, shown_headers
-from service.web.dashboard.told import told
-from service.web.jobs import owned_job
+from service.web.dashboard.widgets import timeline_phases as course
+from service.web.dashboard.widgets.timeline_chart import Picture, drawn
+from service.web.errors import Problem
 from service.web.pages import words
-from service.web.problems import Problem
 from service.web.session import live_page, page, signed_in
 
 blueprint = Blueprint("job", __name__)
@@ -59,7 +59,7 @@ def show(job_id: str) -> AnyResponse:
     """One job: its video, its course, who was told, what was sent and what came."""
     values = _values(job_id)
     if "live" not in request.args:
-        values |= {"wire": _wire(values["job"]), "told": told()}
+        values |= {"wire": _wire(values["job"]), "flash": flashed()}
     return live_page("job.html", "_job.html", **values)
 
 
@@ -106,7 +106,7 @@ def _news(tx: Connection, delivery: Delivery) -> News:
     return {
         "delivery": delivery,
         "event": event.type.value if event else "",
-        "target": target_of(wiring().sealer, subscription) if subscription else "",
+        "target": target_of(wiring().encryptor, subscription) if subscription else "",
         "attempts": store.deliveries.all_attempts(tx, [delivery.id]),
     }
 

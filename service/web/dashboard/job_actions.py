@@ -8,18 +8,18 @@ from flask import Blueprint, redirect, request, url_for
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
-from service.errors import Conflict, Fault, InvalidInput, TooOften
-from service.jobs import cancel_job, mute_job
+from service.deliveries.redelivery import resend_delivery
+from service.errors import Conflict, FieldError, InvalidInput, TooOften
+from service.jobs.outcomes import Resolution, resolve_by_hand
+from service.jobs.requests import cancel_job, mute_job
 from service.model import Job
-from service.outcomes import Resolution, resolve_by_hand
-from service.resends import resend_delivery
-from service.retention import erase_job
+from service.videos.retention import erase_job
+from service.web.api.deliveries import owned as owned_delivery
+from service.web.api.jobs import owned_job
 from service.web.context import wiring
+from service.web.dashboard.flash import flash
 from service.web.dashboard.job import show_problem
-from service.web.dashboard.told import telling
-from service.web.deliveries import owned as owned_delivery
-from service.web.jobs import owned_job
-from service.web.problems import Problem, as_problem
+from service.web.errors import Problem, as_problem
 from service.web.session import signed_in
 
 blueprint = Blueprint("job_actions", __name__)
@@ -66,7 +66,7 @@ def _found() -> Resolution:
 
 
 def _fault(name: str, message: str) -> InvalidInput:
-    return InvalidInput([Fault(f"/{name}", "required", message)])
+    return InvalidInput([FieldError(f"/{name}", "required", message)])
 
 
 @blueprint.post("/jobs/<job_id>/erase")
@@ -79,7 +79,7 @@ def erase(job_id: str) -> AnyResponse:
     try:
         if request.form.get("sure") != "yes":
             raise _fault("sure", "confirm that the video is to be deleted for good")
-        erase_job(w.db, w.shelf, job, w.clock())
+        erase_job(w.db, w.uploads, job, w.clock())
     except (Conflict, InvalidInput) as error:
         return show_problem(job_id, _told_here(error))
     return _back(job_id, "Deleted: the video and all that was said of it.")
@@ -92,17 +92,17 @@ def resend(delivery_id: str) -> AnyResponse:
     with wiring().db.read() as tx:
         delivery = owned_delivery(tx, delivery_id)
 
-    def deed(tx: Connection, _: Job) -> None:
+    def action(tx: Connection, _: Job) -> None:
         resend_delivery(tx, owned_delivery(tx, delivery_id), wiring().clock())
 
-    return _act(str(delivery.job_id), deed, "news")
+    return _act(str(delivery.job_id), action, "news")
 
 
-def _act(job_id: str, deed: Callable[[Connection, Job], None], place: str = "") -> AnyResponse:
+def _act(job_id: str, action: Callable[[Connection, Job], None], place: str = "") -> AnyResponse:
     """Back to the job's page, to a `place` of it; there too when the deed cannot be done."""
     try:
         with wiring().db.write() as tx:
-            deed(tx, owned_job(tx, job_id))
+            action(tx, owned_job(tx, job_id))
     except (Conflict, TooOften, InvalidInput) as error:
         return show_problem(job_id, _told_here(error))
     return redirect(url_for("dashboard.job.show", job_id=job_id, _anchor=place or None), 303)
@@ -115,4 +115,4 @@ def _told_here(error: Exception) -> Problem:
 
 
 def _back(job_id: str, text: str) -> AnyResponse:
-    return redirect(url_for("dashboard.job.show", job_id=job_id, told=telling(text)), 303)
+    return redirect(url_for("dashboard.job.show", job_id=job_id, flash=flash(text)), 303)

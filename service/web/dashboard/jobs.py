@@ -10,12 +10,13 @@ from flask import Blueprint, request
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
-from service import budget, store
-from service.catalogue import MODELS
+from service import store
+from service.catalogue.models import MODELS
+from service.jobs import budget
 from service.model import TERMINAL, JobState
 from service.web.context import caller, wiring
+from service.web.dashboard.flash import flashed
 from service.web.dashboard.links import poster_path
-from service.web.dashboard.told import told
 from service.web.session import live_page, signed_in
 
 blueprint = Blueprint("jobs", __name__)
@@ -67,7 +68,7 @@ def index() -> AnyResponse:
         spans=SPANS,
         # Not what comes in later: nobody has looked at that.
         picked="pick" in request.args and "live" not in request.args,
-        told=told(),
+        flash=flashed(),
     )
 
 

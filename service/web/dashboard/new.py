@@ -10,12 +10,14 @@ from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
-from service.catalogue import MODELS
-from service.errors import Fault, InvalidInput, Refused
-from service.imagedata import IMAGE_BYTES
-from service.jobs import JobRequest, check_request, planned_job, request_job
-from service.submissions import preview
+from service.catalogue.models import MODELS
+from service.errors import FieldError, InvalidInput, Refused
+from service.jobs.requests import JobRequest, check_request, planned_job, request_job
+from service.jobs.submission import preview
+from service.media.image_formats import IMAGE_BYTES
+from service.web.api.jobs import owned_job
 from service.web.context import JOB_BYTES, caller, channels, wiring
+from service.web.dashboard.estimate import quote
 from service.web.dashboard.fields import (
     body_of,
     errors_of,
@@ -23,12 +25,10 @@ from service.web.dashboard.fields import (
     previews,
     with_images,
 )
-from service.web.dashboard.forms import fresh, made_once
-from service.web.dashboard.quotes import quote
+from service.web.dashboard.forms import form_token, submit_once
 from service.web.dashboard.snippets import SNIPPETS, Asked
-from service.web.jobs import owned_job
+from service.web.errors import Problem
 from service.web.pages import html_problem
-from service.web.problems import Problem
 from service.web.session import page, signed_in
 
 blueprint = Blueprint("new", __name__)
@@ -53,7 +53,7 @@ def _too_large(_: Exception) -> AnyResponse:
 @signed_in("submit")
 def show() -> AnyResponse:
     """The form for a new job; with `like`, filled in as another job was asked for."""
-    given = {"model": request.args.get("model", ""), "once": fresh()}
+    given = {"model": request.args.get("model", ""), "once": form_token()}
     like = request.args.get("like")
     if like is None:
         return _form(given)
@@ -63,7 +63,9 @@ def show() -> AnyResponse:
     return _form(given | same, like=job, lost=lost)
 
 
-def _form(given: Mapping[str, str], faults: list[Fault] | None = None, **more: Any) -> AnyResponse:
+def _form(
+    given: Mapping[str, str], faults: list[FieldError] | None = None, **more: Any
+) -> AnyResponse:
     chosen = _chosen(given)
     shown = {"errors": errors_of(chosen, faults or []), "quote": quote(MODELS[chosen], given)}
     return page("new.html", 422 if faults else 200, **_known(given), **shown, **more)
@@ -101,17 +103,17 @@ def create() -> AnyResponse:
     w = wiring()
     with w.db.write() as tx:
         account, now = caller().account_id, w.clock()
-        made, _ = made_once(
-            tx, lambda: request_job(tx, w.sealer, w.settings, account, asked, now).id
+        made, _ = submit_once(
+            tx, lambda: request_job(tx, w.encryptor, w.settings, account, asked, now).id
         )
     return redirect(url_for("dashboard.job.show", job_id=made), 303)
 
 
-def _given() -> tuple[dict[str, str], list[Fault]]:
+def _given() -> tuple[dict[str, str], list[FieldError]]:
     return with_images({"model": "", "once": ""} | request.form.to_dict(), request.files)
 
 
-def _asked(given: Mapping[str, str], faults: list[Fault]) -> JobRequest | None:
+def _asked(given: Mapping[str, str], faults: list[FieldError]) -> JobRequest | None:
     """The request that was typed; None where something is wrong, which is added to `faults`."""
     try:
         asked = check_request(body_of(given), channels(), wiring().providers)
@@ -154,7 +156,7 @@ def dry_run() -> AnyResponse:
     try:
         plan = preview(w.providers, w.signer, job)
     except Refused as error:
-        return _form(given, [Fault("/input", error.code, error.message)])
+        return _form(given, [FieldError("/input", error.code, error.message)])
     wire = json.dumps(plan["request"]["body"], indent=2, ensure_ascii=False)
     return _form(given, plan=plan, wire=wire, snippets=_snippets(given, asked))
 

@@ -12,13 +12,23 @@ from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
-from service.budget import midnight
-from service.catalogue import MODELS
+from service.catalogue.models import MODELS
+from service.deliveries.subscriptions import target_of
+from service.jobs.budget import midnight
 from service.model import DeliveryState, JobState
-from service.store.figures import DayOfJobs, DayOfWaits, Told
-from service.subscribing import target_of
-from service.web.charts import DOLLARS, JOBS, SECONDS, Chart, Series, Share, columns, lines, shares
+from service.store.reports import DayOfJobs, DayOfWaits, DeliveryCount
 from service.web.context import caller, wiring
+from service.web.dashboard.widgets.charts import (
+    DOLLARS,
+    JOBS,
+    SECONDS,
+    Chart,
+    Series,
+    Share,
+    columns,
+    lines,
+    shares,
+)
 from service.web.pages import masked, model_title
 from service.web.session import page, signed_in
 
@@ -43,9 +53,9 @@ def index() -> AnyResponse:
     start = midnight(w.clock()) - timedelta(days=DAYS - 1)
     days = [start.date() + timedelta(days=n) for n in range(DAYS)]
     with w.db.read() as tx:
-        worked = store.figures.days_of_jobs(tx, account, start)
-        waits = store.figures.days_of_waits(tx, account, start)
-        told = store.figures.told_since(tx, account, start)
+        worked = store.reports.days_of_jobs(tx, account, start)
+        waits = store.reports.days_of_waits(tx, account, start)
+        told = store.reports.told_since(tx, account, start)
         counts = store.jobs.counts(tx, account)
         names = {one.subscription_id: _name(tx, one) for one in told}
     # A model that is gone from the catalogue says nothing of callbacks.
@@ -65,7 +75,7 @@ def index() -> AnyResponse:
         polled=sum(one.polled for one in awaited),
         silent=sorted({model_title(one.model) for one in known if one not in awaited}),
         waits=_waits(days, waits),
-        told=_told(told, names),
+        flash=_told(told, names),
         delivered=_total(told, DeliveryState.DELIVERED),
         exhausted=_total(told, DeliveryState.EXHAUSTED),
         states=_states(counts),
@@ -111,8 +121,8 @@ def _waits(days: Sequence[date], waits: Sequence[DayOfWaits]) -> list[Wait]:
     for model in sorted({one.model for one in waits}, key=model_title):
         own = {one.day: one for one in waits if one.model == model}
         series = [
-            Series("half within (p50)", [own[d].half if d in own else None for d in days]),
-            Series("95 % within (p95)", [own[d].most if d in own else None for d in days]),
+            Series("p50 within (p50)", [own[d].p50 if d in own else None for d in days]),
+            Series("95 % within (p95)", [own[d].p95 if d in own else None for d in days]),
         ]
         drawn = lines([_slot(day) for day in days], series, SECONDS)
         found.append(Wait(model_title(model), _of_late(own[max(own)]), drawn))
@@ -120,21 +130,21 @@ def _waits(days: Sequence[date], waits: Sequence[DayOfWaits]) -> list[Wait]:
 
 
 def _of_late(last: DayOfWaits) -> str:
-    half, most = SECONDS.write(last.half), SECONDS.write(last.most)
+    half, most = SECONDS.write(last.p50), SECONDS.write(last.p95)
     if last.callbacks == 1:
         return f"On {_slot(last.day)} the one callback came after {half}."
     of = f"of {last.callbacks:,} callbacks"
     return f"On {_slot(last.day)} half {of} came within {half}, 95 % within {most}."
 
 
-def _name(tx: Connection, told: Told) -> str:
+def _name(tx: Connection, told: DeliveryCount) -> str:
     """A subscription as people know it: its channel, and enough of its target."""
     found = store.subscriptions.find(tx, told.subscription_id)
-    target = masked(target_of(wiring().sealer, found)) if found else "gone since"
+    target = masked(target_of(wiring().encryptor, found)) if found else "gone since"
     return f"{told.channel} {target}"
 
 
-def _told(told: Sequence[Told], names: dict[str, str]) -> list[Share]:
+def _told(told: Sequence[DeliveryCount], names: dict[str, str]) -> list[Share]:
     """Each subscription's deliveries, the busiest first."""
     counts: dict[str, Counter[str]] = {id_: Counter() for id_ in names}
     for one in told:
@@ -162,7 +172,7 @@ def percent(part: float, whole: float) -> str:
     return f"{told:g} %"
 
 
-def _total(told: Iterable[Told], state: DeliveryState) -> int:
+def _total(told: Iterable[DeliveryCount], state: DeliveryState) -> int:
     return sum(one.count for one in told if one.state is state)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from service.logs import masked
+from service.ops.logs import masked
 from service.settings import Settings
 
 #: Characters that are shown, and bytes that are read as JSON: no page is to work through more.

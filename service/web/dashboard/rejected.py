@@ -63,7 +63,7 @@ def index() -> AnyResponse:
     reason, before = request.args.get("reason") or None, request.args.get("before", "")
     last = before if re.fullmatch("rej_[0-9a-f]{32}", before) else None
     with wiring().db.read() as tx:
-        counts = store.callbacks.refusal_counts(tx)
+        counts = store.callbacks.count_rejections(tx)
         found = store.callbacks.rejected(tx, PAGE + 1, before=last, reason=reason)
     shown = found[:PAGE]
     return page(

@@ -12,16 +12,17 @@ from typing import Any
 from flask import Blueprint, current_app, redirect, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from service import __version__, budget, store
-from service.disk import disks_of
-from service.doctor import CHECKS, QUICK, findings
+from service import __version__, store
 from service.errors import Busy
-from service.health import Health, examine, glance
+from service.jobs import budget
+from service.ops.doctor import CHECKS, QUICK, findings
+from service.ops.health import Health, examine, glance
+from service.storage.disk import disks_of
+from service.web.api.providers import hold_provider, resume_provider, shown
 from service.web.context import caller, wiring
-from service.web.dashboard.in_force import in_force
+from service.web.dashboard.effective_settings import in_force
 from service.web.dashboard.numbers import percent
 from service.web.pages import size
-from service.web.providers import hold_provider, resume_provider, shown
 from service.web.session import page, signed_in
 
 blueprint = Blueprint("settings", __name__)
@@ -54,7 +55,7 @@ def index() -> AnyResponse:
 def check() -> AnyResponse:
     """The same, with the questions to other machines; each ends by itself within a minute."""
     w = wiring()
-    seats: BoundedSemaphore = current_app.extensions["trials"]
+    seats: BoundedSemaphore = current_app.extensions["test_sends"]
     if not seats.acquire(blocking=False):
         raise Busy("other checks are running: try again soon", retry_after=5)
     try:

@@ -9,16 +9,17 @@ from flask import Blueprint, redirect, request, url_for
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
-from service import endpoints, store
+from service import store
+from service.deliveries import endpoint_health
+from service.deliveries.redelivery import recover_since
+from service.deliveries.subscriptions import revoke_old_secret, rotate_secret, target_of
+from service.deliveries.test_sends import TestResult, test_request_for
 from service.errors import Busy
 from service.model import DEFAULT_EVENTS, Attempt, Delivery, DeliveryState
-from service.resends import recover_since
-from service.subscribing import revoke_old_secret, rotate_secret, target_of
-from service.trials import Verdict, trial_of
+from service.web.api.subscriptions import owned, tried
 from service.web.context import wiring
-from service.web.dashboard.forms import fresh, made_once
+from service.web.dashboard.forms import form_token, submit_once
 from service.web.session import page, signed_in
-from service.web.subscriptions import owned, tried
 
 blueprint = Blueprint("subscription", __name__)
 
@@ -52,15 +53,15 @@ def _page(subscription_id: str, status: int = 200, **more: Any) -> AnyResponse:
         "subscriptions_one.html",
         status,
         subscription=found,
-        condition=endpoints.condition(found, now),
-        target=target_of(w.sealer, found),
+        condition=endpoint_health.health_of(found, now),
+        target=target_of(w.encryptor, found),
         events=found.events or list(DEFAULT_EVENTS),
         tries=tries,
         waiting=[one for one in recent if one.state is DeliveryState.PENDING],
         last_success=last_success,
         pause=pauses.get(found.channel),
         ago=AGO,
-        once=fresh(),
+        once=form_token(),
         **more,
     )
 
@@ -92,10 +93,10 @@ def test(subscription_id: str) -> AnyResponse:
     with w.db.read() as tx:
         found = owned(tx, subscription_id)
     try:
-        verdict = tried(trial_of(w.post, found, w.clock()))
+        test_result = tried(test_request_for(w.notifications, found, w.clock()))
     except Busy as error:
-        verdict = Verdict(None, str(error), "", 0)
-    return _page(subscription_id, verdict=verdict)
+        test_result = TestResult(None, str(error), "", 0)
+    return _page(subscription_id, test_result=test_result)
 
 
 @blueprint.post("/subscriptions/<subscription_id>/enable")
@@ -125,7 +126,7 @@ def disable(subscription_id: str) -> AnyResponse:
 def remove(subscription_id: str) -> AnyResponse:
     """End it; what is pending for it ends too."""
     with wiring().db.write() as tx:
-        endpoints.remove(tx, owned(tx, subscription_id).id, wiring().clock())
+        endpoint_health.remove(tx, owned(tx, subscription_id).id, wiring().clock())
     return redirect(url_for("dashboard.subscriptions.index"), 303)
 
 
@@ -137,8 +138,8 @@ def rotate(subscription_id: str) -> AnyResponse:
     renew = revoke_old_secret if "revoke" in request.form else rotate_secret
     with w.db.write() as tx:
         found = owned(tx, subscription_id)
-        _, first = made_once(tx, lambda: found.id)
-        secret = renew(tx, w.sealer, found, w.clock()) if first else ""
+        _, first = submit_once(tx, lambda: found.id)
+        secret = renew(tx, w.encryptor, found, w.clock()) if first else ""
     return shown_once(subscription_id, secret) if first else _back(subscription_id)
 
 

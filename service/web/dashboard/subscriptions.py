@@ -10,17 +10,23 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
-from service.catalogue import MODELS
-from service.endpoints import condition
-from service.errors import Busy, Fault, InvalidInput
-from service.messages import FORMATS
+from service.catalogue.models import MODELS
+from service.deliveries.endpoint_health import health_of
+from service.deliveries.subscriptions import (
+    NEEDS,
+    SubscriptionSpec,
+    parse_key_value,
+    subscribe,
+    target_of,
+)
+from service.errors import Busy, FieldError, InvalidInput
+from service.messages.payloads import FORMATS
 from service.model import DEFAULT_EVENTS, Attempt, EventType, Subscription
-from service.subscribing import NEEDS, Wish, pair_of, subscribe, target_of
+from service.web.api.subscriptions import wished
 from service.web.context import caller, channels, wiring
-from service.web.dashboard.forms import fresh, made_once
+from service.web.dashboard.forms import form_token, submit_once
 from service.web.dashboard.subscription import shown_once
 from service.web.session import page, signed_in
-from service.web.subscriptions import wished
 
 blueprint = Blueprint("subscriptions", __name__)
 
@@ -65,8 +71,8 @@ def _row(tx: Connection, subscription: Subscription) -> dict[str, Any]:
     recent = store.deliveries.page(tx, subscription.account_id, GLANCE, **which)
     return {
         "subscription": subscription,
-        "condition": condition(subscription, w.clock()),
-        "target": target_of(w.sealer, subscription),
+        "condition": health_of(subscription, w.clock()),
+        "target": target_of(w.encryptor, subscription),
         "events": subscription.events or list(DEFAULT_EVENTS),
         "attempts": _newest(store.deliveries.all_attempts(tx, [one.id for one in recent])),
         "last_success": store.deliveries.last_delivered(tx, subscription.id),
@@ -82,11 +88,11 @@ def _newest(attempts: list[Attempt]) -> list[Attempt]:
 @signed_in("admin")
 def show() -> AnyResponse:
     """The form for a new subscription."""
-    usual = [("channel", next(iter(channels()))), ("test", "yes"), ("once", fresh())]
+    usual = [("channel", next(iter(channels()))), ("test", "yes"), ("once", form_token())]
     return _form(MultiDict(usual + [("events", event.value) for event in DEFAULT_EVENTS]), [])
 
 
-def _form(given: MultiDict[str, str], faults: list[Fault]) -> AnyResponse:
+def _form(given: MultiDict[str, str], faults: list[FieldError]) -> AnyResponse:
     errors: dict[str, list[str]] = {}
     for fault in faults:
         errors.setdefault(fault.pointer.split("/")[1], []).append(fault.message)
@@ -110,23 +116,23 @@ def create() -> AnyResponse:
     """A new subscription; the form again, with what is wrong, when it cannot be."""
     given = request.form
     try:
-        wish, secret = wished(_body(given), tested="test" in given)
+        spec, secret = wished(_body(given), tested="test" in given)
     except InvalidInput as error:
         return _form(given, error.faults)
     except Busy as error:
-        return _form(given, [Fault("/target", "busy", str(error))])
-    made, now = _saved(wish, secret)
-    if not now or wish.channel != "webhook":
+        return _form(given, [FieldError("/target", "busy", str(error))])
+    made, now = _saved(spec, secret)
+    if not now or spec.channel != "webhook":
         return redirect(url_for("dashboard.subscription.show", subscription_id=made), 303)
     return shown_once(made, secret, 201)
 
 
-def _saved(wish: Wish, secret: str) -> tuple[str, bool]:
+def _saved(spec: SubscriptionSpec, secret: str) -> tuple[str, bool]:
     """Its id, and whether it was made now: the same form sent twice is one subscription."""
     w, account = wiring(), caller().account_id
     with w.db.write() as tx:
-        return made_once(
-            tx, lambda: subscribe(tx, w.sealer, account, wish, w.clock(), secret=secret)[0].id
+        return submit_once(
+            tx, lambda: subscribe(tx, w.encryptor, account, spec, w.clock(), secret=secret)[0].id
         )
 
 
@@ -136,7 +142,7 @@ def _body(given: MultiDict[str, str]) -> dict[str, Any]:
     body: dict[str, Any] = {"channel": given.get("channel"), "target": given.get("target")}
     body |= {name: given.getlist(name) for name in ("events", "models")}
     lines = given.get("metadata", "").splitlines()
-    body["metadata"] = dict(pair_of(line) for line in lines if line.strip())
+    body["metadata"] = dict(parse_key_value(line) for line in lines if line.strip())
     if channel and given.get("format") in channel.formats:
         body["format"] = given["format"]
     return body

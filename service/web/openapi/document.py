@@ -12,15 +12,18 @@ from werkzeug.routing import Rule
 
 from service import __version__
 from service.bootstrap import Wiring
-from service.catalogue import MODELS, Model
-from service.web.openapi import doors, inbound, jobs, schemas, telling
-from service.web.openapi.answers import HEADERS, REFUSALS, answered
+from service.catalogue.models import MODELS, Model
+from service.web.openapi import callbacks as inbound
+from service.web.openapi import compat as doors
+from service.web.openapi import jobs, schemas
+from service.web.openapi import subscriptions as flash
+from service.web.openapi.builders import JSON, Operation, Schema, fields, in_header, ref, text
 from service.web.openapi.inputs import job_request, subscription_request, taken_input
-from service.web.openapi.parts import JSON, Operation, Schema, fields, in_header, ref, text
+from service.web.openapi.responses import HEADERS, REFUSALS, answered
 
 #: By endpoint; a test compares them with the app's routes.
 OPERATIONS: dict[str, Operation] = (
-    jobs.OPERATIONS | telling.OPERATIONS | inbound.OPERATIONS | doors.OPERATIONS
+    jobs.OPERATIONS | flash.OPERATIONS | inbound.OPERATIONS | doors.OPERATIONS
 )
 TAGS = {
     "Jobs": "A job is one video somebody asked for.",
@@ -89,7 +92,7 @@ def _schemas(wiring: Wiring) -> dict[str, Schema]:
         "NewSubscription": subscription_request(wiring.channels),
         "Resolution": jobs.RESOLUTION,
     }
-    return schemas.SCHEMAS | doors.SCHEMAS | telling.REQUESTS | requests | inputs | tasks
+    return schemas.SCHEMAS | doors.SCHEMAS | flash.REQUESTS | requests | inputs | tasks
 
 
 def _operations(app: Flask, rule: Rule) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from service.messages import Notice, flat
+from service.events.samples import SAMPLE_JOB, sample_job, sample_video
+from service.messages.payloads import Notification, flat
 from service.model import Event, EventType
-from service.samples import SAMPLE_JOB, sample_job, sample_video
-from service.shapes import job_json
+from service.model.serializers import job_json
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 WHEN = "2026-01-01T12:00:00Z"
@@ -20,7 +20,7 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - an example
 
 _EVENT = Event(EVENT, ACCOUNT, SAMPLE_JOB, EventType.JOB_SUCCEEDED, 3, NOON, sample=True)
 _JOB = job_json(sample_job(_EVENT), sample_video(_EVENT), LINK)
-_NOTICE = Notice(_EVENT, sample_job(_EVENT), sample_video(_EVENT), LINK, "", "")
+_NOTICE = Notification(_EVENT, sample_job(_EVENT), sample_video(_EVENT), LINK, "", "")
 _QUEUED = _JOB | {
     "state": "queued",
     "video": None,

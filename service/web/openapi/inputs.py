@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from service.catalogue import CAMERA_AXES, MODELS, Model, Parameter
+from service.catalogue.models import CAMERA_AXES, MODELS, Model, Parameter
+from service.catalogue.validation import json_schema
 from service.channels.base import Channel
-from service.inputs import json_schema
-from service.jobs import NOTIFY_LENGTH
-from service.messages import FORMATS
+from service.deliveries.subscriptions import JOBLESS, METADATA_PAIRS
+from service.jobs.requests import NOTIFY_LENGTH
+from service.messages.payloads import FORMATS
 from service.model import ACCOUNTS_OWN, EventType
-from service.subscribing import JOBLESS, METADATA_PAIRS
-from service.web.openapi.parts import Schema, list_of, one_of, text, things
+from service.web.openapi.builders import Schema, list_of, one_of, text, things
 
 #: Some text without NUL.
 _WORDS = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"

@@ -5,11 +5,10 @@ from __future__ import annotations
 from service.model import JobState
 from service.web.context import LONGEST_PAGE, PAGE
 from service.web.idempotency import HEADER, KEY_LENGTH
-from service.web.openapi.examples import EXAMPLES
-from service.web.openapi.parts import (
+from service.web.openapi.builders import (
     NO_NUL,
-    Answer,
     Operation,
+    Response,
     Schema,
     in_header,
     in_path,
@@ -20,6 +19,7 @@ from service.web.openapi.parts import (
     text,
     whole,
 )
+from service.web.openapi.examples import EXAMPLES
 
 NO_JOB = "You have no such job."
 ITEMS = whole("How many.", minimum=1, maximum=LONGEST_PAGE, default=PAGE)
@@ -55,13 +55,13 @@ OPERATIONS: dict[str, Operation] = {
     "jobs.create_job": Operation(
         "Jobs",
         {
-            202: Answer(
+            202: Response(
                 "It is kept and will be sent.",
                 ref("Job"),
                 ("Location", "Idempotency-Replayed?"),
                 EXAMPLES["QueuedJob"],
             ),
-            200: Answer("With `dry_run`: what would be sent.", ref("DryRun")),
+            200: Response("With `dry_run`: what would be sent.", ref("DryRun")),
         },
         {409: "The first request with this key is still running."},
         (switch("dry_run", "Check it and show the request to the vendor; send nothing."), KEY),
@@ -70,7 +70,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "jobs.list_jobs": Operation(
         "Jobs",
-        {200: Answer("A page of them.", ref("Jobs"), LINK)},
+        {200: Response("A page of them.", ref("Jobs"), LINK)},
         parameters=(
             in_query("state", one_of("Only those in it.", JobState)),
             search("model", "Only those of this model."),
@@ -79,35 +79,37 @@ OPERATIONS: dict[str, Operation] = {
             *PAGES,
         ),
     ),
-    "jobs.get_job": Operation("Jobs", {200: Answer("The job.", ref("Job"))}, {404: NO_JOB}, (JOB,)),
+    "jobs.get_job": Operation(
+        "Jobs", {200: Response("The job.", ref("Job"))}, {404: NO_JOB}, (JOB,)
+    ),
     "jobs.erase": Operation(
         "Jobs",
-        {204: Answer("It is forgotten; its id, model, state, times and cost stay.")},
+        {204: Response("It is forgotten; its id, model, state, times and cost stay.")},
         {404: NO_JOB, 409: "It has not ended yet."},
         (JOB,),
     ),
     "jobs.get_timeline": Operation(
-        "Jobs", {200: Answer("Its timeline.", ref("Timeline"))}, {404: NO_JOB}, (JOB,)
+        "Jobs", {200: Response("Its timeline.", ref("Timeline"))}, {404: NO_JOB}, (JOB,)
     ),
     "jobs.cancel": Operation(
         "Jobs",
-        {200: Answer("It is canceled.", ref("Job"))},
+        {200: Response("It is canceled.", ref("Job"))},
         {404: NO_JOB, 409: "It may have been sent: it can only be muted."},
         (JOB,),
     ),
     "jobs.resolve": Operation(
         "Jobs",
-        {200: Answer("It goes on, or has failed.", ref("Job"))},
+        {200: Response("It goes on, or has failed.", ref("Job"))},
         {404: NO_JOB, 409: "It is not unknown, or the task is another job's."},
         (JOB,),
         ref("Resolution"),
         example={"task_id": "a1b2c3"},
     ),
     "jobs.mute": Operation(
-        "Jobs", {200: Answer("It is muted.", ref("Job"))}, {404: NO_JOB}, (JOB,)
+        "Jobs", {200: Response("It is muted.", ref("Job"))}, {404: NO_JOB}, (JOB,)
     ),
-    "jobs.models": Operation("Models", {200: Answer("All of them.", ref("Models"))}),
-    "service_info.me": Operation("Account", {200: Answer("Whose key this is.", ref("Me"))}),
+    "jobs.models": Operation("Models", {200: Response("All of them.", ref("Models"))}),
+    "service_info.me": Operation("Account", {200: Response("Whose key this is.", ref("Me"))}),
 }
 
 RESOLUTION: Schema = {

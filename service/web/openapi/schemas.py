@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service.model import CallbackState, DeliveryState, EventType, JobState
-from service.web.openapi.parts import (
+from service.web.openapi.builders import (
     Schema,
     fields,
     list_of,

@@ -1,0 +1,8 @@
+"""
+Callbacks of providers: kept before they are answered, believed once confirmed.
+
+Enters: the bytes of a POST to a signed URL. Leaves: a stored row, and later the
+outcome of its job. May import: jobs, providers, store and below.
+"""
+
+from __future__ import annotations

@@ -1,0 +1,199 @@
+"""
+The receiver's way into the database: durable before the answer, many at once.
+
+One writer thread per process takes whatever has queued up and commits it as
+one transaction, so that sixteen callbacks cost one fsync. Plain SQL, since
+this is the one path where every microsecond is multiplied by a provider's
+burst. A full queue refuses with `Busy` instead of growing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import queue
+import re
+import threading
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from service.errors import Busy, NotFound
+from service.model import CallbackState, new_id
+from service.store.database import Database
+
+QUEUE_LENGTH = 1000
+BATCH = 64
+COMMIT_SECONDS = 20.0
+
+_KNOWN = "SELECT id FROM jobs WHERE id IN ({})"
+_INSERT = """
+INSERT INTO callbacks
+    (id, job_id, provider, digest, headers, body, repeats, state, note, claims,
+     due_at, received_at)
+VALUES
+    (:id, :job_id, :provider, :digest, :headers, :body, 0, :state, '', 0,
+     :received_at, :received_at)
+ON CONFLICT (job_id, digest) DO UPDATE SET
+    repeats = callbacks.repeats + 1,
+    state = CASE callbacks.state WHEN 'ignored' THEN excluded.state ELSE callbacks.state END,
+    due_at = CASE callbacks.state WHEN 'ignored' THEN excluded.due_at ELSE callbacks.due_at END
+"""
+_REJECT = """
+INSERT INTO rejected_callbacks (id, reason, remote, received_at)
+VALUES (:id, :reason, :remote, :received_at)
+"""
+_COUNT = """
+INSERT INTO rejection_counts (reason, count) VALUES (:reason, 1)
+ON CONFLICT (reason) DO UPDATE SET count = rejection_counts.count + 1
+"""
+_FORGET = """
+DELETE FROM rejected_callbacks WHERE id <
+    (SELECT id FROM rejected_callbacks ORDER BY id DESC LIMIT 1 OFFSET 999)
+"""
+
+
+@dataclass
+class _Waiting:
+    """A row on its way: `done` resolves after the commit, to whether its job exists."""
+
+    row: dict[str, Any]
+    rejected: bool = False
+    done: Future[bool] = field(default_factory=Future)
+
+
+class Ingest:
+    """Keeps callbacks; `insert` returns when the bytes are on disk."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._queue: queue.Queue[_Waiting | None] = queue.Queue(QUEUE_LENGTH)
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def insert(
+        self, job_id: str, provider: str, headers: Mapping[str, str], body: bytes, now: datetime
+    ) -> None:
+        """
+        Store one callback durably; identical bytes for one job count as a repeat.
+
+        Raises:
+            NotFound: there is no such job.
+            Busy: the queue is full, or the database took too long.
+        """
+        row = {
+            "id": new_id("cbk", now),
+            "job_id": job_id,
+            "provider": provider,
+            "digest": hashlib.sha256(body).hexdigest(),
+            "headers": json.dumps(dict(headers)),
+            "body": body,
+            "state": CallbackState.RECEIVED.value,
+            "received_at": self._moment(now),
+        }
+        waiting = _Waiting(row)
+        self._put(waiting)
+        try:
+            known = waiting.done.result(timeout=COMMIT_SECONDS)
+        except Exception as error:
+            raise Busy("the callback could not be stored yet", retry_after=5) from error
+        if not known:
+            raise NotFound("there is no such job")
+
+    def reject(self, reason: str, remote: str, now: datetime) -> None:
+        """Count a refusal; under a flood the count gives way, never the callbacks."""
+        row = {
+            "id": new_id("rej", now),
+            "reason": reason,
+            "remote": remote,
+            "received_at": self._moment(now),
+        }
+        if self._queue.qsize() < QUEUE_LENGTH // 2:
+            self._put(_Waiting(row, rejected=True))
+
+    def close(self) -> None:
+        """Write what is queued and stop; a row that comes later starts it again."""
+        with self._lock:
+            if self._thread:
+                self._queue.put(None)
+                self._thread.join()
+                self._thread = None
+
+    def _moment(self, now: datetime) -> datetime | str:
+        if not self._database.is_sqlite:
+            return now
+        return now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+    def _put(self, waiting: _Waiting) -> None:
+        with self._lock:
+            # Started by the first row, so always after gunicorn's fork.
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
+                self._thread.start()
+            try:
+                self._queue.put_nowait(waiting)
+            except queue.Full:
+                raise Busy("too many callbacks at once") from None
+
+    def _run(self) -> None:
+        while (first := self._queue.get()) is not None:
+            batch = [first]
+            while len(batch) < BATCH and not self._queue.empty():
+                following = self._queue.get()
+                if following is None:
+                    self._write(batch)
+                    return
+                batch.append(following)
+            self._write(batch)
+
+    def _write(self, batch: list[_Waiting]) -> None:
+        """One commit for all; if that fails, one each, so that a bad row fails alone."""
+        try:
+            known = self._commit(batch)
+        except Exception as error:
+            # Whatever it was, the thread lives on: the next callback needs it.
+            if len(batch) == 1:
+                batch[0].done.set_exception(error)
+                return
+            for waiting in batch:
+                self._write([waiting])
+            return
+        for waiting in batch:
+            waiting.done.set_result(waiting.rejected or waiting.row["job_id"] in known)
+
+    def _commit(self, batch: list[_Waiting]) -> set[str]:
+        kept = [waiting.row for waiting in batch if not waiting.rejected]
+        rejected = [waiting.row for waiting in batch if waiting.rejected]
+        with self._database.write() as tx:
+            known = self._known_jobs(tx, {row["job_id"] for row in kept})
+            # Sorted, so that two processes never lock the same rows crosswise.
+            rows = sorted(kept, key=lambda row: (row["job_id"], row["digest"]))
+            self._run_many(tx, _INSERT, [row for row in rows if row["job_id"] in known])
+            self._run_many(tx, _REJECT, rejected)
+            self._run_many(tx, _COUNT, sorted(rejected, key=lambda row: str(row["reason"])))
+            if rejected:
+                tx.exec_driver_sql(_FORGET)
+        return known
+
+    def _known_jobs(self, tx: Connection, job_ids: set[str]) -> set[str]:
+        if not job_ids:
+            return set()
+        mark = "?" if self._database.is_sqlite else "%s"
+        statement = _KNOWN.format(",".join([mark] * len(job_ids)))
+        return {row[0] for row in tx.exec_driver_sql(statement, tuple(job_ids))}
+
+    def _run_many(self, tx: Connection, statement: str, rows: list[dict[str, Any]]) -> None:
+        if not rows:
+            return
+        if not self._database.is_sqlite:
+            statement = _pyformat(statement)
+        tx.exec_driver_sql(statement, rows)
+
+
+def _pyformat(statement: str) -> str:
+    """SQLite's ``:name`` as psycopg's ``%(name)s``."""
+    return re.sub(r":([a-z_0-9]+)", r"%(\1)s", statement)

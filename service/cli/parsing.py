@@ -1,0 +1,78 @@
+"""What is given as words of a command line or cells of a file: a model's input, a time."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from service.catalogue.models import MODELS
+from service.errors import NotFound
+from service.media.image_formats import is_url
+
+
+def as_input(model: str, name: str, words: Sequence[str]) -> Any:
+    """The value of one parameter: a list, a number or text, as the model wants it."""
+    parameter = MODELS[model].parameter(name) if model in MODELS else None
+    kind = parameter.kind if parameter else "text"
+    if kind == "images":
+        return [_image(word) for word in words if word]
+    return _READERS.get(kind, str)(" ".join(words))
+
+
+def from_pairs(model: str, pairs: Sequence[str]) -> dict[str, Any]:
+    """``key=value`` pairs; a repeated key is a list where the model takes one, else the last."""
+    found: dict[str, list[str]] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"{pair!r} is not key=value", param_hint="--input")
+        found.setdefault(name, []).append(value)
+    return {name: as_input(model, name, _words(model, name, v)) for name, v in found.items()}
+
+
+def _words(model: str, name: str, values: list[str]) -> list[str]:
+    parameter = MODELS[model].parameter(name) if model in MODELS else None
+    return values if parameter and parameter.kind == "images" else values[-1:]
+
+
+def _image(text: str) -> str:
+    """A URL or base64 as it is; the path of a file as its content. Raises NotFound."""
+    path = Path(text).expanduser()
+    if is_url(text) or text.startswith("data:") or len(text) > 1000:
+        return text
+    if not path.is_file():
+        # No base64 has a dot in it.
+        if "." in text:
+            raise NotFound(f"there is no file {text}")
+        return text
+    return base64.b64encode(path.read_bytes()).decode()
+
+
+def _number(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
+_READERS: dict[str, Callable[[str], Any]] = {"number": _number, "image": _image}
+
+
+def moment(given: str, now: datetime) -> datetime:
+    """A time in the past, as ISO 8601 or as how long ago it is. Raises BadParameter."""
+    ago = re.fullmatch(r"([0-9]{1,6})(s|min|h|d)", given)
+    if ago:
+        return now - timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])
+    try:
+        moment = datetime.fromisoformat(given)
+    except ValueError:
+        message = f"{given!r} is neither a time such as 2026-01-01T00:00:00Z nor such as 6h"
+        raise typer.BadParameter(message, param_hint="--since") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,90 @@
+"""Notices: an event together with all that a message about it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from service import store
+from service.channels.base import Channel
+from service.errors import NotFound
+from service.events.samples import SAMPLE_PATH, sample_job, sample_video
+from service.messages.payloads import Notification
+from service.model import Event, Job, Video
+from service.settings import Settings
+from service.signing import Encryptor, LinkSigner, UnsubscribeSigner
+from service.storage import FileMissing, Storage
+
+
+@dataclass(frozen=True)
+class NotificationContext:
+    """What turns an event into a message; one per process."""
+
+    channels: Mapping[str, Channel]
+    encryptor: Encryptor
+    links: LinkSigner
+    unsubscribe: UnsubscribeSigner
+    storage: Storage
+    settings: Settings
+
+
+def build_notification(
+    tx: Connection,
+    context: NotificationContext,
+    event: Event,
+    now: datetime,
+    *,
+    subscription_id: str = "",
+    poster: bool = False,
+) -> Notification:
+    """
+    The notice of an event as its job is now.
+
+    Args:
+        subscription_id: whom the link for unsubscribing is to end.
+        poster: whether the message carries the picture's bytes.
+
+    Raises:
+        NotFound: the job is gone.
+    """
+    job, video = (sample_job(event), sample_video(event)) if event.sample else _found(tx, event)
+    until = now + timedelta(seconds=context.settings.link_ttl)
+    return Notification(
+        event=event,
+        job=None if event.about else job,
+        video=video,
+        link=_link(context, event, video),
+        public_url=context.settings.public_url,
+        unsubscribe_url=context.unsubscribe.url_for(subscription_id, until),
+        poster=_poster(context.storage, video) if poster else None,
+    )
+
+
+def _found(tx: Connection, event: Event) -> tuple[Job | None, Video | None]:
+    if event.job_id is None:
+        return None, None
+    job = store.jobs.find(tx, event.job_id)
+    if job is None:
+        raise NotFound(f"event {event.id} has lost its job")
+    return job, store.videos.of_job(tx, job.id)
+
+
+def _link(context: NotificationContext, event: Event, video: Video | None) -> str | None:
+    if video is None:
+        return None
+    if event.sample:
+        return context.settings.public_url + SAMPLE_PATH
+    return context.links.url_for(video.id, video.link_expires_at)
+
+
+def _poster(storage: Storage, video: Video | None) -> bytes | None:
+    if video is None or not video.poster_file:
+        return None
+    try:
+        return storage.read(video.poster_file)
+    except FileMissing:
+        # The link still says all; it may have been removed since.
+        return None

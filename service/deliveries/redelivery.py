@@ -1,0 +1,177 @@
+"""
+Sending again by hand: one delivery, the end of a job, or all that a subscription has missed.
+
+A resend has the event's id and bytes under a fresh signature. It is one attempt,
+also to a subscription that was switched off, and counts for nobody's health.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from service import store
+from service.deliveries.subscriptions import UNSUBSCRIBED
+from service.errors import Conflict, TooOften
+from service.events.record import add_delivery, names_own, wants
+from service.model import (
+    TERMINAL_EVENTS,
+    Clock,
+    Delivery,
+    DeliveryState,
+    Event,
+    Job,
+    Subscription,
+    first_id,
+)
+from service.store.database import Database
+
+log = logging.getLogger(__name__)
+
+#: Resends of one account within a minute.
+RESENDS = 60
+MINUTE = timedelta(minutes=1)
+#: Events that one transaction of a recovery looks at.
+RECOVERED_AT_ONCE = 500
+
+
+def resend_delivery(tx: Connection, delivery: Delivery, now: datetime) -> None:
+    """
+    One more attempt now, with the same bytes and id under a fresh signature.
+
+    Raises:
+        Conflict: the subscription was ended for good, or one is under way already.
+        TooOften: more than `RESENDS` within a minute.
+    """
+    subscription = store.subscriptions.find(tx, delivery.subscription_id)
+    reason = subscription.disabled_reason if subscription else "removed"
+    if reason in (UNSUBSCRIBED, "removed"):
+        raise Conflict(f"the subscription is {reason}: its reader wants no more")
+    if delivery.resending is not None or _under_way(delivery, now):
+        raise Conflict("an attempt at this delivery is under way: wait for its end")
+    if store.deliveries.resent_since(tx, delivery.account_id, now - MINUTE) >= RESENDS:
+        raise TooOften(f"more than {RESENDS} resends a minute: use recover for many", 60)
+    again = {"state": DeliveryState.PENDING, "due_at": now, "finished_at": None}
+    store.deliveries.update_claimed(tx, delivery, **again, resending=delivery.state, resent_at=now)
+    log.info("delivery resent by hand", extra={"delivery_id": delivery.id})
+
+
+def _under_way(delivery: Delivery, now: datetime) -> bool:
+    return delivery.leased_until is not None and delivery.leased_until > now
+
+
+def redeliver_final_event(tx: Connection, job: Job, now: datetime) -> list[str]:
+    """
+    Tell the end of a job once more to each subscription that was to hear of it.
+
+    Returns:
+        For each of its deliveries why it could not be resent; blank where it was.
+
+    Raises:
+        Conflict: nobody was to be told of its end, or it has not ended.
+    """
+    ends = {e.id for e in store.events.of_job(tx, job.id) if e.type in TERMINAL_EVENTS}
+    told = [d for d in store.deliveries.of_job(tx, job.id) if d.event_id in ends]
+    if not told:
+        message = "nobody was to be told of its end" if ends else f"the job is {job.state}"
+        raise Conflict(message)
+    return [_refusal(tx, delivery, now) for delivery in told]
+
+
+def _refusal(tx: Connection, delivery: Delivery, now: datetime) -> str:
+    try:
+        resend_delivery(tx, delivery, now)
+    except (Conflict, TooOften) as error:
+        return str(error)
+    return ""
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """How many deliveries wait again, and after which event to go on; None at the end."""
+
+    count: int
+    next_event: str | None
+
+
+def recover_subscription(
+    tx: Connection,
+    subscription: Subscription,
+    since: datetime,
+    now: datetime,
+    after: str | None = None,
+    at_once: int = RECOVERED_AT_ONCE,
+) -> Recovered:
+    """
+    Deliver what this subscription wanted since then and has not got: one page of it.
+
+    A delivery that is pending stays as it is; an exhausted one starts its schedule anew.
+
+    Args:
+        after: the `next_event` of the page before.
+        at_once: how many events a page looks at.
+
+    Raises:
+        Conflict: the subscription is off.
+    """
+    if not subscription.enabled:
+        raise Conflict("the subscription is off: enable it, then recover")
+    start = after or first_id("evt", since)
+    found = store.events.after(tx, subscription.account_id, start, at_once + 1)
+    page = found[:at_once]
+    known = store.deliveries.of_events(tx, subscription.id, [event.id for event in page])
+    count = 0
+    for event in page:
+        count += _recovered(tx, event, subscription, known.get(event.id), now)
+    return Recovered(count, page[-1].id if len(found) > len(page) else None)
+
+
+def recover_since(
+    db: Database,
+    subscription: Subscription,
+    since: datetime,
+    clock: Clock,
+    at_once: int = RECOVERED_AT_ONCE,
+) -> int:
+    """All that it has missed since then, a transaction a page; how many deliveries wait again."""
+    count, after, more = 0, None, True
+    while more:
+        with db.write() as tx:
+            done = recover_subscription(tx, subscription, since, clock(), after, at_once)
+        count, after, more = count + done.count, done.next_event, done.next_event is not None
+    return count
+
+
+def _recovered(
+    tx: Connection,
+    event: Event,
+    subscription: Subscription,
+    delivery: Delivery | None,
+    now: datetime,
+) -> bool:
+    if delivery is None:
+        wanted = _wanted(tx, event, subscription)
+        if wanted:
+            add_delivery(tx, event, subscription, now, now)
+        return wanted
+    if delivery.state is not DeliveryState.EXHAUSTED:
+        return False
+    again = {
+        "state": DeliveryState.PENDING,
+        "due_at": now,
+        "finished_at": None,
+        "scheduled_attempts": 0,
+    }
+    return store.deliveries.update_claimed(tx, delivery, **again)
+
+
+def _wanted(tx: Connection, event: Event, subscription: Subscription) -> bool:
+    if event.job_id is None:
+        return wants(subscription, event.type, None)
+    job = store.jobs.find(tx, event.job_id)
+    if job is None or job.muted or not names_own(job):
+        return False
+    return wants(subscription, event.type, job)

@@ -1,0 +1,288 @@
+"""Making subscriptions: an account's own, and the hidden ones behind a job's `notify`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from service import store
+from service.catalogue.models import MODELS
+from service.channels.base import Channel
+from service.errors import BadToken, FieldError, InvalidInput, json_pointer
+from service.model import EventType, Subscription, new_id
+from service.signing import Encryptor, digest, new_webhook_secret
+
+#: Said by the reader of a mail: no later job may overrule it.
+UNSUBSCRIBED = "unsubscribed by mail"
+#: What a channel needs that is known, but not to be had here or by this caller.
+NEEDS = {
+    "email": "email needs the setting CLIPBELL_SMTP_URL on this server",
+    "slack_bot": "slack_bot needs the setting CLIPBELL_SLACK_BOT_TOKEN on this server",
+    "apprise": "apprise needs a key with the scope operator",
+}
+#: What counts as not given.
+BLANK = (None, "")
+FIELDS = ("channel", "target", "events", "format", "models", "metadata")
+METADATA_PAIRS = 20
+#: How long a secret that was replaced signs beside the new one.
+OVERLAP = timedelta(hours=24)
+JOBLESS = (EventType.SUBSCRIPTION_DISABLED, EventType.SUBSCRIPTION_RECOVERED)
+NO_TARGET = "say where to send: an address or URL"
+
+
+@dataclass(frozen=True)
+class SubscriptionSpec:
+    """
+    Where news shall go, checked: the channel, its target, which events, in which format.
+
+    `models` and `metadata` narrow it to jobs of these models, with these very pairs.
+    """
+
+    channel: str
+    target: str
+    events: tuple[str, ...] = ()
+    format: str = "standard"
+    models: tuple[str, ...] = ()
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def open_to(channels: Mapping[str, Channel], scopes: Collection[str]) -> dict[str, Channel]:
+    """The channels that a key with these scopes may name."""
+    return {
+        name: channel
+        for name, channel in channels.items()
+        if "operator" in scopes or not channel.operator_only
+    }
+
+
+def parse_subscription(channels: Mapping[str, Channel], given: Any, at: str) -> SubscriptionSpec:
+    """
+    A wish from ``"channel:target"`` or an object with the fields of `SubscriptionSpec`.
+
+    Raises:
+        InvalidInput: all faults, with pointers below `at`.
+    """
+    parts = _parts(given, at)
+    faults = [
+        FieldError(at + json_pointer(name), "unknown_field", f"takes {', '.join(FIELDS)}")
+        for name in parts
+        if name not in FIELDS
+    ]
+    channel = channels.get(parts["channel"]) if isinstance(parts.get("channel"), str) else None
+    faults += _word_faults("events", parts.get("events"), list(EventType), at)
+    faults += _word_faults("models", parts.get("models"), list(MODELS), at)
+    faults += _metadata_faults(parts.get("metadata"), at)
+    if channel is None:
+        message = f"must be one of {', '.join(channels)}"
+        needed = NEEDS.get(str(parts.get("channel")))
+        if needed:
+            message = f"{needed}; else it {message}"
+        faults.append(FieldError(f"{at}/channel", "not_allowed", message))
+        if not isinstance(parts.get("target"), str):
+            faults.append(FieldError(f"{at}/target", "required", NO_TARGET))
+        raise InvalidInput(faults)
+    format_ = channel.formats[0] if parts.get("format") in BLANK else parts["format"]
+    if format_ not in channel.formats:
+        allowed = ", ".join(channel.formats)
+        faults.append(FieldError(f"{at}/format", "not_allowed", f"must be one of {allowed}"))
+    named = parts.get("events")
+    if format_ == "apixo" and isinstance(named, list) and any(e in JOBLESS for e in named):
+        message = "apixo can tell of jobs only; take standard or flat for subscription events"
+        faults.append(FieldError(f"{at}/format", "not_allowed", message))
+    target, wrong = _target(channel, parts.get("target"), at)
+    if faults or wrong:
+        raise InvalidInput([*faults, *wrong])
+    events = tuple(named or channel.default_events)
+    narrowed = (tuple(parts.get("models") or ()), parts.get("metadata") or {})
+    return SubscriptionSpec(parts["channel"], target, events, format_, *narrowed)
+
+
+def parse_key_value(text: str) -> tuple[str, Any]:
+    """``key=value`` of metadata; a value that is JSON counts as such. Raises InvalidInput."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        message = f"{text[:80]!r} is not key=value"
+        raise InvalidInput([FieldError("/metadata", "wrong_type", message)])
+    try:
+        return name.strip(), json.loads(value)
+    except ValueError:
+        return name.strip(), value.strip()
+
+
+def _parts(given: Any, at: str) -> dict[str, Any]:
+    if isinstance(given, str) and ":" in given:
+        channel, _, target = given.partition(":")
+        return {"channel": channel, "target": target}
+    if isinstance(given, dict):
+        return given
+    message = 'must be "channel:target" or an object with channel and target'
+    raise InvalidInput([FieldError(at, "wrong_type", message)])
+
+
+def _word_faults(name: str, given: Any, known: list[str], at: str) -> list[FieldError]:
+    if given is None:
+        return []
+    if not isinstance(given, list):
+        return [FieldError(f"{at}/{name}", "wrong_type", f"must be a list of {name}")]
+    return [
+        FieldError(f"{at}/{name}/{place}", "not_allowed", f"must be one of {', '.join(known)}")
+        for place, word in enumerate(given)
+        if word not in known
+    ]
+
+
+def _metadata_faults(given: Any, at: str) -> list[FieldError]:
+    if given is None:
+        return []
+    if not isinstance(given, dict) or len(given) > METADATA_PAIRS:
+        message = f"must be an object of at most {METADATA_PAIRS} pairs"
+        return [FieldError(f"{at}/metadata", "wrong_type", message)]
+    return [
+        FieldError(
+            f"{at}/metadata{json_pointer(name)}",
+            "wrong_type",
+            "must be text, a number or a boolean",
+        )
+        for name, wished in given.items()
+        if not isinstance(wished, str | int | float)
+    ]
+
+
+def _target(channel: Channel, target: Any, at: str) -> tuple[str, list[FieldError]]:
+    if not isinstance(target, str) or not target.strip():
+        return "", [FieldError(f"{at}/target", "required", NO_TARGET)]
+    try:
+        return channel.check_target(target.strip()), []
+    except InvalidInput as error:
+        return "", [FieldError(at + f.pointer, f.code, f.message) for f in error.faults]
+
+
+def subscribe(
+    tx: Connection,
+    encryptor: Encryptor,
+    account_id: str,
+    spec: SubscriptionSpec,
+    now: datetime,
+    *,
+    hook: bool = False,
+    secret: str | None = None,
+) -> tuple[Subscription, str]:
+    """A new subscription, and its secret for the only time."""
+    secret = secret or new_webhook_secret()
+    made = _made(encryptor, account_id, spec, encryptor.encrypt(secret), now, hidden=False)
+    subscription = replace(made, hook=hook)
+    store.subscriptions.insert(tx, subscription)
+    return subscription, secret
+
+
+def get_or_create_internal(
+    tx: Connection, encryptor: Encryptor, account_id: str, spec: SubscriptionSpec, now: datetime
+) -> Subscription:
+    """
+    The one subscription behind this target, signed with the account's webhook secret.
+
+    One that was switched off is on again, since it has just been asked for; only
+    a reader's own unsubscribing stays.
+    """
+    store.accounts.lock(tx, account_id)
+    same = store.subscriptions.same(tx, account_id, spec.channel, digest(spec.target), hidden=True)
+    for subscription in same:
+        if _is_for(subscription, spec):
+            if not subscription.enabled and subscription.disabled_reason != UNSUBSCRIBED:
+                store.subscriptions.enable(tx, subscription.id)
+            return subscription
+    account = store.accounts.find(tx, account_id)
+    secret = account.webhook_secret if account else encryptor.encrypt(new_webhook_secret())
+    subscription = _made(encryptor, account_id, spec, secret, now, hidden=True)
+    store.subscriptions.insert(tx, subscription)
+    return subscription
+
+
+def _is_for(subscription: Subscription, spec: SubscriptionSpec) -> bool:
+    return (
+        subscription.format == spec.format
+        and subscription.events == list(spec.events)
+        and subscription.models == list(spec.models)
+        and subscription.metadata == spec.metadata
+    )
+
+
+def target_of(encryptor: Encryptor, subscription: Subscription) -> str:
+    """Where it sends; blank where none of our keys opens that, so that it still can be ended."""
+    try:
+        return encryptor.decrypt(subscription.target)
+    except BadToken:
+        return ""
+
+
+def secrets_of(encryptor: Encryptor, subscription: Subscription, now: datetime) -> tuple[str, ...]:
+    """What signs now: the secret and, while it is being replaced, the one before."""
+    current = encryptor.decrypt(subscription.secret)
+    until = subscription.previous_until
+    if subscription.previous_secret is None or until is None or until <= now:
+        return (current,)
+    return current, encryptor.decrypt(subscription.previous_secret)
+
+
+def rotate_secret(
+    tx: Connection, encryptor: Encryptor, subscription: Subscription, now: datetime
+) -> str:
+    """A new secret; the old one signs too for `OVERLAP`."""
+    secret = new_webhook_secret()
+    store.subscriptions.change(
+        tx,
+        subscription.id,
+        secret=encryptor.encrypt(secret),
+        previous_secret=subscription.secret,
+        previous_until=now + OVERLAP,
+    )
+    return secret
+
+
+def revoke_old_secret(
+    tx: Connection, encryptor: Encryptor, subscription: Subscription, now: datetime
+) -> str:
+    """
+    The old secret signs nothing from now on; the one that does.
+
+    Within an overlap that is the one before the current; otherwise the current one
+    itself is old, and a new one takes its place.
+    """
+    secret, *old = secrets_of(encryptor, subscription, now)
+    if not old:
+        secret = rotate_secret(tx, encryptor, subscription, now)
+    store.subscriptions.change(tx, subscription.id, previous_secret=None, previous_until=None)
+    return secret
+
+
+def _made(
+    encryptor: Encryptor,
+    account_id: str,
+    spec: SubscriptionSpec,
+    secret: str,
+    now: datetime,
+    *,
+    hidden: bool,
+) -> Subscription:
+    return Subscription(
+        id=new_id("sub", now),
+        account_id=account_id,
+        channel=spec.channel,
+        target=encryptor.encrypt(spec.target),
+        target_digest=digest(spec.target),
+        events=list(spec.events),
+        format=spec.format,
+        secret=secret,
+        hidden=hidden,
+        enabled=True,
+        disabled_reason=None,
+        held_until=None,
+        created_at=now,
+        models=list(spec.models),
+        metadata=spec.metadata,
+    )

@@ -1,0 +1,114 @@
+"""Trials: a labelled sample sent at once, to see whether a subscription works."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.channels.base import DeliveryRequest
+from service.deliveries.notification import NotificationContext, build_notification
+from service.deliveries.subscriptions import SubscriptionSpec, secrets_of
+from service.errors import ClipbellError, DeliveryError, FieldError, InvalidInput
+from service.events.samples import sample_event
+from service.model import EventType, Subscription, new_id
+from service.store.database import Database
+
+
+@dataclass(frozen=True)
+class TestRequest:
+    """Where the sample goes, and what signs it; `target` in the clear."""
+
+    account_id: str
+    subscription_id: str
+    channel: str
+    target: str
+    format: str
+    events: tuple[str, ...]
+    secrets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """How a trial went; `error` is None when the sample was taken."""
+
+    status: int | None
+    error: str | None
+    response: str
+    milliseconds: int
+
+
+def test_request_for(
+    context: NotificationContext, subscription: Subscription, now: datetime
+) -> TestRequest:
+    """A trial of a subscription, whether it is on or off."""
+    return TestRequest(
+        subscription.account_id,
+        subscription.id,
+        subscription.channel,
+        context.encryptor.decrypt(subscription.target),
+        subscription.format,
+        tuple(subscription.events),
+        secrets_of(context.encryptor, subscription, now),
+    )
+
+
+def test_request_for_spec(account_id: str, spec: SubscriptionSpec, secret: str) -> TestRequest:
+    """A trial of a subscription that is not made yet."""
+    place = (spec.channel, spec.target, spec.format, spec.events)
+    return TestRequest(account_id, "", *place, (secret,))
+
+
+def send_test(
+    db: Database, context: NotificationContext, test_request: TestRequest, now: datetime
+) -> TestResult:
+    """Send one sample, without a delivery's row and without a second try."""
+    began = time.monotonic()
+    try:
+        channel = context.channels[test_request.channel]
+        delivery_result = channel.send(_parcel(db, context, test_request, now))
+    except KeyError:
+        error = f"the channel {test_request.channel} is not set up on this server"
+        return TestResult(None, error, "", 0)
+    except DeliveryError as error:
+        return TestResult(error.status, error.message, error.response, _since(began))
+    except (ClipbellError, OSError) as error:
+        return TestResult(None, f"the message could not be made: {error}", "", _since(began))
+    return TestResult(delivery_result.status, None, delivery_result.response, _since(began))
+
+
+def require_success(test_request: TestRequest, test_result: TestResult) -> None:
+    """Raises InvalidInput for a trial before saving that failed, saying why."""
+    if test_result.error is None:
+        return
+    message = f"the test failed, so nothing was saved: {test_result.error}"
+    if test_request.channel == "webhook" and test_result.status in (401, 403):
+        # It cannot know the secret: nobody is told that before the subscription is saved.
+        message += "; if it checks signatures, save without a test, give it the secret, then test"
+    raise InvalidInput([FieldError("/target", "test_failed", message)])
+
+
+def _parcel(
+    db: Database, context: NotificationContext, test_request: TestRequest, now: datetime
+) -> DeliveryRequest:
+    channel = context.channels[test_request.channel]
+    wanted = test_request.events or (EventType.JOB_SUCCEEDED,)
+    known = [type_ for type_ in EventType if type_ in wanted]
+    usual = EventType.JOB_SUCCEEDED
+    event = sample_event(test_request.account_id, usual if usual in known else known[0], now)
+    with db.read() as tx:
+        notification = build_notification(
+            tx, context, event, now, subscription_id=test_request.subscription_id
+        )
+    return DeliveryRequest(
+        delivery_id=new_id("dlv", now),
+        event_id=event.id,
+        target=test_request.target,
+        secrets=test_request.secrets,
+        body=channel.render(notification, test_request.format),
+        now=now,
+    )
+
+
+def _since(began: float) -> int:
+    return int((time.monotonic() - began) * 1000)

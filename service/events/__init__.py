@@ -1,0 +1,8 @@
+"""
+Facts of ours: each is recorded together with the deliveries that it causes.
+
+Enters: a job and what happened to it. Leaves: an event and pending deliveries in
+the same transaction. May import: model, store.
+"""
+
+from __future__ import annotations

@@ -1,0 +1,148 @@
+"""Events: a fact is recorded together with every delivery it causes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from service import store
+from service.events.samples import sample_event
+from service.model import (
+    ACCOUNTS_OWN,
+    DEFAULT_EVENTS,
+    Delivery,
+    DeliveryState,
+    Event,
+    EventType,
+    Job,
+    Subscription,
+    new_id,
+)
+from service.store.database import Database
+
+
+def record_event(
+    tx: Connection, job: Job, type_: EventType, now: datetime, wait: float = 0.0
+) -> Event:
+    """
+    Record a fact about a job, and a delivery for everybody who wants it.
+
+    `wait` seconds are given to the copy of the video before the first attempt.
+    """
+    event = store.events.insert_for_job(tx, job.account_id, job.id, type_, now)
+    # Read again: the caller's value may be as old as a call to the provider is long.
+    if not store.jobs.is_muted(tx, job.id):
+        due_at = now + timedelta(seconds=wait)
+        _tell(tx, event, _audience(tx, job), job, due_at)
+    return event
+
+
+def record_about(
+    tx: Connection,
+    account_id: str,
+    type_: EventType,
+    about: dict[str, Any],
+    now: datetime,
+    besides: Iterable[Subscription] = (),
+) -> Event:
+    """Record a fact about no job; its account's subscriptions and those `besides` hear of it."""
+    event = Event(new_id("evt", now), account_id, None, type_, 1, now, about=about)
+    store.events.insert(tx, event)
+    everybody = [*store.subscriptions.all_of(tx, account_id), *besides]
+    _tell(tx, event, everybody, None, now)
+    return event
+
+
+def record_sample(tx: Connection, account_id: str, type_: EventType, now: datetime) -> Event:
+    """A made-up event that goes the whole way of a real one; filters by job don't apply."""
+    event = sample_event(account_id, type_, now)
+    store.events.insert(tx, event)
+    _tell(tx, event, store.subscriptions.all_of(tx, account_id), None, now)
+    return event
+
+
+def wants(subscription: Subscription, type_: EventType, job: Job | None) -> bool:
+    """Whether it asked for this type of event and, where there is a job, for such a job."""
+    if type_ not in (subscription.events or DEFAULT_EVENTS):
+        return False
+    if job is None:
+        return True
+    if subscription.models and job.model not in subscription.models:
+        return False
+    return all(
+        name in job.metadata and _same(job.metadata[name], wished)
+        for name, wished in subscription.metadata.items()
+    )
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Equal as JSON is: true is not 1."""
+    return bool(one == other) and isinstance(one, bool) is isinstance(other, bool)
+
+
+def _tell(
+    tx: Connection,
+    event: Event,
+    candidates: Iterable[Subscription],
+    job: Job | None,
+    due_at: datetime,
+) -> None:
+    for subscription in candidates:
+        if subscription.enabled and wants(subscription, event.type, job):
+            add_delivery(tx, event, subscription, event.created_at, due_at)
+
+
+def add_delivery(
+    tx: Connection, event: Event, subscription: Subscription, now: datetime, due_at: datetime
+) -> None:
+    """A delivery of this event to that subscription, first due at `due_at`."""
+    store.deliveries.insert(
+        tx,
+        Delivery(
+            id=new_id("dlv", now),
+            account_id=event.account_id,
+            event_id=event.id,
+            job_id=event.job_id,
+            subscription_id=subscription.id,
+            channel=subscription.channel,
+            state=DeliveryState.PENDING,
+            attempts=0,
+            body=None,
+            claims=0,
+            due_at=due_at,
+            created_at=now,
+            finished_at=None,
+        ),
+    )
+
+
+def _audience(tx: Connection, job: Job) -> list[Subscription]:
+    """Whom a job's news may concern: those it names, its account's own where it says so."""
+    candidates = [] if job.notify is None else _named(tx, job.notify)
+    if names_own(job):
+        candidates += store.subscriptions.all_of(tx, job.account_id)
+    return candidates
+
+
+def names_own(job: Job) -> bool:
+    """Whether the account's own subscriptions are to hear of this job."""
+    return job.notify is None or ACCOUNTS_OWN in job.notify
+
+
+def _named(tx: Connection, notify: list[str]) -> list[Subscription]:
+    found = [store.subscriptions.find(tx, subscription_id) for subscription_id in notify]
+    return [subscription for subscription in found if subscription]
+
+
+def number_events(db: Database) -> bool:
+    """
+    Give committed events their place in their account's feed; False when none waited.
+
+    One sequencer at a time in all processes: a number is given only after those
+    below it can be seen, so that a reader who goes by them skips nothing.
+    """
+    with db.write() as tx:
+        return store.events.number(tx) > 0

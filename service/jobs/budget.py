@@ -1,0 +1,65 @@
+"""
+Budgets: what an account may spend per UTC day, and per job.
+
+Nothing is stored twice: what is spent or reserved is the sum over the jobs
+that were sent today. A job counts with its highest estimate until its actual
+cost is known, and not at all once it was refused.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from service import store
+from service.catalogue.models import MODELS, Model
+from service.model import Job, JobError
+from service.model.error_codes import job_error
+from service.settings import Settings
+
+
+def price_range(
+    settings: Settings, model: Model, values: dict[str, Any]
+) -> tuple[float | None, float | None]:
+    """What this input costs in dollars: the operator's price, else the catalogue's."""
+    price = settings.prices.get(model.slug)
+    return (price, price) if price is not None else model.price_range(values)
+
+
+def remaining(
+    tx: Connection, settings: Settings, account_id: str, now: datetime, but: str | None = None
+) -> float | None:
+    """Dollars left today; None without a budget. The job `but` counts for nothing."""
+    if settings.budget is None:
+        return None
+    return max(0.0, round(settings.budget - spent_today(tx, account_id, now, but), 6))
+
+
+def spent_today(tx: Connection, account_id: str, now: datetime, but: str | None = None) -> float:
+    """Dollars spent or reserved since midnight UTC, the job `but` left out."""
+    return round(store.jobs.spent_since(tx, account_id, midnight(now), but), 6)
+
+
+def midnight(now: datetime) -> datetime:
+    """The start of the UTC day."""
+    return now.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def objection(tx: Connection, settings: Settings, job: Job, now: datetime) -> JobError | None:
+    """Why this job may not be sent now; None when it may."""
+    if settings.budget is None and settings.job_budget is None:
+        return None
+    _, price = price_range(settings, MODELS[job.model], job.input)
+    if price is None:
+        return job_error("PRICE_UNKNOWN", f"nobody states the price of {job.model}")
+    if settings.job_budget is not None and price > settings.job_budget:
+        message = f"it may cost {price:.2f} dollars, JOB_BUDGET allows {settings.job_budget:.2f}"
+        return job_error("JOB_BUDGET", message)
+    # Not what the job itself may have cost before: else a second try stood in its own way.
+    left = remaining(tx, settings, job.account_id, now, but=job.id)
+    if left is not None and price > left:
+        message = f"it may cost {price:.2f} dollars, {left:.2f} are left of today's budget"
+        return job_error("BUDGET", message)
+    return None

@@ -1,0 +1,148 @@
+"""Recording what became of a task: the first terminal outcome wins, once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from service import store
+from service.catalogue.models import model_of
+from service.errors import Conflict
+from service.events.record import record_event
+from service.model import (
+    EventType,
+    Job,
+    JobError,
+    JobState,
+    Outcome,
+    TaskState,
+    Video,
+    VideoState,
+    new_id,
+)
+from service.model.error_codes import as_stored, job_error
+from service.settings import Settings
+
+#: What the vendors' pages agree on least; the shortest is believed.
+PROVIDER_KEEPS = timedelta(hours=24)
+
+
+def record_outcome(
+    tx: Connection, settings: Settings, job: Job, outcome: Outcome, by: str, now: datetime
+) -> bool:
+    """
+    End the job as the outcome says, with its event, deliveries and video.
+
+    Args:
+        by: who found out: ``callback``, ``poll``, ``answer`` or ``operator``.
+
+    Returns:
+        False when the outcome is not terminal or the job had ended before.
+    """
+    if outcome.state is TaskState.SUCCEEDED:
+        return _succeed(tx, settings, job, outcome, by, now)
+    if outcome.state is TaskState.FAILED:
+        error = outcome.error or job_error("PROVIDER_ERROR", "failed without a reason")
+        return fail_job(tx, job, error, by, now, cost=outcome.cost)
+    return False
+
+
+def _succeed(
+    tx: Connection, settings: Settings, job: Job, outcome: Outcome, by: str, now: datetime
+) -> bool:
+    cost = outcome.cost if outcome.cost is not None else job.actual_cost
+    changes = {"state": JobState.SUCCEEDED, "resolved_by": by, "error": None, "actual_cost": cost}
+    if not store.jobs.end(tx, job.id, now, **changes):
+        return False
+    store.videos.insert(tx, _video(settings, job, outcome, now))
+    store.jobs.add_step(tx, job.id, "succeeded", _how(job, by), now)
+    record_event(tx, job, EventType.JOB_SUCCEEDED, now, wait=settings.archive_wait)
+    return True
+
+
+def fail_job(
+    tx: Connection, job: Job, error: JobError, by: str, now: datetime, cost: float | None = None
+) -> bool:
+    """End the job without a video; False when it had ended before."""
+    changes = {"state": JobState.FAILED, "resolved_by": by, "error": as_stored(error)}
+    if not store.jobs.end(tx, job.id, now, actual_cost=cost, **changes):
+        return False
+    store.jobs.add_step(tx, job.id, "failed", f"{error.code}: {error.message}", now)
+    record_event(tx, job, EventType.JOB_FAILED, now)
+    return True
+
+
+def _how(job: Job, by: str) -> str:
+    """How the end was found; polling is a rescue only where a callback should have come."""
+    recovered = by == "poll" and model_of(job.model).calls_back
+    return "recovered by polling" if recovered else _HOW[by]
+
+
+_HOW = {
+    "callback": "the provider called back",
+    "poll": "the provider was asked",
+    "answer": "the answer held the video",
+    "operator": "ended by hand",
+}
+
+
+def _video(settings: Settings, job: Job, outcome: Outcome, now: datetime) -> Video:
+    return Video(
+        id=new_id("vid", now),
+        account_id=job.account_id,
+        job_id=job.id,
+        state=VideoState.PENDING,
+        provider_url=outcome.result_url,
+        provider_expires_at=now + PROVIDER_KEEPS if outcome.result_url else None,
+        file=outcome.result_file,
+        poster_file=None,
+        bytes=None,
+        sha256=None,
+        seconds=None,
+        width=None,
+        height=None,
+        attempts=0,
+        note="",
+        claims=0,
+        due_at=now,
+        link_expires_at=now.replace(microsecond=0) + timedelta(seconds=settings.link_ttl),
+        created_at=now,
+        stored_at=None,
+    )
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What a person found of an `unknown` job: its task, that it goes out again, or neither."""
+
+    task_id: str | None = None
+    resend: bool = False
+
+
+def resolve_by_hand(tx: Connection, job: Job, found: Resolution, now: datetime) -> None:
+    """
+    End an `unknown` job as a person says; with neither task nor resend it fails.
+
+    Raises:
+        Conflict: the job is not unknown, or the task belongs to another job.
+    """
+    if found.task_id and store.jobs.holder_of(tx, job.provider, found.task_id):
+        raise Conflict(f"task {found.task_id} belongs to another job")
+    # As it is now: two people may look at the same page.
+    state = (store.jobs.lock(tx, job.id) or job).state
+    if state is not JobState.UNKNOWN:
+        raise Conflict(f"the job is {state}: only unknown jobs are resolved by hand")
+    if not (found.task_id or found.resend):
+        fail_job(tx, job, job_error("OPERATOR", "ended by hand"), "operator", now)
+        return
+    changes: dict[str, Any] = {"error": None, "due_at": now}
+    if found.resend:
+        changes |= {"state": JobState.QUEUED, "deadline_at": None, "overdue": False}
+    else:
+        changes |= {"state": JobState.SUBMITTED, "task_id": found.task_id, "submitted_at": now}
+    store.jobs.change(tx, job.id, [JobState.UNKNOWN], **changes)
+    how = "sent once more" if found.resend else f"it is task {found.task_id}"
+    store.jobs.add_step(tx, job.id, "resolved", f"by hand: {how}", now)

@@ -1,0 +1,24 @@
+"""Whether a provider can be reached: kept in its row, and logged once when it changes."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from service import store
+
+log = logging.getLogger(__name__)
+
+
+def mark_unreachable(tx: Connection, provider: str, trouble: str, now: datetime) -> None:
+    """The provider could not be asked, for this reason."""
+    if store.providers.record_error(tx, provider, trouble, now):
+        log.warning("%s cannot be asked: %s", provider, trouble)
+
+
+def mark_reachable(tx: Connection, provider: str) -> None:
+    """The provider answers."""
+    if store.providers.clear_error(tx, provider):
+        log.info("%s answers again", provider)

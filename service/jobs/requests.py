@@ -1,0 +1,243 @@
+"""Jobs: asked for, taken back, muted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from service import store
+from service.catalogue.models import MODELS, Model
+from service.catalogue.validation import check_input
+from service.channels.base import Channel
+from service.deliveries.subscriptions import (
+    SubscriptionSpec,
+    get_or_create_internal,
+    parse_subscription,
+)
+from service.errors import Conflict, FieldError, InvalidInput, did_you_mean, json_pointer
+from service.events.record import record_event
+from service.jobs.budget import price_range
+from service.model import ACCOUNTS_OWN, EventType, Job, JobState, new_id
+from service.settings import Settings
+from service.signing import Encryptor
+
+FIELDS = ("model", "input", "provider", "notify", "metadata")
+METADATA_LENGTH = 4096
+NOTIFY_LENGTH = 10
+#: What a job made by our own API says of the door it came through.
+API_SOURCE = "clipbell"
+
+
+@dataclass(frozen=True)
+class JobRequest:
+    """A request that can be carried out; `notify` None means the account's subscriptions."""
+
+    model: Model
+    input: dict[str, Any]
+    route: str
+    notify: tuple[SubscriptionSpec | str, ...] | None
+    metadata: dict[str, Any]
+    source: str = API_SOURCE
+
+
+def check_request(
+    body: Any, channels: Mapping[str, Channel], providers: Mapping[str, object]
+) -> JobRequest:
+    """
+    The request in a JSON body.
+
+    Args:
+        providers: the ones that can be used now, by name.
+
+    Raises:
+        InvalidInput: every fault of every field at once.
+    """
+    if not isinstance(body, dict):
+        raise InvalidInput([FieldError("", "wrong_type", "the body must be a JSON object")])
+    faults = [
+        FieldError(json_pointer(name), "unknown_field", f"takes only {', '.join(FIELDS)}")
+        for name in body
+        if name not in FIELDS
+    ]
+    model = _model(body.get("model"), providers, faults)
+    values = _input(model, body.get("input"), faults)
+    route = _route(model, body.get("provider"), faults)
+    notify = _notify(body.get("notify"), channels, faults)
+    metadata = _metadata(body.get("metadata"), faults)
+    if faults or model is None:
+        raise InvalidInput(faults)
+    return JobRequest(model, values, route, notify, metadata)
+
+
+def _model(slug: Any, providers: Mapping[str, object], faults: list[FieldError]) -> Model | None:
+    allowed = ", ".join(MODELS)
+    if slug is None:
+        faults.append(FieldError("/model", "required", f"must be one of {allowed}"))
+        return None
+    model = MODELS.get(slug) if isinstance(slug, str) else None
+    if model is None:
+        code = "not_allowed" if isinstance(slug, str) else "wrong_type"
+        guess = did_you_mean(slug, MODELS) if isinstance(slug, str) else ""
+        faults.append(FieldError("/model", code, f"must be one of {allowed}{guess}"))
+    elif model.provider not in providers:
+        message = f"this server has no key for {model.provider}: ask its operator to set one"
+        faults.append(FieldError("/model", "provider_not_configured", message))
+    return model
+
+
+def _input(model: Model | None, given: Any, faults: list[FieldError]) -> dict[str, Any]:
+    if given is None:
+        faults.append(FieldError("/input", "required", "give at least a prompt"))
+        return {}
+    if not isinstance(given, dict):
+        faults.append(FieldError("/input", "wrong_type", "must be an object"))
+        return {}
+    if model is None:
+        return {}
+    try:
+        return check_input(model, given)
+    except InvalidInput as error:
+        faults += error.faults
+        return {}
+
+
+def _route(model: Model | None, given: Any, faults: list[FieldError]) -> str:
+    routes = model.routes if model else (given,)
+    if given is None:
+        return "auto"
+    if not isinstance(given, str) or given not in routes:
+        allowed = ", ".join(f'"{route}"' for route in (model.routes if model else ("auto",)))
+        code = "not_allowed" if isinstance(given, str) else "wrong_type"
+        faults.append(FieldError("/provider", code, f"must be one of {allowed}"))
+    return str(given)
+
+
+def _notify(
+    given: Any, channels: Mapping[str, Channel], faults: list[FieldError]
+) -> tuple[SubscriptionSpec | str, ...] | None:
+    if given is None:
+        return None
+    if not isinstance(given, list) or len(given) > NOTIFY_LENGTH:
+        message = f'must be a list of at most {NOTIFY_LENGTH}, such as ["slack:https://…"]'
+        faults.append(FieldError("/notify", "wrong_type", message))
+        return None
+    specs: list[SubscriptionSpec | str] = []
+    for place, one in enumerate(given):
+        try:
+            specs.append(
+                ACCOUNTS_OWN
+                if one == ACCOUNTS_OWN
+                else parse_subscription(channels, one, f"/notify/{place}")
+            )
+        except InvalidInput as error:
+            faults += error.faults
+    return tuple(specs)
+
+
+def _metadata(given: Any, faults: list[FieldError]) -> dict[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, dict):
+        faults.append(FieldError("/metadata", "wrong_type", "must be an object"))
+        return {}
+    if len(repr(given)) > METADATA_LENGTH:
+        message = f"must stay below {METADATA_LENGTH} characters"
+        faults.append(FieldError("/metadata", "too_long", message))
+    return given
+
+
+def request_job(
+    tx: Connection,
+    encryptor: Encryptor,
+    settings: Settings,
+    account_id: str,
+    request: JobRequest,
+    now: datetime,
+) -> Job:
+    """A new job, queued; committed with the transaction it is given."""
+    job = planned_job(settings, account_id, request, now)
+    notify = _subscription_ids(tx, encryptor, account_id, request.notify, now)
+    job = replace(job, notify=notify)
+    store.jobs.insert(tx, job)
+    return job
+
+
+def planned_job(settings: Settings, account_id: str, request: JobRequest, now: datetime) -> Job:
+    """The job that a request would make; nothing is written."""
+    low, high = price_range(settings, request.model, request.input)
+    return Job(
+        id=new_id("job", now),
+        account_id=account_id,
+        model=request.model.slug,
+        provider=request.model.provider,
+        route=request.route,
+        source=request.source,
+        input=request.input,
+        metadata=request.metadata,
+        notify=None,
+        state=JobState.QUEUED,
+        task_id=None,
+        error=None,
+        resolved_by=None,
+        muted=False,
+        estimated_min=low,
+        estimated_max=high,
+        actual_cost=None,
+        polls=0,
+        failed_polls=0,
+        claims=0,
+        due_at=now,
+        created_at=now,
+        sent_at=None,
+        submitted_at=None,
+        finished_at=None,
+        deadline_at=None,
+        overdue=False,
+    )
+
+
+def _subscription_ids(
+    tx: Connection,
+    encryptor: Encryptor,
+    account_id: str,
+    specs: tuple[SubscriptionSpec | str, ...] | None,
+    now: datetime,
+) -> list[str] | None:
+    if specs is None:
+        return None
+    found = [
+        spec
+        if isinstance(spec, str)
+        else get_or_create_internal(tx, encryptor, account_id, spec, now).id
+        for spec in specs
+    ]
+    return list(dict.fromkeys(found))
+
+
+def release_provider(tx: Connection, name: str, now: datetime) -> int:
+    """Go on sending to a provider, its held jobs first; how many they were."""
+    store.providers.resume(tx, name)
+    return store.jobs.release_held(tx, name, now)
+
+
+def cancel_job(tx: Connection, job: Job, now: datetime) -> None:
+    """Take a job back that was not sent yet. Raises Conflict once it may have been."""
+    changes = {"state": JobState.CANCELED, "due_at": None, "finished_at": now}
+    if not store.jobs.change(tx, job.id, [JobState.QUEUED, JobState.HELD], **changes):
+        raise Conflict(
+            f"the job is {job.state}: only queued and held jobs can be canceled; "
+            "mute it to hear no more of it"
+        )
+    store.jobs.add_step(tx, job.id, "canceled", "taken back", now)
+    record_event(tx, job, EventType.JOB_CANCELED, now)
+
+
+def mute_job(tx: Connection, job: Job, now: datetime) -> None:
+    """No more news of this job; what is pending ends."""
+    store.jobs.change(tx, job.id, list(JobState), muted=True)
+    ended = store.deliveries.end_pending(tx, now, job_id=job.id)
+    store.jobs.add_step(tx, job.id, "muted", f"{ended} pending deliveries ended", now)

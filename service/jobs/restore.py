@@ -1,0 +1,85 @@
+"""
+After a restore: the rows are older than the world.
+
+Whatever was still under way when the backup was made may have been sent, paid
+and ended since. So nothing goes out again by itself: a job with a task is asked
+about, any other waits for its callback or a person.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from service import store
+from service.errors import Conflict
+from service.events.record import record_event
+from service.model import EventType, Job, JobState
+from service.model.error_codes import as_stored, job_error
+from service.store.database import Database
+from service.store.quarantine import UNREADABLE
+
+#: States that a backup may show although the job has been sent since.
+STALE = (JobState.QUEUED, JobState.HELD, JobState.SUBMITTING, JobState.SUBMITTED)
+BATCH = 200
+SILENCE = timedelta(seconds=30)
+#: A job without a deadline is told to be overdue after this.
+OVERDUE = timedelta(hours=1)
+MESSAGE = "restored from a backup: it may have been sent since"
+
+
+def mark_unknown_after_restore(db: Database, now: datetime) -> dict[str, int]:
+    """
+    Make every job that had not ended `unknown`.
+
+    Returns:
+        How many were `asked` (they have a task), `waiting`, and `damaged`.
+
+    Raises:
+        Conflict: a worker is alive.
+    """
+    with db.write() as tx:
+        _refuse_beside_worker(tx, now)
+    count = Counter(asked=0, waiting=0, damaged=0)
+    while batch := _recover_some(db, now):
+        count.update(batch)
+    return dict(count)
+
+
+def _refuse_beside_worker(tx: Connection, now: datetime) -> None:
+    seen = store.work.last_beat(tx)
+    if seen is not None and now - seen < SILENCE:
+        wait = f"a worker was alive {(now - seen).total_seconds():.0f} s ago"
+        raise Conflict(f"{wait}: stop every worker, and try again {SILENCE.seconds} s after that")
+    store.work.forget_workers(tx, now)
+
+
+def _recover_some(db: Database, now: datetime) -> list[str]:
+    """What became of each job of the next batch."""
+    with db.write() as tx:
+        return [_recover(tx, id_, now) for id_ in store.jobs.ids_in_states(tx, STALE, BATCH)]
+
+
+def _recover(tx: Connection, job_id: str, now: datetime) -> str:
+    try:
+        job = store.jobs.find(tx, job_id)
+    except UNREADABLE as error:
+        store.jobs.change(tx, job_id, STALE, state=JobState.UNKNOWN)
+        store.quarantine.put_unreadable(tx, "jobs", job_id, error, now)
+        return "damaged"
+    if job is not None:
+        _make_unknown(tx, job, now)
+    return "asked" if job and job.task_id else "waiting"
+
+
+def _make_unknown(tx: Connection, job: Job, now: datetime) -> None:
+    error = as_stored(job_error("RESTORED", MESSAGE))
+    deadline_at = job.deadline_at or now + OVERDUE
+    changes = {"state": JobState.UNKNOWN, "error": error, "deadline_at": deadline_at}
+    due_at = now if job.task_id else deadline_at
+    store.jobs.change(tx, job.id, STALE, due_at=due_at, **changes)
+    store.jobs.add_step(tx, job.id, "restored", f"was {job.state} in the backup", now)
+    if job.task_id is None:
+        record_event(tx, job, EventType.JOB_UNKNOWN, now)

@@ -1,0 +1,216 @@
+"""
+An event in words for people: what every message to them tells.
+
+Pure functions of a notice; how a card or a letter looks is their own matter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC
+from typing import Any
+
+from service.catalogue.models import MODELS
+from service.messages.payloads import Notification
+from service.model import EventType, Job, Video
+
+TITLES = {
+    EventType.JOB_SUBMITTED: "Video on its way",
+    EventType.JOB_SUCCEEDED: "Video ready",
+    EventType.JOB_FAILED: "Video failed",
+    EventType.JOB_HELD: "Video on hold",
+    EventType.JOB_UNKNOWN: "Video needs a look",
+    EventType.JOB_CANCELED: "Video canceled",
+    EventType.JOB_OVERDUE: "Video overdue",
+    EventType.VIDEO_EXPIRING: "Video link expires soon",
+    EventType.SUBSCRIPTION_DISABLED: "Subscription switched off",
+    EventType.SUBSCRIPTION_RECOVERED: "Subscription works again",
+}
+#: What to say where the job itself names no reason.
+_EXPLANATIONS = {
+    EventType.JOB_SUBMITTED: "The provider has it. You hear from us when it is done.",
+    EventType.JOB_FAILED: "There will be no video.",
+    EventType.JOB_HELD: "It waits and was not sent yet.",
+    EventType.JOB_UNKNOWN: (
+        "It was sent, but no answer came. It is not sent again by itself, "
+        "so that nothing is paid twice."
+    ),
+    EventType.JOB_CANCELED: "It was taken back before it was sent.",
+    EventType.VIDEO_EXPIRING: "We could not copy it, and the provider's link may end soon.",
+    EventType.JOB_OVERDUE: ("It takes longer than the provider said; a late video still counts."),
+    EventType.SUBSCRIPTION_DISABLED: "It gets no more messages.",
+    EventType.SUBSCRIPTION_RECOVERED: "It takes messages again.",
+}
+#: The next step where the job's error names none.
+_NEXT_STEPS = {
+    EventType.JOB_FAILED: "Open the job to see what happened.",
+    EventType.JOB_HELD: "Open the job to see what it waits for.",
+    EventType.JOB_UNKNOWN: (
+        "Look for it at the provider, then resolve the job: task id, resend or fail."
+    ),
+    EventType.JOB_OVERDUE: "There is nothing to do yet: we go on asking the provider.",
+    EventType.VIDEO_EXPIRING: "Download it now to keep it.",
+}
+_WITH_ERROR = frozenset({EventType.JOB_FAILED, EventType.JOB_HELD, EventType.JOB_UNKNOWN})
+_WITH_VIDEO = frozenset({EventType.JOB_SUCCEEDED, EventType.VIDEO_EXPIRING})
+
+
+@dataclass(frozen=True)
+class MessageContent:
+    """
+    What a person is told of an event, in any kind of message.
+
+    `reason` and `hint` are empty on good news, `prompt` where it must not be
+    repeated, `watch` where there is no video; `code` is the error's word.
+    """
+
+    title: str
+    prompt: str
+    reason: str
+    hint: str
+    code: str
+    facts: tuple[tuple[str, str], ...]
+    watch: str
+    download: str
+    job_url: str
+
+    @property
+    def target(self) -> str:
+        """The one link that matters most."""
+        return self.watch or self.job_url
+
+    @property
+    def links(self) -> tuple[tuple[str, str], ...]:
+        """Where one can go from here, the likeliest first, each with its label."""
+        found = (("Watch", self.watch), ("Download", self.download), ("Open job", self.job_url))
+        return tuple((label, url) for label, url in found if url)
+
+    @property
+    def headline(self) -> str:
+        """The title with a little of the prompt: for notifications and subjects."""
+        return f"{self.title}: {cut(self.prompt, 120)}" if self.prompt else self.title
+
+
+def describe(notification: Notification) -> MessageContent:
+    """The notice in words; a sample says that it is one."""
+    if notification.job is None:
+        content = _describe_subscription(notification, notification.event.about or {})
+    else:
+        content = _describe_job(notification, notification.job)
+    if not notification.event.sample:
+        return content
+    return replace(content, title=f"Sample: {content.title}", job_url=notification.public_url)
+
+
+def _describe_subscription(notification: Notification, about: dict[str, Any]) -> MessageContent:
+    kind, id_ = notification.event.type, plain(about.get("subscription_id"))
+    off = kind is EventType.SUBSCRIPTION_DISABLED
+    return MessageContent(
+        title=TITLES.get(kind, f"Clipbell: {kind.value}"),
+        prompt="",
+        reason=_sentence(plain(about.get("reason"))) or _EXPLANATIONS.get(kind, ""),
+        hint=f"Mend it, then: clipbell subscriptions enable {id_}" if off else "",
+        code="",
+        facts=(("Channel", plain(about.get("channel"))), ("Subscription", id_)),
+        watch="",
+        download="",
+        job_url=f"{notification.public_url}/subscriptions",
+    )
+
+
+def _describe_job(notification: Notification, job: Job) -> MessageContent:
+    kind = notification.event.type
+    error = (job.error or {}) if kind in _WITH_ERROR else {}
+    code = str(error.get("code") or "")
+    prompt = plain(job.input.get("prompt"))
+    # Nobody wants to find in a channel what a provider's filter has refused.
+    secret = prompt if code == "CONTENT_VIOLATION" else ""
+    watch = (notification.link or "") if kind in _WITH_VIDEO else ""
+    return MessageContent(
+        title=TITLES.get(kind, f"Clipbell: {kind.value}"),
+        prompt="" if secret else prompt,
+        reason=_reason(error, secret) or _explanation(notification),
+        hint=plain(error.get("hint")) or _NEXT_STEPS.get(kind, ""),
+        code=code,
+        facts=_facts(kind, job, notification.video if watch else None),
+        watch=watch,
+        download=f"{watch}?download=1" if watch else "",
+        job_url=f"{notification.public_url}/jobs/{job.id}",
+    )
+
+
+def _reason(error: dict[str, Any], secret: str) -> str:
+    message = plain(error.get("message"))
+    if secret and secret in message:
+        return "The provider's filter refused it."
+    return _sentence(message)
+
+
+def _explanation(notification: Notification) -> str:
+    ends = notification.video.provider_expires_at if notification.video else None
+    if notification.event.type is EventType.VIDEO_EXPIRING and ends:
+        moment = ends.astimezone(UTC)
+        when = f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+        return f"We could not copy it, and the provider's link may end on {when}."
+    return _EXPLANATIONS.get(notification.event.type, "")
+
+
+def _sentence(text: str) -> str:
+    """Vendors begin small and end without a stop."""
+    whole = text[:1].upper() + text[1:]
+    return whole if not whole or whole[-1] in ".!?…" else whole + "."
+
+
+def _facts(kind: EventType, job: Job, video: Video | None) -> tuple[tuple[str, str], ...]:
+    seconds = (video.seconds if video else None) or job.input.get("duration")
+    model = MODELS.get(job.model)
+    found = {
+        "Model": model.title if model else job.model,
+        "Length": f"{seconds:g} s" if isinstance(seconds, int | float) else "",
+        "Format": _format(job, video),
+        "Made in": _made_in(job) if video else "",
+        "Cost": _cost(kind, job),
+        "Job": job.id,
+    }
+    return tuple((name, value) for name, value in found.items() if value)
+
+
+def _format(job: Job, video: Video | None) -> str:
+    if video and video.width and video.height:
+        return f"{video.width} × {video.height}"
+    return plain(job.input.get("aspect_ratio"))
+
+
+def _made_in(job: Job) -> str:
+    if job.finished_at is None:
+        return ""
+    spent = (job.finished_at - (job.submitted_at or job.created_at)).total_seconds()
+    minutes, seconds = divmod(round(spent), 60)
+    return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
+
+
+def _cost(kind: EventType, job: Job) -> str:
+    """What it cost, or is expected to; empty where nobody can say or nothing was made."""
+    if job.actual_cost is not None:
+        return f"${_dollars(job.actual_cost)}"
+    low, high = job.estimated_min, job.estimated_max
+    if low is None or high is None or kind in (EventType.JOB_FAILED, EventType.JOB_CANCELED):
+        return ""
+    ends = dict.fromkeys((_dollars(low), _dollars(high)))
+    return f"about ${'–'.join(ends)}"
+
+
+def _dollars(amount: float) -> str:
+    """Cents, and more digits only where there are some."""
+    return f"{amount:.2f}" if round(amount, 2) == round(amount, 4) else f"{amount:.4f}".rstrip("0")
+
+
+def plain(value: Any) -> str:
+    """`value` as one line: every run of blanks and control characters is one space."""
+    text = "".join(char if char.isprintable() else " " for char in str(value or ""))
+    return " ".join(text.split())
+
+
+def cut(text: str, length: int) -> str:
+    """At most that many characters, with an ellipsis where some are missing."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"

@@ -1,0 +1,177 @@
+"""
+The mail about an event, in plain text and in HTML.
+
+Pure functions of a notice; who sends it, to whom and when stands in the
+envelope's headers, which the channel adds at each attempt.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.policy import SMTP, EmailPolicy
+from functools import cache
+
+import jinja2
+
+from service.messages.content import MessageContent, cut, describe
+from service.messages.payloads import Notification
+from service.model import EventType
+
+try:
+    from PIL import Image, ImageDraw
+except ModuleNotFoundError:  # pragma: no cover - the extra is not installed
+    Image = None  # type: ignore[assignment]
+
+SUBJECT_LENGTH = 140
+WIDTH = 598
+#: Upright posters are shown smaller, so that the buttons stay in sight.
+HEIGHT = 480
+POSTER_BYTES = 60_000
+_QUALITIES = (82, 70, 55, 40)
+#: How many times larger the badge is drawn than it is used, for smooth edges.
+_FINE = 4
+
+
+class VerbatimHeader(str):
+    """
+    A header that is written on one line whatever its length.
+
+    Python would fold a long URL by encoding it as if it were words, and no
+    mail program finds the way back from there.
+    """
+
+    name: str
+
+    def fold(self, *, policy: EmailPolicy) -> str:
+        """The line, as `EmailMessage` asks its headers for it."""
+        return f"{self.name}: {self}{policy.linesep}"
+
+
+@dataclass(frozen=True)
+class Poster:
+    """A JPEG as the mail carries it, and the width at which it is shown."""
+
+    jpeg: bytes
+    cid: str
+    width: int
+
+
+def build_email(notification: Notification) -> EmailMessage:
+    """The mail without From, To, Date and Message-ID; the same bytes for the same notice."""
+    content = describe(notification)
+    poster = _poster(notification) if content.watch else None
+    mail = EmailMessage(policy=SMTP)
+    mail["Subject"] = cut(content.headline, SUBJECT_LENGTH)
+    mail["Auto-Submitted"] = "auto-generated"
+    _add_way_out(mail, notification.unsubscribe_url)
+    mail.set_content(_rendered("mail.txt", notification, content, None), cte="quoted-printable")
+    html = _rendered("mail.html", notification, content, poster)
+    mail.add_alternative(html, subtype="html", cte="quoted-printable")
+    if poster:
+        _add_poster(mail, poster)
+    _name_boundaries(mail, notification.event.id)
+    return mail
+
+
+def _add_way_out(mail: EmailMessage, url: str) -> None:
+    """One click ends the subscription (RFC 8058)."""
+    if any(char in url for char in "\r\n<>"):
+        raise ValueError("the URL for unsubscribing cannot stand in a header")
+    header = VerbatimHeader(f"<{url}>")
+    header.name = "List-Unsubscribe"
+    mail["List-Unsubscribe"] = header
+    mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+
+
+def _add_poster(mail: EmailMessage, poster: Poster) -> None:
+    *_, html = mail.iter_parts()
+    assert isinstance(html, EmailMessage)  # noqa: S101 - what the library's types leave open
+    html.add_related(
+        poster.jpeg,
+        "image",
+        "jpeg",
+        cid=f"<{poster.cid}>",
+        disposition="inline",
+        filename="poster.jpg",
+    )
+
+
+def _name_boundaries(mail: EmailMessage, event_id: str) -> None:
+    """Boundaries by the event instead of by chance."""
+    for number, part in enumerate(mail.walk()):
+        if part.is_multipart():
+            part.set_boundary(f"=_clipbell_{event_id}_{number}")
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("service.messages", "templates"),
+        autoescape=jinja2.select_autoescape(["html"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _rendered(
+    name: str, notification: Notification, content: MessageContent, poster: Poster | None
+) -> str:
+    return (
+        _templates()
+        .get_template(name)
+        .render(
+            content=content,
+            poster=poster,
+            unsubscribe_url=notification.unsubscribe_url,
+            bad=notification.event.type is EventType.JOB_FAILED,
+        )
+    )
+
+
+def _poster(notification: Notification) -> Poster | None:
+    if not notification.poster:
+        return None
+    cid = f"poster.{notification.event.id}@clipbell"
+    if Image is None:
+        return Poster(notification.poster, cid, WIDTH)
+    try:
+        with Image.open(io.BytesIO(notification.poster)) as picture:
+            return _drawn(picture.convert("RGB"), cid)
+    except OSError:
+        return None  # No picture at all; a broken one would only look like our fault.
+
+
+def _drawn(picture: Image.Image, cid: str) -> Poster:
+    """The poster at twice its shown size at most, with the badge that says: this plays."""
+    shown = min(WIDTH, round(HEIGHT * picture.width / picture.height))
+    picture.thumbnail((2 * shown, 2 * HEIGHT))
+    badge = _badge(max(16, min(picture.size) // 5))
+    corner = ((picture.width - badge.width) // 2, (picture.height - badge.height) // 2)
+    picture.paste(badge, corner, badge)
+    return Poster(_jpeg(picture), cid, shown)
+
+
+def _badge(size: int) -> Image.Image:
+    """A white triangle on a dark disc."""
+    side = size * _FINE
+    badge = Image.new("RGBA", (side, side))
+    pen = ImageDraw.Draw(badge)
+    pen.ellipse((0, 0, side - 1, side - 1), fill=(15, 18, 28, 190))
+    corners = [(0.40, 0.30), (0.40, 0.70), (0.73, 0.50)]
+    pen.polygon([(x * side, y * side) for x, y in corners], fill=(255, 255, 255, 255))
+    return badge.resize((size, size), Image.Resampling.LANCZOS)
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    """The best quality that keeps the mail light."""
+    content = b""
+    for quality in _QUALITIES:
+        file = io.BytesIO()
+        picture.save(file, "JPEG", quality=quality, optimize=True)
+        content = file.getvalue()
+        if len(content) <= POSTER_BYTES:
+            break
+    return content

@@ -1,0 +1,114 @@
+"""
+The Slack card about an event.
+
+Pure functions of a notice. Whatever a user wrote stands only in Slack's
+``plain_text`` objects, where nothing needs escaping and nothing can be marked
+up; the one mrkdwn text, the notification's, is escaped.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from service.messages.content import MessageContent, cut, describe
+from service.messages.payloads import Notification
+from service.outbound.addresses import is_allowed, parse_address
+
+# Slack allows 150 in a header and 3000 in a section ("Block Kit: blocks"), and in practice
+# about 13,000 in a whole message; with these cuts a card stays far below all three.
+HEADER_LENGTH = 150
+PROMPT_LENGTH = 300
+REASON_LENGTH = 1000
+URL_LENGTH = 3000
+
+
+def card(notification: Notification) -> dict[str, Any]:
+    """The whole message: a notification's text, and the blocks."""
+    content = describe(notification)
+    blocks = [
+        {"type": "header", "text": _plain_text(cut(content.title, HEADER_LENGTH))},
+        _section(cut(content.prompt, PROMPT_LENGTH)),
+        _section(cut(f"{content.reason}\n{content.hint}".strip(), REASON_LENGTH)),
+        _image(notification, content),
+        _context(content),
+        _actions(content),
+    ]
+    return {
+        "text": _notification(content),
+        "blocks": [block for block in blocks if block],
+        # Otherwise Slack fetches the signed link and shows the video a second time.
+        "unfurl_links": False,
+        "unfurl_media": False,
+    }
+
+
+def fallback_messages(card: dict[str, Any]) -> list[dict[str, Any]]:
+    """
+    The card, and what to send where Slack refuses it: without image, then text only.
+
+    Slack refuses a whole message for one image that it cannot fetch.
+    """
+    if "blocks" not in card:
+        return [card]
+    blocks = [block for block in card["blocks"] if block["type"] != "image"]
+    bare = {key: value for key, value in card.items() if key != "blocks"}
+    fallbacks = [card, card | {"blocks": blocks}, bare]
+    return [
+        fallback for number, fallback in enumerate(fallbacks) if fallback not in fallbacks[:number]
+    ]
+
+
+def _plain_text(text: str) -> dict[str, Any]:
+    return {"type": "plain_text", "text": text, "emoji": False}
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": _plain_text(text)} if text else {}
+
+
+def _image(notification: Notification, content: MessageContent) -> dict[str, Any]:
+    has_poster = notification.video is not None and notification.video.poster_file
+    url = f"{content.watch}/poster.jpg"
+    if not (content.watch and has_poster and _is_public(url)) or len(url) > URL_LENGTH:
+        return {}
+    alt = f"A frame of the video: {content.prompt}" if content.prompt else "A frame of the video"
+    return {"type": "image", "image_url": url, "alt_text": cut(alt, PROMPT_LENGTH)}
+
+
+def _is_public(url: str) -> bool:
+    """Whether Slack's own servers could fetch it, as far as the name tells."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").rstrip(".")
+    if parts.scheme != "https" or not host:
+        return False
+    try:
+        return is_allowed(parse_address(host), ())
+    except ValueError:
+        return "." in host and host.rpartition(".")[2] not in ("localhost", "local", "internal")
+
+
+def _context(content: MessageContent) -> dict[str, Any]:
+    facts = [f"made in {v}" if name == "Made in" else v for name, v in content.facts]
+    lines = [" · ".join(facts[:-1]), " · ".join(filter(None, [facts[-1], content.code]))]
+    return {"type": "context", "elements": [_plain_text(cut(line, 300)) for line in lines if line]}
+
+
+def _actions(content: MessageContent) -> dict[str, Any]:
+    usable = [(label, url) for label, url in content.links if len(url) <= URL_LENGTH]
+    return {"type": "actions", "elements": [_button(label, url) for label, url in usable]}
+
+
+def _button(label: str, url: str) -> dict[str, Any]:
+    button = {"type": "button", "text": _plain_text(label), "url": url, "action_id": label}
+    return button | ({"style": "primary"} if label == "Watch" else {})
+
+
+def _notification(content: MessageContent) -> str:
+    lines = [content.headline, cut(f"{content.reason} {content.hint}".strip(), PROMPT_LENGTH)]
+    return "\n".join(escape(line) for line in (*lines, content.target) if line)
+
+
+def escape(text: str) -> str:
+    """The three characters that mean something in mrkdwn ("Formatting text for app surfaces")."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

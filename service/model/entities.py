@@ -1,0 +1,405 @@
+"""The words of Clipbell as values: frozen, with their states where they are declared."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The clock that processes hand in; everything below takes it as an argument."""
+    return datetime.now(UTC)
+
+
+def new_id(prefix: str, now: datetime) -> str:
+    """`prefix` and a UUIDv7 in hex (RFC 9562): sorts by time of creation."""
+    millis = int(now.timestamp() * 1000)
+    tail = secrets.randbits(74)
+    number = (millis << 80) | (7 << 76) | (tail >> 62 << 64) | (2 << 62) | (tail & ((1 << 62) - 1))
+    return f"{prefix}_{number:032x}"
+
+
+def first_id(prefix: str, moment: datetime) -> str:
+    """Sorts before every id that was made at that moment or later, after all earlier ones."""
+    return f"{prefix}_{max(int(moment.timestamp() * 1000), 0):012x}"
+
+
+class JobState(StrEnum):
+    """What became of a job so far."""
+
+    QUEUED = "queued"  #: waits for the worker
+    SUBMITTING = "submitting"  #: a worker is talking to the provider
+    SUBMITTED = "submitted"  #: the provider has it, under `task_id`
+    HELD = "held"  #: waits for credits, a budget, a price or an operator
+    UNKNOWN = "unknown"  #: sent, no answer; never sent again by itself
+    SUCCEEDED = "succeeded"  #: there is a video
+    FAILED = "failed"  #: there will be none
+    CANCELED = "canceled"  #: taken back before it was sent
+
+
+TERMINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED})
+#: States in which the provider may be working for us.
+OPEN = frozenset({JobState.SUBMITTING, JobState.SUBMITTED, JobState.UNKNOWN})
+
+
+class EventType(StrEnum):
+    """The facts that subscriptions can ask for."""
+
+    JOB_SUBMITTED = "job.submitted"
+    JOB_SUCCEEDED = "job.succeeded"
+    JOB_FAILED = "job.failed"
+    JOB_HELD = "job.held"
+    JOB_UNKNOWN = "job.unknown"
+    JOB_CANCELED = "job.canceled"
+    JOB_OVERDUE = "job.overdue"
+    VIDEO_EXPIRING = "video.expiring"
+    SUBSCRIPTION_DISABLED = "subscription.disabled"
+    SUBSCRIPTION_RECOVERED = "subscription.recovered"
+
+
+#: What a subscription gets that names no events.
+DEFAULT_EVENTS = (
+    EventType.JOB_SUCCEEDED,
+    EventType.JOB_FAILED,
+    EventType.JOB_UNKNOWN,
+    EventType.JOB_HELD,
+)
+TERMINAL_EVENTS = frozenset({EventType.JOB_SUCCEEDED, EventType.JOB_FAILED, EventType.JOB_CANCELED})
+
+
+#: In a job's `notify`: the account's own subscriptions, beside others that are named.
+ACCOUNTS_OWN = "*"
+
+
+class CallbackState(StrEnum):
+    """How far a stored callback has come."""
+
+    RECEIVED = "received"  #: kept, not looked at yet
+    PROCESSED = "processed"  #: its outcome is recorded, or it had none
+    IGNORED = "ignored"  #: it said nothing that could be used; `note` says why
+
+
+class DeliveryState(StrEnum):
+    """How far a delivery has come."""
+
+    PENDING = "pending"  #: due at `due_at`
+    DELIVERED = "delivered"  #: the channel took it
+    EXHAUSTED = "exhausted"  #: no attempt is left
+
+
+class VideoState(StrEnum):
+    """Whether we have our copy."""
+
+    PENDING = "pending"  #: to be copied
+    STORED = "stored"  #: ours
+    LOST = "lost"  #: could not be copied; the provider's link is all there is
+    DELETED = "deleted"  #: given up by us; `note` says why, `file` what is still to be removed
+
+
+class TaskState(StrEnum):
+    """What an outcome can say of a task."""
+
+    RUNNING = "running"  #: not at its end, or in a state that we don't know
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class JobError:
+    """Why a job failed or waits; `provider_code` keeps the vendor's own word."""
+
+    code: str
+    message: str
+    retryable: bool
+    hint: str
+    provider_code: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """
+    What a callback or a poll says became of a task.
+
+    `result_url` is where the provider keeps the video, `result_file` the name
+    of a file already in our storage (a call whose answer was the video),
+    `cost` dollars.
+    """
+
+    state: TaskState
+    task_id: str | None = None
+    result_url: str | None = None
+    result_file: str | None = None
+    error: JobError | None = None
+    cost: float | None = None
+    raw_state: str = ""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """
+    The provider took the job: its task, and its outcome where the answer had it.
+
+    `remark` keeps what the answer said besides, for the timeline.
+    """
+
+    task_id: str
+    outcome: Outcome | None = None
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Account:
+    """The owner of jobs, keys and subscriptions; sees only its own."""
+
+    id: str
+    name: str
+    owner_email: str | None
+    webhook_secret: str
+    created_at: datetime
+    last_served: int = 0
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """A key's row; the key itself is stored only as its SHA-256."""
+
+    id: str
+    account_id: str
+    name: str
+    digest: str
+    key_prefix: str
+    scopes: list[str]
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """
+    One video somebody asked for.
+
+    `due_at` is when the row wants attention next (None: never by itself) and
+    doubles as the lease of a claimed one; `claims` counts the claims and
+    fences off a worker whose lease ran out. `failed_polls` counts polls in a row that
+    found no task or no result. `notify` holds subscription ids; None means
+    whatever the account has, as `ACCOUNTS_OWN` among them does.
+    """
+
+    id: str
+    account_id: str
+    model: str
+    provider: str
+    route: str
+    source: str
+    input: dict[str, Any]
+    metadata: dict[str, Any]
+    notify: list[str] | None
+    state: JobState
+    task_id: str | None
+    error: dict[str, Any] | None
+    resolved_by: str | None
+    muted: bool
+    estimated_min: float | None
+    estimated_max: float | None
+    actual_cost: float | None
+    claims: int
+    polls: int
+    failed_polls: int
+    due_at: datetime | None
+    created_at: datetime
+    sent_at: datetime | None
+    submitted_at: datetime | None
+    finished_at: datetime | None
+    deadline_at: datetime | None
+    overdue: bool
+    batch_key: str | None = None
+    batch_content: str | None = None
+
+
+@dataclass(frozen=True)
+class Callback:
+    """One inbound POST to a signed URL, kept byte for byte."""
+
+    id: str
+    job_id: str
+    provider: str
+    digest: str
+    headers: dict[str, str]
+    body: bytes
+    repeats: int
+    state: CallbackState
+    note: str
+    claims: int
+    due_at: datetime | None
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A callback that was refused: why, and from where; its body is not kept."""
+
+    id: str
+    reason: str
+    remote: str
+    received_at: datetime
+
+
+@dataclass(frozen=True)
+class Event:
+    """
+    A fact of ours; `sequence` counts within its job, `seq` within its account's feed.
+
+    `seq` is None until the sequencer has seen the committed row. A fact about no
+    job holds in `about` what it tells; a `sample` is made up and labelled so.
+    """
+
+    id: str
+    account_id: str
+    job_id: str | None
+    type: EventType
+    sequence: int
+    created_at: datetime
+    about: dict[str, Any] | None = None
+    sample: bool = False
+    feed_sequence: int | None = None
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """
+    Who wants which events, by which channel, at which target.
+
+    `target` and the secrets are sealed at rest. A `hidden` one was made by a
+    job's own `notify` and serves only deliveries that name it; a `hook` ends for
+    good when its endpoint is gone. Empty `events` mean the default ones, empty
+    `models` and `metadata` all jobs. `previous_secret` signs too, until
+    `previous_until`.
+
+    Its health: nothing is sent before `held_until`; until `slow_until` it counts
+    as slow; `failing_since` and `exhausted` tell of failed attempts and exhausted
+    deliveries since the last success, `announced_at` when the owner was told that
+    it is off, until the next success.
+    """
+
+    id: str
+    account_id: str
+    channel: str
+    target: str
+    target_digest: str
+    events: list[str]
+    format: str
+    secret: str
+    hidden: bool
+    enabled: bool
+    disabled_reason: str | None
+    held_until: datetime | None
+    created_at: datetime
+    hook: bool = False
+    models: list[str] = field(default_factory=list)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    previous_secret: str | None = None
+    previous_until: datetime | None = None
+    slow_until: datetime | None = None
+    failing_since: datetime | None = None
+    exhausted: int = 0
+    announced_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """
+    One event for one subscription; `body` is frozen at the first attempt.
+
+    `attempts` counts all tries, `scheduled_attempts` those that used up the schedule. A claimed
+    one is under way until `leased_until`. `resending` is the state to fall back to
+    when the one attempt fails that a person asked for, at `resent_at`.
+    """
+
+    id: str
+    account_id: str
+    event_id: str
+    job_id: str | None
+    subscription_id: str
+    channel: str
+    state: DeliveryState
+    attempts: int
+    body: bytes | None
+    claims: int
+    due_at: datetime | None
+    created_at: datetime
+    finished_at: datetime | None
+    scheduled_attempts: int = 0
+    leased_until: datetime | None = None
+    resending: DeliveryState | None = None
+    resent_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """
+    One try at a delivery; `response` holds the first bytes of the answer.
+
+    A `manual` one was asked for by a person and counts for nothing else.
+    """
+
+    delivery_id: str
+    number: int
+    status: int | None
+    error: str | None
+    response: str
+    milliseconds: int
+    created_at: datetime
+    manual: bool = False
+
+
+@dataclass(frozen=True)
+class ChannelPause:
+    """A whole channel that waits, and why."""
+
+    name: str
+    paused_until: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
+class Video:
+    """Our stored copy of a result; `link_expires_at` keeps its link the same until renewed."""
+
+    id: str
+    account_id: str
+    job_id: str
+    state: VideoState
+    provider_url: str | None
+    provider_expires_at: datetime | None
+    file: str | None
+    poster_file: str | None
+    bytes: int | None
+    sha256: str | None
+    seconds: float | None
+    width: int | None
+    height: int | None
+    attempts: int
+    note: str
+    claims: int
+    due_at: datetime | None
+    link_expires_at: datetime
+    created_at: datetime
+    stored_at: datetime | None
+    deleted_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A line of a job's timeline that no other row tells."""
+
+    job_id: str
+    number: int
+    kind: str
+    message: str
+    created_at: datetime

@@ -1,0 +1,8 @@
+"""
+What the operator needs: health, doctor, metrics, logs, setup, key rotation.
+
+Enters: the wiring or its parts. Leaves: checks with their fixes, figures, log
+lines. May import: everything below the doors.
+"""
+
+from __future__ import annotations

@@ -1,0 +1,164 @@
+"""What is not as it should be, in words that say how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from service import store
+from service.catalogue.models import MODELS
+from service.errors import ClipbellError
+from service.storage import Storage
+from service.storage.disk import FULL, disks_of
+from service.store.database import Database, reason_of
+from service.store.quarantine import UNREADABLE
+
+WORKER_SILENCE = timedelta(seconds=30)
+#: So many ended jobs tell whether callbacks arrive; of fewer than `FEW` nothing is concluded.
+RECENT = 100
+FEW = 5
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at: its `trouble` in words, blank for none; `vital` stops the service."""
+
+    name: str
+    trouble: str = ""
+    vital: bool = False
+
+
+@dataclass(frozen=True)
+class Health:
+    """
+    All that was looked at.
+
+    `polled_share` is the part of the recent ends that a callback should have
+    told and a poll had to find; None with too few to tell.
+    """
+
+    checks: list[Check]
+    polled_share: float | None = None
+
+    @property
+    def status(self) -> str:
+        """``ready``, ``fallback_messages`` or ``not ready``: no job can be taken or worked on."""
+        if any(check.trouble and check.vital for check in self.checks):
+            return "not ready"
+        return "degraded" if any(check.trouble for check in self.checks) else "ready"
+
+
+def examine(db: Database, storage: Storage, providers: Collection[str], now: datetime) -> Health:
+    """All that `/readyz` tells of; a storage on another machine is asked, and may take its time."""
+    return _examine(db, providers, now, [_storage(storage), _disk(db, storage)])
+
+
+def glance(db: Database, storage: Storage, providers: Collection[str], now: datetime) -> Health:
+    """The same without a question to another machine: a storage there is left out."""
+    near = [] if storage.remote else [_storage(storage)]
+    with suppress(OSError):
+        # Else made by the storage's own check, which is not always asked here.
+        storage.folder.mkdir(parents=True, exist_ok=True)
+    return _examine(db, providers, now, [*near, _disk(db, storage)])
+
+
+def _examine(
+    db: Database, providers: Collection[str], now: datetime, outside: list[Check]
+) -> Health:
+    try:
+        db.check()
+        with db.read() as tx:
+            share = polled_share(tx)
+            rows = [
+                Check("worker", worker_trouble(tx, now), vital=True),
+                Check("providers", provider_trouble(tx, providers)),
+                _channels(tx, now),
+            ]
+            rows += [_rows(tx), _callbacks(share)]
+    except (ClipbellError, SQLAlchemyError) as error:
+        said = reason_of(error) if isinstance(error, SQLAlchemyError) else str(error)
+        return Health([Check("database", said, vital=True), *outside])
+    except UNREADABLE as error:
+        said = f"a row that everything leans on cannot be read: {error}"
+        return Health([Check("database", said, vital=True), *outside])
+    return Health([Check("database", vital=True), *outside, *rows], share)
+
+
+def _storage(storage: Storage) -> Check:
+    try:
+        storage.check()
+    except ClipbellError as error:
+        # Without a bucket jobs go out all the same, and links lead to the provider meanwhile.
+        return Check("storage", str(error), vital=not storage.remote)
+    return Check("storage", vital=not storage.remote)
+
+
+def _disk(db: Database, storage: Storage) -> Check:
+    """The fullest of the disks that we write to."""
+    disks = disks_of(db, storage)
+    try:
+        free, folder = disks.tightest()
+    except OSError as error:
+        return Check("disk", f"cannot be looked at: {error}")
+    if free >= disks.least:
+        return Check("disk")
+    left = f"{folder} has only {free // 1024} KiB left: make room"
+    return Check("disk", f"{left}; until then no job goes out", free < FULL)
+
+
+def worker_trouble(tx: Connection, now: datetime) -> str:
+    """What to do where no worker is alive; blank while one is."""
+    seen = store.work.last_beat(tx, now + WORKER_SILENCE)
+    gone = seen is None or now - seen > WORKER_SILENCE
+    return "no worker is alive: start `clipbell worker`" if gone else ""
+
+
+def provider_trouble(tx: Connection, names: Collection[str]) -> str:
+    """Which of these providers are held or cannot be asked, and why; blank for none."""
+    found = []
+    for row in store.providers.all_rows(tx):
+        if row.name in names and row.held_reason:
+            found.append(
+                f"{row.name} is held ({row.held_reason}): `clipbell resume {row.name}` goes on"
+            )
+        elif row.name in names and row.last_error:
+            since = f"{row.last_error_since:%Y-%m-%d %H:%M} UTC"
+            found.append(f"{row.name} cannot be asked since {since} ({row.last_error})")
+    return "; ".join(found)
+
+
+def _channels(tx: Connection, now: datetime) -> Check:
+    paused = [
+        f"{row.name} waits until {row.paused_until:%H:%M} UTC ({row.reason})"
+        for row in store.channels.paused(tx, now)
+    ]
+    return Check("channels", "; ".join(paused))
+
+
+def _rows(tx: Connection) -> Check:
+    aside = store.quarantine.rows(tx)
+    if not aside:
+        return Check("rows")
+    first = f"{aside[0].work} {aside[0].row_id}: {aside[0].reason}"
+    count = f"{len(aside)} set aside, tried again every ten minutes"
+    return Check("rows", f"{count}; the first is {first}")
+
+
+def polled_share(tx: Connection) -> float | None:
+    """Of the recent ends that a callback should have told, the part that polls had to find."""
+    models = [model.slug for model in MODELS.values() if model.calls_back]
+    ways = store.jobs.recent_ends(tx, models, RECENT)
+    told = [way for way in ways if way in ("callback", "poll")]
+    return told.count("poll") / len(told) if len(told) >= FEW else None
+
+
+def _callbacks(share: float | None) -> Check:
+    if share is None or share < 1:
+        return Check("callbacks")
+    advice = "is CLIPBELL_PUBLIC_URL right? `clipbell doctor` looks"
+    return Check("callbacks", f"none arrives, every end had to be polled for: {advice}")

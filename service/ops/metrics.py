@@ -1,0 +1,89 @@
+"""
+What a monitoring system reads, in Prometheus' text format.
+
+Counted from the rows when it is asked for, not in processes: every web process
+says the same, and a restart forgets nothing. Names no account and no spending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import Connection
+
+from service import __version__, store
+from service.ops.health import WORKER_SILENCE, polled_share
+
+__all__ = ["CONTENT_TYPE_LATEST", "exposition"]
+
+Row = tuple[tuple[str, ...], float]
+
+
+def exposition(tx: Connection, now: datetime) -> bytes:
+    """All gauges and counters as text."""
+    return generate_latest(_Rows(tx, now))
+
+
+class _Rows(Collector):
+    """The rows, counted as they are in this transaction."""
+
+    def __init__(self, tx: Connection, now: datetime) -> None:
+        self._tx, self._now = tx, now
+
+    def collect(self) -> Iterator[Metric]:
+        """Family after family."""
+        yield _gauge("build_info", "The version that runs.", ("version",), [((__version__,), 1)])
+        yield from self._things()
+        yield from self._work()
+        yield from self._outside()
+
+    def _things(self) -> Iterator[Metric]:
+        tx = self._tx
+        jobs = [((p, s), n) for p, s, n in store.counts.jobs_by_state(tx)]
+        yield _gauge("jobs", "Jobs, by provider and state.", ("provider", "state"), jobs)
+        sent = [((c, s), n) for c, s, n in store.counts.deliveries_by_state(tx)]
+        yield _gauge("deliveries", "Deliveries that are kept.", ("channel", "state"), sent)
+        callbacks = _by_name(store.counts.callbacks_by_state(tx))
+        yield _gauge("callbacks", "Callbacks that are kept.", ("state",), callbacks)
+        videos = _by_name(store.counts.videos_by_state(tx))
+        yield _gauge("videos", "Videos, by state of our copy.", ("state",), videos)
+
+    def _work(self) -> Iterator[Metric]:
+        due = store.counts.due(self._tx, self._now)
+        counts = [((one.kind,), one.count) for one in due]
+        yield _gauge("work_due", "Units of work that are due.", ("kind",), counts)
+        waits = [((d.kind,), (self._now - d.oldest).total_seconds()) for d in due if d.oldest]
+        help_ = "How long the most overdue unit has waited, in seconds."
+        yield _gauge("work_overdue_seconds", help_, ("kind",), waits)
+        alive = store.counts.workers_since(self._tx, self._now - WORKER_SILENCE)
+        yield _gauge("workers", "Workers that are alive.", (), [((), alive)])
+        aside = len(store.quarantine.rows(self._tx))
+        yield _gauge("rows_set_aside", "Damaged rows that are left alone.", (), [((), aside)])
+
+    def _outside(self) -> Iterator[Metric]:
+        held = _by_name(store.counts.held_providers(self._tx))
+        yield _gauge("provider_held", "Whether nothing goes out to it.", ("provider",), held)
+        share = polled_share(self._tx)
+        help_ = "Part of the recent ends that a callback should have told and a poll had to find."
+        yield _gauge("polled_share", help_, (), [] if share is None else [((), share)])
+        refused = CounterMetricFamily(
+            "clipbell_callbacks_refused", "Callbacks turned away, by reason.", labels=("reason",)
+        )
+        for reason, count in store.callbacks.count_rejections(self._tx).items():
+            refused.add_metric((reason,), count)
+        yield refused
+
+
+def _by_name(counts: dict[str, int] | dict[str, bool]) -> list[Row]:
+    return [((name,), count) for name, count in counts.items()]
+
+
+def _gauge(name: str, help_: str, labels: tuple[str, ...], rows: Iterable[Row]) -> Metric:
+    family = GaugeMetricFamily(f"clipbell_{name}", help_, labels=labels)
+    for values, number in rows:
+        family.add_metric(values, number)
+    return family

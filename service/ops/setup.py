@@ -1,0 +1,71 @@
+"""What `clipbell init` makes: folder, secrets, schema, first account and its key."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from email_validator import EmailNotValidError, validate_email
+
+from service import store
+from service.accounts import SCOPES, create_account, create_key
+from service.bootstrap import Wiring, build
+from service.errors import SettingsError
+from service.settings import Settings, make_secret_key
+
+
+def initialise(settings: Settings, owner_email: str | None = None) -> dict[str, Any]:
+    """Make all that a fresh service needs; the `api_key` is None when it was there before."""
+    if owner_email is not None:
+        check_address(owner_email)
+    make_folder(settings)
+    _make_secrets(settings)
+    wiring = build(settings)
+    wiring.db.migrate()
+    found = _first_account(wiring, owner_email)
+    wiring.close()
+    return found
+
+
+def check_address(text: str) -> None:
+    """Raises SettingsError unless mail could be sent there."""
+    try:
+        validate_email(text, check_deliverability=False)
+    except EmailNotValidError as error:
+        raise SettingsError(f"--owner-email: {error}") from None
+
+
+def make_folder(settings: Settings) -> None:
+    """DATA_DIR exists, for its owner only. Raises SettingsError."""
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot make {settings.data_dir}: {error.strerror}; "
+            "set CLIPBELL_DATA_DIR to a folder that you may write to"
+        ) from None
+
+
+def _make_secrets(settings: Settings) -> None:
+    """A key file with mode 0600 from its first byte; an existing one is left alone."""
+    if settings.secret_keys or settings.secret_keys_file.exists():
+        return
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    try:
+        descriptor = os.open(settings.secret_keys_file, flags, 0o600)
+    except OSError as error:
+        path = settings.secret_keys_file
+        raise SettingsError(f"cannot write {path}: {error.strerror}") from None
+    with os.fdopen(descriptor, "w") as file:
+        file.write(make_secret_key() + "\n")
+
+
+def _first_account(wiring: Wiring, owner_email: str | None) -> dict[str, Any]:
+    now = wiring.clock()
+    with wiring.db.write() as tx:
+        account, key = store.accounts.first(tx), None
+        if account is None:
+            account = create_account(tx, wiring.encryptor, "default", owner_email, now)
+            key = create_key(tx, account.id, "first key", SCOPES, now)
+    secret = wiring.encryptor.decrypt(account.webhook_secret)
+    return {"account": account.id, "api_key": key, "webhook_secret": secret}

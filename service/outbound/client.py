@@ -1,0 +1,301 @@
+"""
+The one door for outgoing HTTP: guarded addresses, one total deadline, a byte cap.
+
+Calls, redirects, answers and errors stand here; how a name becomes a connection in `dialing`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from http.client import HTTPException
+from typing import Any, Protocol
+from urllib.parse import urljoin
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3 import PoolManager
+from urllib3.exceptions import HTTPError
+
+from service import __version__
+from service.errors import BodyTooLarge, NoAnswer, NotSent, OutboundError
+from service.outbound.transport import (
+    CURRENT_REQUEST,
+    POOLS,
+    AddressPolicy,
+    RequestContext,
+    Resolver,
+    origin,
+    tls_context,
+)
+
+_POOL = 64  # hosts, and idle connections per host, that are kept
+_PIECE = 65536  # bytes read at a time
+# What may follow a redirect to another origin; a list of secrets could never be complete.
+_HARMLESS = {"accept", "accept-encoding", "connection", "if-range", "range", "user-agent"}
+_TROUBLE = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
+
+
+Wanted = Callable[[int, Mapping[str, str]], bool]
+
+
+class Sink(Protocol):
+    """What a body can be written into, such as a file."""
+
+    def write(self, data: bytes, /) -> object: ...
+
+
+@dataclass(frozen=True)
+class Response:
+    """
+    What the other side said, whole or cut.
+
+    `headers` ignores case; `body` is empty when it was streamed into a file, and
+    `sha256` (hex) is there only then; `truncated` says that there was more than
+    `max_bytes`; `size` counts the body bytes read; `seconds` is from start to end.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    truncated: bool
+    size: int
+    sha256: str | None
+    seconds: float
+
+
+class Outbound:
+    """
+    Calls to other machines; one per process, shared by its threads.
+
+    `allowed_networks` are CIDRs that may be reached besides public addresses,
+    `resolver` takes and gives what `socket.getaddrinfo` does, `resolve_seconds`
+    bounds it, `ca_file` (PEM) replaces the usual certificate authorities.
+    """
+
+    def __init__(
+        self,
+        allowed_networks: Sequence[str] = (),
+        *,
+        resolver: Resolver = socket.getaddrinfo,
+        resolve_seconds: float = 5.0,
+        ca_file: str | None = None,
+    ) -> None:
+        # Below this level urllib3 logs whole URLs, and a URL may be the secret.
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
+        self._guard = AddressPolicy(allowed_networks, resolver, resolve_seconds)
+        self._tls = tls_context(ca_file or DEFAULT_CA_BUNDLE_PATH)
+        self._adapter = _Adapter(self._tls)
+        self._session = requests.Session()
+        self._session.trust_env = False
+        agent = {"User-Agent": f"Clipbell/{__version__}", "Accept-Encoding": "identity"}
+        self._session.headers.update(agent)
+
+    def check(self, url: str) -> None:
+        """
+        Look at a URL that a user gave, before anything is sent there.
+
+        Raises ValueError for its form, NotSent for a name that does not resolve
+        now, ForbiddenAddress if any of its addresses may not be reached; each says
+        how to mend it.
+        """
+        place = origin(url)
+        self._guard.resolve(place.host, place.port, float("inf"))
+
+    def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        seconds: float,
+        max_bytes: int = 65536,
+        into: Sink | None = None,
+        wanted: Wanted | None = None,
+        redirects: int = 0,
+        unrepeatable: bool = False,
+    ) -> Response:
+        """
+        Send one request, once, and read its answer within `seconds` altogether.
+
+        Without `into` a body longer than `max_bytes` is cut; with it the body goes to
+        that file and a longer one raises BodyTooLarge. `wanted` hears the status and the
+        headers before, and says whether the body is read at all. Up to `redirects` are followed
+        (GET only; errors then speak of the last hop), else a 3xx is the answer.
+        `unrepeatable` takes a fresh connection, so that NoAnswer never just means that
+        an idle one had died. Raises NotSent or NoAnswer for all that goes wrong.
+        """
+        if redirects and method != "GET":
+            raise ValueError("only a GET may follow redirects")
+        exchange = RequestContext(self._guard, seconds)
+        adapter = _Adapter(self._tls) if unrepeatable else self._adapter
+        token = CURRENT_REQUEST.set(exchange)
+        try:
+            draft = requests.Request(method, url, headers=headers, data=body)
+            request = self._prepare(exchange, draft)
+            with closing(_open(exchange, adapter, request, redirects)) as response:
+                if wanted and not wanted(response.status_code, response.headers):
+                    return _answer(exchange, response)
+                return _read(exchange, response, max_bytes, into)
+        finally:
+            CURRENT_REQUEST.reset(token)
+            if unrepeatable:
+                adapter.close()
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._adapter.close()
+        self._session.close()
+
+    def _prepare(
+        self, exchange: RequestContext, draft: requests.Request
+    ) -> requests.PreparedRequest:
+        try:
+            exchange.host = origin(str(draft.url)).host
+        except ValueError as error:
+            raise NotSent(str(error)) from None
+        with _failing(exchange):
+            return self._session.prepare_request(draft)
+
+
+@contextmanager
+def _failing(exchange: RequestContext) -> Iterator[None]:
+    """Turn whatever the libraries raise into NotSent or NoAnswer."""
+    try:
+        yield
+    except _TROUBLE as error:
+        # Not chained: the libraries' messages hold the whole URL.
+        raise _failure(exchange, type(error).__name__) from None
+
+
+def _failure(exchange: RequestContext, kind: str) -> OutboundError:
+    word, host = NoAnswer if exchange.sent else NotSent, exchange.host
+    if time.monotonic() - exchange.began >= exchange.seconds:
+        what = "no complete answer" if exchange.sent else "not sent"
+        return word(f"{host}: {what} within {exchange.seconds:g} s", timed_out=True)
+    if not exchange.sent:
+        return word(f"{host}: the request could not be sent ({kind})")
+    return word(f"{host}: the connection broke before the answer was complete ({kind})")
+
+
+def _open(
+    exchange: RequestContext,
+    adapter: HTTPAdapter,
+    request: requests.PreparedRequest,
+    redirects: int,
+) -> requests.Response:
+    for _ in range(redirects + 1):
+        response = _send(exchange, adapter, request)
+        target = response.headers.get("location") if response.is_redirect and redirects else None
+        if target is None:
+            return response
+        response.close()
+        request = _next_hop(exchange, request, target)
+    raise NoAnswer(f"{exchange.host}: gave up after {redirects} redirects")
+
+
+def _send(
+    exchange: RequestContext, adapter: HTTPAdapter, request: requests.PreparedRequest
+) -> requests.Response:
+    exchange.sent = False
+    # Not `Session.send`: that reads a redirect's whole body, however long, and keeps cookies.
+    with _failing(exchange):
+        response = adapter.send(request, stream=True, timeout=exchange.left(), proxies={})
+    if response.status_code < 200:
+        response.close()
+        raise NoAnswer(f"{exchange.host}: broke off after a provisional answer")
+    return response
+
+
+def _next_hop(
+    exchange: RequestContext, request: requests.PreparedRequest, target: str
+) -> requests.PreparedRequest:
+    source, following = str(request.url), request.copy()
+    try:
+        # Header bytes come as latin-1; those that aren't ASCII are meant as UTF-8.
+        target = target.encode("latin-1").decode(errors="replace")
+        following.prepare_url(urljoin(source, target), None)
+        before, after = origin(source), origin(str(following.url))
+    except ValueError:
+        raise NoAnswer(f"{exchange.host}: redirects to an unusable URL") from None
+    if (before.scheme, after.scheme) == ("https", "http"):
+        raise NoAnswer(f"{exchange.host}: redirects from https to http, which is not followed")
+    if before != after:
+        for name in set(map(str.lower, following.headers)) - _HARMLESS:
+            del following.headers[name]
+    exchange.host = after.host
+    return following
+
+
+def _read(
+    exchange: RequestContext, response: requests.Response, max_bytes: int, into: Sink | None
+) -> Response:
+    sink: list[bytes] = []
+    write = sink.append if into is None else into.write
+    digest, size = hashlib.sha256(), 0
+    for piece in _pieces(exchange, response, max_bytes + 1):
+        size += len(piece)
+        if size > max_bytes and into is not None:
+            raise BodyTooLarge(f"{exchange.host}: the body is longer than {max_bytes} bytes")
+        digest.update(piece)
+        write(piece)
+    return _answer(
+        exchange,
+        response,
+        body=b"".join(sink)[:max_bytes],
+        truncated=size > max_bytes,
+        size=min(size, max_bytes),
+        sha256=None if into is None else digest.hexdigest(),
+    )
+
+
+def _answer(
+    exchange: RequestContext,
+    response: requests.Response,
+    *,
+    body: bytes = b"",
+    truncated: bool = False,
+    size: int = 0,
+    sha256: str | None = None,
+) -> Response:
+    seconds = time.monotonic() - exchange.began
+    status, headers = response.status_code, response.headers
+    return Response(status, headers, body, truncated, size, sha256, seconds)
+
+
+def _pieces(exchange: RequestContext, response: requests.Response, limit: int) -> Iterator[bytes]:
+    while limit > 0:
+        # `read`, not `stream`: only the first limits the line that opens a chunk.
+        with _failing(exchange):
+            piece = response.raw.read(min(_PIECE, limit), decode_content=False)
+        if not piece:
+            return
+        limit -= len(piece)
+        yield piece
+
+
+class _Adapter(HTTPAdapter):
+    """No retries, no proxies, and connections that dial through the guard."""
+
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        self._tls = tls
+        super().__init__(pool_connections=_POOL, pool_maxsize=_POOL, max_retries=0)
+
+    def init_poolmanager(
+        self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any
+    ) -> None:
+        self.poolmanager = PoolManager(
+            connections, maxsize=maxsize, block=block, ssl_context=self._tls, **pool_kwargs
+        )
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Nothing to do: the context holds the authorities, loaded once and not per call."""

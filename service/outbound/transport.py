@@ -1,0 +1,212 @@
+"""
+The way from a URL down to a socket: the guard, deadlines, and urllib3 made to use both.
+
+Names are resolved here, exactly what was checked is dialled, and every operation on a
+socket has only the time that its call has left.
+"""
+
+from __future__ import annotations
+
+import queue
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util import parse_url
+from urllib3.util.ssl_ import create_urllib3_context
+
+from service.errors import ForbiddenAddress, NotSent
+from service.outbound.addresses import is_allowed, parse_address, parse_networks
+
+# Takes (host, port, type=…) and answers like `socket.getaddrinfo`.
+Resolver = Callable[..., Sequence[tuple[Any, ...]]]
+
+_DIALS = 4  # addresses of one name that are tried
+_PORTS = {"http": 80, "https": 443}
+_FAMILIES = (socket.AF_INET, socket.AF_INET6)
+
+
+class Origin(NamedTuple):
+    """What is dialled for a URL."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+def origin(url: str) -> Origin:
+    """Raises ValueError for a URL of the wrong form, with a way to mend it."""
+    if any(char <= " " or char == "\x7f" for char in url):
+        raise ValueError("the URL holds a space or a control character; percent-encode it")
+    try:
+        parts = parse_url(url)
+    except ValueError:
+        # Its own message would repeat the whole URL.
+        raise ValueError("the URL is malformed; give https://HOST/PATH") from None
+    if parts.scheme not in _PORTS:
+        raise ValueError("the URL must begin with https:// or http://")
+    if parts.auth is not None:
+        raise ValueError("the URL must not carry a user name or password; leave them out")
+    if not parts.host or len(parts.host) > 253 or parts.port == 0:
+        raise ValueError("the URL has no usable host and port; give https://HOST/PATH")
+    return Origin(parts.scheme, parts.host, parts.port or _PORTS[parts.scheme])
+
+
+class RequestContext:
+    """One call in progress: the time it has left, and whether a byte may have gone out."""
+
+    def __init__(self, guard: AddressPolicy, seconds: float) -> None:
+        self.guard = guard
+        self.seconds = seconds
+        self.began = time.monotonic()
+        self.host = ""
+        self.sent = False
+
+    def left(self) -> float:
+        """Seconds until the deadline, above zero; TimeoutError once it has passed."""
+        left = self.began + self.seconds - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("time over")
+        return left
+
+
+# The sockets find the call that uses them here: a pooled one serves many calls in turn.
+CURRENT_REQUEST: ContextVar[RequestContext] = ContextVar("exchange")
+
+
+class AddressPolicy:
+    """Resolves names, refuses them if any address is forbidden, and dials what it checked."""
+
+    def __init__(self, allowed: Sequence[str], resolver: Resolver, seconds: float) -> None:
+        self._networks = parse_networks(allowed)
+        self._resolver = resolver
+        self._seconds = seconds
+
+    def resolve(self, host: str, port: int, seconds: float) -> list[tuple[int, tuple[Any, ...]]]:
+        """(family, socket address) of every answer, all of them allowed."""
+        box: queue.SimpleQueue[Sequence[tuple[Any, ...]]] = queue.SimpleQueue()
+        # A thread of its own, since getaddrinfo takes no timeout, and a shared pool could be
+        # filled by the names of one slow server. Connections are reused, so this is rare.
+        threading.Thread(target=self._look_up, args=(host, port, box), daemon=True).start()
+        try:
+            found = box.get(timeout=min(seconds, self._seconds))
+        except queue.Empty:
+            found = []
+        answers = [(entry[0], entry[4]) for entry in found if entry[0] in _FAMILIES]
+        if not answers:
+            raise NotSent(f"the name {host} does not resolve; check its spelling and its DNS")
+        for _, address in answers:
+            self._require_allowed(host, address)
+        return answers
+
+    def _look_up(self, host: str, port: int, box: queue.SimpleQueue[Any]) -> None:
+        try:
+            box.put(self._resolver(host, port, type=socket.SOCK_STREAM))
+        except (OSError, ValueError):  # the second for names that cannot be encoded
+            box.put([])
+
+    def _require_allowed(self, host: str, address: tuple[Any, ...]) -> None:
+        if not is_allowed(parse_address(address[0]), self._networks):
+            # The address is left out: who may give a URL need not learn the inner network.
+            raise ForbiddenAddress(
+                f"{host} leads to an address that is not public; use a public one, or have "
+                "the operator add its network to CLIPBELL_ALLOWED_NETWORKS"
+            )
+
+    def dial(self, host: str, port: int, exchange: RequestContext) -> socket.socket:
+        """A connected socket; each address gets its share of the time that is left."""
+        answers = self.resolve(host, port, exchange.left())[:_DIALS]
+        problem = ""
+        for waiting, (family, address) in zip(range(len(answers), 0, -1), answers, strict=True):
+            try:
+                return self._connect(host, family, address, exchange.left() / waiting)
+            except OSError as error:
+                problem = error.strerror or "timed out"
+        raise NotSent(f"{host}: no connection to port {port}: {problem}")
+
+    def _connect(
+        self, host: str, family: int, address: tuple[Any, ...], seconds: float
+    ) -> socket.socket:
+        sock = _PlainSocket(family, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.settimeout(seconds)
+            sock.connect(address)
+            self._require_allowed(host, sock.getpeername())
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+
+class _PlainSocket(socket.socket):
+    """Gives every operation the time that its call has left."""
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        exchange = CURRENT_REQUEST.get()
+        self.settimeout(exchange.left())
+        exchange.sent = True
+        super().sendall(data, flags)
+
+    def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
+        self.settimeout(CURRENT_REQUEST.get().left())
+        return super().recv_into(buffer, nbytes, flags)
+
+
+class _TlsSocket(ssl.SSLSocket):
+    """The same over TLS; its handshake is not yet part of the request."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        self.settimeout(CURRENT_REQUEST.get().left())
+        super().do_handshake(block)
+
+    def send(self, data: Any, flags: int = 0) -> int:  # `sendall` calls it
+        exchange = CURRENT_REQUEST.get()
+        self.settimeout(exchange.left())
+        exchange.sent = True
+        return super().send(data, flags)
+
+    def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
+        self.settimeout(CURRENT_REQUEST.get().left())
+        return super().recv_into(buffer, nbytes, flags)
+
+
+class _PlainConnection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        exchange = CURRENT_REQUEST.get()
+        return exchange.guard.dial(self._dns_host, self.port, exchange)
+
+
+class _TlsConnection(_PlainConnection, HTTPSConnection):
+    def connect(self) -> None:
+        try:
+            super().connect()
+        except ssl.SSLError as error:
+            problem = getattr(error, "verify_message", "") or error.reason or "broken off"
+            raise NotSent(f"{self.host}: no TLS connection: {problem}") from None
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+#: What a `PoolManager` takes as its `pool_classes_by_scheme`.
+POOLS = {"http": _PlainPool, "https": _TlsPool}
+
+
+def tls_context(ca_file: str) -> ssl.SSLContext:
+    """For `POOLS`: believes the authorities in that file (PEM), and keeps to deadlines."""
+    context = create_urllib3_context()
+    context.sslsocket_class = _TlsSocket
+    context.load_verify_locations(ca_file)
+    return context

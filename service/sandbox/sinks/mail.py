@@ -1,0 +1,116 @@
+"""
+A mailbox: a real SMTP server that takes every mail for anybody, and looks at it.
+
+It can be told to answer otherwise, one line per answer: a step (``AUTH``, ``MAIL``,
+``RCPT``, ``DATA`` or ``RSET``) and a reply such as ``451 later``, or the word ``drop``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import Awaitable
+from email.message import EmailMessage
+from typing import Any
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
+
+from service.sandbox.sinks.inbox import Inbox, parse_mail
+
+#: What the mailbox can be told to answer.
+ANSWER = re.compile(r"(AUTH|MAIL|RCPT|DATA|RSET) (drop|[245][0-9]{2} [\x20-\x7e]+)")
+ANSWER_HELP = (
+    "a mail's answer is a step and a reply, such as 'RCPT 550 no such user' or 'DATA drop'"
+)
+CONTENT_ID = re.compile(r"cid:([\w.@-]+)")
+_HEADERS = ("From", "To", "Date", "Message-ID", "Subject", "Auto-Submitted")
+
+
+class Mailbox(Controller):
+    """The server, on a port of its own; who logs in may be anybody, unless it is told otherwise."""
+
+    def __init__(self, inbox: Inbox, host: str) -> None:
+        self._inbox = inbox
+        # The port is bound here, since the controller itself cannot tell a free one.
+        self._socket = socket.create_server((host, 0))
+        super().__init__(
+            self,
+            hostname=host,
+            port=self._socket.getsockname()[1],
+            authenticator=self._authenticate,
+            auth_require_tls=False,
+        )
+
+    def _create_server(self) -> Awaitable[Any]:
+        return self.loop.create_server(self._factory_invoker, sock=self._socket)
+
+    def _authenticate(self, server: SMTP, session: Session, *rest: Any) -> AuthResult:
+        reply = self._told(server, "AUTH")
+        return AuthResult(success=reply is None, handled=False, message=reply)
+
+    async def handle_MAIL(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Called by aiosmtpd."""
+        reply = self._told(server, "MAIL")
+        if reply is None:
+            envelope.mail_from = address
+        return reply or "250 2.1.0 ok"
+
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """Called by aiosmtpd."""
+        reply = self._told(server, "RCPT")
+        if reply is None:
+            envelope.rcpt_tos.append(address)
+        return reply or "250 2.1.5 ok"
+
+    async def handle_RSET(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        """Called by aiosmtpd."""
+        return self._told(server, "RSET") or "250 2.0.0 ok"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        """Keep the mail, unless it is to be refused; called by aiosmtpd."""
+        reply = self._told(server, "DATA")
+        if reply is None or reply == DROPPED:
+            self._keep(envelope.original_content or b"")
+        return reply or "250 2.0.0 kept"
+
+    def _told(self, server: SMTP, step: str) -> str | None:
+        """What to reply instead of the right thing; a dropped connection gets no reply at all."""
+        reply = self._inbox.told("mail", f"{step} ")
+        if reply != "drop":
+            return reply
+        if isinstance(server.transport, asyncio.Transport):
+            server.transport.abort()
+        return DROPPED
+
+    def _keep(self, body: bytes) -> None:
+        mail = parse_mail(body)
+        text = mail.get_body(("plain", "html"))
+        words = text.get_content() if text else ""
+        self._inbox.add("mail", str(mail["Subject"]), _problems(mail), body, words)
+
+
+#: Said into a connection that is no longer there.
+DROPPED = "421 4.3.2 dropped"
+
+
+def _problems(mail: EmailMessage) -> list[str]:
+    parts = list(mail.walk())
+    kinds = {part.get_content_type() for part in parts}
+    carried = {str(part["Content-ID"]).strip("<>") for part in parts if part["Content-ID"]}
+    html = mail.get_body(("html",))
+    asked = set(CONTENT_ID.findall(html.get_content())) if html else set()
+    problems = [f"the header {name} is missing" for name in _HEADERS if not mail[name]]
+    problems += [f"there is no {kind}" for kind in ("text/plain", "text/html") if kind not in kinds]
+    problems += [f"the picture {cid} is missing" for cid in sorted(asked - carried)]
+    problems += [f"a video is attached: {kind}" for kind in kinds if kind.startswith("video/")]
+    if not str(mail["List-Unsubscribe"] or "").startswith("<http"):
+        problems.append("List-Unsubscribe holds no URL")
+    if mail["List-Unsubscribe-Post"] != "List-Unsubscribe=One-Click":
+        problems.append("List-Unsubscribe-Post is missing")
+    return problems

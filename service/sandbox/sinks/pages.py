@@ -1,0 +1,243 @@
+"""
+Where the demo's messages arrive: a Slack, a mailbox and a REST hook of its own.
+
+Each checks what it gets as the real one would, answers accordingly, and shows
+it to people on one page. ``POST /script`` with ``{"slack": ["no_service"]}`` lets the next
+answers be other ones; see `script`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from email.message import EmailMessage
+from functools import partial
+from html import unescape
+from typing import Any
+
+from flask import Flask, Response, abort, g, render_template, request
+from standardwebhooks import Webhook, WebhookVerificationError
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from service.sandbox.sinks.inbox import Inbox, Received
+from service.sandbox.sinks.mail import ANSWER, ANSWER_HELP, CONTENT_ID, Mailbox
+from service.sandbox.sinks.slack import (
+    API_PATH,
+    BOT_WORDS,
+    SLACK_PATH,
+    TRICKS,
+    WEBHOOK_STATUS,
+    SlackSink,
+    posts,
+)
+
+__all__ = ["Received", "SinkServer", "create_sinks"]
+
+log = logging.getLogger(__name__)
+
+# A card's picture lies at the service's own public address, as it does for Slack.
+_RULES = "default-src 'none'; img-src 'self' https:; frame-src 'self'; form-action 'none'"
+_MAIL_RULES = (
+    "style-src 'unsafe-inline'; frame-ancestors 'self'; "
+    "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"
+)
+
+
+class SinkServer:
+    """
+    The sinks on sockets of their own; also a context manager.
+
+    `hook_secrets` (``whsec_…``) may be filled after the start; a POST whose
+    signature none of them explains is answered 401. No mailbox without `smtp`.
+    """
+
+    def __init__(self, smtp: bool = True, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.hook_secrets: list[str] = []
+        self._inbox = Inbox()
+        self._stopped = threading.Event()
+        app = create_sinks(self._inbox, self.hook_secrets, self._stopped)
+        self._server = make_server(host, port, app, threaded=True, request_handler=_QuietHandler)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.1,), name="sinks", daemon=True
+        )
+        self._mailbox = Mailbox(self._inbox, host) if smtp else None
+        self.url = f"http://{host}:{self._server.port}"
+        self.slack_url = self.url + SLACK_PATH
+        self.slack_api_url = self.url + API_PATH
+        self.hook_url = f"{self.url}/hook"
+        self.smtp_url = f"smtp://{host}:{self._mailbox.port}" if self._mailbox else ""
+
+    def received(self) -> list[Received]:
+        """What has arrived so far, oldest first."""
+        return self._inbox.received()
+
+    def wait(self, is_so: Callable[[list[Received]], bool], seconds: float) -> bool:
+        """Until `is_so` of what has arrived; False when the time is over before."""
+        return self._inbox.wait(is_so, seconds)
+
+    def script(self, sink: str, *answers: str) -> None:
+        """
+        Let a sink (``slack``, ``bot``, ``mail`` or ``hook``) answer so, in turn, then as usual.
+
+        Raises ValueError for an answer that it does not know, with those that it does.
+        """
+        _tell(self._inbox, sink, list(answers))
+
+    def start(self) -> SinkServer:
+        """Serves in threads from now on; returns itself."""
+        self._thread.start()
+        if self._mailbox:
+            self._mailbox.start()
+        return self
+
+    def close(self) -> None:
+        """Stops serving and ends all threads."""
+        self._stopped.set()
+        if self._mailbox:
+            self._mailbox.stop()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def __enter__(self) -> SinkServer:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _QuietHandler(WSGIRequestHandler):
+    """Requests go to our log instead of the terminal."""
+
+    def log(self, type: str, message: str, *args: object) -> None:
+        log.debug(message, *args)
+
+
+def create_sinks(inbox: Inbox, hook_secrets: list[str], stopped: threading.Event) -> Flask:
+    """The sinks that are reached by HTTP, and the page."""
+    app = Flask(__name__)
+    app.add_template_filter(unescape, "slack_text")  # the template escapes it again
+    app.add_template_filter(lambda at: time.strftime("%H:%M:%S", time.localtime(at)), "clock")
+    app.before_request(_make_nonce)
+    app.after_request(_guard)
+    SlackSink(inbox, stopped).add_routes(app)
+    hook = partial(_take_hook, inbox, hook_secrets)
+    app.add_url_rule("/hook", "hook", hook, methods=["POST"])
+    app.add_url_rule("/script", "script", partial(_take_script, inbox), methods=["POST"])
+    app.add_url_rule("/", "index", partial(_page, inbox))
+    app.add_url_rule("/count", "count", lambda: str(len(inbox.received())))
+    app.add_url_rule("/mails/<int:number>.html", "mail", partial(_mail, inbox))
+    picture = partial(_picture, inbox)
+    app.add_url_rule("/mails/<int:number>/<cid>", "picture", picture)
+    return app
+
+
+def _page(inbox: Inbox) -> str:
+    arrived = inbox.received()
+    newest = {kind: [r for r in reversed(arrived) if r.kind == kind] for kind in ("mail", "hook")}
+    slack = posts([r for r in arrived if r.kind in ("slack", "bot")])
+    return render_template(
+        "sinks.html",
+        count=len(arrived),
+        slack=slack[::-1],
+        mails=newest["mail"],
+        hooks=newest["hook"],
+    )
+
+
+def _take_script(inbox: Inbox) -> tuple[str, int]:
+    """What to answer next, by sink."""
+    given: Any = request.get_json(silent=True)
+    try:
+        for sink, answers in given.items():
+            _tell(inbox, sink, answers)
+    except (AttributeError, TypeError, ValueError) as error:
+        return f'{error}\nGive {{"slack": ["no_service"]}} or the like.\n', 400
+    return "", 204
+
+
+def _tell(inbox: Inbox, sink: str, answers: list[str]) -> None:
+    known, wanted = _ANSWERS.get(sink, (None, f"the sinks are {', '.join(_ANSWERS)}"))
+    if known is None or not all(known(answer) for answer in answers):
+        raise ValueError(wanted)
+    inbox.tell(sink, answers)
+
+
+def _words(*words: str) -> tuple[Callable[[str], object], str]:
+    return frozenset(words).__contains__, f"its answers are {', '.join(sorted(words))}"
+
+
+#: What each sink can be told to answer, and how to say so.
+_ANSWERS: dict[str, tuple[Callable[[str], object], str]] = {
+    "slack": _words(*WEBHOOK_STATUS, *TRICKS),
+    "bot": _words(*BOT_WORDS, *TRICKS),
+    "mail": (ANSWER.fullmatch, ANSWER_HELP),
+    "hook": (re.compile("[2345][0-9]{2}").fullmatch, "a hook's answer is a status such as 410"),
+}
+
+
+def _take_hook(inbox: Inbox, hook_secrets: list[str]) -> tuple[str, int]:
+    body, headers = request.get_data(), dict(request.headers)
+    problems = _signature_problems(hook_secrets, body, headers)
+    text = body.decode("utf-8", "replace")
+    payload = request.get_json(silent=True)
+    kind = payload.get("type") if isinstance(payload, dict) else None
+    told = None if problems else inbox.told("hook")
+    problems += [f"answered {told}, as it was told to"] if told else []
+    inbox.add("hook", str(kind or "(no type)"), problems, body, text, headers)
+    if told:
+        return "", int(told)
+    return (problems[0], 401) if problems else ("", 204)
+
+
+def _signature_problems(hook_secrets: list[str], body: bytes, headers: dict[str, str]) -> list[str]:
+    reason = "no secret is known here yet"
+    for secret in hook_secrets:
+        try:
+            Webhook(secret).verify(body, headers, json_parse=False)
+            return []
+        except (WebhookVerificationError, ValueError) as error:
+            reason = str(error)
+    return [f"the signature is wrong: {reason}"]
+
+
+def _mail(inbox: Inbox, number: int) -> str:
+    """The mail's HTML as the mail program would show it, in a frame that may do nothing."""
+    html = _found(inbox, number).get_body(("html",))
+    if html is None:
+        abort(404)
+    content: str = CONTENT_ID.sub(rf"/mails/{number}/\1", html.get_content())
+    return content.replace("<head>", '<head><base target="_blank">', 1)
+
+
+def _picture(inbox: Inbox, number: int, cid: str) -> Response:
+    parts = _found(inbox, number).walk()
+    part = next((part for part in parts if part["Content-ID"] == f"<{cid}>"), None)
+    if part is None or part.get_content_maintype() != "image":
+        abort(404)
+    return Response(part.get_payload(decode=True), mimetype=part.get_content_type())
+
+
+def _found(inbox: Inbox, number: int) -> EmailMessage:
+    mails = {found.number: found for found in inbox.received() if found.kind == "mail"}
+    if number not in mails:
+        abort(404)
+    return mails[number].mail
+
+
+def _make_nonce() -> None:
+    g.nonce = secrets.token_urlsafe(16)
+
+
+def _guard(response: Response) -> Response:
+    """Nothing from elsewhere; scripts and styles only where the page itself wrote them."""
+    own = f"style-src 'nonce-{g.nonce}'; script-src 'nonce-{g.nonce}'; connect-src 'self'"
+    rules = _MAIL_RULES if request.endpoint == "mail" else own
+    response.headers["Content-Security-Policy"] = f"{_RULES}; {rules}"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response

@@ -1,0 +1,89 @@
+"""
+What Slack would say to a message: its documented limits, as a list of faults.
+
+The limits stand in ``slack_message.json``, a JSON Schema written from Slack's pages and apart
+from the code that makes our cards, so that each checks the other. Here is what a schema
+cannot say: which words Slack has for a breach, and what it finds out when it looks further.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from ipaddress import ip_address
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from jsonschema import Draft202012Validator, ValidationError
+
+from service.errors import FieldError, json_pointer
+
+#: Above this many characters in all Slack refuses the message, although no page says so.
+TOTAL = 13_000
+
+Faults = Iterator[FieldError]
+
+
+@cache
+def _validator() -> Draft202012Validator:
+    text = files("service.sandbox.sinks").joinpath("slack_message.json").read_text("utf-8")
+    schema = json.loads(text)
+    Draft202012Validator.check_schema(schema)
+    return Draft202012Validator(schema)
+
+
+def check_message(payload: Any) -> list[FieldError]:
+    """All that is wrong with a message; empty when Slack would show it. `code` is Slack's word."""
+    if not isinstance(payload, dict):
+        return [FieldError("", "invalid_payload", "the body is no JSON object")]
+    if len(str(payload)) > TOTAL:
+        message = f"more than {TOTAL} characters in all"
+        return [FieldError("/blocks", "msg_blocks_too_long", message)]
+    errors = sorted(_validator().iter_errors(payload), key=lambda error: list(map(str, error.path)))
+    return [_fault(error) for error in errors] or list(_looked_further(payload.get("blocks", [])))
+
+
+def _fault(error: ValidationError) -> FieldError:
+    at = json_pointer(*error.absolute_path)
+    if error.validator == "required":
+        required, there = cast(list[str], error.validator_value), cast(Any, error.instance)
+        missing = next(name for name in required if name not in there)
+        at += json_pointer(missing)
+    return FieldError(at, _word(at, error), error.message[:200])
+
+
+def _word(at: str, error: ValidationError) -> str:
+    """Slack's own word for a breach there."""
+    if at == "/text":
+        return "msg_too_long" if error.validator == "maxLength" else "no_text"
+    if not at.startswith("/blocks"):
+        return "invalid_payload"
+    return "invalid_blocks" if at.count("/") > 2 else "invalid_blocks_format"
+
+
+def _looked_further(blocks: list[dict[str, Any]]) -> Faults:
+    """What no schema can say: names that must differ, pictures that must be there."""
+    yield from _unique(blocks, "block_id", "/blocks")
+    for number, block in enumerate(blocks):
+        at = f"/blocks/{number}"
+        if block["type"] == "actions":
+            yield from _unique(block["elements"], "action_id", f"{at}/elements")
+        if block["type"] == "image" and not _is_fetchable(block["image_url"]):
+            message = "downloading image failed: Slack cannot reach this host"
+            yield FieldError(f"{at}/image_url", "invalid_blocks", message)
+
+
+def _unique(things: list[dict[str, Any]], name: str, at: str) -> Faults:
+    named = [thing[name] for thing in things if name in thing]
+    if len(named) != len(set(named)):
+        yield FieldError(at, "invalid_blocks", f"the same {name} twice")
+
+
+def _is_fetchable(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith((".localhost", ".local", ".internal"))

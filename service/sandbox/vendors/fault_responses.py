@@ -1,0 +1,72 @@
+"""Answers that go wrong on the wire, shared by both vendors."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from flask import Response, request
+
+from service.sandbox.vendors.renderer import Renderer
+from service.sandbox.vendors.tasks import Task, TaskBook
+
+EARLY_SECONDS = 60.0
+CUT_SHARE = 0.5
+GLANCE = 0.2  # seconds between looks at whether a hanging client is still there
+
+
+def early_wait(book: TaskBook, task: Task) -> None:
+    """For ``[early]``: holds the create answer back until the callback has been sent."""
+    if task.fault_orders.has("early") and task.callback_url and not task.fault_orders.has("lose"):
+        book.wait(task.id, lambda now: bool(now.attempts), EARLY_SECONDS)
+
+
+def spoil_answer(renderer: Renderer, task: Task) -> None:
+    """For ``[hang]`` and ``[drop]``: the task is taken, but the client shall not hear of it."""
+    if task.fault_orders.has("hang"):
+        _hang(renderer)
+    if task.fault_orders.has("hang") or task.fault_orders.has("drop"):
+        _hang_up()
+
+
+def _hang(renderer: Renderer) -> None:
+    left = renderer.options.hang_seconds
+    while left > 0 and not _gone() and not renderer.book.closing.wait(GLANCE):
+        left -= GLANCE
+
+
+def _gone() -> bool:
+    """Whether the client has closed its side."""
+    try:
+        return _connection().recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def _hang_up() -> None:
+    try:
+        _connection().shutdown(socket.SHUT_RDWR)
+    except OSError:
+        return  # the client was quicker
+
+
+def _connection() -> socket.socket:
+    # Only werkzeug's own server, on which the sandbox runs, hands its socket over.
+    connection: Any = request.environ["werkzeug.socket"]
+    assert isinstance(connection, socket.socket)  # noqa: S101 - for the type only
+    return connection
+
+
+def html_502() -> Response:
+    """What a gateway in front of the vendor says when the vendor is away."""
+    page = "<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>"
+    return Response(page, 502, mimetype="text/html")
+
+
+def cut_short(content: bytes) -> Response:
+    """Promises all of it, sends half; the server then closes the connection."""
+    response = Response(content[: int(len(content) * CUT_SHARE)], mimetype="video/mp4")
+    response.headers["Content-Length"] = str(len(content))
+    return response

@@ -1,0 +1,169 @@
+"""Figures over an account's rows, by UTC day: added up by the database, whatever kind it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Date, Double, case, func, select
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
+
+from service.model import DeliveryState, first_id
+from service.store.jobs import COST, PAID
+from service.store.schema import callbacks, deliveries, jobs
+from service.store.work import values
+
+
+class _UtcDay(FunctionElement[date]):
+    """The UTC day of a moment."""
+
+    type = Date()
+    inherit_cache = True
+
+
+class _Seconds(FunctionElement[float]):
+    """From one moment to another."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(_UtcDay, "sqlite")
+def _day_on_sqlite(element: _UtcDay, compiler: Any, **more: Any) -> str:
+    return f"date({compiler.process(element.clauses, **more)})"
+
+
+@compiles(_UtcDay, "postgresql")
+def _day_on_postgresql(element: _UtcDay, compiler: Any, **more: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **more)} AT TIME ZONE 'UTC' AS DATE)"
+
+
+@compiles(_Seconds, "sqlite")
+def _seconds_on_sqlite(element: _Seconds, compiler: Any, **more: Any) -> str:
+    first, last = (compiler.process(clause, **more) for clause in element.clauses)
+    return f"(julianday({last}) - julianday({first})) * 86400.0"
+
+
+@compiles(_Seconds, "postgresql")
+def _seconds_on_postgresql(element: _Seconds, compiler: Any, **more: Any) -> str:
+    first, last = (compiler.process(clause, **more) for clause in element.clauses)
+    return f"CAST(EXTRACT(EPOCH FROM {last} - {first}) AS DOUBLE PRECISION)"
+
+
+@dataclass(frozen=True)
+class DayOfJobs:
+    """
+    A model's jobs that were sent on one UTC day.
+
+    `spent` is in dollars, spent or reserved; `called` and `polled` are those
+    whose end a callback told or a poll had to find.
+    """
+
+    day: date
+    model: str
+    jobs: int
+    spent: float
+    called: int
+    polled: int
+
+
+@dataclass(frozen=True)
+class DayOfWaits:
+    """Seconds from submitted to the callback that told the end: half, and 95 %, took no longer."""
+
+    day: date
+    model: str
+    callbacks: int
+    p50: float
+    p95: float
+
+
+@dataclass(frozen=True)
+class DeliveryCount:
+    """How many deliveries of a subscription are in a state."""
+
+    subscription_id: str
+    channel: str
+    state: DeliveryState
+    count: int
+
+
+def days_of_jobs(tx: Connection, account_id: str, since: datetime) -> list[DayOfJobs]:
+    """What an account's jobs cost and how their ends were found, by day of sending."""
+    day = _UtcDay(jobs.c.sent_at).label("day")
+    columns = (
+        day,
+        jobs.c.model,
+        func.count().label("jobs"),
+        func.sum(case((PAID, COST), else_=0.0)).label("spent"),
+        _how_many(jobs.c.resolved_by == "callback").label("called"),
+        _how_many(jobs.c.resolved_by == "poll").label("polled"),
+    )
+    sent = select(*columns).where(jobs.c.account_id == account_id, jobs.c.sent_at >= since)
+    grouped = sent.group_by(day, jobs.c.model).order_by(day, jobs.c.model)
+    return values(DayOfJobs, tx.execute(grouped).all())
+
+
+def _how_many(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.sum(case((condition, 1), else_=0))
+
+
+def days_of_waits(tx: Connection, account_id: str, since: datetime) -> list[DayOfWaits]:
+    """How long an account's jobs waited for their callbacks, by day of sending."""
+    # Materialised: else PostgreSQL asks for a callback wherever the seconds are named.
+    waits = _waits(account_id, since).cte("waits").prefix_with("MATERIALIZED")
+    same = (waits.c.day, waits.c.model)
+    place = func.row_number().over(partition_by=same, order_by=waits.c.seconds)
+    among = func.count().over(partition_by=same)
+    ranked = (
+        select(*same, waits.c.seconds, place.label("place"), among.label("callbacks"))
+        .where(waits.c.seconds.is_not(None))
+        .subquery()
+    )
+    columns = (
+        ranked.c.day,
+        ranked.c.model,
+        func.max(ranked.c.callbacks).label("callbacks"),
+        _at_share(ranked.c, 50).label("p50"),
+        _at_share(ranked.c, 95).label("p95"),
+    )
+    grouped = select(*columns).group_by(ranked.c.day, ranked.c.model)
+    rows = tx.execute(grouped.order_by(ranked.c.day, ranked.c.model)).all()
+    return values(DayOfWaits, rows)
+
+
+def _waits(account_id: str, since: datetime) -> Any:
+    """Day, model and seconds of each job that a callback has ended."""
+    own = (callbacks.c.job_id == jobs.c.id) & (callbacks.c.received_at <= jobs.c.finished_at)
+    # Asked for each job by itself: a join may be planned badly over tables that have just grown.
+    arrived = select(func.max(callbacks.c.received_at)).where(own).scalar_subquery()
+    return (
+        select(
+            _UtcDay(jobs.c.sent_at).label("day"),
+            jobs.c.model,
+            _Seconds(jobs.c.submitted_at, arrived).label("seconds"),
+        )
+        .where(jobs.c.account_id == account_id, jobs.c.sent_at >= since)
+        .where(jobs.c.resolved_by == "callback")
+    )
+
+
+def _at_share(ranked: Any, percent: int) -> ColumnElement[float]:
+    """The smallest value that so many percent do not exceed."""
+    # The share rounded up, in whole numbers.
+    wanted = (ranked.callbacks * percent + 99) // 100
+    # A callback may overtake the answer to the submit: nobody waited for that one.
+    waited = (ranked.place == wanted) & (ranked.seconds > 0)
+    return func.max(case((waited, ranked.seconds), else_=0.0))
+
+
+def told_since(tx: Connection, account_id: str, since: datetime) -> Sequence[DeliveryCount]:
+    """An account's deliveries of the time since then, by subscription and state."""
+    which = (deliveries.c.subscription_id, deliveries.c.channel, deliveries.c.state)
+    statement = select(*which, func.count().label("count")).group_by(*which)
+    own = (deliveries.c.account_id == account_id) & (deliveries.c.id >= first_id("dlv", since))
+    return values(DeliveryCount, tx.execute(statement.where(own).order_by(*which)).all())

@@ -1,0 +1,269 @@
+"""Videos: copied on arrival, since every provider's link ends."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection
+
+from service import store
+from service.catalogue.models import MODELS
+from service.errors import ClipbellError, NotFound, ProviderError
+from service.events.record import record_event
+from service.media import probe
+from service.media.mp4 import BrokenMovie
+from service.model import Clock, EventType, Job, Video, VideoState
+from service.model.error_codes import strip_unstorable
+from service.model.serializers import iso
+from service.outbound.client import Outbound
+from service.providers.base import Provider
+from service.retry import backoff
+from service.settings import Settings
+from service.signing import LinkSigner
+from service.storage import FileMissing, FileStorage, Storage, StorageError
+from service.storage.uploads import count_images
+from service.store.database import Database
+from service.videos.downloads import DownloadError, opened
+
+log = logging.getLogger(__name__)
+
+COPY_SECONDS = 300.0
+#: The rest is for looking at the file and putting it away.
+LEASE_SECONDS = COPY_SECONDS + 120.0
+FIRST_PAUSE, LONGEST_PAUSE = 2.0, 1800.0
+#: Between two tries while our own storage cannot be written.
+STORAGE_PAUSE = timedelta(minutes=1)
+#: A try that brought so much of a file was a good one: the next need not wait.
+GOOD_GAIN = 1024**2
+#: Where nobody says how long a file can be had, it is tried so long.
+TRIED = timedelta(hours=24)
+#: So long before the provider's link ends people hear that there is no copy.
+WARNING = timedelta(hours=6)
+#: Characters of the prompt in a file's name; no file system takes many more.
+NAME_LENGTH = 60
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A video in storage: its columns, what it is, and what was odd about it."""
+
+    columns: dict[str, Any]
+    look: probe.ProbeResult | None
+    remark: str = ""
+
+
+def archive_video(
+    db: Database,
+    providers: Mapping[str, Provider],
+    outbound: Outbound,
+    storage: Storage,
+    settings: Settings,
+    clock: Clock,
+) -> bool:
+    """Copy the next video; False when there was none."""
+    with db.write() as tx:
+        video = store.videos.claim_pending(tx, clock(), LEASE_SECONDS)
+    if video is None:
+        return False
+    try:
+        copy = _copy(outbound, storage, settings, video, clock())
+    except Exception as error:
+        # Whatever it was counts as a failed try: no video may come up again for ever.
+        if not isinstance(error, ClipbellError):
+            log.exception("cannot copy %s", video.id)
+        _settle_failure(db, providers, video, error, clock)
+    else:
+        with db.write() as tx:
+            _settle_copy(tx, video, copy, clock())
+    return True
+
+
+def _copy(
+    outbound: Outbound, storage: Storage, settings: Settings, video: Video, now: datetime
+) -> Copy:
+    """Bring the file and its poster into storage."""
+    if video.file:
+        return _kept(FileStorage(settings.answers), storage, video.file)
+    if not video.provider_url:
+        raise DownloadError("there is no link to copy from", gone=True)
+    name = f"{video.id}.mp4"
+    with opened(settings.downloads, video.id, now) as download:
+        download.fetch(outbound, video.provider_url, COPY_SECONDS, settings.archive_max_bytes)
+        try:
+            look = probe.probe(download.path)
+        except BrokenMovie as error:
+            download.restart()
+            raise DownloadError(f"what the provider sent is no video: {error}") from error
+        with storage.writing(name) as file:
+            digest = download.copy_to(file)
+            size = file.tell()
+        columns = {"file": name, "bytes": size, "sha256": digest} | _described(storage, name, look)
+        download.remove()
+    return Copy(columns, look)
+
+
+def _kept(answers: FileStorage, storage: Storage, name: str) -> Copy:
+    """A file that came as the answer itself: damaged or not, there is no other."""
+    if answers.exists(name):
+        # It is in one of them, whole, whenever we may be struck.
+        with answers.open(name) as answer, storage.writing(name) as file:
+            shutil.copyfileobj(answer, file)
+        answers.delete(name)
+    with storage.local(name) as path:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        columns = {"file": name, "bytes": path.stat().st_size, "sha256": digest}
+        try:
+            look = probe.probe(path)
+        except BrokenMovie as error:
+            return Copy(columns, None, f"the video is damaged: {error}")
+    return Copy(columns | _described(storage, name, look), look)
+
+
+def _described(storage: Storage, name: str, look: probe.ProbeResult) -> dict[str, Any]:
+    """The columns that tell of the picture; its poster is put beside the file."""
+    poster = name.removesuffix(".mp4") + ".jpg"
+    if look.poster is None:
+        return vars(look.movie)
+    with storage.writing(poster) as file:
+        file.write(look.poster)
+    return vars(look.movie) | {"poster_file": poster}
+
+
+def _settle_copy(tx: Connection, video: Video, copy: Copy, now: datetime) -> None:
+    changes: dict[str, Any] = {"state": VideoState.STORED, "due_at": None, "stored_at": now}
+    changes |= {"note": copy.remark, "attempts": video.attempts + 1, **copy.columns}
+    if not store.videos.settle_claimed(tx, video, **changes):
+        return
+    store.jobs.add_step(tx, video.job_id, "copied", f"{changes['bytes']} bytes are ours", now)
+    for remark in _remarks(store.jobs.find(tx, video.job_id), copy):
+        store.jobs.add_step(tx, video.job_id, "not as asked", remark, now)
+    store.deliveries.make_due_now(tx, video.job_id, now)
+
+
+def _remarks(job: Job | None, copy: Copy) -> list[str]:
+    """What is told of a copy besides that it is there: paid for is paid for, so none is refused."""
+    if job is None or copy.look is None:
+        return [copy.remark]
+    # The first frame decides the shape where there is one, and a model that is gone says nothing.
+    model = MODELS.get(job.model)
+    shaped = model is not None and count_images(model, job.input) == 0
+    ratio = job.input.get("aspect_ratio") if shaped else None
+    return probe.differences(copy.look.movie, job.input.get("duration"), ratio)
+
+
+def _settle_failure(
+    db: Database,
+    providers: Mapping[str, Provider],
+    video: Video,
+    error: Exception,
+    clock: Clock,
+) -> None:
+    """Try again later, with a fresh link where the old one has ended; to its end, not longer."""
+    fresh = _fresh_url(db, providers, video) if getattr(error, "gone", False) else None
+    # A storage that cannot be written says nothing of the video: that is waited for.
+    ours = isinstance(error, StorageError) and not isinstance(error, FileMissing)
+    attempts, note, now = video.attempts + (not ours), strip_unstorable(str(error)), clock()
+    ends = video.provider_expires_at or video.created_at + TRIED
+    lost = not ours and (now >= ends or getattr(error, "hopeless", False))
+    again = now + STORAGE_PAUSE if ours else min(now + _pause(attempts, error), ends)
+    with db.write() as tx:
+        if store.videos.settle_claimed(
+            tx,
+            video,
+            state=VideoState.LOST if lost else VideoState.PENDING,
+            provider_url=fresh or video.provider_url,
+            attempts=attempts,
+            note=note,
+            due_at=None if lost else again,
+        ):
+            _tell_failure(tx, video, note, None if lost else ends, now)
+
+
+def _tell_failure(
+    tx: Connection, video: Video, note: str, ends: datetime | None, now: datetime
+) -> None:
+    """Each trouble once in the timeline; `ends` is None for the last of them."""
+    if ends is None:
+        store.jobs.add_step(tx, video.job_id, "lost", note, now)
+        store.deliveries.make_due_now(tx, video.job_id, now)
+    elif note != video.note:
+        message = f"{note}; it is tried again until {iso(ends)}"
+        store.jobs.add_step(tx, video.job_id, "copy failed", message, now)
+    if ends is None or now >= ends - WARNING:
+        _warn(tx, video, now)
+
+
+def _pause(attempts: int, error: Exception) -> timedelta:
+    failures = 1 if getattr(error, "gained", 0) >= GOOD_GAIN else attempts
+    return timedelta(seconds=backoff(failures, FIRST_PAUSE, LONGEST_PAUSE))
+
+
+def _warn(tx: Connection, video: Video, now: datetime) -> None:
+    """Say once that the provider's link, which ends, is all there is."""
+    job = store.jobs.find(tx, video.job_id)
+    told = [event.type for event in store.events.of_job(tx, video.job_id)]
+    if job and video.provider_url and EventType.VIDEO_EXPIRING not in told:
+        record_event(tx, job, EventType.VIDEO_EXPIRING, now)
+
+
+def _fresh_url(db: Database, providers: Mapping[str, Provider], video: Video) -> str | None:
+    """Another look at the task may give a link that works."""
+    with db.read() as tx:
+        job = store.jobs.find(tx, video.job_id)
+    if job is None or job.provider not in providers:
+        return None
+    try:
+        return providers[job.provider].fetch(job).result_url
+    except ProviderError:
+        return None
+
+
+def renewed(db: Database, settings: Settings, video: Video, now: datetime) -> Video:
+    """The video with a link that works: one whose time is over gets a new time, and so URL."""
+    if video.link_expires_at > now:
+        return video
+    until = now.replace(microsecond=0) + timedelta(seconds=settings.link_ttl)
+    with db.write() as tx:
+        store.videos.renew_link(tx, video.id, until)
+    return replace(video, link_expires_at=until)
+
+
+def link_of(
+    db: Database, links: LinkSigner, settings: Settings, video: Video | None, now: datetime
+) -> str | None:
+    """The video's stable link, renewed where its time is over; not within a transaction."""
+    if video is None:
+        return None
+    video = renewed(db, settings, video, now)
+    return links.url_for(video.id, video.link_expires_at)
+
+
+def viewable(db: Database, video_id: str) -> tuple[Video, Job]:
+    """A video and its job. Raises NotFound."""
+    with db.read() as tx:
+        video = store.videos.find(tx, video_id)
+        job = store.jobs.find(tx, video.job_id) if video else None
+    if video is None or job is None:
+        raise NotFound("there is no such video")
+    return video, job
+
+
+def file_name(job: Job) -> str:
+    """
+    A name to save the video under: the prompt's words and the end of the job's id.
+
+    Such as ``a-fox-in-the-snow-3f9a1c.mp4``; letters of every script stay.
+    """
+    prompt = str(job.input.get("prompt", "")).lower()
+    # Vowel signs of many scripts are marks, and no letters.
+    kept = (c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in prompt)
+    words = "-".join("".join(kept).split())
+    return f"{words[:NAME_LENGTH].rstrip('-') or 'video'}-{job.id[-6:]}.mp4"

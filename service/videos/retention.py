@@ -1,0 +1,185 @@
+"""
+What is not kept for ever: videos by age and by quota, old rows, and what a person may not keep.
+
+A video is first deleted in its row, so that no link promises it, and then
+removed from storage by a unit of work: a crash in between leaves a row that is
+still due.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from service import store
+from service.catalogue.models import MODELS
+from service.errors import Conflict
+from service.model import TERMINAL, Clock, Job, Video, VideoState, first_id
+from service.settings import Settings
+from service.storage import FileStorage, Storage, StorageError
+from service.storage.uploads import UPLOAD_TTL, UploadStore
+from service.store.database import Database
+from service.videos.archive import LEASE_SECONDS as COPY_LEASE
+from service.videos.downloads import delete_partial
+
+log = logging.getLogger(__name__)
+
+#: So many videos or events are deleted in one transaction.
+BATCH = 50
+LEASE_SECONDS = 60.0
+#: What an interrupted write has left is removed after this; none lasts so long.
+PART_LIFE = timedelta(hours=6)
+ON_REQUEST = "it was deleted on request"
+
+
+@dataclass(frozen=True)
+class ExpiredVideo:
+    """A video that is not to be kept, and why."""
+
+    video: Video
+    reason: str
+
+
+def expired_videos(
+    tx: Connection, settings: Settings, now: datetime, limit: int = BATCH
+) -> list[ExpiredVideo]:
+    """Videos beyond age or quota, oldest first; none that has a delivery pending."""
+    old = _too_old(tx, settings, now, limit)
+    return old + _over_quota(tx, settings, [expired.video for expired in old], limit)
+
+
+def _too_old(tx: Connection, settings: Settings, now: datetime, limit: int) -> list[ExpiredVideo]:
+    if settings.retention_days is None:
+        return []
+    before = now - timedelta(days=settings.retention_days)
+    reason = f"videos are kept for {settings.retention_days:g} days"
+    return [ExpiredVideo(v, reason) for v in store.retention.deletable(tx, limit, before=before)]
+
+
+def _over_quota(
+    tx: Connection, settings: Settings, old: list[Video], limit: int
+) -> list[ExpiredVideo]:
+    """What is still too much once the old ones are gone."""
+    quota = settings.quota_bytes
+    if quota is None:
+        return []
+    found: list[ExpiredVideo] = []
+    reason = f"the account's videos took more than {quota} bytes"
+    for account_id, taken in store.retention.accounts_above(tx, quota).items():
+        excess = taken - quota - sum(v.bytes or 0 for v in old if v.account_id == account_id)
+        videos = store.retention.deletable(tx, limit, account_id=account_id)
+        others = [video for video in videos if video not in old]
+        found += [ExpiredVideo(video, reason) for video in _oldest(others, excess)]
+    return found
+
+
+def _oldest(videos: Iterable[Video], excess: int) -> Iterable[Video]:
+    """As many of them as take up so many bytes."""
+    for video in videos:
+        if excess <= 0:
+            return
+        yield video
+        excess -= video.bytes or 0
+
+
+def delete_expired(db: Database, settings: Settings, now: datetime) -> list[ExpiredVideo]:
+    """Delete the next videos beyond age or quota; those that were, none when nothing is left."""
+    with db.write() as tx:
+        found = expired_videos(tx, settings, now)
+        return [one for one in found if _delete(tx, one, now)]
+
+
+def _delete(tx: Connection, expired: ExpiredVideo, now: datetime) -> bool:
+    video = expired.video
+    if not store.retention.mark_deleted(tx, video, expired.reason, now, now):
+        return False
+    store.jobs.add_step(tx, video.job_id, "deleted", expired.reason, now)
+    return True
+
+
+def remove_video(db: Database, storage: Storage, settings: Settings, clock: Clock) -> bool:
+    """Remove the files of the next deleted video; False when there was none."""
+    with db.write() as tx:
+        video = store.videos.claim_deleted(tx, clock(), LEASE_SECONDS)
+    if video is None:
+        return False
+    delete_partial(settings.downloads, video.id)
+    if video.file:
+        # A StorageError leaves it leased, and so comes up again when that ends.
+        FileStorage(settings.answers).delete(video.file)
+        storage.delete(video.file)
+        storage.delete(video.file.removesuffix(".mp4") + ".jpg")
+    with db.write() as tx:
+        store.videos.settle_claimed(tx, video, file=None, due_at=None)
+    return True
+
+
+def purge_rows(db: Database, settings: Settings, now: datetime) -> int:
+    """Remove the next rows that are older than ``RETENTION_DAYS``; how many they were."""
+    if settings.retention_days is None:
+        return 0
+    before = now - timedelta(days=settings.retention_days)
+    with db.write() as tx:
+        event_ids = store.retention.old_events(tx, before, BATCH)
+        events = store.retention.drop_events(tx, event_ids) if event_ids else 0
+        return events + store.retention.drop_callbacks(tx, before, BATCH)
+
+
+def delete_orphans(storage: Storage, settings: Settings, now: datetime) -> int:
+    """Remove what no row names: leftovers of writes, images past their links; how many."""
+    oldest = first_id("img", now - UPLOAD_TTL)
+    old = [name for name in storage.names("img") if name < oldest]
+    for name in old:
+        storage.delete(name)
+    before = now - PART_LIFE
+    return (
+        len(old)
+        + storage.delete_partials(before)
+        + FileStorage(settings.answers).delete_partials(before)
+    )
+
+
+def erase_job(db: Database, uploads: UploadStore, job: Job, now: datetime) -> None:
+    """
+    Forget what a job was about: prompt, input, metadata, messages, video and images.
+
+    Its id, model, state, times and cost stay, for the books; what is pending
+    ends, and the job is muted.
+
+    Raises:
+        Conflict: it has not ended yet.
+    """
+    with db.write() as tx:
+        locked = store.jobs.lock(tx, job.id) or job
+        if locked.state not in TERMINAL:
+            raise Conflict(f"the job is {locked.state}: cancel it, or wait for its end")
+        store.deliveries.end_pending(tx, now, job_id=job.id)
+        video = store.videos.of_job(tx, job.id)
+        if video is not None:
+            _erase_video(tx, video, now)
+        store.retention.erase(tx, job.id)
+        if locked.error:
+            error = locked.error | {"message": store.retention.ERASED, "provider_code": None}
+            store.jobs.change(tx, job.id, [locked.state], error=error)
+        store.jobs.add_step(tx, job.id, "erased", ON_REQUEST, now)
+    _forget_images(uploads, locked, now)
+
+
+def _erase_video(tx: Connection, video: Video, now: datetime) -> None:
+    # Somebody may be copying it just now: what that leaves is removed after its lease.
+    copying = timedelta(seconds=COPY_LEASE if video.state is VideoState.PENDING else 0)
+    store.retention.mark_deleted(tx, video, ON_REQUEST, now + copying, now)
+    store.videos.change(tx, video.id, note=ON_REQUEST, provider_url=None, sha256=None)
+
+
+def _forget_images(uploads: UploadStore, job: Job, now: datetime) -> None:
+    model = MODELS.get(job.model)
+    try:
+        if model is not None:
+            uploads.delete(model, job.input, now)
+    except StorageError as error:
+        log.warning("images of %s stay until their links end: %s", job.id, error)

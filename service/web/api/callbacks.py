@@ -1,0 +1,108 @@
+"""``POST /callbacks/TOKEN``: verify, keep, answer exactly 200; and a look at what was kept."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+from sqlalchemy import Connection
+
+from service import store
+from service.callbacks.process import receive_callback, replay_callback
+from service.errors import BadToken, ExpiredToken, FieldError, InvalidInput, NotFound
+from service.model import Callback, CallbackState
+from service.model.serializers import callback_content, callback_json, rejection_json
+from service.web.context import (
+    authenticate,
+    bool_arg,
+    caller,
+    cursor,
+    json_response,
+    needs,
+    page_response,
+    page_size,
+    raw_body,
+    wiring,
+)
+from service.web.errors import Problem
+
+blueprint = Blueprint("callbacks", __name__)
+
+
+@blueprint.post("/callbacks/<token>")
+def receive(token: str) -> Response:
+    """Keep a provider's callback; no judgement of its body, no work, no network."""
+    w = wiring()
+    now = w.clock()
+    try:
+        body = raw_body()
+    except Problem:
+        w.ingest.reject("too_large", _remote(), now)
+        raise
+    try:
+        receive_callback(w.ingest, w.signer, token, dict(request.headers), body, _remote(), now)
+    except ExpiredToken:
+        raise Problem(410, "this callback URL has expired") from None
+    except BadToken:
+        way_in = {"WWW-Authenticate": 'SignedURL realm="callbacks"'}
+        message = "the signature of this callback URL is not ours"
+        raise Problem(401, message, headers=way_in) from None
+    return json_response({"ok": True})
+
+
+def _remote() -> str:
+    return request.remote_addr or ""
+
+
+@blueprint.get("/v1/callbacks")
+@needs("read", "job_id", "state", "rejected", "limit", "cursor")
+def list_callbacks() -> Response:
+    """An account's callbacks, newest first; with `rejected`, an operator sees the refused ones."""
+    given = request.args
+    if bool_arg("rejected"):
+        return _rejected()
+    state = given.get("state")
+    if state not in (None, *CallbackState):
+        message = f"must be one of {', '.join(CallbackState)}"
+        raise InvalidInput([FieldError("?state", "not_allowed", message)])
+    limit = page_size()
+    which = {"job_id": given.get("job_id"), "state": state}
+    with wiring().db.read() as tx:
+        account = caller().account_id
+        found = store.callbacks.page(tx, account, limit + 1, before=cursor(), **which)
+    return page_response([callback_json(callback) for callback in found], limit)
+
+
+def _rejected() -> Response:
+    authenticate("operator")
+    limit = page_size()
+    with wiring().db.read() as tx:
+        found = store.callbacks.rejected(tx, limit + 1, before=cursor())
+        counts = store.callbacks.count_rejections(tx)
+    return page_response([rejection_json(one) for one in found], limit, counts=counts)
+
+
+@blueprint.get("/v1/callbacks/<callback_id>")
+@needs("read")
+def get_callback(callback_id: str) -> Response:
+    """One callback with its headers and body."""
+    with wiring().db.read() as tx:
+        found = owned(tx, callback_id)
+    return json_response(callback_json(found) | callback_content(found))
+
+
+@blueprint.post("/v1/callbacks/<callback_id>/replay")
+@needs("submit")
+def replay(callback_id: str) -> Response:
+    """Look at it once more, as if it had just come."""
+    w = wiring()
+    with w.db.write() as tx:
+        replay_callback(tx, owned(tx, callback_id), w.clock())
+        found = owned(tx, callback_id)
+    return json_response(callback_json(found), 202)
+
+
+def owned(tx: Connection, callback_id: str) -> Callback:
+    """The caller's callback of that id. Raises NotFound."""
+    found = store.callbacks.owned(tx, caller().account_id, callback_id)
+    if found is None:
+        raise NotFound(f"you have no callback {callback_id[:80]}")
+    return found

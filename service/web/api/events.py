@@ -1,0 +1,108 @@
+"""``/v1/events``: the feed for those who catch up, and samples for those who connect."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flask import Blueprint, Response, request
+from sqlalchemy import Connection
+
+from service import store
+from service.deliveries.notification import build_notification
+from service.errors import FieldError, Gone, InvalidInput
+from service.events.samples import sample_event
+from service.messages.payloads import FORMATS, standard
+from service.model import Event, EventType
+from service.web.context import (
+    caller,
+    json_response,
+    needs,
+    next_link,
+    page_size,
+    wiring,
+)
+
+blueprint = Blueprint("events", __name__, url_prefix="/v1/events")
+
+SAMPLES = 3
+
+
+@blueprint.get("")
+@needs("read", "after", "type", "limit")
+def feed() -> Response:
+    """
+    The account's events after a cursor, each with the body of the push and its `seq`.
+
+    `seq` counts 1, 2, 3 … within the account and never skips, whatever was committed
+    late. `next_cursor` is always there: ask with it again for what comes later.
+    """
+    given = request.args
+    types, limit = _types(given.get("type")), page_size()
+    with wiring().db.read() as tx:
+        first, last = store.events.feed_ends(tx, caller().account_id)
+        after = _after(given.get("after"), first, last)
+        found = store.events.feed(tx, caller().account_id, after, last, types, limit)
+        data = [_entry(tx, event) for event in found]
+    # A page that isn't full has looked at all there is, of other types too.
+    following = str(found[-1].feed_sequence if len(found) == limit else max(after, last))
+    body = {"data": data, "next_cursor": following}
+    return json_response(body, headers=next_link(following, "after"))
+
+
+def _after(given: str | None, first: int, last: int) -> int:
+    """
+    The `seq` that the caller has seen. Without a cursor, the feed from its beginning.
+
+    Raises Gone where going on would skip something.
+    """
+    if given is None:
+        return first - 1
+    if not re.fullmatch("[0-9]{1,9}", given):
+        message = "must be a next_cursor of an earlier answer"
+        raise InvalidInput([FieldError("?after", "bad_cursor", message)])
+    if int(given) < first - 1:
+        older = f"events up to {first - 1} are no longer kept"
+        raise Gone(f"{older}: look at your jobs, then go on with after={first - 1}")
+    if int(given) > last:
+        raise Gone(f"the feed ends at {last}, as after a restore: go on with after={last}")
+    return int(given)
+
+
+def _types(given: str | None) -> list[str]:
+    wanted = [] if given is None else given.split(",")
+    if not set(wanted) <= set(EventType):
+        message = f"must be one or several, with commas, of {', '.join(EventType)}"
+        raise InvalidInput([FieldError("?type", "not_allowed", message)])
+    return wanted
+
+
+def _entry(tx: Connection, event: Event) -> dict[str, Any]:
+    notification = build_notification(tx, wiring().notifications, event, wiring().clock())
+    return {"id": event.id, "seq": event.feed_sequence, **standard(notification)}
+
+
+@blueprint.get("/samples")
+@needs("read", "event", "format")
+def samples() -> Response:
+    """A bare list, newest first: the account's own events as they were pushed, or a sample."""
+    given = request.args
+    w = wiring()
+    type_ = _one_of("event", given.get("event", EventType.JOB_SUCCEEDED), list(EventType))
+    format_ = _one_of("format", given.get("format", "flat"), list(FORMATS))
+    with w.db.read() as tx:
+        account_id, type_ = caller().account_id, EventType(type_)
+        found = store.events.newest(tx, account_id, [type_], SAMPLES)
+        found = found or [sample_event(account_id, type_, w.clock())]
+        bodies = [
+            FORMATS[format_](build_notification(tx, w.notifications, event, w.clock()))
+            for event in found
+        ]
+    return json_response(bodies)
+
+
+def _one_of(name: str, given: str, known: list[str]) -> str:
+    if given not in known:
+        message = f"must be one of {', '.join(known)}"
+        raise InvalidInput([FieldError(f"?{name}", "not_allowed", message)])
+    return given

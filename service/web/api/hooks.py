@@ -1,0 +1,117 @@
+"""``/v1/hooks``: subscriptions as REST hooks, for Zapier, Make and n8n."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from flask import Blueprint, Response
+from sqlalchemy import Connection
+
+from service import store
+from service.deliveries import endpoint_health
+from service.deliveries.subscriptions import (
+    BLANK,
+    SubscriptionSpec,
+    parse_subscription,
+    subscribe,
+    target_of,
+)
+from service.errors import FieldError, InvalidInput
+from service.model import DEFAULT_EVENTS, Subscription
+from service.model.serializers import iso
+from service.signing import digest
+from service.web.api.subscriptions import owned
+from service.web.context import caller, channels, json_body, json_response, needs, wiring
+
+blueprint = Blueprint("hooks", __name__, url_prefix="/v1/hooks")
+
+#: The names that Zapier, Make and n8n send the target under.
+TARGET_NAMES = ("target_url", "targetUrl", "hookUrl", "url")
+
+
+@blueprint.post("")
+@needs("admin")
+def subscribe_hook() -> Response:
+    """A REST hook; the same target and event again is the same hook, switched on."""
+    w = wiring()
+    spec = _hook_wish(json_body())
+    with w.db.write() as tx:
+        store.accounts.lock(tx, caller().account_id)
+        same = _same_hook(tx, spec)
+        if same:
+            store.subscriptions.enable(tx, same.id)
+            store.subscriptions.change(tx, same.id, format=spec.format)
+            return json_response(_hook(owned(tx, same.id)), 200)
+        made, secret = subscribe(tx, w.encryptor, caller().account_id, spec, w.clock(), hook=True)
+    location = {"Location": f"/v1/hooks/{made.id}"}
+    return json_response({**_hook(made), "secret": secret}, 201, location)
+
+
+def _hook_wish(body: Any) -> SubscriptionSpec:
+    if not isinstance(body, dict):
+        raise InvalidInput([FieldError("", "wrong_type", "the body must be a JSON object")])
+    named, target = _first(body, *TARGET_NAMES)
+    if target is None:
+        message = f"give the address of the hook as one of {', '.join(TARGET_NAMES)}"
+        raise InvalidInput([FieldError("/target_url", "required", message)])
+    one, given = _first(body, "event", "events")
+    events = [given] if isinstance(given, str) else given
+    spec = {"channel": "webhook", "target": target, "events": events}
+    format_ = _first(body, "format")[1]
+    spec["format"] = "flat" if format_ is None else format_
+    spec |= {name: body[name] for name in ("models", "metadata") if name in body}
+    try:
+        return parse_subscription(channels(), spec, "")
+    except InvalidInput as error:
+        sent = {"/target": f"/{named}", "/events": f"/{one}", "/events/0": f"/{one}"}
+        faults = [replace(f, pointer=sent.get(f.pointer, f.pointer)) for f in error.faults]
+        raise InvalidInput(faults) from error
+
+
+def _first(body: dict[str, Any], *names: str) -> tuple[str, Any]:
+    """The first of these names that is given, with its value; None where none is."""
+    given = [name for name in names if body.get(name) not in BLANK]
+    return (given[0], body[given[0]]) if given else (names[-1], None)
+
+
+def _same_hook(tx: Connection, spec: SubscriptionSpec) -> Subscription | None:
+    account, target = caller().account_id, digest(spec.target)
+    same = store.subscriptions.same(tx, account, "webhook", target, hidden=False)
+    return next((s for s in same if tuple(s.events) == spec.events), None)
+
+
+def _hook(subscription: Subscription) -> dict[str, Any]:
+    target = target_of(wiring().encryptor, subscription)
+    return {
+        "id": subscription.id,
+        "target_url": target,
+        "event": subscription.events[0] if len(subscription.events) == 1 else None,
+        "events": subscription.events or [event.value for event in DEFAULT_EVENTS],
+        "format": subscription.format,
+        "models": subscription.models,
+        "metadata": subscription.metadata,
+        "enabled": subscription.enabled,
+        "created_at": iso(subscription.created_at),
+        "expiration_date": None,
+    }
+
+
+@blueprint.get("/<subscription_id>")
+@needs("read")
+def get_hook(subscription_id: str) -> Response:
+    """One hook, for clients that look whether theirs still exists."""
+    with wiring().db.read() as tx:
+        return json_response(_hook(owned(tx, subscription_id)))
+
+
+@blueprint.delete("/<subscription_id>")
+@needs("admin")
+def unsubscribe_hook(subscription_id: str) -> Response:
+    """End a hook; 204 also when it is gone already."""
+    w = wiring()
+    with w.db.write() as tx:
+        found = store.subscriptions.owned(tx, caller().account_id, subscription_id)
+        if found:
+            endpoint_health.remove(tx, found.id, w.clock())
+    return Response(status=204)

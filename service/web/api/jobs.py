@@ -1,0 +1,210 @@
+"""``/v1/jobs`` and ``/v1/models``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from flask import Blueprint, Response, request
+from sqlalchemy import Connection
+
+from service import store
+from service.catalogue.models import MODELS, Model
+from service.catalogue.validation import json_schema
+from service.errors import FieldError, InvalidInput, NotFound
+from service.jobs.outcomes import Resolution, resolve_by_hand
+from service.jobs.requests import cancel_job, check_request, mute_job, planned_job, request_job
+from service.jobs.submission import preview
+from service.jobs.timeline import timeline
+from service.model import Job, JobState, Video
+from service.model.serializers import job_json
+from service.videos.archive import link_of
+from service.videos.retention import erase_job
+from service.web import idempotency
+from service.web.context import (
+    JOB_BYTES,
+    bool_arg,
+    caller,
+    channels,
+    cursor,
+    datetime_arg,
+    json_body,
+    json_response,
+    needs,
+    page_response,
+    page_size,
+    wiring,
+)
+
+blueprint = Blueprint("jobs", __name__, url_prefix="/v1")
+
+
+def shown(job: Job, video: Video | None) -> dict[str, Any]:
+    """The job as JSON, with its link where there is a video."""
+    w = wiring()
+    return job_json(job, video, link_of(w.db, w.links, w.settings, video, w.clock()))
+
+
+@blueprint.post("/jobs")
+@needs("submit", "dry_run")
+def create_job() -> Response:
+    """Ask for one video: checked and committed before the 202."""
+    dry_run, key = bool_arg("dry_run"), idempotency.given_key()
+    body = json_body(JOB_BYTES)
+    w = wiring()
+    asked = check_request(body, channels(), w.providers)
+    if dry_run:
+        job = planned_job(w.settings, caller().account_id, asked, w.clock())
+        return json_response(preview(w.providers, w.signer, job))
+    with w.db.write() as tx:
+        kept = idempotency.replay(tx, key, json.dumps(body, sort_keys=True).encode())
+        if kept is not None:
+            return kept
+        asked = replace(asked, input=w.uploads.save(asked.model, asked.input, w.clock()))
+        job = request_job(tx, w.encryptor, w.settings, caller().account_id, asked, w.clock())
+        response = json_response(shown(job, None), 202, {"Location": f"/v1/jobs/{job.id}"})
+        idempotency.save(tx, key, response)
+    return response
+
+
+@blueprint.get("/jobs")
+@needs("read", "state", "model", "since", "q", "limit", "cursor")
+def list_jobs() -> Response:
+    """An account's jobs, newest first."""
+    given = request.args
+    limit = page_size()
+    with wiring().db.read() as tx:
+        jobs = store.jobs.page(
+            tx,
+            caller().account_id,
+            limit + 1,
+            before=cursor(),
+            state=_state(given.get("state")),
+            model=given.get("model"),
+            since=datetime_arg("since"),
+            prefix=given.get("q"),
+        )
+        videos = store.videos.of_jobs(tx, [job.id for job in jobs])
+    return page_response([shown(job, videos.get(job.id)) for job in jobs], limit)
+
+
+def _state(given: str | None) -> str | None:
+    if given is not None and given not in list(JobState):
+        message = f"must be one of {', '.join(JobState)}"
+        raise InvalidInput([FieldError("?state", "not_allowed", message)])
+    return given
+
+
+def owned_job(tx: Connection, job_id: str) -> Job:
+    """The caller's job of that id. Raises NotFound."""
+    job = store.jobs.owned(tx, caller().account_id, job_id)
+    if job is None:
+        raise NotFound(f"you have no job {job_id[:80]}")
+    return job
+
+
+@blueprint.get("/jobs/<job_id>")
+@needs("read")
+def get_job(job_id: str) -> Response:
+    """One job; asking renews a link whose time is over."""
+    with wiring().db.read() as tx:
+        job = owned_job(tx, job_id)
+        video = store.videos.of_job(tx, job.id)
+    return json_response(shown(job, video))
+
+
+@blueprint.delete("/jobs/<job_id>")
+@needs("admin")
+def erase(job_id: str) -> Response:
+    """Forget what one job was about, for good; 409 before its end."""
+    w = wiring()
+    with w.db.read() as tx:
+        job = owned_job(tx, job_id)
+    erase_job(w.db, w.uploads, job, w.clock())
+    return Response(status=204)
+
+
+@blueprint.get("/jobs/<job_id>/timeline")
+@needs("read")
+def get_timeline(job_id: str) -> Response:
+    """All that happened to one job, in order of time."""
+    with wiring().db.read() as tx:
+        job = owned_job(tx, job_id)
+        entries = timeline(tx, job)
+    return json_response({"job_id": job.id, "state": job.state.value, "data": entries})
+
+
+@blueprint.post("/jobs/<job_id>/cancel")
+@needs("submit")
+def cancel(job_id: str) -> Response:
+    """Take a job back before it is sent; 409 afterwards."""
+    w = wiring()
+    with w.db.write() as tx:
+        job = owned_job(tx, job_id)
+        cancel_job(tx, job, w.clock())
+        job = owned_job(tx, job_id)
+    return json_response(shown(job, None))
+
+
+@blueprint.post("/jobs/<job_id>/resolve")
+@needs("submit")
+def resolve(job_id: str) -> Response:
+    """End an unknown job by hand: `task_id`, `resend` or `fail`."""
+    body = json_body()
+    w = wiring()
+    with w.db.write() as tx:
+        job = owned_job(tx, job_id)
+        resolve_by_hand(tx, job, _resolution(body), w.clock())
+        return json_response(shown(owned_job(tx, job_id), None))
+
+
+def _resolution(body: Any) -> Resolution:
+    if isinstance(body, dict) and len(body) == 1:
+        match body:
+            case {"task_id": str(task_id)} if task_id and "\x00" not in task_id:
+                return Resolution(task_id=task_id)
+            case {"resend": True}:
+                return Resolution(resend=True)
+            case {"fail": True}:
+                return Resolution()
+    message = 'must be {"task_id": "…"}, {"resend": true} or {"fail": true}'
+    raise InvalidInput([FieldError("", "not_allowed", message)])
+
+
+@blueprint.post("/jobs/<job_id>/mute")
+@needs("submit")
+def mute(job_id: str) -> Response:
+    """No more news of this job."""
+    w = wiring()
+    with w.db.write() as tx:
+        job = owned_job(tx, job_id)
+        mute_job(tx, job, w.clock())
+        video = store.videos.of_job(tx, job.id)
+    return json_response(shown(replace(job, muted=True), video))
+
+
+@blueprint.get("/models")
+@needs("read")
+def models() -> Response:
+    """What can be asked for."""
+    return json_response({"data": [_model(m) for m in MODELS.values()], "next_cursor": None})
+
+
+def _model(model: Model) -> dict[str, Any]:
+    w = wiring()
+    price = w.settings.prices.get(model.slug)
+    return {
+        "id": model.slug,
+        "title": model.title,
+        "provider": model.provider,
+        "available": model.provider in w.providers,
+        "routes": list(model.routes),
+        "input_schema": json_schema(model),
+        "price": {
+            "currency": "USD",
+            "min": model.price_min if price is None else price,
+            "max": model.price_max if price is None else price,
+        },
+        "expected_seconds": {str(k): v for k, v in model.expected_seconds.items()},
+    }

@@ -1,0 +1,42 @@
+"""``/metrics``: for everybody, so it is counted no more often than every few seconds."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from threading import Lock
+
+from flask import Blueprint, Response, current_app
+
+from service.ops.metrics import CONTENT_TYPE_LATEST, exposition
+from service.web.context import wiring
+
+blueprint = Blueprint("metrics", __name__)
+
+KEPT = timedelta(seconds=5)
+
+
+class Kept:
+    """What was counted last in this process; who asks meanwhile gets the same."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._until: datetime | None = None
+        self._text = b""
+
+    def text(self) -> bytes:
+        """The metrics, a few seconds old at most."""
+        w = wiring()
+        with self._lock:
+            now = w.clock()
+            if self._until is None or not self._until - KEPT <= now < self._until:
+                with w.db.read() as tx:
+                    self._text = exposition(tx, now)
+                self._until = now + KEPT
+            return self._text
+
+
+@blueprint.get("/metrics")
+def show() -> Response:
+    """What a monitoring system watches, in Prometheus' text format."""
+    kept: Kept = current_app.extensions["metrics"]
+    return Response(kept.text(), content_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,74 @@
+"""``/v1/providers``: what is held, and the operator's hold and resume."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response
+
+from service import store
+from service.errors import NotFound
+from service.jobs.requests import release_provider
+from service.web.context import json_response, needs, wiring
+
+blueprint = Blueprint("providers", __name__, url_prefix="/v1/providers")
+
+
+def shown(name: str) -> dict[str, Any]:
+    """A provider as JSON: why it is held, if it is, and how busy it is."""
+    w = wiring()
+    with w.db.read() as tx:
+        held = store.providers.held(tx, name)
+        paused = store.providers.paused_for(tx, name, w.clock())
+        tasks = store.jobs.count_open(tx, name)
+    return {
+        "id": name,
+        "held": held,
+        "paused_seconds": paused.total_seconds(),
+        "open_tasks": tasks,
+        "task_limit": w.providers[name].limits.tasks,
+    }
+
+
+def hold_provider(name: str) -> None:
+    """Send it nothing more. Raises NotFound."""
+    with wiring().db.write() as tx:
+        store.providers.ensure(tx, _known(name), wiring().clock())
+        store.providers.hold(tx, name, "held by an operator")
+
+
+def resume_provider(name: str) -> None:
+    """Go on sending, the jobs first that were held for it. Raises NotFound."""
+    with wiring().db.write() as tx:
+        store.providers.ensure(tx, _known(name), wiring().clock())
+        release_provider(tx, name, wiring().clock())
+
+
+def _known(name: str) -> str:
+    if name not in wiring().providers:
+        raise NotFound(f"there is no provider {name[:40]}")
+    return name
+
+
+@blueprint.get("")
+@needs("operator")
+def list_providers() -> Response:
+    """Every provider that has a key."""
+    found = [shown(name) for name in wiring().providers]
+    return json_response({"data": found, "next_cursor": None})
+
+
+@blueprint.post("/<name>/hold")
+@needs("operator")
+def hold(name: str) -> Response:
+    """Send this provider nothing more."""
+    hold_provider(name)
+    return json_response(shown(name))
+
+
+@blueprint.post("/<name>/resume")
+@needs("operator")
+def resume(name: str) -> Response:
+    """Go on sending; the jobs that were held for this provider are queued again."""
+    resume_provider(name)
+    return json_response(shown(name))

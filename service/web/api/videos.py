@@ -1,0 +1,72 @@
+"""``/v/TOKEN``: the stable link that plays, seeks and downloads."""
+
+from __future__ import annotations
+
+from flask import Blueprint, redirect, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from service.errors import BadToken, ExpiredToken
+from service.model import Job, Video, VideoState
+from service.videos.archive import file_name, viewable
+from service.web.context import wiring
+from service.web.errors import Problem
+from service.web.files import redirected, stored_file
+
+blueprint = Blueprint("videos", __name__)
+
+
+def _video(token: str) -> tuple[Video, Job]:
+    w = wiring()
+    try:
+        video_id = w.links.verify(token, w.clock())
+    except ExpiredToken:
+        hint = "Ask whoever sent the link for a new one: the job's page and API always show it."
+        raise Problem(410, "this link has expired", hint=hint) from None
+    except BadToken:
+        hint = "Copy the whole link once more."
+        raise Problem(403, "this link is not one of ours", hint=hint) from None
+    video, job = viewable(w.db, video_id)
+    if video.state is VideoState.DELETED:
+        hint = "Make it again with a new job; whoever saved the video has it still."
+        raise Problem(410, f"this video is no longer kept: {video.note}", hint=hint)
+    return video, job
+
+
+@blueprint.get("/v/<token>")
+def watch(token: str) -> AnyResponse:
+    """The copy, in whole or by ranges; the provider's link until the copy is there."""
+    video, job = _video(token)
+    if video.state is VideoState.STORED and video.file:
+        name, download = file_name(job), "download" in request.args
+        # A bucket's URL cannot say under which name to save.
+        elsewhere = None if download else redirected(video.file)
+        return elsewhere or stored_file(
+            video.file, "video/mp4", name, etag=video.sha256, download=download
+        )
+    if not video.provider_url:
+        raise Problem(404, "the video is not here yet", headers={"Retry-After": "5"})
+    response = redirect(video.provider_url, 302)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@blueprint.get("/v/<token>/poster.jpg")
+def poster(token: str) -> AnyResponse:
+    """A frame of the video."""
+    video, job = _video(token)
+    if not video.poster_file:
+        raise Problem(404, "this video has no poster")
+    name = file_name(job).removesuffix(".mp4") + ".jpg"
+    return stored_file(video.poster_file, "image/jpeg", name)
+
+
+@blueprint.get("/i/<token>")
+def image(token: str) -> AnyResponse:
+    """An image that came inside a request, for the provider to fetch."""
+    w = wiring()
+    try:
+        name = w.uploads.file_name(token, w.clock())
+    except BadToken:
+        raise Problem(403, "this link is not one of ours, or its time is over") from None
+    kind = "jpeg" if name.endswith(".jpg") else name.rpartition(".")[2]
+    return stored_file(name, f"image/{kind}", name)

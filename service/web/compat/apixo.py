@@ -1,0 +1,109 @@
+"""
+APIXO's API as a door of ours: ``generateTask`` and ``statusTask``.
+
+Every answer is its envelope, with the HTTP status equal to its code. In
+callback mode the caller's URL gets the status envelope, signed besides.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, request
+
+from service.catalogue.models import MODELS
+from service.messages.payloads import apixo_status
+from service.model import ACCOUNTS_OWN, TERMINAL_EVENTS, JobState, VideoState
+from service.web.compat.base import CompatError, checked, create, find, known_model
+from service.web.context import JOB_BYTES, authenticate, json_body, json_response, raw_body
+from service.web.errors import as_problem
+
+blueprint = Blueprint("apixo_door", __name__, url_prefix="/api/v1")
+
+NO_MONEY = 402
+FIELDS = ("request_type", "callback_url", "provider", "input")
+
+
+@blueprint.errorhandler(Exception)
+def _in_apixo_words(error: Exception) -> Response:
+    if isinstance(error, CompatError):
+        return _refusal(error.status, error.message, error.headers)
+    problem = as_problem(error)
+    # APIXO's table has neither 415 nor 422: both are its 400.
+    status = 400 if problem.status in (413, 415, 422) else problem.status
+    detail = problem.detail
+    if problem.errors:
+        detail = "; ".join(f"{f.pointer.strip('/')}: {f.message}" for f in problem.errors)
+    return _refusal(status, detail, problem.headers)
+
+
+def _refusal(status: int, detail: str, headers: dict[str, str]) -> Response:
+    title = _TITLES.get(status, "Error")
+    body = {"code": status, "message": title, "data": {"error": detail}}
+    return json_response(body, status, headers)
+
+
+_TITLES = {
+    400: "Invalid request",
+    401: "Unauthorized",
+    402: "Insufficient credits",
+    403: "Forbidden",
+    404: "Not found",
+    429: "Rate limit exceeded",
+    500: "Internal server error",
+    503: "Service unavailable",
+}
+
+
+@blueprint.post("/generateTask/<slug>")
+def generate_task(slug: str) -> Response:
+    """A task; its end is polled for, or told to `callback_url`."""
+    authenticate("submit")
+    if not known_model(slug, "apixo"):
+        raise CompatError(404, f"Model not found: {slug[:80]}")
+    raw, body = raw_body(JOB_BYTES), json_body(JOB_BYTES)
+    if not isinstance(body, dict):
+        raise CompatError(400, "the body must be a JSON object")
+    more = {"provider": body.get("provider"), "notify": _notify(body)}
+    asked = checked(slug, body.get("input"), "apixo", **more)
+    job, replayed = create(asked, raw, NO_MONEY)
+    headers = {"Idempotency-Replayed": "true"} if replayed else {}
+    return json_response(
+        {"code": 200, "message": "success", "data": {"taskId": job.id}}, 200, headers
+    )
+
+
+def _notify(body: dict[str, Any]) -> list[Any] | None:
+    """Who hears of the end: in callback mode the caller's URL besides the account's own."""
+    unknown = [name for name in body if name not in FIELDS]
+    if unknown:
+        raise CompatError(400, f"{unknown[0][:80]}: takes only {', '.join(FIELDS)}")
+    mode = body.get("request_type", "async")
+    if mode not in ("async", "callback"):
+        raise CompatError(400, "request_type: must be async or callback")
+    if mode == "async":
+        return None
+    target = body.get("callback_url")
+    if not isinstance(target, str) or not target:
+        raise CompatError(400, "callback_url: required when request_type is callback")
+    events = sorted(TERMINAL_EVENTS)
+    spec = {"channel": "webhook", "target": target, "format": "apixo", "events": events}
+    return [spec, ACCOUNTS_OWN]
+
+
+@blueprint.get("/statusTask/<slug>")
+def status_task(slug: str) -> Response:
+    """The envelope of a task; success only once its link plays from here."""
+    authenticate("read")
+    if slug not in MODELS or not known_model(slug, "apixo"):
+        raise CompatError(404, f"Model not found: {slug[:80]}")
+    task_id = request.args.get("taskId", "")
+    if not task_id:
+        raise CompatError(400, "taskId: required")
+    found = find(task_id, slug)
+    envelope = apixo_status(found.job, found.link)
+    waiting = found.video is not None and found.video.state is VideoState.PENDING
+    if found.job.state is JobState.SUCCEEDED and waiting:
+        envelope["data"] = {**envelope["data"], "state": "processing"}
+        envelope["data"].pop("resultJson")
+    return json_response(envelope)

@@ -1,0 +1,144 @@
+"""
+What the vendors' doors have in common: the same jobs as everybody's.
+
+A door checks a request in its vendor's words, makes a job, and answers in its
+vendor's shape; what differs is in `segmind_door` and `apixo_door`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flask import Response, request
+from sqlalchemy import Connection
+
+from service import store
+from service.bootstrap import Wiring
+from service.catalogue.models import MODELS
+from service.errors import ClipbellError, InvalidInput, NotFound
+from service.jobs import budget
+from service.jobs.requests import JobRequest, check_request, planned_job, request_job
+from service.model import Job, Video
+from service.videos.archive import link_of
+from service.web import idempotency
+from service.web.context import caller, wiring
+
+#: A refusal for want of money, in the code that both vendors know.
+NO_CREDITS = "INSUFFICIENT_CREDITS"
+
+
+class CompatError(ClipbellError):
+    """A refusal at a door: the HTTP status and the words; the door gives them their shape."""
+
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = headers or {}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A job with its video and its link, as they are now."""
+
+    job: Job
+    video: Video | None
+    link: str | None
+
+
+def checked(model: str, given: Any, source: str, **more: Any) -> JobRequest:
+    """The request for a job through that door. Raises CompatError (400) with every fault."""
+    w = wiring()
+    body = {"model": model, "input": given} | more
+    try:
+        asked = check_request(body, w.channels, w.providers)
+    except InvalidInput as error:
+        raise CompatError(400, in_words(error)) from error
+    return replace(asked, source=source)
+
+
+def in_words(error: InvalidInput) -> str:
+    """All faults as one sentence, by the vendor's own field names."""
+    return "; ".join(f"{_field(fault.pointer)}: {fault.message}" for fault in error.faults)
+
+
+def _field(pointer: str) -> str:
+    if pointer.startswith("/notify"):
+        return "callback_url"
+    return pointer.removeprefix("/input/").strip("/") or "body"
+
+
+def create(asked: JobRequest, raw: bytes, no_money: int) -> tuple[Job, bool]:
+    """
+    The job for this request, and whether it is an earlier one under the same key.
+
+    An answer of a door follows from its job alone, so under an idempotency key
+    only the job's id is kept.
+
+    Raises:
+        CompatError: `no_money`, since a job made at a door is never held.
+    """
+    w = wiring()
+    key = idempotency.given_key()
+    with w.db.write() as tx:
+        kept = idempotency.replay(tx, key, raw)
+        if kept is not None:
+            return find(kept.get_data(as_text=True)).job, True
+        _refuse_without_money(tx, asked, no_money)
+        asked = replace(asked, input=w.uploads.save(asked.model, asked.input, w.clock()))
+        job = request_job(tx, w.encryptor, w.settings, caller().account_id, asked, w.clock())
+        idempotency.save(tx, key, Response(job.id))
+    return job, False
+
+
+def _refuse_without_money(tx: Connection, asked: JobRequest, status: int) -> None:
+    w = wiring()
+    account = caller().account_id
+    store.accounts.lock(tx, account)
+    job = planned_job(w.settings, account, asked, w.clock())
+    objection = budget.objection(tx, w.settings, job, w.clock())
+    if objection:
+        raise CompatError(status, f"Insufficient credits: {objection.message}")
+    held = store.providers.held(tx, job.provider)
+    if held:
+        raise CompatError(status, f"Insufficient credits: {job.provider} is held ({held})")
+
+
+def find(job_id: str, model: str | None = None) -> Found:
+    """The caller's job. Raises NotFound."""
+    w = wiring()
+    with w.db.read() as tx:
+        job = store.jobs.owned(tx, caller().account_id, job_id)
+        video = store.videos.of_job(tx, job.id) if job else None
+    if job is None or (model is not None and job.model != model):
+        raise NotFound(f"there is no request {job_id[:80]}")
+    link = link_of(w.db, w.links, w.settings, video, w.clock())
+    return Found(job, video, link)
+
+
+def ended(wiring: Wiring, job_ids: Collection[str]) -> set[str]:
+    """For the waiters, outside any request: those that have nothing left to wait for."""
+    with wiring.db.read() as tx:
+        return store.videos.ended_jobs(tx, job_ids)
+
+
+def credits_left() -> str | None:
+    """What is left of the budget, as the vendors' header has it."""
+    w = wiring()
+    with w.db.read() as tx:
+        left = budget.remaining(tx, w.settings, caller().account_id, w.clock())
+    return None if left is None else f"{left:g}"
+
+
+def known_model(slug: str, provider: str) -> bool:
+    """Whether that vendor's door sells this model."""
+    model = MODELS.get(slug)
+    return model is not None and model.provider == provider
+
+
+def asks_for(header: str, word: str) -> bool:
+    """Whether a header of the request has that word among its values."""
+    values = request.headers.get(header, "").lower().split(",")
+    return any(value.split(";")[0].strip() == word for value in values)

@@ -1,0 +1,231 @@
+"""
+Segmind's two APIs as doors of ours.
+
+v1 holds the connection until the copy is there; v2 is submit and poll. Errors
+are ``{"error": "…"}`` with the statuses of the vendor's own pages.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, current_app, request
+
+from service.catalogue.models import MODELS
+from service.model import JobState, VideoState
+from service.model.serializers import iso
+from service.web.compat.base import (
+    CompatError,
+    Found,
+    asks_for,
+    checked,
+    create,
+    credits_left,
+    find,
+    known_model,
+)
+from service.web.compat.waiters import Waiters
+from service.web.context import JOB_BYTES, authenticate, json_body, json_response, raw_body, wiring
+from service.web.errors import Problem, as_problem
+from service.web.files import stored_file
+
+blueprint = Blueprint("segmind_door", __name__)
+
+NO_MONEY = 406
+RETRY_SECONDS = "5"
+_SLUGS = ",".join(f'"{m.slug}"' for m in MODELS.values() if m.provider == "segmind")
+
+#: What a failed job's code is as an HTTP status of the synchronous door; else 500.
+_STATUS = {
+    "BAD_REQUEST": 400,
+    "PROMPT_TOO_LONG": 400,
+    "CONTENT_VIOLATION": 400,
+    "INVALID_IMAGE_URL": 400,
+    "IMAGE_DOWNLOAD_FAILED": 400,
+    "IMAGE_TOO_LARGE": 400,
+    "UNSUPPORTED_FORMAT": 400,
+    "INSUFFICIENT_CREDITS": 406,
+    "SPEND_LIMIT": 406,
+    "BUDGET": 406,
+    "JOB_BUDGET": 406,
+    "PRICE_UNKNOWN": 406,
+    "RATE_LIMITED": 429,
+    "CONCURRENCY_LIMIT": 429,
+    "PROVIDER_UNAVAILABLE": 502,
+    "AUTH_INVALID": 502,
+    "RESULT_LOST": 502,
+    "PROCESSING_TIMEOUT": 504,
+}
+_V2_STATES = {
+    JobState.QUEUED: "QUEUED",
+    JobState.HELD: "QUEUED",
+    JobState.SUCCEEDED: "COMPLETED",
+    JobState.FAILED: "FAILED",
+    JobState.CANCELED: "FAILED",
+}
+
+
+@blueprint.errorhandler(Exception)
+def _in_segmind_words(error: Exception) -> Response:
+    if isinstance(error, CompatError):
+        return json_response({"error": error.message}, error.status, error.headers)
+    problem = as_problem(error)
+    # Segmind knows no 415: a wrong content type is its 406.
+    status = {415: 406, 422: 400}.get(problem.status, problem.status)
+    message = "Invalid content type" if problem.status == 415 else problem.detail
+    return json_response({"error": message}, status, problem.headers)
+
+
+@blueprint.post(f"/v1/<any({_SLUGS}):slug>")
+def run_sync(slug: str) -> Response:
+    """The video, in one request that lasts as long as the generation."""
+    authenticate("submit")
+    with _waiters().seat() as seated:
+        if not seated and not asks_for("Prefer", "respond-async"):
+            message = "Too many requests are waiting; try again, or use v2"
+            raise CompatError(429, message, {"Retry-After": RETRY_SECONDS})
+        return _run(slug)
+
+
+def in_its_place(problem: Problem) -> Response | None:
+    """For the app's own 404 and 405: where a model of Segmind's is, or would be, in its words."""
+    slug = request.path.removeprefix("/v1/")
+    if not request.path.startswith("/v1/") or "/" in slug:
+        return None
+    if problem.status == 404 and request.method == "POST":
+        return json_response({"error": f"Model not found: {slug[:80]}"}, 404)
+    if problem.status == 405 and known_model(slug, "segmind"):
+        return json_response({"error": "Method not allowed"}, 405, problem.headers)
+    return None
+
+
+def _run(slug: str) -> Response:
+    raw = raw_body(JOB_BYTES)
+    asked = checked(slug, json_body(JOB_BYTES), "segmind_v1")
+    job, replayed = create(asked, raw, NO_MONEY)
+    if asks_for("Prefer", "respond-async"):
+        preferred = {
+            "Preference-Applied": "respond-async",
+            "Location": _url(f"v2/requests/{job.id}"),
+        }
+        return json_response(_submitted(job.id), 202, preferred)
+    if not replayed:
+        seconds = wiring().settings.sync_timeout or 3 * asked.model.expected(asked.input)
+        _waiters().wait(job.id, seconds)
+    response = _result(find(job.id), replayed=replayed)
+    if replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    return response
+
+
+def _waiters() -> Waiters:
+    waiters: Waiters = current_app.extensions["waiters"]
+    return waiters
+
+
+def _result(found: Found, *, replayed: bool) -> Response:
+    job, video = found.job, found.video
+    if job.state in (JobState.FAILED, JobState.CANCELED):
+        error = job.error or {"code": "CANCELED", "message": "the job was canceled"}
+        headers = {"x-request-id": job.id}
+        raise CompatError(_STATUS.get(error["code"], 500), error["message"], headers)
+    if job.state is not JobState.SUCCEEDED or video is None or video.state is VideoState.PENDING:
+        status = 409 if replayed else 504
+        headers = {"x-request-id": job.id, "Location": _url(f"v2/requests/{job.id}")}
+        raise CompatError(status, f"Not done yet; {job.id} goes on: see Location", headers)
+    if video.state is VideoState.STORED and video.file and _wants_video():
+        response = stored_file(video.file, "video/mp4", f"{job.id}.mp4", whole=True)
+    else:
+        response = json_response(_body(found))
+    return _with_facts(response, found)
+
+
+def _wants_video() -> bool:
+    return asks_for("Accept", "video/mp4") or asks_for("Accept", "video/*")
+
+
+def _with_facts(response: Response, found: Found) -> Response:
+    response.headers["Vary"] = "Accept"
+    response.headers["x-request-id"] = found.job.id
+    cost = found.job.actual_cost
+    if cost is None:
+        cost = found.job.estimated_max
+    if cost is not None:
+        response.headers["x-cost"] = f"{cost:g}"
+    left = credits_left()
+    if left is not None:
+        response.headers["x-remaining-credits"] = left
+    return response
+
+
+def _body(found: Found) -> dict[str, Any]:
+    """The v2 body of a job, which v1 answers too where JSON is wanted."""
+    job = found.job
+    state = _V2_STATES.get(job.state, "PROCESSING")
+    waiting = found.video is not None and found.video.state is VideoState.PENDING
+    if state == "COMPLETED" and waiting:
+        state = "PROCESSING"
+    body: dict[str, Any] = {"request_id": job.id, "status": state}
+    if state == "COMPLETED":
+        body["output"] = found.link
+    if state == "FAILED":
+        error = job.error or {"message": "the job was canceled"}
+        body["error"] = error["message"]
+    ended = job.finished_at
+    body["metrics"] = {
+        "cost": job.actual_cost if job.actual_cost is not None else job.estimated_max,
+        "total_time": round((ended - job.created_at).total_seconds(), 2) if ended else None,
+    }
+    return body | {"created_at": iso(job.created_at)}
+
+
+def _url(path: str) -> str:
+    return f"{wiring().settings.public_url}/{path}"
+
+
+@blueprint.post("/v2/<slug>")
+def submit(slug: str) -> Response:
+    """A request that is asked about later."""
+    authenticate("submit")
+    if not known_model(slug, "segmind"):
+        raise CompatError(404, f"Model not found: {slug[:80]}")
+    raw = raw_body(JOB_BYTES)
+    job, replayed = create(checked(slug, json_body(JOB_BYTES), "segmind_v2"), raw, NO_MONEY)
+    headers = {"Idempotency-Replayed": "true"} if replayed else {}
+    return json_response(_submitted(job.id), 200, headers)
+
+
+def _submitted(job_id: str) -> dict[str, str]:
+    return {
+        "request_id": job_id,
+        "status": "QUEUED",
+        "poll_url": _url(f"v1/requests/{job_id}"),
+        "status_url": _url(f"v2/requests/{job_id}/status"),
+        "response_url": _url(f"v2/requests/{job_id}"),
+    }
+
+
+@blueprint.get("/v2/requests/<job_id>/status")
+def status(job_id: str) -> Response:
+    """How far a request is; 422 once it has failed."""
+    body = _asked(job_id)
+    return _as_v2({name: value for name, value in body.items() if name != "output"})
+
+
+@blueprint.get("/v2/requests/<job_id>")
+@blueprint.get("/v1/requests/<job_id>")
+def result(job_id: str) -> Response:
+    """A request with its output; 422 once it has failed."""
+    return _as_v2(_asked(job_id))
+
+
+def _asked(job_id: str) -> dict[str, Any]:
+    authenticate("read")
+    found = find(job_id)
+    if found.job.model not in MODELS:
+        raise Problem(404, "that model is no longer sold here")
+    return _body(found)
+
+
+def _as_v2(body: dict[str, Any]) -> Response:
+    return json_response(body, 422 if body["status"] == "FAILED" else 200)

@@ -1,0 +1,81 @@
+"""What is done to the jobs that are ticked in the list, and how that went in one line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, redirect, request, url_for
+from sqlalchemy import Connection
+from werkzeug.wrappers import Response as AnyResponse
+
+from service.deliveries.redelivery import redeliver_final_event
+from service.errors import Conflict, NotFound
+from service.jobs.requests import cancel_job
+from service.model import Job
+from service.web.api.jobs import owned_job
+from service.web.context import LONGEST_PAGE, wiring
+from service.web.dashboard.flash import flash
+from service.web.dashboard.jobs import filters
+from service.web.pages import sentence
+from service.web.session import signed_in
+
+blueprint = Blueprint("selection", __name__)
+
+#: Does it to one job: for each thing that was tried why it could not be, blank where it was done.
+Action = Callable[[Connection, Job], list[str]]
+
+
+@blueprint.post("/jobs/selected/cancel")
+@signed_in("submit")
+def cancel() -> AnyResponse:
+    """Take the ticked jobs back."""
+
+    def action(tx: Connection, job: Job) -> list[str]:
+        cancel_job(tx, job, wiring().clock())
+        return [""]
+
+    return _done(action, "canceled")
+
+
+@blueprint.post("/jobs/selected/resend")
+@signed_in("submit")
+def resend() -> AnyResponse:
+    """Tell the end of the ticked jobs once more."""
+
+    def action(tx: Connection, job: Job) -> list[str]:
+        return redeliver_final_event(tx, job, wiring().clock())
+
+    return _done(action, "sent again")
+
+
+def _done(action: Action, word: str) -> AnyResponse:
+    """Each job by itself, in the order of their ids; back to the list with the result."""
+    ids = sorted(set(request.form.getlist("job")))[:LONGEST_PAGE]
+    results = [result for job_id in ids for result in _tried(action, job_id)]
+    text = summary(results, word) if ids else "Nothing was selected: tick a job first."
+    again: dict[str, Any] = filters(request.form) | {"flash": flash(text)}
+    return redirect(url_for("dashboard.jobs.index", **again), 303)
+
+
+def _tried(action: Action, job_id: str) -> list[str]:
+    try:
+        with wiring().db.write() as tx:
+            return action(tx, owned_job(tx, job_id))
+    except (Conflict, NotFound) as error:
+        return [str(error)]
+
+
+def summary(results: list[str], word: str) -> str:
+    """
+    One line: "3 canceled. 2 could not be: the job is submitted."
+
+    Args:
+        results: blank for what was done, else why it was not.
+    """
+    # The advice that follows a colon is for one job; here it would hide the figures.
+    reasons = Counter(reason.partition(": ")[0] for reason in results if reason)
+    parts = [f"{results.count('')} {word}"]
+    parts += [f"{count} could not be: {reason}" for reason, count in reasons.most_common()]
+    return " ".join(sentence(part) for part in parts)

@@ -1,0 +1,103 @@
+"""Settings as they are in force, for an operator's eyes: grouped, in words, secrets hidden."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from pydantic import SecretStr
+
+from service.settings import PREFIX, Settings
+from service.web.dashboard.widgets.charts import SECONDS
+from service.web.pages import size
+
+GROUPS = {
+    "This service": (
+        *("public_url", "data_dir", "database_url", "secret_keys", "trusted_proxies"),
+        *("engine", "broker_url", "log_format"),
+    ),
+    "Providers": (
+        *("providers", "apixo_api_key", "apixo_base_url", "segmind_api_key", "segmind_base_url"),
+        *("segmind_api", "submit_timeout", "sync_timeout", "sync_waiters", "poll_after"),
+        *("poll_every", "confirm_callbacks", "result_hosts"),
+    ),
+    "Money": ("budget", "job_budget", "prices"),
+    "Videos": (
+        *("storage_url", "archive_wait", "archive_max_bytes", "retention_days", "quota_bytes"),
+        *("link_ttl", "accel"),
+    ),
+    "Messages": ("smtp_url", "mail_from", "slack_bot_token", "retry_schedule", "allowed_networks"),
+}
+#: What holds where nothing is set.
+UNSET = {
+    "budget": "no limit",
+    "job_budget": "no limit",
+    "quota_bytes": "no limit",
+    "retention_days": "kept for good",
+    "sync_timeout": "three times what the model is expected to take",
+    "poll_after": "the model's own",
+    "poll_every": "the model's own",
+    "secret_keys": "those in DATA_DIR/secret_keys",
+}
+_SECONDS = (
+    "submit_timeout",
+    "sync_timeout",
+    "poll_after",
+    "poll_every",
+    "archive_wait",
+    "link_ttl",
+)
+_BYTES = ("archive_max_bytes", "quota_bytes")
+
+
+class InForce(NamedTuple):
+    """One setting: its whole name, its value in words, whether it differs from the default."""
+
+    name: str
+    value: str
+    changed: bool
+
+
+def in_force(settings: Settings, database: str) -> dict[str, list[InForce]]:
+    """
+    Every setting, by group.
+
+    Args:
+        database: its address, without a password.
+    """
+    plain = Settings(data_dir=settings.data_dir)
+    return {
+        title: [
+            InForce(
+                PREFIX + name.upper(),
+                database if name == "database_url" else _words(name, getattr(settings, name)),
+                getattr(settings, name) != _default(plain, name),
+            )
+            for name in names
+        ]
+        for title, names in GROUPS.items()
+    }
+
+
+def _default(plain: Settings, name: str) -> Any:
+    return Settings.model_fields[name].default if name == "data_dir" else getattr(plain, name)
+
+
+def _words(name: str, value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return "set, hidden" if value.get_secret_value() else "not set"
+    if name == "secret_keys" and value:
+        return f"{len(value)} set, hidden"
+    if value in (None, "", (), {}):
+        return UNSET.get(name, "not set")
+    if isinstance(value, bool | dict):
+        return json.dumps(value)
+    if isinstance(value, tuple):
+        return ", ".join(_number(one) for one in value)
+    if name in _SECONDS:
+        return f"{_number(value)} s" + ("" if value < 120 else f" ({SECONDS.write(value)})")
+    return f"{_number(value)} ({size(value)})" if name in _BYTES else _number(value)
+
+
+def _number(value: Any) -> str:
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,43 @@
+"""What a job will cost and how long it will take, while it is still being typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from service.catalogue.models import Model, Parameter
+from service.jobs import budget
+from service.jobs.requests import JobRequest, planned_job
+from service.model import JobError
+from service.web.context import caller, wiring
+from service.web.dashboard.fields import name_of
+
+
+@dataclass(frozen=True)
+class Quote:
+    """Dollars, from and to; seconds; what is left of the budget, and what speaks against it."""
+
+    low: float | None
+    high: float | None
+    seconds: float
+    left: float | None
+    objection: JobError | None
+
+
+def quote(model: Model, given: Mapping[str, str]) -> Quote:
+    """The quote for what was chosen; a choice that is not made yet counts as its default."""
+    w, account = wiring(), caller().account_id
+    values = {p.name: _chosen(p, given.get(name_of(model, p))) for p in model.parameters}
+    asked = JobRequest(model, values, "auto", None, {})
+    job = planned_job(w.settings, account, asked, w.clock())
+    with w.db.read() as tx:
+        left = budget.remaining(tx, w.settings, account, w.clock())
+        objection = budget.objection(tx, w.settings, job, w.clock())
+    seconds = model.expected(values)
+    return Quote(job.estimated_min, job.estimated_max, seconds, left, objection)
+
+
+def _chosen(parameter: Parameter, text: str | None) -> Any:
+    """Only what comes from a closed set has a part in price and time."""
+    return next((c for c in parameter.choices if str(c) == text), parameter.default)

@@ -1,0 +1,176 @@
+"""
+The course of a job as bars on one axis of time, measured in per cent of its width.
+
+Long times in which nothing happens are cut short, so that a delivery that waited
+for hours leaves the seconds before it legible.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from service.web.dashboard.widgets.timeline_phases import Row, Span, in_words
+from service.web.pages import duration
+
+#: A bar is at least so wide, else nobody sees it.
+NARROWEST = 0.9
+#: Idle time is cut that lasts longer than this share of all that is not idle, and these seconds.
+IDLE_SHARE, IDLE_SECONDS = 0.5, 5.0
+#: So wide is what stands for a cut, and all of them together no wider than that.
+CUT, ALL_CUTS = 6.0, 36.0
+#: What goes on is drawn so much further than the last moment that is known.
+MARGIN = 0.04
+#: Steps of the axis in seconds, and how many of them there may be.
+STEPS = (0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 86_400)
+MOST_STEPS = 5
+#: Two labels of the axis stay so far apart.
+APART = 18.0
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A rectangle of a row; an `open` one goes on."""
+
+    x: float
+    width: float
+    kind: str
+    open: bool
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row as it is drawn."""
+
+    name: str
+    label: str
+    bars: list[Bar]
+    thin: Bar | None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """All that is drawn; `ticks` are places with their labels, `cuts` where time is left out."""
+
+    rows: list[Line]
+    ticks: list[tuple[float, str]]
+    cuts: list[Bar]
+    seconds: float
+    text: str
+
+
+def drawn(rows: Sequence[Row], until: datetime | None) -> Picture:
+    """
+    The picture of these rows, of which the first begins it.
+
+    Args:
+        until: where something that goes on is expected to end.
+    """
+    start = rows[0].spans[0].start
+    end = _end(rows, start, until)
+    scale = _scale(rows, start, end)
+    lines = [_line(row, scale) for row in rows]
+    seconds = (end - start).total_seconds()
+    cuts = [_piece(scale, i) for i in scale.cuts]
+    text = f"The course of this job. {in_words(rows)}"
+    return Picture(lines, _ticks(scale, seconds), cuts, seconds, text)
+
+
+def _end(rows: Sequence[Row], start: datetime, until: datetime | None) -> datetime:
+    spans = [span for row in rows for span in row.spans]
+    last = max([span.end or span.start for span in spans])
+    if any(span.end is None for span in [*spans, *[row.line for row in rows if row.line]]):
+        last += max((last - start) * MARGIN, timedelta(seconds=1))
+    return max(last, until or last, start + timedelta(seconds=0.1))
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """
+    Places for moments: straight between `moments`, which stand at `places`.
+
+    `cuts` are the numbers of those pieces in which time is left out.
+    """
+
+    start: datetime
+    end: datetime
+    moments: list[float]
+    places: list[float]
+    cuts: list[int]
+
+    def place(self, moment: datetime | None) -> float:
+        """Where a moment stands, in per cent; None is the end."""
+        return self.at(((moment or self.end) - self.start).total_seconds())
+
+    def at(self, seconds: float) -> float:
+        """Where so many seconds after the start are."""
+        i = min(max(bisect_right(self.moments, seconds), 1), len(self.moments) - 1)
+        before, after = self.moments[i - 1 : i + 1]
+        low, high = self.places[i - 1 : i + 1]
+        share = (seconds - before) / (after - before)
+        return low + (high - low) * min(max(share, 0.0), 1.0)
+
+
+def _scale(rows: Sequence[Row], start: datetime, end: datetime) -> _Scale:
+    whole = (end - start).total_seconds()
+    idle = _idle(rows, start, end)
+    busy = whole - sum(after - before for before, after in idle)
+    cut = {gap for gap in idle if gap[1] - gap[0] > max(busy * IDLE_SHARE, IDLE_SECONDS)}
+    kept = whole - sum(after - before for before, after in cut)
+    moments = sorted({0.0, *[moment for gap in cut for moment in gap], whole})
+    each = min(CUT, ALL_CUTS / len(cut)) if cut else 0.0
+    per_second = (100 - each * len(cut)) / max(kept, 0.1)
+    places = [0.0]
+    for gap in pairwise(moments):
+        places.append(places[-1] + (each if gap in cut else (gap[1] - gap[0]) * per_second))
+    # Where hardly anything is left between the cuts, they take it all.
+    places = [place * 100 / places[-1] for place in places]
+    cuts = [i for i, gap in enumerate(pairwise(moments)) if gap in cut]
+    return _Scale(start, end, moments, places, cuts)
+
+
+def _idle(rows: Sequence[Row], start: datetime, end: datetime) -> list[tuple[float, float]]:
+    """From when to when no bar stands, in seconds after the start."""
+    spans = sorted((span for row in rows for span in row.spans), key=lambda span: span.start)
+    found, reached = [], start
+    for span in spans:
+        if span.start > reached:
+            found.append((reached, span.start))
+        reached = max(reached, span.end or end)
+    if end > reached:
+        found.append((reached, end))
+    return [((a - start).total_seconds(), (b - start).total_seconds()) for a, b in found]
+
+
+def _line(row: Row, scale: _Scale) -> Line:
+    bars = [_bar(span, scale) for span in row.spans]
+    return Line(row.name, row.label, bars, _bar(row.line, scale) if row.line else None)
+
+
+def _piece(scale: _Scale, number: int) -> Bar:
+    x, end = scale.places[number : number + 2]
+    return Bar(round(x, 2), round(end - x, 2), "cut", False)
+
+
+def _bar(span: Span, scale: _Scale) -> Bar:
+    x, end = scale.place(span.start), scale.place(span.end)
+    width = max(end - x, NARROWEST)
+    return Bar(round(min(x, 100 - width), 2), round(width, 2), span.kind, span.end is None)
+
+
+def _ticks(scale: _Scale, seconds: float) -> list[tuple[float, str]]:
+    """The axis: even steps, or where it goes on behind each cut; its end is always told."""
+    if scale.cuts:
+        moments = [0.0] + [scale.moments[i + 1] for i in scale.cuts]
+    else:
+        step = next((s for s in STEPS if seconds / s <= MOST_STEPS), seconds / MOST_STEPS)
+        moments = [step * i for i in range(MOST_STEPS)]
+    found: list[tuple[float, str]] = []
+    for moment in moments:
+        x = scale.at(moment)
+        if x <= 100 - APART and (not found or x - found[-1][0] >= APART):
+            found.append((round(x, 2), duration(moment)))
+    return [*found, (100.0, duration(seconds))]

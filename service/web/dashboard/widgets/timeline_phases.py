@@ -1,0 +1,202 @@
+"""
+The course of a job: which phase it was in from when to when.
+
+Pure functions of rows; `picture` draws what they return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from service.catalogue.models import MODELS
+from service.model import (
+    TERMINAL,
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Job,
+    Step,
+    Video,
+    VideoState,
+)
+from service.store.callbacks import Arrival
+from service.web.pages import clock_time, duration
+
+#: The phase that a step of the timeline begins; other steps begin none.
+BEGINS = {
+    "submitting": "submit",
+    "postponed": "line",
+    "queued": "line",
+    "held": "held",
+    "submitted": "making",
+    "adopted": "making",
+    "unknown": "unknown",
+    "restored": "unknown",
+    "succeeded": "end",
+    "failed": "end",
+    "canceled": "end",
+}
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of a bar; `end` None where it goes on. `kind` is a word of the style sheet."""
+
+    start: datetime
+    end: datetime | None
+    kind: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the picture: what, its spans in order of time, and in words how long."""
+
+    name: str
+    label: str
+    spans: tuple[Span, ...]
+    #: From where to where a thin line is drawn, between attempts; None for none.
+    line: Span | None = None
+
+
+def of_job(job: Job, steps: Sequence[Step], arrivals: Sequence[Arrival]) -> list[Row]:
+    """From the request to its end: in line, sent, made, told by a callback or found by a poll."""
+    told = _told_by(job, arrivals)
+    spans = _phases(job, steps, told)
+    rows = []
+    for kind, name in _names(job).items():
+        own = tuple(span for span in spans if span.kind == kind)
+        if own:
+            rows.append(Row(name, _long(own), own))
+    return rows + _telling(job, arrivals, told)
+
+
+def _told_by(job: Job, arrivals: Sequence[Arrival]) -> datetime | None:
+    """When the callback came that told the end; None where none did."""
+    if job.resolved_by != "callback" or job.finished_at is None:
+        return None
+    came = [c.received_at for c in arrivals if c.received_at <= job.finished_at]
+    return came[-1] if came else None
+
+
+def _names(job: Job) -> dict[str, str]:
+    whole = job.resolved_by == "answer" and job.submitted_at == job.finished_at
+    return {
+        "line": "In line",
+        "held": "Held back",
+        "submit": f"Sent to {job.provider}, answered with the video" if whole else "Submit",
+        "unknown": "No answer, nobody knows",
+        "making": f"Waiting for {job.provider}",
+    }
+
+
+def _phases(job: Job, steps: Sequence[Step], told: datetime | None) -> list[Span]:
+    """One after the other; the last one is open until the job's end, or until that was told."""
+    marks = [("line", job.created_at)]
+    for step in steps:
+        begun = BEGINS.get(step.kind)
+        if step.kind == "resolved":
+            begun = "making" if job.task_id else "line"
+        if begun is not None:
+            marks.append((begun, step.created_at))
+    last = job.finished_at if job.state in TERMINAL else None
+    ends = [at for _, at in marks[1:]] + [last]
+    spans = [Span(at, end, kind) for (kind, at), end in zip(marks, ends, strict=True)]
+    return [_until(span, told) for span in spans if span.kind != "end"]
+
+
+def _until(span: Span, told: datetime | None) -> Span:
+    """What was made waited for us no longer than until that was told."""
+    if told is None or span.end is None or not span.start <= told <= span.end:
+        return span
+    return replace(span, end=told)
+
+
+def _long(spans: Sequence[Span]) -> str:
+    """How long altogether, or since when."""
+    last = spans[-1]
+    if last.end is None:
+        return f"since {clock_time(last.start)}"
+    # A machine's clock may have gone back in between.
+    return duration(max(sum((s.end - s.start).total_seconds() for s in spans if s.end), 0.0))
+
+
+def _telling(job: Job, arrivals: Sequence[Arrival], told: datetime | None) -> list[Row]:
+    """How the end became known: by a callback, by a poll after none or false ones, or neither."""
+    rows = []
+    if arrivals:
+        spans = tuple(_checked(job, arrival.received_at, told) for arrival in arrivals)
+        last = clock_time(arrivals[-1].received_at)
+        words = [f"{len(arrivals)} came"] if len(arrivals) > 1 else []
+        words += [f"last at {last}" if words else f"came at {last}"] if not told else []
+        words += [f"checked in {_long([s for s in spans if s.start == told])}"] if told else []
+        rows.append(Row("Callback", ", ".join(words), spans))
+    if job.resolved_by == "poll" and job.finished_at:
+        found = (Span(job.finished_at, job.finished_at, "callback"),)
+        rows.append(Row("Poll", f"found the end at {clock_time(job.finished_at)}", found))
+    return rows
+
+
+def _checked(job: Job, came: datetime, told: datetime | None) -> Span:
+    """A callback; the one that told the end takes until that was confirmed."""
+    return Span(came, job.finished_at if came == told else came, "callback")
+
+
+def of_video(video: Video | None, steps: Sequence[Step]) -> list[Row]:
+    """The copy."""
+    if video is None:
+        return []
+    lost = [step.created_at for step in steps if step.kind == "lost"]
+    end = video.stored_at or (lost[-1] if lost else video.deleted_at)
+    span = Span(video.created_at, end, "lost" if lost and not video.stored_at else "copy")
+    words = _long((span,)) if video.state is not VideoState.LOST else "could not be made"
+    return [Row("Copy", words, (span,))]
+
+
+def of_delivery(name: str, delivery: Delivery, attempts: Sequence[Attempt]) -> Row:
+    """A delivery: each attempt a bar, between them a line."""
+    spans = tuple(
+        Span(
+            a.created_at,
+            a.created_at + timedelta(milliseconds=a.milliseconds),
+            "bad" if a.error else "good",
+        )
+        for a in attempts
+    )
+    end = delivery.finished_at if delivery.state is not DeliveryState.PENDING else None
+    return Row(name, _fate(delivery, attempts), spans, Span(delivery.created_at, end, "wait"))
+
+
+def _fate(delivery: Delivery, attempts: Sequence[Attempt]) -> str:
+    tries = f"{len(attempts)} attempts" if len(attempts) != 1 else "1 attempt"
+    if delivery.state is DeliveryState.PENDING:
+        due = f"next {clock_time(delivery.due_at)}" if delivery.due_at else "waiting"
+        return f"{due}, {tries}" if attempts else due
+    if delivery.state is DeliveryState.EXHAUSTED:
+        return f"given up, {tries}"
+    end = delivery.finished_at or delivery.created_at
+    took = duration((end - delivery.created_at).total_seconds())
+    return took if len(attempts) == 1 else f"{took}, {tries}"
+
+
+def in_words(rows: Iterable[Row]) -> str:
+    """The picture as one sentence, for who cannot see it."""
+    return "; ".join(f"{row.name}: {row.label}" for row in rows) + "."
+
+
+def expected_end(job: Job, now: datetime) -> datetime | None:
+    """
+    Where the picture of a job that goes on ends; None for one that has ended.
+
+    It stands still for long, so that the picture needs no new drawing: it moves
+    twice as far away each time that it has been reached.
+    """
+    if job.state in TERMINAL:
+        return None
+    model = MODELS.get(job.model)
+    length = timedelta(seconds=model.expected(job.input) if model else 60.0)
+    start = job.submitted_at or job.created_at
+    while start + length <= now:
+        length *= 2
+    return start + length

@@ -1,0 +1,116 @@
+"""Errors as RFC 9457 ``application/problem+json``, each with a hint where there is one."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict
+from http import HTTPStatus
+
+from flask import Response, request
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from werkzeug.exceptions import HTTPException
+
+from service.errors import (
+    Busy,
+    Conflict,
+    FieldError,
+    Gone,
+    InvalidInput,
+    NotFound,
+    Refused,
+    TooOften,
+)
+from service.model.error_codes import FAILURES
+from service.storage import StorageError
+
+log = logging.getLogger(__name__)
+
+
+class Problem(Exception):
+    """An answer other than success, raised anywhere in a view."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        hint: str | None = None,
+        errors: list[FieldError] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.hint = hint
+        self.errors = errors
+        self.headers = headers or {}
+
+
+def problem_response(problem: Problem) -> Response:
+    """The problem as HTTP."""
+    body: dict[str, object] = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+    }
+    if problem.hint:
+        body["hint"] = problem.hint
+    if problem.errors is not None:
+        body["errors"] = [asdict(fault) for fault in problem.errors]
+    return Response(
+        json.dumps(body, ensure_ascii=False),
+        status=problem.status,
+        headers=problem.headers,
+        content_type="application/problem+json",
+    )
+
+
+def as_problem(error: Exception) -> Problem:
+    """What any error of ours, or of the framework, is in HTTP."""
+    match error:
+        case Problem():
+            return error
+        case InvalidInput():
+            hint = "Correct every field in errors and send the request again; nothing was stored."
+            count = len(error.faults)
+            detail = f"{count} field{'s are' if count > 1 else ' is'} wrong"
+            return Problem(422, detail, hint=hint, errors=error.faults)
+        case Refused():
+            return Problem(422, error.message, hint=FAILURES[error.code].hint)
+        case NotFound():
+            return Problem(404, str(error))
+        case Conflict():
+            return Problem(409, str(error))
+        case Gone():
+            return Problem(410, str(error))
+        case TooOften():
+            return Problem(429, str(error), headers={"Retry-After": str(error.retry_after)})
+        case Busy():
+            return Problem(503, str(error), headers={"Retry-After": str(error.retry_after)})
+        case OperationalError() | InterfaceError() | PoolTimeoutError() | StorageError():
+            log.error("cannot write or read: %s", error)
+            hint = "Send it again, with the same Idempotency-Key; /readyz tells what is wrong."
+            message = "the service cannot write or read right now"
+            return Problem(503, message, hint=hint, headers={"Retry-After": "5"})
+        case HTTPException():
+            return _from_framework(error)
+    log.exception("unhandled error in %s %s", request.method, request.path, exc_info=error)
+    return Problem(500, "something went wrong here; it was logged", hint="Try again later.")
+
+
+def _from_framework(error: HTTPException) -> Problem:
+    headers = {name: value for name, value in error.get_headers() if name != "Content-Type"}
+    allow = getattr(error, "valid_methods", None)
+    if allow:
+        headers["Allow"] = ", ".join(sorted(allow))
+    detail = _DETAILS.get(error.code or 500) or error.description or ""
+    return Problem(error.code or 500, detail, headers=headers)
+
+
+_DETAILS = {
+    404: "there is nothing at this address",
+    405: "this address does not take that method",
+}

@@ -1,0 +1,195 @@
+"""The document for people: operations in groups, schemas as tables, requests as curl."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from service.web.openapi.builders import JSON, Schema
+
+Document = dict[str, Any]
+_BLANKS: tuple[Any, ...] = (None, "", [])
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table: a name, what it may be (with the name of its schema), what it means."""
+
+    name: str
+    kind: str
+    to: str | None
+    required: bool
+    note: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """One shape of a schema; a schema with several has a title for each."""
+
+    title: str
+    rows: list[Row]
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer by its status: what it means, its schema, its headers, an example."""
+
+    status: str
+    note: str
+    schema: str | None
+    headers: list[str]
+    example: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """An operation as it is shown."""
+
+    id: str
+    method: str
+    path: str
+    summary: str
+    description: str
+    scope: str | None
+    parameters: list[Row]
+    body: str | None
+    curl: str
+    replies: list[Reply]
+
+
+def groups(document: Document) -> list[tuple[dict[str, str], list[Shown]]]:
+    """Every tag with its operations."""
+    found: dict[str, list[Shown]] = {tag["name"]: [] for tag in document["tags"]}
+    for path, methods in document["paths"].items():
+        for method, told in methods.items():
+            found[told["tags"][0]].append(_shown(document, path, method, told))
+    return [(tag, found[tag["name"]]) for tag in document["tags"]]
+
+
+def _shown(document: Document, path: str, method: str, told: dict[str, Any]) -> Shown:
+    parameters = told.get("parameters", [])
+    content = told.get("requestBody", {}).get("content", {}).get(JSON, {})
+    keyed = told["security"]
+    return Shown(
+        id=told["operationId"],
+        method=method.upper(),
+        path=path,
+        summary=told["summary"],
+        description=told.get("description", ""),
+        scope=keyed[0]["key"][0] if keyed else None,
+        parameters=[_parameter(one) for one in parameters],
+        body=_target(content.get("schema", {})),
+        curl=_curl(path, method.upper(), parameters, content.get("example"), bool(keyed)),
+        replies=[_reply(document, status, one) for status, one in told["responses"].items()],
+    )
+
+
+def _parameter(told: dict[str, Any]) -> Row:
+    schema, place = told["schema"], {"query": "?{}", "path": "{{{}}}", "header": "{}"}
+    name = place[told["in"]].format(told["name"])
+    return Row(name, kind(schema), None, told.get("required", False), told["description"])
+
+
+def _reply(document: Document, status: str, told: dict[str, Any]) -> Reply:
+    shared = _target(told)
+    found = document["components"]["responses"][shared] if shared else told
+    content = found.get("content", {})
+    body: dict[str, Any] = next(iter(content.values()), {})
+    example = json.dumps(body["example"], indent=2) if "example" in body else ""
+    name = _target(body.get("schema", {}))
+    kinds = [kind for kind in content if "json" not in kind]
+    note = found["description"] + (f" ({', '.join(kinds)})" if kinds else "")
+    return Reply(status, note, name, list(found.get("headers", {})), example)
+
+
+def _target(schema: Schema) -> str | None:
+    """The name of the schema that this one refers to."""
+    return schema.get("$ref", "").rpartition("/")[2] or None
+
+
+def _curl(path: str, method: str, parameters: list[Any], example: Any, keyed: bool) -> str:
+    """The request as a command; ids are variables of the shell."""
+    needed = [p for p in parameters if p.get("required") and p["in"] == "query"]
+    query = "&".join(f"{p['name']}={p.get('example', '…')}" for p in needed)
+    address = path.replace("{", "$").replace("}", "") + (f"?{query}" if query else "")
+    for one in (p["name"] for p in parameters if p["in"] == "path"):
+        address = address.replace(f"${one}", f"${one.upper()}")
+    parts = [f'curl "$CLIPBELL_URL{address}"']
+    if method != ("GET" if example is None else "POST"):
+        parts[0] = f"curl -X {method}" + parts[0].removeprefix("curl")
+    if keyed:
+        parts.append('-H "x-api-key: $CLIPBELL_API_KEY"')
+    if example is not None:
+        body = json.dumps(example, indent=2).replace("'", "'\\''")
+        parts += ["-H 'Content-Type: application/json'", f"-d '{body}'"]
+    return " \\\n  ".join(parts)
+
+
+def error_example(document: Document) -> str:
+    """The refusal of a request with a wrong field."""
+    return _reply(document, "422", {"$ref": "Refused422"}).example
+
+
+def schemas(document: Document) -> list[tuple[str, str, list[Table]]]:
+    """Every schema by name, with what it is and its tables."""
+    found = document["components"]["schemas"]
+    return [(name, one.get("description", ""), _tables(found, one)) for name, one in found.items()]
+
+
+def _tables(known: dict[str, Schema], schema: Schema) -> list[Table]:
+    """The shapes that a schema has; those that only narrow fields come after them."""
+    own = [Table("", list(_rows(known, schema)))] if schema.get("properties") else []
+    shapes = [shape for shape in schema.get("anyOf", []) if "properties" in shape]
+    return own + [Table(shape.get("title", ""), list(_rows(known, shape))) for shape in shapes]
+
+
+def _rows(known: dict[str, Schema], schema: Schema, above: str = "") -> Iterator[Row]:
+    needed = set(schema.get("required", []))
+    if needed == set(schema["properties"]):
+        # An answer, which always has all of its fields.
+        needed = set()
+    for name, one in schema.get("properties", {}).items():
+        inner = one.get("items", one)
+        default = f" Default: {one['default']}." if "default" in one else ""
+        to = _target(inner) or next(filter(None, map(_target, inner.get("anyOf", []))), None)
+        note = one.get("description") or known.get(to or "", {}).get("description", "")
+        yield Row(above + name, kind(one), to, name in needed, note + default)
+        if "properties" in inner:
+            end = "[]." if inner is not one else "."
+            yield from _rows(known, inner, f"{above}{name}{end}")
+
+
+def kind(schema: Schema) -> str:
+    """What a value may be, in words."""
+    if "$ref" in schema:
+        return str(_target(schema))
+    if "anyOf" in schema:
+        return " or ".join(dict.fromkeys(kind(one) for one in schema["anyOf"]))
+    if "const" in schema:
+        return _bare(schema["const"])
+    if "enum" in schema:
+        return _choices(schema["enum"])
+    types = schema.get("type", "any")
+    words = " or ".join(types) if isinstance(types, list) else str(types)
+    if "items" in schema:
+        words = words.replace("array", f"array of {kind(schema['items'])}")
+    limits = [f"{schema['format']}"] if "format" in schema else []
+    limits += [f"at least {schema['minimum']}"] if "minimum" in schema else []
+    limits += [f"at most {schema['maximum']}"] if "maximum" in schema else []
+    limits += [f"up to {schema['maxLength']} characters"] if "maxLength" in schema else []
+    limits += [f"up to {schema['maxItems']}"] if "maxItems" in schema else []
+    return f"{words} ({', '.join(limits)})" if limits else words
+
+
+def _choices(values: list[Any]) -> str:
+    """The words to choose from; what stands for "not given" is told as nothing."""
+    words = [_bare(value) for value in values if value not in _BLANKS]
+    blank = ["nothing"] if len(words) < len(values) else []
+    return " or ".join([", ".join(words), *blank] if words else blank)
+
+
+def _bare(value: Any) -> str:
+    """A value as it is written in JSON; words without their quotes."""
+    return value if isinstance(value, str) and value else json.dumps(value)

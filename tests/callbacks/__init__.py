@@ -1,0 +1,3 @@
+"""Tests of the room `callbacks`."""
+
+from __future__ import annotations

@@ -1,0 +1,260 @@
+"""The receiver's way in: on disk before the answer, whoever else fails or floods."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import NOON, Bench
+from sqlalchemy import func, select
+from support.servers import eventually
+
+from service import store
+from service.callbacks.ingest import QUEUE_LENGTH, Ingest
+from service.callbacks.process import receive_callback
+from service.errors import BadToken, Busy, ClipbellError, ExpiredToken, NotFound
+from service.model import Callback, CallbackState, Job
+from service.store.database import Database
+from service.store.schema import rejected_callbacks
+
+BODY = b'{"code": 200, "data": {}}'
+
+
+def keep(bench: Bench, job_id: str, body: bytes = BODY) -> None:
+    """Store one callback."""
+    bench.wiring.ingest.insert(job_id, "apixo", {"X-Who": "vendor"}, body, NOON)
+
+
+def kept(bench: Bench, job: Job) -> list[Callback]:
+    """The job's callbacks, seen over a connection of another process's kind."""
+    other = Database(bench.wiring.settings.database_url)
+    with other.read() as tx:
+        found = store.callbacks.of_job(tx, job.id)
+    other.close()
+    return found
+
+
+def test_durable_before_return(bench: Bench) -> None:
+    """When `keep` returns, everybody sees the bytes, headers and time as they came."""
+    job, body = bench.new_job(), bytes(range(256))
+    keep(bench, job.id, body)
+    (callback,) = kept(bench, job)
+
+    assert (body, {"X-Who": "vendor"}, NOON) == (
+        callback.body,
+        callback.headers,
+        callback.received_at,
+    )
+    assert (CallbackState.RECEIVED, 0, NOON) == (callback.state, callback.repeats, callback.due_at)
+
+
+def test_repeats_are_counted(bench: Bench) -> None:
+    """The same bytes again are the same callback, once more; other bytes are another."""
+    job = bench.new_job()
+    for body in (BODY, BODY, b"other", BODY):
+        keep(bench, job.id, body)
+
+    assert {BODY: 2, b"other": 0} == {c.body: c.repeats for c in kept(bench, job)}
+
+
+def test_same_bytes_for_two_jobs(bench: Bench) -> None:
+    """Identical bytes for another job are no repeat."""
+    jobs = [bench.new_job(), bench.new_job()]
+    for job in jobs:
+        keep(bench, job.id)
+
+    assert [[0], [0]] == [[c.repeats for c in kept(bench, job)] for job in jobs]
+
+
+def test_empty_body(bench: Bench) -> None:
+    """Nothing is a body too."""
+    job = bench.new_job()
+    keep(bench, job.id, b"")
+
+    assert [b""] == [callback.body for callback in kept(bench, job)]
+
+
+def test_unknown_job(bench: Bench) -> None:
+    """A job that is not there is told at once, and the next callback is kept."""
+    with pytest.raises(NotFound):
+        keep(bench, "job_none")
+    job = bench.new_job()
+    keep(bench, job.id)
+
+    assert 1 == len(kept(bench, job))
+
+
+def test_thirty_two_threads(bench: Bench) -> None:
+    """A burst from thirty-two sides is kept whole: every call returns, every byte is there."""
+    jobs = [bench.new_job(f"fox {number}") for number in range(8)]
+    wanted = [(job, f"{job.id} {number}".encode()) for job in jobs for number in range(20)]
+    with ThreadPoolExecutor(32) as pool:
+        list(pool.map(lambda pair: keep(bench, pair[0].id, pair[1]), wanted * 2))
+    found = {(c.job_id, c.body): c.repeats for job in jobs for c in kept(bench, job)}
+
+    assert {(job.id, body): 1 for job, body in wanted} == found
+
+
+def test_two_processes_with_crossed_jobs(bench: Bench) -> None:
+    """Two writers with the same rows in opposite order both get through."""
+    jobs = [bench.new_job(f"fox {number}") for number in range(10)]
+    other = Ingest(bench.db)
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(lambda job: keep(bench, job.id), jobs * 5))
+        list(
+            pool.map(
+                lambda job: other.insert(job.id, "apixo", {}, BODY, NOON), list(reversed(jobs))
+            )
+        )
+    other.close()
+
+    assert [5] * 10 == [kept(bench, job)[0].repeats for job in jobs]
+
+
+def test_bad_row_fails_alone(bench: Bench) -> None:
+    """A row that the database refuses takes none of its neighbours down."""
+    job = bench.new_job()
+    too_long = "job_" + "0" * 200 + "\x00"
+
+    def one(number: int) -> str:
+        try:
+            keep(bench, too_long if number == 7 else job.id, str(number).encode())
+        except ClipbellError as error:
+            return type(error).__name__
+        return "kept"
+
+    with ThreadPoolExecutor(16) as pool:
+        ends = list(pool.map(one, range(16)))
+
+    assert 15 == ends.count("kept")
+    assert ends[7] in ("Busy", "NotFound")
+    assert 15 == len(kept(bench, job))
+
+
+def test_writer_outlives_a_disk_that_fails(bench: Bench) -> None:
+    """Trouble with a file is told as Busy soon, and once it is over callbacks are kept again."""
+    job = bench.new_job()
+    if not bench.db.is_sqlite:
+        pytest.skip("skipped: only SQLite has a lock file")
+    lock = Path(f"{bench.db.engine.url.database}.lock")
+    lock.unlink()
+    lock.mkdir()
+    answers: list[str] = []
+
+    def one(body: bytes) -> None:
+        try:
+            keep(bench, job.id, body)
+            answers.append("kept")
+        except Busy:
+            answers.append("busy")
+
+    threading.Thread(target=one, args=(b"first",), daemon=True).start()
+    eventually(lambda: answers == ["busy"], 4)
+    lock.rmdir()
+    threading.Thread(target=one, args=(b"second",), daemon=True).start()
+    eventually(lambda: answers == ["busy", "kept"], 4)
+
+
+def test_full_queue_is_busy(bench: Bench) -> None:
+    """While nothing can be written the queue fills to its bound, then callers hear Busy at once."""
+    job = bench.new_job()
+    flood = Ingest(bench.db)
+    answers: list[str] = []
+
+    def one(number: int) -> None:
+        try:
+            flood.insert(job.id, "apixo", {}, str(number).encode(), NOON)
+            answers.append("kept")
+        except Busy as busy:
+            answers.append(f"busy {busy.retry_after}")
+
+    extra = 80
+    with bench.db.write() as tx:
+        # Nobody else can write now: the lock of SQLite, the job's row of PostgreSQL.
+        store.jobs.lock(tx, job.id)
+        tx.exec_driver_sql("DELETE FROM jobs WHERE id = 'none'")
+        if not bench.db.is_sqlite:
+            tx.exec_driver_sql("LOCK TABLE callbacks IN ACCESS EXCLUSIVE MODE")
+        threads = [
+            threading.Thread(target=one, args=(number,)) for number in range(QUEUE_LENGTH + extra)
+        ]
+        for thread in threads:
+            thread.start()
+        eventually(lambda: len(answers) > 0)
+        refused_early = set(answers)
+    for thread in threads:
+        thread.join()
+    flood.close()
+
+    assert {"busy 1"} == refused_early
+    assert answers.count("kept") == len(kept(bench, job)) >= QUEUE_LENGTH
+    assert {"kept", "busy 1"} == set(answers)
+
+
+def test_close_writes_what_is_queued(bench: Bench) -> None:
+    """Closing loses nothing, and a callback after it is still kept."""
+    job = bench.new_job()
+    with ThreadPoolExecutor(8) as pool:
+        sent = [pool.submit(keep, bench, job.id, str(number).encode()) for number in range(40)]
+        bench.wiring.ingest.close()
+        for one in sent:
+            one.result(timeout=15)
+    keep(bench, job.id, b"after")
+
+    assert 41 == len(kept(bench, job))
+
+
+def rejection_counts(bench: Bench) -> tuple[dict[str, int], int]:
+    """The counters, and how many rows are kept with their reasons."""
+    with bench.db.read() as tx:
+        rows = tx.scalar(select(func.count()).select_from(rejected_callbacks)) or 0
+        return store.callbacks.count_rejections(tx), rows
+
+
+def test_refusals_are_counted(bench: Bench) -> None:
+    """Each refusal is counted under its reason."""
+    for reason in ("expired", "bad_signature", "expired"):
+        bench.wiring.ingest.reject(reason, "10.0.0.1", NOON)
+    bench.wiring.ingest.close()
+
+    assert ({"bad_signature": 1, "expired": 2}, 3) == rejection_counts(bench)
+
+
+def test_last_thousand_refusals(bench: Bench) -> None:
+    """The counters count on; of the rows the last thousand stay, and not one more."""
+    for number in range(1010):
+        bench.wiring.ingest.reject("expired", f"10.0.0.{number % 250}", bench.clock.advance(1))
+        if number % 200 == 0:
+            bench.wiring.ingest.close()
+    bench.wiring.ingest.close()
+
+    assert ({"expired": 1010}, 1000) == rejection_counts(bench)
+
+
+def test_refusals(bench: Bench) -> None:
+    """Forged, expired and orphaned URLs are refused, counted, and leave no row."""
+    w, now = bench.wiring, bench.clock()
+    job = bench.new_job()
+    url = w.signer.url_for(job.id, "apixo", now).rpartition("/")[2]
+    orphan = w.signer.url_for("job_none", "apixo", now).rpartition("/")[2]
+    later = now + timedelta(seconds=2)
+    given: list[tuple[str, Any, type[Exception]]] = [
+        (url[:-2] + "xx", now, BadToken),
+        (url, later, ExpiredToken),
+        (orphan, now, NotFound),
+        (w.links.url_for("vid", later).rpartition("/")[2], now, BadToken),
+    ]
+    for token, moment, error in given:
+        with pytest.raises(error):
+            receive_callback(w.ingest, w.signer, token, {}, b"{}", "10.0.0.1", moment)
+    w.ingest.close()
+    with bench.db.read() as tx:
+        counts = store.callbacks.count_rejections(tx)
+        rows = store.callbacks.of_job(tx, job.id)
+
+    assert {"bad_signature": 2, "expired": 1, "unknown_job": 1} == counts
+    assert [] == rows

@@ -1,0 +1,296 @@
+"""Callbacks: what they may change, and all that they may not."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from conftest import Bench
+from support.sandboxes import Wire
+
+from service import store
+from service.callbacks.process import process_callback
+from service.errors import ProviderError, Unanswered
+from service.model import Callback, CallbackState, EventType, Job, JobState, Outcome
+from service.providers.apixo import Apixo
+from service.sandbox.vendors.apixo import envelope
+from service.sandbox.vendors.tasks import Task
+
+FORGED = {"state": "success", "resultJson": '{"resultUrls": ["http://127.0.0.1:9/evil.mp4"]}'}
+
+
+@pytest.fixture
+def settings_given(wire: Wire) -> dict[str, Any]:
+    """The sandbox is the vendor."""
+    return {"apixo_base_url": wire.server.url, "submit_timeout": 1.5}
+
+
+def submitted(bench: Bench, wire: Wire, orders: str = "") -> tuple[Job, Task]:
+    """A job that the vendor has, and its task at its end."""
+    job = bench.new_job(f"{orders} A fox")
+    bench.drain("submit")
+    job = bench.job(job)
+    if job.task_id is None:
+        return job, wire.ended(wire.server.renderer.book.all()[-1].id)
+    return job, wire.ended(job.task_id)
+
+
+def said(task: Task, **data: Any) -> bytes:
+    """The vendor's envelope for the task, with some of its data changed."""
+    whole = envelope(task)
+    return json.dumps({**whole, "data": whole["data"] | data}).encode()
+
+
+def bring(bench: Bench, job: Job, body: bytes) -> Callback:
+    """A callback for the job comes in and is looked at; its row afterwards."""
+    bench.wiring.ingest.insert(job.id, "apixo", {}, body, bench.clock())
+    bench.drain("process")
+    with bench.db.read() as tx:
+        return store.callbacks.of_job(tx, job.id)[-1]
+
+
+def types(bench: Bench, job: Job) -> list[EventType]:
+    """The job's events, by type."""
+    with bench.db.read() as tx:
+        return [event.type for event in store.events.of_job(tx, job.id)]
+
+
+def link(bench: Bench, job: Job) -> str | None:
+    """Where the result is said to be."""
+    with bench.db.read() as tx:
+        video = store.videos.of_job(tx, job.id)
+    return video.provider_url if video else None
+
+
+def test_confirmed(bench: Bench, wire: Wire) -> None:
+    """A true callback ends the job with the vendor's link and one event."""
+    job, task = submitted(bench, wire)
+    callback = bring(bench, job, said(task))
+
+    assert (CallbackState.PROCESSED, JobState.SUCCEEDED) == (callback.state, bench.job(job).state)
+    assert ("callback", task.result_url) == (bench.job(job).resolved_by, link(bench, job))
+    assert [EventType.JOB_SUBMITTED, EventType.JOB_SUCCEEDED] == types(bench, job)
+
+
+@pytest.mark.parametrize(
+    "data", [FORGED, FORGED | {"taskId": "another"}, {"state": "failed", "failCode": "NSFW"}]
+)
+def test_forged_body_on_a_true_url(bench: Bench, wire: Wire, data: dict[str, Any]) -> None:
+    """Whatever the body claims, only what the vendor says of our own task is recorded."""
+    job, task = submitted(bench, wire)
+    bring(bench, job, said(task, **data))
+
+    assert (JobState.SUCCEEDED, task.result_url) == (bench.job(job).state, link(bench, job))
+
+
+def test_forged_success_of_a_running_task(bench: Bench, wire: Wire) -> None:
+    """A success that the vendor does not know of ends nothing."""
+    job = bench.new_job("[slow 30] A fox")
+    bench.drain("submit")
+    task = wire.server.renderer.book.all()[-1]
+    bring(bench, job, said(task, **FORGED))
+
+    assert (JobState.SUBMITTED, None) == (bench.job(job).state, link(bench, job))
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"data": 1}', b"<p>"])
+def test_malformed_body(bench: Bench, wire: Wire, body: bytes) -> None:
+    """A body that says nothing is a knock at the door: the vendor is asked, and answers."""
+    job, task = submitted(bench, wire)
+    bring(bench, job, body)
+
+    assert (JobState.SUCCEEDED, task.result_url) == (bench.job(job).state, link(bench, job))
+
+
+def test_repeated_and_reordered(bench: Bench, wire: Wire) -> None:
+    """More callbacks, older ones after newer ones, change nothing and tell nobody again."""
+    job, task = submitted(bench, wire)
+    bodies = [said(task), said(task, state="processing"), said(task), said(task, state="failed")]
+    for body in bodies:
+        bring(bench, job, body)
+
+    assert JobState.SUCCEEDED is bench.job(job).state
+    assert [EventType.JOB_SUBMITTED, EventType.JOB_SUCCEEDED] == types(bench, job)
+    with bench.db.read() as tx:
+        states = {callback.state for callback in store.callbacks.of_job(tx, job.id)}
+    assert {CallbackState.PROCESSED} == states
+
+
+class Away(Apixo):
+    """Nobody answers questions; `found` is what they meet instead."""
+
+    found: Outcome | ProviderError = Unanswered("PROVIDER_UNAVAILABLE", "away")
+    meanwhile: Any = staticmethod(lambda: None)
+
+    def fetch(self, job: Job) -> Outcome:
+        """What was ordered, after what happens in between."""
+        self.meanwhile()
+        if isinstance(self.found, ProviderError):
+            raise self.found
+        return self.found
+
+
+def away(bench: Bench) -> Away:
+    """An adapter whose vendor cannot be asked."""
+    return Away(bench.wiring.outbound, "http://127.0.0.1:9", "k", 1.0)
+
+
+def process_with(bench: Bench, provider: Apixo, **settings: Any) -> bool:
+    """Look at the next callback by another adapter, under other settings."""
+    changed = bench.wiring.settings.model_copy(update=settings)
+    return process_callback(bench.db, {"apixo": provider}, changed, bench.clock)
+
+
+def test_confirm_fails(bench: Bench, wire: Wire) -> None:
+    """A vendor that cannot be asked leaves the callback waiting, and it counts later."""
+    job, task = submitted(bench, wire)
+    bench.wiring.ingest.insert(job.id, "apixo", {}, said(task), bench.clock())
+    for _ in range(5):
+        assert process_with(bench, away(bench))
+        assert not process_with(bench, away(bench))
+        assert JobState.SUBMITTED is bench.job(job).state
+        bench.clock.advance(6)
+    bench.drain("process")
+
+    assert JobState.SUCCEEDED is bench.job(job).state
+
+
+def test_worker_dies_while_confirming(bench: Bench, wire: Wire) -> None:
+    """A callback whose worker died comes up again by itself."""
+    job, task = submitted(bench, wire)
+    bench.wiring.ingest.insert(job.id, "apixo", {}, said(task), bench.clock())
+
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    struck = away(bench)
+    struck.meanwhile = die
+    with pytest.raises(KeyboardInterrupt):
+        process_with(bench, struck)
+    bench.drain("process")
+    assert JobState.SUBMITTED is bench.job(job).state
+    bench.clock.advance(60)
+    bench.drain("process")
+
+    assert JobState.SUCCEEDED is bench.job(job).state
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.HELD])
+def test_job_that_was_never_sent(bench: Bench, wire: Wire, state: JobState) -> None:
+    """A callback for a job without a task is ignored, whatever task it names."""
+    _, task = submitted(bench, wire)
+    job = bench.new_job()
+    with bench.db.write() as tx:
+        store.jobs.change(tx, job.id, [JobState.QUEUED], state=state)
+    callback = bring(bench, job, said(task))
+
+    assert (CallbackState.IGNORED, state) == (callback.state, bench.job(job).state)
+
+
+def test_callback_beats_the_answer(bench: Bench, wire: Wire) -> None:
+    """While the create call is under way a callback waits, and counts right after the answer."""
+    job, task = submitted(bench, wire)
+    with bench.db.write() as tx:
+        changes = {"state": JobState.SUBMITTING, "task_id": None}
+        due_at = bench.clock() + timedelta(seconds=80)
+        store.jobs.change(tx, job.id, [JobState.SUBMITTED], due_at=due_at, **changes)
+    assert CallbackState.RECEIVED is bring(bench, job, said(task)).state
+    with bench.db.write() as tx:
+        store.jobs.change(tx, job.id, list(JobState), state=JobState.SUBMITTED, task_id=task.id)
+        store.callbacks.make_due_now(tx, job.id, bench.clock())
+    bench.drain("process")
+
+    assert JobState.SUCCEEDED is bench.job(job).state
+
+
+def test_unknown_job_adopts(bench: Bench, wire: Wire) -> None:
+    """The callback of a job that was given up brings its task, and the end of it."""
+    job, task = submitted(bench, wire, "[drop]")
+    assert JobState.UNKNOWN is job.state
+    bring(bench, job, said(task))
+    found = bench.job(job)
+
+    assert (JobState.SUCCEEDED, task.id, None) == (found.state, found.task_id, found.error)
+    assert [EventType.JOB_UNKNOWN, EventType.JOB_SUCCEEDED] == types(bench, job)
+
+
+def test_task_of_another_job_is_not_adopted(bench: Bench, wire: Wire) -> None:
+    """No job ever gets the video of another one's task."""
+    other, others_task = submitted(bench, wire)
+    job, _ = submitted(bench, wire, "[drop]")
+    callback = bring(bench, job, said(others_task))
+
+    assert (CallbackState.IGNORED, JobState.UNKNOWN) == (callback.state, bench.job(job).state)
+    assert (None, others_task.id) == (bench.job(job).task_id, bench.job(other).task_id)
+
+
+@pytest.mark.parametrize("task_id", [None, 7, "", "f" * 32])
+def test_nothing_to_adopt(bench: Bench, wire: Wire, task_id: Any) -> None:
+    """Without the name of a task that the vendor knows a lost job stays as it is."""
+    job, task = submitted(bench, wire, "[drop]")
+    bring(bench, job, said(task, taskId=task_id))
+
+    assert (JobState.UNKNOWN, None) == (bench.job(job).state, bench.job(job).task_id)
+
+
+def test_late_answer_during_adoption(bench: Bench, wire: Wire) -> None:
+    """A job that got its own task meanwhile is not ended with what another task brought."""
+    job, _ = submitted(bench, wire, "[drop]")
+    _, foreign = submitted(bench, wire)
+    bench.wiring.ingest.insert(job.id, "apixo", {}, said(foreign, taskId="e" * 32), bench.clock())
+
+    def own_answer() -> None:
+        with bench.db.write() as tx:
+            changes = {"state": JobState.SUBMITTED, "task_id": "own"}
+            store.jobs.change(tx, job.id, [JobState.UNKNOWN], **changes)
+
+    provider = away(bench)
+    provider.found = bench.wiring.providers["apixo"].parse(said(foreign))
+    provider.meanwhile = own_answer
+    process_with(bench, provider)
+
+    assert (JobState.SUBMITTED, "own") == (bench.job(job).state, bench.job(job).task_id)
+    assert link(bench, job) is None
+
+
+def unconfirmed(bench: Bench, job: Job, body: bytes, *hosts: str) -> Callback:
+    """The callback is taken at its word, as far as the hosts allow."""
+    bench.wiring.ingest.insert(job.id, "apixo", {}, body, bench.clock())
+    while process_with(bench, away(bench), confirm_callbacks=False, result_hosts=hosts):
+        pass
+    with bench.db.read() as tx:
+        return store.callbacks.of_job(tx, job.id)[-1]
+
+
+def test_unconfirmed_from_a_named_host(bench: Bench, wire: Wire) -> None:
+    """Where confirming is off, a result on a named host counts."""
+    job, task = submitted(bench, wire)
+    unconfirmed(bench, job, said(task), "127.0.0.1")
+
+    assert (JobState.SUCCEEDED, task.result_url) == (bench.job(job).state, link(bench, job))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"resultJson": '{"resultUrls": ["http://evil.example/x.mp4"]}'},
+        {"resultJson": '{"resultUrls": ["http://127.0.0.1@evil.example/x"]}'},
+        {"taskId": "another"},
+    ],
+)
+def test_unconfirmed_from_elsewhere(bench: Bench, wire: Wire, data: dict[str, Any]) -> None:
+    """A result anywhere else, or another task's, is not believed, and the job goes on."""
+    job, task = submitted(bench, wire)
+
+    assert CallbackState.IGNORED is unconfirmed(bench, job, said(task, **data), "127.0.0.1").state
+    assert JobState.SUBMITTED is bench.job(job).state
+
+
+@pytest.mark.parametrize("body", [b"{", b"", b'{"data": {}}'])
+def test_unconfirmed_and_malformed(bench: Bench, wire: Wire, body: bytes) -> None:
+    """What cannot be read is done with at once: it will not become readable."""
+    job, _ = submitted(bench, wire)
+
+    assert CallbackState.IGNORED is unconfirmed(bench, job, body, "127.0.0.1").state

@@ -1,0 +1,3 @@
+"""Tests of the room `catalogue`."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Tests of the room `channels`."""
+
+from __future__ import annotations

@@ -1,0 +1,140 @@
+"""What Slack's own words mean, and the ladder; the rest is in the channels' contract."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+from support.channel_targets import HttpTarget, delivery_request, frozen, notification
+
+from service.channels.slack import Slack
+from service.errors import DeliveryError
+from service.outbound.client import Outbound
+from service.sandbox.sinks.pages import SinkServer
+
+SHORT = 0.4
+
+
+@pytest.fixture
+def outbound() -> Iterator[Outbound]:
+    """May reach loopback."""
+    made = Outbound(["127.0.0.0/8"])
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def sinks() -> Iterator[SinkServer]:
+    """A Slack of our own."""
+    with SinkServer(smtp=False) as server:
+        yield server
+
+
+def refusal(sinks: SinkServer, outbound: Outbound, word: str) -> DeliveryError:
+    """What the channel raises as long as Slack answers so."""
+    channel = Slack(outbound, 2.0)
+    sinks.script("slack", *[word] * 3)
+    with pytest.raises(DeliveryError) as caught:
+        channel.send(delivery_request(sinks.slack_url, channel.render(notification(), "card")))
+    return caught.value
+
+
+def test_too_fast_waits_as_long_as_slack_says(sinks: SinkServer, outbound: Outbound) -> None:
+    """Slack's own time is kept, and neither the delivery nor the subscription ends."""
+    raised = refusal(sinks, outbound, "rate_limited")
+
+    assert (429, 30.0) == (raised.status, raised.retry_after)
+    assert (False, None, 1) == (raised.permanent, raised.disable, len(sinks.received()))
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("rollup_error", "internal_error", "fatal_error", "service_unavailable"),
+        *("redirect", "reset", "slow"),
+    ],
+)
+def test_slacks_own_trouble_passes(word: str, sinks: SinkServer, outbound: Outbound) -> None:
+    """It is tried again by the schedule, and never within the attempt: it may have been posted."""
+    raised = refusal(sinks, outbound, word)
+
+    assert (False, None, None) == (raised.permanent, raised.disable, raised.pause_channel)
+    assert 1 == len(sinks.received())
+
+
+@pytest.mark.parametrize(
+    ("word", "mend"),
+    [
+        ("no_service", "new incoming webhook"),
+        ("no_team", "new incoming webhook"),
+        ("channel_not_found", "new incoming webhook"),
+        ("invalid_token", "new incoming webhook"),
+        ("action_prohibited", "admin"),
+        ("posting_to_general_channel_denied", "#general"),
+        ("channel_is_archived", "unarchive"),
+    ],
+)
+def test_a_dead_url_ends_the_subscription(
+    word: str, mend: str, sinks: SinkServer, outbound: Outbound
+) -> None:
+    """The subscription is disabled with the way to mend it in words."""
+    raised = refusal(sinks, outbound, word)
+
+    assert raised.permanent
+    assert mend in (raised.disable or "")
+    assert 1 == len(sinks.received())
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("invalid_payload", "invalid_blocks", "invalid_blocks_format", "no_text"),
+        *("msg_too_long", "msg_blocks_too_long"),
+    ],
+)
+def test_a_payload_error_comes_down_the_ladder(
+    word: str, sinks: SinkServer, outbound: Outbound
+) -> None:
+    """Refused on every rung, the delivery is over after three POSTs, and the URL stays good."""
+    raised = refusal(sinks, outbound, word)
+
+    assert (True, None, 3) == (raised.permanent, raised.disable, len(sinks.received()))
+
+
+def test_an_image_out_of_reach_costs_the_image_only(sinks: SinkServer, outbound: Outbound) -> None:
+    """Slack fails the whole message for it; the second POST, without it, is the message."""
+    channel = Slack(outbound)
+    sinks.script("slack", "image")
+    channel.send(delivery_request(sinks.slack_url, channel.render(notification(), "card")))
+    first, second = (received.json["blocks"] for received in sinks.received())
+
+    assert [block for block in first if block["type"] != "image"] == second
+    assert len(second) == len(first) - 1
+
+
+def test_the_ladder_ends_in_a_message(outbound: Outbound) -> None:
+    """An image that Slack cannot fetch costs the image, then the blocks, never the news."""
+    refused = (400, "invalid_blocks"), (400, "downloading image failed"), (200, "ok")
+    channel = Slack(outbound)
+    with HttpTarget(*refused) as target:
+        channel.send(delivery_request(target.url, frozen(channel)))
+
+    full, bare, text = (json.loads(body) for body in target.bodies)
+    assert len(full["blocks"]) == len(bare["blocks"]) + 1
+    assert "blocks" not in text
+    assert full["text"] == text["text"]
+
+
+def test_the_ladder_shares_one_deadline(outbound: Outbound) -> None:
+    """Trouble on a lower rung is transient, and all rungs together keep to the time."""
+    began = time.monotonic()
+    channel = Slack(outbound, SHORT)
+    with HttpTarget((400, "invalid_blocks"), None) as target:
+        with pytest.raises(DeliveryError) as caught:
+            channel.send(delivery_request(target.url, frozen(channel)))
+        spent = time.monotonic() - began
+
+    assert not caught.value.permanent
+    assert SHORT + 1 > spent

@@ -1,0 +1,318 @@
+"""The bot: one card per job, kept up to date, and what Slack's API words mean."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Bench
+from deliveries.test_attempts import now_is
+from support.channel_targets import EVENT_ID, JOB_ID, delivery_request, error, notification
+
+from service import store
+from service.channels import SlackBot
+from service.channels.base import DeliveryResult
+from service.deliveries.attempts import attempt_delivery
+from service.deliveries.subscriptions import parse_subscription, subscribe
+from service.errors import DeliveryError
+from service.events.record import record_event
+from service.jobs.outcomes import fail_job
+from service.model import DeliveryState, EventType
+from service.model.error_codes import job_error
+from service.sandbox.sinks.inbox import Received
+from service.sandbox.sinks.pages import SinkServer
+from service.sandbox.sinks.slack import BOT_TOKEN, posts
+
+CHANNEL = "C0123ABCD"
+SUBMITTED, SUCCEEDED = EventType.JOB_SUBMITTED, EventType.JOB_SUCCEEDED
+
+
+@pytest.fixture
+def sinks() -> Iterator[SinkServer]:
+    """A Slack of our own."""
+    with SinkServer(smtp=False) as server:
+        yield server
+
+
+@pytest.fixture
+def bot(sinks: SinkServer) -> SlackBot:
+    """The channel, as the app that the sink knows."""
+    return SlackBot(BOT_TOKEN, 2.0, sinks.slack_api_url)
+
+
+def told(
+    bot: SlackBot, kind: EventType, reference: str | None = None, sequence: int = 1, **more: Any
+) -> DeliveryResult:
+    """One event told to Slack, after what `reference` names."""
+    body = bot.render(notification(kind, sequence=sequence, **more), "card")
+    return bot.send(delivery_request(CHANNEL, body, reference=reference))
+
+
+def methods(sinks: SinkServer) -> list[str]:
+    """The calls that arrived, a reply in a thread as ``reply``."""
+    return [
+        "reply" if received.json.get("thread_ts") else received.headers["method"].split(".")[1]
+        for received in sinks.received()
+    ]
+
+
+def header(received: Received) -> str:
+    """The card's title."""
+    found: str = received.json["blocks"][0]["text"]["text"]
+    return found
+
+
+def test_posted_at_the_submit_and_updated_at_the_end(sinks: SinkServer, bot: SlackBot) -> None:
+    """The channel holds one card per job, and it tells how the job ended."""
+    first = told(bot, SUBMITTED)
+    told(bot, SUCCEEDED, first.reference, 2)
+    (post,) = posts(sinks.received())
+
+    assert ["postMessage", "update"] == methods(sinks)
+    assert ["Video on its way", "Video ready"] == [header(r) for r in sinks.received()]
+    assert (True, "Video ready", []) == (post.edited, header(post.shown), post.replies)
+
+
+def test_the_end_without_a_beginning_is_posted(sinks: SinkServer, bot: SlackBot) -> None:
+    """Where no card was posted the end has one of its own."""
+    told(bot, SUCCEEDED)
+
+    assert ["postMessage"] == methods(sinks)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        EventType.JOB_FAILED,
+        EventType.JOB_HELD,
+        EventType.JOB_UNKNOWN,
+        EventType.JOB_OVERDUE,
+        EventType.VIDEO_EXPIRING,
+    ],
+)
+def test_trouble_is_told_in_the_thread(kind: EventType, sinks: SinkServer, bot: SlackBot) -> None:
+    """The card changes without a sound; the thread says it aloud, with the way to the job."""
+    first = told(bot, SUBMITTED)
+    told(bot, kind, first.reference, 2, error=error("PROVIDER_ERROR", "it broke"))
+    (post,) = posts(sinks.received())
+    (reply,) = post.replies
+
+    assert ["postMessage", "update", "reply"] == methods(sinks)
+    assert reply.json["text"].startswith(header(post.shown))
+    assert reply.json["text"].endswith(post.shown.json["blocks"][-1]["elements"][0]["url"])
+
+
+def test_late_news_does_not_turn_the_card_back(sinks: SinkServer, bot: SlackBot) -> None:
+    """A submit that is delivered after the end is not told at all."""
+    end = told(bot, SUCCEEDED, sequence=2)
+    late = told(bot, SUBMITTED, end.reference, 1)
+
+    assert ["postMessage"] == methods(sinks)
+    assert (None, "not sent: the card tells later news already") == (late.reference, late.response)
+
+
+def test_a_resend_tells_the_same_again(sinks: SinkServer, bot: SlackBot) -> None:
+    """Asked for by a person, the card is written once more."""
+    end = told(bot, SUCCEEDED, sequence=2)
+    told(bot, SUCCEEDED, end.reference, 2)
+
+    assert ["postMessage", "update"] == methods(sinks)
+
+
+@pytest.mark.parametrize("word", ["message_not_found", "cant_update_message"])
+def test_a_card_that_was_deleted_is_posted_anew(
+    word: str, sinks: SinkServer, bot: SlackBot
+) -> None:
+    """Somebody tidied the channel up: the news comes all the same, and is what is kept up."""
+    first = told(bot, SUBMITTED)
+    sinks.script("bot", word)
+    second = told(bot, SUCCEEDED, first.reference, 2)
+
+    assert ["postMessage", "update", "postMessage"] == methods(sinks)
+    assert None is not second.reference != first.reference
+
+
+def test_a_name_leads_to_the_channel(sinks: SinkServer, bot: SlackBot) -> None:
+    """An update needs the id that Slack answered, whatever the target was."""
+    first = bot.send(delivery_request("#clips", bot.render(notification(SUBMITTED), "card")))
+    told(bot, SUCCEEDED, first.reference, 2)
+
+    assert ["#clips", "C0CLIPSXXX"] == [r.json["channel"] for r in sinks.received()]
+
+
+def test_the_message_can_be_traced(sinks: SinkServer, bot: SlackBot) -> None:
+    """Its metadata names the event and the job, and nothing is unfurled."""
+    told(bot, SUCCEEDED)
+    (received,) = sinks.received()
+
+    assert received.json["metadata"] == {
+        "event_type": "job_succeeded",
+        "event_payload": {"job_id": JOB_ID, "event_id": EVENT_ID},
+    }
+    assert (False, False) == (received.json["unfurl_links"], received.json["unfurl_media"])
+
+
+def refusal(sinks: SinkServer, bot: SlackBot, word: str) -> DeliveryError:
+    """What the channel raises as long as Slack answers so."""
+    sinks.script("bot", *[word] * 3)
+    with pytest.raises(DeliveryError) as caught:
+        told(bot, SUCCEEDED)
+    assert BOT_TOKEN not in str(caught.value) + caught.value.response
+    return caught.value
+
+
+def test_too_fast_waits_as_long_as_slack_says(sinks: SinkServer, bot: SlackBot) -> None:
+    """Slack's own time is kept, the library's own retries are off."""
+    raised = refusal(sinks, bot, "ratelimited")
+
+    assert (429, 30.0, False) == (raised.status, raised.retry_after, raised.permanent)
+    assert 1 == len(sinks.received())
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["internal_error", "fatal_error", "service_unavailable", "redirect", "reset", "slow"],
+)
+def test_slacks_own_trouble_passes(word: str, sinks: SinkServer, bot: SlackBot) -> None:
+    """It is tried again by the schedule, and never within the attempt."""
+    raised = refusal(sinks, bot, word)
+
+    assert (False, None, None) == (raised.permanent, raised.disable, raised.pause_channel)
+    assert 1 == len(sinks.received())
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["invalid_auth", "account_inactive", "token_revoked", "token_expired", "missing_scope"],
+)
+def test_a_bad_token_pauses_the_channel(word: str, sinks: SinkServer, bot: SlackBot) -> None:
+    """No subscription is to blame: all wait for the operator, who is told what to do."""
+    raised = refusal(sinks, bot, word)
+    mend = "chat:write" if word == "missing_scope" else "CLIPBELL_SLACK_BOT_TOKEN"
+
+    assert (False, None, 900.0) == (raised.permanent, raised.disable, raised.pause_channel)
+    assert mend in str(raised)
+    assert word in raised.response
+
+
+def test_a_wrong_token_is_found_out(sinks: SinkServer) -> None:
+    """The sink knows its own app's token and no other, as Slack does."""
+    stranger = SlackBot("xoxb-stranger", 2.0, sinks.slack_api_url)
+    with pytest.raises(DeliveryError, match="does not know the token"):
+        told(stranger, SUCCEEDED)
+
+
+@pytest.mark.parametrize(
+    ("word", "mend"),
+    [
+        ("not_in_channel", "/invite"),
+        ("channel_not_found", "/invite"),
+        ("is_archived", "unarchive"),
+        ("restricted_action", "admin"),
+    ],
+)
+def test_a_closed_channel_ends_the_subscription(
+    word: str, mend: str, sinks: SinkServer, bot: SlackBot
+) -> None:
+    """The subscription is disabled with the way to mend it in words."""
+    raised = refusal(sinks, bot, word)
+
+    assert (True, None) == (raised.permanent, raised.pause_channel)
+    assert mend in (raised.disable or "")
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["invalid_blocks", "invalid_blocks_format", "no_text", "msg_too_long", "msg_blocks_too_long"],
+)
+def test_a_payload_error_comes_down_the_ladder(word: str, sinks: SinkServer, bot: SlackBot) -> None:
+    """Full, without image, text only; then the delivery is over and the subscription stays."""
+    raised = refusal(sinks, bot, word)
+    full, bare, text = (received.json for received in sinks.received())
+
+    assert (True, None) == (raised.permanent, raised.disable)
+    assert ["image" in str(message.get("blocks")) for message in (full, bare)] == [True, False]
+    assert "blocks" not in text
+
+
+def test_an_image_out_of_reach_costs_the_image_only(sinks: SinkServer, bot: SlackBot) -> None:
+    """An update that Slack refuses for its image is made without it."""
+    first = told(bot, SUBMITTED)
+    sinks.script("bot", "image")
+    told(bot, SUCCEEDED, first.reference, 2)
+
+    assert ["postMessage", "update", "update"] == methods(sinks)
+    assert "image" not in str(sinks.received()[-1].json["blocks"])
+
+
+def test_an_update_by_text_takes_the_old_blocks_away(sinks: SinkServer, bot: SlackBot) -> None:
+    """Otherwise the card would go on saying that the video is on its way."""
+    first = told(bot, SUBMITTED)
+    sinks.script("bot", "invalid_blocks", "invalid_blocks")
+    told(bot, SUCCEEDED, first.reference, 2)
+
+    assert [] == sinks.received()[-1].json["blocks"]
+
+
+def test_thread_is_told_again_after_trouble(sinks: SinkServer, bot: SlackBot) -> None:
+    """When the reply is refused the attempt has failed, and the next one makes both calls."""
+    first = told(bot, SUBMITTED)
+    sinks.script("bot", "ok", "internal_error")
+    with pytest.raises(DeliveryError):
+        told(bot, EventType.JOB_FAILED, first.reference, 2)
+    told(bot, EventType.JOB_FAILED, first.reference, 2)
+
+    assert ["postMessage", *["update", "reply"] * 2] == methods(sinks)
+
+
+def deliver(bench: Bench, bot: SlackBot) -> None:
+    """All that is due goes out, at Slack's own pace."""
+    post = replace(bench.wiring.notifications, channels={"slack_bot": bot})
+    for _ in range(3):
+        while attempt_delivery(bench.db, post, bench.clock):
+            pass
+        bench.clock.advance(2)
+
+
+def test_the_whole_walk_keeps_one_card(bench: Bench, sinks: SinkServer, bot: SlackBot) -> None:
+    """From the rows: what was posted at the submit is found again at the end, per job."""
+    spec = parse_subscription({"slack_bot": bot}, f"slack_bot:{CHANNEL}", "")
+    with bench.db.write() as tx:
+        subscribe(tx, bench.wiring.encryptor, bench.account.id, spec, bench.clock())
+    jobs = [bench.new_job(), bench.new_job()]
+    for job in jobs:
+        with bench.db.write() as tx:
+            record_event(tx, job, SUBMITTED, bench.clock())
+        deliver(bench, bot)
+    with bench.db.write() as tx:
+        fail_job(tx, jobs[0], job_error("OPERATOR", "ended"), "operator", bench.clock())
+        deliveries = store.deliveries.of_job(tx, jobs[0].id)
+    deliver(bench, bot)
+
+    assert [DeliveryState.DELIVERED] * 2 == [now_is(bench, d).state for d in deliveries]
+    assert ["postMessage", "postMessage", "update", "reply"] == methods(sinks)
+    ended, waiting = posts(sinks.received())
+    assert ["Video failed", "Video on its way"] == [header(ended.shown), header(waiting.shown)]
+
+
+def test_without_the_library_one_line_says_what_to_install(tmp_path: Path) -> None:
+    """A token without Slack's library stops the start."""
+    (tmp_path / "slack_sdk.py").write_text("raise ModuleNotFoundError('no slack_sdk')")
+    program = "from service.channels import SlackBot; SlackBot('xoxb-1')"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert 1 == done.returncode
+    assert "SettingsError" in done.stderr
+    assert "pip install 'clipbell[slack]'" in done.stderr

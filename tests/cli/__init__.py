@@ -1,0 +1,3 @@
+"""Tests of the room `cli`."""
+
+from __future__ import annotations

@@ -1,0 +1,190 @@
+"""The verbs around subscriptions, as a person runs them: real processes and a real endpoint."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.servers import Clipbell, Hook, eventually, free_port, http_call
+
+NOWHERE = "http://127.0.0.1:9/"
+
+
+@pytest.fixture(scope="module")
+def clipbell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
+    """A service with its worker and its web process."""
+    with Clipbell(tmp_path_factory.mktemp("cli"), NOWHERE) as made:
+        yield made.start()
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    """A subscriber."""
+    with Hook() as made:
+        yield made
+
+
+def shown(clipbell: Clipbell, *arguments: str, code: int = 0) -> Any:
+    """What a verb prints for programs."""
+    return json.loads(clipbell.run(*arguments, "--json", code=code).stdout)
+
+
+def test_added_and_tested(clipbell: Clipbell, hook: Hook) -> None:
+    """A subscription is added with its filters, listed, and tested."""
+    narrow = ["--event", "job.failed", "--model", "kling-2", "--metadata", "paid=true"]
+    made = shown(clipbell, "subscriptions", "add", "webhook", hook.url, *narrow)
+    mine = made["id"]
+    assert (["job.failed"], ["kling-2"], {"paid": True}) == (
+        made["events"],
+        made["models"],
+        made["metadata"],
+    )
+    assert made["secret"].startswith("whsec_")
+    assert mine in [one["id"] for one in shown(clipbell, "subscriptions", "list")]
+    assert shown(clipbell, "subscriptions", "test", mine)["delivered"]
+    clipbell.run("subscriptions", "remove", mine)
+
+    assert [True] == [hit.json()["sample"] for hit in hook.hits]
+
+
+def test_switched_and_removed(clipbell: Clipbell) -> None:
+    """A subscription is switched off and on, and is then gone."""
+    mine = shown(clipbell, "subscriptions", "add", "webhook", NOWHERE)["id"]
+    assert "off" == shown(clipbell, "subscriptions", "disable", mine)["state"]
+    assert "on" == shown(clipbell, "subscriptions", "enable", mine)["state"]
+    assert "removed" == shown(clipbell, "subscriptions", "remove", mine)["state"]
+
+    assert mine not in clipbell.run("subscriptions", "list").stdout
+    assert "subscriptions list" in clipbell.run("subscriptions", "test", mine, code=1).stderr
+
+
+def test_add_with_a_test(clipbell: Clipbell, hook: Hook) -> None:
+    """What does not work is not saved; in one word is as good as in two."""
+    hook.answers = [500, 200]
+    before = shown(clipbell, "subscriptions", "list")
+    refused = clipbell.run("subscriptions", "add", f"webhook:{hook.url}", "--test", code=1)
+    assert "500" in refused.stderr
+    assert before == shown(clipbell, "subscriptions", "list")
+    made = shown(clipbell, "subscriptions", "add", f"webhook:{hook.url}", "--test")
+    clipbell.run("subscriptions", "remove", made["id"])
+
+    assert 2 == len(hook.hits)
+
+
+def test_failed_test(clipbell: Clipbell) -> None:
+    """A test that fails says so with its exit code."""
+    made = shown(clipbell, "subscriptions", "add", "webhook", NOWHERE)
+    told = shown(clipbell, "subscriptions", "test", made["id"], code=1)
+    clipbell.run("subscriptions", "remove", made["id"])
+
+    assert (False, None) == (told["delivered"], told["status"])
+
+
+def test_trigger_deliver_resend(clipbell: Clipbell, hook: Hook) -> None:
+    """A triggered sample goes the real way, is listed with its attempt, and goes out again."""
+    made = shown(clipbell, "subscriptions", "add", "webhook", hook.url)
+    told = shown(clipbell, "trigger", "job.failed")
+    eventually(lambda: hook.hits)
+    arguments = ("deliveries", "--subscription", made["id"], "--state", "delivered")
+    eventually(lambda: shown(clipbell, *arguments))
+    (delivery,) = shown(clipbell, *arguments)
+    clipbell.run("resend", delivery["id"])
+    eventually(lambda: len(hook.hits) == 2)
+    clipbell.run("subscriptions", "remove", made["id"])
+
+    assert delivery["id"] in told["deliveries"]
+    assert (None, told["id"]) == (delivery["job_id"], delivery["event_id"])
+    assert {told["id"]} == {hit.headers["webhook-id"] for hit in hook.hits}
+    assert [] == shown(clipbell, "jobs")
+
+
+def test_trigger_of_nothing(clipbell: Clipbell) -> None:
+    """An event that does not exist is wrong usage; one that nobody wants is told."""
+    clipbell.run("trigger", "job.exploded", code=2)
+    told = clipbell.run("trigger", "job.overdue").stdout
+
+    assert "no subscription wants job.overdue" in told
+
+
+@pytest.mark.parametrize("since", ["1h", "2026-01-01T00:00:00Z", "2026-01-01"])
+def test_recover(clipbell: Clipbell, since: str) -> None:
+    """Nothing was missed: nothing is pending."""
+    made = shown(clipbell, "subscriptions", "add", "webhook", NOWHERE)
+    told = shown(clipbell, "recover", made["id"], "--since", since)
+    clipbell.run("subscriptions", "remove", made["id"])
+
+    assert {"id": made["id"], "recovered": 0} == told
+
+
+def test_bad_since(clipbell: Clipbell) -> None:
+    """What is no time is wrong usage."""
+    clipbell.run("recover", "sub_x", "--since", "soon", code=2)
+
+
+def test_feed_is_numbered_in_time(clipbell: Clipbell) -> None:
+    """The worker's sequencer has an event in the feed soon after it was recorded."""
+    told = shown(clipbell, "trigger", "job.overdue")
+
+    eventually(
+        lambda: told["id"] in [e["id"] for e in clipbell.call("GET", "/v1/events").json()["data"]]
+    )
+
+
+def test_both_doors_show_the_same(clipbell: Clipbell, hook: Hook) -> None:
+    """Programs read a subscription and a delivery by the command line as they do over HTTP."""
+    made = shown(clipbell, "subscriptions", "add", "webhook", hook.url)
+    told = shown(clipbell, "trigger", "job.failed")
+    eventually(lambda: not shown(clipbell, "deliveries", "--state", "pending"))
+    subscriptions = clipbell.call("GET", "/v1/subscriptions").json()["data"]
+    deliveries = clipbell.call("GET", "/v1/deliveries").json()["data"]
+
+    assert made["id"] in [one["id"] for one in subscriptions]
+    assert subscriptions == shown(clipbell, "subscriptions", "list")
+    assert told["deliveries"] == [one["id"] for one in deliveries if one["event_id"] == told["id"]]
+    assert deliveries == shown(clipbell, "deliveries")
+
+
+def test_listen(clipbell: Clipbell) -> None:
+    """The local endpoint believes our worker, and nobody else."""
+    port = free_port()
+    command = [sys.executable, "-m", "service", "listen", "--port", str(port), "--json"]
+    child = subprocess.Popen(command, env=clipbell.environ, stdout=subprocess.PIPE, text=True)
+    assert child.stdout
+    url = json.loads(child.stdout.readline())["url"]
+    made = shown(clipbell, "subscriptions", "add", "webhook", url)
+    told = shown(clipbell, "trigger", "job.held")
+    true = json.loads(child.stdout.readline())
+    forged = http_call("POST", url, b"{}", {"webhook-id": "x", "webhook-signature": "v1,x"})
+    false = json.loads(child.stdout.readline())
+    child.terminate()
+    clipbell.run("subscriptions", "remove", made["id"])
+
+    assert (told["id"], True, "job.held") == (true["id"], true["verified"], true["body"]["type"])
+    assert (401, False) == (forged.status, false["verified"])
+    assert "webhook-timestamp" in false["problem"]
+    assert 0 == child.wait(20)
+    child.stdout.close()
+
+
+def test_listen_with_a_secret(tmp_path: Path) -> None:
+    """With a secret of its own it needs no database; people see why something is not believed."""
+    port = free_port()
+    command = [sys.executable, "-m", "service", "listen", "--port", str(port)]
+    command += ["--secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]
+    environ = Clipbell(tmp_path, NOWHERE).environ | {"PYTHONUNBUFFERED": "1"}
+    child = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
+    assert child.stdout
+    child.stdout.readline()
+    status = http_call("POST", f"http://127.0.0.1:{port}/", b"{}").status
+    line = child.stdout.readline()
+    child.terminate()
+    child.wait(20)
+    child.stdout.close()
+
+    assert (401, True) == (status, "NOT VERIFIED" in line)
+    assert not (tmp_path / "data").exists()

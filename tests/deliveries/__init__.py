@@ -1,0 +1,3 @@
+"""Tests of the room `deliveries`."""
+
+from __future__ import annotations

@@ -1,0 +1,301 @@
+"""Deliveries: at least once, the same bytes, by the schedule, and nobody in another's way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from conftest import Bench
+from standardwebhooks import Webhook
+from support.servers import Hit, Hook
+
+from service import store
+from service.channels import Webhook as WebhookChannel
+from service.channels.base import DeliveryRequest, DeliveryResult
+from service.deliveries.attempts import LEASE_SECONDS, attempt_delivery
+from service.deliveries.notification import NotificationContext
+from service.deliveries.redelivery import resend_delivery
+from service.deliveries.subscriptions import SubscriptionSpec, subscribe
+from service.jobs.outcomes import fail_job
+from service.jobs.requests import mute_job
+from service.model import Attempt, Delivery, DeliveryState, Job, Subscription
+from service.model.error_codes import job_error
+from service.signing import Encryptor
+
+SCHEDULE = (0.0, 10.0, 100.0)
+DAY = 86_400.0
+
+
+@pytest.fixture
+def settings_given() -> dict[str, Any]:
+    """Three attempts: at once, after ten seconds, after a hundred."""
+    return {"retry_schedule": SCHEDULE}
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    """A subscriber."""
+    with Hook() as made:
+        yield made
+
+
+def subscribed(bench: Bench, url: str) -> tuple[Subscription, str]:
+    """A subscription of the bench's account, and its secret."""
+    with bench.db.write() as tx:
+        return subscribe(
+            tx,
+            bench.wiring.encryptor,
+            bench.account.id,
+            SubscriptionSpec("webhook", url),
+            bench.clock(),
+        )
+
+
+def failed(bench: Bench) -> tuple[Job, list[Delivery]]:
+    """A job that has ended, and the deliveries that tell of it."""
+    job = bench.new_job()
+    with bench.db.write() as tx:
+        fail_job(tx, job, job_error("OPERATOR", "ended"), "operator", bench.clock())
+        return job, store.deliveries.of_job(tx, job.id)
+
+
+def one_failed(bench: Bench) -> Delivery:
+    """The same, where there is one delivery."""
+    (delivery,) = failed(bench)[1]
+    return delivery
+
+
+def now_is(bench: Bench, delivery: Delivery) -> Delivery:
+    """The delivery as it is now."""
+    with bench.db.read() as tx:
+        found = store.deliveries.owned(tx, delivery.account_id, delivery.id)
+    assert found is not None
+    return found
+
+
+def attempts(bench: Bench, delivery: Delivery) -> list[Attempt]:
+    """All tries at it."""
+    with bench.db.read() as tx:
+        return store.deliveries.all_attempts(tx, [delivery.id])
+
+
+def until_due(bench: Bench, delivery: Delivery) -> float:
+    """Seconds to its next attempt."""
+    due_at = now_is(bench, delivery).due_at
+    assert due_at is not None
+    return (due_at - bench.clock()).total_seconds()
+
+
+def verified(secret: str, hit: Hit, now: datetime) -> None:
+    """The hit bears a true signature of that moment."""
+    found = {name.lower(): value for name, value in hit.headers.items()}
+    assert int(now.timestamp()) == int(found["webhook-timestamp"])
+    signature = Webhook(secret).sign(found["webhook-id"], now, hit.body.decode())
+    assert signature in found["webhook-signature"].split(" ")
+
+
+def test_delivered(bench: Bench, hook: Hook) -> None:
+    """One attempt, one signed body, and then nothing more to do."""
+    _, secret = subscribed(bench, hook.url)
+    delivery = one_failed(bench)
+    bench.drain("deliver")
+    bench.clock.advance(DAY)
+    bench.drain("deliver")
+
+    assert 1 == len(hook.hits)
+    verified(secret, hook.hits[0], bench.clock() - timedelta(seconds=DAY))
+    found = now_is(bench, delivery)
+    assert (DeliveryState.DELIVERED, 1, None) == (found.state, found.attempts, found.due_at)
+    assert [(200, None)] == [(a.status, a.error) for a in attempts(bench, delivery)]
+
+
+def test_schedule(bench: Bench, hook: Hook) -> None:
+    """Attempts keep to the schedule within a fifth; after the last one it is exhausted."""
+    hook.answers = [500]
+    subscribed(bench, hook.url)
+    delivery = one_failed(bench)
+    for number, delay in enumerate(SCHEDULE):
+        assert 0.8 * delay <= until_due(bench, delivery) <= 1.2 * delay
+        bench.clock.advance(until_due(bench, delivery))
+        bench.drain("deliver")
+        assert number + 1 == len(hook.hits)
+    bench.clock.advance(DAY)
+    bench.drain("deliver")
+
+    assert (3, DeliveryState.EXHAUSTED) == (len(hook.hits), now_is(bench, delivery).state)
+    assert [500] * 3 == [attempt.status for attempt in attempts(bench, delivery)]
+
+
+def test_frozen_bytes_and_fresh_signature(bench: Bench, hook: Hook) -> None:
+    """A later attempt sends the first one's bytes and id, signed anew for its own moment."""
+    hook.answers = [500, 500, 200]
+    _, secret = subscribed(bench, hook.url)
+    job, (delivery,) = failed(bench)
+    moments = []
+    for _ in SCHEDULE:
+        moments.append(bench.clock.advance(until_due(bench, delivery)))
+        bench.drain("deliver")
+        with bench.db.write() as tx:
+            store.jobs.change(tx, job.id, [bench.job(job).state], metadata={"changed": "since"})
+
+    assert 1 == len({hit.body for hit in hook.hits})
+    assert 1 == len({hit.headers["webhook-id"] for hit in hook.hits})
+    assert 3 == len({hit.headers["webhook-signature"] for hit in hook.hits})
+    for hit, moment in zip(hook.hits, moments, strict=True):
+        verified(secret, hit, moment)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_holds_the_subscription(bench: Bench, hook: Hook, status: int) -> None:
+    """Nothing at all goes to an endpoint before the moment that it named."""
+    hook.answers = [(status, {"Retry-After": "1000"}), 200]
+    subscribed(bench, hook.url)
+    first = one_failed(bench)
+    bench.drain("deliver")
+    second = one_failed(bench)
+    bench.clock.advance(999)
+    bench.drain("deliver")
+    assert 1 == len(hook.hits)
+    bench.clock.advance(201)
+    bench.drain("deliver")
+
+    assert [DeliveryState.DELIVERED] * 2 == [now_is(bench, d).state for d in (first, second)]
+
+
+def test_shorter_hold_does_not_cut_a_longer_one(bench: Bench, hook: Hook) -> None:
+    """Two answers at once: the longer wait stands."""
+    subscription, _ = subscribed(bench, hook.url)
+    with bench.db.write() as tx:
+        for seconds in (1000, 1):
+            until = bench.clock() + timedelta(seconds=seconds)
+            store.subscriptions.hold(tx, subscription.id, until)
+    one_failed(bench)
+    bench.clock.advance(10)
+    bench.drain("deliver")
+
+    assert [] == hook.hits
+
+
+@pytest.mark.parametrize("answer", [410, (200, {"webhook-delivery": "disable"})])
+def test_endpoint_that_ends_it(bench: Bench, hook: Hook, answer: Any) -> None:
+    """Gone is gone: nothing more is sent, and nothing more is planned."""
+    hook.answers = [answer]
+    subscription, _ = subscribed(bench, hook.url)
+    deliveries = [one_failed(bench), one_failed(bench)]
+    bench.drain("deliver")
+    bench.clock.advance(DAY)
+    bench.drain("deliver")
+    with bench.db.read() as tx:
+        found = store.subscriptions.find(tx, subscription.id)
+
+    assert found is not None
+    assert (1, False) == (len(hook.hits), found.enabled)
+    assert DeliveryState.PENDING not in [now_is(bench, d).state for d in deliveries]
+    assert [] == failed(bench)[1]
+
+
+@pytest.mark.parametrize("status", [301, 302, 308, 400, 404])
+def test_anything_but_2xx_is_tried_again(bench: Bench, hook: Hook, status: int) -> None:
+    """Redirects are not followed, and no other refusal is the end."""
+    hook.answers = [(status, {"Location": hook.url + "/elsewhere"}), 204]
+    subscribed(bench, hook.url)
+    delivery = one_failed(bench)
+    bench.drain("deliver")
+    bench.clock.advance(15)
+    bench.drain("deliver")
+
+    assert (["/hook"] * 2, DeliveryState.DELIVERED) == (
+        [hit.path for hit in hook.hits],
+        now_is(bench, delivery).state,
+    )
+
+
+class Dying(WebhookChannel):
+    """Its process is killed when the endpoint has the message."""
+
+    def send(self, delivery_request: DeliveryRequest) -> DeliveryResult:
+        """Sends, then ends as a killed process does."""
+        super().send(delivery_request)
+        raise KeyboardInterrupt
+
+
+def test_killed_between_claim_and_settle(bench: Bench, hook: Hook) -> None:
+    """The attempt is on record as interrupted, and the message goes out again, the same."""
+    subscribed(bench, hook.url)
+    delivery = one_failed(bench)
+    post: NotificationContext = replace(
+        bench.wiring.notifications, channels={"webhook": Dying(bench.wiring.outbound)}
+    )
+    with pytest.raises(KeyboardInterrupt):
+        attempt_delivery(bench.db, post, bench.clock)
+    (struck,) = attempts(bench, delivery)
+    assert "interrupted" in (struck.error or "")
+    bench.drain("deliver")
+    assert 1 == len(hook.hits)
+    bench.clock.advance(LEASE_SECONDS)
+    bench.drain("deliver")
+
+    assert 1 == len({(hit.body, hit.headers["webhook-id"]) for hit in hook.hits})
+    assert (2, DeliveryState.DELIVERED) == (len(hook.hits), now_is(bench, delivery).state)
+
+
+def test_resend(bench: Bench, hook: Hook) -> None:
+    """An ended delivery goes out once more with its id and bytes."""
+    subscribed(bench, hook.url)
+    delivery = one_failed(bench)
+    bench.drain("deliver")
+    bench.clock.advance(DAY)
+    with bench.db.write() as tx:
+        resend_delivery(tx, now_is(bench, delivery), bench.clock())
+    bench.drain("deliver")
+
+    assert 2 == len(hook.hits)
+    assert 1 == len({(hit.body, hit.headers["webhook-id"]) for hit in hook.hits})
+    assert [1, 2] == [attempt.number for attempt in attempts(bench, delivery)]
+
+
+def test_muted(bench: Bench, hook: Hook) -> None:
+    """A muted job's pending news ends unsent."""
+    subscribed(bench, hook.url)
+    job, (delivery,) = failed(bench)
+    with bench.db.write() as tx:
+        mute_job(tx, job, bench.clock())
+    bench.drain("deliver")
+
+    assert ([], DeliveryState.EXHAUSTED) == (hook.hits, now_is(bench, delivery).state)
+
+
+def test_disabled_meanwhile(bench: Bench, hook: Hook) -> None:
+    """What waits for a subscription that was switched off is not sent."""
+    subscription, _ = subscribed(bench, hook.url)
+    delivery = one_failed(bench)
+    with bench.db.write() as tx:
+        store.subscriptions.change(tx, subscription.id, enabled=False)
+    bench.drain("deliver")
+
+    assert ([], DeliveryState.EXHAUSTED) == (hook.hits, now_is(bench, delivery).state)
+
+
+@pytest.mark.parametrize("wrong", ["channel", "secret", "format"])
+def test_one_that_cannot_be_sent(bench: Bench, hook: Hook, wrong: str) -> None:
+    """A delivery that this server cannot even prepare is in nobody else's way."""
+    lost = Encryptor(["another key of forty characters, really"]).encrypt("whsec_eA==")
+    broken = {"channel": "gone", "secret": lost, "format": "gone"}[wrong]
+    subscription, _ = subscribed(bench, hook.url)
+    with bench.db.write() as tx:
+        store.subscriptions.change(tx, subscription.id, **{wrong: broken})
+    one_failed(bench)
+    bench.account, _ = bench.new_account("bob")
+    subscribed(bench, hook.url)
+    bench.clock.advance(1)
+    bobs = one_failed(bench)
+    for _ in range(3):
+        try:
+            bench.unit("deliver")
+        except Exception:  # noqa: S112 - the engine goes on too
+            continue
+
+    assert DeliveryState.DELIVERED is now_is(bench, bobs).state

@@ -1,0 +1,270 @@
+"""Sending again by hand: one attempt that counts for nothing, and recovery of what was missed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+from conftest import NOON, Bench
+from support.servers import Hook
+
+from service import store
+from service.deliveries.redelivery import (
+    RESENDS,
+    Recovered,
+    recover_since,
+    recover_subscription,
+    redeliver_final_event,
+    resend_delivery,
+)
+from service.deliveries.subscriptions import (
+    UNSUBSCRIBED,
+    SubscriptionSpec,
+    rotate_secret,
+    subscribe,
+)
+from service.errors import Conflict, TooOften
+from service.events.record import record_event, record_sample
+from service.model import Delivery, DeliveryState, EventType, Subscription
+
+
+@pytest.fixture
+def settings_given() -> dict[str, Any]:
+    """Two attempts: at once and after a hundred seconds."""
+    return {"retry_schedule": (0.0, 100.0)}
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    """A subscriber."""
+    with Hook() as made:
+        yield made
+
+
+def subscribed(bench: Bench, target: str, **spec: Any) -> Subscription:
+    """A subscription of the bench's account."""
+    with bench.db.write() as tx:
+        wished = SubscriptionSpec("webhook", target, **spec)
+        return subscribe(tx, bench.wiring.encryptor, bench.account.id, wished, bench.clock())[0]
+
+
+def happens(bench: Bench, **job: Any) -> None:
+    """A job's failure."""
+    made = bench.new_job(**job)
+    with bench.db.write() as tx:
+        record_event(tx, made, EventType.JOB_FAILED, bench.clock())
+
+
+def changed(bench: Bench, subscription: Subscription, **changes: Any) -> None:
+    """Its row, otherwise."""
+    with bench.db.write() as tx:
+        store.subscriptions.change(tx, subscription.id, **changes)
+
+
+def found(bench: Bench, **which: str) -> list[Delivery]:
+    """The account's deliveries, newest first."""
+    with bench.db.read() as tx:
+        return store.deliveries.page(tx, bench.account.id, 100, **which)
+
+
+def resent(bench: Bench, delivery: Delivery) -> Delivery:
+    """Sent again and settled; how it is then."""
+    with bench.db.write() as tx:
+        resend_delivery(tx, delivery, bench.clock())
+    bench.drain("deliver")
+    return next(d for d in found(bench) if d.id == delivery.id)
+
+
+def recovered(
+    bench: Bench, subscription: Subscription, since: datetime = NOON, **more: Any
+) -> Recovered:
+    """One page of a recovery."""
+    with bench.db.write() as tx:
+        now = store.subscriptions.find(tx, subscription.id)
+        assert now is not None
+        return recover_subscription(tx, now, since, bench.clock(), **more)
+
+
+@pytest.mark.parametrize("first", [200, 500])
+def test_failed_resend_leaves_all_as_it_was(bench: Bench, hook: Hook, first: int) -> None:
+    """One attempt, marked as asked for: no schedule follows, and a delivered one stays so."""
+    hook.answers = [first]
+    subscription = subscribed(bench, hook.url)
+    happens(bench)
+    for _ in range(2):
+        bench.drain("deliver")
+        bench.clock.advance(1000)
+    (before,) = found(bench)
+    with bench.db.read() as tx:
+        health = store.subscriptions.find(tx, subscription.id)
+    hook.answers = [*[first] * len(hook.hits), 500]
+    after = resent(bench, before)
+    with bench.db.read() as tx:
+        attempts = store.deliveries.all_attempts(tx, [before.id])
+        assert health == store.subscriptions.find(tx, subscription.id)
+
+    assert (before.state, None, None) == (after.state, after.due_at, after.resending)
+    assert before.scheduled_attempts == after.scheduled_attempts
+    assert [*[False] * before.attempts, True] == [attempt.manual for attempt in attempts]
+
+
+def test_pending_one_keeps_its_schedule(bench: Bench, hook: Hook) -> None:
+    """An attempt between two of the schedule's uses up neither."""
+    hook.answers = [500, 500, 200]
+    subscribed(bench, hook.url)
+    happens(bench)
+    bench.drain("deliver")
+    (before,) = found(bench)
+    after = resent(bench, before)
+    assert (DeliveryState.PENDING, 1, 2) == (after.state, after.scheduled_attempts, after.attempts)
+    bench.clock.advance(150)
+    bench.drain("deliver")
+
+    assert DeliveryState.DELIVERED is found(bench)[0].state
+
+
+def test_resend_to_one_that_is_off(bench: Bench, hook: Hook) -> None:
+    """What a person asks for is sent to a subscription that was switched off, signed anew."""
+    hook.answers = [410, 200]
+    subscription = subscribed(bench, hook.url)
+    happens(bench)
+    bench.drain("deliver")
+    (before,) = found(bench)
+    with bench.db.write() as tx:
+        rotate_secret(tx, bench.wiring.encryptor, subscription, bench.clock())
+    after = resent(bench, before)
+    one, two = (hit.headers["webhook-signature"].split(" ") for hit in hook.hits)
+
+    assert (DeliveryState.EXHAUSTED, DeliveryState.DELIVERED) == (before.state, after.state)
+    assert hook.hits[0].body == hook.hits[1].body
+    assert (1, 2) == (len(one), len(two))
+
+
+@pytest.mark.parametrize("reason", [UNSUBSCRIBED, "removed"])
+def test_readers_own_no_stays(bench: Bench, hook: Hook, reason: str) -> None:
+    """Who has unsubscribed gets nothing more, by hand neither."""
+    subscription = subscribed(bench, hook.url)
+    happens(bench)
+    bench.drain("deliver")
+    changed(bench, subscription, enabled=False, disabled_reason=reason)
+
+    with pytest.raises(Conflict, match=reason):
+        resent(bench, found(bench)[0])
+
+
+def test_one_resend_at_a_time(bench: Bench) -> None:
+    """A second click before the first was served is told so."""
+    subscribed(bench, "http://127.0.0.1:9/")
+    happens(bench)
+    with bench.db.write() as tx:
+        resend_delivery(tx, found(bench)[0], bench.clock())
+
+    with bench.db.write() as tx, pytest.raises(Conflict, match="under way"):
+        resend_delivery(tx, found(bench)[0], bench.clock())
+
+
+def test_resends_are_limited(bench: Bench) -> None:
+    """So many in a minute for an account; then others still may, and so may it a minute later."""
+    subscribed(bench, "http://127.0.0.1:9/")
+    with bench.db.write() as tx:
+        for _ in range(RESENDS + 1):
+            record_sample(tx, bench.account.id, EventType.JOB_FAILED, bench.clock())
+    with bench.db.write() as tx:
+        *most, last = store.deliveries.page(tx, bench.account.id, RESENDS + 1)
+        for delivery in most:
+            resend_delivery(tx, delivery, bench.clock())
+        with pytest.raises(TooOften):
+            resend_delivery(tx, last, bench.clock())
+        resend_delivery(tx, last, bench.clock.advance(61))
+
+
+def test_recovery(bench: Bench, hook: Hook) -> None:
+    """All that it wanted and did not get since then is sent, and nothing else, once."""
+    hook.answers = [410, 200]
+    subscription = subscribed(bench, hook.url, events=("job.failed",), metadata={"team": "a"})
+    happens(bench, metadata={"team": "a"}, prompt="too long ago")
+    bench.clock.advance(60)
+    happens(bench, metadata={"team": "a"}, prompt="exhausted")
+    bench.drain("deliver")
+    bench.clock.advance(60)
+    happens(bench, metadata={"team": "a"}, prompt="while it was off")
+    happens(bench, metadata={"team": "b"}, prompt="of no interest")
+    happens(bench, metadata={"team": "a"}, notify=[], prompt="for nobody")
+    with bench.db.write() as tx:
+        record_sample(tx, bench.account.id, EventType.JOB_FAILED, bench.clock())
+        store.subscriptions.enable(tx, subscription.id)
+    since = NOON.replace(minute=1)
+
+    assert Recovered(2, None) == recovered(bench, subscription, since)
+    bench.drain("deliver")
+    assert Recovered(0, None) == recovered(bench, subscription, since)
+    prompts = [hit.json()["data"]["input"]["prompt"] for hit in hook.hits[1:]]
+    assert ["exhausted", "while it was off"] == sorted(prompts)
+
+
+def test_recovery_of_a_long_time(bench: Bench) -> None:
+    """The past is gone through in pages, each a transaction of its own."""
+    for _ in range(5):
+        happens(bench)
+        bench.clock.advance(1)
+    subscription = subscribed(bench, "http://127.0.0.1:9/")
+    counts, after = [], None
+    for _ in range(3):
+        done = recovered(bench, subscription, after=after, at_once=2)
+        counts.append(done.count)
+        after = done.next_event
+
+    assert ([2, 2, 1], None) == (counts, after)
+    assert 5 == len(found(bench, state="pending"))
+
+
+def test_recovery_of_all(bench: Bench) -> None:
+    """All pages, one after the other, are one press of a button."""
+    for _ in range(5):
+        happens(bench)
+        bench.clock.advance(1)
+    subscription = subscribed(bench, "http://127.0.0.1:9/")
+    counts = [recover_since(bench.db, subscription, NOON, bench.clock, 2) for _ in range(2)]
+
+    assert [5, 0] == counts
+    assert 5 == len(found(bench, state="pending"))
+
+
+def test_recovery_of_one_that_is_off(bench: Bench) -> None:
+    """It has to be switched on first: deliveries to it would only end."""
+    subscription = subscribed(bench, "http://127.0.0.1:9/")
+    changed(bench, subscription, enabled=False)
+
+    with pytest.raises(Conflict, match="enable"):
+        recovered(bench, subscription)
+
+
+def test_end_of_a_job_is_told_again(bench: Bench, hook: Hook) -> None:
+    """Each subscription that was told of the end is told once more; other events are not."""
+    subscribed(bench, hook.url, events=("job.submitted", "job.failed"))
+    job = bench.new_job()
+    for type_ in (EventType.JOB_SUBMITTED, EventType.JOB_FAILED):
+        with bench.db.write() as tx:
+            record_event(tx, job, type_, bench.clock())
+    bench.drain("deliver")
+    with bench.db.write() as tx:
+        first = redeliver_final_event(tx, job, bench.clock())
+        second = redeliver_final_event(tx, job, bench.clock())
+    bench.drain("deliver")
+
+    assert [""] == first
+    assert ["an attempt at this delivery is under way: wait for its end"] == second
+    assert ["job.failed"] == [hit.json()["type"] for hit in hook.hits[2:]]
+
+
+def test_no_end_to_tell(bench: Bench) -> None:
+    """A job that goes on, or whose end was nobody's business, says so."""
+    job = bench.new_job()
+    with bench.db.write() as tx, pytest.raises(Conflict, match="the job is queued"):
+        redeliver_final_event(tx, job, bench.clock())
+    with bench.db.write() as tx:
+        record_event(tx, job, EventType.JOB_FAILED, bench.clock())
+        with pytest.raises(Conflict, match="nobody was to be told"):
+            redeliver_final_event(tx, job, bench.clock())

@@ -1,0 +1,3 @@
+"""Tests of the room `demo`."""
+
+from __future__ import annotations

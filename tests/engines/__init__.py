@@ -1,0 +1,3 @@
+"""Tests of the room `engines`."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Tests of the room `events`."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Tests of the room `jobs`."""
+
+from __future__ import annotations

@@ -1,0 +1,204 @@
+"""Outcomes: the first end wins, once, however many find it at the same time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from conftest import Bench
+
+from service import store
+from service.deliveries.subscriptions import SubscriptionSpec, subscribe
+from service.errors import Conflict
+from service.jobs.outcomes import Resolution, record_outcome, resolve_by_hand
+from service.jobs.requests import cancel_job, mute_job
+from service.jobs.submission import mark_unknown
+from service.model import (
+    TERMINAL,
+    TERMINAL_EVENTS,
+    DeliveryState,
+    EventType,
+    Job,
+    JobState,
+    Outcome,
+    TaskState,
+)
+from service.model.error_codes import job_error
+
+DONE = Outcome(TaskState.SUCCEEDED, result_url="http://127.0.0.1:9/video.mp4", cost=0.4)
+OTHER = Outcome(TaskState.SUCCEEDED, result_url="http://127.0.0.1:9/other.mp4")
+FAILED = Outcome(TaskState.FAILED, error=job_error("CONTENT_VIOLATION", "no"))
+RUNNING = Outcome(TaskState.RUNNING)
+TARGET = "http://127.0.0.1:9/hook"
+
+
+@pytest.fixture
+def settings_given() -> dict[str, Any]:
+    """The copy gets ten seconds."""
+    return {"archive_wait": 10}
+
+
+def record(bench: Bench, job: Job, outcome: Outcome, by: str = "poll") -> bool:
+    """Somebody found this out."""
+    with bench.db.write() as tx:
+        return record_outcome(tx, bench.wiring.settings, job, outcome, by, bench.clock())
+
+
+def types(bench: Bench, job: Job) -> list[EventType]:
+    """The job's events."""
+    with bench.db.read() as tx:
+        return [event.type for event in store.events.of_job(tx, job.id)]
+
+
+def link(bench: Bench, job: Job) -> str | None:
+    """Where its result is said to be."""
+    with bench.db.read() as tx:
+        video = store.videos.of_job(tx, job.id)
+    return video.provider_url if video else None
+
+
+@pytest.mark.parametrize("first", [DONE, FAILED])
+@pytest.mark.parametrize("second", [DONE, OTHER, FAILED, RUNNING])
+def test_first_end_wins(bench: Bench, first: Outcome, second: Outcome) -> None:
+    """Nothing that comes after the end changes a single column, or tells anybody."""
+    job = bench.new_job()
+    assert record(bench, job, first)
+    ended, told, at = bench.job(job), types(bench, job), link(bench, job)
+    bench.clock.advance(5)
+
+    assert not record(bench, job, second)
+    assert (ended, told, at) == (bench.job(job), types(bench, job), link(bench, job))
+    assert 1 == len(told)
+
+
+def test_running_is_no_end(bench: Bench) -> None:
+    """An outcome that is not terminal leaves the job as it is."""
+    job = bench.new_job()
+
+    assert not record(bench, job, RUNNING)
+    assert (job, []) == (bench.job(job), types(bench, job))
+
+
+def race(*runners: Callable[[], object]) -> list[object]:
+    """All at once; what each returned."""
+    start, ends = threading.Barrier(len(runners)), list[object]()
+
+    def run(runner: Callable[[], object]) -> None:
+        start.wait()
+        try:
+            ends.append(runner())
+        except Conflict:
+            ends.append(False)
+
+    threads = [threading.Thread(target=run, args=(runner,)) for runner in runners]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return ends
+
+
+@pytest.mark.parametrize("second", [Resolution("task_9"), Resolution(resend=True), Resolution()])
+def test_resolved_by_two(bench: Bench, second: Resolution) -> None:
+    """Of two who resolve what they saw as unknown, the later one is told, and changes nothing."""
+    job = bench.new_job()
+    with bench.db.write() as tx:
+        mark_unknown(tx, job, "no answer", bench.clock())
+    seen = bench.job(job)
+    with bench.db.write() as tx:
+        resolve_by_hand(tx, seen, Resolution(resend=True), bench.clock())
+        steps = store.jobs.all_steps(tx, job.id)
+    with pytest.raises(Conflict, match="the job is queued"), bench.db.write() as tx:
+        resolve_by_hand(tx, seen, second, bench.clock())
+
+    assert JobState.QUEUED is bench.job(job).state
+    with bench.db.read() as tx:
+        assert steps == store.jobs.all_steps(tx, job.id)
+
+
+def test_eight_find_it_at_once(bench: Bench) -> None:
+    """Eight that race with different ends: one wins, one event, one delivery, its link."""
+    with bench.db.write() as tx:
+        spec = SubscriptionSpec("webhook", TARGET)
+        subscribe(tx, bench.wiring.encryptor, bench.account.id, spec, bench.clock())
+    for _ in range(5):
+        job = bench.new_job()
+        outcomes = [DONE, OTHER, FAILED, DONE, FAILED, OTHER, DONE, FAILED]
+        ends = race(*[lambda job=job, o=o: record(bench, job, o) for o in outcomes])
+        with bench.db.read() as tx:
+            deliveries = store.deliveries.of_job(tx, job.id)
+
+        assert 1 == ends.count(True)
+        assert (1, 1) == (len(types(bench, job)), len(deliveries))
+        succeeded = bench.job(job).state is JobState.SUCCEEDED
+        assert succeeded == (link(bench, job) is not None)
+
+
+def test_cancel_races_with_sending(bench: Bench) -> None:
+    """A job is taken back or sent, never both."""
+    for _ in range(8):
+        job = bench.new_job()
+
+        def release(job: Job = job) -> bool:
+            with bench.db.write() as tx:
+                cancel_job(tx, job, bench.clock())
+            return True
+
+        def claim() -> bool:
+            with bench.db.write() as tx:
+                return store.jobs.claim_queued(tx, ["apixo"], bench.clock(), 60) is not None
+
+        assert 1 == race(release, claim).count(True)
+        assert bench.job(job).state in (JobState.CANCELED, JobState.SUBMITTING)
+        with bench.db.write() as tx:
+            store.jobs.end(tx, job.id, bench.clock(), state=JobState.FAILED)
+
+
+@pytest.mark.parametrize("state", sorted(set(JobState) - {JobState.QUEUED, JobState.HELD}))
+def test_cancel_once_it_may_have_been_sent(bench: Bench, state: JobState) -> None:
+    """What may have cost money is not taken back."""
+    job = bench.new_job()
+    with bench.db.write() as tx:
+        store.jobs.change(tx, job.id, list(JobState), state=state)
+    with pytest.raises(Conflict, match=r"queued and held"), bench.db.write() as tx:
+        cancel_job(tx, bench.job(job), bench.clock())
+
+    assert (state, []) == (bench.job(job).state, types(bench, job))
+
+
+def test_muted_while_it_was_found_out(bench: Bench) -> None:
+    """No news goes out for a job that was muted before its end was recorded."""
+    with bench.db.write() as tx:
+        spec = SubscriptionSpec("webhook", TARGET)
+        subscribe(tx, bench.wiring.encryptor, bench.account.id, spec, bench.clock())
+    job = bench.new_job()
+    with bench.db.write() as tx:
+        mute_job(tx, job, bench.clock())
+    assert record(bench, job, DONE)  # by somebody who had read the job before
+    with bench.db.read() as tx:
+        states = [delivery.state for delivery in store.deliveries.of_job(tx, job.id)]
+
+    assert DeliveryState.PENDING not in states
+
+
+def test_cost(bench: Bench) -> None:
+    """What it cost is kept; without a word about it there is none."""
+    jobs = [bench.new_job(), bench.new_job()]
+    for job, outcome in zip(jobs, (DONE, OTHER), strict=True):
+        record(bench, job, outcome)
+
+    assert [0.4, None] == [bench.job(job).actual_cost for job in jobs]
+
+
+def test_terminal_events_are_unique_in_the_database(bench: Bench) -> None:
+    """Even code that forgets to ask cannot write two terminal events for one job."""
+    job = bench.new_job()
+    with bench.db.write() as tx:
+        store.events.insert_for_job(tx, job.account_id, job.id, EventType.JOB_FAILED, bench.clock())
+    for type_ in TERMINAL_EVENTS:
+        with pytest.raises(Exception, match=r"(?i)unique"), bench.db.write() as tx:
+            store.events.insert_for_job(tx, job.account_id, job.id, type_, bench.clock())
+
+    assert {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED} == TERMINAL

@@ -1,0 +1,475 @@
+"""Sending: one create request per job, whatever goes wrong around it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Bench
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+from support.sandboxes import Wire
+from support.servers import eventually
+
+from service import store
+from service.catalogue.models import MODELS
+from service.errors import ExpiredToken, Refused
+from service.jobs.submission import settle_refused, submit_job
+from service.model import Event, EventType, Job, JobState, Submission
+from service.providers.apixo import Apixo
+from service.providers.base import Limits
+from service.sandbox.vendors.fault_orders import FaultOrders
+from service.sandbox.vendors.tasks import Task
+from service.storage.disk import Disks
+from service.store.database import Database
+
+LEASE = 600.0  # seconds after which any lease of these tests has run out
+
+
+@pytest.fixture
+def settings_given(wire: Wire) -> dict[str, Any]:
+    """The sandbox is the vendor; whoever hangs is given up soon."""
+    url = wire.server.url
+    return {"apixo_base_url": url, "segmind_base_url": url, "submit_timeout": 1.5}
+
+
+def tasks_of(wire: Wire, job: Job) -> list[Task]:
+    """What the vendor was made to do for this job."""
+    prompt = FaultOrders.read(job.input["prompt"])[1]
+    return [task for task in wire.server.renderer.book.all() if task.values["prompt"] == prompt]
+
+
+def unique(bench: Bench, orders: str = "") -> Job:
+    """A job whose prompt no other job of the module has."""
+    job = bench.new_job(f"{orders} {bench.account.id}")
+    bench.drain("submit")
+    return bench.job(job)
+
+
+def events(bench: Bench, job: Job) -> list[Event]:
+    """What was recorded of the job."""
+    with bench.db.read() as tx:
+        return store.events.of_job(tx, job.id)
+
+
+def types(bench: Bench, job: Job) -> list[EventType]:
+    """The same, by type."""
+    return [event.type for event in events(bench, job)]
+
+
+def test_accepted(bench: Bench, wire: Wire) -> None:
+    """The job has its task, a deadline and a moment for the first poll; one task was made."""
+    job = unique(bench)
+    (task,) = tasks_of(wire, job)
+
+    assert (JobState.SUBMITTED, task.id) == (job.state, job.task_id)
+    assert (90.0, 300.0) == tuple(
+        (moment - bench.clock()).total_seconds()
+        for moment in (job.due_at, job.deadline_at)
+        if moment
+    )
+    assert [EventType.JOB_SUBMITTED] == types(bench, job)
+
+
+@pytest.mark.parametrize("orders", ["[drop]", "[hang]", "[refuse 502]", "[refuse 504]"])
+def test_unanswered_is_never_sent_again(bench: Bench, wire: Wire, orders: str) -> None:
+    """Without a usable answer the job is unknown, and stays with its one task for ever."""
+    made = 0 if "refuse" in orders else 1
+    job = unique(bench, orders)
+    assert JobState.UNKNOWN is job.state
+    assert [EventType.JOB_UNKNOWN] == types(bench, job)
+
+    for _ in range(4):
+        bench.clock.advance(LEASE)
+        bench.drain("submit", "poll", "reconcile")
+
+    assert made == len(tasks_of(wire, job))
+    assert JobState.UNKNOWN is bench.job(job).state
+    assert [EventType.JOB_UNKNOWN, EventType.JOB_OVERDUE] == types(bench, job)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "BAD_REQUEST"),
+        (403, "FORBIDDEN"),
+        (404, "NOT_FOUND_MODEL"),
+        (422, "BAD_REQUEST"),
+        (500, "PROVIDER_ERROR"),
+    ],
+)
+def test_refused_for_good(bench: Bench, status: int, code: str) -> None:
+    """What the vendor refuses for its content fails at once and is not sent again."""
+    job = unique(bench, f"[refuse {status}]")
+
+    assert (JobState.FAILED, code) == (job.state, (job.error or {})["code"])
+    assert str(status) == (job.error or {})["provider_code"]
+    assert [EventType.JOB_FAILED] == types(bench, job)
+    assert not bench.unit("submit")
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_refused_for_now(bench: Bench, wire: Wire, status: int) -> None:
+    """The job waits as long as told, goes out again, and is made once."""
+    wire.server.renderer.book.order(FaultOrders({"refuse": str(status)}))
+    job = unique(bench)
+    assert (JobState.QUEUED, []) == (job.state, tasks_of(wire, job))
+    assert not bench.unit("submit")
+
+    bench.clock.advance(5)
+    bench.drain("submit")
+
+    assert JobState.SUBMITTED is bench.job(job).state
+    assert 1 == len(tasks_of(wire, job))
+
+
+@pytest.mark.parametrize("status", [401, 402])
+def test_no_credits_hold_the_provider(bench: Bench, wire: Wire, status: int) -> None:
+    """One refusal stops all sending: no loop, nothing lost, and on it goes after the resume."""
+    wire.server.renderer.book.order(FaultOrders({"refuse": str(status)}))
+    first, second = unique(bench), bench.new_job("waits behind it")
+    assert (JobState.HELD, None) == (first.state, first.due_at)
+    assert not bench.unit("submit")
+    assert [EventType.JOB_HELD] == types(bench, first)
+    assert JobState.QUEUED is bench.job(second).state
+
+    with bench.db.write() as tx:
+        store.providers.resume(tx, "apixo")
+        store.jobs.release_held(tx, "apixo", bench.clock())
+    bench.drain("submit")
+
+    assert [JobState.SUBMITTED] * 2 == [bench.job(job).state for job in (first, second)]
+    assert 1 == len(tasks_of(wire, first))
+
+
+def test_no_credits_is_told_once(bench: Bench) -> None:
+    """Of jobs that are refused at the same time one tells it; the others wait in the queue."""
+    jobs = [bench.new_job(f"fox {number}") for number in range(3)]
+    with bench.db.write() as tx:
+        claimed = [
+            store.jobs.claim_queued(tx, ["apixo"], bench.clock(), LEASE) for _ in range(len(jobs))
+        ]
+    for job in claimed:
+        assert job is not None
+        with bench.db.write() as tx:
+            settle_refused(tx, job, Refused("INSUFFICIENT_CREDITS", "none left"), bench.clock())
+
+    assert [[EventType.JOB_HELD], [], []] == [types(bench, job) for job in claimed if job]
+    states = [bench.job(job).state for job in claimed if job]
+    assert [JobState.HELD, JobState.QUEUED, JobState.QUEUED] == states
+    assert not bench.unit("submit")
+
+
+def test_no_credits_while_others_wait_at_a_door(bench: Bench, wire: Wire) -> None:
+    """Who waits at a vendor's door when the credits end is refused at once, not held."""
+    wire.server.renderer.book.order(FaultOrders({"refuse": "402"}))
+    first = bench.new_job()
+    bench.clock.advance(1)
+    waiting = bench.new_job(source="apixo")
+    bench.drain("submit")
+    found = bench.job(waiting)
+
+    assert JobState.HELD is bench.job(first).state
+    assert (JobState.FAILED, "INSUFFICIENT_CREDITS") == (found.state, (found.error or {})["code"])
+    assert [EventType.JOB_FAILED] == types(bench, waiting)
+
+
+def test_no_credits_at_segmind(bench: Bench, wire: Wire) -> None:
+    """Its 406 holds Segmind, and Segmind alone."""
+    wire.server.renderer.book.order(FaultOrders({"refuse": "406"}))
+    job = bench.new_job(model="kling-2")
+    bench.drain("submit")
+    error = bench.job(job).error or {}
+    with bench.db.read() as tx:
+        held = [name for name in bench.wiring.providers if store.providers.held(tx, name)]
+
+    assert (JobState.HELD, "INSUFFICIENT_CREDITS") == (bench.job(job).state, error["code"])
+    assert ["segmind"] == held
+
+
+def test_nobody_listens(bench: Bench) -> None:
+    """A connection that was refused sent nothing: the job waits and tries again."""
+    nowhere = Apixo(bench.wiring.outbound, "http://127.0.0.1:9", "k", 1.0)
+    job = bench.new_job()
+    submit_with(bench, nowhere)
+    assert JobState.QUEUED is bench.job(job).state
+
+    bench.clock.advance(10)
+    bench.drain("submit")
+    assert JobState.SUBMITTED is bench.job(job).state
+
+
+def submit_with(bench: Bench, provider: Apixo, **settings: Any) -> bool:
+    """One unit of sending by another adapter."""
+    submission_context = bench.wiring.submission_context(holding=False)
+    changed = submission_context.settings.model_copy(update=settings)
+    submission_context = replace(
+        submission_context, providers={"apixo": provider}, settings=changed
+    )
+    return submit_job(bench.db, submission_context, bench.clock)
+
+
+def apixo(bench: Bench) -> Apixo:
+    """The bench's own adapter."""
+    found = bench.wiring.providers["apixo"]
+    assert isinstance(found, Apixo)
+    return found
+
+
+def test_no_more_tasks_than_allowed(bench: Bench, wire: Wire) -> None:
+    """With every slot of the vendor taken a job waits, and goes out when one is free."""
+
+    class Narrow(Apixo):
+        limits = Limits(requests_per_minute=10_000, tasks=2)
+
+    narrow = Narrow(bench.wiring.outbound, wire.server.url, "k", 5.0)
+    sent = [bench.new_job(f"A fox {number}") for number in range(3)]
+    for _ in range(6):
+        submit_with(bench, narrow)
+        bench.clock.advance(2)
+    out = [job for job in sent if bench.job(job).state is JobState.SUBMITTED]
+    (left,) = [job for job in sent if bench.job(job).state is JobState.QUEUED]
+    with bench.db.write() as tx:
+        store.jobs.end(tx, out[0].id, bench.clock(), state=JobState.FAILED)
+    submit_with(bench, narrow)
+
+    assert 2 == len(out)
+    assert JobState.SUBMITTED is bench.job(left).state
+
+
+class Struck(Apixo):
+    """Its process dies when the vendor has the job and nobody has read the answer."""
+
+    def submit(self, job: Job, callback_url: str) -> Submission:
+        """Sends, then ends as a killed process does."""
+        super().submit(job, callback_url)
+        raise KeyboardInterrupt
+
+
+def test_killed_while_sending(bench: Bench, wire: Wire) -> None:
+    """A lease that runs out on a job that was being sent makes it unknown, not sent again."""
+    job = bench.new_job(bench.account.id)
+    with pytest.raises(KeyboardInterrupt):
+        submit_with(bench, Struck(bench.wiring.outbound, wire.server.url, "k", 1.0))
+    assert JobState.SUBMITTING is bench.job(job).state
+    bench.drain("submit", "poll", "reconcile")
+    assert JobState.SUBMITTING is bench.job(job).state
+
+    bench.clock.advance(LEASE)
+    bench.drain("submit", "poll", "reconcile")
+
+    assert JobState.UNKNOWN is bench.job(job).state
+    assert 1 == len(tasks_of(wire, job))
+
+
+class Forgetful(Database):
+    """A database whose answer to the second commit is lost: it was made, and nobody knows."""
+
+    commits = 0
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that may write."""
+        with super().write() as tx:
+            yield tx
+        self.commits += 1
+        if self.commits == 2:
+            raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
+
+
+def test_answer_that_is_written_twice(bench: Bench, wire: Wire) -> None:
+    """An answer whose commit only seemed to fail is written again without a trace."""
+    job = bench.new_job(bench.account.id)
+    forgetful = Forgetful(bench.db.url)
+    submit_job(forgetful, bench.wiring.submission_context(holding=False), bench.clock)
+    forgetful.close()
+    with bench.db.read() as tx:
+        kinds = [step.kind for step in store.jobs.all_steps(tx, job.id)]
+
+    assert 3 == forgetful.commits
+    assert (JobState.SUBMITTED, 1) == (bench.job(job).state, len(tasks_of(wire, job)))
+    assert ["submitting", "submitted"] == kinds
+    assert [EventType.JOB_SUBMITTED] == types(bench, job)
+
+
+class Faulty(Apixo):
+    """Has a fault of ours behind the call."""
+
+    def submit(self, job: Job, callback_url: str) -> Submission:
+        """Sends, then trips over the answer."""
+        super().submit(job, callback_url)
+        raise KeyError("a fault of ours")
+
+
+def test_fault_of_ours_after_sending(bench: Bench, wire: Wire) -> None:
+    """An error of our own says nothing of the vendor: the job is unknown, and has its one task."""
+    job = bench.new_job(bench.account.id)
+    submit_with(bench, Faulty(bench.wiring.outbound, wire.server.url, "k", 1.0))
+    for _ in range(2):
+        bench.clock.advance(LEASE)
+        bench.drain("submit", "reconcile")
+
+    assert JobState.UNKNOWN is bench.job(job).state
+    assert 1 == len(tasks_of(wire, job))
+
+
+class Slow(Apixo):
+    """Answers only after `meanwhile` has happened; refuses with `code` where there is one."""
+
+    meanwhile: Any = staticmethod(lambda: None)
+    code: str = ""
+
+    def submit(self, job: Job, callback_url: str) -> Submission:
+        """The real call, late."""
+        answer = Submission("") if self.code else super().submit(job, callback_url)
+        self.meanwhile()
+        if self.code:
+            raise Refused(self.code, "late no")
+        return answer
+
+
+def outlasting(bench: Bench, wire: Wire, code: str = "") -> Slow:
+    """An adapter whose answer comes when the lease has run out and others have seen that."""
+    slow = Slow(bench.wiring.outbound, wire.server.url, "k", 5.0)
+    slow.code = code
+
+    def meanwhile() -> None:
+        bench.clock.advance(LEASE)
+        bench.drain("poll", "reconcile")
+
+    slow.meanwhile = meanwhile
+    return slow
+
+
+def test_late_answer_counts(bench: Bench, wire: Wire) -> None:
+    """A task id that comes after the job was given up as unknown is taken all the same."""
+    job = bench.new_job(bench.account.id)
+    submit_with(bench, outlasting(bench, wire))
+    found = bench.job(job)
+
+    assert (JobState.SUBMITTED, None) == (found.state, found.error)
+    assert [found.task_id] == [task.id for task in tasks_of(wire, job)]
+    assert [EventType.JOB_UNKNOWN, EventType.JOB_SUBMITTED] == types(bench, job)
+
+
+@pytest.mark.parametrize("code", ["RATE_LIMITED", "INSUFFICIENT_CREDITS"])
+def test_late_refusal_tells_no_lies(bench: Bench, wire: Wire, code: str) -> None:
+    """A refusal that comes after the lease records nothing that is not so."""
+    job = bench.new_job(bench.account.id)
+    submit_with(bench, outlasting(bench, wire, code))
+    found = bench.job(job)
+    told = {EventType.JOB_HELD: JobState.HELD, EventType.JOB_UNKNOWN: JobState.UNKNOWN}
+
+    assert found.state is told[types(bench, job)[-1]]
+
+
+def test_refusal_gives_the_budget_back(bench: Bench, wire: Wire) -> None:
+    """A job that the vendor put off does not stand in its own way at the next try."""
+    job = bench.new_job()
+    priced: dict[str, Any] = {"budget": 1.0, "prices": {job.model: 0.6}}
+    wire.server.renderer.book.order(FaultOrders({"refuse": "429"}))
+    while submit_with(bench, apixo(bench), **priced):
+        pass
+    bench.clock.advance(10)
+    while submit_with(bench, apixo(bench), **priced):
+        pass
+
+    assert JobState.SUBMITTED is bench.job(job).state
+
+
+def test_release_reserves_the_price_of_its_moment(bench: Bench, wire: Wire) -> None:
+    """What a job reserves is what it costs when it goes out, not when it was asked for."""
+    job = bench.new_job()
+    submit_with(bench, apixo(bench), budget=1.0, prices={job.model: 0.6})
+
+    assert (None, 0.6) == (job.estimated_max, bench.job(job).estimated_max)
+
+
+class Curious(Apixo):
+    """Keeps the URL that it shall call back."""
+
+    url = ""
+
+    def submit(self, job: Job, callback_url: str) -> Submission:
+        """The real call."""
+        self.url = callback_url
+        return super().submit(job, callback_url)
+
+
+def test_callback_url_is_good_for_thirty_days(bench: Bench, wire: Wire) -> None:
+    """A callback may come as late as the thirtieth day after the submit, and no later."""
+    job = bench.new_job()
+    vendor = Curious(bench.wiring.outbound, wire.server.url, "k", 5.0)
+    submit_with(bench, vendor)
+    token = vendor.url.rpartition("/")[2]
+    last = bench.clock() + timedelta(days=30)
+
+    assert (job.id, "apixo") == bench.wiring.signer.verify(token, last)
+    with pytest.raises(ExpiredToken):
+        bench.wiring.signer.verify(token, last + timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("wish", ["9" * 30, "99999999999"])
+def test_absurd_retry_after(bench: Bench, spec: str) -> None:
+    """However long a vendor says to wait, the refused job stays ours and comes up within hours."""
+
+    class Absurd(Apixo):
+        def submit(self, job: Job, callback_url: str) -> Submission:
+            raise Refused("RATE_LIMITED", "no", retry_after=float(spec))
+
+    job = bench.new_job()
+    submit_with(bench, Absurd(bench.wiring.outbound, "http://127.0.0.1:9", "k", 1.0))
+    found = bench.job(job)
+
+    assert JobState.QUEUED is found.state
+    assert found.due_at is not None
+    assert (found.due_at - bench.clock()).days <= 1
+
+
+def test_eight_threads_send_each_job_once(bench: Bench, wire: Wire) -> None:
+    """Racing workers never send one job twice, and leave none behind."""
+    jobs = [bench.new_job(f"{bench.account.id} number {number}") for number in range(12)]
+    threads = [threading.Thread(target=bench.drain, args=("submit",)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    eventually(lambda: not bench.unit("submit"))
+
+    assert [1] * 12 == [len(tasks_of(wire, job)) for job in jobs]
+    assert [JobState.SUBMITTED] * 12 == [bench.job(job).state for job in jobs]
+
+
+@pytest.mark.parametrize("slug", sorted(MODELS))
+def test_duration_is_always_sent(bench: Bench, slug: str) -> None:
+    """Whoever names no duration gets ours on the wire, never a vendor's silent default."""
+    job = bench.new_job(model=slug)
+    body = bench.wiring.providers[job.provider].request_for(job, "http://127.0.0.1:9/").body
+    parameter = MODELS[slug].parameter("duration")
+
+    assert parameter is not None
+    assert parameter.default == body.get("input", body)["duration"]
+
+
+def test_disk_is_nearly_full(bench: Bench, tmp_path: Path) -> None:
+    """Without room for a video nothing goes out, nothing is held, and it goes on by itself."""
+    job = bench.new_job()
+    submission_context = replace(
+        bench.wiring.submission_context(holding=False), disks=Disks((tmp_path,), 1 << 62)
+    )
+    with bench.db.read() as tx:
+        before = [row._mapping for row in store.providers.all_rows(tx)]
+    more = submit_job(bench.db, submission_context, bench.clock)
+    with bench.db.read() as tx:
+        after = [row._mapping for row in store.providers.all_rows(tx)]
+
+    assert (False, before) == (more, after)
+    assert job == bench.job(job)
+    assert submit_job(bench.db, bench.wiring.submission_context(holding=False), bench.clock)
+    assert JobState.SUBMITTED is bench.job(job).state

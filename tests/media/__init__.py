@@ -1,0 +1,3 @@
+"""Tests of the room `media`."""
+
+from __future__ import annotations

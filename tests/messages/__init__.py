@@ -1,0 +1,3 @@
+"""Tests of the room `messages`."""
+
+from __future__ import annotations

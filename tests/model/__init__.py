@@ -1,0 +1,3 @@
+"""Tests of the room `model`."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Tests of the room `ops`."""
+
+from __future__ import annotations

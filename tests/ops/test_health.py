@@ -1,0 +1,164 @@
+"""What `/readyz` says: every trouble in words with its mend, and only vital ones stop it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from conftest import Bench
+
+from service import store
+from service.model import JobState
+from service.ops.health import FEW, Health, examine, glance
+from service.storage import FileStorage
+from service.storage.base import StorageError
+from service.store.schema import jobs
+
+
+@pytest.fixture
+def bench(bench: Bench) -> Bench:
+    """A bench on which a worker has just been seen."""
+    with bench.db.write() as tx:
+        store.work.beat(tx, "w1", bench.clock())
+    return bench
+
+
+def look(bench: Bench) -> Health:
+    """The health of the bench."""
+    w = bench.wiring
+    return examine(bench.db, w.storage, w.providers, bench.clock())
+
+
+def troubles(bench: Bench) -> dict[str, str]:
+    """What is wrong, by check."""
+    return {check.name: check.trouble for check in look(bench).checks if check.trouble}
+
+
+def end_jobs(bench: Bench, *ways: str, model: str = "kling-2-5-turbo-pro") -> None:
+    """Ended jobs, whose ends were found in these ways."""
+    for way in ways:
+        job = bench.new_job(way)
+        with bench.db.write() as tx:
+            ended = jobs.update().filter_by(id=job.id)
+            tx.execute(ended.values(state=JobState.SUCCEEDED, resolved_by=way, model=model))
+
+
+def test_all_is_well(bench: Bench) -> None:
+    """Without a trouble it is ready; there is nothing to say of callbacks yet."""
+    assert ("ready", {}, None) == (look(bench).status, troubles(bench), look(bench).polled_share)
+
+
+def test_no_worker(bench: Bench) -> None:
+    """Without a worker for half a minute nothing would be worked on."""
+    bench.clock.advance(31)
+
+    assert "not ready" == look(bench).status
+    assert "clipbell worker" in troubles(bench)["worker"]
+
+
+def test_no_place_to_write(bench: Bench) -> None:
+    """A folder that is none stops it, with the folder's name."""
+    nowhere = FileStorage(bench.wiring.settings.data_dir / "file" / "folder")
+    nowhere.folder.parent.parent.mkdir(parents=True, exist_ok=True)
+    nowhere.folder.parent.write_text("a file, not a folder")
+    found = examine(bench.db, nowhere, bench.wiring.providers, bench.clock())
+    (storage,) = [check for check in found.checks if check.name == "storage"]
+
+    assert "not ready" == found.status
+    assert str(nowhere.folder) in storage.trouble
+
+
+class Elsewhere(FileStorage):
+    """A storage on another machine that does not answer."""
+
+    remote = True
+
+    def check(self) -> None:
+        """Nothing comes back."""
+        raise StorageError("no answer")
+
+
+def test_a_glance_asks_nobody(bench: Bench) -> None:
+    """Where a page cannot wait, a storage elsewhere is left out and all else looked at."""
+    elsewhere = Elsewhere(bench.wiring.storage.folder)
+    given = (bench.db, elsewhere, bench.wiring.providers, bench.clock())
+    whole = [check.name for check in examine(*given).checks]
+
+    assert ("degraded", "ready") == (examine(*given).status, glance(*given).status)
+    assert [n for n in whole if n != "storage"] == [check.name for check in glance(*given).checks]
+
+
+def test_held_provider(bench: Bench) -> None:
+    """A hold is told with its reason and the command that ends it; jobs are taken meanwhile."""
+    with bench.db.write() as tx:
+        store.providers.hold(tx, "apixo", "INSUFFICIENT_CREDITS: none left")
+
+    assert "degraded" == look(bench).status
+    assert (
+        "apixo is held (INSUFFICIENT_CREDITS: none left): `clipbell resume apixo`"
+        in (troubles(bench)["providers"])
+    )
+
+
+def test_absent_provider(bench: Bench) -> None:
+    """A vendor that cannot be asked is told with the time since when."""
+    with bench.db.write() as tx:
+        store.providers.record_error(tx, "apixo", "connection refused", bench.clock())
+        store.providers.record_error(tx, "apixo", "timed out", bench.clock.advance(60))
+        store.work.beat(tx, "w1", bench.clock())
+
+    expected = "apixo cannot be asked since 2026-01-01 12:00 UTC (timed out)"
+    assert {"providers": expected} == troubles(bench)
+
+
+def test_row_aside(bench: Bench) -> None:
+    """A row that was set aside is named with its trouble."""
+    job = bench.new_job()
+    with bench.db.write() as tx:
+        store.quarantine.put(tx, "jobs", job.id, job.claims, "no price", bench.clock())
+
+    assert "degraded" == look(bench).status
+    assert f"jobs {job.id}: no price" in troubles(bench)["rows"]
+
+
+def test_callbacks_that_never_come(bench: Bench) -> None:
+    """When every end had to be polled for, the public address is in doubt."""
+    end_jobs(bench, *["poll"] * FEW, "answer", "operator")
+
+    assert 1.0 == look(bench).polled_share
+    assert "CLIPBELL_PUBLIC_URL" in troubles(bench)["callbacks"]
+
+
+def test_some_callbacks_come(bench: Bench) -> None:
+    """A share is told, and is no trouble as long as some come."""
+    end_jobs(bench, *["poll"] * 2, *["callback"] * 6)
+
+    assert (0.25, {}) == (look(bench).polled_share, troubles(bench))
+
+
+def test_models_that_are_always_polled(bench: Bench) -> None:
+    """A vendor without callbacks says nothing about ours."""
+    end_jobs(bench, *["poll"] * 9, model="kling-2")
+
+    assert (None, {}) == (look(bench).polled_share, troubles(bench))
+
+
+def test_unused_provider(bench: Bench) -> None:
+    """The trouble of a provider that has no key here is nobody's."""
+    with bench.db.write() as tx:
+        store.providers.hold(tx, "apixo", "once")
+    wiring = replace(bench.wiring, providers={})
+    found = examine(bench.db, wiring.storage, wiring.providers, bench.clock())
+
+    assert "ready" == found.status
+
+
+def test_paused_channel(bench: Bench) -> None:
+    """A channel that waits for its operator is told with the reason."""
+    until = bench.clock() + timedelta(minutes=15)
+    with bench.db.write() as tx:
+        store.channels.pause(tx, "email", until, "535 bad credentials")
+
+    expected = "email waits until 12:15 UTC (535 bad credentials)"
+    assert {"channels": expected} == troubles(bench)

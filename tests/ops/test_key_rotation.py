@@ -1,0 +1,141 @@
+"""Rotating the secret keys: nothing that was signed or sealed before is lost."""
+
+from __future__ import annotations
+
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from conftest import Bench
+from sqlalchemy import Column, select
+
+from service import store
+from service.deliveries.subscriptions import parse_subscription, rotate_secret, subscribe
+from service.errors import SettingsError
+from service.ops.key_rotation import add_key, reencrypt_all
+from service.ops.setup import initialise
+from service.settings import Settings, load_settings
+from service.signing import Encryptor, TokenSigner
+from service.store.encrypted_columns import ENCRYPTED_COLUMNS
+from service.store.schema import metadata
+
+NEW = "n" * 40
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings whose keys lie in a file."""
+    found = load_settings({}, data_dir=tmp_path / "data")
+    initialise(found)
+    return found
+
+
+def test_newest_first(settings: Settings) -> None:
+    """A new key comes before the old ones, in a file that only its owner may read."""
+    old = settings.keys()
+    assert 2 == add_key(settings)
+    new = settings.keys()
+
+    assert (2, old) == (len(new), new[1:])
+    assert 0o600 == stat.S_IMODE(settings.secret_keys_file.stat().st_mode)
+    assert [] == [name for name in os.listdir(settings.data_dir) if name.startswith(".")]
+
+
+def test_old_tokens_verify(bench: Bench, settings: Settings) -> None:
+    """What was signed before is still ours; what is signed now is signed by the new key."""
+    now = bench.clock()
+    later = now + timedelta(days=30)
+    old = TokenSigner(settings.keys(), "video").sign({"video": "vid_1"}, later)
+    add_key(settings)
+    signer = TokenSigner(settings.keys(), "video")
+
+    assert "vid_1" == signer.verify(old, now)["video"]
+    alone = TokenSigner(settings.keys()[:1], "video")
+    assert "vid_2" == alone.verify(signer.sign({"video": "vid_2"}, later), now)["video"]
+
+
+def test_rotations_at_the_same_time(settings: Settings) -> None:
+    """No key is lost when two rotate at once."""
+    old = settings.keys()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: add_key(settings), range(12)))
+    found = settings.keys()
+
+    assert (13, old) == (len(set(found)), found[12:])
+
+
+def test_file_that_cannot_be_replaced(settings: Settings) -> None:
+    """A place where nothing can be put is told in one line; the keys stay as they are."""
+    before = settings.keys()
+    keys = settings.secret_keys_file
+    moved = keys.rename(keys.with_name("kept"))
+    keys.mkdir()
+    with pytest.raises(SettingsError, match="secret_keys"):
+        add_key(settings)
+    keys.rmdir()
+    moved.rename(keys)
+
+    assert before == settings.keys()
+    assert [] == [name for name in os.listdir(settings.data_dir) if name.startswith(".")]
+
+
+def seal_something(bench: Bench) -> None:
+    """Beside the account's secret, whatever a subscription seals."""
+    w, now = bench.wiring, bench.clock()
+    with bench.db.write() as tx:
+        spec = parse_subscription(w.channels, "webhook:https://example.com/a", "")
+        made, _ = subscribe(tx, w.encryptor, bench.account.id, spec, now)
+        rotate_secret(tx, w.encryptor, made, now)
+
+
+def encrypted_values(bench: Bench) -> list[str]:
+    """Everything that is stored sealed."""
+    columns: list[Column[str]] = [table.c[name] for table, name in ENCRYPTED_COLUMNS]
+    with bench.db.read() as tx:
+        found = [seal for column in columns for seal in tx.scalars(select(column))]
+    return [seal for seal in found if seal is not None]
+
+
+def test_every_seal_is_renewed(bench: Bench) -> None:
+    """The newest key alone opens all that is stored; once more changes nothing."""
+    seal_something(bench)
+    before = [bench.wiring.encryptor.decrypt(seal) for seal in encrypted_values(bench)]
+    newest = Encryptor([NEW, *bench.wiring.settings.keys()])
+    with bench.db.write() as tx:
+        first, again = reencrypt_all(tx, newest), reencrypt_all(tx, newest)
+
+    assert ((4, 0), (0, 0)) == (first, again)
+    assert before == [Encryptor([NEW]).decrypt(seal) for seal in encrypted_values(bench)]
+
+
+def test_every_sealed_column_is_known(bench: Bench) -> None:
+    """No column holds a seal that rotating would forget."""
+    seal_something(bench)
+    with bench.db.read() as tx:
+        rows = [(t, row) for t in metadata.sorted_tables for row in tx.execute(select(t)).all()]
+    found = {(t.name, n) for t, row in rows for n, v in row._mapping.items() if _is_seal(v)}
+
+    assert found == {(table.name, name) for table, name in ENCRYPTED_COLUMNS}
+
+
+def _is_seal(value: object) -> bool:
+    # How every token of Fernet begins: its version and the first bytes of its time.
+    return isinstance(value, str) and value.startswith("gAAAAA")
+
+
+def test_seal_of_a_lost_key(bench: Bench) -> None:
+    """What no key opens is counted and stays; the others are renewed."""
+    bench.new_account("bob")
+    strange = Encryptor(["x" * 40]).encrypt("whsec_x")
+    with bench.db.write() as tx:
+        bob = store.accounts.named(tx, "bob")[0]
+        store.encrypted_columns.replace(
+            tx, lambda old: strange if old == bob.webhook_secret else None
+        )
+        found = reencrypt_all(tx, Encryptor([NEW, *bench.wiring.settings.keys()]))
+
+    assert (1, 1) == found
+    assert strange in encrypted_values(bench)

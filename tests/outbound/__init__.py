@@ -1,0 +1,3 @@
+"""Tests of the room `outbound`."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Tests of the room `providers`."""
+
+from __future__ import annotations

@@ -1,0 +1,287 @@
+"""
+What every provider's adapter promises.
+
+A new adapter is one more entry of `ADAPTERS`; its models are those of the
+catalogue that bear its name, and the sandbox is its vendor.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from conftest import NOON, TestClock
+from support.sandboxes import Wire
+from support.servers import free_port
+from support.serving import QuietHandler, Served
+
+from service.catalogue.models import MODELS
+from service.errors import ProviderError, Refused, Unanswered
+from service.jobs.requests import check_request, planned_job
+from service.model import Job, Outcome, TaskState
+from service.model.error_codes import FAILURES
+from service.outbound.client import Outbound
+from service.providers import Access, Apixo, Segmind, SegmindSync
+from service.providers.base import Provider
+from service.settings import load_settings
+from service.signing import TokenSigner
+from service.storage import FileStorage
+from service.storage.uploads import UploadStore
+
+KEY = "key-that-nobody-may-see"
+CALLBACK = "http://127.0.0.1:9/callbacks/token-that-nobody-may-see"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What adapters are made of."""
+
+    outbound: Outbound
+    uploads: UploadStore
+    answers: FileStorage
+    clock: TestClock
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """One entry: whose models it takes, and how it is made for an origin and a time limit."""
+
+    provider: str
+    make: Callable[[Parts, str, float], Provider]
+    keeps_records: bool = True
+
+
+ADAPTERS = {
+    "apixo": Adapter("apixo", lambda p, url, s: Apixo(p.outbound, url, KEY, s)),
+    "segmind v2": Adapter(
+        "segmind", lambda p, url, s: Segmind(Access(p.outbound, p.uploads, p.clock, url, KEY), s)
+    ),
+    "segmind v1": Adapter(
+        "segmind",
+        lambda p, url, s: SegmindSync(
+            Access(p.outbound, p.uploads, p.clock, url, KEY), p.answers, s
+        ),
+        keeps_records=False,
+    ),
+}
+#: Bodies that a vendor, a proxy or a prankster may send.
+NONSENSE = [
+    b"",
+    b"[]",
+    b"{}",
+    b"\xff\xfe\x00",
+    b"[" * 100_000,
+    b'{"code": 200, "data": {"taskId": 7, "state": 7}}',
+    b'{"code": 200, "data": {"taskId": null, "state": {}, "resultJson": []}}',
+    b'{"code": 200, "data": {"state": "success", "resultJson": "\\ud800"}}',
+    b'{"code": 200, "data": {"state": "success", "resultJson": "{\\"resultUrls\\": 7}"}}',
+    b'{"code": 200, "data": {"state": "failed", "failCode": 7, "failMsg": ["x"]}}',
+    b'{"request_id": 7, "status": ["COMPLETED"], "output": 7}',
+    b'{"status": "COMPLETED", "output": {"a": {"b": [7, null]}}}',
+    b'{"status": "COMPLETED", "output": "file:///etc/passwd", "metrics": {"cost": "x"}}',
+    b'{"status": "FAILED", "error": {"a": 1}, "metrics": {"cost": true}}',
+    b'{"code": ' + b"9" * 5000 + b"}",
+]
+
+
+@pytest.fixture(params=list(ADAPTERS))
+def adapter(request: pytest.FixtureRequest) -> Adapter:
+    """Each adapter in turn."""
+    return ADAPTERS[request.param]
+
+
+@pytest.fixture
+def parts(tmp_path: Path, clock: TestClock) -> Iterator[Parts]:
+    """Real collaborators over a folder."""
+    storage = FileStorage(tmp_path)
+    uploads = UploadStore(storage, TokenSigner(["k" * 40], "image"), "http://127.0.0.1:9")
+    outbound = Outbound(["127.0.0.0/8"])
+    yield Parts(outbound, uploads, storage, clock)
+    outbound.close()
+
+
+@pytest.fixture
+def vendor(adapter: Adapter, parts: Parts, wire: Wire) -> Provider:
+    """The adapter before the sandbox."""
+    return adapter.make(parts, wire.server.url, 20.0)
+
+
+def jobs(adapter: Adapter, prompt: str = "A fox") -> list[Job]:
+    """A job for each of the provider's models, as it would be planned."""
+    made = []
+    for model in MODELS.values():
+        if model.provider != adapter.provider:
+            continue
+        body = {"model": model.slug, "input": {"prompt": prompt, "duration": 5}}
+        asked = check_request(body, {}, {adapter.provider: None})
+        settings = load_settings({}, secret_keys="k" * 40)
+        made.append(planned_job(settings, "acc", asked, NOON))
+    return made
+
+
+def tasks(wire: Wire) -> int:
+    """How many the vendor has made so far."""
+    return len(wire.server.renderer.book.all())
+
+
+class Scripted(Served):
+    """A vendor that answers everything with one status and body."""
+
+    def __init__(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+        self.hits, self.body = 0, body
+        scripted = self
+
+        class Handler(QuietHandler):
+            def _answer(self) -> None:
+                scripted.hits += 1
+                self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                self.send_response(status)
+                for name, value in (headers or {}).items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(scripted.body)))
+                self.end_headers()
+                self.wfile.write(scripted.body)
+
+            do_GET = do_POST = _answer
+
+        self.serve(Handler)
+        self.url = self.origin
+
+
+def test_request_is_only_shown(adapter: Adapter, vendor: Provider, wire: Wire) -> None:
+    """The wire request names the price-making duration, hides its key, and sends nothing."""
+    before = tasks(wire)
+    for job in jobs(adapter):
+        request = vendor.request_for(job, CALLBACK)
+        values = request.body.get("input", request.body)
+
+        assert (5, "A fox") == (values["duration"], values["prompt"])
+        assert request.url.startswith(wire.server.url)
+        assert KEY in str(request.headers)
+        assert KEY not in json.dumps(request.masked())
+    assert before == tasks(wire)
+
+
+def test_walk(adapter: Adapter, vendor: Provider, wire: Wire, parts: Parts) -> None:
+    """Every model: one create call, one task, and in the end a video."""
+    for job in jobs(adapter):
+        before = tasks(wire)
+        submission = vendor.submit(job, CALLBACK)
+        sent = replace(job, task_id=submission.task_id)
+        if adapter.keeps_records:
+            wire.ended(submission.task_id)
+        found = submission.outcome or vendor.fetch(sent)
+
+        assert 1 == tasks(wire) - before
+        assert TaskState.SUCCEEDED is found.state
+        if found.result_file:
+            assert b"ftyp" == parts.answers.path(found.result_file).read_bytes()[4:8]
+        else:
+            assert 200 == wire.call("GET", found.result_url or "").status
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 406, 429])
+def test_refused(adapter: Adapter, vendor: Provider, wire: Wire, status: int) -> None:
+    """The vendor's no is a no in our vocabulary: no task, and the same call is not made again."""
+    for job in jobs(adapter, f"[refuse {status}] A fox"):
+        before = tasks(wire)
+        with pytest.raises(Refused) as caught:
+            vendor.submit(job, CALLBACK)
+
+        assert caught.value.code in FAILURES
+        assert str(status) == caught.value.provider_code
+        assert KEY not in str(caught.value) + repr(caught.value)
+        assert before == tasks(wire)
+
+
+@pytest.mark.parametrize("orders", ["drop", "hang"])
+def test_broken_off(adapter: Adapter, parts: Parts, wire: Wire, orders: str) -> None:
+    """After the request was sent, no answer is never taken for a no."""
+    job = jobs(adapter, f"[{orders}] A fox")[0]
+    before = tasks(wire)
+    with pytest.raises(Unanswered):
+        adapter.make(parts, wire.server.url, 1.0).submit(job, CALLBACK)
+
+    assert 1 == tasks(wire) - before
+
+
+def test_nobody_there(adapter: Adapter, parts: Parts) -> None:
+    """What was never sent is refused, so that it may be sent later."""
+    nowhere = adapter.make(parts, f"http://127.0.0.1:{free_port()}", 1.0)
+    for job in jobs(adapter):
+        with pytest.raises(Refused) as caught:
+            nowhere.submit(job, CALLBACK)
+        assert "PROVIDER_UNAVAILABLE" == caught.value.code
+        with pytest.raises(Unanswered if adapter.keeps_records else ProviderError):
+            nowhere.fetch(replace(job, task_id="x"))
+
+
+@pytest.mark.parametrize("task_id", ["f" * 32, "../../x?y=1#z", "ü \x00 %"])
+def test_unknown_task(adapter: Adapter, vendor: Provider, task_id: str) -> None:
+    """A task that is not there is said not to be, whatever its name looks like."""
+    with pytest.raises(ProviderError) as caught:
+        vendor.fetch(replace(jobs(adapter)[0], task_id=task_id))
+
+    if adapter.keeps_records:
+        assert "NOT_FOUND_TASK" == caught.value.code
+
+
+def test_nonsense_in_a_callback(vendor: Provider) -> None:
+    """A body that says nothing is a ProviderError or an outcome, and no success without a link."""
+    for body in NONSENSE:
+        try:
+            found = vendor.parse(body)
+        except ProviderError:
+            continue
+        assert isinstance(found, Outcome)
+        assert (found.result_url or "http").startswith("http")
+
+
+def answers(provider: Provider, job: Job) -> None:
+    """Both calls end as they may: in a value, or in an error of ours that is no refusal."""
+    with suppress(Unanswered):
+        assert provider.submit(job, CALLBACK).task_id
+    with suppress(ProviderError):
+        assert isinstance(provider.fetch(replace(job, task_id="x")), Outcome)
+
+
+@pytest.mark.parametrize("status", [200, 202, 302, 408, 502, 504])
+def test_nonsense_in_an_answer(adapter: Adapter, parts: Parts, status: int) -> None:
+    """No such answer to a create call is a no; none to a question is anything but an outcome."""
+    job = jobs(adapter)[0]
+    with Scripted(status, b"") as scripted:
+        provider = adapter.make(parts, scripted.url, 5.0)
+        for number, body in enumerate(NONSENSE):
+            scripted.body, scripted.hits = body, 0
+            try:
+                answers(provider, job)
+            except Exception as error:
+                raise AssertionError(f"body {number}: {error!r}") from error
+            assert scripted.hits <= 3
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(500, b""), (500, b"<html>"), (503, b"busy"), (520, b"{}"), (599, b"[]")]
+)
+def test_5xx_without_the_vendors_own_words(
+    adapter: Adapter, parts: Parts, status: int, body: bytes
+) -> None:
+    """A gateway's error is no refusal: the task may have been made behind it."""
+    with Scripted(status, body) as scripted, pytest.raises(Unanswered):
+        adapter.make(parts, scripted.url, 5.0).submit(jobs(adapter)[0], CALLBACK)
+
+
+@pytest.mark.parametrize("wish", ["9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT", "soon", "-1", "1e9"])
+@pytest.mark.parametrize("date", ["Thu, 01 Jan 2026 12:00:00 -0000", "yesterday", ""])
+def test_odd_wishes(adapter: Adapter, parts: Parts, spec: str, date: str) -> None:
+    """However a vendor writes its Retry-After, the refusal arrives as one, with a usable wait."""
+    headers = {"Retry-After": spec} | ({"Date": date} if date else {})
+    body = b'{"code": 429, "message": "Rate limit exceeded", "error": "Rate limit"}'
+    with Scripted(429, body, headers) as scripted, pytest.raises(Refused) as caught:
+        adapter.make(parts, scripted.url, 5.0).submit(jobs(adapter)[0], CALLBACK)
+
+    assert 0 <= (caught.value.retry_after or 0) < 1e12

@@ -1,0 +1,93 @@
+"""Segmind v1 through the whole walk: its own seats, its interruption, its answer on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Bench
+from support.sandboxes import Wire
+from support.servers import Clipbell, eventually
+
+from service import store
+from service.model import JobState, VideoState
+from service.sandbox.rendering.render import Scene, render_video
+from service.storage import FileStorage
+
+pytestmark = pytest.mark.timeout(120)
+
+KLING_2: dict[str, Any] = {"model": "kling-2", "input": {"prompt": "A fox", "duration": 5}}
+
+
+@pytest.fixture
+def clipbell(wire: Wire, tmp_path: Path) -> Iterator[Clipbell]:
+    """A running service that speaks v1 to its vendor."""
+    with Clipbell(tmp_path, wire.server.url, segmind_api="v1", sync_timeout="3") as made:
+        yield made.start()
+
+
+def steps(clipbell: Clipbell, job_id: str) -> dict[str, str]:
+    """What the timeline says, by kind."""
+    entries = clipbell.call("GET", f"/v1/jobs/{job_id}/timeline").json()["data"]
+    return {entry["kind"]: entry["message"] for entry in entries}
+
+
+def test_answer_is_the_video(clipbell: Clipbell) -> None:
+    """The body of the one request becomes our copy; its headers are kept."""
+    made = clipbell.call("POST", "/v1/jobs", KLING_2).json()
+    job = clipbell.await_state(made["id"], "succeeded")
+    copied = eventually(lambda: clipbell.job(job["id"])["video"]["sha256"])
+    video = clipbell.call("GET", job["video"]["url"])
+
+    assert (1.75, None) == (job["cost"]["actual"], job["video"]["provider_url"])
+    assert b"ftyp" == video.body[4:8]
+    assert copied
+    for name in ("x-request-id", "x-cost", "x-remaining-credits"):
+        assert name in steps(clipbell, job["id"])["submitted"]
+
+
+def test_answer_is_json(clipbell: Clipbell) -> None:
+    """Where the answer names a video instead of being one, it is copied from there."""
+    body = {**KLING_2, "input": {"prompt": "[json] A fox", "duration": 5}}
+    made = clipbell.call("POST", "/v1/jobs", body).json()
+    job = clipbell.await_state(made["id"], "succeeded")
+
+    assert job["video"]["provider_url"].startswith("http")
+    eventually(lambda: clipbell.job(job["id"])["video"]["sha256"])
+
+
+def test_interrupted(clipbell: Clipbell, wire: Wire) -> None:
+    """A worker that dies during the call leaves the job unknown, and it is not sent again."""
+    before = len(wire.server.renderer.book.all())
+    body = {**KLING_2, "input": {"prompt": "[slow 60] A fox", "duration": 5}}
+    made = clipbell.call("POST", "/v1/jobs", body).json()
+    eventually(lambda: len(wire.server.renderer.book.all()) > before)
+    clipbell.kill("worker")
+    clipbell.start_worker()
+    job = clipbell.await_state(made["id"], "unknown", seconds=60)
+
+    assert "SUBMIT_TIMEOUT_UNKNOWN" == job["error"]["code"]
+    assert 1 == len(wire.server.renderer.book.all()) - before
+
+
+@pytest.mark.parametrize("settings_given", [{"segmind_api": "v1"}])
+def test_answer_on_disk(bench: Bench) -> None:
+    """Struck between the whole answer and its record, the video is found on our own disk."""
+    job = bench.new_job(**KLING_2)
+    with bench.db.write() as tx:
+        store.jobs.claim_queued(tx, ["segmind"], bench.clock(), 60)
+    name = f"vid_{job.id.removeprefix('job_')}.mp4"
+    with FileStorage(bench.wiring.settings.answers).writing(name) as file:
+        scene = Scene(prompt="A fox", seconds=5, aspect_ratio="16:9")
+        render_video(Path(file.name), scene, short_side=90)
+    bench.clock.advance(61)
+    bench.drain("poll", "reconcile", "archive")
+    with bench.db.read() as tx:
+        video = store.videos.of_job(tx, job.id)
+
+    assert JobState.SUCCEEDED is bench.job(job).state
+    assert video is not None
+    assert (VideoState.STORED, len(bench.wiring.storage.read(name))) == (video.state, video.bytes)
+    assert not FileStorage(bench.wiring.settings.answers).exists(name)

@@ -1,0 +1,3 @@
+"""Tests of the room `rendering`."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Tests of the room `sinks`."""
+
+from __future__ import annotations

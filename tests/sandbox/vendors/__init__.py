@@ -1,0 +1,3 @@
+"""Tests of the room `vendors`."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Tests of the room `storage`."""
+
+from __future__ import annotations

@@ -1,0 +1,76 @@
+"""The folder of videos, and which storage a URL names; see also `contracts/test_storage.py`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.buckets import Buckets
+
+from service.errors import SettingsError
+from service.storage import FileStorage, StorageError, open_storage
+from service.storage.s3 import S3Storage
+
+NAME = "vid_" + "0123456789abcdef" * 2 + ".mp4"
+
+
+def test_where_files_lie(tmp_path: Path) -> None:
+    """The key is the path within the folder; no folder holds all."""
+    storage = FileStorage(tmp_path)
+    with storage.writing(NAME) as file:
+        file.write(b"x")
+
+    assert b"x" == (tmp_path / storage.key(NAME)).read_bytes()
+    assert (f"ef/{NAME}", None, "") == (
+        storage.key(NAME),
+        storage.presigned(NAME, "GET", 60),
+        storage.origin,
+    )
+
+
+def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    """Any folder that cannot be written is told with its path, by the check and by a write."""
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nowhere")):
+        with pytest.raises(StorageError, match=folder.name):
+            FileStorage(folder).check()
+        with pytest.raises(StorageError), FileStorage(folder).writing(NAME):
+            pass
+
+
+def test_open_storage(tmp_path: Path, buckets: Buckets) -> None:
+    """``file://`` takes a path with blanks, ``s3://`` a bucket; others are told with the name."""
+    folder = open_storage(f"file://{tmp_path}/a%20b", tmp_path)
+    bucket = open_storage("s3://clips/a/b", tmp_path / "uploads")
+
+    assert (FileStorage, tmp_path / "a b") == (type(folder), folder.folder)
+    assert (S3Storage, tmp_path / "uploads") == (type(bucket), bucket.folder)
+    for url in ("ftp://host/x", "file://host/x", "nothing", "s3:///x", "file://"):
+        with pytest.raises(SettingsError, match="STORAGE_URL"):
+            open_storage(url, tmp_path)
+
+
+WITHOUT_OBSTORE = """
+import sys
+sys.modules["obstore"] = None
+from pathlib import Path
+from service.errors import SettingsError
+from service.storage import open_storage
+print(type(open_storage("file:///tmp/x", Path("."))).__name__)
+try:
+    open_storage("s3://clips", Path("."))
+except SettingsError as error:
+    print(error)
+"""
+
+
+def test_extra_is_not_installed() -> None:
+    """Without obstore a folder works, and a bucket says what to install."""
+    command = [sys.executable, "-c", WITHOUT_OBSTORE]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert ["FileStorage", "s3:// needs its library: pip install 'clipbell[s3]'"] == said.split(
+        "\n"
+    )[:2]

@@ -1,0 +1,91 @@
+"""The bucket: URLs that it serves itself, and troubles told in one line."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from support.buckets import Buckets
+from support.servers import free_port
+
+from service.storage import Storage, StorageError, open_storage
+
+NAME = "vid_" + "0123456789abcdef" * 2 + ".mp4"
+CONTENT = bytes(range(256)) * 8
+
+
+@pytest.fixture
+def storage(buckets: Buckets, tmp_path: Path) -> Storage:
+    """A bucket with one video."""
+    made = open_storage(f"s3://{buckets.new()}/clips", tmp_path)
+    with made.writing(NAME) as file:
+        file.write(CONTENT)
+    return made
+
+
+def ask(url: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body, whatever the status."""
+    request = urllib.request.Request(url, method=method, headers=headers)  # noqa: S310
+    try:
+        with urllib.request.urlopen(request) as answer:  # noqa: S310
+            return answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, {}, error.read()
+
+
+def test_presigned(storage: Storage, buckets: Buckets) -> None:
+    """The bucket itself sends the video to whoever has the URL, in parts too, as a video."""
+    url = storage.presigned(NAME, "GET", 60) or ""
+    status, headers, body = ask(url, Range="bytes=3-9")
+
+    assert (206, CONTENT[3:10]) == (status, body)
+    assert "video/mp4" == headers["content-type"]
+    assert url.startswith(f"{storage.origin}/") and storage.origin == buckets.endpoint
+
+
+def test_presigned_head(storage: Storage) -> None:
+    """A URL for HEAD tells the length."""
+    status, headers, body = ask(storage.presigned(NAME, "HEAD", 60) or "", "HEAD")
+
+    assert (200, str(len(CONTENT)), b"") == (status, headers["content-length"], body)
+
+
+def test_no_bucket(buckets: Buckets, tmp_path: Path) -> None:
+    """A bucket that is not there is a trouble to mend, not a missing file."""
+    storage = open_storage("s3://nowhere-at-all/x", tmp_path)
+    for act in (storage.check, lambda: storage.read(NAME)):
+        with pytest.raises(StorageError, match=r"s3://nowhere-at-all/x.*NoSuchBucket") as caught:
+            act()
+        assert "\n" not in str(caught.value)
+        assert StorageError is type(caught.value)
+
+
+def test_server_is_away(buckets: Buckets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that does not answer is told by every act, and nothing is left behind."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    storage = open_storage("s3://clips", tmp_path)
+    for act in (storage.exists, storage.delete, storage.open, storage.read):
+        with pytest.raises(StorageError, match="s3://clips"):
+            act(NAME)
+    with pytest.raises(StorageError), storage.writing(NAME) as file:
+        file.write(CONTENT)
+    with pytest.raises(StorageError):
+        storage.check()
+    with pytest.raises(StorageError):
+        list(storage.names("img"))
+
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_two_prefixes(buckets: Buckets, tmp_path: Path) -> None:
+    """Two prefixes of one bucket know nothing of each other."""
+    bucket = buckets.new()
+    one, other = (open_storage(f"s3://{bucket}/{p}", tmp_path) for p in ("one", "other"))
+    with one.writing(NAME) as file:
+        file.write(CONTENT)
+
+    assert (True, False) == (one.exists(NAME), other.exists(NAME))
+    assert ([NAME], []) == (list(one.names("vid")), list(other.names("vid")))

@@ -1,0 +1,150 @@
+"""Images: kept when inline, looked at before money is spent, as each vendor takes them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from conftest import Bench
+from support.sandboxes import Pictures, Wire, png
+
+from service.catalogue.models import MODELS
+from service.catalogue.validation import check_input
+from service.errors import InvalidInput, Refused
+from service.media.image_formats import BadImage, kind_of
+from service.model import JobState
+from service.storage.uploads import check_images
+from service.web.app import create_app
+
+RED = png("#c81e1e")
+TURBO = MODELS["kling-2.5-turbo"]
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Iterator[Pictures]:
+    """A server of pictures, good and bad."""
+    too_large = b"\xff\xd8\xff" + b"0" * (10 * 1024 * 1024)
+    with Pictures(RED, b"<html>", too_large) as server:
+        yield server
+
+
+@pytest.fixture
+def settings_given(wire: Wire) -> dict[str, Any]:
+    """Both vendors are the sandbox."""
+    return {"apixo_base_url": wire.server.url, "segmind_base_url": wire.server.url}
+
+
+@pytest.mark.parametrize("uri", [True, False])
+def test_inline_images_become_urls_of_ours(bench: Bench, uri: bool) -> None:
+    """Base64 and data URIs are kept as files and served to whoever has the link."""
+    text = base64.b64encode(RED).decode()
+    given = {"prompt": "A fox", "image_url": f"data:image/png;base64,{text}" if uri else text}
+    values = check_input(TURBO, given)
+    kept = bench.wiring.uploads.save(TURBO, values, bench.clock())
+    path = kept["image_url"].removeprefix(bench.wiring.settings.public_url)
+    with create_app(bench.wiring).test_client().get(path) as answer:
+        served = (answer.mimetype, answer.get_data())
+
+    assert path.startswith("/i/")
+    assert ("image/png", RED) == served
+    assert text == bench.wiring.uploads.inlined(TURBO, kept, bench.clock())["image_url"]
+
+
+def test_segmind_gets_base64(bench: Bench, wire: Wire) -> None:
+    """An inline image reaches Segmind as base64, though the job names a URL of ours."""
+    text = base64.b64encode(RED).decode()
+    values = check_input(TURBO, {"prompt": "A fox", "image_url": text})
+    kept = bench.wiring.uploads.save(TURBO, values, bench.clock())
+    job = bench.new_job(model="kling-2.5-turbo", input=kept)
+    request = bench.wiring.providers["segmind"].request_for(job, "")
+
+    assert job.input["image_url"].startswith("http")
+    assert text == request.body["image_url"]
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ("toB64('null')", "invalid_image_url"),
+        ("ftp://example.com/a.png", "invalid_image_url"),
+        (base64.b64encode(b"GIF89a......").decode(), "unsupported_format"),
+        ("A" * (14 * 1024 * 1024), "image_too_large"),
+        ("https://example.com/a b.png", "invalid_image_url"),
+    ],
+)
+def test_bad_inline_images_are_refused_at_once(given: str, code: str) -> None:
+    """What is no image is a fault of its field before any job exists."""
+    with pytest.raises(InvalidInput) as caught:
+        check_input(TURBO, {"prompt": "A fox", "image_url": given})
+
+    assert [("/input/image_url", code)] == [(f.pointer, f.code) for f in caught.value.faults]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [(b"\xff\xd8\xff\xe0", "jpg"), (RED, "png"), (b"RIFF\0\0\0\0WEBPVP8 ", "webp")],
+)
+def test_kinds(data: bytes, kind: str) -> None:
+    """JPG, PNG and WebP are known by their first bytes."""
+    assert kind == kind_of(data)
+
+
+def test_other_kinds() -> None:
+    """Nothing else is taken, whatever it is called."""
+    for data in (b"", b"GIF89a", b"%PDF-1.7", b"RIFF\0\0\0\0WAVE"):
+        with pytest.raises(BadImage):
+            kind_of(data)
+
+
+def look(bench: Bench, url: str) -> None:
+    """Look at a job's image as the worker does before it sends."""
+    job = bench.new_job(model="kling-2", input={"prompt": "A fox", "start_image": url})
+    w = bench.wiring
+    check_images(w.outbound, w.uploads, MODELS["kling-2"], job, bench.clock())
+
+
+def test_seen_images(bench: Bench, pictures: Pictures) -> None:
+    """What is seen at the address counts: a picture passes, anything else is refused."""
+    look(bench, pictures.url(0))
+    found = []
+    for place in (1, 2):
+        with pytest.raises(Refused) as caught:
+            look(bench, pictures.url(place))
+        found.append(caught.value.code)
+
+    assert ["UNSUPPORTED_FORMAT", "IMAGE_TOO_LARGE"] == found
+
+
+def test_address_without_image(bench: Bench, wire: Wire) -> None:
+    """An address that has nothing is refused before the vendor is asked."""
+    with pytest.raises(Refused) as caught:
+        look(bench, f"{wire.server.url}/nowhere.png")
+
+    assert "INVALID_IMAGE_URL" == caught.value.code
+
+
+def test_forbidden_addresses(bench: Bench) -> None:
+    """An image at a private address is never fetched for anybody."""
+    with pytest.raises(Refused) as caught:
+        look(bench, "http://10.1.2.3/secret.png")
+
+    assert "INVALID_IMAGE_URL" == caught.value.code
+
+
+def test_out_of_reach_is_left_to_the_vendor(bench: Bench) -> None:
+    """That we cannot reach an address is no verdict on the image."""
+    look(bench, "http://127.0.0.1:9/a.png")
+
+
+def test_refused_image_costs_nothing(bench: Bench, wire: Wire, pictures: Pictures) -> None:
+    """A job with a bad image ends as failed before the vendor hears of it."""
+    before = len(wire.server.renderer.book.all())
+    values = {"prompt": "A fox", "start_image": pictures.url(1)}
+    job = bench.new_job(model="kling-2", input=values)
+    bench.drain("submit")
+    done = bench.job(job)
+
+    assert (JobState.FAILED, "UNSUPPORTED_FORMAT") == (done.state, (done.error or {})["code"])
+    assert before == len(wire.server.renderer.book.all())

@@ -1,0 +1,3 @@
+"""Tests of the room `store`."""
+
+from __future__ import annotations

@@ -1,0 +1,112 @@
+"""Backups of both databases, made and restored with their own tools."""
+
+from __future__ import annotations
+
+import glob
+import shutil
+import sqlite3
+import subprocess
+import uuid
+from contextlib import closing
+from pathlib import Path
+from typing import Protocol
+
+import psycopg
+
+from support.databases import POSTGRES
+from support.servers import Clipbell
+
+TOOLS = ("pg_dump", "pg_restore")
+
+
+def missing() -> str:
+    """Which of PostgreSQL's tools are not here, in one line; empty when all are."""
+    absent = [name for name in TOOLS if not _program(name)]
+    mend = "apt-get install postgresql-client"
+    return f"skipped: no {' and no '.join(absent)} ({mend})" if absent else ""
+
+
+def _program(name: str) -> str:
+    """The newest of that name, which reads every older server."""
+    packaged = sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"))
+    return packaged[-1] if packaged else shutil.which(name) or ""
+
+
+class Keeper(Protocol):
+    """Backs a database up, puts the backup in its place, and changes rows past the service."""
+
+    url: str
+
+    def backup(self) -> None: ...
+
+    def restore(self, clipbell: Clipbell) -> None: ...
+
+    def execute(self, statement: str) -> None: ...
+
+
+class SqliteKeeper:
+    """SQLite's own online backup, copied back over the file."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file, self._copy = folder / "clipbell.db", folder / "backup.db"
+        self.url = f"sqlite:///{self._file}"
+
+    def backup(self) -> None:
+        """Of a database in use."""
+        with (
+            closing(sqlite3.connect(self._file)) as source,
+            closing(sqlite3.connect(self._copy)) as target,
+        ):
+            source.backup(target)
+
+    def restore(self, clipbell: Clipbell) -> None:
+        """In place; what the write-ahead log held is of the other life."""
+        for ending in ("-wal", "-shm"):
+            Path(f"{self._file}{ending}").unlink(missing_ok=True)
+        shutil.copy(self._copy, self._file)
+
+    def execute(self, statement: str) -> None:
+        """One statement, committed."""
+        with closing(sqlite3.connect(self._file)) as connection:
+            connection.execute(statement)
+            connection.commit()
+
+
+class PostgresKeeper:
+    """``pg_dump`` and ``pg_restore`` into a fresh database."""
+
+    def __init__(self, folder: Path) -> None:
+        self._dump = folder / "backup.dump"
+        self._names = [f"clipbell_{uuid.uuid4().hex[:12]}" for _ in range(2)]
+        self._admin(f'CREATE DATABASE "{self._names[0]}"')
+        self.url = self._url(self._names[0])
+
+    def _url(self, name: str) -> str:
+        return POSTGRES.rpartition("/")[0] + f"/{name}"
+
+    def _admin(self, statement: str) -> None:
+        with psycopg.connect(POSTGRES, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def backup(self) -> None:
+        """Of a database in use."""
+        self._run("pg_dump", "--format=custom", f"--file={self._dump}", f"--dbname={self.url}")
+
+    def restore(self, clipbell: Clipbell) -> None:
+        """Beside the old one; the settings name it from now on."""
+        self._admin(f'CREATE DATABASE "{self._names[1]}"')
+        self.url = clipbell.environ["CLIPBELL_DATABASE_URL"] = self._url(self._names[1])
+        self._run("pg_restore", "--exit-on-error", f"--dbname={self.url}", str(self._dump))
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run([_program(program), *arguments], check=True, capture_output=True)
+
+    def execute(self, statement: str) -> None:
+        """One statement, committed."""
+        with psycopg.connect(self.url) as connection:
+            connection.execute(statement.encode())
+
+    def drop(self) -> None:
+        """Both databases are gone."""
+        for name in self._names:
+            self._admin(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

@@ -1,0 +1,285 @@
+"""
+Clipbell as it is really run: gunicorn and worker as processes, for tests that kill them.
+
+`Clipbell` owns a data folder and its processes; `Hook` is a subscriber that
+keeps what it gets.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from support.serving import QuietHandler, Served
+from support.verbs import run_verb
+
+T = TypeVar("T")
+
+PATIENCE = 40.0
+
+
+def eventually(question: Callable[[], T], seconds: float = PATIENCE) -> T:
+    """The first true answer to a question; fails with the last one at the deadline."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while True:
+        answer = question()
+        if answer:
+            return answer
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds} s; last answer: {answer!r}")
+        pause.wait(0.05)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Reply:
+    """One HTTP answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body, read as JSON."""
+        return json.loads(self.body)
+
+
+class _Straight(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        """A redirect is an answer like any other."""
+
+
+def http_call(
+    method: str,
+    url: str,
+    body: bytes | None = None,
+    headers: dict[str, str] | None = None,
+    seconds: float = 15.0,
+) -> Reply:
+    """One request, without following redirects."""
+    opener = urllib.request.build_opener(_Straight, urllib.request.ProxyHandler({}))
+    assert url.startswith("http://")
+    request = urllib.request.Request(url, body, headers or {}, method=method)  # noqa: S310
+    try:
+        with opener.open(request, timeout=seconds) as answer:
+            return Reply(answer.status, dict(answer.headers), answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return Reply(error.code, dict(error.headers), error.read())
+
+
+class Clipbell:
+    """
+    A service in a folder of its own.
+
+    `settings` are names without the prefix, in lower case; the sandbox at
+    `provider_url` stands for both vendors.
+    """
+
+    def __init__(self, folder: Path, provider_url: str, **settings: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        given = {
+            "data_dir": str(folder / "data"),
+            "public_url": self.url,
+            "apixo_api_key": "test",
+            "apixo_base_url": provider_url,
+            "segmind_api_key": "test",
+            "segmind_base_url": provider_url,
+            "allowed_networks": "127.0.0.0/8",
+            "log_format": "json",
+        } | settings
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("CLIPBELL_")}
+        self.environ = kept | {f"CLIPBELL_{k.upper()}": v for k, v in given.items()}
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self.key = ""
+        self.webhook_secret = ""
+
+    def __enter__(self) -> Self:
+        made = json.loads(self.run("init", "--json").stdout)
+        self.key, self.webhook_secret = made["api_key"], made["webhook_secret"]
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for child in self._children.values():
+            child.terminate()
+        for child in self._children.values():
+            child.wait(20)
+
+    def start(self) -> Clipbell:
+        """Web and worker, ready for jobs."""
+        self.start_web()
+        self.start_worker()
+        eventually(lambda: self._ready())
+        return self
+
+    def start_web(self) -> None:
+        """gunicorn with one worker process."""
+        self.spawn("serve", "-m", "service", *self.serving)
+
+    @property
+    def serving(self) -> tuple[str, ...]:
+        """The verb `serve` with its options."""
+        return ("serve", "--port", str(self.port), "--workers", "1")
+
+    def start_worker(self) -> None:
+        """The worker process."""
+        self.spawn("worker", "-m", "service", "worker")
+
+    def ended(self, verb: str) -> bool:
+        """Whether a process that was started has ended by itself."""
+        return self._children[verb].poll() is not None
+
+    def kill(self, verb: str) -> None:
+        """SIGKILL to a process and all its children."""
+        child = self._children.pop(verb)
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait(20)
+
+    def stop(self, verb: str) -> int:
+        """SIGTERM to a process; its exit code."""
+        child = self._children.pop(verb)
+        child.terminate()
+        return child.wait(30)
+
+    def pid(self, verb: str) -> int:
+        """The process of a verb."""
+        return self._children[verb].pid
+
+    def children(self, verb: str) -> list[int]:
+        """The processes that a process of ours has started."""
+        pid = self._children[verb].pid
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def log(self, verb: str) -> str:
+        """All that a process wrote."""
+        return (self.folder / f"{verb}.log").read_text()
+
+    def run(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """One verb to its end, with the expected exit code."""
+        done = run_verb(arguments, self.environ)
+        assert code == done.returncode, done.stderr
+        return done
+
+    def call(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> Reply:
+        """One request with our key; a body that is not bytes goes as JSON."""
+        raw = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        given = {"x-api-key": self.key, "Content-Type": "application/json"} | (headers or {})
+        url = path if path.startswith("http") else self.url + path
+        return http_call(method, url, raw, given)
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """The job as the API shows it."""
+        found: dict[str, Any] = self.call("GET", f"/v1/jobs/{job_id}").json()
+        return found
+
+    def submit(self, prompt: str, **more: Any) -> dict[str, Any]:
+        """A job for the first model; the answer's JSON."""
+        body = {"model": "kling-2-5-turbo-pro", "input": {"prompt": prompt}} | more
+        made = self.call("POST", "/v1/jobs", body)
+        assert 202 == made.status, made.body
+        job: dict[str, Any] = made.json()
+        return job
+
+    def await_state(self, job_id: str, *states: str, seconds: float = PATIENCE) -> dict[str, Any]:
+        """The job once it is in one of those states."""
+
+        def look() -> dict[str, Any] | None:
+            job = self.job(job_id)
+            return job if job["state"] in states else None
+
+        found = eventually(look, seconds)
+        assert found is not None
+        return found
+
+    def _ready(self) -> bool:
+        try:
+            return http_call("GET", f"{self.url}/readyz").status == 200
+        except OSError:
+            return False
+
+    def spawn(self, verb: str, *command: str) -> None:
+        """Python with those arguments, in the place of a verb's process."""
+        with (self.folder / f"{verb}.log").open("ab") as log:
+            self._children[verb] = subprocess.Popen(
+                [sys.executable, *command],
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+
+@dataclass
+class Hit:
+    """One POST that a hook got."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body, read as JSON."""
+        return json.loads(self.body)
+
+
+@dataclass
+class Hook(Served):
+    """
+    A subscriber: answers each POST with the next of `answers`, then with the last.
+
+    An answer is a status, or a status with headers.
+    """
+
+    answers: list[int | tuple[int, dict[str, str]]] = field(default_factory=lambda: [200])
+    hits: list[Hit] = field(default_factory=list)
+    url: str = ""
+
+    def __post_init__(self) -> None:
+        hook = self
+
+        class Handler(QuietHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                answer = hook.answers[min(len(hook.hits), len(hook.answers) - 1)]
+                status, extra = answer if isinstance(answer, tuple) else (answer, {})
+                hook.hits.append(Hit(self.path, dict(self.headers), body))
+                self.send_response(status)
+                for name, value in extra.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+        self.serve(Handler)
+        self.url = f"{self.origin}/hook"

@@ -1,0 +1,3 @@
+"""Tests of the room `system`."""
+
+from __future__ import annotations

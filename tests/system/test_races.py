@@ -1,0 +1,119 @@
+"""Two workers at the same moment: what they share is spent once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from conftest import NOON, Bench
+
+from service import store
+from service.bootstrap import Wiring, build
+from service.jobs.requests import check_request, request_job
+from service.model import Job, JobState, Submission
+from service.outbound.client import Outbound
+from service.providers.apixo import Apixo
+from service.providers.base import Limits
+from service.store.database import Database
+
+MODEL = "kling-2-5-turbo-pro"
+MEETING_SECONDS = 1.0
+
+
+class Meeting(Apixo):
+    """
+    A vendor whose limits are looked at by two workers at once, inside their transactions.
+
+    Where the database lets only one of them come so far, that one goes on alone.
+    """
+
+    def __init__(self, outbound: Outbound, tasks: int) -> None:
+        super().__init__(outbound, "http://127.0.0.1:9", "k", 5.0)
+        self._tasks = tasks
+        self._meeting = threading.Barrier(2)
+        self.sent: list[str] = []
+
+    @property
+    def limits(self) -> Limits:  # type: ignore[override]
+        """What the vendor allows, once both have asked or one has waited long enough."""
+        with suppress(threading.BrokenBarrierError):
+            self._meeting.wait(MEETING_SECONDS)
+        return Limits(requests_per_minute=10_000, tasks=self._tasks)
+
+    def submit(self, job: Job, callback_url: str) -> Submission:
+        """Takes every job."""
+        self.sent.append(job.id)
+        return Submission(f"task of {job.id}")
+
+
+def two_workers(bench: Bench, vendor: Meeting) -> None:
+    """Each with connections of its own sends one job, both at the same time."""
+    other = build(bench.wiring.settings, bench.clock)
+
+    def send(wiring: Wiring) -> None:
+        chosen: Any = {"apixo": vendor}
+        replace(wiring, providers=chosen).units()["submit"]()
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(send, (bench.wiring, other)))
+    other.close()
+
+
+@pytest.mark.parametrize(
+    "settings_given", [{"budget": 1.0, "prices": {MODEL: 0.6}}], ids=["a dollar"]
+)
+def test_the_last_dollars(bench: Bench) -> None:
+    """What is left of a budget for one job is not spent by two."""
+    jobs = [bench.new_job(), bench.new_job()]
+    vendor = Meeting(bench.wiring.outbound, tasks=1000)
+    two_workers(bench, vendor)
+    states = sorted(bench.job(job).state for job in jobs)
+
+    assert [JobState.HELD, JobState.SUBMITTED] == states
+    assert 1 == len(vendor.sent)
+
+
+def of_another_account(bench: Bench) -> Job:
+    """A queued job that no lock on the first account covers."""
+    w, body = bench.wiring, {"model": MODEL, "input": {"prompt": "A fox"}}
+    account, _ = bench.new_account("bob")
+    with w.db.write() as tx:
+        asked = check_request(body, w.channels, w.providers)
+        return request_job(tx, w.encryptor, w.settings, account.id, asked, bench.clock())
+
+
+def test_the_last_slot(bench: Bench) -> None:
+    """Where the vendor has room for one more task, two accounts do not get it both."""
+    jobs = [bench.new_job(), of_another_account(bench)]
+    vendor = Meeting(bench.wiring.outbound, tasks=1)
+    two_workers(bench, vendor)
+    out = [job for job in jobs if bench.job(job).state is JobState.SUBMITTED]
+
+    assert len(out) <= 1
+
+
+def greedy(url: str) -> int:
+    """How many requests a process gets that asks for twenty; runs as a process."""
+    database = Database(url)
+
+    def take() -> bool:
+        with database.write() as tx:
+            return store.providers.take_token(tx, "apixo", 100, NOON) == 0.0
+
+    granted = sum(take() for _ in range(20))
+    database.close()
+    return granted
+
+
+def test_processes_share_the_bucket(bench: Bench) -> None:
+    """Two processes together get a burst's worth of requests and no more."""
+    url = bench.wiring.settings.database_url
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+        granted = list(pool.map(greedy, [url, url]))
+
+    assert 10 == sum(granted)

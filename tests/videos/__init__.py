@@ -1,0 +1,3 @@
+"""Tests of the room `videos`."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Tests of the room `web`."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Tests of the room `api`."""
+
+from __future__ import annotations

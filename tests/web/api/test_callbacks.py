@@ -1,0 +1,283 @@
+"""The signed receiver: exactly 200 once the bytes are kept, refused and counted otherwise."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from conftest import Bench
+from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service import store
+from service.accounts import create_key
+from service.callbacks.ingest import Ingest
+from service.errors import Busy
+from service.model import Callback, Job, JobState
+from service.signing import CallbackSigner
+from service.store.database import Database
+from service.web.app import create_app
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def client(bench: Bench) -> FlaskClient:
+    """The doors over the bench, for a provider: without a key."""
+    return create_app(bench.wiring).test_client()
+
+
+def path_of(bench: Bench, job_id: str, days: float = 30) -> str:
+    """The path of this job's callback URL."""
+    url = bench.wiring.signer.url_for(job_id, "apixo", bench.clock() + timedelta(days=days))
+    return url.removeprefix(bench.wiring.settings.public_url)
+
+
+def kept(bench: Bench, job: Job) -> list[Callback]:
+    """The job's callbacks."""
+    with bench.db.read() as tx:
+        return store.callbacks.of_job(tx, job.id)
+
+
+def rejection_counts(bench: Bench) -> dict[str, int]:
+    """The counts of refusals, once the writer has caught up."""
+    bench.wiring.ingest.close()
+    with bench.db.read() as tx:
+        return store.callbacks.count_rejections(tx)
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"code": 200}', b"", b"\x00\xff", b"<html>", b"x" * MIB, "ключ".encode()]
+)
+def test_kept(client: FlaskClient, bench: Bench, body: bytes) -> None:
+    """Any body is kept byte for byte with its headers, unjudged, and the job is not touched."""
+    job = bench.new_job()
+    answer = client.post(path_of(bench, job.id), data=body, headers={"X-Try": "1"})
+    (found,) = kept(bench, job)
+
+    assert 200 == answer.status_code
+    assert (body, "apixo", 0) == (found.body, found.provider, found.repeats)
+    assert ("1", bench.clock()) == (found.headers["X-Try"], found.received_at)
+    assert JobState.QUEUED is bench.job(job).state
+    assert {} == rejection_counts(bench)
+
+
+def test_repeats(client: FlaskClient, bench: Bench) -> None:
+    """Identical bytes count on their row, for this job only; other bytes are another row."""
+    job, other = bench.new_job(), bench.new_job()
+    for body in (b"a", b"a", b"b", b"a"):
+        assert 200 == client.post(path_of(bench, job.id), data=body).status_code
+    client.post(path_of(bench, other.id), data=b"a")
+
+    assert [(b"a", 2), (b"b", 0)] == sorted((c.body, c.repeats) for c in kept(bench, job))
+    assert [0] == [callback.repeats for callback in kept(bench, other)]
+
+
+def test_many_at_once(bench: Bench) -> None:
+    """Of forty at once each gets its 200 and none is lost."""
+    app, job = create_app(bench.wiring), bench.new_job()
+    path = path_of(bench, job.id)
+    bodies = [b"%d" % (n % 10) for n in range(40)]
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda body: app.test_client().post(path, data=body), bodies))
+
+    assert {200} == {answer.status_code for answer in answers}
+    assert [3] * 10 == [callback.repeats for callback in kept(bench, job)]
+
+
+def test_refusals(client: FlaskClient, bench: Bench) -> None:
+    """Forged 401, expired 410, unknown 404, too large 413: each counted, nothing kept."""
+    job = bench.new_job()
+    path, late = path_of(bench, job.id), path_of(bench, job.id, days=-1)
+    link = bench.wiring.links.url_for(job.id, bench.clock() + timedelta(days=1))
+    forged = ["/callbacks/x", path[:-2], path + "A", path.replace("/ey", "/eY")]
+    forged.append("/callbacks/" + link.rpartition("/")[2])
+    expected = [(one, b"{}", 401) for one in forged] + [
+        (late, b"{}", 410),
+        (late, b"{}", 410),
+        (path_of(bench, "job_" + "0" * 32), b"{}", 404),
+        (path, b"x" * (MIB + 1), 413),
+    ]
+    answers = [client.post(where, data=body) for where, body, _ in expected]
+
+    assert [status for _, _, status in expected] == [answer.status_code for answer in answers]
+    assert {"application/problem+json"} == {answer.content_type for answer in answers}
+    assert [] == kept(bench, job)
+    assert JobState.QUEUED is bench.job(job).state
+    assert {"bad_signature": 5, "expired": 2, "too_large": 1, "unknown_job": 1} == rejection_counts(
+        bench
+    )
+
+
+def test_expiry_to_the_second(client: FlaskClient, bench: Bench) -> None:
+    """A URL works for its thirty days, and from a clock that is a little behind."""
+    job = bench.new_job()
+    path = path_of(bench, job.id)
+    bench.clock.advance(-60)
+    assert 200 == client.post(path, data=b"early").status_code
+    bench.clock.advance(60 + 30 * 86_400)
+    assert 200 == client.post(path, data=b"last").status_code
+    bench.clock.advance(1)
+    assert 410 == client.post(path, data=b"late").status_code
+
+
+def test_old_key(bench: Bench) -> None:
+    """A URL that an older secret key signed still works after a rotation."""
+    job = bench.new_job()
+    path = path_of(bench, job.id)
+    signer = CallbackSigner(["n" * 40, "k" * 40], bench.wiring.settings.public_url)
+    client = create_app(replace(bench.wiring, signer=signer)).test_client()
+
+    assert 200 == client.post(path, data=b"{}").status_code
+
+
+class FullIngest(Ingest):
+    """A queue without room."""
+
+    def insert(self, *args: Any, **kwargs: Any) -> None:
+        """No room."""
+        raise Busy("too many callbacks at once", retry_after=3)
+
+
+def test_full_queue(bench: Bench) -> None:
+    """Without room it is 503 and when to come again, never a false 200."""
+    job = bench.new_job()
+    app = create_app(replace(bench.wiring, ingest=FullIngest(bench.db)))
+    answer = app.test_client().post(path_of(bench, job.id), data=b"{}")
+
+    assert (503, "3") == (answer.status_code, answer.headers["Retry-After"])
+
+
+def test_no_key_and_no_get(client: FlaskClient, bench: Bench) -> None:
+    """A provider needs no key; only POST is taken."""
+    path = path_of(bench, bench.new_job().id)
+
+    assert [405, 405, 405] == [
+        client.open(path, method=method).status_code for method in ("GET", "PUT", "DELETE")
+    ]
+
+
+@given(token=st.text(min_size=1), body=st.binary(max_size=64))
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_token(client: FlaskClient, token: str, body: bytes) -> None:
+    """Whatever is sent to the receiver, it refuses calmly."""
+    answer = client.post(f"/callbacks/{quote(token, safe='')}", data=body)
+
+    assert answer.status_code in (401, 404, 308)
+
+
+@pytest.fixture
+def alice(bench: Bench) -> FlaskClient:
+    """The doors over the bench, as the owner of its jobs."""
+    client = create_app(bench.wiring).test_client()
+    client.environ_base["HTTP_X_API_KEY"] = bench.key
+    return client
+
+
+def keep(bench: Bench, job: Job, *bodies: bytes) -> None:
+    """Callbacks for this job."""
+    for body in bodies:
+        bench.clock.advance(1)
+        bench.wiring.ingest.insert(job.id, "apixo", {"X-Try": "1"}, body, bench.clock())
+
+
+def test_list(alice: FlaskClient, bench: Bench) -> None:
+    """An account sees the callbacks of its own jobs, newest first, a page at a time."""
+    mine, other = bench.new_job(), bench.new_job()
+    keep(bench, mine, b"1", b"2", b"2", b"3")
+    keep(bench, other, b"4")
+    bench.account, bobs_key = bench.new_account("bob")
+    keep(bench, bench.new_job(), b"bob's")
+    pages = [alice.get(f"/v1/callbacks?job_id={mine.id}&limit=2")]
+    pages.append(alice.get(pages[0].headers["Link"].split(">")[0][1:]))
+    shown = [callback for page in pages for callback in page.get_json()["data"]]
+
+    assert [0, 1, 0] == [callback["repeats"] for callback in shown]
+    assert {mine.id} == {callback["job_id"] for callback in shown}
+    assert 4 == len(alice.get("/v1/callbacks?state=received").get_json()["data"])
+    assert 422 == alice.get("/v1/callbacks?state=lost").status_code
+    path = f"/v1/callbacks/{shown[0]['id']}"
+    assert 404 == alice.get(path, headers={"x-api-key": bobs_key}).status_code
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "text"),
+    [("ключ".encode(), "utf-8", "ключ"), (b"\xff\x00", "base64", "/wA=")],
+)
+def test_content(alice: FlaskClient, bench: Bench, body: bytes, encoding: str, text: str) -> None:
+    """One callback is shown with its headers and every byte of its body."""
+    keep(bench, bench.new_job(), body)
+    (listed,) = alice.get("/v1/callbacks").get_json()["data"]
+    found = alice.get(f"/v1/callbacks/{listed['id']}").get_json()
+
+    assert (encoding, text, len(body)) == (found["encoding"], found["body"], found["bytes"])
+    assert {"X-Try": "1"} == found["headers"]
+
+
+def test_replay(alice: FlaskClient, bench: Bench) -> None:
+    """A callback that was of no use when it came is looked at again when it may be."""
+    job = bench.new_job()
+    keep(bench, job, b"early")
+    bench.drain("process")
+    (ignored,) = alice.get("/v1/callbacks").get_json()["data"]
+    answer = alice.post(f"/v1/callbacks/{ignored['id']}/replay")
+
+    assert "ignored" == ignored["state"]
+    assert (202, "received") == (answer.status_code, answer.get_json()["state"])
+    assert "replayed" in [
+        entry["kind"] for entry in alice.get(f"/v1/jobs/{job.id}/timeline").get_json()["data"]
+    ]
+    bench.drain("process")
+    assert "ignored" == alice.get(f"/v1/callbacks/{ignored['id']}").get_json()["state"]
+
+
+def test_replay_after_the_end(alice: FlaskClient, bench: Bench) -> None:
+    """Nothing that is replayed changes a job that has ended."""
+    job = bench.new_job()
+    keep(bench, job, b'{"code":200,"data":{"taskId":"t","state":"failed"}}')
+    alice.post(f"/v1/jobs/{job.id}/cancel")
+    (listed,) = alice.get("/v1/callbacks").get_json()["data"]
+    alice.post(f"/v1/callbacks/{listed['id']}/replay")
+    bench.drain("process")
+
+    assert JobState.CANCELED is bench.job(job).state
+
+
+def test_rejected(alice: FlaskClient, bench: Bench) -> None:
+    """An operator sees what was refused, why and from where, with counts; others do not."""
+    alice.post("/callbacks/forged", data=b"{}")
+    bench.clock.advance(1)
+    alice.post(path_of(bench, bench.new_job().id, days=-1), data=b"{}")
+    bench.wiring.ingest.close()
+    found = alice.get("/v1/callbacks?rejected=true").get_json()
+    with bench.db.write() as tx:
+        reader = create_key(tx, bench.account.id, "reader", ("read",), bench.clock())
+    refused = alice.get("/v1/callbacks?rejected=true", headers={"x-api-key": reader})
+
+    assert ["expired", "bad_signature"] == [one["reason"] for one in found["data"]]
+    assert {"127.0.0.1"} == {one["remote"] for one in found["data"]}
+    assert {"bad_signature": 1, "expired": 1} == found["counts"]
+    assert 403 == refused.status_code
+
+
+def test_database_away(bench: Bench) -> None:
+    """While nothing can be written the provider is told to come again, and so is everybody."""
+    job = bench.new_job()
+    gone = Database("postgresql://nobody@127.0.0.1:9/none")
+    wiring = replace(bench.wiring, db=gone, ingest=Ingest(gone))
+    client = create_app(wiring).test_client()
+    calls = [
+        client.post(path_of(bench, job.id), data=b"{}"),
+        client.get("/v1/jobs", headers={"x-api-key": bench.key}),
+    ]
+    gone.close()
+
+    assert [503, 503] == [answer.status_code for answer in calls]
+    assert ["5", "5"] == [answer.headers["Retry-After"] for answer in calls]

@@ -1,0 +1,186 @@
+"""``/v1/deliveries``: what was sent to whom, each attempt, and once more by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conftest import Bench
+from flask.testing import FlaskClient
+from support.servers import Hook
+
+from service.web.app import create_app
+
+
+@pytest.fixture
+def client(bench: Bench) -> FlaskClient:
+    """The doors over the bench, as alice."""
+    client = create_app(bench.wiring).test_client()
+    client.environ_base["HTTP_X_API_KEY"] = bench.key
+    return client
+
+
+def canceled(client: FlaskClient, bench: Bench, *targets: str) -> str:
+    """A job whose end is news for these targets; its id."""
+    for target in targets:
+        spec = {"channel": "webhook", "target": target, "events": ["job.canceled"]}
+        assert 201 == client.post("/v1/subscriptions", json=spec).status_code
+    bench.clock.advance(1)
+    job = bench.new_job()
+    assert 200 == client.post(f"/v1/jobs/{job.id}/cancel").status_code
+    return job.id
+
+
+def listed(client: FlaskClient, query: str = "", **headers: str) -> list[dict[str, Any]]:
+    """The deliveries of a query."""
+    found: list[dict[str, Any]] = client.get(f"/v1/deliveries?{query}", headers=headers).get_json()[
+        "data"
+    ]
+    return found
+
+
+def test_pending(client: FlaskClient, bench: Bench) -> None:
+    """A delivery names its event, job, subscription, channel and state."""
+    job_id = canceled(client, bench, "http://127.0.0.1:9/hook")
+    (found,) = listed(client)
+    subscription = client.get("/v1/subscriptions").get_json()["data"][0]
+
+    assert (job_id, subscription["id"]) == (found["job_id"], found["subscription_id"])
+    assert ("webhook", "pending", []) == (found["channel"], found["state"], found["attempts"])
+    assert found["event_id"].startswith("evt_")
+    assert found == client.get(f"/v1/deliveries/{found['id']}").get_json()
+
+
+def test_attempts(client: FlaskClient, bench: Bench) -> None:
+    """Each attempt is told: its time, status, milliseconds, what went wrong."""
+    with Hook(answers=[500, 200]) as hook:
+        canceled(client, bench, hook.url)
+        assert bench.unit("deliver")
+        bench.clock.advance(3600)
+        assert bench.unit("deliver")
+    (found,) = listed(client)
+    first, second = found["attempts"]
+
+    assert ("delivered", 2) == (found["state"], len(hook.hits))
+    assert [(1, 500), (2, 200)] == [(a["number"], a["status"]) for a in (first, second)]
+    assert (True, None) == ("500" in first["error"], second["error"])
+    assert {"started_at", "milliseconds", "response"} <= first.keys()
+
+
+def test_filters(client: FlaskClient, bench: Bench) -> None:
+    """Each name narrows the list."""
+    with Hook() as hook:
+        old = canceled(client, bench, hook.url)
+        bench.drain("deliver")
+    new = canceled(client, bench)
+    (pending,) = listed(client, "state=pending")
+    expected = {
+        "": [new, old],
+        "state=delivered": [old],
+        "state=exhausted": [],
+        f"job_id={old}": [old],
+        f"event_id={pending['event_id']}": [new],
+        f"subscription_id={pending['subscription_id']}": [new, old],
+        "channel=webhook": [new, old],
+        "channel=slack": [],
+    }
+
+    assert expected == {q: [d["job_id"] for d in listed(client, q)] for q in expected}
+    assert 422 == client.get("/v1/deliveries?colour=red").status_code
+
+
+def test_unknown_state(client: FlaskClient) -> None:
+    """A state that does not exist is refused, as it is for jobs."""
+    assert 422 == client.get("/v1/deliveries?state=done").status_code
+
+
+def test_pages(client: FlaskClient, bench: Bench) -> None:
+    """Cursor and Link lead through all, newest first, each once."""
+    canceled(client, bench, "http://127.0.0.1:9/hook")
+    for _ in range(4):
+        canceled(client, bench)
+    path, found = "/v1/deliveries?limit=2&channel=webhook", []
+    while path:
+        answer = client.get(path)
+        found += [delivery["id"] for delivery in answer.get_json()["data"]]
+        path = answer.headers.get("Link", "").removeprefix("<").partition(">")[0]
+
+    assert (5, sorted(found, reverse=True)) == (len(found), found)
+
+
+def test_resend(client: FlaskClient, bench: Bench) -> None:
+    """Sent once more by hand: the same bytes under the same id, another attempt."""
+    with Hook() as hook:
+        canceled(client, bench, hook.url)
+        bench.drain("deliver")
+        bench.clock.advance(60)
+        (done,) = listed(client)
+        answer = client.post(f"/v1/deliveries/{done['id']}/resend")
+        bench.drain("deliver")
+    first, second = hook.hits
+
+    assert (202, "pending") == (answer.status_code, answer.get_json()["state"])
+    assert (first.body, first.headers["webhook-id"]) == (second.body, second.headers["webhook-id"])
+    assert first.headers["webhook-signature"] != second.headers["webhook-signature"]
+    assert [1, 2] == [attempt["number"] for attempt in listed(client)[0]["attempts"]]
+
+
+def test_resend_of_an_exhausted_one(client: FlaskClient, bench: Bench) -> None:
+    """What had used up its attempts gets its one more, and is exhausted again after it."""
+    with Hook(answers=[500]) as hook:
+        canceled(client, bench, hook.url)
+        for _ in range(8):
+            assert bench.unit("deliver")
+            bench.clock.advance(100_000)
+        assert not bench.unit("deliver")
+        (done,) = listed(client, "state=exhausted")
+        assert 202 == client.post(f"/v1/deliveries/{done['id']}/resend").status_code
+        bench.drain("deliver")
+
+    assert (9, 9) == (len(hook.hits), len(listed(client, "state=exhausted")[0]["attempts"]))
+
+
+def test_resend_is_never_swallowed(client: FlaskClient, bench: Bench) -> None:
+    """Of a subscription that is off, sending again is refused or done, not accepted and dropped."""
+    with Hook(answers=[410, 200]) as hook:
+        canceled(client, bench, hook.url)
+        bench.drain("deliver")
+        (done,) = listed(client)
+        answer = client.post(f"/v1/deliveries/{done['id']}/resend")
+        bench.drain("deliver")
+
+    assert (answer.status_code, len(hook.hits)) in ((409, 1), (202, 2))
+
+
+def test_hostile_retry_after(client: FlaskClient, bench: Bench) -> None:
+    """A receiver's header cannot keep its delivery from being settled."""
+    hostile = {"Retry-After": "Thu, 01 Jan 99999999999999999999 00:00:00 GMT"}
+    with Hook(answers=[(503, hostile)]) as hook:
+        canceled(client, bench, hook.url)
+        assert bench.unit("deliver")
+
+    assert [503] == [attempt["status"] for attempt in listed(client)[0]["attempts"]]
+
+
+def test_others_see_nothing(client: FlaskClient, bench: Bench) -> None:
+    """Bob and charlie neither see alice's deliveries nor send them again."""
+    job_id = canceled(client, bench, "http://127.0.0.1:9/hook")
+    (mine,) = listed(client)
+    for name in ("bob", "charlie"):
+        headers = {"x-api-key": bench.new_account(name)[1]}
+        assert [] == listed(client, f"job_id={job_id}", **headers)
+        path = f"/v1/deliveries/{mine['id']}"
+        assert 404 == client.get(path, headers=headers).status_code
+        assert 404 == client.post(f"{path}/resend", headers=headers).status_code
+
+    assert [mine] == listed(client)
+
+
+def test_mute_ends_what_is_pending(client: FlaskClient, bench: Bench) -> None:
+    """Nothing is sent of a muted job."""
+    with Hook() as hook:
+        job_id = canceled(client, bench, hook.url)
+        assert 200 == client.post(f"/v1/jobs/{job_id}/mute").status_code
+        bench.drain("deliver")
+
+    assert ([], "exhausted") == (hook.hits, listed(client)[0]["state"])

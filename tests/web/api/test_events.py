@@ -1,0 +1,151 @@
+"""``/v1/events``: catching up by cursor, and samples in the shape of the push."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from conftest import Bench
+from flask.testing import FlaskClient
+from support.servers import Hook
+
+from service import store
+from service.events import samples
+from service.model import EventType
+from service.web import app
+from service.web.app import create_app
+
+
+@pytest.fixture
+def client(bench: Bench) -> FlaskClient:
+    """The doors over the bench, as alice."""
+    client = create_app(bench.wiring).test_client()
+    client.environ_base["HTTP_X_API_KEY"] = bench.key
+    return client
+
+
+def canceled(client: FlaskClient, bench: Bench, count: int = 1) -> list[str]:
+    """Jobs that were canceled, and their events numbered."""
+    found = [bench.new_job().id for _ in range(count)]
+    for job_id in found:
+        bench.clock.advance(1)
+        assert 200 == client.post(f"/v1/jobs/{job_id}/cancel").status_code
+    bench.drain("number")
+    return found
+
+
+def test_pages(client: FlaskClient, bench: Bench) -> None:
+    """Cursor or Link lead through all events in order, and then stay at the end for more."""
+    jobs = canceled(client, bench, 5)
+    path, found = "/v1/events?limit=2", []
+    for _ in range(4):
+        answer = client.get(path)
+        found += answer.get_json()["data"]
+        path = answer.headers["Link"].removeprefix("<").partition(">")[0]
+    assert (jobs, [1, 2, 3, 4, 5]) == ([e["data"]["id"] for e in found], [e["seq"] for e in found])
+    (later,) = canceled(client, bench)
+
+    assert [later] == [event["data"]["id"] for event in client.get(path).get_json()["data"]]
+
+
+def test_body_is_that_of_the_push(client: FlaskClient, bench: Bench) -> None:
+    """Who catches up reads what was pushed, and the event's id and number."""
+    with Hook() as hook:
+        spec = {"channel": "webhook", "target": hook.url, "events": ["job.canceled"]}
+        client.post("/v1/subscriptions", json=spec)
+        canceled(client, bench)
+        bench.drain("deliver")
+    (event,) = client.get("/v1/events").get_json()["data"]
+    pushed = hook.hits[0]
+
+    assert pushed.headers["webhook-id"] == event.pop("id")
+    assert 1 == event.pop("seq")
+    assert pushed.json() == event
+
+
+def test_types(client: FlaskClient, bench: Bench) -> None:
+    """A filter passes over the others, and its cursor does too."""
+    canceled(client, bench, 3)
+    answer = client.get("/v1/events?type=job.failed,job.held").get_json()
+
+    assert ([], "3") == (answer["data"], answer["next_cursor"])
+    assert 3 == len(client.get("/v1/events?type=job.canceled").get_json()["data"])
+
+
+@pytest.mark.parametrize(
+    "query", ["after=x", "after=-1", "type=x", "type=", "limit=0", "colour=red"]
+)
+def test_invalid(client: FlaskClient, query: str) -> None:
+    """What is no cursor, type or limit is refused."""
+    assert 422 == client.get(f"/v1/events?{query}").status_code
+
+
+def test_cursor_that_would_skip(client: FlaskClient, bench: Bench) -> None:
+    """Older than what is kept, or newer than all there is: 410, and where to go on."""
+    canceled(client, bench, 3)
+    with bench.db.write() as tx:
+        oldest = store.events.feed(tx, bench.account.id, 0, 2, [], 2)
+        store.retention.drop_events(tx, [event.id for event in oldest])
+    found = {after: client.get(f"/v1/events?after={after}") for after in (0, 1, 2, 3, 4)}
+
+    assert [410, 410, 200, 200, 410] == [answer.status_code for answer in found.values()]
+    assert "after=2" in found[1].get_json(force=True)["detail"]
+    assert [3] == [event["seq"] for event in client.get("/v1/events").get_json()["data"]]
+
+
+def test_others_see_nothing(client: FlaskClient, bench: Bench) -> None:
+    """Bob's feed has nothing of alice's, and his samples neither."""
+    (job,) = canceled(client, bench)
+    headers = {"x-api-key": bench.new_account("bob")[1]}
+
+    assert [] == client.get("/v1/events", headers=headers).get_json()["data"]
+    assert job not in client.get("/v1/events/samples?event=job.canceled", headers=headers).get_data(
+        as_text=True
+    )
+
+
+@pytest.mark.parametrize("type_", list(EventType))
+def test_static_samples(client: FlaskClient, type_: EventType) -> None:
+    """Never empty: without any event there is one that says that it is a sample."""
+    for format_ in ("flat", "standard", "apixo"):
+        path = f"/v1/events/samples?event={type_}&format={format_}"
+        (sample,) = client.get(path).get_json()
+        assert sample["sample"] is True
+    (sample,) = client.get(f"/v1/events/samples?event={type_}").get_json()
+
+    assert type_ == sample["type"]
+    assert sample["id"].startswith("evt_")
+
+
+def test_own_samples(client: FlaskClient, bench: Bench) -> None:
+    """With events of its own the account sees these, newest first, as they are pushed."""
+    with Hook() as hook:
+        client.post("/v1/hooks", json={"target_url": hook.url, "event": "job.canceled"})
+        for _ in range(4):
+            canceled(client, bench)
+            bench.clock.advance(1)
+        bench.drain("deliver")
+    found = client.get("/v1/events/samples?event=job.canceled").get_json()
+    pushed = sorted((hit.json() for hit in hook.hits), key=lambda body: str(body["id"]))
+
+    assert list(reversed(pushed))[:3] == found
+
+
+def test_unknown_sample(client: FlaskClient) -> None:
+    """An event that does not exist has no samples."""
+    assert 422 == client.get("/v1/events/samples?event=job.exploded").status_code
+
+
+def test_sample_plays(client: FlaskClient) -> None:
+    """The video of a sample is there for everybody, and is what the sample says of it."""
+    (sample,) = client.get("/v1/events/samples?format=standard").get_json()
+    video = sample["data"]["video"]
+    content = (Path(app.__file__).parent / samples.SAMPLE_PATH.lstrip("/")).read_bytes()
+    path = video["url"].removeprefix("http://127.0.0.1:9")
+
+    with client.get(path, headers={"x-api-key": ""}) as answer:
+        assert content == answer.data
+    assert (len(content), hashlib.sha256(content).hexdigest()) == (video["bytes"], video["sha256"])
+    assert json.dumps(sample).count(samples.SAMPLE_JOB) >= 1

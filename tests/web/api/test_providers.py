@@ -1,0 +1,104 @@
+"""The operator's routes, and ending an unknown job by hand."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import Bench
+from flask.testing import FlaskClient
+
+from service import store
+from service.accounts import create_key
+from service.jobs.submission import hold_job, mark_unknown
+from service.model import Job, JobState
+from service.model.error_codes import job_error
+from service.web.app import create_app
+
+
+@pytest.fixture
+def client(bench: Bench) -> FlaskClient:
+    """The app, with the operator's key on every request."""
+    made = create_app(bench.wiring).test_client()
+    made.environ_base["HTTP_X_API_KEY"] = bench.key
+    return made
+
+
+def claimed(bench: Bench) -> Job:
+    """A job that a worker has just taken."""
+    bench.new_job()
+    with bench.db.write() as tx:
+        job = store.jobs.claim_queued(tx, ["apixo"], bench.clock(), 60)
+    assert job is not None
+    return job
+
+
+def test_hold_and_resume(bench: Bench, client: FlaskClient) -> None:
+    """A held provider is shown as held; resuming queues its held jobs again."""
+    job = claimed(bench)
+    with bench.db.write() as tx:
+        hold_job(tx, job, job_error("INSUFFICIENT_CREDITS", "none left"), None, bench.clock())
+    held = client.post("/v1/providers/apixo/hold").get_json()
+    resumed = client.post("/v1/providers/apixo/resume").get_json()
+
+    assert ("held by an operator", None) == (held["held"], resumed["held"])
+    assert JobState.QUEUED is bench.job(job).state
+
+
+def test_held_providers_get_nothing(bench: Bench, client: FlaskClient) -> None:
+    """While it is held, nothing is claimed for it."""
+    bench.new_job()
+    client.post("/v1/providers/apixo/hold")
+    with bench.db.write() as tx:
+        assert store.jobs.claim_queued(tx, ["apixo"], bench.clock(), 60) is None
+
+
+def test_operators_only(bench: Bench, client: FlaskClient) -> None:
+    """A key without the scope operator cannot stop a provider for everybody."""
+    with bench.db.write() as tx:
+        key = create_key(tx, bench.account.id, "admin", ("read", "admin"), bench.clock())
+    answer = client.post("/v1/providers/apixo/hold", headers={"x-api-key": key})
+
+    assert 403 == answer.status_code
+    assert 404 == client.post("/v1/providers/nobody/hold").status_code
+
+
+def unknown(bench: Bench) -> Job:
+    """A job that may have been sent."""
+    job = claimed(bench)
+    with bench.db.write() as tx:
+        mark_unknown(tx, job, "no answer", bench.clock())
+    return job
+
+
+@pytest.mark.parametrize(
+    ("body", "state", "task_id"),
+    [
+        ({"task_id": "t1"}, "submitted", "t1"),
+        ({"resend": True}, "queued", None),
+        ({"fail": True}, "failed", None),
+    ],
+)
+def test_resolve(
+    bench: Bench, client: FlaskClient, body: dict[str, object], state: str, task_id: str | None
+) -> None:
+    """A person says what became of an unknown job: its task, once more, or nothing."""
+    job = unknown(bench)
+    found = client.post(f"/v1/jobs/{job.id}/resolve", json=body).get_json()
+
+    assert (state, task_id) == (found["state"], found["task_id"])
+
+
+def test_resolve_refusals(bench: Bench, client: FlaskClient) -> None:
+    """Only unknown jobs, only one way at a time, never another job's task."""
+    first, second = unknown(bench), unknown(bench)
+    queued = bench.new_job()
+    client.post(f"/v1/jobs/{first.id}/resolve", json={"task_id": "t1"})
+    found = [
+        client.post(f"/v1/jobs/{second.id}/resolve", json={"task_id": "t1"}),
+        client.post(f"/v1/jobs/{queued.id}/resolve", json={"fail": True}),
+        client.post(f"/v1/jobs/{second.id}/resolve", json={"fail": True, "resend": True}),
+        client.post(f"/v1/jobs/{second.id}/resolve", json={"task_id": ""}),
+        client.post(f"/v1/jobs/{second.id}/resolve", json={"task_id": "t\x00"}),
+    ]
+
+    assert [409, 409, 422, 422, 422] == [answer.status_code for answer in found]
+    assert JobState.UNKNOWN is bench.job(second).state

@@ -1,0 +1,165 @@
+"""The pages of callbacks, without a browser."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from conftest import Bench
+from flask.testing import FlaskClient
+from support.dashboards import browser_of, press
+
+from service import store
+from service.model import Callback, CallbackState, JobState
+from web.test_session import HERE
+
+EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
+BODY = b'{"data": {"token": "secret-1", "url": "/callbacks/ey.abc", "key": "test"}}'
+
+
+def kept(bench: Bench, body: bytes = BODY, prompt: str = "A fox") -> Callback:
+    """A callback for a job of alice's that was not sent yet."""
+    job = bench.new_job(prompt)
+    headers = {"Authorization": "Bearer secret-2", "User-Agent": EVIL}
+    bench.wiring.ingest.insert(job.id, "apixo", headers, body, bench.clock())
+    with bench.db.read() as tx:
+        return store.callbacks.of_job(tx, job.id)[0]
+
+
+def settled(bench: Bench, callback: Callback, state: CallbackState, note: str) -> None:
+    """What became of it."""
+    with bench.db.write() as tx:
+        store.callbacks.settle_claimed(tx, callback, state=state, note=note, due_at=None)
+
+
+def test_empty(client: FlaskClient) -> None:
+    """Before any callback the page says what will stand here, and asks for nothing again."""
+    shown = client.get("/callbacks").text
+
+    assert "No callback yet" in shown
+    assert "hx-trigger" not in shown
+
+
+@pytest.mark.parametrize(
+    ("state", "note", "words"),
+    [
+        ("processed", "succeeded", "It told the end: the video is made."),
+        ("processed", "failed", "It told the end: there will be no video."),
+        ("processed", "the provider says running", "The provider says running."),
+        ("processed", "", "It was looked at."),
+        ("ignored", "it names task 7, not ours", "It names task 7, not ours."),
+    ],
+)
+def test_outcome(client: FlaskClient, bench: Bench, state: str, note: str, words: str) -> None:
+    """What became of a callback stands there as a sentence."""
+    found = kept(bench)
+    settled(bench, found, CallbackState(state), note)
+
+    assert f'class="outcome">{words}<' in client.get("/callbacks").text
+    assert f"{words}</h1>" in client.get(f"/callbacks/{found.id}").text
+
+
+def test_list(client: FlaskClient, bench: Bench) -> None:
+    """The newest stands first, with its job and its repeats; states can be seen alone."""
+    first = kept(bench, prompt="An old heron")
+    bench.wiring.ingest.insert(first.job_id, "apixo", {}, BODY, bench.clock())
+    settled(bench, first, CallbackState.PROCESSED, "succeeded")
+    bench.clock.advance(60)
+    kept(bench, prompt="A new fox")
+    shown = client.get("/callbacks").text
+
+    assert shown.index("A new fox") < shown.index("An old heron")
+    assert "came 1 more time<" in shown and "hx-trigger" in shown
+    assert "A new fox" not in client.get("/callbacks?state=processed").text
+    assert "hx-trigger" not in client.get("/callbacks?state=processed").text
+    assert 200 == client.get("/callbacks?state=nonsense&before=nonsense").status_code
+
+
+def test_next_page(client: FlaskClient, bench: Bench) -> None:
+    """Older callbacks are a link away, none twice and none left out."""
+    made = [kept(bench, b"%d" % number).id for number in range(27)]
+    first = client.get("/callbacks").text
+    older = re.findall(r'rel="next" href="([^"]+)"', first)[0]
+    pages = [re.findall(r'<li id="(cbk_\w+)"', t) for t in (first, client.get(older).text)]
+
+    assert [25, 2] == [len(found) for found in pages]
+    assert sorted(made) == sorted(pages[0] + pages[1])
+
+
+def test_raw(client: FlaskClient, bench: Bench) -> None:
+    """Headers and body are laid out, without what could be used, and never as markup."""
+    found = kept(bench)
+    shown = client.get(f"/callbacks/{found.id}").text
+
+    assert "&#34;data&#34;: {\n    &#34;token&#34;" in shown
+    assert "/callbacks/***" in shown and "&lt;script&gt;" in shown
+    for secret in ("secret-1", "secret-2", "ey.abc", "<script>alert", "<img src=x"):
+        assert secret not in shown
+
+
+def test_empty_body(client: FlaskClient, bench: Bench) -> None:
+    """A callback that said nothing says so."""
+    assert "It came without a body." in client.get(f"/callbacks/{kept(bench, b'').id}").text
+
+
+def test_replay(client: FlaskClient, bench: Bench) -> None:
+    """A replayed callback is looked at again, and its page shows what came of it."""
+    found = kept(bench)
+    bench.drain("process")
+    answer = press(client, "/callbacks", f"/callbacks/{found.id}/replay")
+    waiting = client.get(answer.location).text
+    bench.drain("process")
+    seen = client.get(answer.location).text
+
+    assert (303, f"/callbacks/{found.id}") == (answer.status_code, answer.location)
+    assert "Kept; the worker looks at it next." in waiting and "hx-trigger" in waiting
+    assert "The job is queued: it has no task." in seen and "hx-trigger" not in seen
+
+
+def test_postponed(client: FlaskClient, bench: Bench) -> None:
+    """One that could not be confirmed yet says when it is looked at again."""
+    found = kept(bench)
+    with bench.db.write() as tx:
+        store.callbacks.postpone(tx, found, bench.clock() + timedelta(seconds=5))
+
+    assert "looked at again at 12:00:05 UTC" in client.get("/callbacks").text
+
+
+def test_replay_only_by_form(client: FlaskClient, bench: Bench) -> None:
+    """Nothing is replayed without the page's own form, nor by a key that only reads."""
+    found = kept(bench)
+    bench.drain("process")
+    reader = browser_of(bench, bench.account.id, "read")
+    refused = [
+        client.post(f"/callbacks/{found.id}/replay", headers=HERE),
+        press(reader, "/callbacks", f"/callbacks/{found.id}/replay"),
+    ]
+
+    assert [403, 403] == [answer.status_code for answer in refused]
+    assert "Replay" not in reader.get("/callbacks").text
+    assert "ignored" in reader.get("/callbacks").text
+
+
+def test_charlie_sees_nothing(client: FlaskClient, bench: Bench) -> None:
+    """Another account's callbacks do not exist for charlie."""
+    found = kept(bench, prompt="A secret fox")
+    charlie = browser_of(bench, bench.new_account("charlie")[0].id)
+
+    assert "A secret fox" not in charlie.get("/callbacks").text
+    assert 404 == charlie.get(f"/callbacks/{found.id}").status_code
+    assert 404 == press(charlie, "/", f"/callbacks/{found.id}/replay").status_code
+    assert "A secret fox" in client.get("/callbacks").text
+
+
+def test_receiver_is_untouched(client: FlaskClient, bench: Bench) -> None:
+    """Beside the pages, callback URLs go on taking POST and nothing else."""
+    job = bench.new_job()
+    url = bench.wiring.signer.url_for(job.id, "apixo", bench.clock() + timedelta(days=1))
+    path = url.removeprefix(bench.wiring.settings.public_url)
+
+    assert 200 == client.post(path, data=b"{}").status_code
+    assert 405 == client.get(path).status_code
+    assert 401 == client.post("/callbacks/rejected", data=b"{}").status_code
+    assert 401 == client.post(f"/callbacks/cbk_{'0' * 32}", data=b"{}").status_code
+    assert JobState.QUEUED is bench.job(job).state

@@ -1,0 +1,303 @@
+"""One job's page: all that is shown of it, all that can be done there, without a browser."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from datetime import timedelta
+
+import pytest
+from conftest import Bench
+from flask.testing import FlaskClient
+from support.dashboards import (
+    EVIL,
+    browser_of,
+    called_back,
+    deliveries,
+    fail,
+    fetched,
+    lost,
+    press,
+    subscribed,
+    succeed,
+)
+from support.servers import Hook
+
+from service import store
+from service.jobs.outcomes import record_outcome
+from service.model import CallbackState, JobState, Outcome, TaskState
+from service.web.pages import day, masked
+from web.test_session import HERE
+
+
+def alert(text: str) -> str:
+    """What the page says first of what went wrong."""
+    return html.unescape(re.findall(r'role="alert"[^>]*>.*?<strong>([^<]+)<', text, re.DOTALL)[0])
+
+
+def test_succeeded_job(client: FlaskClient, bench: Bench) -> None:
+    """The page of a job has its player, facts, price, link and story."""
+    job = succeed(bench, bench.new_job("A heron", metadata={"order": 7}))
+    shown = client.get(f"/jobs/{job.id}").text
+    source = re.findall(r'<video [^>]*src="([^"]+)" poster="([^"]+)"', shown)[0]
+
+    assert "controls" in shown and "playsinline" in shown and 'preload="metadata"' in shown
+    assert ["video/mp4", "image/jpeg"] == [fetched(client, path).mimetype for path in source]
+    assert f'value="http://127.0.0.1:9{source[0]}"' in shown
+    for text in ("$0.42", "160 × 90", "Metadata: order", "the provider called back", job.id):
+        assert text in shown
+    assert "hx-trigger" not in shown
+
+
+def test_link_is_renewed(bench: Bench) -> None:
+    """Whoever looks at a job whose link has expired gets one that works, with its time."""
+    job = succeed(bench, bench.new_job())
+    bench.clock.advance(bench.wiring.settings.link_ttl + 1)
+    client = browser_of(bench, bench.account.id)
+    shown = client.get(f"/jobs/{job.id}").text
+    source = re.findall(r'<video [^>]*src="([^"]+)"', shown)[0]
+
+    assert 200 == fetched(client, source).status_code
+    until = bench.clock.now + timedelta(seconds=bench.wiring.settings.link_ttl)
+    assert f"It works until {day(until)}" in shown
+
+
+def test_no_player_before_the_copy(client: FlaskClient, bench: Bench) -> None:
+    """Before our copy is here the page plays nothing and goes on looking."""
+    job = bench.new_job()
+    outcome = Outcome(TaskState.SUCCEEDED, result_url="http://127.0.0.1:9/video.mp4")
+    with bench.db.write() as tx:
+        record_outcome(tx, bench.wiring.settings, job, outcome, "callback", bench.clock())
+    shown = client.get(f"/jobs/{job.id}").text
+
+    assert "<video" not in shown
+    assert "Copying it here" in shown and "hx-trigger" in shown
+
+
+def test_failed_job(client: FlaskClient, bench: Bench) -> None:
+    """A failure is told with what to do about it and the vendor's own word."""
+    job = fail(bench, bench.new_job(), "it did not work")
+    shown = client.get(f"/jobs/{job.id}").text
+
+    assert "It did not work." in shown
+    assert "Send a new job, perhaps with other parameters." in shown
+    assert "PROVIDER_ERROR · E42" in shown
+
+
+def test_deliveries(client: FlaskClient, bench: Bench) -> None:
+    """Every attempt is shown, and a delivery can be sent once more."""
+    with Hook([500, 200]) as hook:
+        subscribed(bench, hook.url)
+        job = fail(bench, bench.new_job(), "no")
+        bench.drain("deliver")
+        bench.clock.advance(10)
+        bench.drain("deliver")
+        shown = client.get(f"/jobs/{job.id}").text
+        delivery = deliveries(bench, job)[0]
+        answer = press(client, f"/jobs/{job.id}", f"/deliveries/{delivery.id}/resend")
+        bench.drain("deliver")
+
+    assert ["500", "200"] == re.findall(r'class="(?:good|bad)">(\d+)<', shown)
+    assert masked(hook.url) in shown and hook.url not in shown
+    assert (303, f"/jobs/{job.id}#news") == (answer.status_code, answer.location)
+    assert 3 == len(hook.hits)
+
+
+def test_cancel_and_mute(client: FlaskClient, bench: Bench) -> None:
+    """A waiting job can be taken back, any unfinished one muted, none without its form."""
+    first, second = bench.new_job(), bench.new_job()
+    page = f"/jobs/{first.id}"
+    refused = client.post(f"{page}/cancel", headers=HERE)
+    canceled = press(client, page, f"{page}/cancel")
+    muted = press(client, page, f"/jobs/{second.id}/mute")
+
+    assert [403, 303, 303] == [a.status_code for a in (refused, canceled, muted)]
+    assert JobState.CANCELED == bench.job(first).state
+    assert bench.job(second).muted
+    assert 409 == press(client, page, f"{page}/cancel").status_code
+
+
+def test_live_parts(client: FlaskClient, bench: Bench) -> None:
+    """The live parts answer 304 until something has happened, and end with the job."""
+    job = bench.new_job()
+    url = f"/jobs/{job.id}?live"
+    first = client.get(url)
+    same = client.get(url, headers={"If-None-Match": first.headers["ETag"]})
+    fail(bench, job, "no")
+    changed = client.get(url, headers={"If-None-Match": first.headers["ETag"]})
+
+    assert [200, 304, 200] == [a.status_code for a in (first, same, changed)]
+    assert "<html" not in first.text and "hx-trigger" in first.text
+    assert "hx-trigger" not in changed.text
+
+
+def test_course_of_a_job(client: FlaskClient, bench: Bench) -> None:
+    """The course is a picture with its words for who cannot see it, and stands still for 304s."""
+    job = bench.new_job()
+    bench.clock.advance(3)
+    fail(bench, job, "no")
+    shown = client.get(f"/jobs/{job.id}").text
+    waiting = bench.new_job()
+    live = client.get(f"/jobs/{waiting.id}?live=1")
+    bench.clock.advance(20)
+    again = client.get(
+        f"/jobs/{waiting.id}?live=1", headers={"If-None-Match": live.headers["ETag"]}
+    )
+
+    assert 'role="img" aria-label="The course of this job. In line: 3 s; Poll: found' in shown
+    assert 'class="line" x="0.0%"' in shown
+    assert "style=" not in shown
+    assert 'class="line open" x="0.0%"' in live.text
+    assert 304 == again.status_code
+
+
+def test_raw_callback(client: FlaskClient, bench: Bench) -> None:
+    """Callbacks are shown as they came, but for secrets, and are text whatever they hold."""
+    job = bench.new_job()
+    said = json.dumps({"state": EVIL, "api_key": "geheim"}).encode()
+    called_back(bench, job, said, Authorization="Bearer geheim", Note=EVIL)
+    called_back(bench, job, b"\xff\x00" + EVIL.encode())
+    shown = client.get(f"/jobs/{job.id}").text
+
+    assert "geheim" not in shown and "***" in shown
+    assert "\\xff\\x00" in shown and "It was of no use." in shown
+    assert "<script>alert" not in shown and "<img src=x" not in shown
+    assert html.escape(json.dumps(EVIL)[1:-1], quote=False).replace('"', "&#34;") in shown
+
+
+def test_many_callbacks(client: FlaskClient, bench: Bench) -> None:
+    """Of many callbacks the newest are shown, and where the others are."""
+    job = bench.new_job()
+    for number in range(7):
+        bench.clock.advance(1)
+        called_back(bench, job, b"number %d" % number)
+    shown = client.get(f"/jobs/{job.id}").text
+
+    assert ["6", "5", "4", "3", "2"] == re.findall("<code>number (.)</code>", shown)
+    assert f"2 earlier: <code>GET /v1/callbacks?job_id={job.id}" in shown
+
+
+def test_replay(client: FlaskClient, bench: Bench) -> None:
+    """A stored callback is looked at once more, by its owner only."""
+    job = bench.new_job()
+    callback = called_back(bench, job, b"{}")
+    action = f"/callbacks/{callback.id}/replay"
+    charlie = browser_of(bench, bench.new_account("charlie")[0].id)
+    theirs = press(charlie, "/new", action)
+    ours = press(client, f"/jobs/{job.id}", action)
+    with bench.db.read() as tx:
+        found = store.callbacks.find(tx, callback.id)
+
+    assert (404, 303) == (theirs.status_code, ours.status_code)
+    assert f"/callbacks/{callback.id}" == ours.location
+    assert found and found.state is CallbackState.RECEIVED
+    assert f"callback {callback.id}, by hand" in client.get(f"/jobs/{job.id}").text
+
+
+def test_wire_request(client: FlaskClient, bench: Bench) -> None:
+    """The request to the provider is shown without its keys; it is not drawn again by itself."""
+    job = bench.new_job("A fox")
+    page, live = client.get(f"/jobs/{job.id}").text, client.get(f"/jobs/{job.id}?live=1").text
+    sent = html.unescape(re.findall("Request to apixo.*?<code>({.*?})</code>", page, re.DOTALL)[0])
+
+    assert "A fox" == json.loads(sent)["input"]["prompt"]
+    assert "http://127.0.0.1:9/callbacks/***" == json.loads(sent)["callback_url"]
+    assert "POST http://127.0.0.1:9/api/v1/generateTask/kling-2-5-turbo-pro" in page
+    assert '<dt>Authorization</dt><dd class="mono">***</dd>' in page
+    assert "Request to apixo" not in live
+
+
+@pytest.mark.parametrize(
+    ("form", "state"),
+    [
+        ({"how": "task", "task_id": " task_9 "}, JobState.SUBMITTED),
+        ({"how": "resend", "sure": "yes"}, JobState.QUEUED),
+        ({"how": "fail"}, JobState.FAILED),
+    ],
+)
+def test_resolve(client: FlaskClient, bench: Bench, form: dict[str, str], state: JobState) -> None:
+    """An unknown job is settled as the person says, once."""
+    job = lost(bench)
+    page = f"/jobs/{job.id}"
+    shown = client.get(page).text
+    first = press(client, page, f"{page}/resolve", **form)
+    second = press(client, page, f"{page}/resolve", **form)
+
+    assert "you pay for both" in shown and "Its callback may still come" in shown
+    assert (303, 409) == (first.status_code, second.status_code)
+    assert state == bench.job(job).state
+    assert form.get("task_id", "").strip() == (bench.job(job).task_id or "")
+    assert "you pay for both" not in client.get(page).text
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        ({"how": "resend"}, "Confirm that it may be paid for twice, then send it again."),
+        ({"how": "task", "task_id": " "}, "Give the task's id as the provider shows it."),
+        ({"how": "task", "task_id": "a\x00b"}, "Give the task's id as the provider shows it."),
+        ({"how": "?"}, "Must be task, resend or fail."),
+    ],
+)
+def test_senseless_resolution(
+    client: FlaskClient, bench: Bench, form: dict[str, str], told: str
+) -> None:
+    """What is missing is said on the job's page, and nothing has happened."""
+    job = lost(bench)
+    answer = press(client, f"/jobs/{job.id}", f"/jobs/{job.id}/resolve", **form)
+
+    assert (422, told) == (answer.status_code, alert(answer.text))
+    assert JobState.UNKNOWN == bench.job(job).state
+    assert "How long it took" in answer.text
+
+
+def test_conflict_is_told_on_the_page(client: FlaskClient, bench: Bench) -> None:
+    """What cannot be done is told there, and the page goes on refreshing from its own address."""
+    taken = lost(bench)
+    page = f"/jobs/{taken.id}"
+    press(client, page, f"{page}/resolve", how="task", task_id="task_1")
+    job = lost(bench)
+    page = f"/jobs/{job.id}"
+    answer = press(client, page, f"{page}/resolve", how="task", task_id="task_1")
+
+    assert (409, "Task task_1 belongs to another job.") == (answer.status_code, alert(answer.text))
+    assert f'hx-get="{page}?live=1"' in answer.text
+    assert 404 == press(client, page, "/jobs/job_0/cancel").status_code
+
+
+def test_resend_that_is_under_way(client: FlaskClient, bench: Bench) -> None:
+    """A delivery that is being sent says so on the page of its job."""
+    subscribed(bench, "http://127.0.0.1:9/")
+    job = fail(bench, bench.new_job(), "no")
+    delivery = deliveries(bench, job)[0]
+    action = f"/deliveries/{delivery.id}/resend"
+    answers = [press(client, f"/jobs/{job.id}", action) for _ in range(2)]
+
+    assert [303, 409] == [answer.status_code for answer in answers]
+    assert "An attempt at this delivery is under way: wait for its end." == alert(answers[1].text)
+
+
+def test_forget(client: FlaskClient, bench: Bench) -> None:
+    """A job that has ended can be forgotten for good, after a word for it."""
+    job, waiting = succeed(bench, bench.new_job("A secret fox")), bench.new_job()
+    page = f"/jobs/{job.id}"
+    unsure = press(client, page, f"{page}/erase")
+    early = press(client, page, f"/jobs/{waiting.id}/erase", sure="yes")
+    done = press(client, page, f"{page}/erase", sure="yes")
+    shown = client.get(done.location).text
+
+    assert [422, 409, 303] == [answer.status_code for answer in (unsure, early, done)]
+    assert "Deleted: the video and all that was said of it." in shown
+    assert "A secret fox" not in shown and "What was asked for has been deleted." in shown
+
+
+def test_key_that_may_only_read(bench: Bench) -> None:
+    """Who may not act sees no buttons, and pressing them all the same is refused."""
+    job = lost(bench)
+    called_back(bench, job, b"{}")
+    reader = browser_of(bench, bench.account.id, "read")
+    shown = reader.get(f"/jobs/{job.id}").text
+
+    assert [] == re.findall('action="/(?:jobs|deliveries|callbacks)/', shown)
+    assert 403 == press(reader, "/", f"/jobs/{job.id}/resolve", how="fail").status_code

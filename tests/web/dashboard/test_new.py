@@ -1,0 +1,291 @@
+"""The form for a new job, without a browser."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from conftest import Bench
+from flask.testing import FlaskClient
+from support.dashboards import browser_of, press, texts
+from support.sandboxes import png
+
+from service import store
+from service.catalogue.models import MODELS
+from service.model import Job
+from service.web.context import JOB_BYTES
+from web.test_session import HERE
+
+
+def test_new_job(client: FlaskClient, bench: Bench) -> None:
+    """The form makes the job that the API would make; sent twice, it is one."""
+    shown = client.get("/new").text
+    once = re.findall(r'name="once" value="([^"]+)"', shown)[0]
+    given = {
+        "once": once,
+        "model": "kling-2.5-turbo",
+        "prompt": "A fox\r\nin the snow",
+        "kling-2.5-turbo.duration": "5",
+        "kling-2.5-turbo.cfg_scale": "0.5",
+        "kling-2.duration": "10",
+    }
+    answers = [press(client, "/new", "/new", **given) for _ in range(2)]
+    with bench.db.read() as tx:
+        made = store.jobs.page(tx, bench.account.id, 10)
+
+    assert [(303, f"/jobs/{made[0].id}")] * 2 == [(a.status_code, a.location) for a in answers]
+    assert 1 == len(made)
+    assert ("A fox\nin the snow", 5, 0.5) == tuple(
+        made[0].input[name] for name in ("prompt", "duration", "cfg_scale")
+    )
+
+
+def test_new_job_names_every_fault(client: FlaskClient, bench: Bench) -> None:
+    """What is wrong stands at its field, and nothing that was typed is lost."""
+    given = {
+        "model": "kling-text2video",
+        "prompt": "",
+        "kling-text2video.cfg_scale": "much",
+        "kling-text2video.negative_prompt": "no rain",
+        "notify": "pigeon:home",
+    }
+    answer = press(client, "/new", "/new", **given)
+    invalid = re.findall(r'name="([^"]+)"[^>]* aria-invalid="true"', answer.text)
+
+    assert 422 == answer.status_code
+    assert {"prompt", "kling-text2video.cfg_scale", "notify"} == set(invalid)
+    assert 'value="kling-text2video" checked' in answer.text
+    assert 'value="no rain"' in answer.text and 'value="much"' in answer.text
+    with bench.db.read() as tx:
+        assert [] == store.jobs.page(tx, bench.account.id, 10)
+
+
+def test_form_has_every_parameter(client: FlaskClient) -> None:
+    """The form is the catalogue: each parameter of each model has its labelled field."""
+    shown = client.get("/new").text
+    fields = {f"{m.slug}.{p.name}" for m in MODELS.values() for p in m.parameters}
+    wanted = {name for name in fields if not name.endswith(".prompt")}
+
+    assert wanted <= set(re.findall(r' name="([^"]+)"', shown))
+    assert wanted <= set(re.findall(r'<label for="([^"]+)"', shown))
+    assert "$0.28–1.96 · about 5 min 20 s" in shown
+
+
+def test_quote(client: FlaskClient, bench: Bench) -> None:
+    """Price and time follow what is chosen, with or without a prompt; nothing is stored."""
+    chosen = {"model": "kling-2.5-turbo", "kling-2.5-turbo.duration": "5"}
+    short = press(client, "/new", "/new/quote", **chosen).text
+    long = press(client, "/new", "/new/quote", model="kling-2.5-turbo").text
+    unstated = press(client, "/new", "/new/quote", model="kling-2-5-turbo-pro").text
+
+    assert "$0.44" in short and "ready in about 2 min 14 s" in short
+    assert "$0.88" in long and "price not stated" in unstated
+    assert "left today" not in short
+    assert [] == jobs_of(bench)
+
+
+def jobs_of(bench: Bench) -> list[Job]:
+    """alice's jobs, newest first."""
+    with bench.db.read() as tx:
+        return store.jobs.page(tx, bench.account.id, 10)
+
+
+class TestBudget:
+    """The form under a budget."""
+
+    @pytest.fixture
+    def settings_given(self) -> dict[str, Any]:
+        """Two dollars a day."""
+        return {"budget": 2}
+
+    def test_quote_knows_the_budget(self, client: FlaskClient) -> None:
+        """What is left is told, and what is dearer would wait, with the reason."""
+        dear = {"model": "kling-2", "kling-2.duration": "10"}
+        quotes = [
+            press(client, "/new", "/new/quote", **given).text for given in ({"model": "x"}, dear)
+        ]
+
+        assert all("$2.00 left today" in text for text in quotes)
+        assert "It would wait: nobody states the price" in quotes[0]
+        assert "It would wait: it may cost 3.50 dollars, 2.00 are left" in quotes[1]
+
+
+def test_field_is_checked_alone(client: FlaskClient) -> None:
+    """A field that was filled in hears of its own faults, not of what is still to come."""
+    name = "kling-2.cfg_scale"
+    given = {"model": "kling-2", "prompt": "", name: "7"}
+    wrong = press(client, "/new", f"/new/field?name={name}", **given).text
+    right = press(client, "/new", f"/new/field?name={name}", **given | {name: "0.7"}).text
+
+    assert "Must be from 0 to 1." in wrong and 'aria-invalid="true"' in wrong
+    assert "input delay" in wrong and "required" not in wrong
+    assert 'value="0.7"' in right and "aria-invalid" not in right
+    assert "" == press(client, "/new", "/new/field?name=kling-2.nonsense", **given).text.strip()
+
+
+IMAGE = "kling-2.5-turbo.image_url"
+
+
+def test_chosen_file(client: FlaskClient, bench: Bench) -> None:
+    """A file becomes a URL of ours, shown from here, and one job is made with it."""
+    picture = png("teal")
+    given = {"model": "kling-2.5-turbo", "prompt": "A fox", f"{IMAGE}.file": file_of(picture)}
+    field = press(client, "/new", f"/new/field?name={IMAGE}", **given).text
+    (url,), (preview,) = re.findall(r'value="([^"]+/i/[^"]+)"', field), sources(field)
+    press(client, "/new", "/new", **given | {IMAGE: url, f"{IMAGE}.file": file_of(b"", "")})
+    for other in (picture, picture, png("red")):
+        press(client, "/new", "/new", **given | {f"{IMAGE}.file": file_of(other), "once": "2"})
+    made = [job.input["image_url"] for job in jobs_of(bench)]
+
+    assert picture == content(client, preview)
+    assert url in made and 3 == len(made)
+    kept = sorted(content(client, urlsplit(one).path) for one in made)
+    assert sorted([picture, picture, png("red")]) == kept
+
+
+def content(client: FlaskClient, path: str) -> bytes:
+    """A picture, read to its end and closed."""
+    with client.get(path) as answer:
+        assert "image/png" == answer.mimetype
+        return answer.get_data()
+
+
+def file_of(content: bytes, name: str = "cat.png") -> Any:
+    """A file as a form sends it."""
+    return (io.BytesIO(content), name)
+
+
+def sources(shown: str) -> list[str]:
+    """The pictures of a page besides its own."""
+    return [path for path in re.findall(r'<img src="([^"]+)"', shown) if "/static/" not in path]
+
+
+def test_no_image(client: FlaskClient, bench: Bench) -> None:
+    """What is no image is told at its field; an image typed as a data URI is kept like a file."""
+    given = {"model": "kling-2.5-turbo", "prompt": "A fox"}
+    bad = press(client, "/new", "/new", **given, **{f"{IMAGE}.file": file_of(b"no", "my cat.png")})
+    without = press(client, "/new", "/new", **fields(bad.text))
+    data = "data:image/png;base64," + base64.b64encode(png("teal")).decode()
+    typed = press(client, "/new", f"/new/field?name={IMAGE}", **given, **{IMAGE: data}).text
+    foreign = press(
+        client, "/new", f"/new/field?name={IMAGE}", **given, **{IMAGE: "http://a.example/b.png"}
+    ).text
+
+    assert [422, 422] == [bad.status_code, without.status_code]
+    assert ["The image must be a JPG, PNG or WebP."] == texts(
+        bad.text, r'class="error"[^>]*>(.*?)<'
+    )
+    assert 'value="my_cat.png"' in bad.text
+    assert [] == jobs_of(bench)
+    assert 1 == len(sources(typed)) and data not in typed
+    assert [] == sources(foreign) and "http://a.example/b.png" in foreign
+
+
+def test_two_images(client: FlaskClient, bench: Bench) -> None:
+    """Files stand beside URLs where a model takes two images."""
+    name = "kling-2-5-turbo-pro.image_urls"
+    given: dict[str, Any] = {"model": "kling-2-5-turbo-pro", "prompt": "A fox"}
+    given |= {name: "http://127.0.0.1:9/a.png", f"{name}.file": file_of(png("teal"))}
+    press(client, "/new", "/new", **given)
+    found = jobs_of(bench)[0].input["image_urls"]
+
+    assert "http://127.0.0.1:9/a.png" == found[0]
+    assert bench.wiring.uploads.holds(found[1])
+
+
+def test_larger_than_a_job(client: FlaskClient) -> None:
+    """A form that brings more than a job may is refused."""
+    given = {"CONTENT_LENGTH": str(JOB_BYTES + 1)}
+    given |= {"CONTENT_TYPE": "multipart/form-data; boundary=x"}
+    for page in ("/new", "/new/request", "/new/quote", f"/new/field?name={IMAGE}"):
+        refused = client.post(page, headers=HERE, environ_overrides=given)
+        assert 413 == refused.status_code and "An image may have 10 MB" in refused.text
+    part = client.post(page, headers=HERE | {"HX-Request": "true"}, environ_overrides=given)
+    assert ("beforeend", True) == (part.headers["HX-Reswap"], "may have 10 MB" in part.text)
+
+
+def test_dry_run(client: FlaskClient, bench: Bench) -> None:
+    """The request is shown as it would go out, its secrets masked; nothing is made or sent."""
+    given = {"model": "kling-2.5-turbo", "prompt": "A fox", "kling-2.5-turbo.duration": "5"}
+    given |= {"kling-2.5-turbo.negative_prompt": "no rain"}
+    shown = press(client, "/new", "/new/request", **given)
+    wire = "".join(texts(shown.text, r'<pre[^>]*class="wire"[^>]*>(.*?)</pre>'))
+    body = json.loads(wire[wire.index("{") :])
+
+    assert 200 == shown.status_code and "Nothing was sent" in shown.text
+    assert "POST http://127.0.0.1:9/v2/kling-2.5-turbo" in wire and "x-api-key: ***" in wire
+    assert ("A fox", 5, "no rain") == tuple(
+        body[name] for name in ("prompt", "duration", "negative_prompt")
+    )
+    assert "$0.44" in shown.text and 'value="no rain"' in shown.text
+    assert [] == jobs_of(bench)
+    assert 422 == press(client, "/new", "/new/request", model="kling-2").status_code
+
+
+def test_use_again(client: FlaskClient, bench: Bench) -> None:
+    """An earlier job fills in the form; sent as it is, it asks for the same."""
+    body = {"model": "kling-2-5-turbo-pro", "provider": "value"}
+    asked = {"prompt": "A fox\nin snow", "duration": 10, "cfg_scale": 0.5}
+    job = bench.new_job(**body, input=asked | {"image_urls": ["http://127.0.0.1:9/a.png"]})
+    bench.clock.advance(1)
+    shown = client.get(f"/new?like={job.id}").text
+    press(client, "/new", "/new", **fields(shown))
+    charlie = browser_of(bench, bench.new_account("charlie")[0].id)
+    again = jobs_of(bench)[0]
+
+    assert again.id != job.id
+    assert (job.input, job.route) == (again.input, again.route)
+    assert f'href="/jobs/{job.id}"' in shown and "no longer kept" not in shown
+    assert 404 == charlie.get(f"/new?like={job.id}").status_code
+
+
+def fields(shown: str) -> dict[str, str]:
+    """What a browser would send of the form, as it stands on the page."""
+    form = Form()
+    form.feed(shown)
+    return form.found
+
+
+class Form(HTMLParser):
+    """Reads the fields of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: dict[str, str] = {}
+        self._open = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """A field, or a part of one."""
+        given = dict(attrs)
+        kind, name = given.get("type"), given.get("name") or ""
+        if tag in ("textarea", "select"):
+            self._open = name
+        elif tag == "option" and ("selected" in given or self._open not in self.found):
+            self.found[self._open] = given.get("value") or ""
+        elif tag == "input" and kind != "file" and (kind != "radio" or "checked" in given):
+            self.found[name] = given.get("value") or ""
+
+    def handle_data(self, data: str) -> None:
+        """The text of a text field, without the first line break, as browsers do."""
+        if self._open and self.lasttag == "textarea":
+            self.found[self._open] = data
+            self._open = ""
+
+
+def test_use_again_without_its_image(client: FlaskClient, bench: Bench) -> None:
+    """An image whose time on our shelf is over has to be chosen anew, and the page says so."""
+    given = {"model": "kling-2.5-turbo", "prompt": "A fox", f"{IMAGE}.file": file_of(png("teal"))}
+    press(client, "/new", "/new", **given)
+    job = jobs_of(bench)[0]
+    there = client.get(f"/new?like={job.id}").text
+    bench.clock.advance(31 * 86_400)
+    gone = browser_of(bench, bench.account.id).get(f"/new?like={job.id}").text
+
+    assert 1 == len(sources(there)) and "no longer kept" not in there
+    assert [] == sources(gone) and "An image of it is no longer kept" in gone

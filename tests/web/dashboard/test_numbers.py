@@ -1,0 +1,138 @@
+"""The page of numbers, without a browser."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from conftest import Bench
+from flask.testing import FlaskClient
+from sqlalchemy import insert
+from support.dashboards import browser_of, fail, sent, subscribed, succeed, told_after
+
+from service import store
+from service.events.record import record_event
+from service.model import EventType, JobState, new_id
+from service.store import schema
+from service.web.dashboard.numbers import percent
+
+
+@pytest.fixture
+def settings_given() -> dict[str, Any]:
+    """Four dollars a day."""
+    return {"budget": 4.0}
+
+
+def test_empty(client: FlaskClient) -> None:
+    """Before anything has happened each chart says what will stand in its place."""
+    shown = client.get("/numbers")
+
+    assert 200 == shown.status_code
+    assert "<svg" not in shown.text
+    for promise in ("Nothing was spent yet", "No callback has told an end yet", "No job yet"):
+        assert promise in shown.text
+    assert "The budget is $4.00 a day" in shown.text
+
+
+def test_one_job(client: FlaskClient, bench: Bench) -> None:
+    """One job is in every chart: its price, its wait, how its end was found, its state."""
+    told_after(bench, 75, actual_cost=1.5)
+    shown = client.get("/numbers").text
+
+    assert "<title>1 Jan: $1.50, Kling 2.5 Turbo Pro</title>" in shown
+    assert "$1.50 in 30 days, $1.50 of it today" in shown and "budget $4.00" in shown
+    assert "On 1 Jan the one callback came after 1 min 15 s." in shown
+    assert "0 of 1 ends (0 %) had to be found by polling" in shown
+    assert re.search(r'succeeded</span>\s*<span class="said">1<', shown)
+
+
+def test_only_polls(client: FlaskClient, bench: Bench) -> None:
+    """Where no callback arrives at all, the page says what is probably wrong."""
+    for _ in range(3):
+        sent(bench, resolved_by="poll")
+    shown = client.get("/numbers").text
+
+    assert "All 3 had to be found by polling" in shown
+    assert "CLIPBELL_PUBLIC_URL" in shown
+
+
+def test_models_that_never_call_back(client: FlaskClient, bench: Bench) -> None:
+    """A model that is always polled is named, not counted; one that is gone is neither."""
+    told_after(bench, 5)
+    sent(bench, model="kling-2", resolved_by="poll")
+    sent(bench, model="kling-0", resolved_by="poll", actual_cost=0.1)
+    shown = client.get("/numbers").text
+
+    assert "0 of 1 ends (0 %) had to be found by polling" in shown
+    assert "Not counted, since they never call back: Kling 2.0." in shown
+    assert "$0.10, kling-0" in shown
+
+
+def test_ten_thousand_jobs(client: FlaskClient, bench: Bench) -> None:
+    """Ten thousand jobs of thirty days are as many columns as there are days and models."""
+    row, now = vars(sent(bench, actual_cost=0.5, resolved_by="poll")), bench.clock()
+    rows = []
+    for number in range(9_999):
+        at = now - timedelta(seconds=number * 250)
+        rows.append(row | {"id": new_id("job", at), "task_id": f"t{number}", "sent_at": at})
+    with bench.db.write() as tx:
+        tx.execute(insert(schema.jobs), rows)
+    shown = client.get("/numbers").text
+
+    assert "$5,000.00 in 30 days" in shown
+    assert 30 == len(re.findall(r'<rect class="series-0"[^>]*><title>[^<]*Kling', shown))
+    assert "10,000" in shown and len(shown) < 100_000
+
+
+def test_told(client: FlaskClient, bench: Bench) -> None:
+    """Each subscription has its share of deliveries that arrived, its target masked."""
+    subscribed(bench, "http://127.0.0.1:9/services/topsecret")
+    for _ in range(2):
+        fail(bench, bench.new_job(), "no")
+    with bench.db.write() as tx:
+        (first, _) = store.deliveries.page(tx, bench.account.id, 2)
+        store.deliveries.settle_claimed(tx, first, state="delivered")
+    shown = client.get("/numbers").text
+
+    assert "webhook http://127.0.0.1:9/…cret" in shown and "topsecret" not in shown
+    assert "1 pending, 1 delivered; 100 % of those that ended arrived" in shown
+
+
+def test_charlie_sees_nothing(client: FlaskClient, bench: Bench) -> None:
+    """Another account's figures are not in charlie's."""
+    subscribed(bench, "http://127.0.0.1:9/services/topsecret")
+    job = sent(bench, actual_cost=1.5, resolved_by="poll")
+    with bench.db.write() as tx:
+        record_event(tx, job, EventType.JOB_SUCCEEDED, bench.clock())
+    charlie = browser_of(bench, bench.new_account("charlie")[0].id)
+
+    assert "Nothing was spent yet" in charlie.get("/numbers").text
+    assert "<svg" not in charlie.get("/numbers").text
+    assert "$1.50" in client.get("/numbers").text
+
+
+def test_real_job(client: FlaskClient, bench: Bench) -> None:
+    """A job that went the real way counts; nothing on the page needs an inline style."""
+    succeed(bench, sent(bench, state=JobState.SUBMITTED))
+    shown = client.get("/numbers").text
+
+    assert "$0.42 in 30 days" in shown
+    assert "style=" not in shown and "<script>" not in shown
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "expected"),
+    [
+        (0, 0, "none"),
+        (0, 9, "0 %"),
+        (9, 9, "100 %"),
+        (1, 3, "33 %"),
+        (9999, 10_000, "99.9 %"),
+        (1, 10_000, "0.1 %"),
+    ],
+)
+def test_percent(part: int, whole: int, expected: str) -> None:
+    """A share never sounds whole while something is missing."""
+    assert expected == percent(part, whole)

@@ -1,0 +1,178 @@
+"""The page of settings, without a browser."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from conftest import Bench
+from flask.testing import FlaskClient
+from support.dashboards import browser_of, press
+
+from service import store
+from service.settings import Settings, load_settings
+from service.store.database import Database
+from service.web.app import create_app
+from service.web.dashboard.effective_settings import GROUPS, in_force
+from service.web.dashboard.settings import WELL
+from web.test_session import HERE
+
+SECRET = "do-not-show-me-anywhere"
+
+
+def alive(bench: Bench) -> None:
+    """A worker that was just seen."""
+    with bench.db.write() as tx:
+        store.work.beat(tx, "wrk_1", bench.clock())
+
+
+def rows(text: str) -> dict[str, str]:
+    """Findings of the health and the doctor: what is said of each name, the later ones win."""
+    found = re.findall(r'<dt><span class="state \w+"><i [^>]+></i>([^<]+)</span></dt>\s*<dd>', text)
+    said = re.findall(r"</span></dt>\s*<dd>([^<]+)</dd>", text)
+    return dict(zip(found, said, strict=True))
+
+
+def test_operator(client: FlaskClient, bench: Bench) -> None:
+    """An operator sees the account, the health, the doctor's findings, settings and versions."""
+    alive(bench)
+    shown = client.get("/settings").text
+    found = rows(shown)
+
+    assert "alice" in shown and bench.account.id in shown and "there is no budget" in shown
+    assert "</i>ready</span>" in shown
+    assert "Is alive." == found["worker"]
+    assert "free at" in found["disk"]
+    assert "Keys for apixo, segmind." == found["providers"]
+    assert "public url" not in found
+    assert "SQLite" in shown and "Python" in shown
+    assert set(WELL) <= set(found) and bench.key not in shown
+
+
+def test_trouble(client: FlaskClient, bench: Bench) -> None:
+    """What is wrong stands there with its mend."""
+    with bench.db.write() as tx:
+        store.providers.hold(tx, "apixo", "no credits")
+    shown = client.get("/settings").text
+
+    assert "</i>not ready</span>" in shown
+    assert "No worker is alive: start `clipbell worker`." == rows(shown)["worker"]
+    assert "No credits. Jobs wait until you resume." in shown
+
+
+def test_others(bench: Bench) -> None:
+    """Without the scope operator one sees one's own, and nothing about the service."""
+    shown = browser_of(bench, bench.account.id, "read").get("/settings")
+
+    assert 200 == shown.status_code
+    assert "alice" in shown.text and ">read</dd>" in shown.text
+    assert "needs a key with the scope <code>operator</code>" in shown.text
+    assert "CLIPBELL_" not in shown.text and "Health" not in shown.text
+    assert "Hold" not in shown.text
+
+
+def test_hold_and_resume(client: FlaskClient, bench: Bench) -> None:
+    """A provider is held and goes on by a button; the page says which of the two it is."""
+    held = press(client, "/settings", "/settings/providers/apixo/hold")
+    page = client.get("/settings").text
+    with bench.db.read() as tx:
+        reason = store.providers.held(tx, "apixo")
+    resumed = press(client, "/settings", "/settings/providers/apixo/resume")
+
+    assert (303, "/settings#provider-apixo") == (held.status_code, held.location)
+    assert "held by an operator" == reason and "Resume apixo" in page and "Hold segmind" in page
+    assert 303 == resumed.status_code
+    assert "Hold apixo" in client.get("/settings").text
+    assert 404 == press(client, "/settings", "/settings/providers/nobody/hold").status_code
+
+
+def test_operators_only(bench: Bench) -> None:
+    """Nobody else can stop a provider or make the service ask others, nor without the form."""
+    admin = browser_of(bench, bench.account.id, "read", "submit", "admin")
+    actions = ["check", "providers/apixo/hold", "providers/apixo/resume"]
+    refused = [press(admin, "/settings", f"/settings/{one}") for one in actions]
+    refused += [admin.post(f"/settings/{one}", headers=HERE) for one in actions]
+    with bench.db.read() as tx:
+        assert store.providers.held(tx, "apixo") is None
+
+    assert [403] * 6 == [answer.status_code for answer in refused]
+
+
+def test_check(client: FlaskClient, bench: Bench) -> None:
+    """The button asks the public address, too, and says what to do where nothing answers."""
+    shown = press(client, "/settings", "/settings/check")
+
+    assert 200 == shown.status_code
+    assert "set CLIPBELL_PUBLIC_URL to where 127.0.0.1 can be reached" in shown.text
+    assert "Checked" in shown.text and "free in" in rows(shown.text)["storage"]
+
+
+def test_few_checks_at_once(bench: Bench) -> None:
+    """While as many checks run as a process allows, the next is asked to come again."""
+    app = create_app(bench.wiring)
+    client = app.test_client()
+    client.set_cookie("clipbell_session", _cookie(browser_of(bench, bench.account.id)))
+    seats = app.extensions["test_sends"]
+    while seats.acquire(blocking=False):
+        pass
+
+    assert 503 == press(client, "/settings", "/settings/check").status_code
+
+
+def _cookie(client: FlaskClient) -> str:
+    found = client.get_cookie("clipbell_session")
+    assert found is not None
+    return str(found.value)
+
+
+def test_every_setting_is_shown_once() -> None:
+    """No setting is forgotten by the page, and none stands there twice."""
+    grouped = [name for names in GROUPS.values() for name in names]
+
+    assert sorted(Settings.model_fields) == sorted(grouped)
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "value", "changed"),
+    [
+        ({}, "CLIPBELL_BUDGET", "no limit", False),
+        ({"budget": "12.5"}, "CLIPBELL_BUDGET", "12.5", True),
+        ({}, "CLIPBELL_SECRET_KEYS", "those in DATA_DIR/secret_keys", False),
+        (
+            {"secret_keys": f"{SECRET * 2},{SECRET * 3}"},
+            "CLIPBELL_SECRET_KEYS",
+            "2 set, hidden",
+            True,
+        ),
+        ({"smtp_url": f"smtp://a:{SECRET}@h"}, "CLIPBELL_SMTP_URL", "set, hidden", True),
+        ({"apixo_api_key": SECRET}, "CLIPBELL_APIXO_API_KEY", "set, hidden", True),
+        ({"link_ttl": "7776000"}, "CLIPBELL_LINK_TTL", "7776000 s (90 d)", False),
+        ({}, "CLIPBELL_ARCHIVE_MAX_BYTES", "1073741824 (1.1 GB)", False),
+        ({"confirm_callbacks": "no"}, "CLIPBELL_CONFIRM_CALLBACKS", "false", True),
+        ({"prices": {"kling-2": 1.75}}, "CLIPBELL_PRICES", '{"kling-2": 1.75}', True),
+        ({}, "CLIPBELL_PROVIDERS", "apixo, segmind", False),
+        ({"data_dir": "elsewhere"}, "CLIPBELL_DATA_DIR", "elsewhere", True),
+        ({"data_dir": "elsewhere"}, "CLIPBELL_STORAGE_URL", None, False),
+        ({}, "CLIPBELL_DATABASE_URL", "sqlite:///a.db", False),
+    ],
+)
+def test_in_force(given: dict[str, Any], name: str, value: str | None, changed: bool) -> None:
+    """Each setting stands there in words, with whether it was set, and no secret."""
+    settings = load_settings({}, **given)
+    groups = in_force(settings, "sqlite:///a.db")
+    found = {one.name: one for group in groups.values() for one in group}
+
+    assert changed is found[name].changed
+    assert value in (None, found[name].value)
+    assert SECRET not in str(groups)
+
+
+def test_no_password_of_the_database(bench: Bench) -> None:
+    """The database's address is shown without its password."""
+    database = Database(f"postgresql://me:{SECRET}@127.0.0.1:9/none")
+    shown = in_force(bench.wiring.settings, str(replace(bench.wiring, db=database).db.engine.url))
+    database.close()
+
+    assert "postgresql+psycopg://me:***@127.0.0.1:9/none" in str(shown)

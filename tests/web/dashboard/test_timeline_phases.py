@@ -1,0 +1,149 @@
+"""The phases of a job, of its copy and of its deliveries, with how long they took."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from conftest import NOON, Bench
+
+from service.model import (
+    Attempt,
+    CallbackState,
+    Delivery,
+    DeliveryState,
+    Job,
+    JobState,
+    Step,
+)
+from service.store.callbacks import Arrival
+from service.web.dashboard.widgets import timeline_phases as course
+
+ENDED: dict[str, Any] = {"state": JobState.SUCCEEDED, "resolved_by": "callback"}
+
+
+def at(seconds: float) -> datetime:
+    """So long after noon."""
+    return NOON + timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def job(bench: Bench) -> Job:
+    """Asked for at noon."""
+    return bench.new_job()
+
+
+def steps(**kinds: float) -> list[Step]:
+    """Steps of these kinds at these seconds."""
+    return [
+        Step("job", number, kind.rstrip("_"), "", at(seconds))
+        for number, (kind, seconds) in enumerate(kinds.items())
+    ]
+
+
+def callback(seconds: float) -> Arrival:
+    """One that came then."""
+    return Arrival("cbk", CallbackState.PROCESSED, "", 0, 2, at(seconds))
+
+
+def told(job: Job, steps: list[Step], *came: float, end: float = 60, **changes: Any) -> list[str]:
+    """Each phase with how long it took."""
+    ended = replace(job, finished_at=at(end), **(ENDED | changes))
+    rows = course.of_job(ended, steps, [callback(seconds) for seconds in came])
+    return [f"{row.name}: {row.label}" for row in rows]
+
+
+def test_straight_way(job: Job) -> None:
+    """In line, submitted, made, told: each phase ends where the next begins."""
+    walked = steps(submitting=2, submitted=3, succeeded=60)
+
+    assert [
+        "In line: 2 s",
+        "Submit: 1 s",
+        "Waiting for apixo: 56 s",
+        "Callback: checked in 1 s",
+    ] == told(job, walked, 59)
+
+
+def test_poll_after_a_false_callback(job: Job) -> None:
+    """A callback that told nothing is a mark; the poll that found the end is named."""
+    walked = steps(submitting=0, submitted=1, succeeded=60)
+
+    assert [
+        "In line: 0 s",
+        "Submit: 1 s",
+        "Waiting for apixo: 59 s",
+        "Callback: came at 12:00:30",
+        "Poll: found the end at 12:01:00",
+    ] == told(job, walked, 30, resolved_by="poll")
+
+
+def test_many_callbacks(job: Job) -> None:
+    """Of several callbacks it is told how many came, and how long the last one was checked."""
+    walked = steps(submitting=0, submitted=1, succeeded=60)
+
+    assert "Callback: 2 came, checked in 5 s" in told(job, walked, 30, 55)
+    assert "Callback: 2 came, last at 12:00:55" in told(job, walked, 30, 55, resolved_by="poll")
+
+
+def test_detours(job: Job) -> None:
+    """Being postponed, held and lost are phases; those of one kind are added up."""
+    walked = steps(submitting=1, postponed=2, submitting_=5, held=6, queued=16, unknown=20)
+    walked += steps(adopted=50, failed=60)
+
+    assert [
+        "In line: 8 s",
+        "Held back: 10 s",
+        "Submit: 2 s",
+        "No answer, nobody knows: 30 s",
+        "Waiting for apixo: 10 s",
+    ] == told(job, walked, state=JobState.FAILED, resolved_by="poll")[:-1]
+
+
+def test_call_that_held_the_answer(job: Job) -> None:
+    """Where one call brought the video there was no waiting."""
+    walked = steps(submitting=1, submitted=60, succeeded=60)
+    words = told(job, walked, resolved_by="answer", submitted_at=at(60))
+
+    assert "Sent to apixo, answered with the video: 59 s" in words
+
+
+def test_what_goes_on(job: Job) -> None:
+    """The phase that a job is in says since when."""
+    rows = course.of_job(job, steps(submitting=1), [])
+
+    assert ["1 s", "since 12:00:01"] == [row.label for row in rows]
+    assert rows[-1].spans[-1].end is None
+
+
+def test_expected_end_stands_still(job: Job) -> None:
+    """The end of the axis moves only when it is reached, and then as far again."""
+    ends = [course.expected_end(job, at(seconds)) for seconds in (0, 44, 45, 89, 90)]
+
+    assert [at(45), at(45), at(90), at(90), at(180)] == ends
+    assert course.expected_end(replace(job, state=JobState.FAILED), NOON) is None
+
+
+@pytest.mark.parametrize(
+    ("state", "tries", "due", "words"),
+    [
+        (DeliveryState.DELIVERED, 1, None, "7 s"),
+        (DeliveryState.DELIVERED, 3, None, "7 s, 3 attempts"),
+        (DeliveryState.EXHAUSTED, 1, None, "given up, 1 attempt"),
+        (DeliveryState.PENDING, 2, 300, "next 12:05:00, 2 attempts"),
+        (DeliveryState.PENDING, 0, 10, "next 12:00:10"),
+        (DeliveryState.EXHAUSTED, 0, None, "given up, 0 attempts"),
+    ],
+)
+def test_deliveries(state: DeliveryState, tries: int, due: float | None, label: str) -> None:
+    """A delivery says how it went in as many words as it needs."""
+    due_at = at(due) if due else None
+    row = Delivery("d", "a", "e", "j", "s", "slack", state, tries, None, 0, due_at, NOON, at(7))
+    attempts = [Attempt("d", n, 500, "no" if n else None, "", 250, at(n)) for n in range(tries)]
+    found = course.of_delivery("slack", row, attempts)
+
+    assert label == found.label
+    assert ["good", "bad", "bad"][:tries] == [span.kind for span in found.spans]
+    assert [at(n + 0.25) for n in range(tries)] == [span.end for span in found.spans]

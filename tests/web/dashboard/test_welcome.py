@@ -1,0 +1,73 @@
+"""The first steps of a fresh account, without a browser."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from conftest import Bench
+from flask.testing import FlaskClient
+from support.dashboards import browser_of, subscribed
+
+from service import store
+from service.web.app import create_app
+from service.web.session import login_url
+from web.test_session import KEYS
+
+FIRST = "Your first video is one call away"
+
+
+def test_three_steps(client: FlaskClient) -> None:
+    """A fresh account reads what to do first, and its page waits for the first job."""
+    shown = client.get("/").text
+
+    assert [1, 1, 1] == [shown.count(step) for step in ("Submit a", "Say who is", "Watch it arr")]
+    assert 'href="/new">Make a video' in shown and "hx-trigger" in shown
+    assert 'class="done"' not in shown
+
+
+def test_subscribed_first(client: FlaskClient, bench: Bench) -> None:
+    """A step that was taken is ticked off, in a word too."""
+    subscribed(bench, "http://127.0.0.1:9/")
+    shown = client.get("/").text
+
+    assert '<li class="done">' in shown and "1 subscription hears of every video" in shown
+
+
+def test_vanishes(client: FlaskClient, bench: Bench) -> None:
+    """With the first job the steps are gone, on an open page too, and never come back."""
+    before = client.get("/?live=1")
+    bench.new_job("A fox")
+    after = client.get("/?live=1", headers={"If-None-Match": before.headers["ETag"]})
+
+    assert FIRST in before.text
+    assert FIRST not in after.text and "A fox" in after.text
+    assert FIRST not in client.get("/?state=failed").text
+    assert FIRST not in client.get("/?q=nothing").text
+    assert "hx-trigger" not in client.get("/?q=nothing").text
+
+
+def test_without_a_provider(bench: Bench) -> None:
+    """Where no provider has a key, that stands before all else."""
+    client = create_app(replace(bench.wiring, providers={})).test_client()
+    with bench.db.read() as tx:
+        key = store.accounts.keys(tx, bench.account.id)[0]
+    client.get(login_url("", KEYS, key.id, bench.clock()))
+
+    assert "No provider has a key yet" in client.get("/").text
+
+
+def test_a_key_that_only_looks(bench: Bench) -> None:
+    """Nobody is sent to a form that would refuse them."""
+    shown = browser_of(bench, bench.account.id, "read").get("/").text
+
+    assert "This key may only look." in shown
+    assert "Make a video" not in shown
+
+
+def test_other_accounts(client: FlaskClient, bench: Bench) -> None:
+    """alice's jobs and subscriptions leave charlie's first steps as they are."""
+    subscribed(bench, "http://127.0.0.1:9/")
+    bench.new_job()
+    charlie = browser_of(bench, bench.new_account("charlie")[0].id)
+
+    assert FIRST in charlie.get("/").text and 'class="done"' not in charlie.get("/").text

@@ -1,0 +1,3 @@
+"""Tests of the room `openapi`."""
+
+from __future__ import annotations

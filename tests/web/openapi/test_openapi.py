@@ -1,0 +1,275 @@
+"""The document is valid, complete, and true of the running API."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Bench
+from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+from support.databases import Template
+from support.factories import kept_video, path_of
+from werkzeug.test import TestResponse
+
+from service.events.record import record_event
+from service.model import EventType, Job
+from service.web.app import create_app
+from service.web.openapi import OPERATIONS
+
+#: The beginnings of addresses that are for programs.
+API = (
+    *("/v1/", "/v2/", "/api/", "/callbacks/", "/v/", "/i/", "/u/"),
+    *("/healthz", "/readyz", "/metrics", "/openapi.json"),
+)
+
+
+@pytest.fixture
+def database_url(database_template: Template, tmp_path: Path) -> str:
+    """What the API says of itself does not depend on the database's kind."""
+    return database_template.sqlite(tmp_path)
+
+
+@pytest.fixture
+def client(bench: Bench) -> FlaskClient:
+    """The doors over the bench, as alice."""
+    client = create_app(bench.wiring).test_client()
+    client.environ_base["HTTP_X_API_KEY"] = bench.key
+    return client
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> dict[str, Any]:
+    """The document of this server."""
+    found: dict[str, Any] = client.get("/openapi.json").get_json()
+    return found
+
+
+DeliveryCount = tuple[str, str, dict[str, Any]]
+
+
+def operations(document: dict[str, Any]) -> Iterator[DeliveryCount]:
+    """Path, method and the rest of each operation."""
+    for path, methods in document["paths"].items():
+        for method, told in methods.items():
+            yield path, method, told
+
+
+def closed(schema: Any) -> Any:
+    """The same without room for fields that it does not name, so that none goes untold."""
+    if isinstance(schema, list):
+        return [closed(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: closed(one) for name, one in schema.items()}
+    if isinstance(found.get("properties"), dict) and "type" in found:
+        found.setdefault("additionalProperties", False)
+    return found
+
+
+def faults(document: dict[str, Any], schema: dict[str, Any], value: Any) -> list[str]:
+    """What is wrong with a value by a schema of the document."""
+    whole = schema | {"components": document["components"]}
+    return [f"{e.json_path}: {e.message}" for e in Draft202012Validator(whole).iter_errors(value)]
+
+
+def resolved(document: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
+    """A response, whether it is told in place or shared."""
+    name = told.get("$ref", "").rpartition("/")[2]
+    found: dict[str, Any] = document["components"]["responses"][name] if name else told
+    return found
+
+
+def untold(document: dict[str, Any], told: dict[str, Any], answer: TestResponse) -> list[str]:
+    """What an answer has that the document does not tell, or lacks that it promises."""
+    response = told["responses"].get(str(answer.status_code))
+    if response is None:
+        return [f"{answer.status_code} is not told: {answer.text[:200]}"]
+    response = resolved(document, response)
+    wanted = {n for n, header in response.get("headers", {}).items() if header.get("required")}
+    wrong = [f"no header {name}" for name in wanted if name not in answer.headers]
+    content = response.get("content", {})
+    if not content:
+        return [*wrong, *(["a body that is not told"] if answer.data else [])]
+    if answer.mimetype not in content:
+        return [*wrong, f"{answer.mimetype} is not told"]
+    if not str(answer.mimetype).endswith("json"):
+        return wrong
+    shape = closed(content[answer.mimetype]["schema"])
+    strict = document | {"components": closed(document["components"])}
+    return wrong + faults(strict, shape, answer.get_json(force=True))
+
+
+def test_valid(client: FlaskClient, document: dict[str, Any]) -> None:
+    """It is OpenAPI 3.1, needs no key, and is sent again only when it has changed."""
+    answer = client.get("/openapi.json", headers={"x-api-key": ""})
+    again = client.get("/openapi.json", headers={"If-None-Match": answer.headers["ETag"]})
+
+    validate(document)
+    assert "3.1.0" == document["openapi"]
+    assert (200, 304) == (answer.status_code, again.status_code)
+
+
+def test_every_route(client: FlaskClient, document: dict[str, Any]) -> None:
+    """Each route of the API is told, with its query, and nothing that is not there."""
+    rules = list(client.application.url_map.iter_rules())
+    shown = {rule.endpoint for rule in rules if rule.rule.startswith(API)}
+    api = {name for name in shown if not name.startswith(("dashboard.", "session."))}
+    assert api == set(OPERATIONS)
+    for endpoint in api:
+        view: dict[str, Any] = vars(client.application.view_functions[endpoint])
+        query = {p["name"] for p in OPERATIONS[endpoint].parameters if p["in"] == "query"}
+        if "takes" in view:
+            assert set(view["takes"]) == query, endpoint
+    routes = client.application.url_map.bind("localhost")
+    for path, method, told in operations(document):
+        filled = re.sub(r"{\w+}", "x", path)
+        endpoint, values = routes.match(filled, method.upper())
+        named = {p["name"] for p in told.get("parameters", []) if p["in"] == "path"}
+        assert set(re.findall(r"{(\w+)}", path)) == named == set(values) - {"slug"}, path
+        assert told["summary"] and told["responses"], endpoint
+
+
+def test_examples(document: dict[str, Any]) -> None:
+    """Each example is valid by its schema, and every body has one."""
+    count = 0
+    for path, method, told in operations(document):
+        responses = [resolved(document, one) for one in told["responses"].values()]
+        bodies = [told["requestBody"]] if "requestBody" in told else []
+        assert all("example" in body["content"]["application/json"] for body in bodies), path
+        for content in [c for one in bodies + responses for c in one.get("content", {}).values()]:
+            if "example" in content:
+                count += 1
+                assert [] == faults(document, content["schema"], content["example"]), (path, method)
+    assert count > 150
+
+
+def test_scopes(document: dict[str, Any], bench: Bench) -> None:
+    """What is told to need a key says 401 without one, the rest does not."""
+    stranger = create_app(bench.wiring).test_client()
+    for path, method, told in operations(document):
+        answer = stranger.open(re.sub(r"{\w+}", "x", path), method=method.upper())
+        keyed = [list(way) for way in told["security"]]
+        forged = path.startswith("/callbacks/")
+        assert (answer.status_code == 401) == (bool(keyed) or forged), path
+        assert keyed in ([], [["key"], ["bearer"]])
+        assert [] == untold(document, told, answer), path
+
+
+def _rows(bench: Bench, client: FlaskClient) -> dict[str, str]:
+    """One of everything, by the parameter that names it in a path."""
+    tomorrow = bench.clock() + timedelta(days=1)
+    job = bench.new_job()
+    link = path_of(bench, kept_video(bench, job))
+    spec = {"channel": "webhook", "target": "http://127.0.0.1:9/", "events": list(EventType)}
+    made = client.post("/v1/subscriptions", json=spec).get_json()
+    _happened(bench, job)
+    url = bench.wiring.signer.url_for(job.id, "apixo", tomorrow)
+    callback = url.rpartition("/")[2]
+    client.post(f"/callbacks/{callback}", data=b"{}")
+    delivery = client.get("/v1/deliveries").get_json()["data"][0]["id"]
+    return {
+        "job_id": job.id,
+        "subscription_id": made["id"],
+        "delivery_id": delivery,
+        "callback_id": client.get("/v1/callbacks").get_json()["data"][0]["id"],
+        "name": "apixo",
+        "v": link.rpartition("/")[2],
+        "callbacks": callback,
+        "u": bench.wiring.unsubscribe.url_for(made["id"], tomorrow).rpartition("/")[2],
+        "i": "x",
+    }
+
+
+def _happened(bench: Bench, job: Job) -> None:
+    with bench.db.write() as tx:
+        record_event(tx, job, EventType.JOB_SUBMITTED, bench.clock())
+    bench.drain("number", "deliver")
+
+
+def test_every_answer(client: FlaskClient, bench: Bench, document: dict[str, Any]) -> None:
+    """Each operation, asked as its example says, answers what is told and nothing else."""
+    rows = _rows(bench, client)
+    seen = set()
+    last = ("delete", "/rotate-secret", "/u/{token}", "/cancel", "/mute")
+    order = sorted(operations(document), key=lambda one: (one[1] in last, one[0].endswith(last)))
+    for path, method, told in order:
+        first = path.split("/")[1]
+        filled = path.replace("{token}", rows.get(first, "x"))
+        for name in re.findall(r"{(\w+)}", filled):
+            filled = filled.replace(f"{{{name}}}", rows[name])
+        query = {"since": "2026-01-01T00:00:00Z"} if path.endswith("/recover") else {}
+        query |= {"taskId": rows["job_id"]} if "statusTask" in path else {}
+        body = told.get("requestBody", {}).get("content", {}).get("application/json", {})
+        prefer = {"Prefer": "respond-async"} if "kling" in path else {}
+        answer = client.open(
+            filled,
+            method=method.upper(),
+            json=body.get("example"),
+            query_string=query,
+            headers=prefer,
+        )
+        assert [] == untold(document, told, answer), (method, filled)
+        seen.add(answer.status_code)
+        if answer.status_code >= 400:
+            assert (path, answer.status_code) in REFUSED, (path, answer.text)
+        answer.close()
+
+    assert {200, 201, 202, 204} <= seen
+
+
+#: What a row's state, or a machine without a worker, does not allow; a hook's end is the end.
+REFUSED = {
+    ("/v1/subscriptions/{subscription_id}", 404),
+    ("/v1/jobs/{job_id}/resolve", 409),
+    ("/v1/deliveries/{delivery_id}/resend", 409),
+    ("/i/{token}", 403),
+    ("/readyz", 503),
+}
+
+
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        *[
+            ("/v1/jobs", "dry_run=true"),
+            ("/v1/jobs", "colour=red"),
+            ("/v1/callbacks", "rejected=1"),
+        ],
+        *[("/v1/events", "after=99"), ("/v1/events", "type=job.failed,job.held&limit=1")],
+        *[("/v1/events/samples", f"format={name}") for name in ("standard", "flat", "apixo")],
+        *[("/v1/models", "x=1"), ("/v1/me", "x=1"), ("/v1/jobs", "cursor=!!")],
+    ],
+)
+def test_answers_to_queries(
+    client: FlaskClient, bench: Bench, document: dict[str, Any], path: str, query: str
+) -> None:
+    """What a query changes in an answer is told too."""
+    _rows(bench, client)
+    method = "post" if "dry_run" in query else "get"
+    told = document["paths"][path][method]
+    body = told.get("requestBody", {}).get("content", {}).get("application/json", {})
+    answer = client.open(f"{path}?{query}", method=method.upper(), json=body.get("example"))
+
+    assert [] == untold(document, told, answer)
+
+
+def test_each_breach_is_found(client: FlaskClient, document: dict[str, Any]) -> None:
+    """The checks above can fail: a field more, a field less, an untold status."""
+    told = document["paths"]["/v1/me"]["get"]
+    answer = client.get("/v1/me")
+    less, more = copy.deepcopy(document), copy.deepcopy(document)
+    del less["components"]["schemas"]["Me"]["properties"]["name"]
+    more["components"]["schemas"]["Me"]["required"].append("colour")
+    missing = {"responses": {k: v for k, v in told["responses"].items() if k != "200"}}
+
+    assert [] == untold(document, told, answer)
+    assert "name" in untold(less, told, answer)[0]
+    assert "colour" in untold(more, told, answer)[0]
+    assert "200 is not told" in untold(document, missing, answer)[0]

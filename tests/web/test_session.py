@@ -1,0 +1,239 @@
+"""Signing in and out, and forms that only our own pages may send."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import NOON, Bench
+from flask.testing import FlaskClient
+from support.databases import Template
+
+from service import store
+from service.accounts import create_key
+from service.web.app import create_app
+from service.web.session import login_url
+
+KEYS = ["k" * 40]
+HERE = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
+
+
+@pytest.fixture
+def database_url(database_template: Template, tmp_path: Path) -> str:
+    """Pages do not care for the database's kind; SQLite is enough."""
+    return database_template.sqlite(tmp_path)
+
+
+@pytest.fixture
+def client(bench: Bench) -> FlaskClient:
+    """A browser without a cookie."""
+    return create_app(bench.wiring).test_client()
+
+
+def key_id(bench: Bench) -> str:
+    """The id of alice's first key."""
+    with bench.db.read() as tx:
+        return store.accounts.keys(tx, bench.account.id)[0].id
+
+
+def follow(client: FlaskClient, bench: Bench, key: str) -> Any:
+    """Open a fresh sign-in link."""
+    return client.get(login_url("", KEYS, key, bench.clock()))
+
+
+def form_token(html: str) -> str:
+    """The token of the first form on a page."""
+    return html.partition('name="form_token" value="')[2].partition('"')[0]
+
+
+def paste(client: FlaskClient, key: str, headers: dict[str, str] = HERE, **more: str) -> Any:
+    """Sign in with the form."""
+    token = form_token(client.get("/login").text)
+    form = {"form_token": token, "key": key} | more
+    return client.post("/login", data=form, headers=headers)
+
+
+def test_visitor_is_shown_the_way_in(client: FlaskClient) -> None:
+    """Without a session every page leads to the sign-in, which leads back."""
+    sent = client.get("/jobs/job_1")
+    shown = client.get(sent.location)
+
+    assert (303, "/login?next=/jobs/job_1") == (sent.status_code, sent.location)
+    assert 200 == shown.status_code
+    assert 'name="next" value="/jobs/job_1"' in shown.text
+
+
+def test_cookie(client: FlaskClient, bench: Bench) -> None:
+    """The cookie is out of reach of scripts and other sites, and holds no key."""
+    answer = paste(client, bench.key)
+    cookie = answer.headers["Set-Cookie"]
+
+    assert (303, "/") == (answer.status_code, answer.location)
+    assert "HttpOnly" in cookie and "SameSite=Lax" in cookie and "Path=/" in cookie
+    assert "Secure" not in cookie
+    assert bench.key not in cookie
+
+
+class TestUnderHttps:
+    """The service has an https address."""
+
+    @pytest.fixture
+    def settings_given(self) -> dict[str, Any]:
+        """PUBLIC_URL under https."""
+        return {"public_url": "https://clips.example.com"}
+
+    def test_cookie(self, client: FlaskClient, bench: Bench) -> None:
+        """The cookie never travels in clear; the public origin counts as ours."""
+        answer = paste(client, bench.key, {"Origin": "https://clips.example.com"})
+
+        assert 303 == answer.status_code
+        assert "Secure" in answer.headers["Set-Cookie"]
+
+
+def test_wrong_key(client: FlaskClient) -> None:
+    """A wrong key says so, is not shown again, and opens nothing."""
+    answer = paste(client, "clb_guess")
+
+    assert 401 == answer.status_code
+    assert "not valid" in answer.text
+    assert "clb_guess" not in answer.text
+    assert 303 == client.get("/").status_code
+
+
+@pytest.mark.parametrize(
+    "wanted", ["//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example", ""]
+)
+def test_never_leads_elsewhere(client: FlaskClient, bench: Bench, wanted: str) -> None:
+    """After the sign-in nobody lands on another site."""
+    assert "/" == paste(client, bench.key, next=wanted).location
+
+
+def test_leads_back(client: FlaskClient, bench: Bench) -> None:
+    """After the sign-in one is where one wanted to go."""
+    assert "/jobs/job_1?live" == paste(client, bench.key, next="/jobs/job_1?live").location
+
+
+def test_link_signs_in(client: FlaskClient, bench: Bench) -> None:
+    """A sign-in link opens the dashboard."""
+    assert "/" == follow(client, bench, key_id(bench)).location
+    assert 200 == client.get("/").status_code
+
+
+def test_expired_link(client: FlaskClient, bench: Bench) -> None:
+    """A link older than a day is refused and says what to do."""
+    url = login_url("", KEYS, key_id(bench), NOON)
+    bench.clock.advance(timedelta(hours=24, seconds=1).total_seconds())
+    answer = client.get(url)
+
+    assert 410 == answer.status_code
+    assert "This sign-in link has expired." in answer.text
+    assert "Ask for a new one, or sign in with an API key here." in answer.text
+    assert 'name="key"' in answer.text
+
+
+def test_forged_link(client: FlaskClient, bench: Bench) -> None:
+    """A changed link, and a token made for something else, open nothing."""
+    url = login_url("", ["x" * 40], key_id(bench), NOON)
+
+    assert 403 == client.get(url).status_code
+    assert 403 == client.get(f"/login/{form_token(client.get('/login').text)}").status_code
+    assert 303 == client.get("/").status_code
+
+
+def test_session_ends(client: FlaskClient, bench: Bench) -> None:
+    """After twelve hours one signs in again."""
+    follow(client, bench, key_id(bench))
+    bench.clock.advance(timedelta(hours=12, seconds=1).total_seconds())
+
+    assert 303 == client.get("/").status_code
+
+
+def test_revoked_key_is_out_at_once(client: FlaskClient, bench: Bench) -> None:
+    """Revoking a key ends its sessions and links with the next request."""
+    follow(client, bench, key_id(bench))
+    with bench.db.write() as tx:
+        store.accounts.revoke_key(tx, key_id(bench), bench.clock())
+
+    assert 303 == client.get("/").status_code
+    assert 403 == follow(client, bench, key_id(bench)).status_code
+    assert 401 == paste(client, bench.key).status_code
+
+
+def test_sign_out(client: FlaskClient, bench: Bench) -> None:
+    """Signing out forgets the cookie."""
+    follow(client, bench, key_id(bench))
+    token = form_token(client.get("/").text)
+    answer = client.post("/logout", data={"form_token": token}, headers=HERE)
+
+    assert (303, "/login") == (answer.status_code, answer.location)
+    assert 303 == client.get("/").status_code
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://[localhost"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+        {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"},
+    ],
+)
+def test_form_from_elsewhere(client: FlaskClient, bench: Bench, headers: dict[str, str]) -> None:
+    """A form that another site sent is refused, even with a good token."""
+    follow(client, bench, key_id(bench))
+    token = form_token(client.get("/").text)
+    answer = client.post("/logout", data={"form_token": token}, headers=headers)
+
+    assert 403 == answer.status_code
+    assert "another site" in answer.text
+    assert 200 == client.get("/").status_code
+
+
+def test_form_without_its_token(client: FlaskClient, bench: Bench) -> None:
+    """A form without a token, or with somebody else's, is refused."""
+    follow(client, bench, key_id(bench))
+    nobodys = form_token(client.get("/login").text)
+
+    for given in ({}, {"form_token": "x"}, {"form_token": nobodys}):
+        assert 403 == client.post("/logout", data=given, headers=HERE).status_code
+    assert 200 == client.get("/").status_code
+
+
+@pytest.mark.parametrize("path", ["/login", "/logout", "/subscriptions/new"])
+def test_large_form(client: FlaskClient, bench: Bench, path: str) -> None:
+    """No form but that for images takes a large file, from whomever it comes."""
+    follow(client, bench, key_id(bench))
+    kind = "multipart/form-data; boundary=x"
+    answer = client.post(path, data=bytes(2**21), content_type=kind, headers=HERE)
+
+    assert (413, "text/html") == (answer.status_code, answer.mimetype)
+    assert 200 == client.get("/").status_code
+
+
+def test_scopes(client: FlaskClient, bench: Bench) -> None:
+    """A key that may only read sees everything and changes nothing."""
+    with bench.db.write() as tx:
+        create_key(tx, bench.account.id, "reader", ("read",), bench.clock())
+        ids = {key.name: key.id for key in store.accounts.keys(tx, bench.account.id)}
+    follow(client, bench, ids["reader"])
+
+    assert 200 == client.get("/").status_code
+    assert 403 == client.get("/new").status_code
+
+
+def test_headers(client: FlaskClient) -> None:
+    """Pages take nothing from elsewhere, are never framed and never kept."""
+    headers = client.get("/login").headers
+    policy = headers["Content-Security-Policy"]
+
+    assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy
+    assert "unsafe" not in policy and "http" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "no-store" == headers["Cache-Control"]
+    assert "nosniff" == headers["X-Content-Type-Options"]
