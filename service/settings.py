@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,6 +34,14 @@ PREFIX = "CLIPBELL_"
 CLIENTS = ("URL", "API_KEY", "WEBHOOK_SECRET")
 PROVIDER_NAMES = ("apixo", "segmind")
 KEY_LENGTH = 32
+#: Segments of a path that no proxy and no browser writes in another way.
+PLAIN_PATH = re.compile(r"(/(?!\.\.?(/|$))[A-Za-z0-9._~-]+)*")
+#: How our own paths begin: what comes below such a PUBLIC_URL could be meant with or without it.
+OWN_PATHS = (
+    *("api", "callbacks", "deliveries", "docs", "healthz", "i", "jobs", "login", "logout", "mcp"),
+    *("metrics", "new", "numbers", "openapi.json", "readyz", "settings", "static"),
+    *("subscriptions", "u", "v", "v1", "v2"),
+)
 
 
 def _split(value: Any) -> Any:
@@ -41,12 +50,30 @@ def _split(value: Any) -> Any:
     return value
 
 
+def _is_web_url(text: str) -> bool:
+    parts = urlsplit(text)
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and not set("?#") & set(text)
+
+
 def _origin(value: Any) -> Any:
     text = str(value).rstrip("/")
-    parts = urlsplit(text)
-    whole = parts.path or parts.query or parts.fragment
-    if parts.scheme not in ("http", "https") or not parts.netloc or whole:
+    if not _is_web_url(text) or urlsplit(text).path:
         raise ValueError("must be an origin such as https://clips.example.com, without a path")
+    return text
+
+
+def _public_url(value: Any) -> Any:
+    text = str(value).rstrip("/")
+    if not _is_web_url(text):
+        raise ValueError(
+            "must be a URL such as https://clips.example.com or https://example.com/clips"
+        )
+    path = urlsplit(text).path
+    if not PLAIN_PATH.fullmatch(path):
+        raise ValueError("its path may hold letters, digits, . _ ~ - and single slashes only")
+    first = path.partition("/")[2].partition("/")[0]
+    if first in OWN_PATHS:
+        raise ValueError(f"its path cannot begin with /{first}: Clipbell has pages there")
     return text
 
 
@@ -70,6 +97,7 @@ Networks = Annotated[tuple[str, ...], BeforeValidator(_network)]
 Delay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Delays = Annotated[tuple[Delay, ...], BeforeValidator(_split), Field(min_length=1)]
 Switch = Annotated[bool, BeforeValidator(_switch)]
+PublicUrl = Annotated[str, BeforeValidator(_public_url)]
 Origin = Annotated[str, BeforeValidator(_origin)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -80,7 +108,7 @@ class Settings(BaseModel, extra="forbid"):
 
     database_url: str = ""
     data_dir: Path = Path("data")
-    public_url: Origin = "http://127.0.0.1:8000"
+    public_url: PublicUrl = "http://127.0.0.1:8000"
     secret_keys: Secrets = ()
     providers: Names = PROVIDER_NAMES
     apixo_api_key: SecretStr = SecretStr("")
@@ -153,6 +181,16 @@ class Settings(BaseModel, extra="forbid"):
             wrong = f"{self.secret_keys_file} does not hold keys of {KEY_LENGTH} characters or more"
             raise SettingsError(f"{wrong}: restore it, or delete it and run `clipbell init`")
         return found
+
+    @property
+    def public_path(self) -> str:
+        """The path of PUBLIC_URL, such as ``/clips``; blank where it has none."""
+        return urlsplit(self.public_url).path
+
+    @property
+    def public_origin(self) -> str:
+        """PUBLIC_URL without its path."""
+        return self.public_url.removesuffix(self.public_path)
 
     @property
     def downloads(self) -> Path:

@@ -30,6 +30,8 @@ GOOD: list[tuple[str, str, Any]] = [
     ("data_dir", "/var/lib/clipbell", Path("/var/lib/clipbell")),
     ("public_url", "https://clips.example.com/", "https://clips.example.com"),
     ("public_url", "http://[::1]:8000", "http://[::1]:8000"),
+    ("public_url", "https://x/clips/", "https://x/clips"),
+    ("public_url", "https://x/a-b/c_d/~e/.f", "https://x/a-b/c_d/~e/.f"),
     ("secret_keys", f"{KEY}, {OTHER}", (SecretStr(KEY), SecretStr(OTHER))),
     ("providers", "segmind", ("segmind",)),
     ("providers", " apixo , segmind ", ("apixo", "segmind")),
@@ -69,8 +71,12 @@ GOOD: list[tuple[str, str, Any]] = [
 
 #: Setting, given, words of the complaint: what it may be.
 BAD: list[tuple[str, str, str]] = [
-    *[("public_url", text, "origin") for text in ("clips", "ftp://x", "https://x/path", "https://")],
-    *[("public_url", text, "origin") for text in ("https://x?a=1", "https://x#a", "//x")],
+    *[("public_url", text, "a URL such as") for text in ("clips", "ftp://x", "https://", "//x")],
+    *[("public_url", f"https://x{tail}", "a URL such as") for tail in ("?a=1", "#a", "/a?", "/a#")],
+    *[("public_url", f"https://x{path}", "its path may") for path in ("/a b", "/ä", "/%61", "//a")],
+    *[("public_url", f"https://x/{path}", "its path may") for path in (".", "a/..", "../a", "a;b")],
+    *[("public_url", f"https://x{path}", "begin with") for path in ("/v1", "/jobs/a", "/v/")],
+    *[("apixo_base_url", text, "origin") for text in ("https://x/path", "https://x?", "x")],
     *[(f"{name}_base_url", "https://x/api", "origin") for name in ("apixo", "segmind")],
     ("secret_keys", "short", "32 characters"),
     ("secret_keys", f"{KEY},short", "32 characters"),

@@ -36,6 +36,7 @@ from service.web.compat.waiters import Waiters
 from service.web.errors import as_problem, problem_response
 from service.web.etags import let_revalidate
 from service.web.pages import html_problem, wants_html
+from service.web.prefix import PathPrefix
 
 BLUEPRINTS = (
     callbacks.blueprint,
@@ -75,7 +76,9 @@ def create_app(wiring: Wiring) -> Flask:
     # The last one named comes first.
     app.after_request(_secure)
     app.after_request(let_revalidate)
-    hops = wiring.settings.trusted_proxies
+    prefix, hops = wiring.settings.public_path, wiring.settings.trusted_proxies
+    if prefix:
+        app.wsgi_app = PathPrefix(app.wsgi_app, prefix)  # type: ignore[method-assign]
     if hops:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     return app

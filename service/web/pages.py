@@ -40,7 +40,7 @@ YEAR = 31_536_000
 
 def render(template: str, status: int = 200, **values: Any) -> Response:
     """A page."""
-    html = render_template(template, **_WORDS, **values)
+    html = render_template(template, root=request.script_root, **_WORDS, **values)
     headers = HEADERS | {"Content-Security-Policy": _policy()}
     return Response(html, status=status, headers=headers, content_type="text/html; charset=utf-8")
 

@@ -81,7 +81,10 @@ def live_page(template: str, parts: str, **values: Any) -> AnyResponse:
     While `active` is among the values and true, the browser asks for them again.
     """
     again = request.args.to_dict() | {"live": "1"}
-    values |= {"parts": parts, "live_url": f"{request.path}?{urlencode(again)}"}
+    values |= {
+        "parts": parts,
+        "live_url": f"{request.script_root}{request.path}?{urlencode(again)}",
+    }
     if "live" in request.args:
         return render_live("_live.html", **_common(), **values)
     return page(template, **values)
@@ -150,7 +153,7 @@ def _from_here() -> bool:
 
 def _is_ours(origin: str) -> bool:
     # Behind a proxy the scheme that we see may not be the browser's; the host is.
-    return origin == wiring().settings.public_url or origin.partition("://")[2] == request.host
+    return origin == wiring().settings.public_origin or origin.partition("://")[2] == request.host
 
 
 @blueprint.get("/login")
@@ -201,11 +204,13 @@ def follow_link(token: str) -> AnyResponse:
 def _welcome(key_id: str, wanted: str) -> AnyResponse:
     """Where they wanted to go, with the cookie; never to another site."""
     w = wiring()
-    response = redirect(wanted if _LOCAL.fullmatch(wanted) else "/", 303)
+    place = wanted if _LOCAL.fullmatch(wanted) else "/"
+    response = redirect(request.script_root + place, 303)
     response.set_cookie(
         COOKIE,
         _tokens("session").sign({"key": key_id}, w.clock() + SESSION_LIFE),
         max_age=SESSION_LIFE,
+        path=_cookie_path(),
         httponly=True,
         samesite="Lax",
         secure=w.settings.public_url.startswith("https:"),
@@ -213,12 +218,16 @@ def _welcome(key_id: str, wanted: str) -> AnyResponse:
     return response
 
 
+def _cookie_path() -> str:
+    return request.script_root or "/"
+
+
 @blueprint.post("/logout")
 @signed_in("read")
 def sign_out() -> AnyResponse:
     """Forget who this is."""
     response = redirect(url_for("session.show_login"), 303)
-    response.delete_cookie(COOKIE)
+    response.delete_cookie(COOKIE, path=_cookie_path())
     return response
 
 

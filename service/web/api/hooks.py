@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, url_for
 from sqlalchemy import Connection
 
 from service import store
@@ -44,7 +44,7 @@ def subscribe_hook() -> Response:
             store.subscriptions.change(tx, same.id, format=spec.format)
             return json_response(_hook(owned(tx, same.id)), 200)
         made, secret = subscribe(tx, w.encryptor, caller().account_id, spec, w.clock(), hook=True)
-    location = {"Location": f"/v1/hooks/{made.id}"}
+    location = {"Location": url_for(".get_hook", subscription_id=made.id)}
     return json_response({**_hook(made), "secret": secret}, 201, location)
 
 

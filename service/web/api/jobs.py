@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, request, url_for
 from sqlalchemy import Connection
 
 from service import store
@@ -63,7 +63,9 @@ def create_job() -> Response:
             return kept
         asked = replace(asked, input=w.uploads.save(asked.model, asked.input, w.clock()))
         job = request_job(tx, w.encryptor, w.settings, caller().account_id, asked, w.clock())
-        response = json_response(shown(job, None), 202, {"Location": f"/v1/jobs/{job.id}"})
+        response = json_response(
+            shown(job, None), 202, {"Location": url_for(".get_job", job_id=job.id)}
+        )
         idempotency.save(tx, key, response)
     return response
 

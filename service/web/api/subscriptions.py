@@ -6,7 +6,7 @@ from dataclasses import asdict
 from threading import BoundedSemaphore
 from typing import Any
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response, current_app, url_for
 from sqlalchemy import Connection
 
 from service import store
@@ -76,7 +76,7 @@ def create() -> Response:
     spec, secret = wished(json_body(), tested=tested)
     with w.db.write() as tx:
         made, _ = subscribe(tx, w.encryptor, caller().account_id, spec, w.clock(), secret=secret)
-    location = {"Location": f"/v1/subscriptions/{made.id}"}
+    location = {"Location": url_for(".get", subscription_id=made.id)}
     return json_response({**shown(made), "secret": secret}, 201, location)
 
 

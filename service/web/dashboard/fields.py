@@ -120,7 +120,7 @@ def _put_away(model: Model, parameter: Parameter, data: str) -> str:
 
 def previews(text: str) -> list[str]:
     """Paths of those images in a field that lie with us: no page of ours calls anybody else."""
-    ours = wiring().settings.public_url
+    ours = wiring().settings.public_origin
     found = [url for url in text.split() if wiring().uploads.holds(url)]
     return [url.removeprefix(ours) for url in found]
 

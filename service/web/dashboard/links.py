@@ -13,7 +13,7 @@ def video_link(video: Video) -> str:
 
 def video_path(video: Video) -> str:
     """The video's link within this site, by whatever name the site was opened."""
-    return video_link(video).removeprefix(wiring().settings.public_url)
+    return video_link(video).removeprefix(wiring().settings.public_origin)
 
 
 def poster_path(video: Video | None) -> str | None:
