@@ -16,6 +16,8 @@ from service.deliveries.attempts import attempt_delivery
 from service.deliveries.notification import NotificationContext
 from service.errors import SettingsError
 from service.events.record import number_events
+from service.jobs.high_water import HighWater
+from service.jobs.journal import Journal
 from service.jobs.polling import handle_expired, poll_jobs
 from service.jobs.submission import SubmissionContext, submit_job
 from service.model import Clock, utc_now
@@ -27,6 +29,7 @@ from service.signing import CallbackSigner, Encryptor, LinkSigner, TokenSigner, 
 from service.storage import FileStorage, Storage, open_storage
 from service.storage.disk import disks_of
 from service.storage.uploads import UploadStore
+from service.store.clock import SharedClock
 from service.store.database import Database
 from service.videos.archive import archive_video
 from service.videos.retention import remove_video
@@ -40,7 +43,7 @@ class Wiring:
     """Everything that a door needs; made once per process, after any fork."""
 
     settings: Settings
-    clock: Clock
+    clock: SharedClock
     db: Database
     encryptor: Encryptor
     signer: CallbackSigner
@@ -53,6 +56,8 @@ class Wiring:
     providers: Mapping[str, Provider]
     channels: Mapping[str, Channel]
     notifications: NotificationContext
+    journal: Journal
+    high_water: HighWater
 
     def units(self) -> dict[str, Callable[[], bool]]:
         """One function per kind of work; see `store.work.WORK`."""
@@ -77,7 +82,14 @@ class Wiring:
         disks = disks_of(self.db, self.storage)
         chosen = {n: p for n, p in self.providers.items() if p.holds_connection is holding}
         return SubmissionContext(
-            chosen, self.signer, self.outbound, self.uploads, disks, self.settings
+            providers=chosen,
+            signer=self.signer,
+            outbound=self.outbound,
+            uploads=self.uploads,
+            disks=disks,
+            settings=self.settings,
+            journal=self.journal,
+            high_water=self.high_water,
         )
 
     def due(self) -> set[str]:
@@ -103,7 +115,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Wiring:
     """
     _refuse_useless(settings)
     keys = settings.keys()
-    db = Database(settings.database_url)
+    db, shared = Database(settings.database_url), SharedClock(clock)
     outbound = Outbound(settings.allowed_networks)
     encryptor = Encryptor(keys)
     links = LinkSigner(keys, settings.public_url)
@@ -113,7 +125,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Wiring:
     channels = _channels(settings, outbound)
     return Wiring(
         settings=settings,
-        clock=clock,
+        clock=shared,
         db=db,
         ingest=Ingest(db),
         outbound=outbound,
@@ -123,11 +135,13 @@ def build(settings: Settings, clock: Clock = utc_now) -> Wiring:
         unsubscribe=unsubscribe,
         storage=storage,
         uploads=uploads,
-        providers=_providers(settings, outbound, uploads, clock),
+        providers=_providers(settings, outbound, uploads, shared),
         channels=channels,
         notifications=NotificationContext(
             channels, encryptor, links, unsubscribe, storage, settings
         ),
+        journal=Journal(settings.submissions),
+        high_water=HighWater(settings.high_water),
     )
 
 

@@ -198,6 +198,16 @@ class Settings(BaseModel, extra="forbid"):
         return self.data_dir / "downloads"
 
     @property
+    def submissions(self) -> Path:
+        """Where answers to creates lie until their rows are committed."""
+        return self.data_dir / "submissions"
+
+    @property
+    def high_water(self) -> Path:
+        """The file that counts the creates that went out from this folder."""
+        return self.data_dir / "high_water.json"
+
+    @property
     def answers(self) -> Path:
         """Where answers lie that are videos themselves, until the storage has them."""
         return self.data_dir / "answers"

@@ -16,6 +16,8 @@ from sqlalchemy import Connection
 from service import store
 from service.bootstrap import Wiring
 from service.engines.threads import ThreadEngine
+from service.jobs.high_water import watch_rows
+from service.jobs.submission import commit_left_answers
 from service.model import new_id
 from service.ops.key_rotation import reencrypt_all
 from service.storage import StorageError
@@ -52,8 +54,10 @@ CLOCK_SLACK = timedelta(seconds=30)
 def run_worker(wiring: Wiring, threads: int) -> None:
     """Work until SIGTERM or SIGINT; returns when the units under way have ended."""
     _check_storage(wiring)
+    wiring.db.write_with_retry(wiring.clock.follow)
     wiring.db.write_with_retry(partial(_ensure_providers, wiring))
     wiring.db.write_with_retry(partial(_reencrypt_all, wiring))
+    wiring.db.write_with_retry(lambda tx: watch_rows(tx, wiring.high_water))
     whole = sum(THREAD_WEIGHTS.values())
     per_kind = {kind: max(1, threads * share // whole) for kind, share in THREAD_WEIGHTS.items()}
     engine = ThreadEngine(wiring.units(), wiring.due, per_kind)
@@ -128,6 +132,7 @@ class Maintenance(Periodic):
     def run_once(self) -> None:
         """Once, until nothing is left to do."""
         w, now = self._wiring, self._wiring.clock()
+        commit_left_answers(w.db, w.journal, w.settings, w.clock)
         while delete_expired(w.db, w.settings, now) and not self.stopping.is_set():
             pass
         while purge_rows(w.db, w.settings, now) and not self.stopping.is_set():
@@ -153,13 +158,16 @@ class Heartbeat(Periodic):
 
     def beat(self) -> None:
         """Once."""
-        now = self._wiring.clock()
+        clock = self._wiring.clock
         with self._wiring.db.write() as tx:
+            clock.follow(tx)
+            now = clock()
             jump = store.clock_skew.detect(tx, self._host, now)
             if jump > CLOCK_SLACK:
                 count = store.clock_skew.shift_due_dates(tx, jump, now)
                 log.warning("the clock went back by %s; %s rows are due earlier", jump, count)
-            store.work.beat(tx, self._id, now)
+            store.work.beat(tx, self._id, now, offset=clock.offset)
+            watch_rows(tx, self._wiring.high_water)
             store.work.forget_workers(tx, now - timedelta(hours=1))
             store.idempotency.prune(tx, now - IDEMPOTENCY_KEPT)
             store.quarantine.release(tx, now - ASIDE, now)

@@ -18,7 +18,6 @@ from service.callbacks.ingest import Ingest
 from service.errors import BadToken, ExpiredToken, NotFound, ProviderError
 from service.jobs.polling import LEASE_SECONDS, confirm, may_ask, settle_poll
 from service.model import (
-    TERMINAL,
     Callback,
     CallbackState,
     Clock,
@@ -91,7 +90,7 @@ def process_callback(
 
 def _worth_asking(tx: Connection, callback: Callback, job: Job, now: datetime) -> bool:
     """Settles those callbacks at once that need no question to the provider."""
-    if job.state in TERMINAL:
+    if job.is_final:
         _done(tx, callback, CallbackState.PROCESSED, "the job had ended before")
         return False
     if job.state is JobState.SUBMITTING:

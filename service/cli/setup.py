@@ -61,7 +61,7 @@ def migrate(
 def recover_from_backup(json_: bool = JsonOption) -> None:
     """Run after a restore, before any worker starts. No job is sent or paid again by itself."""
     wiring = open_wiring()
-    found = mark_unknown_after_restore(wiring.db, wiring.clock())
+    found = mark_unknown_after_restore(wiring.db, wiring.high_water, wiring.clock())
     wiring.close()
     if json_:
         print_json(found)

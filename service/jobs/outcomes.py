@@ -37,7 +37,8 @@ def record_outcome(
     End the job as the outcome says, with its event, deliveries and video.
 
     Args:
-        by: who found out: ``callback``, ``poll``, ``answer`` or ``operator``.
+        by: who found out: ``callback``, ``poll``, ``answer``, ``operator``, or ``deadline``
+            where nobody did and we conclude it.
 
     Returns:
         False when the outcome is not terminal or the job had ended before.

@@ -20,13 +20,13 @@ from service.catalogue.models import model_of
 from service.errors import ProviderError
 from service.events.record import record_event
 from service.jobs import budget
-from service.jobs.outcomes import fail_job, record_outcome
+from service.jobs.outcomes import PROVIDER_KEEPS, fail_job, record_outcome
 from service.jobs.provider_status import mark_reachable, mark_unreachable
 from service.jobs.submission import GRACE_SECONDS, HELD_LOOK, mark_unknown
 from service.model import Clock, EventType, Job, JobState, Outcome, TaskState
 from service.model.error_codes import job_error
 from service.providers.base import STATUS_SECONDS, Provider
-from service.retry import bounded
+from service.retry import backoff, bounded
 from service.settings import Settings
 from service.store.database import Database
 from service.store.quarantine import UNREADABLE
@@ -34,17 +34,19 @@ from service.store.quarantine_on_error import quarantine_on_error
 
 LEASE_SECONDS = STATUS_SECONDS + GRACE_SECONDS
 #: So many jobs are claimed at once to be polled, for so long.
-BATCH = 16
-BATCH_SECONDS = 60.0
-#: So many polls in a row may find no task, or no result, before the job fails.
-PATIENCE = 3
+POLL_BATCH = 16
+POLL_BATCH_SECONDS = 60.0
+#: So long the provider may call a task done without showing its result: as long as its link
+#: would have worked. And so long at least it may not know a task that it took.
+RESULT_PATIENCE = PROVIDER_KEEPS
+TASK_PATIENCE = timedelta(hours=1)
 #: Each poll comes later than the last by this factor, up to the longest pause before the deadline.
-GROWTH = 1.25
-LONGEST_SECONDS = 60.0
+POLL_GROWTH = 1.25
+LONGEST_POLL_SECONDS = 60.0
 #: Above this many open tasks the polls of each become rarer.
 THROTTLE_ABOVE = 200
-#: Between polls after the deadline.
-SLOW_SECONDS = 300.0
+#: Between polls after the deadline, and at most while a result is missing.
+SLOW_POLL_SECONDS = 300.0
 
 
 def poll_jobs(
@@ -58,9 +60,9 @@ def poll_jobs(
 def _poll_batch(db: Database, provider: Provider, settings: Settings, clock: Clock) -> bool:
     began = clock()
     with db.write() as tx:
-        due = store.jobs.claim_polls(tx, provider.name, began, BATCH_SECONDS, BATCH)
+        due = store.jobs.claim_polls(tx, provider.name, began, POLL_BATCH_SECONDS, POLL_BATCH)
         jobs = [job for job in due if _may_poll(tx, provider, job, began)]
-    last = began + timedelta(seconds=BATCH_SECONDS - LEASE_SECONDS)
+    last = began + timedelta(seconds=POLL_BATCH_SECONDS - LEASE_SECONDS)
     running = [job for job in jobs if not _poll(db, provider, settings, job, last, clock)]
     try:
         _set_next(db, settings, running, clock)
@@ -79,7 +81,7 @@ def _set_next(db: Database, settings: Settings, jobs: list[Job], clock: Clock) -
         return
     with db.write() as tx:
         for job in jobs:
-            schedule_next_poll(tx, settings, job, clock(), "poll", failed_polls=0, running=True)
+            schedule_next_poll(tx, settings, job, clock(), "poll")
         mark_reachable(tx, jobs[0].provider)
 
 
@@ -99,7 +101,12 @@ def handle_expired(
         job = claimed.row = store.jobs.claim_waiting(tx, clock(), LEASE_SECONDS)
         if job is None:
             return False
-        _without_task(tx, providers, settings, job, clock())
+        if job.state is JobState.HELD:
+            _look_at_held(tx, settings, job, clock())
+        elif job.state is JobState.SUBMITTING:
+            _after_lease(tx, providers.get(job.provider), settings, job, clock())
+        else:
+            _after_deadline(tx, job, clock())
     return True
 
 
@@ -109,25 +116,12 @@ def may_ask(tx: Connection, provider: Provider, now: datetime) -> bool:
     return not allowance or not store.providers.take_token(tx, provider.name, allowance, now)
 
 
-def _without_task(
-    tx: Connection,
-    providers: Mapping[str, Provider],
-    settings: Settings,
-    job: Job,
-    now: datetime,
-) -> None:
-    if job.state is JobState.HELD:
-        if budget.objection(tx, settings, job, now):
-            store.jobs.settle_claimed(tx, job, due_at=now + HELD_LOOK)
-            return
-        store.jobs.settle_claimed(tx, job, state=JobState.QUEUED, due_at=now, error=None)
-        store.jobs.add_step(tx, job.id, "queued", "no longer held", now)
+def _look_at_held(tx: Connection, settings: Settings, job: Job, now: datetime) -> None:
+    if budget.objection(tx, settings, job, now):
+        store.jobs.settle_claimed(tx, job, due_at=now + HELD_LOOK)
         return
-    if job.state is JobState.SUBMITTING:
-        _after_lease(tx, providers.get(job.provider), settings, job, now)
-        return
-    store.jobs.settle_claimed(tx, job, due_at=None)
-    _tell_overdue(tx, job, now)
+    store.jobs.settle_claimed(tx, job, state=JobState.QUEUED, due_at=now, error=None)
+    store.jobs.add_step(tx, job.id, "queued", "no longer held", now)
 
 
 def _after_lease(
@@ -142,7 +136,17 @@ def _after_lease(
     mark_unknown(tx, job, message, now)
 
 
-def _tell_overdue(tx: Connection, job: Job, now: datetime) -> None:
+def _after_deadline(tx: Connection, job: Job, now: datetime) -> None:
+    """An unknown job without a task: one that was answered with an error ends by itself."""
+    if (job.error or {}).get("code") == "SUBMIT_FAILED_UNKNOWN":
+        message = "the provider answered the create with an error, and nothing came until now"
+        fail_job(tx, job, job_error("RESULT_LOST", message), "deadline", now)
+        return
+    store.jobs.settle_claimed(tx, job, due_at=None)
+    _record_overdue(tx, job, now)
+
+
+def _record_overdue(tx: Connection, job: Job, now: datetime) -> None:
     if not store.jobs.mark_overdue(tx, job.id):
         return
     message = "no end by the deadline; a late one still counts"
@@ -182,94 +186,118 @@ def settle_poll(
     by: str,
     now: datetime,
 ) -> str:
-    """Record what a poll or a confirm found; returns it in words for a log."""
-    words = _settled(tx, settings, job, found, by, now)
+    """
+    Record what a poll or a confirm found.
+
+    Args:
+        by: ``poll`` or ``callback``, whatever made us ask.
+
+    Returns:
+        It in words, for a log or a note.
+    """
     if isinstance(found, ProviderError) and found.code == "PROVIDER_UNAVAILABLE":
-        mark_unreachable(tx, job.provider, words, now)
+        mark_unreachable(tx, job.provider, f"{found.code}: {found.message}", now)
     else:
         mark_reachable(tx, job.provider)
-    return words
-
-
-def _settled(
-    tx: Connection,
-    settings: Settings,
-    job: Job,
-    found: Outcome | ProviderError,
-    by: str,
-    now: datetime,
-) -> str:
     if isinstance(found, ProviderError):
-        return _settle_trouble(tx, settings, job, found, by, now)
+        return _settle_error(tx, settings, job, found, by, now)
     if found.state is TaskState.SUCCEEDED and not (found.result_url or found.result_file):
         empty = ProviderError("EMPTY_RESULT", "the provider reports success without a video")
-        return _settle_trouble(tx, settings, job, empty, by, now)
+        return _settle_error(tx, settings, job, empty, by, now)
     if found.state is TaskState.RUNNING:
-        schedule_next_poll(tx, settings, job, now, by, failed_polls=0, running=True)
+        schedule_next_poll(tx, settings, job, now, by)
         return f"the provider says {found.raw_state or 'running'}"
     recorded = record_outcome(tx, settings, job, found, by, now)
     return str(found.state) if recorded else "the job had ended before"
 
 
-def _settle_trouble(
-    tx: Connection, settings: Settings, job: Job, trouble: ProviderError, by: str, now: datetime
+def _settle_error(
+    tx: Connection, settings: Settings, job: Job, error: ProviderError, by: str, now: datetime
 ) -> str:
-    """No task and no result are counted; anything else says nothing about the task."""
-    words = f"{trouble.code}: {trouble.message}"
-    if trouble.code not in ("NOT_FOUND_TASK", "EMPTY_RESULT"):
-        schedule_next_poll(
-            tx, settings, job, now, by, failed_polls=job.failed_polls, wished=trouble.retry_after
-        )
+    """A task or result that is missing is waited for; anything else says nothing about the task."""
+    words = f"{error.code}: {error.message}"
+    if error.code not in ("NOT_FOUND_TASK", "EMPTY_RESULT"):
+        wait = max(_seconds_to_poll(tx, settings, job, now), bounded(error.retry_after))
+        _poll_again(tx, job, now, by, wait)
         return words
-    if job.failed_polls + 1 < PATIENCE:
-        schedule_next_poll(tx, settings, job, now, by, failed_polls=job.failed_polls + 1)
+    since = job.missing_since or now
+    until = patience_ends(job, error.code, since)
+    if now < until:
+        _wait_for_result(tx, settings, job, words, since, until, by, now)
         return words
-    code = "RESULT_LOST" if trouble.code == "NOT_FOUND_TASK" else trouble.code
-    fail_job(tx, job, job_error(code, trouble.message, trouble.provider_code), by, now)
+    code = "RESULT_LOST" if error.code == "NOT_FOUND_TASK" else error.code
+    message = f"{error.message}, asked since {since:%Y-%m-%d %H:%M} UTC"
+    fail_job(tx, job, job_error(code, message, error.provider_code), "deadline", now)
     return words
 
 
-def schedule_next_poll(
+def patience_ends(job: Job, code: str, since: datetime) -> datetime:
+    """
+    Until when the provider is asked for what it does not show.
+
+    Args:
+        code: ``EMPTY_RESULT``, or ``NOT_FOUND_TASK``.
+        since: when it was missing first.
+    """
+    if code == "EMPTY_RESULT":
+        return since + RESULT_PATIENCE
+    return max(since + TASK_PATIENCE, job.deadline_at or since)
+
+
+def _wait_for_result(
     tx: Connection,
     settings: Settings,
     job: Job,
-    now: datetime,
+    words: str,
+    since: datetime,
+    until: datetime,
     by: str,
-    failed_polls: int,
-    running: bool = False,
-    wished: float | None = None,
+    now: datetime,
 ) -> None:
-    """The next poll: rarer in a crowd and after the deadline, never before the vendor wishes."""
-    late = job.deadline_at is not None and now >= job.deadline_at
-    if late:
-        _tell_overdue(tx, job, now)
+    """Ask again, each time later; the timeline says once how long."""
+    if job.missing_since is None:
+        message = f"{words}; asked again until {until:%Y-%m-%d %H:%M:%S} UTC"
+        store.jobs.add_step(tx, job.id, "missing", message, now)
+    every = settings.poll_every or model_of(job.model).poll_every
+    wait = backoff(job.failed_polls + 1, every, SLOW_POLL_SECONDS)
+    counted = {"failed_polls": job.failed_polls + 1, "missing_since": since}
+    _poll_again(tx, job, now, by, wait, **counted)
+
+
+def schedule_next_poll(
+    tx: Connection, settings: Settings, job: Job, now: datetime, by: str
+) -> None:
+    """The provider says that the task is running: ask again later."""
+    if job.state is JobState.UNKNOWN:
+        store.jobs.add_step(tx, job.id, "found", f"the provider knows task {job.task_id}", now)
+    wait = _seconds_to_poll(tx, settings, job, now)
+    seen = {"state": JobState.SUBMITTED, "error": None, "failed_polls": 0, "missing_since": None}
+    _poll_again(tx, job, now, by, wait, **seen)
+
+
+def _poll_again(
+    tx: Connection, job: Job, now: datetime, by: str, wait_seconds: float, **changes: Any
+) -> None:
+    if job.deadline_at is not None and now >= job.deadline_at:
+        _record_overdue(tx, job, now)
     if job.polls == 0 and by == "poll":
         late_callback = model_of(job.model).calls_back
         message = "no callback yet: asking the provider" if late_callback else "asking from now on"
         store.jobs.add_step(tx, job.id, "polling", message, now)
-    changes: dict[str, Any] = {}
-    if running:
-        changes = {"state": JobState.SUBMITTED, "error": None}
-        if job.state is JobState.UNKNOWN:
-            store.jobs.add_step(tx, job.id, "found", f"the provider knows task {job.task_id}", now)
-    wait = SLOW_SECONDS if late else _pause(tx, settings, job)
-    store.jobs.change(
-        tx,
-        job.id,
-        [JobState.SUBMITTED, JobState.UNKNOWN],
-        due_at=now + timedelta(seconds=max(wait, bounded(wished))),
-        polls=job.polls + (by == "poll"),
-        failed_polls=failed_polls,
-        **changes,
-    )
+    due_at = now + timedelta(seconds=wait_seconds)
+    counted = {"due_at": due_at, "polls": job.polls + (by == "poll")}
+    states = [JobState.SUBMITTED, JobState.UNKNOWN]
+    store.jobs.change(tx, job.id, states, **counted, **changes)
 
 
-def _pause(tx: Connection, settings: Settings, job: Job) -> float:
-    """Seconds to the next poll: the more polls were, and the more tasks are open, the longer."""
+def _seconds_to_poll(tx: Connection, settings: Settings, job: Job, now: datetime) -> float:
+    """The more polls there were, and the more tasks are open, the longer; slow once it is late."""
+    if job.deadline_at is not None and now >= job.deadline_at:
+        return SLOW_POLL_SECONDS
     every = settings.poll_every or model_of(job.model).poll_every
-    grown = every * GROWTH ** min(job.polls, 50)
+    grown = every * POLL_GROWTH ** min(job.polls, 50)
     crowd = max(1.0, store.jobs.count_open(tx, job.provider) / THROTTLE_ABOVE)
-    return max(every, min(grown, LONGEST_SECONDS)) * crowd
+    return max(every, min(grown, LONGEST_POLL_SECONDS)) * crowd
 
 
 def confirm(provider: Provider, job: Job, task_id: str | None) -> Outcome | ProviderError:

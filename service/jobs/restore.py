@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from service import store
 from service.errors import Conflict
 from service.events.record import record_event
+from service.jobs.high_water import WENT_BACK, HighWater
 from service.model import EventType, Job, JobState
 from service.model.error_codes import as_stored, job_error
 from service.store.database import Database
@@ -30,9 +31,11 @@ OVERDUE = timedelta(hours=1)
 MESSAGE = "restored from a backup: it may have been sent since"
 
 
-def mark_unknown_after_restore(db: Database, now: datetime) -> dict[str, int]:
+def mark_unknown_after_restore(
+    db: Database, high_water: HighWater, now: datetime
+) -> dict[str, int]:
     """
-    Make every job that had not ended `unknown`.
+    Make every job that had not ended `unknown`; then the rows count as the truth again.
 
     Returns:
         How many were `asked` (they have a task), `waiting`, and `damaged`.
@@ -45,6 +48,9 @@ def mark_unknown_after_restore(db: Database, now: datetime) -> dict[str, int]:
     count = Counter(asked=0, waiting=0, damaged=0)
     while batch := _recover_some(db, now):
         count.update(batch)
+    with db.write() as tx:
+        high_water.accept(tx)
+        store.providers.release_reason(tx, WENT_BACK)
     return dict(count)
 
 

@@ -1,5 +1,5 @@
 """
-Sending jobs out: claim one, call once, settle.
+Sending jobs out: claim one, call once, write what was answered.
 
 The create request is never repeated by itself. Only what certainly was not
 sent, or certainly was refused, may go out again.
@@ -8,10 +8,9 @@ sent, or certainly was refused, may go out again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
@@ -21,6 +20,8 @@ from service.catalogue.models import MODELS
 from service.errors import Refused, Unanswered
 from service.events.record import record_event
 from service.jobs import budget
+from service.jobs.high_water import HighWater, hold_if_older
+from service.jobs.journal import CreateAnswer, Journal, Refusal, Silence
 from service.jobs.outcomes import fail_job, record_outcome
 from service.jobs.provider_status import mark_reachable, mark_unreachable
 from service.jobs.requests import API_SOURCE
@@ -32,6 +33,7 @@ from service.providers.base import Provider
 from service.retry import backoff, bounded
 from service.settings import Settings
 from service.signing import CallbackSigner
+from service.storage import StorageError
 from service.storage.disk import Disks
 from service.storage.uploads import (
     FETCH_SECONDS,
@@ -41,7 +43,8 @@ from service.storage.uploads import (
     shown_body,
 )
 from service.store.database import Database
-from service.store.quarantine_on_error import ClaimedRow, quarantine_on_error
+from service.store.high_water import Position
+from service.store.quarantine_on_error import quarantine_on_error
 
 log = logging.getLogger(__name__)
 
@@ -49,16 +52,17 @@ log = logging.getLogger(__name__)
 CALLBACK_LIFE = timedelta(days=30)
 #: A lease outlasts its call by this many seconds.
 GRACE_SECONDS = 15.0
-SHORTEST_DEADLINE = 300.0
-#: How often a job that is held for its price is held against the budget again.
+#: A job's deadline is three times what its model is expected to take, but at least this.
+SHORTEST_DEADLINE_SECONDS = 300.0
+#: How often a job that is held for its price is compared with the budget again.
 HELD_LOOK = timedelta(minutes=5)
 #: The longest pause between two tries at a provider that refuses for now.
-LONGEST_PAUSE = 300.0
+LONGEST_PAUSE_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
 class SubmissionContext:
-    """What sending needs: these providers, and where the images of jobs are."""
+    """Everything that sending needs: these providers, and where the images of jobs are."""
 
     providers: Mapping[str, Provider]
     signer: CallbackSigner
@@ -66,17 +70,22 @@ class SubmissionContext:
     uploads: UploadStore
     disks: Disks
     settings: Settings
+    journal: Journal
+    high_water: HighWater
 
-    def send(self, job: Job, now: datetime) -> Submission:
-        """The one create call, after a look at the images. Raises Refused or Unanswered."""
-        check_images(self.outbound, self.uploads, MODELS[job.model], job, now)
-        callback_url = self.signer.url_for(job.id, job.provider, now + CALLBACK_LIFE)
-        return self.providers[job.provider].submit(job, callback_url)
-
-    def lease(self, job: Job) -> float:
-        """Seconds that outlast the job's call and the look at each of its images."""
+    def lease_seconds(self, job: Job) -> float:
+        """Longer than the job's call and the look at each of its images can last."""
         looks = FETCH_SECONDS * count_images(MODELS[job.model], job.input)
         return self.providers[job.provider].submit_seconds + looks + GRACE_SECONDS
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """A claimed job and where the rows stand, both None if it may not go out; `more` may wait."""
+
+    job: Job | None = None
+    position: Position | None = None
+    more: bool = True
 
 
 def preview(providers: Mapping[str, Provider], signer: CallbackSigner, job: Job) -> dict[str, Any]:
@@ -92,84 +101,120 @@ def submit_job(db: Database, context: SubmissionContext, clock: Clock) -> bool:
     if context.disks.nearly_full():
         # Its video could not be kept. Nothing is written: with room again it just goes on.
         return False
-    with quarantine_on_error(db, "jobs", clock) as claimed:
-        with db.write() as tx:
-            job, more = _claim(tx, context, claimed, clock())
-        if job is not None:
-            # From here on its lease, not the quarantine, answers for it: it may have been sent.
-            claimed.row = None
-            write = _sent(context, job, clock())
-            db.write_with_retry(lambda tx: write(tx=tx, now=clock()))
-        return more
-    return True
+    claim = _Claim()
+    with quarantine_on_error(db, "jobs", clock) as claimed, db.write() as tx:
+        job = claimed.row = store.jobs.claim_queued(
+            tx, list(context.providers), clock(), GRACE_SECONDS
+        )
+        claim = _check_claim(tx, context, job, clock()) if job else _Claim(more=False)
+    if claim.job and claim.position:
+        answer = _send(context, claim.job, claim.position, clock())
+        _commit_answer(db, context, answer, clock)
+    return claim.more
 
 
-def _sent(context: SubmissionContext, job: Job, now: datetime) -> Callable[..., None]:
-    """Make the one create call; returns what is to be written of it, given `tx` and `now`."""
-    try:
-        submission = context.send(job, now)
-    except Refused as error:
-        return partial(settle_refused, job=job, refused=error)
-    except Unanswered as error:
-        return partial(mark_unknown, job=job, message=error.message)
-    except Exception as error:
-        log.exception("%s failed while it was sent", job.id)
-        message = f"an error of ours while sending: {error}"
-        return partial(mark_unknown, job=job, message=message)
-    return partial(_settle_accepted, settings=context.settings, job=job, submission=submission)
-
-
-def _claim(
-    tx: Connection, context: SubmissionContext, claimed: ClaimedRow, now: datetime
-) -> tuple[Job | None, bool]:
-    """The next job, if it may go out; and whether there may be more to look at."""
-    job = store.jobs.claim_queued(tx, list(context.providers), now, GRACE_SECONDS)
-    if job is None:
-        return None, False
-    claimed.row = job
+def _check_claim(tx: Connection, context: SubmissionContext, job: Job, now: datetime) -> _Claim:
+    """Whether the claimed job may go out now; if not, what it waits for is written."""
     store.accounts.lock(tx, job.account_id)
     if objection := budget.objection(tx, context.settings, job, now):
         _refuse_for_budget(tx, job, objection, now)
-        return None, True
-    wait = _wait(tx, context.providers[job.provider], job, now)
-    if not wait:
-        until = now + timedelta(seconds=context.lease(job))
-        low, high = budget.price_range(context.settings, MODELS[job.model], job.input)
-        prices = {"estimated_min": low, "estimated_max": high}
-        store.jobs.settle_claimed(tx, job, sent_at=now, due_at=until, **prices)
-        store.jobs.add_step(tx, job.id, "submitting", f"sending to {job.provider}", now)
-        return job, True
-    later = now + timedelta(seconds=wait)
-    store.jobs.settle_claimed(tx, job, state=JobState.QUEUED, due_at=later)
-    store.providers.pause(tx, job.provider, later)
-    return None, True
+        return _Claim()
+    if wait := _seconds_to_wait(tx, context.providers[job.provider], job, now):
+        later = now + timedelta(seconds=wait)
+        store.jobs.settle_claimed(tx, job, state=JobState.QUEUED, due_at=later)
+        store.providers.pause(tx, job.provider, later)
+        return _Claim()
+    position = store.high_water.advance(tx, context.high_water.data_folder)
+    if hold_if_older(tx, context.high_water, position, position.sent - 1):
+        store.jobs.settle_claimed(tx, job, state=JobState.QUEUED, due_at=now)
+        return _Claim()
+    until = now + timedelta(seconds=context.lease_seconds(job))
+    low, high = budget.price_range(context.settings, MODELS[job.model], job.input)
+    prices = {"estimated_min": low, "estimated_max": high}
+    store.jobs.settle_claimed(tx, job, sent_at=now, due_at=until, **prices)
+    store.jobs.add_step(tx, job.id, "submitting", f"sending to {job.provider}", now)
+    return _Claim(job, position)
 
 
-def _refuse_for_budget(tx: Connection, job: Job, error: JobError, now: datetime) -> None:
-    """The job is held and looked at again now and then; one from a vendor-shaped API fails."""
-    if job.source != API_SOURCE:
-        fail_job(tx, job, error, "answer", now)
-        return
-    hold_job(tx, job, error, now + HELD_LOOK, now)
-
-
-def hold_job(
-    tx: Connection, job: Job, error: JobError, due_at: datetime | None, now: datetime
-) -> None:
-    """The claimed job waits until `due_at`, or for a person; its owner is told."""
-    changes = {"state": JobState.HELD, "error": as_stored(error), "due_at": due_at}
-    if store.jobs.settle_claimed(tx, job, **changes):
-        store.jobs.add_step(tx, job.id, "held", f"{error.code}: {error.message}", now)
-        record_event(tx, job, EventType.JOB_HELD, now)
-
-
-def _wait(tx: Connection, provider: Provider, job: Job, now: datetime) -> float:
+def _seconds_to_wait(tx: Connection, provider: Provider, job: Job, now: datetime) -> float:
     limits = provider.limits
     if limits.tasks and store.jobs.count_open(tx, job.provider) > limits.tasks:
         return 1.0
     if limits.requests_per_minute:
         return store.providers.take_token(tx, job.provider, limits.requests_per_minute, now)
     return 0.0
+
+
+def _refuse_for_budget(tx: Connection, job: Job, error: JobError, now: datetime) -> None:
+    """Held, and looked at again now and then; a job of a vendor-shaped API fails at once."""
+    if job.source != API_SOURCE:
+        fail_job(tx, job, error, "answer", now)
+        return
+    hold_job(tx, job, error, now + HELD_LOOK, now)
+
+
+def _send(context: SubmissionContext, job: Job, position: Position, now: datetime) -> CreateAnswer:
+    """The one create call, after a look at the images; every way it can end is an answer."""
+    try:
+        context.high_water.save(position)
+        check_images(context.outbound, context.uploads, MODELS[job.model], job, now)
+        callback_url = context.signer.url_for(job.id, job.provider, now + CALLBACK_LIFE)
+        result: Submission | Refusal | Silence = context.providers[job.provider].submit(
+            job, callback_url
+        )
+    except StorageError as error:
+        result = Refusal("PROVIDER_UNAVAILABLE", f"not sent: {error}")
+    except Refused as error:
+        result = Refusal(error.code, error.message, error.provider_code, error.retry_after)
+    except Unanswered as error:
+        result = Silence(error.code, error.message)
+    except Exception as error:
+        log.exception("%s failed while it was sent", job.id)
+        result = Silence("SUBMIT_TIMEOUT_UNKNOWN", f"an error of ours while sending: {error}")
+    return CreateAnswer(job.id, job.claims, result)
+
+
+def _commit_answer(
+    db: Database, context: SubmissionContext, answer: CreateAnswer, clock: Clock
+) -> None:
+    """On our disk first: neither a database that is away nor a crash can lose it from there."""
+    try:
+        context.journal.write(answer)
+    except StorageError as error:
+        log.error("the answer for %s is kept in memory only: %s", answer.job_id, error)
+    try:
+        db.write_with_retry(lambda tx: settle(tx, context.settings, answer, clock()))
+    except Exception:
+        context.journal.release(answer.job_id)
+        raise
+    context.journal.remove(answer.job_id)
+
+
+def commit_left_answers(db: Database, journal: Journal, settings: Settings, clock: Clock) -> int:
+    """Commit the answers that an earlier try or process left on the disk; how many they were."""
+    count = 0
+    for answer in journal.left():
+        with db.write() as tx:
+            settle(tx, settings, answer, clock())
+        journal.remove(answer.job_id)
+        log.warning("the answer for %s, left on the disk, is committed", answer.job_id)
+        count += 1
+    return count
+
+
+def settle(tx: Connection, settings: Settings, answer: CreateAnswer, now: datetime) -> None:
+    """Write what became of the create; doing it twice changes nothing more."""
+    found = store.jobs.find(tx, answer.job_id)
+    if found is None:
+        return
+    job = replace(found, claims=answer.claims)
+    match answer.result:
+        case Submission() as submission:
+            _settle_accepted(tx, settings, job, submission, now)
+        case Refusal() as refusal:
+            settle_refused(tx, job, refusal, now)
+        case Silence() as silence:
+            mark_unknown(tx, job, silence.message, now, silence.code)
 
 
 def _settle_accepted(
@@ -184,8 +229,6 @@ def _settle_accepted(
     if holder:
         mark_unknown(tx, job, f"the provider named task {submission.task_id}, as for {holder}", now)
         return
-    model = MODELS[job.model]
-    deadline = max(3 * model.expected(job.input), SHORTEST_DEADLINE)
     accepted = store.jobs.accept(
         tx,
         job.id,
@@ -193,8 +236,8 @@ def _settle_accepted(
         task_id=submission.task_id,
         error=None,
         submitted_at=now,
-        deadline_at=now + timedelta(seconds=deadline),
-        due_at=now + timedelta(seconds=settings.poll_after or model.poll_after),
+        deadline_at=deadline_of(job, now),
+        due_at=now + timedelta(seconds=settings.poll_after or MODELS[job.model].poll_after),
     )
     message = f"the provider took it as task {submission.task_id}"
     message += f" ({submission.remark})" if submission.remark else ""
@@ -208,13 +251,19 @@ def _settle_accepted(
         record_outcome(tx, settings, job, submission.outcome, "answer", now)
 
 
-def settle_refused(tx: Connection, job: Job, refused: Refused, now: datetime) -> None:
+def deadline_of(job: Job, now: datetime) -> datetime:
+    """When a job that is sent now should have ended."""
+    expected = 3 * MODELS[job.model].expected(job.input)
+    return now + timedelta(seconds=max(expected, SHORTEST_DEADLINE_SECONDS))
+
+
+def settle_refused(tx: Connection, job: Job, refusal: Refusal, now: datetime) -> None:
     """There is no task: the claimed job waits, is held, or fails."""
-    error = job_error(refused.code, refused.message, refused.provider_code)
-    if refused.code in RETRY_CODES:
-        _postpone(tx, job, refused, now)
-    elif refused.code in HOLD_CODES:
-        _hold_all(tx, job, error, now)
+    error = job_error(refusal.code, refusal.message, refusal.provider_code)
+    if refusal.code in RETRY_CODES:
+        _postpone(tx, job, refusal, now)
+    elif refusal.code in HOLD_CODES:
+        _hold_provider(tx, job, error, now)
     else:
         _fail_refused(tx, job, error, now)
 
@@ -228,14 +277,14 @@ def _fail_refused(tx: Connection, job: Job, error: JobError, now: datetime) -> N
     store.jobs.add_step(tx, job.id, "surplus", message, now)
 
 
-def _postpone(tx: Connection, job: Job, refused: Refused, now: datetime) -> None:
+def _postpone(tx: Connection, job: Job, refusal: Refusal, now: datetime) -> None:
     """Sent again when the provider may take it."""
-    wait = bounded(refused.retry_after) or backoff(job.claims, 2.0, LONGEST_PAUSE)
+    wait = bounded(refusal.retry_after) or backoff(job.claims, 2.0, LONGEST_PAUSE_SECONDS)
     later = now + timedelta(seconds=wait)
-    message = f"{refused.code}: {refused.message}"
+    message = f"{refusal.code}: {refusal.message}"
     _requeue(tx, job, later, f"{message}; again in {wait:.0f} s", now)
     store.providers.pause(tx, job.provider, later)
-    if refused.code == "PROVIDER_UNAVAILABLE":
+    if refusal.code == "PROVIDER_UNAVAILABLE":
         mark_unreachable(tx, job.provider, message, now)
 
 
@@ -245,7 +294,7 @@ def _requeue(tx: Connection, job: Job, due_at: datetime, why: str, now: datetime
         store.jobs.add_step(tx, job.id, "postponed", why, now)
 
 
-def _hold_all(tx: Connection, job: Job, error: JobError, now: datetime) -> None:
+def _hold_provider(tx: Connection, job: Job, error: JobError, now: datetime) -> None:
     """Nothing more goes to the provider; the first job that was refused tells the owner."""
     why = f"{error.code}: {error.message}"
     for waiting in store.jobs.queued_at_doors(tx, job.provider, API_SOURCE):
@@ -264,13 +313,30 @@ def _hold_all(tx: Connection, job: Job, error: JobError, now: datetime) -> None:
         _requeue(tx, job, now, f"{why}; goes out once {job.provider} is resumed", now)
 
 
-def mark_unknown(tx: Connection, job: Job, message: str, now: datetime) -> None:
-    """It may have been sent: nobody sends it again but a person."""
-    error = job_error("SUBMIT_TIMEOUT_UNKNOWN", message)
-    deadline = max(3 * MODELS[job.model].expected(job.input), SHORTEST_DEADLINE)
-    due_at = now + timedelta(seconds=deadline)
-    changes = {"error": as_stored(error), "due_at": due_at, "deadline_at": due_at}
-    if not store.jobs.settle_claimed(tx, job, state=JobState.UNKNOWN, **changes):
+def hold_job(
+    tx: Connection, job: Job, error: JobError, due_at: datetime | None, now: datetime
+) -> None:
+    """The claimed job waits until `due_at`, or for a person; its owner is told."""
+    changes = {"state": JobState.HELD, "error": as_stored(error), "due_at": due_at}
+    if store.jobs.settle_claimed(tx, job, **changes):
+        store.jobs.add_step(tx, job.id, "held", f"{error.code}: {error.message}", now)
+        record_event(tx, job, EventType.JOB_HELD, now)
+
+
+def mark_unknown(
+    tx: Connection, job: Job, message: str, now: datetime, code: str = "SUBMIT_TIMEOUT_UNKNOWN"
+) -> None:
+    """
+    The claimed job may have been sent: nobody sends it again but a person.
+
+    Args:
+        code: ``SUBMIT_FAILED_UNKNOWN`` where the vendor answered with an error of its
+            own; such a job fails by itself at its deadline.
+    """
+    due_at = deadline_of(job, now)
+    changes = {"error": as_stored(job_error(code, message)), "due_at": due_at}
+    state = JobState.UNKNOWN
+    if not store.jobs.settle_claimed(tx, job, state=state, deadline_at=due_at, **changes):
         return
     store.jobs.add_step(tx, job.id, "unknown", message, now)
     record_event(tx, job, EventType.JOB_UNKNOWN, now)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from service.model.entities import (
     ACCOUNTS_OWN,
+    CONCLUDED,
     DEFAULT_EVENTS,
     OPEN,
     TERMINAL,
@@ -42,6 +43,7 @@ from service.model.entities import (
 
 __all__ = [
     "ACCOUNTS_OWN",
+    "CONCLUDED",
     "DEFAULT_EVENTS",
     "OPEN",
     "TERMINAL",

@@ -44,6 +44,8 @@ class JobState(StrEnum):
 
 
 TERMINAL = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED})
+#: Codes of failures that we conclude ourselves: a result that turns up after all still counts.
+CONCLUDED = frozenset({"RESULT_LOST", "EMPTY_RESULT"})
 #: States in which the provider may be working for us.
 OPEN = frozenset({JobState.SUBMITTING, JobState.SUBMITTED, JobState.UNKNOWN})
 
@@ -185,10 +187,11 @@ class Job:
     One video somebody asked for.
 
     `due_at` is when the row wants attention next (None: never by itself) and
-    doubles as the lease of a claimed one; `claims` counts the claims and
-    fences off a worker whose lease ran out. `failed_polls` counts polls in a row that
-    found no task or no result. `notify` holds subscription ids; None means
-    whatever the account has, as `ACCOUNTS_OWN` among them does.
+    doubles as the lease of a claimed one; `claims` counts the claims and fences off
+    a worker whose lease ran out. `failed_polls` counts polls in a row that found no
+    task or no result, the first of them at `missing_since`. `notify` holds
+    subscription ids; None means whatever the account has, as `ACCOUNTS_OWN` among
+    them does.
     """
 
     id: str
@@ -220,6 +223,13 @@ class Job:
     overdue: bool
     batch_key: str | None = None
     batch_content: str | None = None
+    missing_since: datetime | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing that a provider says can change it any more."""
+        concluded = self.state is JobState.FAILED and (self.error or {}).get("code") in CONCLUDED
+        return self.state in TERMINAL and not concluded
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,9 @@ FAILURES: dict[str, Failure] = {
     "SUBMIT_TIMEOUT_UNKNOWN": Failure(
         False, "Look for it at the provider, then resolve the job: task id, resend or fail."
     ),
+    "SUBMIT_FAILED_UNKNOWN": Failure(
+        False, "Wait: it may have been taken all the same. It fails by itself at its deadline."
+    ),
     "PROCESSING_TIMEOUT": Failure(True, "The provider took too long; send a new job."),
     "JOB_DEADLINE": Failure(False, "Still asking the provider; a late success counts."),
     "EMPTY_RESULT": Failure(True, "The provider reported success without a video; ask it why."),

@@ -103,6 +103,31 @@ def part_file(folder: Path, name: str) -> Iterator[BinaryIO]:
             aside.unlink()
 
 
+def write_whole(path: Path, content: bytes) -> None:
+    """
+    Put these bytes at that path: durably, readable by its owner alone, all of them or none.
+
+    Raises:
+        StorageError: the disk does not take them; what was there before is unchanged.
+    """
+    with part_file(path.parent, path.name) as file:
+        os.fchmod(file.fileno(), 0o600)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+        Path(file.name).rename(path)
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """A rename is durable only once its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def remove_parts(folder: Path, before: datetime) -> int:
     """Remove part files not written to since before then; how many they were."""
     removed = 0

@@ -20,6 +20,7 @@ from service.storage.base import (
     check_name,
     part_file,
     remove_parts,
+    sync_folder,
 )
 
 
@@ -41,7 +42,7 @@ class FileStorage:
             file.flush()
             os.fsync(file.fileno())
             Path(file.name).rename(path)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
@@ -97,12 +98,3 @@ class FileStorage:
     def check(self) -> None:
         """See `Storage.check`."""
         check_folder(self.folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    """A rename is durable only once its folder is."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

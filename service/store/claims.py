@@ -51,18 +51,22 @@ def claim_pending(
     The account that was served longest ago comes first. Left out are subscriptions
     that are held or have `IN_FLIGHT` under way, and channels that are paused.
     """
-    moments = {"now": now, "until": now + timedelta(seconds=lease)}
+    moments: dict[str, Any] = {"now": now, "until": now + timedelta(seconds=lease)}
     account_id: str | None = tx.scalar(_next_account(slow), moments)
     if account_id is None:
         return None
     # Until the end of this transaction nobody else claims for this account, so that
     # what is counted from here on is exact.
     mark_served(tx, account_id)
+    moments["account"] = account_id
+    delivery_id: str | None = tx.scalar(_chosen(slow), moments)
+    if delivery_id is None:
+        return None
     try:
-        claimed = tx.execute(_claim(slow), {**moments, "account": account_id})
+        claimed = tx.execute(_claim(), {**moments, "delivery": delivery_id})
         return value(Delivery, claimed.one_or_none())
     except UNREADABLE:
-        quarantine_unreadable(tx, deliveries, moments["until"], {}, now)
+        quarantine_unreadable(tx, deliveries, [delivery_id], {}, now)
         return None
 
 
@@ -70,11 +74,15 @@ def claim_pending(
 
 
 @cache
-def _claim(slow: bool) -> ReturningUpdate[Any]:
-    chosen = select(_next_delivery(_ACCOUNT, slow)).scalar_subquery()
+def _chosen(slow: bool) -> Select[Any]:
+    return select(_next_delivery(_ACCOUNT, slow))
+
+
+@cache
+def _claim() -> ReturningUpdate[Any]:
     return (
         update(deliveries)
-        .where(deliveries.c.id == chosen, *_due())
+        .where(deliveries.c.id == bindparam("delivery", type_=String()), *_due())
         .values(due_at=_UNTIL, leased_until=_UNTIL, claims=deliveries.c.claims + 1)
         .returning(*deliveries.c)
     )

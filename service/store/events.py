@@ -29,10 +29,11 @@ def insert_for_job(
 
 
 def insert(tx: Connection, event: Event) -> None:
-    """A new event as it is; a job's terminal one only if it has none yet."""
+    """A new event as it is; a job's terminal one only if it has none of that type yet."""
     ends = event.job_id is not None and event.type in TERMINAL_EVENTS
+    dedup_key = f"{event.job_id}:{event.type}" if ends else event.id
     row = {field: getattr(event, field) for field in Event.__dataclass_fields__}
-    tx.execute(events.insert().values(dedup_key=event.job_id if ends else event.id, **row))
+    tx.execute(events.insert().values(dedup_key=dedup_key, **row))
 
 
 def find(tx: Connection, event_id: str) -> Event | None:

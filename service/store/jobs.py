@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true, update
 
-from service.model import OPEN, TERMINAL, Job, JobState, Step
+from service.model import CONCLUDED, OPEN, TERMINAL, Job, JobState, Step
 from service.model.error_codes import strip_unstorable
 from service.store.schema import jobs, providers, steps
 from service.store.work import (
@@ -29,8 +29,8 @@ COST = func.coalesce(jobs.c.actual_cost, jobs.c.estimated_max, 0.0)
 PAID = jobs.c.state.not_in([JobState.QUEUED, JobState.HELD, JobState.CANCELED]) & (
     (jobs.c.state != JobState.FAILED)
     | jobs.c.actual_cost.is_not(None)
-    # Given up by a person is not refused: the provider may have made it, and charged.
-    | (func.coalesce(jobs.c.resolved_by, "") == "operator")
+    # Given up by a person or at a deadline is not refused: the provider may have charged for it.
+    | func.coalesce(jobs.c.resolved_by, "").in_(["operator", "deadline"])
 )
 
 
@@ -201,8 +201,16 @@ def still_sent_by(tx: Connection, claimed: Job) -> bool:
 
 
 def end(tx: Connection, job_id: str, now: datetime, **changes: Any) -> bool:
-    """Compare-and-set to a terminal state; False when the job had ended before."""
-    statement = update(jobs).where(jobs.c.id == job_id, jobs.c.state.not_in(sorted(TERMINAL)))
+    """
+    Compare-and-set to a terminal state; False when the job had ended before.
+
+    A failure that we concluded ourselves gives way to a success.
+    """
+    open_ = jobs.c.state.not_in(sorted(TERMINAL))
+    if changes["state"] is JobState.SUCCEEDED:
+        code = jobs.c.error["code"].as_string()
+        open_ |= (jobs.c.state == JobState.FAILED) & code.in_(sorted(CONCLUDED))
+    statement = update(jobs).where(jobs.c.id == job_id, open_)
     ended = statement.values(finished_at=now, due_at=None, **changes)
     return tx.execute(ended).rowcount == 1
 

@@ -86,6 +86,12 @@ def clear_error(tx: Connection, name: str) -> bool:
     return tx.execute(troubled.values(last_error=None, last_error_since=None)).rowcount == 1
 
 
+def release_reason(tx: Connection, prefix: str) -> None:
+    """Let go of the providers that are held for a reason that begins so."""
+    reason = providers.c.held_reason.startswith(prefix, autoescape=True)
+    tx.execute(update(providers).where(reason).values(held_reason=None))
+
+
 def all_rows(tx: Connection) -> list[Row[Any]]:
     """Every provider's row, by name."""
     return list(tx.execute(select(providers).order_by(providers.c.name)).all())

@@ -35,14 +35,19 @@ def put(tx: Connection, work: str, row_id: str, claims: int, reason: str, now: d
 
 
 def quarantine_unreadable(
-    tx: Connection, table: Table, until: datetime, before: Mapping[str, Any], now: datetime
+    tx: Connection,
+    table: Table,
+    row_ids: Sequence[str],
+    before: Mapping[str, Any],
+    now: datetime,
 ) -> None:
     """
-    Of the rows just claimed until then, the unreadable are due no more, the others at once.
+    Of these rows, just claimed, the unreadable are due no more, the others at once.
 
-    All have the values of `before` again.
+    Args:
+        before: columns with the values that all of them had before the claim.
     """
-    for row_id in tx.scalars(select(table.c.id).where(table.c.due_at == until)).all():
+    for row_id in row_ids:
         reason = _unreadable(tx, table, row_id)
         due_at = now if reason is None else None
         tx.execute(update(table).where(table.c.id == row_id).values(due_at=due_at, **before))

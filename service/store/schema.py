@@ -152,6 +152,8 @@ jobs = Table(
     Column("actual_cost", Double),
     Column("polls", Integer, nullable=False, default=0),
     Column("failed_polls", Integer, nullable=False, default=0),
+    # When the provider first showed no task, or no result of a task that it calls done.
+    _moment("missing_since"),
     *_work(),
     _moment("sent_at"),
     _moment("submitted_at"),
@@ -214,7 +216,8 @@ events = Table(
     Column("job_id", ForeignKey("jobs.id")),
     Column("type", _words(EventType), nullable=False),
     Column("sequence", Integer, nullable=False),
-    # The job's id on terminal types, so that a job can end only once; else the event's own.
+    # On terminal types the job's id and the type, so that a job has each of them only once;
+    # else the event's own id.
     Column("dedup_key", String(90), nullable=False, unique=True),
     _moment("created_at", needed=True),
     Column("about", JSON(none_as_null=True)),
@@ -413,4 +416,14 @@ workers = Table(
     metadata,
     _id(),
     _moment("seen_at", needed=True),
+    # Seconds by which its machine's clock is behind the database's; below zero it is ahead.
+    Column("clock_offset", Double, nullable=False, default=0.0),
+)
+
+# How many creates went out from each data folder; see `jobs.high_water`.
+high_water = Table(
+    "high_water",
+    metadata,
+    Column("data_folder", String(40), primary_key=True),
+    Column("sent", Integer, nullable=False),
 )

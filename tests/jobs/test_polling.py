@@ -7,20 +7,21 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import Bench
+from conftest import NOON, Bench
 from sqlalchemy import select, update
 from support.sandboxes import Wire
 
 from service import store
 from service.errors import ProviderError, Refused, Unanswered
 from service.jobs.polling import poll_jobs, settle_poll
-from service.model import EventType, Job, JobState, Outcome, TaskState
+from service.model import TERMINAL_EVENTS, EventType, Job, JobState, Outcome, TaskState
 from service.model.error_codes import job_error
 from service.providers.base import Limits
 from service.store.schema import providers
 
 RUNNING = Outcome(TaskState.RUNNING, raw_state="processing")
 DONE = Outcome(TaskState.SUCCEEDED, result_url="http://127.0.0.1:9/video.mp4")
+EMPTY = Outcome(TaskState.SUCCEEDED)
 NO_TASK = Refused("NOT_FOUND_TASK", "Task not found")
 AWAY = Unanswered("PROVIDER_UNAVAILABLE", "away")
 
@@ -104,25 +105,83 @@ def test_answers_that_say_nothing(bench: Bench, wire: Wire, orders: str) -> None
     assert JobState.SUCCEEDED is bench.job(job).state
 
 
-def test_success_without_a_video(bench: Bench, wire: Wire) -> None:
-    """Nobody is told of a video that is not there."""
-    job = submitted(bench, wire, "[lose] [empty]")
-    for _ in range(3):
-        assert JobState.SUBMITTED is bench.job(job).state
-        poll(bench)
-
-    assert "EMPTY_RESULT" == (bench.job(job).error or {})["code"]
-    assert [EventType.JOB_SUBMITTED, EventType.JOB_FAILED] == types(bench, job)
+def missing_for(bench: Bench, job: Job, found: ProviderError | Outcome, time: timedelta) -> Job:
+    """The job after it was polled with that answer whenever it was due, for so long."""
+    end = bench.clock() + time
+    while bench.clock() < end and bench.job(job).state is JobState.SUBMITTED:
+        bench.clock.advance(max(wait(bench, job), 1.0))
+        find(bench, job, found)
+    return bench.job(job)
 
 
-def test_lost_record(bench: Bench, wire: Wire) -> None:
-    """Only the third look in a row that finds no task is the end."""
+MISSING: dict[str, tuple[ProviderError | Outcome, timedelta, timedelta]] = {
+    "EMPTY_RESULT": (EMPTY, timedelta(hours=23, minutes=50), timedelta(minutes=20)),
+    "RESULT_LOST": (NO_TASK, timedelta(minutes=55), timedelta(minutes=10)),
+}
+
+
+@pytest.mark.parametrize("code", MISSING)
+def test_patience_with_what_is_missing(bench: Bench, wire: Wire, code: str) -> None:
+    """A task that is done without a video, or not known, is asked about as long as pays off."""
+    found, long, more = MISSING[code]
     job = submitted(bench, wire)
-    for found in (NO_TASK, NO_TASK, RUNNING, NO_TASK, NO_TASK):
-        assert JobState.SUBMITTED is find(bench, job, found).state
-    found_last = find(bench, job, NO_TASK)
+    patient = missing_for(bench, job, found, long)
+    asked, said = patient.polls, steps(bench, job)
+    ended = missing_for(bench, job, found, more)
 
-    assert (JobState.FAILED, "RESULT_LOST") == (found_last.state, (found_last.error or {})["code"])
+    assert JobState.SUBMITTED is patient.state
+    assert 10 < asked < 320
+    assert 1 == sum("; asked again until 2026-01-0" in line for line in said)
+    assert (JobState.FAILED, code) == (ended.state, (ended.error or {})["code"])
+    assert "asked since 2026-01-01 12:0" in (ended.error or {})["message"]
+
+
+@pytest.mark.parametrize("found", [EMPTY, NO_TASK], ids=["empty", "no task"])
+def test_a_result_that_turns_up_late(bench: Bench, wire: Wire, found: Any) -> None:
+    """Twenty seconds without a result, as some vendors have it, cost nothing."""
+    job = submitted(bench, wire)
+    missing_for(bench, job, found, timedelta(seconds=20))
+    find(bench, job, DONE)
+
+    assert (JobState.SUCCEEDED, None) == (bench.job(job).state, bench.job(job).error)
+    assert [EventType.JOB_SUBMITTED, EventType.JOB_SUCCEEDED] == types(bench, job)
+
+
+def test_a_running_task_ends_the_wait(bench: Bench, wire: Wire) -> None:
+    """Each time that something is missing counts from its own beginning."""
+    job = submitted(bench, wire)
+    missing_for(bench, job, NO_TASK, timedelta(minutes=40))
+    back = find(bench, job, RUNNING)
+    again = missing_for(bench, job, NO_TASK, timedelta(minutes=40))
+
+    assert (0, None) == (back.failed_polls, back.missing_since)
+    assert JobState.SUBMITTED is again.state
+
+
+@pytest.mark.parametrize("code", MISSING)
+def test_success_after_our_own_verdict(bench: Bench, wire: Wire, code: str) -> None:
+    """A job that we gave up becomes a success when the vendor shows the result after all."""
+    found, long, more = MISSING[code]
+    job = submitted(bench, wire)
+    given_up = missing_for(bench, job, found, long + more)
+    with bench.db.read() as tx:
+        reserved = store.jobs.spent_since(tx, job.account_id, NOON - timedelta(days=1))
+    after = find(bench, job, DONE)
+    again = find(bench, job, DONE)
+
+    assert (JobState.FAILED, "deadline") == (given_up.state, given_up.resolved_by)
+    assert (given_up.estimated_max or 0.0) == reserved
+    assert (JobState.SUCCEEDED, None, again) == (after.state, after.error, after)
+    ends = [EventType.JOB_FAILED, EventType.JOB_SUCCEEDED]
+    assert ends == [type_ for type_ in types(bench, job) if type_ in TERMINAL_EVENTS]
+
+
+def test_a_vendors_own_verdict_stays(bench: Bench, wire: Wire) -> None:
+    """What the vendor itself called failed is not overwritten."""
+    job = submitted(bench, wire)
+    failed = find(bench, job, Outcome(TaskState.FAILED, error=job_error("PROVIDER_ERROR", "no")))
+
+    assert failed == find(bench, job, DONE)
 
 
 def test_absent_vendor_is_no_miss(bench: Bench, wire: Wire) -> None:
@@ -138,8 +197,9 @@ def test_absent_vendor_is_no_miss(bench: Bench, wire: Wire) -> None:
 def test_absent_vendor_between_misses(bench: Bench, wire: Wire) -> None:
     """Nor does its absence make the misses before it forgotten."""
     job = submitted(bench, wire)
-    for found in (NO_TASK, AWAY, NO_TASK, AWAY):
-        find(bench, job, found)
+    find(bench, job, NO_TASK)
+    bench.clock.advance(3700)
+    find(bench, job, AWAY)
 
     assert JobState.FAILED is find(bench, job, NO_TASK).state
 
@@ -333,13 +393,13 @@ def test_absent_vendor_is_told(bench: Bench, caplog: pytest.LogCaptureFixture) -
         find(bench, job, found)
         bench.clock.advance(60)
     with bench.db.read() as tx:
-        (trouble,) = [row for row in store.providers.all_rows(tx) if row.name == "apixo"]
+        (row,) = [row for row in store.providers.all_rows(tx) if row.name == "apixo"]
     find(bench, job, RUNNING)
     with bench.db.read() as tx:
         (after,) = [row for row in store.providers.all_rows(tx) if row.name == "apixo"]
 
-    assert ("PROVIDER_UNAVAILABLE: away", began) == (trouble.trouble, trouble.last_error_since)
-    assert (None, None) == (after.trouble, after.last_error_since)
+    assert ("PROVIDER_UNAVAILABLE: away", began) == (row.last_error, row.last_error_since)
+    assert (None, None) == (after.last_error, after.last_error_since)
     assert [
         "apixo cannot be asked: PROVIDER_UNAVAILABLE: away",
         "apixo answers again",

@@ -41,7 +41,7 @@ def test_without_a_task(bench: Bench, wire: Wire, state: str) -> None:
     job = in_state(bench, JobState(state))
     before = len(wire.server.renderer.book.all())
     assert {"asked": 0, "waiting": 1, "damaged": 0} == mark_unknown_after_restore(
-        bench.db, bench.clock()
+        bench.db, bench.wiring.high_water, bench.clock()
     )
     for _ in range(5):
         bench.clock.advance(3600)
@@ -59,7 +59,7 @@ def test_with_a_task(bench: Bench, wire: Wire) -> None:
     bench.drain("submit")
     wire.ended(bench.job(job).task_id or "")
     assert {"asked": 1, "waiting": 0, "damaged": 0} == mark_unknown_after_restore(
-        bench.db, bench.clock()
+        bench.db, bench.wiring.high_water, bench.clock()
     )
     assert JobState.UNKNOWN is bench.job(job).state
     bench.drain("poll")
@@ -72,7 +72,7 @@ def test_with_a_task_that_is_running(bench: Bench, wire: Wire) -> None:
     """What still runs is submitted again, without its error, and polled on."""
     job = bench.new_job("[lose] [slow 60] A fox")
     bench.drain("submit")
-    mark_unknown_after_restore(bench.db, bench.clock())
+    mark_unknown_after_restore(bench.db, bench.wiring.high_water, bench.clock())
     bench.drain("poll")
     found = bench.job(job)
 
@@ -86,7 +86,7 @@ def test_callback_after_the_restore(bench: Bench, wire: Wire) -> None:
     bench.drain("submit")
     task_id = bench.job(job).task_id
     wire.ended(task_id or "")
-    mark_unknown_after_restore(bench.db, bench.clock())
+    mark_unknown_after_restore(bench.db, bench.wiring.high_water, bench.clock())
     body = f'{{"code":200,"data":{{"taskId":"{task_id}","state":"success"}}}}'.encode()
     bench.wiring.ingest.insert(job.id, "apixo", {}, body, bench.clock())
     bench.drain("process")
@@ -97,7 +97,7 @@ def test_callback_after_the_restore(bench: Bench, wire: Wire) -> None:
 def test_resend_by_hand(bench: Bench, wire: Wire) -> None:
     """A person may send it again, once."""
     job = in_state(bench, JobState.QUEUED)
-    mark_unknown_after_restore(bench.db, bench.clock())
+    mark_unknown_after_restore(bench.db, bench.wiring.high_water, bench.clock())
     before = len(wire.server.renderer.book.all())
     with bench.db.write() as tx:
         resolve_by_hand(tx, bench.job(job), Resolution(resend=True), bench.clock())
@@ -114,7 +114,7 @@ def test_others_are_left_alone(bench: Bench, state: str) -> None:
     """What had ended, or was unknown before, stays as it is."""
     job = in_state(bench, JobState(state))
     assert {"asked": 0, "waiting": 0, "damaged": 0} == mark_unknown_after_restore(
-        bench.db, bench.clock()
+        bench.db, bench.wiring.high_water, bench.clock()
     )
 
     assert job == bench.job(job)
@@ -123,10 +123,10 @@ def test_others_are_left_alone(bench: Bench, state: str) -> None:
 def test_twice(bench: Bench) -> None:
     """Running it again changes and tells nothing more."""
     job = in_state(bench, JobState.QUEUED)
-    mark_unknown_after_restore(bench.db, bench.clock())
+    mark_unknown_after_restore(bench.db, bench.wiring.high_water, bench.clock())
     once = bench.job(job)
     assert {"asked": 0, "waiting": 0, "damaged": 0} == mark_unknown_after_restore(
-        bench.db, bench.clock()
+        bench.db, bench.wiring.high_water, bench.clock()
     )
 
     assert once == bench.job(job)
@@ -140,12 +140,12 @@ def test_beside_a_worker(bench: Bench) -> None:
         store.work.beat(tx, "w1", bench.clock())
     bench.clock.advance(29)
     with pytest.raises(Conflict, match="stop every worker"):
-        mark_unknown_after_restore(bench.db, bench.clock())
+        mark_unknown_after_restore(bench.db, bench.wiring.high_water, bench.clock())
     assert job == bench.job(job)
     bench.clock.advance(2)
 
     assert {"asked": 0, "waiting": 1, "damaged": 0} == mark_unknown_after_restore(
-        bench.db, bench.clock()
+        bench.db, bench.wiring.high_water, bench.clock()
     )
 
 
@@ -155,5 +155,5 @@ def test_more_than_a_batch(bench: Bench) -> None:
         bench.new_job()
 
     assert {"asked": 0, "waiting": 230, "damaged": 0} == mark_unknown_after_restore(
-        bench.db, bench.clock()
+        bench.db, bench.wiring.high_water, bench.clock()
     )

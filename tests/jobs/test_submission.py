@@ -20,6 +20,7 @@ from support.servers import eventually
 from service import store
 from service.catalogue.models import MODELS
 from service.errors import ExpiredToken, Refused
+from service.jobs.journal import Refusal
 from service.jobs.submission import settle_refused, submit_job
 from service.model import Event, EventType, Job, JobState, Submission
 from service.providers.apixo import Apixo
@@ -158,7 +159,7 @@ def test_no_credits_is_told_once(bench: Bench) -> None:
     for job in claimed:
         assert job is not None
         with bench.db.write() as tx:
-            settle_refused(tx, job, Refused("INSUFFICIENT_CREDITS", "none left"), bench.clock())
+            settle_refused(tx, job, Refusal("INSUFFICIENT_CREDITS", "none left"), bench.clock())
 
     assert [[EventType.JOB_HELD], [], []] == [types(bench, job) for job in claimed if job]
     states = [bench.job(job).state for job in claimed if job]

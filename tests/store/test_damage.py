@@ -103,7 +103,7 @@ def test_list(bench: Bench, client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE providers SET trouble_since = 'yesterday'",
+        "UPDATE providers SET last_error_since = 'yesterday'",
         "UPDATE workers SET seen_at = 'yesterday'",
     ],
 )
@@ -121,7 +121,7 @@ def test_recovery(bench: Bench) -> None:
     jobs = [bench.new_job(f"fox {number}") for number in range(3)]
     change(bench, "UPDATE jobs SET input = '{broken' WHERE id = :id", id=jobs[1].id)
     with suppress(ValueError):
-        mark_unknown_after_restore(bench.db, bench.clock())
+        mark_unknown_after_restore(bench.db, bench.wiring.high_water, bench.clock())
 
     assert [JobState.UNKNOWN] * 2 == [bench.job(job).state for job in (jobs[0], jobs[2])]
 

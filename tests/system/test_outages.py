@@ -390,4 +390,4 @@ def _mend(clipbell: Clipbell, done: str, queued: str, good: str) -> None:
     _change(clipbell, "UPDATE jobs SET input = ? WHERE id = ?", good, queued)
     _change(clipbell, "UPDATE callbacks SET headers = '{}' WHERE job_id = ?", done)
     _change(clipbell, "UPDATE videos SET stored_at = NULL WHERE job_id = ?", done)
-    _change(clipbell, "UPDATE set_aside SET created_at = ?", LONG_AGO)
+    _change(clipbell, "UPDATE quarantined_rows SET created_at = ?", LONG_AGO)

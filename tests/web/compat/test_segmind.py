@@ -16,7 +16,7 @@ from support.servers import Clipbell, Reply, eventually
 
 from service import store
 from service.accounts import create_key
-from service.errors import Refused
+from service.jobs.journal import Refusal
 from service.jobs.submission import settle_refused
 from service.model import JobState
 from service.web.app import create_app
@@ -192,7 +192,7 @@ def test_who_waits_is_refused_when_the_credits_end(bench: Bench, client: FlaskCl
     with bench.db.write() as tx:
         first = store.jobs.claim_queued(tx, ["segmind"], bench.clock(), 60)
         assert first is not None
-        refused = Refused("INSUFFICIENT_CREDITS", "none left")
+        refused = Refusal("INSUFFICIENT_CREDITS", "none left")
         settle_refused(tx, first, refused, bench.clock())
     answer = client.get(path.removeprefix(bench.wiring.settings.public_url), headers=head(bench))
 

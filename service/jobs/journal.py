@@ -1,0 +1,125 @@
+"""
+Answers of vendors, on this machine's disk until their rows are committed.
+
+A vendor's answer to a create is said once. It is written here before anything
+else, so that neither a database that is away nor a crash can lose it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from pydantic import TypeAdapter, ValidationError
+
+from service.model import Submission
+from service.storage.base import write_whole
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """There is certainly no task; `retry_after` in seconds where the vendor names it."""
+
+    code: str
+    message: str
+    provider_code: str | None = None
+    retry_after: float | None = None
+    kind: Literal["refusal"] = "refusal"
+
+
+@dataclass(frozen=True)
+class Silence:
+    """There may be a task: no answer came, or none that says so; `code` tells which."""
+
+    code: str
+    message: str
+    kind: Literal["silence"] = "silence"
+
+
+@dataclass(frozen=True)
+class CreateAnswer:
+    """
+    What became of the create of a job, in its claim of that number.
+
+    The `kind` of the results keeps them apart on the disk: a silence that was read as
+    a refusal would be sent again.
+    """
+
+    job_id: str
+    claims: int
+    result: Submission | Refusal | Silence
+
+
+_ADAPTER = TypeAdapter(CreateAnswer)
+
+
+class Journal:
+    """
+    One file per answer below `folder`, locked by the process that is still at work on it.
+
+    Every method may raise StorageError.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._open: dict[str, BinaryIO] = {}
+
+    def write(self, answer: CreateAnswer) -> None:
+        """Keep the answer durably; it is this process's until it is removed or released."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"{answer.job_id}.json"
+        write_whole(path, _ADAPTER.dump_json(answer))
+        file = path.open("rb")
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with self._lock:
+            self._open[answer.job_id] = file
+
+    def remove(self, job_id: str) -> None:
+        """The answer is committed."""
+        (self._folder / f"{job_id}.json").unlink(missing_ok=True)
+        self.release(job_id)
+
+    def release(self, job_id: str) -> None:
+        """This process gives up for now; whoever reads `left` next goes on."""
+        with self._lock:
+            file = self._open.pop(job_id, None)
+        if file:
+            file.close()
+
+    def left(self) -> Iterator[CreateAnswer]:
+        """Answers that nobody works on, each kept from others while it is looked at."""
+        for path in sorted(self._folder.glob("job_*.json")):
+            answer = self._take(path)
+            if answer is None:
+                continue
+            try:
+                yield answer
+            finally:
+                self.release(answer.job_id)
+
+    def _take(self, path: Path) -> CreateAnswer | None:
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            answer = _ADAPTER.validate_json(file.read())
+        except BlockingIOError:
+            file.close()
+            return None
+        except ValidationError:
+            log.exception("%s holds no answer that can be read; it stays there", path)
+            file.close()
+            return None
+        with self._lock:
+            self._open[answer.job_id] = file
+        return answer

@@ -1,0 +1,44 @@
+"""One time for all machines that share a database."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import Connection, func, select
+
+from service.model import Clock
+
+
+class SharedClock:
+    """
+    The time of a process: its machine's, or the database's once it follows that.
+
+    Leases are written and judged by several machines whose clocks may differ. So
+    each takes PostgreSQL's time, and counts on from there by its own monotonic
+    clock, which nobody sets. SQLite's file has one machine and needs none of this.
+
+    `offset` is how far the machine's clock is behind the database's.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._anchor: tuple[datetime, float] | None = None
+        self.offset = timedelta(0)
+
+    def __call__(self) -> datetime:
+        if self._anchor is None:
+            return self._clock()
+        moment, at = self._anchor
+        return moment + timedelta(seconds=time.monotonic() - at)
+
+    def follow(self, tx: Connection) -> None:
+        """Take the database's time from here on; SQLite changes nothing."""
+        if tx.dialect.name != "postgresql":
+            return
+        began = time.monotonic()
+        found: datetime = tx.execute(select(func.clock_timestamp())).scalar_one()
+        ended = time.monotonic()
+        middle = (began + ended) / 2
+        self._anchor = (found.astimezone(UTC), middle)
+        self.offset = found - (self._clock() - timedelta(seconds=ended - middle))

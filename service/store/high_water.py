@@ -1,0 +1,61 @@
+"""How many creates went out from each data folder, and where PostgreSQL's log stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import BigInteger, Connection, cast, func, insert, select, update
+from sqlalchemy.exc import DBAPIError
+
+from service.store.schema import high_water
+
+
+@dataclass(frozen=True)
+class Position:
+    """
+    What the database knows, to be compared with what a data folder knows.
+
+    `sent` counts the creates of that folder; `timeline` (hex) and `lsn` (bytes) say
+    where PostgreSQL's write-ahead log stands, blank and 0 where that is not to be had.
+    """
+
+    sent: int
+    timeline: str = ""
+    lsn: int = 0
+
+
+def advance(tx: Connection, data_folder: str) -> Position:
+    """Count one more create of that folder; the position with it."""
+    counted = update(high_water).filter_by(data_folder=data_folder)
+    if tx.execute(counted.values(sent=high_water.c.sent + 1)).rowcount == 0:
+        tx.execute(insert(high_water).values(data_folder=data_folder, sent=1))
+    return read(tx, data_folder)
+
+
+def read(tx: Connection, data_folder: str) -> Position:
+    """The position now; nothing sent for a folder that the database does not know."""
+    sent = tx.scalar(select(high_water.c.sent).filter_by(data_folder=data_folder)) or 0
+    return Position(sent, *_write_ahead_log(tx))
+
+
+def raise_to(tx: Connection, data_folder: str, sent: int) -> None:
+    """The folder has sent so many; the count never falls."""
+    lower = update(high_water).filter_by(data_folder=data_folder)
+    tx.execute(lower.where(high_water.c.sent < sent).values(sent=sent))
+    known = tx.scalar(select(high_water.c.sent).filter_by(data_folder=data_folder))
+    if known is None:
+        tx.execute(insert(high_water).values(data_folder=data_folder, sent=sent))
+
+
+def _write_ahead_log(tx: Connection) -> tuple[str, int]:
+    if tx.dialect.name != "postgresql":
+        return "", 0
+    lsn = func.pg_current_wal_insert_lsn()
+    place = select(func.pg_walfile_name(lsn), cast(func.pg_wal_lsn_diff(lsn, "0/0"), BigInteger))
+    try:
+        with tx.begin_nested():
+            name, number = tx.execute(place).one()
+    except DBAPIError:
+        # Some hosted variants have no such functions; the count of creates has to do.
+        return "", 0
+    return name[:8], number

@@ -1,0 +1,87 @@
+"""A vendor's answer is on our disk before its row is, and not lost with either."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Bench
+from support.sandboxes import Wire
+
+from service import store
+from service.jobs.journal import CreateAnswer, Journal, Refusal, Silence
+from service.jobs.submission import commit_left_answers
+from service.model import JobError, JobState, Outcome, Submission, TaskState
+
+OUTCOME = Outcome(TaskState.FAILED, "t1", error=JobError("BAD_REQUEST", "no", False, "h", "400"))
+ANSWERS: list[Submission | Refusal | Silence] = [
+    Submission("t1", None, "x-cost 0.44"),
+    Submission("t1", OUTCOME),
+    Refusal("RATE_LIMITED", "later", "429", 3.5),
+    Silence("SUBMIT_TIMEOUT_UNKNOWN", "no answer"),
+]
+
+
+@pytest.fixture
+def settings_given(wire: Wire) -> dict[str, Any]:
+    """The sandbox is the vendor; its callbacks go nowhere."""
+    return {"apixo_base_url": wire.server.url}
+
+
+@pytest.mark.parametrize("result", ANSWERS)
+def test_every_answer_is_read_as_written(tmp_path: Path, result: Any) -> None:
+    """Another process finds the answer as it was, once this one is gone."""
+    answer = CreateAnswer("job_1", 3, result)
+    journal = Journal(tmp_path / "submissions")
+    journal.write(answer)
+    while_open = list(Journal(tmp_path / "submissions").left())
+    journal.release("job_1")
+    found = list(Journal(tmp_path / "submissions").left())
+    journal.remove("job_1")
+
+    assert ([], [answer], []) == (while_open, found, list(journal.left()))
+
+
+def test_a_broken_file_stops_no_other(tmp_path: Path) -> None:
+    """What cannot be read stays for a person, and those behind it are found."""
+    journal = Journal(tmp_path)
+    (tmp_path / "job_0.json").write_bytes(b"{")
+    journal.write(CreateAnswer("job_1", 1, ANSWERS[0]))
+    journal.release("job_1")
+
+    assert ["job_1"] == [answer.job_id for answer in journal.left()]
+    assert (tmp_path / "job_0.json").exists()
+
+
+def left(bench: Bench) -> list[str]:
+    """What lies in the journal."""
+    return [path.name for path in bench.wiring.settings.submissions.glob("*.json")]
+
+
+def test_nothing_is_left_of_what_is_committed(bench: Bench, wire: Wire) -> None:
+    """The usual way leaves no file behind."""
+    job = bench.new_job("[lose] a fox")
+    bench.drain("submit")
+
+    assert (JobState.SUBMITTED, []) == (bench.job(job).state, left(bench))
+
+
+def test_a_restarted_worker_commits_what_it_finds(bench: Bench, wire: Wire) -> None:
+    """A task that was accepted while the database was away is the job's, also after its lease."""
+    job = bench.new_job("[lose] a fox")
+    with bench.db.write() as tx:
+        sent = store.jobs.claim_queued(tx, ["apixo"], bench.clock(), 60)
+    assert sent is not None
+    journal = bench.wiring.journal
+    journal.write(CreateAnswer(sent.id, sent.claims, Submission("a" * 32)))
+    journal.release(sent.id)
+    bench.clock.advance(61)
+    bench.drain("reconcile")
+    assert JobState.UNKNOWN is bench.job(job).state
+
+    count = commit_left_answers(bench.db, journal, bench.wiring.settings, bench.clock)
+    again = commit_left_answers(bench.db, journal, bench.wiring.settings, bench.clock)
+
+    assert (1, 0, []) == (count, again, left(bench))
+    assert (JobState.SUBMITTED, "a" * 32) == (bench.job(job).state, bench.job(job).task_id)
