@@ -148,7 +148,8 @@ class Field:
 
     def _beats(self, database: Database) -> bool:
         """Whether the latest worker has come so far as to say that it lives."""
-        born = utc_now() + timedelta(seconds=self.ahead - 1.5 * STEP_SECONDS)
+        ahead = self.ahead if database.is_sqlite else 0.0
+        born = utc_now() + timedelta(seconds=ahead - 1.5 * STEP_SECONDS)
         with database.read() as tx:
             beat = store.work.last_beat(tx)
         return beat is not None and beat > born
@@ -213,7 +214,8 @@ class Field:
             self.clipbell.start_web()
             return
         self.clipbell.spawn("worker", "-m", "chaos.later", str(self.ahead))
-        self.ahead += STEP_SECONDS
+        on_sqlite = self.clipbell.environ["CLIPBELL_DATABASE_URL"].startswith("sqlite")
+        self.ahead = STEP_SECONDS + (self.ahead if on_sqlite else 0.0)
 
     def _revive(self) -> None:
         """What a supervisor does: start again who has ended by himself."""
