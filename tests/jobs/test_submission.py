@@ -416,7 +416,7 @@ def test_callback_url_is_good_for_thirty_days(bench: Bench, wire: Wire) -> None:
         bench.wiring.signer.verify(token, last + timedelta(seconds=1))
 
 
-@pytest.mark.parametrize("wish", ["9" * 30, "99999999999"])
+@pytest.mark.parametrize("spec", ["9" * 30, "99999999999"])
 def test_absurd_retry_after(bench: Bench, spec: str) -> None:
     """However long a vendor says to wait, the refused job stays ours and comes up within hours."""
 

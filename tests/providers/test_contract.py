@@ -275,11 +275,13 @@ def test_5xx_without_the_vendors_own_words(
         adapter.make(parts, scripted.url, 5.0).submit(jobs(adapter)[0], CALLBACK)
 
 
-@pytest.mark.parametrize("wish", ["9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT", "soon", "-1", "1e9"])
+@pytest.mark.parametrize(
+    "retry_after", ["9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT", "soon", "-1", "1e9"]
+)
 @pytest.mark.parametrize("date", ["Thu, 01 Jan 2026 12:00:00 -0000", "yesterday", ""])
-def test_odd_wishes(adapter: Adapter, parts: Parts, spec: str, date: str) -> None:
+def test_odd_retry_after(adapter: Adapter, parts: Parts, retry_after: str, date: str) -> None:
     """However a vendor writes its Retry-After, the refusal arrives as one, with a usable wait."""
-    headers = {"Retry-After": spec} | ({"Date": date} if date else {})
+    headers = {"Retry-After": retry_after} | ({"Date": date} if date else {})
     body = b'{"code": 429, "message": "Rate limit exceeded", "error": "Rate limit"}'
     with Scripted(429, body, headers) as scripted, pytest.raises(Refused) as caught:
         adapter.make(parts, scripted.url, 5.0).submit(jobs(adapter)[0], CALLBACK)

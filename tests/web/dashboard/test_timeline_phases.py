@@ -127,7 +127,7 @@ def test_expected_end_stands_still(job: Job) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "tries", "due", "words"),
+    ("state", "tries", "due", "label"),
     [
         (DeliveryState.DELIVERED, 1, None, "7 s"),
         (DeliveryState.DELIVERED, 3, None, "7 s, 3 attempts"),
