@@ -61,7 +61,7 @@ def _found(w: Wiring, subject: str) -> Finding:
 
 
 #: What `/readyz` says and a person should know before the worker is started, too.
-RUNNING = ("disk", "providers", "channels", "rows", "callbacks")
+RUNNING = ("disk", "providers", "channels", "clock", "rows", "callbacks")
 
 
 def _running(w: Wiring) -> list[Finding]:

@@ -19,6 +19,8 @@ from service.store.database import Database, reason_of
 from service.store.quarantine import UNREADABLE
 
 WORKER_SILENCE = timedelta(seconds=30)
+#: Clocks may differ by so much without a word; leases go by the database's in any case.
+CLOCK_TOLERANCE = timedelta(seconds=2)
 #: So many ended jobs tell whether callbacks arrive; of fewer than `FEW` nothing is concluded.
 RECENT = 100
 FEW = 5
@@ -78,6 +80,7 @@ def _examine(
                 Check("worker", worker_trouble(tx, now), vital=True),
                 Check("providers", provider_trouble(tx, providers)),
                 _channels(tx, now),
+                Check("clock", clock_trouble(tx, now)),
             ]
             rows += [_rows(tx), _callbacks(share)]
     except (ClipbellError, SQLAlchemyError) as error:
@@ -116,6 +119,16 @@ def worker_trouble(tx: Connection, now: datetime) -> str:
     seen = store.work.last_beat(tx, now + WORKER_SILENCE)
     gone = seen is None or now - seen > WORKER_SILENCE
     return "no worker is alive: start `clipbell worker`" if gone else ""
+
+
+def clock_trouble(tx: Connection, now: datetime) -> str:
+    """Which workers' machines have clocks that differ from the database's; blank for none."""
+    wrong = store.work.wrong_clocks(tx, now - WORKER_SILENCE, CLOCK_TOLERANCE)
+    found = [
+        f"the clock of {worker} is {abs(offset):.0f} s {'behind' if offset > 0 else 'ahead'}"
+        for worker, offset in wrong
+    ]
+    return "; ".join([*found, "set it by NTP"]) if found else ""
 
 
 def provider_trouble(tx: Connection, names: Collection[str]) -> str:

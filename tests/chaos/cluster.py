@@ -87,6 +87,21 @@ class Cluster:
                 **self._as,
             )
 
+    def copy(self, name: str) -> None:
+        """The files as they are now, beside them; the server must be down."""
+        shutil.copytree(self.folder / "data", self.folder / name)
+        self._own(self.folder / name)
+
+    def replace_by(self, name: str) -> None:
+        """The server's files are those of that copy from now on; it must be down."""
+        shutil.rmtree(self.folder / "data")
+        (self.folder / name).rename(self.folder / "data")
+
+    def _own(self, folder: Path) -> None:
+        if os.geteuid() == 0:
+            for path in (folder, *folder.rglob("*")):
+                shutil.chown(path, USER, USER)
+
     def alive(self) -> bool:
         """Whether the process runs: it ends at once where a dead one's children still live."""
         return self._server.poll() is None

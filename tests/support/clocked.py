@@ -1,5 +1,5 @@
 """
-Web or worker with a clock that can be set: ``python -m clocked FILE serve PORT|worker``.
+Web or worker with a clock that can be set: ``python -m support.clocked FILE serve PORT|worker``.
 
 The file holds the seconds by which the clock is wrong, and may be written at
 any time. The clock is an argument of the product; only gunicorn's own class

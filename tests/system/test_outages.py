@@ -228,8 +228,8 @@ class TestClock:
 
 def _start_clocked(clipbell: Clipbell, wrong_by: Path) -> None:
     clipbell.environ["PYTHONPATH"] = str(TESTS)
-    clipbell.spawn("serve", "-m", "clocked", str(wrong_by), "serve", str(clipbell.port))
-    clipbell.spawn("worker", "-m", "clocked", str(wrong_by), "worker")
+    clipbell.spawn("serve", "-m", "support.clocked", str(wrong_by), "serve", str(clipbell.port))
+    clipbell.spawn("worker", "-m", "support.clocked", str(wrong_by), "worker")
     eventually(lambda: _quiet_ready(clipbell) == 200)
 
 
