@@ -213,7 +213,7 @@ class Field:
         if verb == "serve":
             self.clipbell.start_web()
             return
-        self.clipbell.spawn("worker", "-m", "chaos.later", str(self.ahead))
+        self.clipbell.spawn("worker", "chaos.later", str(self.ahead))
         on_sqlite = self.clipbell.environ["CLIPBELL_DATABASE_URL"].startswith("sqlite")
         self.ahead = STEP_SECONDS + (self.ahead if on_sqlite else 0.0)
 

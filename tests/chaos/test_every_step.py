@@ -30,7 +30,7 @@ AFTER_SECONDS = LATER_SECONDS + 600.0
 def ground(database_url: str, tmp_path: Path) -> Iterator[Field]:
     """Provider, hook and the service on either database; its web process has a fuse."""
     with field_on(database_url, Plan(jobs=0, kills=0, refusing=0.0), tmp_path) as made:
-        fused = ("-m", "chaos.fused", str(tmp_path / "web.fuse"))
+        fused = ("chaos.fused", str(tmp_path / "web.fuse"))
         Fuse(tmp_path / "web.fuse")
         made.clipbell.spawn("serve", *fused, *made.clipbell.serving)
         eventually(lambda: _answers(made))

@@ -7,24 +7,27 @@ keeps what it gets.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
-import sys
+import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from support.processes import Process, run_verb
 from support.serving import QuietHandler, Served
-from support.verbs import run_verb
 
 T = TypeVar("T")
 
@@ -112,14 +115,23 @@ class Clipbell:
         } | settings
         kept = {k: v for k, v in os.environ.items() if not k.startswith("CLIPBELL_")}
         self.environ = kept | {f"CLIPBELL_{k.upper()}": v for k, v in given.items()}
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._children: dict[str, Process] = {}
         self.key = ""
         self.webhook_secret = ""
 
     def __enter__(self) -> Self:
-        made = json.loads(self.run("init", "--json").stdout)
+        """Set up as `clipbell init` does; without a database of its own, a copy will do."""
+        if self.environ.keys() & {"CLIPBELL_DATABASE_URL", "CLIPBELL_SECRET_KEYS"}:
+            made = self._init()
+        else:
+            data, made = _prepared()
+            shutil.copytree(data, self.folder / "data")
         self.key, self.webhook_secret = made["api_key"], made["webhook_secret"]
         return self
+
+    def _init(self) -> dict[str, str]:
+        made: dict[str, str] = json.loads(self.run("init", "--json").stdout)
+        return made
 
     def __exit__(
         self,
@@ -141,7 +153,7 @@ class Clipbell:
 
     def start_web(self) -> None:
         """gunicorn with one worker process."""
-        self.spawn("serve", "-m", "service", *self.serving)
+        self.spawn("serve", "service", *self.serving)
 
     @property
     def serving(self) -> tuple[str, ...]:
@@ -150,7 +162,7 @@ class Clipbell:
 
     def start_worker(self) -> None:
         """The worker process."""
-        self.spawn("worker", "-m", "service", "worker")
+        self.spawn("worker", "service", "worker")
 
     def ended(self, verb: str) -> bool:
         """Whether a process that was started has ended by itself."""
@@ -226,17 +238,18 @@ class Clipbell:
         except OSError:
             return False
 
-    def spawn(self, verb: str, *command: str) -> None:
-        """Python with those arguments, in the place of a verb's process."""
-        with (self.folder / f"{verb}.log").open("ab") as log:
-            self._children[verb] = subprocess.Popen(
-                [sys.executable, *command],
-                env=self.environ,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+    def spawn(self, verb: str, module: str, *arguments: str) -> None:
+        """`python -m MODULE ARGUMENT …`, in the place of a verb's process."""
+        log = self.folder / f"{verb}.log"
+        self._children[verb] = Process(module, arguments, self.environ, log, log)
+
+
+@cache
+def _prepared() -> tuple[Path, dict[str, str]]:
+    """A data folder to copy, made once per process, and what `clipbell init` printed."""
+    folder = Path(tempfile.mkdtemp(prefix="clipbell-prepared-"))
+    atexit.register(shutil.rmtree, folder)
+    return folder / "data", Clipbell(folder, "http://127.0.0.1:9")._init()
 
 
 @dataclass

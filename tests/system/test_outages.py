@@ -32,7 +32,6 @@ from service.sandbox.vendors.tasks import Task
 
 pytestmark = pytest.mark.timeout(180)
 
-TESTS = Path(__file__).parents[1]
 MEBIBYTE = 1024 * 1024
 HOUR = 3600.0
 QUICK = {
@@ -227,9 +226,8 @@ class TestClock:
 
 
 def _start_clocked(clipbell: Clipbell, wrong_by: Path) -> None:
-    clipbell.environ["PYTHONPATH"] = str(TESTS)
-    clipbell.spawn("serve", "-m", "support.clocked", str(wrong_by), "serve", str(clipbell.port))
-    clipbell.spawn("worker", "-m", "support.clocked", str(wrong_by), "worker")
+    clipbell.spawn("serve", "support.clocked", str(wrong_by), "serve", str(clipbell.port))
+    clipbell.spawn("worker", "support.clocked", str(wrong_by), "worker")
     eventually(lambda: _quiet_ready(clipbell) == 200)
 
 
