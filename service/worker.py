@@ -45,7 +45,7 @@ THREAD_WEIGHTS = {
     "number": 0,
 }
 IDEMPOTENCY_KEPT = timedelta(hours=24)
-#: A row that was set aside gets another try after this.
+#: A row that was quarantined gets another try after this.
 ASIDE = timedelta(minutes=10)
 #: Workers of one host write no beats that lie further apart than this, unless its clock goes back.
 CLOCK_SLACK = timedelta(seconds=30)
@@ -146,7 +146,7 @@ class Heartbeat(Periodic):
     """
     Says every few seconds that this worker lives, and looks after the rows as a whole.
 
-    What is past keeping goes, what was set aside gets another try, and what was
+    What is past keeping goes, what was quarantined gets another try, and what was
     dated by a clock that has gone back since is dated anew.
     """
 

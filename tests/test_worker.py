@@ -91,7 +91,7 @@ def test_other_hosts_clock(bench: Bench) -> None:
 
 
 def test_rows_aside_get_another_try(bench: Bench) -> None:
-    """What was set aside is due again after ten minutes."""
+    """What was quarantined is due again after ten minutes."""
     job = bench.new_job()
     heart = Heartbeat(bench.wiring)
     with bench.db.write() as tx:

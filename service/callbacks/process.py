@@ -30,7 +30,7 @@ from service.providers.base import Provider
 from service.settings import Settings
 from service.signing import CallbackSigner
 from service.store.database import Database
-from service.store.quarantine_on_error import quarantine_on_error
+from service.store.quarantine import quarantine_on_error
 
 #: A callback is looked at again after this when the provider could not be asked.
 RETRY_SECONDS = 5.0

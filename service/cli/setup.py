@@ -69,7 +69,7 @@ def recover_from_backup(json_: bool = JsonOption) -> None:
     asked, waiting = found["asked"], found["waiting"]
     console().print(f"{asked} jobs have a task: the worker will ask the provider about them.")
     if found["damaged"]:
-        console().print(f"{found['damaged']} jobs cannot be read and are set aside; see /readyz.")
+        console().print(f"{found['damaged']} jobs cannot be read and are quarantined; see /readyz.")
     console().print(f"{waiting} jobs may have been sent since the backup: they are unknown.")
     if waiting:
         advice = "look for them at the provider, then `clipbell resolve`"

@@ -22,7 +22,7 @@ from service.errors import ClipbellError, DeliveryError, NotFound
 from service.model import Attempt, Clock, Delivery, DeliveryState, Subscription
 from service.retry import next_attempt_at
 from service.store.database import Database
-from service.store.quarantine_on_error import quarantine_on_error
+from service.store.quarantine import quarantine_on_error
 
 log = logging.getLogger(__name__)
 

@@ -29,8 +29,7 @@ from service.providers.base import STATUS_SECONDS, Provider
 from service.retry import backoff, bounded
 from service.settings import Settings
 from service.store.database import Database
-from service.store.quarantine import UNREADABLE
-from service.store.quarantine_on_error import quarantine_on_error
+from service.store.quarantine import UNREADABLE, quarantine_on_error
 
 LEASE_SECONDS = STATUS_SECONDS + GRACE_SECONDS
 #: So many jobs are claimed at once to be polled, for so long.

@@ -44,7 +44,7 @@ from service.storage.uploads import (
 )
 from service.store.database import Database
 from service.store.high_water import Position
-from service.store.quarantine_on_error import quarantine_on_error
+from service.store.quarantine import quarantine_on_error
 
 log = logging.getLogger(__name__)
 

@@ -158,7 +158,7 @@ def _rows(tx: Connection) -> Check:
     if not aside:
         return Check("rows")
     first = f"{aside[0].work} {aside[0].row_id}: {aside[0].reason}"
-    count = f"{len(aside)} set aside, tried again every ten minutes"
+    count = f"{len(aside)} quarantined, tried again every ten minutes"
     return Check("rows", f"{count}; the first is {first}")
 
 

@@ -1,19 +1,23 @@
 """
-Rows that were set aside: each stops only itself, and is due again once it is whole.
+Quarantined rows: each stops only itself, and is due again once it can be read.
 
 A row that cannot be read, or that no worker can work on, would come up first
-for ever and keep all behind it waiting.
+each time and keep all behind it waiting.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row, Table, delete, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
+from service.model import Clock
+from service.store.database import Database
 from service.store.schema import metadata, quarantined_rows
 
 log = logging.getLogger(__name__)
@@ -22,6 +26,44 @@ log = logging.getLogger(__name__)
 FAR = timedelta(days=366)
 #: What decoding a damaged row raises: broken JSON, a word that is no state, a date that is none.
 UNREADABLE = (ValueError, LookupError, TypeError)
+
+
+class Claimable(Protocol):
+    """A row that can be claimed."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def claims(self) -> int: ...
+
+
+class ClaimedRow:
+    """The row under work, once it is claimed."""
+
+    row: Claimable | None = None
+
+
+@contextmanager
+def quarantine_on_error(db: Database, work: str, clock: Clock) -> Iterator[ClaimedRow]:
+    """
+    A unit of work on one row of the table `work`, named through `ClaimedRow.row`.
+
+    An error inside quarantines the row and ends there. The database's own errors
+    are not the row's: they are raised, and its lease makes it due again.
+    """
+    claimed = ClaimedRow()
+    try:
+        yield claimed
+    except SQLAlchemyError:
+        raise
+    except Exception as error:
+        if claimed.row is None:
+            raise
+        log.exception("%s %s cannot be worked on", work, claimed.row.id)
+        reason = f"{type(error).__name__}: {error}"
+        with db.write() as tx:
+            put(tx, work, claimed.row.id, claimed.row.claims, reason, clock())
 
 
 def put(tx: Connection, work: str, row_id: str, claims: int, reason: str, now: datetime) -> None:
@@ -64,7 +106,7 @@ def put_unreadable(tx: Connection, work: str, row_id: str, error: Exception, now
 
 def put_undated(tx: Connection, work: str, states: Sequence[str], now: datetime) -> None:
     """
-    Rows whose due date is none are never due, and so would never be found: set aside.
+    Rows whose due date is none are never due, and so would never be found: quarantined.
 
     A text that is no date sorts behind every date; on PostgreSQL there is none.
     """
@@ -77,7 +119,7 @@ def put_undated(tx: Connection, work: str, states: Sequence[str], now: datetime)
 
 
 def _write_down(tx: Connection, work: str, row_id: str, reason: str, now: datetime) -> None:
-    log.error("%s %s is set aside: %s", work, row_id, reason)
+    log.error("%s %s is quarantined: %s", work, row_id, reason)
     tx.execute(delete(quarantined_rows).filter_by(work=work, row_id=row_id))
     row = {"work": work, "row_id": row_id, "reason": reason, "created_at": now}
     tx.execute(insert(quarantined_rows).values(row))
@@ -93,12 +135,12 @@ def _unreadable(tx: Connection, table: Table, row_id: str) -> str | None:
 
 
 def rows(tx: Connection) -> list[Row[Any]]:
-    """The rows that are set aside, oldest first: `work`, `row_id`, `reason`, `created_at`."""
+    """The rows that are quarantined, oldest first: `work`, `row_id`, `reason`, `created_at`."""
     return list(tx.execute(select(quarantined_rows).order_by(quarantined_rows.c.created_at)).all())
 
 
 def release(tx: Connection, before: datetime, now: datetime) -> int:
-    """Rows set aside before then are due again if they can be read; how many they were."""
+    """Rows quarantined before then are due again if they can be read; how many they were."""
     back = 0
     for aside in rows(tx):
         table = metadata.tables[aside.work]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     Connection,
@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import ColumnElement
 
-from service.store.quarantine import UNREADABLE, quarantine_unreadable
+from service.store.quarantine import UNREADABLE, Claimable, quarantine_unreadable
 from service.store.schema import (
     accounts,
     callbacks,
@@ -39,16 +39,6 @@ from service.store.schema import (
 )
 
 T = TypeVar("T")
-
-
-class Claimable(Protocol):
-    """A row that can be claimed."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def claims(self) -> int: ...
 
 
 def value(kind: type[T], row: Row[Any] | None) -> T | None:

@@ -341,7 +341,7 @@ def test_polls_in_batches(bench: Bench) -> None:
 
 
 def test_choking_on_one_task(bench: Bench) -> None:
-    """A task whose answer breaks us is set aside; the others of its batch are polled."""
+    """A task whose answer breaks us is quarantined; the others of its batch are polled."""
     jobs = many(bench, 3)
     provider = Slow(bench, 0, chokes_on=jobs[1].id)
     poll_by(bench, provider)

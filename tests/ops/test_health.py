@@ -113,7 +113,7 @@ def test_absent_provider(bench: Bench) -> None:
 
 
 def test_row_aside(bench: Bench) -> None:
-    """A row that was set aside is named with its trouble."""
+    """A row that was quarantined is named with its trouble."""
     job = bench.new_job()
     with bench.db.write() as tx:
         store.quarantine.put(tx, "jobs", job.id, job.claims, "no price", bench.clock())

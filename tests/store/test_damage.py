@@ -58,7 +58,7 @@ def change(bench: Bench, statement: str, **values: Any) -> None:
 
 
 def aside(bench: Bench) -> list[str]:
-    """The ids of the rows that are set aside."""
+    """The ids of the rows that are quarantined."""
     with bench.db.read() as tx:
         return [row.row_id for row in store.quarantine.rows(tx)]
 
@@ -127,7 +127,7 @@ def test_recovery(bench: Bench) -> None:
 
 
 def test_due_date(bench: Bench) -> None:
-    """A row whose due date is none is found, and set aside."""
+    """A row whose due date is none is found, and quarantined."""
     job = bench.new_job()
     change(bench, "UPDATE jobs SET due_at = 'tomorrow' WHERE id = :id", id=job.id)
     work(bench, "submit")
@@ -137,7 +137,7 @@ def test_due_date(bench: Bench) -> None:
 
 
 def test_batch_of_polls(bench: Bench) -> None:
-    """A job whose next poll cannot be set is set aside; the next polls of the others are set."""
+    """A job whose next poll cannot be set is quarantined; the next polls of the others are set."""
     damaged, whole = bench.new_job("[slow 60] one"), bench.new_job("[slow 60] two")
     bench.drain("submit")
     change(bench, "UPDATE jobs SET polls = 'many' WHERE id = :id", id=damaged.id)

@@ -1,4 +1,4 @@
-"""Damaged rows: each is set aside alone, and is back once it is whole."""
+"""Damaged rows: each is quarantined alone, and is back once it is whole."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def claim(bench: Bench) -> str | None:
 
 
 def aside(bench: Bench) -> list[tuple[str, str]]:
-    """What is set aside."""
+    """What is quarantined."""
     with bench.db.read() as tx:
         return [(row.work, row.row_id) for row in store.quarantine.rows(tx)]
 

@@ -1,4 +1,4 @@
-"""Poison: a row that every worker fails at is set aside, and those behind it go on."""
+"""Poison: a row that every worker fails at is quarantined, and those behind it go on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service import store
 from service.callbacks.process import process_callback
 from service.model import Job, JobState, Outcome
 from service.providers.base import Limits
-from service.store.quarantine_on_error import quarantine_on_error
+from service.store.quarantine import quarantine_on_error
 from service.store.schema import jobs
 
 
@@ -24,7 +24,7 @@ def settings_given() -> dict[str, Any]:
 
 
 def aside(bench: Bench) -> dict[str, str]:
-    """Why which row is set aside."""
+    """Why which row is quarantined."""
     with bench.db.read() as tx:
         return {row.row_id: row.reason for row in store.quarantine.rows(tx)}
 

@@ -349,7 +349,7 @@ class TestRow:
         good = _damage(running, done, damaged)
         send(running, "resume")
         running.await_state(last, "succeeded")
-        await_words(running, 200, "rows", "3 set aside, tried again every ten minutes", "cannot")
+        await_words(running, 200, "rows", "3 quarantined, tried again every ten minutes", "cannot")
         assert "degraded" == readyz(running)[1]["status"]
         assert [] == tasks(provider, held)
 

@@ -1,4 +1,4 @@
-"""Batch keys of jobs, troubles of providers, rows that were set aside."""
+"""Batch keys of jobs, troubles of providers, damaged rows."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ WELL = {
     "worker": "is alive",
     "providers": "none is held, all can be asked",
     "channels": "none has to wait",
-    "rows": "none is set aside",
+    "rows": "none is quarantined",
     "callbacks": "too few ends of late to tell whether they arrive",
 }
 
