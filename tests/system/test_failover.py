@@ -15,7 +15,6 @@ from support.clocked import set_clock
 from support.sandboxes import Wire, sandbox
 from support.servers import Clipbell, eventually
 
-TESTS = Path(__file__).parents[1]
 QUICK = {"submit_timeout": "20", "poll_after": "90", "archive_wait": "0"}
 
 pytestmark = pytest.mark.timeout(180)
@@ -96,11 +95,8 @@ def test_two_workers_with_clocks_apart(
     mark, clock = uuid.uuid4().hex[:12], tmp_path / "wrong-by"
     set_clock(clock, wrong_by)
     with Clipbell(tmp_path, provider.server.url, database_url=postgres.url, **QUICK) as clipbell:
-        clipbell.environ["PYTHONPATH"] = os.pathsep.join(
-            [str(TESTS), *filter(None, [clipbell.environ.get("PYTHONPATH")])]
-        )
         clipbell.start()
-        clipbell.spawn("other", "-m", "support.clocked", str(clock), "worker")
+        clipbell.spawn("other", "support.clocked", str(clock), "worker")
         eventually(lambda: f"{abs(wrong_by):.0f} s" in said(clipbell, "clock"))
         jobs = [clipbell.submit(f"[early] [slow 3] {mark} {n}", notify=[]) for n in range(8)]
         ends = [clipbell.await_state(job["id"], "succeeded", seconds=90)["state"] for job in jobs]
