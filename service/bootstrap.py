@@ -25,7 +25,7 @@ from service.outbound.client import Outbound
 from service.providers import Access, Apixo, Segmind, SegmindSync
 from service.providers.base import Provider
 from service.settings import Settings
-from service.signing import CallbackSigner, Encryptor, LinkSigner, TokenSigner, UnsubscribeSigner
+from service.signing import Encryptor, UrlSigner
 from service.storage import FileStorage, Storage, open_storage
 from service.storage.disk import disks_of
 from service.storage.uploads import UploadStore
@@ -46,13 +46,13 @@ class Wiring:
     clock: SharedClock
     db: Database
     encryptor: Encryptor
-    signer: CallbackSigner
-    links: LinkSigner
+    signer: UrlSigner
+    links: UrlSigner
     ingest: Ingest
     outbound: Outbound
     storage: Storage
     uploads: UploadStore
-    unsubscribe: UnsubscribeSigner
+    unsubscribe: UrlSigner
     providers: Mapping[str, Provider]
     channels: Mapping[str, Channel]
     notifications: NotificationContext
@@ -118,10 +118,10 @@ def build(settings: Settings, clock: Clock = utc_now) -> Wiring:
     db, shared = Database(settings.database_url), SharedClock(clock)
     outbound = Outbound(settings.allowed_networks)
     encryptor = Encryptor(keys)
-    links = LinkSigner(keys, settings.public_url)
-    unsubscribe = UnsubscribeSigner(keys, settings.public_url)
+    links = UrlSigner(keys, "video", f"{settings.public_url}/v")
+    unsubscribe = UrlSigner(keys, "unsubscribe", f"{settings.public_url}/u")
     storage = open_storage(settings.storage_url, settings.data_dir / "uploads")
-    uploads = UploadStore(storage, TokenSigner(keys, "image"), settings.public_url)
+    uploads = UploadStore(storage, UrlSigner(keys, "image", f"{settings.public_url}/i"))
     channels = _channels(settings, outbound)
     return Wiring(
         settings=settings,
@@ -130,7 +130,7 @@ def build(settings: Settings, clock: Clock = utc_now) -> Wiring:
         ingest=Ingest(db),
         outbound=outbound,
         encryptor=encryptor,
-        signer=CallbackSigner(keys, settings.public_url),
+        signer=UrlSigner(keys, "callback", f"{settings.public_url}/callbacks"),
         links=links,
         unsubscribe=unsubscribe,
         storage=storage,

@@ -63,55 +63,30 @@ class TokenSigner:
         return payload
 
 
-class CallbackSigner:
-    """Callback URLs, each bound to one job and one provider."""
+class UrlSigner:
+    """
+    Signed, expiring URLs of ours for one purpose, ``PATH/TOKEN``.
 
-    def __init__(self, secret_keys: Sequence[str], public_url: str) -> None:
-        self._tokens = TokenSigner(secret_keys, "callback")
-        self._public_url = public_url
+    Args:
+        purpose: a token that was made for another one is refused.
+        path: the address before the token, such as ``https://clips.example.com/v``.
+    """
 
-    def url_for(self, job_id: str, provider: str, expires_at: datetime) -> str:
-        """Where the provider shall send the callback of this job."""
-        token = self._tokens.sign({"job": job_id, "provider": provider}, expires_at)
-        return f"{self._public_url}/callbacks/{token}"
+    def __init__(self, secret_keys: Sequence[str], purpose: str, path: str) -> None:
+        self._tokens = TokenSigner(secret_keys, purpose)
+        self._start = f"{path}/"
 
-    def verify(self, token: str, now: datetime) -> tuple[str, str]:
-        """(job id, provider) of a token; raises BadToken or ExpiredToken."""
-        payload = self._tokens.verify(token, now)
-        return str(payload["job"]), str(payload["provider"])
+    def url_for(self, expires_at: datetime, **payload: str) -> str:
+        """The URL that carries `payload`; the same for the same payload and expiry."""
+        return self._start + self._tokens.sign(payload, expires_at)
 
+    def verify(self, token: str, now: datetime) -> dict[str, Any]:
+        """The payload of a URL's token, with its expiry; raises BadToken or ExpiredToken."""
+        return self._tokens.verify(token, now)
 
-class LinkSigner:
-    """The stable links of videos, ``/v/TOKEN``."""
-
-    def __init__(self, secret_keys: Sequence[str], public_url: str) -> None:
-        self._tokens = TokenSigner(secret_keys, "video")
-        self._public_url = public_url
-
-    def url_for(self, video_id: str, expires_at: datetime) -> str:
-        """The link of a video; the same for the same expiry."""
-        return f"{self._public_url}/v/{self._tokens.sign({'video': video_id}, expires_at)}"
-
-    def verify(self, token: str, now: datetime) -> str:
-        """The video's id; raises BadToken or ExpiredToken."""
-        return str(self._tokens.verify(token, now)["video"])
-
-
-class UnsubscribeSigner:
-    """The links that end a subscription with one click, ``/u/TOKEN``."""
-
-    def __init__(self, secret_keys: Sequence[str], public_url: str) -> None:
-        self._tokens = TokenSigner(secret_keys, "unsubscribe")
-        self._public_url = public_url
-
-    def url_for(self, subscription_id: str, expires_at: datetime) -> str:
-        """The link for the messages of this subscription."""
-        token = self._tokens.sign({"subscription": subscription_id}, expires_at)
-        return f"{self._public_url}/u/{token}"
-
-    def verify(self, token: str, now: datetime) -> str:
-        """The subscription's id; raises BadToken or ExpiredToken."""
-        return str(self._tokens.verify(token, now)["subscription"])
+    def token_in(self, url: str) -> str | None:
+        """The token of a URL that starts as ours do, whether it is good or not; else None."""
+        return url.removeprefix(self._start) if url.startswith(self._start) else None
 
 
 class Encryptor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,11 +13,9 @@ from standardwebhooks import Webhook
 
 from service.errors import BadToken, ExpiredToken
 from service.signing import (
-    CallbackSigner,
     Encryptor,
-    LinkSigner,
     TokenSigner,
-    UnsubscribeSigner,
+    UrlSigner,
     digest,
     new_webhook_secret,
     webhook_headers,
@@ -28,48 +25,74 @@ NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 LATER = NOW + timedelta(days=30)
 OLD, NEW = "old" * 12, "new" * 12
 URL = "https://clips.example.com"
-#: Signs and verifies for one purpose; the three must be strangers to each other.
-SIGNERS: dict[str, Callable[[list[str]], CallbackSigner | LinkSigner | UnsubscribeSigner]] = {
-    "callback": lambda keys: CallbackSigner(keys, URL),
-    "video": lambda keys: LinkSigner(keys, URL),
-    "unsubscribe": lambda keys: UnsubscribeSigner(keys, URL),
+#: What is handed out for each purpose: the address before the token, and what the token says.
+KINDS: dict[str, tuple[str, dict[str, str]]] = {
+    "callback": ("callbacks", {"job": "job_1", "provider": "apixo"}),
+    "video": ("v", {"video": "vid_1"}),
+    "unsubscribe": ("u", {"subscription": "sub_1"}),
+    "image": ("i", {"image": "img_1.png"}),
+    "login": ("login", {"key": "key_1"}),
 }
+#: Tokens that the first version gave out, valid until `LATER`.
+HANDED_OUT = {
+    "callback": "eyJqb2IiOiJqb2JfMSIsInByb3ZpZGVyIjoiYXBpeG8iLCJleHAiOjE3Njk4NjA4MDB9"
+    ".i_daio0KL-sveAgehPa38B2Az9NN5wSofbMI1VhwieE",
+    "video": "eyJ2aWRlbyI6InZpZF8xIiwiZXhwIjoxNzY5ODYwODAwfQ"
+    ".kBRtK6vGTI6d3YL0GwUjTPvU8Ivzm5scekLsn2g0GIE",
+    "unsubscribe": "eyJzdWJzY3JpcHRpb24iOiJzdWJfMSIsImV4cCI6MTc2OTg2MDgwMH0"
+    ".WL5ZpyY6jVjetxn1dLPMD3a0MSUByeqCM99iKKAxbHI",
+    "image": "eyJpbWFnZSI6ImltZ18xLnBuZyIsImV4cCI6MTc2OTg2MDgwMH0"
+    ".E_Kb7LC1bJIPhwDce7Yv4-MnpPwz6q_zhAVbk62ItSI",
+    "login": "eyJrZXkiOiJrZXlfMSIsImV4cCI6MTc2OTg2MDgwMH0"
+    ".G5yqdEtb9ocUJpG1V0SV9IJeaV3-3HFsXxBjYpJI5vU",
+}
+URL_SAFE = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 
 
-def made(signer: CallbackSigner | LinkSigner | UnsubscribeSigner) -> str:
+def signer_of(kind: str, *keys: str) -> UrlSigner:
+    """Signs and verifies for one purpose; they must be strangers to each other."""
+    return UrlSigner(keys, kind, f"{URL}/{KINDS[kind][0]}")
+
+
+def made(signer: UrlSigner, kind: str) -> str:
     """A token of this signer."""
-    if isinstance(signer, CallbackSigner):
-        url = signer.url_for("job_1", "apixo", LATER)
-    else:
-        url = signer.url_for("vid_1", LATER)
-    assert url.startswith(URL + "/")
-    return url.rpartition("/")[2]
+    token = signer.token_in(signer.url_for(LATER, **KINDS[kind][1]))
+    assert token is not None
+    return token
 
 
-def test_callback_token() -> None:
-    """A callback URL names its job and its provider, in the path, with safe characters."""
-    signer = CallbackSigner([NEW], URL)
-    url = signer.url_for("job_1", "apixo", LATER)
-    token = url.removeprefix(f"{URL}/callbacks/")
+@pytest.mark.parametrize("kind", KINDS)
+def test_url(kind: str) -> None:
+    """A URL carries its payload behind its path, safely; the same expiry makes the same URL."""
+    signer = signer_of(kind, NEW)
+    url = signer.url_for(LATER, **KINDS[kind][1])
+    token = url.removeprefix(f"{URL}/{KINDS[kind][0]}/")
 
-    assert ("job_1", "apixo") == signer.verify(token, NOW)
-    assert not set(token) - set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
-
-
-def test_link_and_unsubscribe() -> None:
-    """Both give back what they were made for; the same expiry makes the same link."""
-    links, unsubscribe = LinkSigner([NEW], URL), UnsubscribeSigner([NEW], URL)
-
-    assert "vid_1" == links.verify(made(links), NOW)
-    assert "vid_1" == unsubscribe.verify(made(unsubscribe), NOW)
-    assert links.url_for("vid_1", LATER) == links.url_for("vid_1", LATER)
+    assert KINDS[kind][1] | {"exp": int(LATER.timestamp())} == signer.verify(token, NOW)
+    assert set(token) <= URL_SAFE
+    assert url == signer.url_for(LATER, **KINDS[kind][1])
 
 
-@pytest.mark.parametrize("kind", SIGNERS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_urls_in_the_world_stay_good(kind: str) -> None:
+    """URLs of the first version work, and the same URL is made today."""
+    assert HANDED_OUT[kind] == made(signer_of(kind, NEW), kind)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [(f"{URL}/v/abc", "abc"), (f"{URL}/v/", ""), (f"{URL}/video/abc", None), ("/v/abc", None)],
+)
+def test_token_in_a_url(url: str, expected: str | None) -> None:
+    """Only a URL that starts as ours do has a token of ours."""
+    assert expected == signer_of("video", NEW).token_in(url)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_expiry(kind: str) -> None:
     """A token works until its very second, from a clock that is behind too, and no longer."""
-    signer = SIGNERS[kind]([NEW])
-    token = made(signer)
+    signer = signer_of(kind, NEW)
+    token = made(signer, kind)
 
     assert signer.verify(token, LATER) == signer.verify(token, NOW - timedelta(days=400))
     with pytest.raises(ExpiredToken) as expired:
@@ -77,34 +100,34 @@ def test_expiry(kind: str) -> None:
     assert int(LATER.timestamp()) == expired.value.payload["exp"]
 
 
-@pytest.mark.parametrize("kind", SIGNERS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_purposes_are_separate(kind: str) -> None:
     """A token made for one purpose is worthless for every other."""
-    token = made(SIGNERS[kind]([NEW]))
-    for other in SIGNERS.keys() - {kind}:
+    token = made(signer_of(kind, NEW), kind)
+    for other in KINDS.keys() - {kind}:
         with pytest.raises(BadToken):
-            SIGNERS[other]([NEW]).verify(token, NOW)
+            signer_of(other, NEW).verify(token, NOW)
 
 
-@pytest.mark.parametrize("kind", SIGNERS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_rotation(kind: str) -> None:
     """The newest key signs, older ones still verify, a removed one no longer does."""
-    signer = SIGNERS[kind]
-    before, after = made(signer([OLD])), made(signer([NEW, OLD]))
+    old, both, new = (signer_of(kind, *keys) for keys in ([OLD], [NEW, OLD], [NEW]))
+    before, after = made(old, kind), made(both, kind)
 
-    assert signer([NEW, OLD]).verify(before, NOW) == signer([NEW, OLD]).verify(after, NOW)
-    assert after == made(signer([NEW]))
+    assert both.verify(before, NOW) == both.verify(after, NOW)
+    assert after == made(new, kind)
     with pytest.raises(BadToken):
-        signer([NEW]).verify(before, NOW)
+        new.verify(before, NOW)
     with pytest.raises(BadToken):
-        signer([OLD]).verify(after, NOW)
+        old.verify(after, NOW)
 
 
-@pytest.mark.parametrize("kind", SIGNERS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_tampering(kind: str) -> None:
     """No byte can be changed, dropped or added without the token being refused."""
-    signer = SIGNERS[kind]([NEW])
-    token = made(signer)
+    signer = signer_of(kind, NEW)
+    token = made(signer, kind)
     changed = [token[:i] + c + token[i + 1 :] for i in range(len(token) - 1) for c in "Az.-"]
     changed += [token[:i] + token[i + 1 :] for i in range(len(token))]
     changed += [token[:i] + "A" + token[i:] for i in range(len(token) + 1)]
@@ -120,9 +143,9 @@ def test_tampering(kind: str) -> None:
 @example("..")
 def test_verify_raises_only_bad_token(token: str) -> None:
     """Whatever stands in a URL, it is refused as a bad token and nothing else happens."""
-    for signer in SIGNERS.values():
+    for kind in KINDS:
         with pytest.raises(BadToken):
-            signer([NEW, OLD]).verify(token, NOW)
+            signer_of(kind, NEW, OLD).verify(token, NOW)
 
 
 @pytest.mark.parametrize("expiry", [None, "1", 1.5, [9e9]])

@@ -28,7 +28,7 @@ from service.model import (
 )
 from service.providers.base import Provider
 from service.settings import Settings
-from service.signing import CallbackSigner
+from service.signing import UrlSigner
 from service.store.database import Database
 from service.store.quarantine import quarantine_on_error
 
@@ -40,7 +40,7 @@ ADOPTION_PATIENCE = timedelta(minutes=5)
 
 def receive_callback(
     ingest: Ingest,
-    signer: CallbackSigner,
+    signer: UrlSigner,
     token: str,
     headers: Mapping[str, str],
     body: bytes,
@@ -55,8 +55,8 @@ def receive_callback(
         Busy: not now; the provider shall come again.
     """
     try:
-        job_id, provider = signer.verify(token, now)
-        ingest.insert(job_id, provider, headers, body, now)
+        payload = signer.verify(token, now)
+        ingest.insert(payload["job"], payload["provider"], headers, body, now)
     except (BadToken, NotFound) as error:
         ingest.reject(_REASONS[type(error)], remote, now)
         raise

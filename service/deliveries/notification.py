@@ -15,7 +15,7 @@ from service.events.samples import SAMPLE_PATH, sample_job, sample_video
 from service.messages.payloads import Notification
 from service.model import Event, Job, Video
 from service.settings import Settings
-from service.signing import Encryptor, LinkSigner, UnsubscribeSigner
+from service.signing import Encryptor, UrlSigner
 from service.storage import FileMissing, Storage
 
 
@@ -25,8 +25,8 @@ class NotificationContext:
 
     channels: Mapping[str, Channel]
     encryptor: Encryptor
-    links: LinkSigner
-    unsubscribe: UnsubscribeSigner
+    links: UrlSigner
+    unsubscribe: UrlSigner
     storage: Storage
     settings: Settings
 
@@ -58,7 +58,7 @@ def build_notification(
         video=video,
         link=_link(context, event, video),
         public_url=context.settings.public_url,
-        unsubscribe_url=context.unsubscribe.url_for(subscription_id, until),
+        unsubscribe_url=context.unsubscribe.url_for(until, subscription=subscription_id),
         poster=_poster(context.storage, video) if poster else None,
     )
 
@@ -77,7 +77,7 @@ def _link(context: NotificationContext, event: Event, video: Video | None) -> st
         return None
     if event.sample:
         return context.settings.public_url + SAMPLE_PATH
-    return context.links.url_for(video.id, video.link_expires_at)
+    return context.links.url_for(video.link_expires_at, video=video.id)
 
 
 def _poster(storage: Storage, video: Video | None) -> bytes | None:

@@ -32,7 +32,7 @@ from service.outbound.client import Outbound
 from service.providers.base import Provider
 from service.retry import backoff, bounded
 from service.settings import Settings
-from service.signing import CallbackSigner
+from service.signing import UrlSigner
 from service.storage import StorageError
 from service.storage.disk import Disks
 from service.storage.uploads import (
@@ -65,7 +65,7 @@ class SubmissionContext:
     """Everything that sending needs: these providers, and where the images of jobs are."""
 
     providers: Mapping[str, Provider]
-    signer: CallbackSigner
+    signer: UrlSigner
     outbound: Outbound
     uploads: UploadStore
     disks: Disks
@@ -88,12 +88,17 @@ class _Claim:
     more: bool = True
 
 
-def preview(providers: Mapping[str, Provider], signer: CallbackSigner, job: Job) -> dict[str, Any]:
+def callback_url(signer: UrlSigner, job: Job, now: datetime) -> str:
+    """Where the provider sends the callback of a job that is submitted now."""
+    return signer.url_for(now + CALLBACK_LIFE, job=job.id, provider=job.provider)
+
+
+def preview(providers: Mapping[str, Provider], signer: UrlSigner, job: Job) -> dict[str, Any]:
     """The exact request that would go out, its secrets masked, with price and time."""
-    callback_url = signer.url_for(job.id, job.provider, job.created_at + CALLBACK_LIFE)
-    wire = providers[job.provider].request_for(job, callback_url).masked()
+    url = callback_url(signer, job, job.created_at)
+    wire = providers[job.provider].request_for(job, url).masked()
     wire["body"] = shown_body(MODELS[job.model], wire["body"])
-    return dry_run_json(job, wire, callback_url)
+    return dry_run_json(job, wire, url)
 
 
 def submit_job(db: Database, context: SubmissionContext, clock: Clock) -> bool:
@@ -158,10 +163,8 @@ def _send(context: SubmissionContext, job: Job, position: Position, now: datetim
     try:
         context.high_water.save(position)
         check_images(context.outbound, context.uploads, MODELS[job.model], job, now)
-        callback_url = context.signer.url_for(job.id, job.provider, now + CALLBACK_LIFE)
-        result: Submission | Refusal | Silence = context.providers[job.provider].submit(
-            job, callback_url
-        )
+        url = callback_url(context.signer, job, now)
+        result: Submission | Refusal | Silence = context.providers[job.provider].submit(job, url)
     except StorageError as error:
         result = Refusal("PROVIDER_UNAVAILABLE", f"not sent: {error}")
     except Refused as error:

@@ -21,7 +21,7 @@ from service.errors import BadToken, ForbiddenAddress, OutboundError, Refused
 from service.media.image_formats import IMAGE_BYTES, BadImage, decode, is_url, kind_of
 from service.model import Job, new_id
 from service.outbound.client import Outbound
-from service.signing import TokenSigner
+from service.signing import UrlSigner
 from service.storage import FileMissing, Storage, StorageError
 
 log = logging.getLogger(__name__)
@@ -35,10 +35,9 @@ REDIRECTS = 3
 class UploadStore:
     """Images that came inside a request, served at ``/i/TOKEN``."""
 
-    def __init__(self, storage: Storage, tokens: TokenSigner, public_url: str) -> None:
+    def __init__(self, storage: Storage, urls: UrlSigner) -> None:
         self._storage = storage
-        self._tokens = tokens
-        self._start = f"{public_url}/i/"
+        self._urls = urls
 
     def save(self, model: Model, values: dict[str, Any], now: datetime) -> dict[str, Any]:
         """The input with every inline image kept and named by a URL of ours."""
@@ -46,7 +45,7 @@ class UploadStore:
 
     def file_name(self, token: str, now: datetime) -> str:
         """The stored file behind a token. Raises BadToken or ExpiredToken."""
-        return str(self._tokens.verify(token, now)["image"])
+        return str(self._urls.verify(token, now)["image"])
 
     def inlined(self, model: Model, values: dict[str, Any], now: datetime) -> dict[str, Any]:
         """The input with our own URLs turned back into base64."""
@@ -58,7 +57,7 @@ class UploadStore:
 
     def holds(self, url: str) -> bool:
         """Whether the URL is one of ours."""
-        return url.startswith(self._start)
+        return self._urls.token_in(url) is not None
 
     def _keep(self, image: str, now: datetime) -> str:
         if is_url(image):
@@ -67,20 +66,21 @@ class UploadStore:
         name = f"{new_id('img', now)}.{kind}"
         with self._storage.writing(name) as file:
             file.write(data)
-        return self._start + self._tokens.sign({"image": name}, now + UPLOAD_TTL)
+        return self._urls.url_for(now + UPLOAD_TTL, image=name)
 
     def _drop(self, image: str, now: datetime) -> str:
-        if self.holds(image):
+        token = self._urls.token_in(image)
+        if token is not None:
             # One whose link has ended is swept anyway.
             with suppress(BadToken):
-                self._storage.delete(self.file_name(image.removeprefix(self._start), now))
+                self._storage.delete(self.file_name(token, now))
         return image
 
     def _inline(self, image: str, now: datetime) -> str:
-        if not self.holds(image):
+        token = self._urls.token_in(image)
+        if token is None:
             return image
-        name = self.file_name(image.removeprefix(self._start), now)
-        return base64.b64encode(self._storage.read(name)).decode()
+        return base64.b64encode(self._storage.read(self.file_name(token, now))).decode()
 
 
 def _with_images(

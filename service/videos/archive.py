@@ -26,7 +26,7 @@ from service.outbound.client import Outbound
 from service.providers.base import Provider
 from service.retry import backoff
 from service.settings import Settings
-from service.signing import LinkSigner
+from service.signing import UrlSigner
 from service.storage import FileMissing, FileStorage, Storage, StorageError
 from service.storage.uploads import count_images
 from service.store.database import Database
@@ -237,13 +237,13 @@ def renewed(db: Database, settings: Settings, video: Video, now: datetime) -> Vi
 
 
 def link_of(
-    db: Database, links: LinkSigner, settings: Settings, video: Video | None, now: datetime
+    db: Database, links: UrlSigner, settings: Settings, video: Video | None, now: datetime
 ) -> str | None:
     """The video's stable link, renewed where its time is over; not within a transaction."""
     if video is None:
         return None
     video = renewed(db, settings, video, now)
-    return links.url_for(video.id, video.link_expires_at)
+    return links.url_for(video.link_expires_at, video=video.id)
 
 
 def viewable(db: Database, video_id: str) -> tuple[Video, Job]:

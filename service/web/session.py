@@ -22,7 +22,7 @@ from service import store
 from service.accounts import key_in_force
 from service.errors import BadToken, ExpiredToken
 from service.model import ApiKey
-from service.signing import TokenSigner
+from service.signing import TokenSigner, UrlSigner
 from service.web.context import BODY_BYTES, caller, wiring
 from service.web.errors import Problem, as_problem
 from service.web.pages import html_problem, render, render_live
@@ -41,8 +41,11 @@ _LOCAL = re.compile(r"/(?![/\\])[\x21-\x7e]*")
 
 def login_url(public_url: str, secret_keys: Sequence[str], key_id: str, now: datetime) -> str:
     """A link that signs its opener in as this key; good for 24 hours."""
-    token = TokenSigner(secret_keys, "login").sign({"key": key_id}, now + LINK_LIFE)
-    return f"{public_url}/login/{token}"
+    return _login_urls(public_url, secret_keys).url_for(now + LINK_LIFE, key=key_id)
+
+
+def _login_urls(public_url: str, secret_keys: Sequence[str]) -> UrlSigner:
+    return UrlSigner(secret_keys, "login", f"{public_url}/login")
 
 
 def signed_in(
@@ -186,7 +189,8 @@ def follow_link(token: str) -> AnyResponse:
     """Sign in with a link."""
     w = wiring()
     try:
-        key_id = str(_tokens("login").verify(token, w.clock())["key"])
+        urls = _login_urls(w.settings.public_url, w.settings.keys())
+        key_id = str(urls.verify(token, w.clock())["key"])
     except ExpiredToken:
         hint = "Links work for 24 hours. Ask for a new one, or sign in with an API key here."
         return _login_page("", Problem(410, "this sign-in link has expired", hint=hint))

@@ -17,7 +17,7 @@ blueprint = Blueprint("unsubscribe", __name__, url_prefix="/u")
 def _subscription_id(token: str) -> str:
     w = wiring()
     try:
-        return w.unsubscribe.verify(token, w.clock())
+        return str(w.unsubscribe.verify(token, w.clock())["subscription"])
     except BadToken:
         hint = "Use the link of a newer mail, or ask whoever runs this service."
         raise Problem(403, "this link is not one of ours, or its time is over", hint=hint) from None

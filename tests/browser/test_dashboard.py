@@ -100,7 +100,7 @@ def _pages(site: Bench) -> list[str]:
     failed = fail(site, site.new_job("A fox"), "it did not work")
     waiting, unknown = site.new_job("A heron"), lost(site)
     called_back(site, failed, b'{"state": "failed"}', Accept="*/*")
-    expired = site.wiring.links.url_for(new_id("vid", site.clock()), site.clock())
+    expired = site.wiring.links.url_for(site.clock(), video=new_id("vid", site.clock()))
     site.clock.advance(1)
     jobs = [f"/jobs/{job.id}" for job in (done, failed, waiting, unknown)]
     link = expired.removeprefix(site.wiring.settings.public_url)

@@ -239,14 +239,14 @@ def test_refusals(bench: Bench) -> None:
     """Forged, expired and orphaned URLs are refused, counted, and leave no row."""
     w, now = bench.wiring, bench.clock()
     job = bench.new_job()
-    url = w.signer.url_for(job.id, "apixo", now).rpartition("/")[2]
-    orphan = w.signer.url_for("job_none", "apixo", now).rpartition("/")[2]
+    url = w.signer.url_for(now, job=job.id, provider="apixo").rpartition("/")[2]
+    orphan = w.signer.url_for(now, job="job_none", provider="apixo").rpartition("/")[2]
     later = now + timedelta(seconds=2)
     given: list[tuple[str, Any, type[Exception]]] = [
         (url[:-2] + "xx", now, BadToken),
         (url, later, ExpiredToken),
         (orphan, now, NotFound),
-        (w.links.url_for("vid", later).rpartition("/")[2], now, BadToken),
+        (w.links.url_for(later, video="vid").rpartition("/")[2], now, BadToken),
     ]
     for token, moment, error in given:
         with pytest.raises(error):

@@ -17,7 +17,7 @@ from chaos.orders import number_of
 from chaos.sink import Call
 from service.model import DEFAULT_EVENTS, TERMINAL, TERMINAL_EVENTS, JobState, utc_now
 from service.sandbox.vendors.tasks import Task
-from service.signing import CallbackSigner
+from service.signing import UrlSigner
 from service.store.schema import callbacks, deliveries, events, jobs, subscriptions
 
 Row = Any
@@ -140,7 +140,7 @@ def surplus_creates(found: Evidence) -> list[str]:
 
 def missing_creates(field: Field, found: Evidence) -> list[str]:
     """A job that ended at the provider was made there, with a callback URL of its own."""
-    signer = CallbackSigner([SECRET], field.clipbell.url)
+    signer = UrlSigner([SECRET], "callback", f"{field.clipbell.url}/callbacks")
     wrong = [
         f"{job.id} is {job.state}, but the provider never heard of it"
         for job in found.jobs.values()
@@ -149,7 +149,8 @@ def missing_creates(field: Field, found: Evidence) -> list[str]:
     for job_id, tasks in found.tasks.items():
         for task in tasks:
             token = urlsplit(task.callback_url or "").path.rpartition("/")[2]
-            if token and signer.verify(token, utc_now()) != (job_id, task.model.provider):
+            said = signer.verify(token, utc_now()) if token else {}
+            if token and (said["job"], said["provider"]) != (job_id, task.model.provider):
                 wrong.append(f"{job_id} went out with another job's callback URL")
     return wrong
 

@@ -12,7 +12,7 @@ from support.servers import Clipbell, Hook, eventually, http_call
 
 from service.model import utc_now
 from service.settings import load_settings
-from service.signing import CallbackSigner
+from service.signing import UrlSigner
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -117,8 +117,10 @@ def test_rotated_secrets(clipbell: Clipbell) -> None:
         shown(clipbell, "subscriptions", "add", "webhook", hook.url)
         before = shown(clipbell, "subscriptions", "list")
         job = shown(clipbell, "submit", "kling-2-5-turbo-pro", "--prompt", "A fox")
-        signer = CallbackSigner(load_settings(clipbell.environ).keys(), clipbell.url)
-        url = signer.url_for(job["id"], "apixo", utc_now() + timedelta(days=1))
+        keys = load_settings(clipbell.environ).keys()
+        signer = UrlSigner(keys, "callback", f"{clipbell.url}/callbacks")
+        tomorrow = utc_now() + timedelta(days=1)
+        url = signer.url_for(tomorrow, job=job["id"], provider="apixo")
         told = shown(clipbell, "secrets", "rotate")
         clipbell.run("trigger", "job.failed")
         eventually(lambda: len(hook.hits) == 1)

@@ -25,7 +25,7 @@ def test_whole_and_harmless(clipbell: Clipbell, worker: Wiring) -> None:
     notify = ("--notify", "webhook:https://example.com/hook?key=hush")
     job = shown(clipbell, "submit", "kling-2-5-turbo-pro", "--prompt", "A fox", *notify)
     now = worker.clock()
-    url = worker.signer.url_for(job["id"], "apixo", now + timedelta(days=1))
+    url = worker.signer.url_for(now + timedelta(days=1), job=job["id"], provider="apixo")
     body = json.dumps({"data": {"callback_url": url, "state": "failed"}}).encode()
     worker.ingest.insert(job["id"], "apixo", HEADERS, body, now)
     shown(clipbell, "cancel", job["id"])

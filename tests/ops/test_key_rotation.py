@@ -18,7 +18,7 @@ from service.errors import SettingsError
 from service.ops.key_rotation import add_key, reencrypt_all
 from service.ops.setup import initialise
 from service.settings import Settings, load_settings
-from service.signing import Encryptor, TokenSigner
+from service.signing import Encryptor, UrlSigner
 from service.store.encrypted_columns import ENCRYPTED_COLUMNS
 from service.store.schema import metadata
 
@@ -48,13 +48,14 @@ def test_old_tokens_verify(bench: Bench, settings: Settings) -> None:
     """What was signed before is still ours; what is signed now is signed by the new key."""
     now = bench.clock()
     later = now + timedelta(days=30)
-    old = TokenSigner(settings.keys(), "video").sign({"video": "vid_1"}, later)
+    old = UrlSigner(settings.keys(), "video", "").url_for(later, video="vid_1")
     add_key(settings)
-    signer = TokenSigner(settings.keys(), "video")
+    signer = UrlSigner(settings.keys(), "video", "")
+    alone = UrlSigner(settings.keys()[:1], "video", "")
+    new = signer.url_for(later, video="vid_2")
 
-    assert "vid_1" == signer.verify(old, now)["video"]
-    alone = TokenSigner(settings.keys()[:1], "video")
-    assert "vid_2" == alone.verify(signer.sign({"video": "vid_2"}, later), now)["video"]
+    assert "vid_1" == signer.verify(old.removeprefix("/"), now)["video"]
+    assert "vid_2" == alone.verify(new.removeprefix("/"), now)["video"]
 
 
 def test_rotations_at_the_same_time(settings: Settings) -> None:

@@ -17,7 +17,7 @@ from support.servers import Clipbell, http_call
 
 from service.accounts import KEY_PREFIX
 from service.ops.logs import ConsoleFormatter, JsonFormatter, masked
-from service.signing import CallbackSigner, LinkSigner, UnsubscribeSigner, new_webhook_secret
+from service.signing import UrlSigner, new_webhook_secret
 
 LATER = datetime.now(UTC) + timedelta(days=1)
 URL = "https://clips.example.com"
@@ -28,9 +28,9 @@ FORMATTERS = {"json": JsonFormatter(), "console": ConsoleFormatter()}
 def secrets() -> dict[str, str]:
     """Every kind of secret that can get near a log, by the text that must not be seen."""
     urls = [
-        CallbackSigner(["k" * 32], URL).url_for("job_1", "apixo", LATER),
-        LinkSigner(["k" * 32], URL).url_for("vid_1", LATER),
-        UnsubscribeSigner(["k" * 32], URL).url_for("sub_1", LATER),
+        UrlSigner(["k" * 32], "callback", f"{URL}/callbacks").url_for(LATER, job="job_1"),
+        UrlSigner(["k" * 32], "video", f"{URL}/v").url_for(LATER, video="vid_1"),
+        UrlSigner(["k" * 32], "unsubscribe", f"{URL}/u").url_for(LATER, subscription="sub_1"),
     ]
     found = {url.rpartition("/")[2]: url for url in urls}
     webhook = new_webhook_secret()

@@ -28,7 +28,7 @@ from service.outbound.client import Outbound
 from service.providers import Access, Apixo, Segmind, SegmindSync
 from service.providers.base import Provider
 from service.settings import load_settings
-from service.signing import TokenSigner
+from service.signing import UrlSigner
 from service.storage import FileStorage
 from service.storage.uploads import UploadStore
 
@@ -98,7 +98,7 @@ def adapter(request: pytest.FixtureRequest) -> Adapter:
 def parts(tmp_path: Path, clock: TestClock) -> Iterator[Parts]:
     """Real collaborators over a folder."""
     storage = FileStorage(tmp_path)
-    uploads = UploadStore(storage, TokenSigner(["k" * 40], "image"), "http://127.0.0.1:9")
+    uploads = UploadStore(storage, UrlSigner(["k" * 40], "image", "http://127.0.0.1:9/i"))
     outbound = Outbound(["127.0.0.0/8"])
     yield Parts(outbound, uploads, storage, clock)
     outbound.close()

@@ -52,7 +52,7 @@ def kept_video(bench: Bench, job: Job | None = None, **changes: Any) -> Video:
 
 def path_of(bench: Bench, video: Video) -> str:
     """The path of its link."""
-    url = bench.wiring.links.url_for(video.id, video.link_expires_at)
+    url = bench.wiring.links.url_for(video.link_expires_at, video=video.id)
     return url.removeprefix(bench.wiring.settings.public_url)
 
 

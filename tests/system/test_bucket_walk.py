@@ -36,7 +36,7 @@ def test_copied(bench: Bench, wire: Wire) -> None:
     bench.drain("archive")
     video, storage = video_of(bench, job), bench.wiring.storage
     original = wire.call("GET", video.provider_url or "").body
-    url = bench.wiring.links.url_for(video.id, video.link_expires_at)
+    url = bench.wiring.links.url_for(video.link_expires_at, video=video.id)
     client = create_app(bench.wiring).test_client()
     watched = client.get(url.removeprefix(bench.wiring.settings.public_url), buffered=True)
 

@@ -335,7 +335,7 @@ class Machine(RuleBasedStateMachine):
     def forge(self) -> None:
         """A URL that is not ours changes nothing."""
         for job_id in self.cards:
-            url = self.wiring.signer.url_for(job_id, NAME, self.clock() + URL_DAYS)
+            url = self.wiring.signer.url_for(self.clock() + URL_DAYS, job=job_id, provider=NAME)
             with pytest.raises(BadToken):
                 self.post(url[:-4] + "AAAA", envelope("x", "success"))
 
@@ -354,7 +354,7 @@ class Machine(RuleBasedStateMachine):
         own = [create.task for create in made if create.task]
         body = envelope(draw(own * 3 + self.known_tasks()), draw(SAID))
         expires = (card.sent_at or self.clock()) + URL_DAYS
-        never_sent = self.wiring.signer.url_for(card.id, NAME, expires)
+        never_sent = self.wiring.signer.url_for(expires, job=card.id, provider=NAME)
         url = card.creates[-1].call.url if card.creates else never_sent
         if int(expires.timestamp()) < self.clock().timestamp():
             with pytest.raises(ExpiredToken):

@@ -422,7 +422,7 @@ def test_delivered_before_the_copy(bench: Bench, files: FileServer) -> None:
         told = hook.hits[0].json()["data"]["video"]["url"]
 
     video = video_of(bench, job)
-    assert [told] == [bench.wiring.links.url_for(video.id, video.link_expires_at)]
+    assert [told] == [bench.wiring.links.url_for(video.link_expires_at, video=video.id)]
     assert 1 == len(hook.hits)
 
 

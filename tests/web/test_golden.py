@@ -62,7 +62,8 @@ def rows(bench: Bench, client: FlaskClient) -> dict[str, str]:
         store.jobs.change(tx, unknown.id, list(JobState), state=JobState.UNKNOWN, due_at=None)
         record_event(tx, job, EventType.JOB_SUBMITTED, bench.clock())
     bench.drain("number", "deliver")
-    callback = bench.wiring.signer.url_for(job.id, "apixo", bench.clock() + timedelta(days=1))
+    tomorrow = bench.clock() + timedelta(days=1)
+    callback = bench.wiring.signer.url_for(tomorrow, job=job.id, provider="apixo")
     client.post(f"/callbacks/{callback.rpartition('/')[2]}", data=b'{"a": 1}')
     return {
         "JOB": job.id,

@@ -272,8 +272,9 @@ def test_signed_links(app: Flask, bench: Bench) -> None:
     with bench.db.read() as tx:
         subscription = store.subscriptions.all_of(tx, bench.account.id)[0]
     video = client.get(f"{PREFIX}/v1/jobs/{job.id}").get_json()["video"]
-    mail = bench.wiring.unsubscribe.url_for(subscription.id, now.replace(year=2027))
-    callback = bench.wiring.signer.url_for(job.id, job.provider, now.replace(year=2027))
+    later = now.replace(year=2027)
+    mail = bench.wiring.unsubscribe.url_for(later, subscription=subscription.id)
+    callback = bench.wiring.signer.url_for(later, job=job.id, provider=job.provider)
     shown = [video["url"], video["download_url"], video["poster_url"], mail]
 
     for url in [*shown, callback]:

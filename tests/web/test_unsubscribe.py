@@ -24,7 +24,7 @@ def link(bench: Bench) -> tuple[str, str]:
     spec = SubscriptionSpec("webhook", "http://127.0.0.1:9/hook")
     with bench.db.write() as tx:
         made, _ = subscribe(tx, bench.wiring.encryptor, bench.account.id, spec, bench.clock())
-    url = bench.wiring.unsubscribe.url_for(made.id, bench.clock() + timedelta(days=1))
+    url = bench.wiring.unsubscribe.url_for(bench.clock() + timedelta(days=1), subscription=made.id)
     return made.id, url.removeprefix(bench.wiring.settings.public_url)
 
 

@@ -18,14 +18,14 @@ blueprint = Blueprint("videos", __name__)
 def _video(token: str) -> tuple[Video, Job]:
     w = wiring()
     try:
-        video_id = w.links.verify(token, w.clock())
+        payload = w.links.verify(token, w.clock())
     except ExpiredToken:
         hint = "Ask whoever sent the link for a new one: the job's page and API always show it."
         raise Problem(410, "this link has expired", hint=hint) from None
     except BadToken:
         hint = "Copy the whole link once more."
         raise Problem(403, "this link is not one of ours", hint=hint) from None
-    video, job = viewable(w.db, video_id)
+    video, job = viewable(w.db, payload["video"])
     if video.state is VideoState.DELETED:
         hint = "Make it again with a new job; whoever saved the video has it still."
         raise Problem(410, f"this video is no longer kept: {video.note}", hint=hint)

@@ -8,7 +8,7 @@ from service.web.context import wiring
 
 def video_link(video: Video) -> str:
     """The video's stable link, whole."""
-    return wiring().links.url_for(video.id, video.link_expires_at)
+    return wiring().links.url_for(video.link_expires_at, video=video.id)
 
 
 def video_path(video: Video) -> str:

@@ -19,7 +19,7 @@ from service.accounts import create_key
 from service.callbacks.ingest import Ingest
 from service.errors import Busy
 from service.model import Callback, Job, JobState
-from service.signing import CallbackSigner
+from service.signing import UrlSigner
 from service.store.database import Database
 from service.web.app import create_app
 
@@ -34,7 +34,8 @@ def client(bench: Bench) -> FlaskClient:
 
 def path_of(bench: Bench, job_id: str, days: float = 30) -> str:
     """The path of this job's callback URL."""
-    url = bench.wiring.signer.url_for(job_id, "apixo", bench.clock() + timedelta(days=days))
+    until = bench.clock() + timedelta(days=days)
+    url = bench.wiring.signer.url_for(until, job=job_id, provider="apixo")
     return url.removeprefix(bench.wiring.settings.public_url)
 
 
@@ -94,7 +95,7 @@ def test_refusals(client: FlaskClient, bench: Bench) -> None:
     """Forged 401, expired 410, unknown 404, too large 413: each counted, nothing kept."""
     job = bench.new_job()
     path, late = path_of(bench, job.id), path_of(bench, job.id, days=-1)
-    link = bench.wiring.links.url_for(job.id, bench.clock() + timedelta(days=1))
+    link = bench.wiring.links.url_for(bench.clock() + timedelta(days=1), video=job.id)
     forged = ["/callbacks/x", path[:-2], path + "A", path.replace("/ey", "/eY")]
     forged.append("/callbacks/" + link.rpartition("/")[2])
     expected = [(one, b"{}", 401) for one in forged] + [
@@ -130,7 +131,7 @@ def test_old_key(bench: Bench) -> None:
     """A URL that an older secret key signed still works after a rotation."""
     job = bench.new_job()
     path = path_of(bench, job.id)
-    signer = CallbackSigner(["n" * 40, "k" * 40], bench.wiring.settings.public_url)
+    signer = UrlSigner(["n" * 40, "k" * 40], "callback", "")
     client = create_app(replace(bench.wiring, signer=signer)).test_client()
 
     assert 200 == client.post(path, data=b"{}").status_code

@@ -143,7 +143,7 @@ def test_before_the_copy(client: FlaskClient, bench: Bench, state: VideoState) -
 def test_forged(client: FlaskClient, bench: Bench, ending: str) -> None:
     """What we did not sign is 403, also when it was signed for something else."""
     path, later = video(bench), bench.clock() + timedelta(days=1)
-    callback = bench.wiring.signer.url_for("job_1", "apixo", later).rpartition("/")[2]
+    callback = bench.wiring.signer.url_for(later, job="job_1").rpartition("/")[2]
     for token in ("x", path[3:-1], path[3:] + "A", callback):
         answer = fetch(client, f"/v/{token}{ending}")
         assert (403, "application/problem+json") == (answer.status_code, answer.content_type)
@@ -167,7 +167,7 @@ def test_gone(client: FlaskClient, bench: Bench) -> None:
     path = video(bench)
     for file in bench.wiring.storage.folder.rglob("*.mp4"):
         file.unlink()
-    nobody = bench.wiring.links.url_for("vid_x", bench.clock() + timedelta(days=1))
+    nobody = bench.wiring.links.url_for(bench.clock() + timedelta(days=1), video="vid_x")
 
     assert 404 == fetch(client, path).status_code
     assert 404 == fetch(client, nobody.removeprefix(bench.wiring.settings.public_url)).status_code

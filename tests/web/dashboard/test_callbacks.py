@@ -155,7 +155,9 @@ def test_charlie_sees_nothing(client: FlaskClient, bench: Bench) -> None:
 def test_receiver_is_untouched(client: FlaskClient, bench: Bench) -> None:
     """Beside the pages, callback URLs go on taking POST and nothing else."""
     job = bench.new_job()
-    url = bench.wiring.signer.url_for(job.id, "apixo", bench.clock() + timedelta(days=1))
+    url = bench.wiring.signer.url_for(
+        bench.clock() + timedelta(days=1), job=job.id, provider="apixo"
+    )
     path = url.removeprefix(bench.wiring.settings.public_url)
 
     assert 200 == client.post(path, data=b"{}").status_code

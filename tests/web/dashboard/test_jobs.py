@@ -230,7 +230,7 @@ def test_durations() -> None:
 
 def test_expired_link_is_a_page(bench: Bench) -> None:
     """Whoever opens an expired video link reads how to get a new one."""
-    url = bench.wiring.links.url_for(new_id("vid", bench.clock()), bench.clock())
+    url = bench.wiring.links.url_for(bench.clock(), video=new_id("vid", bench.clock()))
     bench.clock.advance(1)
     path = url.removeprefix("http://127.0.0.1:9")
     client = create_app(bench.wiring).test_client()

@@ -170,7 +170,7 @@ def _rows(bench: Bench, client: FlaskClient) -> dict[str, str]:
     spec = {"channel": "webhook", "target": "http://127.0.0.1:9/", "events": list(EventType)}
     made = client.post("/v1/subscriptions", json=spec).get_json()
     _happened(bench, job)
-    url = bench.wiring.signer.url_for(job.id, "apixo", tomorrow)
+    url = bench.wiring.signer.url_for(tomorrow, job=job.id, provider="apixo")
     callback = url.rpartition("/")[2]
     client.post(f"/callbacks/{callback}", data=b"{}")
     delivery = client.get("/v1/deliveries").get_json()["data"][0]["id"]
@@ -182,7 +182,7 @@ def _rows(bench: Bench, client: FlaskClient) -> dict[str, str]:
         "name": "apixo",
         "v": link.rpartition("/")[2],
         "callbacks": callback,
-        "u": bench.wiring.unsubscribe.url_for(made["id"], tomorrow).rpartition("/")[2],
+        "u": bench.wiring.unsubscribe.url_for(tomorrow, subscription=made["id"]).rpartition("/")[2],
         "i": "x",
     }
 
