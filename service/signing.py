@@ -19,6 +19,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from itsdangerous import BadData, URLSafeSerializer
 
 from service.errors import BadToken, ExpiredToken
+from service.formatting import format_duration
 
 #: How far a signature's time may be from ours, either way (Standard Webhooks' libraries agree).
 TOLERANCE_SECONDS = 300
@@ -179,7 +180,9 @@ def webhook_fault(
         return "webhook-timestamp is no whole number of seconds"
     skew = now.timestamp() - int(timestamp)
     if abs(skew) > TOLERANCE_SECONDS:
-        return f"it was signed {abs(skew):.0f} s {'ago' if skew > 0 else 'in the future'}"
+        return (
+            f"it was signed {format_duration(abs(skew))} {'ago' if skew > 0 else 'in the future'}"
+        )
     content = b".".join([id_.encode("utf-8", "surrogateescape"), timestamp.encode(), body])
     known = [_signature(secret, content).encode() for secret in webhook_secrets]
     found = [word.encode("utf-8", "replace") for word in given.split(" ")]

@@ -17,6 +17,7 @@ from service.cli.account_option import acting_account
 from service.cli.output import console, errors, open_wiring, print_error, print_json
 from service.cli.parsing import as_input
 from service.errors import ClipbellError, InvalidInput
+from service.formatting import format_price
 from service.jobs.batches import BatchRow, numbered, request_once
 from service.jobs.requests import FIELDS, JobRequest, check_request, planned_job
 from service.model import Account, Job
@@ -154,7 +155,7 @@ def _tell_price(wiring: Wiring, account: Account, asked: list[JobRequest], json_
         print_json({"jobs": len(jobs), "min": low, "max": high, "without_price": unknown})
         return
     more = f", {unknown} of them without a known price" if unknown else ""
-    console().print(f"{len(jobs)} jobs, {low:.2f} to {high:.2f} dollars{more}. Nothing was sent.")
+    console().print(f"{len(jobs)} jobs, {format_price(low, high)}{more}. Nothing was sent.")
 
 
 def _submit(

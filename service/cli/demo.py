@@ -16,6 +16,7 @@ from rich.table import Table
 
 from service.cli.output import JsonOption, print_error, print_json
 from service.errors import SettingsError
+from service.formatting import format_duration
 
 if TYPE_CHECKING:
     from service.demo.run import Demo
@@ -96,7 +97,7 @@ def _elapsed(job: dict[str, Any]) -> str:
     began = datetime.fromisoformat(job["created_at"])
     ended = job["finished_at"]
     until = datetime.fromisoformat(ended) if ended else datetime.now(UTC)
-    return f"{(until - began).total_seconds():4.1f} s"
+    return format_duration((until - began).total_seconds())
 
 
 def _arrived(demo: Demo, job_id: str) -> str:
@@ -112,7 +113,7 @@ def _tell(demo: Demo, out: Console, seconds: float) -> None:
     out.print(f"\nDashboard:  {demo.login_url}", soft_wrap=True)
     out.print(f"Slack card, mail and hook:  {demo.sinks.url}", soft_wrap=True)
     count = len(demo.progress.deliveries)
-    out.print(f"\n{count} deliveries in {seconds} s.")
+    out.print(f"\n{count} deliveries in {format_duration(seconds)}.")
 
 
 def _summary(demo: Demo, seconds: float) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import typer
@@ -15,7 +15,9 @@ from rich.text import Text
 
 from service.bootstrap import Wiring, build
 from service.cli.completion import job_ids
+from service.formatting import format_age
 from service.messages.content import plain
+from service.model import utc_now
 from service.settings import load_settings
 
 _ID = re.compile(r"[a-z]+_[0-9a-f]{32}")
@@ -92,9 +94,5 @@ def in_colour(state: str) -> Text:
 
 
 def ago(moment: datetime) -> str:
-    """How long ago, in its largest unit."""
-    seconds = (datetime.now(UTC) - moment).total_seconds()
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds // size:.0f} {unit} ago"
-    return f"{max(seconds, 0):.0f} s ago"
+    """How long ago, by this machine's clock."""
+    return format_age(moment, utc_now())

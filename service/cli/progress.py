@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from service.catalogue.models import MODELS
+from service.formatting import format_duration
 from service.messages.content import plain
 from service.model import TERMINAL, Job, JobState
 
@@ -57,5 +58,5 @@ def doing(job: Job, now: datetime, trouble: str = "") -> str:
 def _generation(job: Job, now: datetime) -> str:
     expected = expected_seconds(job)
     if seconds_of(job, now) <= expected:
-        return f"{job.provider} works on it, about {expected:.0f} s in all"
-    return f"{job.provider} takes longer than its {expected:.0f} s; we go on asking"
+        return f"{job.provider} works on it, about {format_duration(expected)} in all"
+    return f"{job.provider} takes longer than its {format_duration(expected)}; we go on asking"

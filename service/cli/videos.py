@@ -10,6 +10,7 @@ from service import store
 from service.bootstrap import Wiring
 from service.cli.account_option import Acting, acting_account, own_job
 from service.cli.output import JobArgument, JsonOption, ago, console, open_wiring, print_json, table
+from service.formatting import format_size
 from service.model import Video
 from service.model.serializers import iso
 from service.videos.retention import (
@@ -60,7 +61,7 @@ def _row(video: Video) -> dict[str, str]:
     return {
         "job": video.job_id,
         "state": video.state.value,
-        "size": f"{(video.bytes or 0) / 1e6:.1f} MB",
+        "size": format_size(video.bytes or 0),
         "stored": ago(video.stored_at) if video.stored_at else "",
         "note": video.note,
     }
@@ -105,9 +106,9 @@ def _doomed_row(one: ExpiredVideo) -> dict[str, str]:
 
 
 def _sum_up(wiring: Wiring, found: list[ExpiredVideo], dry_run: bool) -> None:
-    size = sum(one.video.bytes or 0 for one in found) / 1e6
+    size = format_size(sum(one.video.bytes or 0 for one in found))
     would = "would be deleted" if dry_run else "were deleted"
-    console().print(f"Videos that {would}: {len(found)}, {size:.1f} MB.")
+    console().print(f"Videos that {would}: {len(found)}, {size}.")
     if wiring.settings.retention_days is None and wiring.settings.quota_bytes is None:
         console().print("No limit is set: see CLIPBELL_RETENTION_DAYS and CLIPBELL_QUOTA_BYTES.")
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from service import store
 from service.catalogue.models import MODELS, Model
+from service.formatting import format_money
 from service.model import Job, JobError
 from service.model.error_codes import job_error
 from service.settings import Settings
@@ -55,11 +56,11 @@ def objection(tx: Connection, settings: Settings, job: Job, now: datetime) -> Jo
     if price is None:
         return job_error("PRICE_UNKNOWN", f"nobody states the price of {job.model}")
     if settings.job_budget is not None and price > settings.job_budget:
-        message = f"it may cost {price:.2f} dollars, JOB_BUDGET allows {settings.job_budget:.2f}"
-        return job_error("JOB_BUDGET", message)
+        allowed = f"JOB_BUDGET allows {format_money(settings.job_budget)}"
+        return job_error("JOB_BUDGET", f"it may cost {format_money(price)}, {allowed}")
     # Not what the job itself may have cost before: else a second try stood in its own way.
     left = remaining(tx, settings, job.account_id, now, but=job.id)
     if left is not None and price > left:
-        message = f"it may cost {price:.2f} dollars, {left:.2f} are left of today's budget"
-        return job_error("BUDGET", message)
+        rest = f"{format_money(left)} are left of today's budget"
+        return job_error("BUDGET", f"it may cost {format_money(price)}, {rest}")
     return None

@@ -19,6 +19,7 @@ from service import store
 from service.catalogue.models import MODELS
 from service.errors import Refused, Unanswered
 from service.events.record import record_event
+from service.formatting import format_duration
 from service.jobs import budget
 from service.jobs.high_water import HighWater, hold_if_older
 from service.jobs.journal import CreateAnswer, Journal, Refusal, Silence
@@ -285,7 +286,7 @@ def _postpone(tx: Connection, job: Job, refusal: Refusal, now: datetime) -> None
     wait = bounded(refusal.retry_after) or backoff(job.claims, 2.0, LONGEST_PAUSE_SECONDS)
     later = now + timedelta(seconds=wait)
     message = f"{refusal.code}: {refusal.message}"
-    _requeue(tx, job, later, f"{message}; again in {wait:.0f} s", now)
+    _requeue(tx, job, later, f"{message}; again in {format_duration(wait)}", now)
     store.providers.pause(tx, job.provider, later)
     if refusal.code == "PROVIDER_UNAVAILABLE":
         mark_unreachable(tx, job.provider, message, now)

@@ -7,10 +7,10 @@ Pure functions of a notice; how a card or a letter looks is their own matter.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC
 from typing import Any
 
 from service.catalogue.models import MODELS
+from service.formatting import as_sentence, format_date, format_duration, format_money, format_price
 from service.messages.payloads import Notification
 from service.model import EventType, Job, Video
 
@@ -108,7 +108,7 @@ def _describe_subscription(notification: Notification, about: dict[str, Any]) ->
     return MessageContent(
         title=TITLES.get(kind, f"Clipbell: {kind.value}"),
         prompt="",
-        reason=_sentence(plain(about.get("reason"))) or _EXPLANATIONS.get(kind, ""),
+        reason=as_sentence(plain(about.get("reason"))) or _EXPLANATIONS.get(kind, ""),
         hint=f"Mend it, then: clipbell subscriptions enable {id_}" if off else "",
         code="",
         facts=(("Channel", plain(about.get("channel"))), ("Subscription", id_)),
@@ -143,22 +143,14 @@ def _reason(error: dict[str, Any], secret: str) -> str:
     message = plain(error.get("message"))
     if secret and secret in message:
         return "The provider's filter refused it."
-    return _sentence(message)
+    return as_sentence(message)
 
 
 def _explanation(notification: Notification) -> str:
     ends = notification.video.provider_expires_at if notification.video else None
     if notification.event.type is EventType.VIDEO_EXPIRING and ends:
-        moment = ends.astimezone(UTC)
-        when = f"{moment.day} {moment:%B %Y, %H:%M} UTC"
-        return f"We could not copy it, and the provider's link may end on {when}."
+        return f"We could not copy it, and the provider's link may end on {format_date(ends)}."
     return _EXPLANATIONS.get(notification.event.type, "")
-
-
-def _sentence(text: str) -> str:
-    """Vendors begin small and end without a stop."""
-    whole = text[:1].upper() + text[1:]
-    return whole if not whole or whole[-1] in ".!?…" else whole + "."
 
 
 def _facts(kind: EventType, job: Job, video: Video | None) -> tuple[tuple[str, str], ...]:
@@ -185,24 +177,16 @@ def _made_in(job: Job) -> str:
     if job.finished_at is None:
         return ""
     spent = (job.finished_at - (job.submitted_at or job.created_at)).total_seconds()
-    minutes, seconds = divmod(round(spent), 60)
-    return f"{minutes} min {seconds:02} s" if minutes else f"{seconds} s"
+    return format_duration(max(spent, 0.0))
 
 
 def _cost(kind: EventType, job: Job) -> str:
     """What it cost, or is expected to; empty where nobody can say or nothing was made."""
     if job.actual_cost is not None:
-        return f"${_dollars(job.actual_cost)}"
-    low, high = job.estimated_min, job.estimated_max
-    if low is None or high is None or kind in (EventType.JOB_FAILED, EventType.JOB_CANCELED):
-        return ""
-    ends = dict.fromkeys((_dollars(low), _dollars(high)))
-    return f"about ${'–'.join(ends)}"
-
-
-def _dollars(amount: float) -> str:
-    """Cents, and more digits only where there are some."""
-    return f"{amount:.2f}" if round(amount, 2) == round(amount, 4) else f"{amount:.4f}".rstrip("0")
+        return format_money(job.actual_cost)
+    made = kind not in (EventType.JOB_FAILED, EventType.JOB_CANCELED)
+    stated = job.estimated_min is not None and job.estimated_max is not None
+    return f"about {format_price(job.estimated_min, job.estimated_max)}" if made and stated else ""
 
 
 def plain(value: Any) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from service.bootstrap import Wiring, build
 from service.errors import ClipbellError, OutboundError
+from service.formatting import format_duration, format_size
 from service.media import probe
 from service.ops.health import examine as look_at_health
 from service.settings import Settings, load_settings, misspelt
@@ -78,7 +79,7 @@ def _database(w: Wiring) -> Finding:
 def _storage(w: Wiring) -> Finding:
     w.storage.check()
     free = shutil.disk_usage(w.storage.folder).free
-    return Finding("storage", True, f"{free / 1024**3:.1f} GiB free in {w.storage.folder}")
+    return Finding("storage", True, f"{format_size(free)} free in {w.storage.folder}")
 
 
 def _providers(w: Wiring) -> Finding:
@@ -111,8 +112,10 @@ def _clock(date: str | None) -> Finding:
     off = abs((datetime.now(UTC) - there).total_seconds())
     if off > CLOCK_SECONDS:
         fix = "synchronise the clock (NTP), or signatures and links will be refused"
-        return Finding("clock", False, f"{off:.0f} s apart from the public address: {fix}")
-    return Finding("public url", True, f"reachable, clocks {off:.0f} s apart")
+        return Finding(
+            "clock", False, f"{format_duration(off)} apart from the public address: {fix}"
+        )
+    return Finding("public url", True, f"reachable, clocks {format_duration(off)} apart")
 
 
 def _media(_: Wiring) -> Finding:

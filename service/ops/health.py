@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service import store
 from service.catalogue.models import MODELS
 from service.errors import ClipbellError
+from service.formatting import format_size
 from service.storage import Storage
 from service.storage.disk import FULL, disks_of
 from service.store.database import Database, reason_of
@@ -110,7 +111,7 @@ def _disk(db: Database, storage: Storage) -> Check:
         return Check("disk", f"cannot be looked at: {error}")
     if free >= disks.least:
         return Check("disk")
-    left = f"{folder} has only {free // 1024} KiB left: make room"
+    left = f"{folder} has only {format_size(free)} left: make room"
     return Check("disk", f"{left}; until then no job goes out", free < FULL)
 
 

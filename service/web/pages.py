@@ -8,9 +8,7 @@ forbids all else (but the bucket, where that sends the videos).
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +17,17 @@ from flask import Response, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from service.catalogue.models import MODELS
+from service.formatting import (
+    as_sentence,
+    format_age,
+    format_clock,
+    format_date,
+    format_duration,
+    format_money,
+    format_price,
+    format_share,
+    format_size,
+)
 from service.web.context import wiring
 from service.web.errors import Problem
 from service.web.etags import tagged
@@ -90,62 +99,6 @@ def _hash(name: str) -> str:
     return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
 
 
-def age(moment: datetime, now: datetime) -> str:
-    """How long ago, in its largest unit."""
-    seconds = int((now - moment).total_seconds())
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length} {unit} ago"
-    return "just now"
-
-
-def duration(seconds: float) -> str:
-    """A length of time: "240 ms", "4.8 s", "48 s", "2 min 14 s", "3 h 05 min", "2 d 04 h"."""
-    if 0.0005 <= seconds < 0.9995:
-        return f"{seconds * 1000:.0f} ms"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s".replace(".0", "")
-    return _long_duration(round(seconds))
-
-
-def _long_duration(seconds: int) -> str:
-    """In its two largest units."""
-    units = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
-    for (unit, length), (lower, below) in pairwise(units):
-        if seconds >= length:
-            return f"{seconds // length} {unit} {seconds % length // below:02} {lower}"
-    return f"{seconds} s"
-
-
-def money(low: float | None, high: float | None) -> str:
-    """Dollars, from and to."""
-    if low is None or high is None:
-        return "price not stated"
-    return f"${low:.2f}" if low == high else f"${low:.2f}–{high:.2f}"
-
-
-def size(count: int) -> str:
-    """Bytes in the unit that people read."""
-    if count >= 1e9:
-        return f"{count / 1e9:.1f} GB"
-    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
-
-
-def clock_time(moment: datetime | str) -> str:
-    """Hours, minutes and seconds in UTC."""
-    return _moment(moment).strftime("%H:%M:%S")
-
-
-def day(moment: datetime | str) -> str:
-    """The date in UTC, with its time."""
-    return _moment(moment).strftime("%-d %b %Y, %H:%M UTC")
-
-
-def _moment(moment: datetime | str) -> datetime:
-    found = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    return found.astimezone(UTC)
-
-
 def masked(target: str) -> str:
     """A target that can be recognised but not used: its path and its names may be secrets."""
     scheme, separator, _ = target.partition("://")
@@ -156,12 +109,6 @@ def masked(target: str) -> str:
         return f"{scheme}://…"
     name, at, domain = target.rpartition("@")
     return f"{name[:1]}…@{domain}" if at else f"{target[:2]}…"
-
-
-def sentence(text: str) -> str:
-    """`text` with a capital and a full stop."""
-    end = "" if text[-1:] in (".", "!", "?", "…", "") else "."
-    return text[:1].upper() + text[1:] + end
 
 
 def words(name: str) -> str:
@@ -177,15 +124,17 @@ def model_title(slug: str) -> str:
 
 
 _WORDS = {
-    "age": age,
+    "age": format_age,
     "asset": asset,
-    "clock_time": clock_time,
-    "day": day,
-    "duration": duration,
+    "clock_time": format_clock,
+    "day": format_date,
+    "duration": format_duration,
     "masked": masked,
     "model_title": model_title,
-    "money": money,
-    "sentence": sentence,
-    "size": size,
+    "money": format_money,
+    "percent": format_share,
+    "price_range": format_price,
+    "sentence": as_sentence,
+    "size": format_size,
     "words": words,
 }

@@ -140,7 +140,7 @@ def test_expiring_says_when_and_still_leads_to_the_video() -> None:
     """The day on which the link ends, and the video while it is there."""
     made = card(notification(EventType.VIDEO_EXPIRING))
 
-    assert "the provider's link may end on 2 January 2026, 12:00 UTC." in json.dumps(made)
+    assert "the provider's link may end on 2 Jan 2026, 12:00 UTC." in json.dumps(made)
     assert ["Watch", "Download", "Open job"] == list(links(made))
 
 

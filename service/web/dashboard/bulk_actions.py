@@ -12,13 +12,13 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from service.deliveries.redelivery import redeliver_final_event
 from service.errors import Conflict, NotFound
+from service.formatting import as_sentence
 from service.jobs.requests import cancel_job
 from service.model import Job
 from service.web.api.jobs import owned_job
 from service.web.context import LONGEST_PAGE, wiring
 from service.web.dashboard.flash import flash
 from service.web.dashboard.jobs import filters
-from service.web.pages import sentence
 from service.web.session import signed_in
 
 blueprint = Blueprint("selection", __name__)
@@ -78,4 +78,4 @@ def summary(results: list[str], word: str) -> str:
     reasons = Counter(reason.partition(": ")[0] for reason in results if reason)
     parts = [f"{results.count('')} {word}"]
     parts += [f"{count} could not be: {reason}" for reason, count in reasons.most_common()]
-    return " ".join(sentence(part) for part in parts)
+    return " ".join(as_sentence(part) for part in parts)

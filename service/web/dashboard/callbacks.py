@@ -9,11 +9,11 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
 from service.callbacks.process import replay_callback
+from service.formatting import as_sentence, format_clock
 from service.model import Callback, CallbackState, TaskState
 from service.web.api.callbacks import owned
 from service.web.context import caller, wiring
 from service.web.dashboard.raw import secrets_of, shown_body, shown_headers
-from service.web.pages import clock_time, sentence
 from service.web.session import live_page, signed_in
 
 blueprint = Blueprint("callbacks", __name__)
@@ -55,9 +55,9 @@ def outcome(callback: Callback) -> str:
     if callback.state is CallbackState.RECEIVED:
         now = wiring().clock()
         if callback.due_at and callback.due_at > now:
-            return f"Kept; it is looked at again at {clock_time(callback.due_at)} UTC."
+            return f"Kept; it is looked at again at {format_clock(callback.due_at)} UTC."
         return "Kept; the worker looks at it next."
-    return _ENDS.get(callback.note) or sentence(callback.note) or "It was looked at."
+    return _ENDS.get(callback.note) or as_sentence(callback.note) or "It was looked at."
 
 
 # Not every name may follow: GET of a callback URL itself stays what it is, a 405.

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
+from service.formatting import format_duration, format_size
 from service.settings import PREFIX, Settings
-from service.web.dashboard.widgets.charts import SECONDS
-from service.web.pages import size
 
 GROUPS = {
     "This service": (
@@ -95,8 +94,8 @@ def _words(name: str, value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(_number(one) for one in value)
     if name in _SECONDS:
-        return f"{_number(value)} s" + ("" if value < 120 else f" ({SECONDS.write(value)})")
-    return f"{_number(value)} ({size(value)})" if name in _BYTES else _number(value)
+        return f"{_number(value)} s" + ("" if value < 120 else f" ({format_duration(value)})")
+    return f"{_number(value)} ({format_size(value)})" if name in _BYTES else _number(value)
 
 
 def _number(value: Any) -> str:

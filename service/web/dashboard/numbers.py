@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from service import store
 from service.catalogue.models import MODELS
 from service.deliveries.subscriptions import target_of
+from service.formatting import format_duration, format_share
 from service.jobs.budget import midnight
 from service.model import DeliveryState, JobState
 from service.store.reports import DayOfJobs, DayOfWaits, DeliveryCount
@@ -64,8 +65,6 @@ def index() -> AnyResponse:
     awaited = [one for one in known if MODELS[one.model].calls_back]
     return page(
         "numbers.html",
-        dollars=DOLLARS.write,
-        percent=percent,
         spending=_spending(days, worked),
         spent=sum(one.spent for one in worked),
         spent_today=sum(one.spent for one in worked if one.day == days[-1]),
@@ -130,7 +129,7 @@ def _waits(days: Sequence[date], waits: Sequence[DayOfWaits]) -> list[Wait]:
 
 
 def _of_late(last: DayOfWaits) -> str:
-    half, most = SECONDS.write(last.p50), SECONDS.write(last.p95)
+    half, most = format_duration(last.p50), format_duration(last.p95)
     if last.callbacks == 1:
         return f"On {_slot(last.day)} the one callback came after {half}."
     of = f"of {last.callbacks:,} callbacks"
@@ -158,18 +157,8 @@ def _row(label: str, count: Counter[str], whole: int) -> Share:
     told = [
         f"{count[state.value]:,} {state.value}" for state in DeliveryState if count[state.value]
     ]
-    share = f"{percent(count['delivered'], whole - count['pending'])} of those that ended"
+    share = f"{format_share(count['delivered'], whole - count['pending'])} of those that ended"
     return shares(label, f"{', '.join(told)}; {share} arrived", parts, whole)
-
-
-def percent(part: float, whole: float) -> str:
-    """A share in words that never call almost all "100 %", nor almost none "0 %"."""
-    if not whole:
-        return "none"
-    share = 100 * part / whole
-    digits = 1 if 0 < share < 1 or 99 < share < 100 else 0
-    told = min(max(round(share, digits), 0.1), 99.9) if 0 < share < 100 else round(share)
-    return f"{told:g} %"
 
 
 def _total(told: Iterable[DeliveryCount], state: DeliveryState) -> int:

@@ -14,6 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from service import __version__, store
 from service.errors import Busy
+from service.formatting import format_share, format_size
 from service.jobs import budget
 from service.ops.doctor import CHECKS, QUICK, findings
 from service.ops.health import Health, examine, glance
@@ -21,8 +22,6 @@ from service.storage.disk import disks_of
 from service.web.api.providers import hold_provider, resume_provider, shown
 from service.web.context import caller, wiring
 from service.web.dashboard.effective_settings import in_force
-from service.web.dashboard.numbers import percent
-from service.web.pages import size
 from service.web.session import page, signed_in
 
 blueprint = Blueprint("settings", __name__)
@@ -114,7 +113,7 @@ def _measured(health: Health) -> dict[str, str]:
     with suppress(OSError):
         found["disk"] = _room()
     if health.polled_share is not None:
-        told = percent(1 - health.polled_share, 1)
+        told = format_share(1 - health.polled_share, 1)
         found["callbacks"] = f"{told} of the ends of late were told by one"
     return found
 
@@ -122,7 +121,7 @@ def _measured(health: Health) -> dict[str, str]:
 def _room() -> str:
     """The tightest of the disks that we write to."""
     free, folder = disks_of(wiring().db, wiring().storage).tightest()
-    return f"{size(free)} of {size(shutil.disk_usage(folder).total)} free at {folder}"
+    return f"{format_size(free)} of {format_size(shutil.disk_usage(folder).total)} free at {folder}"
 
 
 def _versions() -> dict[str, str]:

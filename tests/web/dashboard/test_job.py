@@ -25,9 +25,10 @@ from support.dashboards import (
 from support.servers import Hook
 
 from service import store
+from service.formatting import format_date
 from service.jobs.outcomes import record_outcome
 from service.model import CallbackState, JobState, Outcome, TaskState
-from service.web.pages import day, masked
+from service.web.pages import masked
 from web.test_session import HERE
 
 
@@ -60,7 +61,7 @@ def test_link_is_renewed(bench: Bench) -> None:
 
     assert 200 == fetched(client, source).status_code
     until = bench.clock.now + timedelta(seconds=bench.wiring.settings.link_ttl)
-    assert f"It works until {day(until)}" in shown
+    assert f"It works until {format_date(until)}" in shown
 
 
 def test_no_player_before_the_copy(client: FlaskClient, bench: Bench) -> None:

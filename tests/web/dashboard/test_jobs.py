@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-from datetime import timedelta
 
 import pytest
 from conftest import Bench
@@ -24,7 +23,7 @@ from support.servers import Hook
 from service.accounts import create_account, create_key
 from service.model import Job, JobState, new_id
 from service.web.app import create_app
-from service.web.pages import age, duration, masked, money
+from service.web.pages import masked
 from web.test_session import HERE, form_token
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -204,28 +203,6 @@ def test_nothing_is_taken_for_markup(client: FlaskClient, bench: Bench) -> None:
 def test_masked(target: str, shown: str) -> None:
     """Enough of a target to know it, too little to use it."""
     assert shown == masked(target)
-
-
-def test_words(bench: Bench) -> None:
-    """Ages and prices read like a person's."""
-    now = bench.clock()
-
-    assert "just now" == age(now + timedelta(seconds=3), now)
-    assert "3 min ago" == age(now - timedelta(seconds=200), now)
-    assert "2 d ago" == age(now - timedelta(days=2), now)
-    assert ["$0.44", "$0.28–1.96", "price not stated"] == [
-        money(0.44, 0.44),
-        money(0.28, 1.96),
-        money(None, None),
-    ]
-
-
-def test_durations() -> None:
-    """A length of time has two units at most, and no figure too many."""
-    seconds = (0, 0.0004, 0.24, 0.9996, 4, 4.81, 9.96, 59.6, 134, 11_100, 187_200)
-    shown = ["0 s", "0 s", "240 ms", "1 s", "4 s", "4.8 s", "10 s", "1 min 00 s", "2 min 14 s"]
-
-    assert [*shown, "3 h 05 min", "2 d 04 h"] == [duration(one) for one in seconds]
 
 
 def test_expired_link_is_a_page(bench: Bench) -> None:

@@ -113,7 +113,7 @@ class TestBudget:
 
         assert all("$2.00 left today" in text for text in quotes)
         assert "It would wait: nobody states the price" in quotes[0]
-        assert "It would wait: it may cost 3.50 dollars, 2.00 are left" in quotes[1]
+        assert "It would wait: it may cost $3.50, $2.00 are left" in quotes[1]
 
 
 def test_field_is_checked_alone(client: FlaskClient) -> None:

@@ -16,7 +16,6 @@ from service import store
 from service.events.record import record_event
 from service.model import EventType, JobState, new_id
 from service.store import schema
-from service.web.dashboard.numbers import percent
 
 
 @pytest.fixture
@@ -120,19 +119,3 @@ def test_real_job(client: FlaskClient, bench: Bench) -> None:
 
     assert "$0.42 in 30 days" in shown
     assert "style=" not in shown and "<script>" not in shown
-
-
-@pytest.mark.parametrize(
-    ("part", "whole", "expected"),
-    [
-        (0, 0, "none"),
-        (0, 9, "0 %"),
-        (9, 9, "100 %"),
-        (1, 3, "33 %"),
-        (9999, 10_000, "99.9 %"),
-        (1, 10_000, "0.1 %"),
-    ],
-)
-def test_percent(part: int, whole: int, expected: str) -> None:
-    """A share never sounds whole while something is missing."""
-    assert expected == percent(part, whole)

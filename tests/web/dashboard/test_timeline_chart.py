@@ -25,7 +25,7 @@ def test_bars_share_an_axis() -> None:
     assert [(0, 25), (25, 75), (100 - NARROWEST, NARROWEST)] == [
         (bar.x, bar.width) for line in found.rows for bar in line.bars
     ]
-    assert [(0, "0 s"), (30, "30 s"), (60, "1 min 00 s"), (100, "1 min 40 s")] == found.ticks
+    assert [(0, "0 s"), (30, "30 s"), (60, "1 min"), (100, "1 min 40 s")] == found.ticks
     assert "Row: so long; Next: so long" in found.text
 
 

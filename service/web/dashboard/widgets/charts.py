@@ -12,6 +12,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from service.formatting import format_duration, format_money
+
 HEIGHT = 160.0
 #: At most so many steps on the axis that goes up.
 STEPS = 4
@@ -126,23 +128,9 @@ def _clock() -> Iterator[float]:
     yield from (86_400 * n for n in decimal(1)())
 
 
-def _dollars(value: float) -> str:
-    return f"${value:,.2f}"
-
-
-def _seconds(value: float) -> str:
-    minutes, seconds = divmod(round(value), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = ((days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s"))
-    first = next((i for i, (count, _) in enumerate(parts) if count), 0)
-    told = [f"{count} {unit}" for count, unit in parts[first : first + 2] if count]
-    return " ".join(told) or "0 s"
-
-
-DOLLARS = Unit("dollars", _dollars, decimal(0.01))
+DOLLARS = Unit("dollars", format_money, decimal(0.01))
 JOBS = Unit("jobs", lambda value: f"{value:,.0f}", decimal(1))
-SECONDS = Unit("minutes and seconds", _seconds, _clock)
+SECONDS = Unit("minutes and seconds", format_duration, _clock)
 
 
 def ticks(top: float, unit: Unit) -> list[float]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from service.formatting import format_duration
 from service.web.dashboard.widgets.timeline_phases import Row, Span, in_words
-from service.web.pages import duration
 
 #: A bar is at least so wide, else nobody sees it.
 NARROWEST = 0.9
@@ -172,5 +172,5 @@ def _ticks(scale: _Scale, seconds: float) -> list[tuple[float, str]]:
     for moment in moments:
         x = scale.at(moment)
         if x <= 100 - APART and (not found or x - found[-1][0] >= APART):
-            found.append((round(x, 2), duration(moment)))
-    return [*found, (100.0, duration(seconds))]
+            found.append((round(x, 2), format_duration(moment)))
+    return [*found, (100.0, format_duration(seconds))]

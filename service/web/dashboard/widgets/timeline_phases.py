@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from service.catalogue.models import MODELS
+from service.formatting import format_clock, format_duration
 from service.model import (
     TERMINAL,
     Attempt,
@@ -22,7 +23,6 @@ from service.model import (
     VideoState,
 )
 from service.store.callbacks import Arrival
-from service.web.pages import clock_time, duration
 
 #: The phase that a step of the timeline begins; other steps begin none.
 BEGINS = {
@@ -117,9 +117,9 @@ def _long(spans: Sequence[Span]) -> str:
     """How long altogether, or since when."""
     last = spans[-1]
     if last.end is None:
-        return f"since {clock_time(last.start)}"
+        return f"since {format_clock(last.start)}"
     # A machine's clock may have gone back in between.
-    return duration(max(sum((s.end - s.start).total_seconds() for s in spans if s.end), 0.0))
+    return format_duration(max(sum((s.end - s.start).total_seconds() for s in spans if s.end), 0.0))
 
 
 def _telling(job: Job, arrivals: Sequence[Arrival], told: datetime | None) -> list[Row]:
@@ -127,14 +127,14 @@ def _telling(job: Job, arrivals: Sequence[Arrival], told: datetime | None) -> li
     rows = []
     if arrivals:
         spans = tuple(_checked(job, arrival.received_at, told) for arrival in arrivals)
-        last = clock_time(arrivals[-1].received_at)
+        last = format_clock(arrivals[-1].received_at)
         words = [f"{len(arrivals)} came"] if len(arrivals) > 1 else []
         words += [f"last at {last}" if words else f"came at {last}"] if not told else []
         words += [f"checked in {_long([s for s in spans if s.start == told])}"] if told else []
         rows.append(Row("Callback", ", ".join(words), spans))
     if job.resolved_by == "poll" and job.finished_at:
         found = (Span(job.finished_at, job.finished_at, "callback"),)
-        rows.append(Row("Poll", f"found the end at {clock_time(job.finished_at)}", found))
+        rows.append(Row("Poll", f"found the end at {format_clock(job.finished_at)}", found))
     return rows
 
 
@@ -171,12 +171,12 @@ def of_delivery(name: str, delivery: Delivery, attempts: Sequence[Attempt]) -> R
 def _fate(delivery: Delivery, attempts: Sequence[Attempt]) -> str:
     tries = f"{len(attempts)} attempts" if len(attempts) != 1 else "1 attempt"
     if delivery.state is DeliveryState.PENDING:
-        due = f"next {clock_time(delivery.due_at)}" if delivery.due_at else "waiting"
+        due = f"next {format_clock(delivery.due_at)}" if delivery.due_at else "waiting"
         return f"{due}, {tries}" if attempts else due
     if delivery.state is DeliveryState.EXHAUSTED:
         return f"given up, {tries}"
     end = delivery.finished_at or delivery.created_at
-    took = duration((end - delivery.created_at).total_seconds())
+    took = format_duration((end - delivery.created_at).total_seconds())
     return took if len(attempts) == 1 else f"{took}, {tries}"
 
 

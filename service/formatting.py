@@ -1,0 +1,84 @@
+"""How values are written for people: times, money, sizes, shares and sentences."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import pairwise
+
+#: Units of time and their seconds, the largest first.
+_UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+def format_duration(seconds: float) -> str:
+    """A length of time: "240 ms", "4.8 s", "48 s", "2 min 14 s", "3 h 05 min", "90 d"."""
+    if 0.0005 <= seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s".replace(".0", "")
+    whole = round(seconds)
+    for (unit, length), (lower, below) in pairwise(_UNITS):
+        if whole >= length:
+            rest = whole % length // below
+            return f"{whole // length} {unit}" + (f" {rest:02} {lower}" if rest else "")
+    return f"{whole} s"
+
+
+def format_age(moment: datetime, now: datetime) -> str:
+    """How long ago, in its largest unit: "just now", "3 min ago", "2 d ago"."""
+    seconds = int((now - moment).total_seconds())
+    for unit, length in _UNITS[:-1]:
+        if seconds >= length:
+            return f"{seconds // length} {unit} ago"
+    return "just now"
+
+
+def format_clock(moment: datetime | str) -> str:
+    """Hours, minutes and seconds in UTC: "14:05:09"."""
+    return _in_utc(moment).strftime("%H:%M:%S")
+
+
+def format_date(moment: datetime | str) -> str:
+    """The day and its time in UTC: "1 Jan 2026, 14:05 UTC"."""
+    return _in_utc(moment).strftime("%-d %b %Y, %H:%M UTC")
+
+
+def _in_utc(moment: datetime | str) -> datetime:
+    found = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return found.astimezone(UTC)
+
+
+def format_money(dollars: float) -> str:
+    """Dollars in cents, with more digits only where there are some: "$1,200.00", "$0.0125"."""
+    cents = round(dollars, 2) == round(dollars, 4)
+    return f"${dollars:,.2f}" if cents else f"${dollars:,.4f}".rstrip("0")
+
+
+def format_price(low: float | None, high: float | None) -> str:
+    """A price from `low` to `high` dollars: "$0.44", "$0.28–1.96", "price not stated"."""
+    if low is None or high is None:
+        return "price not stated"
+    ends = dict.fromkeys((format_money(low), format_money(high)))
+    return "–".join(ends).replace("–$", "–")
+
+
+def format_size(count: int) -> str:
+    """Bytes in the unit that people read: "0.4 kB", "2.5 MB", "1.1 GB"."""
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
+
+
+def format_share(part: float, whole: float) -> str:
+    """A share in per cent: almost all is never "100 %", and almost none never "0 %"."""
+    if not whole:
+        return "none"
+    share = 100 * part / whole
+    digits = 1 if 0 < share < 1 or 99 < share < 100 else 0
+    shown = min(max(round(share, digits), 0.1), 99.9) if 0 < share < 100 else round(share)
+    return f"{shown:g} %"
+
+
+def as_sentence(text: str) -> str:
+    """`text` with a capital and a full stop; vendors begin small and end without one."""
+    end = "" if text[-1:] in (".", "!", "?", "…", "") else "."
+    return text[:1].upper() + text[1:] + end
