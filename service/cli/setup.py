@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from typing import Any
 
 import typer
 from rich.text import Text
@@ -10,6 +11,7 @@ from rich.text import Text
 from service.cli.output import JsonOption, console, open_wiring, print_json
 from service.jobs.restore import mark_unknown_after_restore
 from service.ops import doctor as findings
+from service.ops.health import Check
 from service.ops.setup import initialise, make_folder
 from service.settings import load_settings
 
@@ -81,9 +83,13 @@ def doctor(json_: bool = JsonOption) -> None:
     """Look for what is amiss, and tell how to mend it. Settings, database, network, clock."""
     found = findings.examine()
     if json_:
-        print_json({"ok": all(f.ok for f in found), "findings": [vars(f) for f in found]})
+        print_json({"ok": all(f.ok for f in found), "findings": [_as_json(f) for f in found]})
     for finding in [] if json_ else found:
         mark = Text("ok  ", "green") if finding.ok else Text("FIX ", "red")
-        console().print(mark, f"{finding.subject}: {finding.message}", soft_wrap=True)
+        console().print(mark, f"{finding.name}: {finding.message}", soft_wrap=True)
     if not all(finding.ok for finding in found):
         raise typer.Exit(1)
+
+
+def _as_json(check: Check) -> dict[str, Any]:
+    return {"subject": check.name, "ok": check.ok, "message": check.message}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from service.bootstrap import Wiring, build
 from service.errors import ClipbellError, OutboundError
 from service.formatting import format_duration, format_size
 from service.media import probe
+from service.ops.health import Check
 from service.ops.health import examine as look_at_health
 from service.settings import Settings, load_settings, misspelt
 from service.store.database import Database
@@ -21,75 +21,65 @@ PROBE_SECONDS = 5.0
 CLOCK_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What was found of one subject; the message of one that is not ok ends in its fix."""
-
-    subject: str
-    ok: bool
-    message: str
-
-
 def open_database(settings: Settings) -> Database:
     """The database alone, for verbs that need nothing else."""
     return Database(settings.database_url)
 
 
-def examine() -> list[Finding]:
+def examine() -> list[Check]:
     """All findings; without usable settings there is only that one."""
     try:
         wiring = build(load_settings())
     except ClipbellError as error:
-        return [Finding("settings", False, str(error))]
-    found = [Finding("settings", True, "all values can be used")]
-    found += [Finding("settings", False, sentence) for sentence in misspelt()]
+        return [Check("settings", False, str(error))]
+    found = [Check("settings", True, "all values can be used")]
+    found += [Check("settings", False, sentence) for sentence in misspelt()]
     found += findings(wiring, CHECKS)
     found += _running(wiring)
     wiring.close()
     return found
 
 
-def findings(w: Wiring, subjects: Iterable[str]) -> list[Finding]:
+def findings(w: Wiring, subjects: Iterable[str]) -> list[Check]:
     """What was found of these `CHECKS`, one after the other."""
     return [_found(w, subject) for subject in subjects]
 
 
-def _found(w: Wiring, subject: str) -> Finding:
+def _found(w: Wiring, subject: str) -> Check:
     try:
         return CHECKS[subject](w)
     except ClipbellError as error:
-        return Finding(subject, False, str(error))
+        return Check(subject, False, str(error))
 
 
 #: What `/readyz` says and a person should know before the worker is started, too.
 RUNNING = ("disk", "providers", "channels", "clock", "rows", "callbacks")
 
 
-def _running(w: Wiring) -> list[Finding]:
+def _running(w: Wiring) -> list[Check]:
     health = look_at_health(w.db, w.storage, w.providers, w.clock())
-    amiss = [check for check in health.checks if check.name in RUNNING and check.trouble]
-    return [Finding(check.name, False, check.trouble) for check in amiss]
+    return [check for check in health.checks if check.name in RUNNING and not check.ok]
 
 
-def _database(w: Wiring) -> Finding:
+def _database(w: Wiring) -> Check:
     w.db.check()
-    return Finding("database", True, f"{w.db.engine.dialect.name}, schema at {w.db.revision()[0]}")
+    return Check("database", True, f"{w.db.engine.dialect.name}, schema at {w.db.revision()[0]}")
 
 
-def _storage(w: Wiring) -> Finding:
+def _storage(w: Wiring) -> Check:
     w.storage.check()
     free = shutil.disk_usage(w.storage.folder).free
-    return Finding("storage", True, f"{format_size(free)} free in {w.storage.folder}")
+    return Check("storage", True, f"{format_size(free)} free in {w.storage.folder}")
 
 
-def _providers(w: Wiring) -> Finding:
+def _providers(w: Wiring) -> Check:
     if not w.providers:
         fix = "set CLIPBELL_APIXO_API_KEY (or run `clipbell demo`, which needs none)"
-        return Finding("providers", False, f"no provider has a key: {fix}")
-    return Finding("providers", True, f"keys for {', '.join(w.providers)}")
+        return Check("providers", False, f"no provider has a key: {fix}")
+    return Check("providers", True, f"keys for {', '.join(w.providers)}")
 
 
-def _public_url(w: Wiring) -> Finding:
+def _public_url(w: Wiring) -> Check:
     """Asks the public address for this service, as a provider's callback would."""
     url = w.settings.public_url
     try:
@@ -97,35 +87,33 @@ def _public_url(w: Wiring) -> Finding:
     except OutboundError as error:
         host = urlsplit(url).hostname
         fix = f"callbacks cannot arrive: set CLIPBELL_PUBLIC_URL to where {host} can be reached"
-        return Finding("public url", False, f"{error}; {fix}")
+        return Check("public url", False, f"{error}; {fix}")
     if answer.status != 200:
         fix = "is `clipbell serve` behind it?"
-        return Finding("public url", False, f"{url}/healthz answered {answer.status}: {fix}")
+        return Check("public url", False, f"{url}/healthz answered {answer.status}: {fix}")
     return _clock(answer.headers.get("Date"))
 
 
-def _clock(date: str | None) -> Finding:
+def _clock(date: str | None) -> Check:
     try:
         there = parsedate_to_datetime(date or "").replace(tzinfo=UTC)
     except ValueError:
-        return Finding("public url", True, "reachable")
+        return Check("public url", True, "reachable")
     off = abs((datetime.now(UTC) - there).total_seconds())
     if off > CLOCK_SECONDS:
         fix = "synchronise the clock (NTP), or signatures and links will be refused"
-        return Finding(
-            "clock", False, f"{format_duration(off)} apart from the public address: {fix}"
-        )
-    return Finding("public url", True, f"reachable, clocks {format_duration(off)} apart")
+        return Check("clock", False, f"{format_duration(off)} apart from the public address: {fix}")
+    return Check("public url", True, f"reachable, clocks {format_duration(off)} apart")
 
 
-def _media(_: Wiring) -> Finding:
+def _media(_: Wiring) -> Check:
     if not probe.available():
         fix = "pip install 'clipbell[media]'"
-        return Finding("media", False, f"no posters and no lengths of videos: {fix}")
-    return Finding("media", True, "posters and lengths can be read")
+        return Check("media", False, f"no posters and no lengths of videos: {fix}")
+    return Check("media", True, "posters and lengths can be read")
 
 
-CHECKS: dict[str, Callable[[Wiring], Finding]] = {
+CHECKS: dict[str, Callable[[Wiring], Check]] = {
     "database": _database,
     "storage": _storage,
     "providers": _providers,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from service import store
 from service.catalogue.models import MODELS
 from service.errors import ClipbellError
-from service.formatting import format_size
+from service.formatting import format_share, format_size
 from service.storage import Storage
 from service.storage.disk import FULL, disks_of
 from service.store.database import Database, reason_of
@@ -29,10 +30,16 @@ FEW = 5
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at: its `trouble` in words, blank for none; `vital` stops the service."""
+    """
+    One thing that was examined; `doctor` looks at further ones.
+
+    `message` says what was found and, where that is not `ok`, how to fix it. While a
+    `vital` one is not ok, no job is taken or worked on.
+    """
 
     name: str
-    trouble: str = ""
+    ok: bool
+    message: str
     vital: bool = False
 
 
@@ -51,9 +58,15 @@ class Health:
     @property
     def status(self) -> str:
         """``ready``, ``fallback_messages`` or ``not ready``: no job can be taken or worked on."""
-        if any(check.trouble and check.vital for check in self.checks):
+        wrong = [check for check in self.checks if not check.ok]
+        if any(check.vital for check in wrong):
             return "not ready"
-        return "degraded" if any(check.trouble for check in self.checks) else "ready"
+        return "degraded" if wrong else "ready"
+
+
+def _judged(name: str, trouble: str, fine: str, *, vital: bool = False) -> Check:
+    """A check that is ok unless there is `trouble`."""
+    return Check(name, not trouble, trouble or fine, vital)
 
 
 def examine(db: Database, storage: Storage, providers: Collection[str], now: datetime) -> Health:
@@ -78,19 +91,23 @@ def _examine(
         with db.read() as tx:
             share = polled_share(tx)
             rows = [
-                Check("worker", worker_trouble(tx, now), vital=True),
-                Check("providers", provider_trouble(tx, providers)),
+                _judged("worker", worker_trouble(tx, now), "is alive", vital=True),
+                _judged(
+                    "providers", provider_trouble(tx, providers), "none is held, all can be asked"
+                ),
                 _channels(tx, now),
-                Check("clock", clock_trouble(tx, now)),
+                _judged("clock", clock_trouble(tx, now), "all machines agree on the time"),
+                _rows(tx),
+                _callbacks(share),
             ]
-            rows += [_rows(tx), _callbacks(share)]
     except (ClipbellError, SQLAlchemyError) as error:
         said = reason_of(error) if isinstance(error, SQLAlchemyError) else str(error)
-        return Health([Check("database", said, vital=True), *outside])
+        return Health([Check("database", False, said, vital=True), *outside])
     except UNREADABLE as error:
         said = f"a row that everything leans on cannot be read: {error}"
-        return Health([Check("database", said, vital=True), *outside])
-    return Health([Check("database", vital=True), *outside, *rows], share)
+        return Health([Check("database", False, said, vital=True), *outside])
+    database = Check("database", True, "answers, and its schema is the one needed", vital=True)
+    return Health([database, *outside, *rows], share)
 
 
 def _storage(storage: Storage) -> Check:
@@ -98,8 +115,8 @@ def _storage(storage: Storage) -> Check:
         storage.check()
     except ClipbellError as error:
         # Without a bucket jobs go out all the same, and links lead to the provider meanwhile.
-        return Check("storage", str(error), vital=not storage.remote)
-    return Check("storage", vital=not storage.remote)
+        return Check("storage", False, str(error), vital=not storage.remote)
+    return Check("storage", True, "files can be written", vital=not storage.remote)
 
 
 def _disk(db: Database, storage: Storage) -> Check:
@@ -107,12 +124,14 @@ def _disk(db: Database, storage: Storage) -> Check:
     disks = disks_of(db, storage)
     try:
         free, folder = disks.tightest()
+        whole = shutil.disk_usage(folder).total
     except OSError as error:
-        return Check("disk", f"cannot be looked at: {error}")
+        return Check("disk", False, f"cannot be looked at: {error}")
     if free >= disks.least:
-        return Check("disk")
+        room = f"{format_size(free)} of {format_size(whole)} free at {folder}"
+        return Check("disk", True, room)
     left = f"{folder} has only {format_size(free)} left: make room"
-    return Check("disk", f"{left}; until then no job goes out", free < FULL)
+    return Check("disk", False, f"{left}; until then no job goes out", free < FULL)
 
 
 def worker_trouble(tx: Connection, now: datetime) -> str:
@@ -151,16 +170,16 @@ def _channels(tx: Connection, now: datetime) -> Check:
         f"{row.name} waits until {row.paused_until:%H:%M} UTC ({row.reason})"
         for row in store.channels.paused(tx, now)
     ]
-    return Check("channels", "; ".join(paused))
+    return _judged("channels", "; ".join(paused), "none has to wait")
 
 
 def _rows(tx: Connection) -> Check:
     aside = store.quarantine.rows(tx)
     if not aside:
-        return Check("rows")
+        return Check("rows", True, "none is quarantined")
     first = f"{aside[0].work} {aside[0].row_id}: {aside[0].reason}"
     count = f"{len(aside)} quarantined, tried again every ten minutes"
-    return Check("rows", f"{count}; the first is {first}")
+    return Check("rows", False, f"{count}; the first is {first}")
 
 
 def polled_share(tx: Connection) -> float | None:
@@ -172,7 +191,10 @@ def polled_share(tx: Connection) -> float | None:
 
 
 def _callbacks(share: float | None) -> Check:
-    if share is None or share < 1:
-        return Check("callbacks")
+    if share is None:
+        return Check("callbacks", True, "too few ends of late to tell whether they arrive")
+    if share < 1:
+        told = format_share(1 - share, 1)
+        return Check("callbacks", True, f"{told} of the ends of late were told by one")
     advice = "is CLIPBELL_PUBLIC_URL right? `clipbell doctor` looks"
-    return Check("callbacks", f"none arrives, every end had to be polled for: {advice}")
+    return Check("callbacks", False, f"none arrives, every end had to be polled for: {advice}")

@@ -32,7 +32,7 @@ def look(bench: Bench) -> Health:
 
 def troubles(bench: Bench) -> dict[str, str]:
     """What is wrong, by check."""
-    return {check.name: check.trouble for check in look(bench).checks if check.trouble}
+    return {check.name: check.message for check in look(bench).checks if not check.ok}
 
 
 def end_jobs(bench: Bench, *ways: str, model: str = "kling-2-5-turbo-pro") -> None:
@@ -47,6 +47,17 @@ def end_jobs(bench: Bench, *ways: str, model: str = "kling-2-5-turbo-pro") -> No
 def test_all_is_well(bench: Bench) -> None:
     """Without a trouble it is ready; there is nothing to say of callbacks yet."""
     assert ("ready", {}, None) == (look(bench).status, troubles(bench), look(bench).polled_share)
+
+
+def test_every_check_says_what_it_found(bench: Bench) -> None:
+    """Also what is as it should be is told in words, with its figures."""
+    end_jobs(bench, *["poll"] * 2, *["callback"] * 6)
+    found = {check.name: check.message for check in look(bench).checks}
+
+    assert "" not in found.values()
+    assert "is alive" == found["worker"]
+    assert "75 % of the ends of late were told by one" == found["callbacks"]
+    assert "free at" in found["disk"]
 
 
 def test_no_worker(bench: Bench) -> None:
@@ -66,7 +77,7 @@ def test_no_place_to_write(bench: Bench) -> None:
     (storage,) = [check for check in found.checks if check.name == "storage"]
 
     assert "not ready" == found.status
-    assert str(nowhere.folder) in storage.trouble
+    assert str(nowhere.folder) in storage.message
 
 
 class Elsewhere(FileStorage):

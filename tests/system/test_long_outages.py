@@ -70,7 +70,9 @@ def said(bench: Bench) -> str:
     """What `/readyz` says of the providers."""
     wiring: Wiring = bench.wiring
     found = examine(bench.db, wiring.storage, wiring.providers, bench.clock())
-    return next(check.trouble for check in found.checks if check.name == "providers")
+    return next(
+        "" if check.ok else check.message for check in found.checks if check.name == "providers"
+    )
 
 
 def created(wire: Wire, *prompts: str) -> list[int]:

@@ -39,6 +39,6 @@ def readyz() -> Response:
     """Whether jobs are taken and worked on, else 503; what else is wrong stands beside it."""
     w = wiring()
     found = examine(w.db, w.storage, w.providers, w.clock())
-    checks = {check.name: check.trouble or "ok" for check in found.checks}
+    checks = {check.name: "ok" if check.ok else check.message for check in found.checks}
     body = {"status": found.status, "checks": checks, "polled_share": found.polled_share}
     return json_response(body, 503 if found.status == "not ready" else 200)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import platform
-import shutil
 from collections.abc import Iterable
-from contextlib import suppress
 from threading import BoundedSemaphore
 from typing import Any
 
@@ -14,28 +12,15 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from service import __version__, store
 from service.errors import Busy
-from service.formatting import format_share, format_size
 from service.jobs import budget
 from service.ops.doctor import CHECKS, QUICK, findings
 from service.ops.health import Health, examine, glance
-from service.storage.disk import disks_of
 from service.web.api.providers import hold_provider, resume_provider, shown
 from service.web.context import caller, wiring
 from service.web.dashboard.effective_settings import in_force
 from service.web.session import page, signed_in
 
 blueprint = Blueprint("settings", __name__)
-
-#: What is said of each check of the health that found nothing amiss.
-WELL = {
-    "database": "answers, and its schema is the one needed",
-    "storage": "files can be written",
-    "worker": "is alive",
-    "providers": "none is held, all can be asked",
-    "channels": "none has to wait",
-    "rows": "none is quarantined",
-    "callbacks": "too few ends of late to tell whether they arrive",
-}
 
 
 @blueprint.get("/settings")
@@ -98,30 +83,12 @@ def _whole(health: Health, subjects: Iterable[str]) -> dict[str, Any]:
     return {
         "operator": True,
         "health": health,
-        "well": WELL | _measured(health),
         "providers": [shown(name) for name in w.providers],
         "keyless": [name for name in w.settings.providers if name not in w.providers],
         "findings": findings(w, subjects),
         "groups": in_force(w.settings, w.db.engine.url.render_as_string(hide_password=True)),
         "versions": _versions(),
     }
-
-
-def _measured(health: Health) -> dict[str, str]:
-    """What the health can say in figures."""
-    found = {}
-    with suppress(OSError):
-        found["disk"] = _room()
-    if health.polled_share is not None:
-        told = format_share(1 - health.polled_share, 1)
-        found["callbacks"] = f"{told} of the ends of late were told by one"
-    return found
-
-
-def _room() -> str:
-    """The tightest of the disks that we write to."""
-    free, folder = disks_of(wiring().db, wiring().storage).tightest()
-    return f"{format_size(free)} of {format_size(shutil.disk_usage(folder).total)} free at {folder}"
 
 
 def _versions() -> dict[str, str]:
