@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, func, select, update
 
 from service.model import Callback, CallbackState, Rejection
 from service.store.schema import callbacks, jobs, rejected_callbacks, rejection_counts
-from service.store.work import claim, readable, settle, value, values
+from service.store.work import Page, claim, newest_page, settle, value, values
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,13 @@ def page(
     *,
     before: str | None = None,
     **which: str | None,
-) -> list[Callback]:
+) -> Page[Callback]:
     """An account's callbacks, newest first, by columns in `which` that are not None."""
     statement = _of_account(account_id)
     for name, wanted in which.items():
         if wanted is not None:
             statement = statement.where(callbacks.c[name] == wanted)
-    if before is not None:
-        statement = statement.where(callbacks.c.id < before)
-    return readable(tx, statement.order_by(callbacks.c.id.desc()).limit(limit), Callback)
+    return newest_page(tx, statement, Callback, limit, before)
 
 
 def _of_account(account_id: str) -> Select[Any]:
@@ -90,15 +88,12 @@ def _of_account(account_id: str) -> Select[Any]:
 
 def rejected(
     tx: Connection, limit: int, *, before: str | None = None, reason: str | None = None
-) -> list[Rejection]:
+) -> Page[Rejection]:
     """The newest callbacks that were refused, for that reason where one is given."""
     statement = select(rejected_callbacks)
     if reason is not None:
         statement = statement.filter_by(reason=reason)
-    if before is not None:
-        statement = statement.where(rejected_callbacks.c.id < before)
-    newest = statement.order_by(rejected_callbacks.c.id.desc()).limit(limit)
-    return values(Rejection, tx.execute(newest).all())
+    return newest_page(tx, statement, Rejection, limit, before)
 
 
 def of_job(tx: Connection, job_id: str) -> list[Callback]:

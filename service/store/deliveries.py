@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select, update
 
 from service.model import Attempt, Delivery, DeliveryState
 from service.store.schema import attempts, deliveries
-from service.store.work import add, readable, settle, value, values
+from service.store.work import Page, add, newest_page, settle, value, values
 
 
 def insert(tx: Connection, delivery: Delivery) -> None:
@@ -56,13 +56,11 @@ def page(
     *,
     before: str | None = None,
     **which: str | None,
-) -> list[Delivery]:
+) -> Page[Delivery]:
     """An account's deliveries, newest first, by columns in `which` that are not None."""
     statement = select(deliveries).filter_by(account_id=account_id)
     statement = statement.filter_by(**{key: v for key, v in which.items() if v is not None})
-    if before is not None:
-        statement = statement.where(deliveries.c.id < before)
-    return readable(tx, statement.order_by(deliveries.c.id.desc()).limit(limit), Delivery)
+    return newest_page(tx, statement, Delivery, limit, before)
 
 
 def of_events(

@@ -12,9 +12,11 @@ from service.model import CONCLUDED, OPEN, TERMINAL, Job, JobState, Step
 from service.model.error_codes import strip_unstorable
 from service.store.schema import jobs, providers, steps
 from service.store.work import (
+    Page,
     add,
     claim,
     claim_many,
+    newest_page,
     next_account_round_robin,
     readable,
     settle,
@@ -82,7 +84,7 @@ def page(
     before: str | None = None,
     state: str | None = None,
     **which: Any,
-) -> list[Job]:
+) -> Page[Job]:
     """
     An account's jobs, newest first; `before` is the id that the last page ended on.
 
@@ -92,9 +94,7 @@ def page(
     statement = select(jobs).where(_matching(account_id, **which))
     if state is not None:
         statement = statement.filter_by(state=state)
-    if before is not None:
-        statement = statement.where(jobs.c.id < before)
-    return readable(tx, statement.order_by(jobs.c.id.desc()).limit(limit), Job)
+    return newest_page(tx, statement, Job, limit, before)
 
 
 def _matching(

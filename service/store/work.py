@@ -53,13 +53,44 @@ def values(kind: type[T], rows: Sequence[Row[Any]]) -> list[T]:
 
 def readable(tx: Connection, statement: Select[Any], kind: type[T]) -> list[T]:
     """What a statement over one table finds, without the rows that cannot be read."""
+    return values(kind, [row for _, row in _rows_by_id(tx, statement) if row is not None])
+
+
+class Page(list[T]):
+    """Rows, newest first; `older` is the id after which the next page begins, None at the end."""
+
+    def __init__(self, rows: Sequence[T], older: str | None) -> None:
+        super().__init__(rows)
+        self.older = older
+
+
+def newest_page(
+    tx: Connection, statement: Select[Any], kind: type[T], limit: int, before: str | None
+) -> Page[T]:
+    """
+    The newest rows of a statement over one table, without those that cannot be read.
+
+    Args:
+        limit: how many rows there are at most; unreadable ones count.
+        before: only rows that are older than the one of this id.
+    """
+    key = statement.selected_columns.id
+    if before is not None:
+        statement = statement.where(key < before)
+    found = _rows_by_id(tx, statement.order_by(key.desc()).limit(limit + 1))
+    older = found[limit - 1][0] if len(found) > limit else None
+    return Page(values(kind, [row for _, row in found[:limit] if row is not None]), older)
+
+
+def _rows_by_id(tx: Connection, statement: Select[Any]) -> list[tuple[str, Row[Any] | None]]:
+    """The id of each row with the row itself, None where that cannot be read."""
     try:
-        return values(kind, tx.execute(statement).all())
+        return [(row.id, row) for row in tx.execute(statement).all()]
     except UNREADABLE:
         key = statement.selected_columns.id
         ids = tx.scalars(statement.with_only_columns(key)).all()
-        each = [_if_readable(tx, select(*statement.selected_columns).where(key == i)) for i in ids]
-        return values(kind, [row for row in each if row is not None])
+        one = select(*statement.selected_columns)
+        return [(id_, _if_readable(tx, one.where(key == id_))) for id_ in ids]
 
 
 def _if_readable(tx: Connection, statement: Select[Any]) -> Row[Any] | None:

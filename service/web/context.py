@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import functools
 import json
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
-from urllib.parse import urlencode
 
 from flask import Response, current_app, g, request
+from sqlalchemy import Connection
 
+from service import store
 from service.accounts import key_in_force
 from service.bootstrap import Wiring
 from service.channels.base import Channel
 from service.deliveries.subscriptions import open_to
-from service.errors import FieldError, InvalidInput
-from service.model import ApiKey
+from service.errors import FieldError, InvalidInput, NotFound
+from service.model import ApiKey, Callback, Delivery, Job, Subscription
 from service.web.errors import Problem
 
 P = ParamSpec("P")
@@ -28,8 +27,6 @@ BODY_BYTES = 1024 * 1024
 #: Room for a job with two inline images of 10 MB each, in base64.
 JOB_BYTES = 28 * 1024 * 1024
 DEPTH = 50
-PAGE = 50
-LONGEST_PAGE = 100
 
 
 def wiring() -> Wiring:
@@ -91,6 +88,23 @@ def needs(scope: str, *takes: str) -> Callable[[Callable[P, R]], Callable[P, R]]
         return guarded
 
     return wrap
+
+
+#: How the store finds what belongs to an account.
+_OWNED: dict[type, Callable[[Connection, str, str], Any]] = {
+    Job: store.jobs.owned,
+    Delivery: store.deliveries.owned,
+    Callback: store.callbacks.owned,
+    Subscription: store.subscriptions.owned,
+}
+
+
+def get_or_404(tx: Connection, kind: type[R], id_: str) -> R:
+    """The caller's job, delivery, callback or subscription of that id. Raises NotFound."""
+    found: R | None = _OWNED[kind](tx, caller().account_id, id_)
+    if found is None:
+        raise NotFound(f"you have no {kind.__name__.lower()} {id_[:80]}")
+    return found
 
 
 def raw_body(limit: int = BODY_BYTES) -> bytes:
@@ -173,6 +187,15 @@ def _refuse_unknown(allowed: tuple[str, ...]) -> None:
         raise InvalidInput(faults)
 
 
+def choice_arg(name: str, known: Iterable[str]) -> str | None:
+    """One word of the query, None when it is not there. Raises InvalidInput for another word."""
+    given = request.args.get(name)
+    if given is not None and given not in list(known):
+        message = f"must be one of {', '.join(known)}"
+        raise InvalidInput([FieldError(f"?{name}", "not_allowed", message)])
+    return given
+
+
 def datetime_arg(name: str) -> datetime | None:
     """A time in the query, None when it is not there. Raises InvalidInput."""
     given = request.args.get(name)
@@ -194,55 +217,6 @@ def bool_arg(name: str) -> bool:
     if given not in ("true", "1", "false", "0"):
         raise InvalidInput([FieldError(f"?{name}", "not_allowed", "must be true or false")])
     return given in ("true", "1")
-
-
-def page_size() -> int:
-    """How many rows the caller wants. Raises InvalidInput outside 1 to 100."""
-    given = request.args.get("limit", str(PAGE))
-    if not re.fullmatch("[0-9]{1,3}", given) or not 1 <= int(given) <= LONGEST_PAGE:
-        message = f"must be from 1 to {LONGEST_PAGE}"
-        raise InvalidInput([FieldError("?limit", "out_of_range", message)])
-    return int(given)
-
-
-def cursor() -> str | None:
-    """The id that the last page ended on."""
-    given = request.args.get("cursor")
-    if not given:
-        return None
-    try:
-        padded = given + "=" * (-len(given) % 4)
-        found = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
-    except ValueError:
-        found = ""
-    if not found.isprintable() or not found:
-        message = "must be a next_cursor of an earlier answer"
-        raise InvalidInput([FieldError("?cursor", "bad_cursor", message)])
-    return found
-
-
-def page_response(rows: list[dict[str, Any]], limit: int, **more: Any) -> Response:
-    """A list of up to `limit` rows of the `limit` + 1 that were asked for, with its next page."""
-    shown = rows[:limit]
-    following = None
-    if len(rows) > limit:
-        following = encode_cursor(str(shown[-1]["id"]))
-    body = {"data": shown, "next_cursor": following, **more}
-    return json_response(body, headers=next_link(following))
-
-
-def encode_cursor(text: str) -> str:
-    """What `cursor` reads again."""
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-
-def next_link(following: str | None, name: str = "cursor") -> dict[str, str]:
-    """The header that leads to the next page; none after the last."""
-    if following is None:
-        return {}
-    again = urlencode(request.args.to_dict() | {name: following})
-    address = f"{wiring().settings.public_url}{request.path}?{again}"
-    return {"Link": f'<{address}>; rel="next"'}
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

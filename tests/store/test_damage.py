@@ -94,10 +94,52 @@ def test_list(bench: Bench, client: FlaskClient) -> None:
     """Jobs beside a damaged one are listed."""
     damaged, whole = bench.new_job("one"), bench.new_job("two")
     change(bench, "UPDATE jobs SET input = '{broken' WHERE id = :id", id=damaged.id)
-    listed = client.get("/v1/jobs")
 
-    assert 200 == listed.status_code
-    assert whole.id in listed.text
+    assert [whole.id] == listed(client, "/v1/jobs")
+
+
+def listed(client: FlaskClient, path: str) -> list[str]:
+    """The ids of all pages of a list, two rows a page."""
+    address, found = f"{path}?limit=2", []
+    while address:
+        answer = client.get(address)
+        assert 200 == answer.status_code
+        found += [one["id"] for one in answer.get_json()["data"]]
+        address = answer.headers.get("Link", "").removeprefix("<").partition(">")[0]
+    return found
+
+
+def make_rows(bench: Bench, path: str) -> list[str]:
+    """Five rows of a list, by id."""
+    jobs = [bench.new_job(str(n), notify=["webhook:http://127.0.0.1:9/x"]) for n in range(5)]
+    if path == "/v1/jobs":
+        return sorted(job.id for job in jobs)
+    for job in jobs:
+        bench.wiring.ingest.insert(job.id, "apixo", {}, b"{}", bench.clock())
+    with bench.db.write() as tx:
+        for job in jobs:
+            fail_job(tx, job, job_error("OPERATOR", "ended"), "operator", bench.clock())
+    with bench.db.read() as tx:
+        rows = tx.execute(text(f"SELECT id FROM {path.removeprefix('/v1/')} ORDER BY id"))  # noqa: S608
+        return list(rows.scalars())
+
+
+@pytest.mark.parametrize("place", range(5))
+@pytest.mark.parametrize(
+    ("path", "statement"),
+    [
+        ("/v1/jobs", "UPDATE jobs SET input = '{broken' WHERE id = :id"),
+        ("/v1/callbacks", "UPDATE callbacks SET headers = '{broken' WHERE id = :id"),
+        ("/v1/deliveries", "UPDATE deliveries SET due_at = 'soon' WHERE id = :id"),
+    ],
+)
+def test_pages(bench: Bench, client: FlaskClient, path: str, statement: str, place: int) -> None:
+    """Wherever a damaged row stands in a list, the pages go on behind it."""
+    rows = make_rows(bench, path)
+    damaged = rows.pop(place)
+    change(bench, statement, id=damaged)
+
+    assert rows[::-1] == listed(client, path)
 
 
 @pytest.mark.parametrize(

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response, request
-from sqlalchemy import Connection
 
 from service import store
 from service.callbacks.process import receive_callback, replay_callback
-from service.errors import BadToken, ExpiredToken, FieldError, InvalidInput, NotFound
+from service.errors import BadToken, ExpiredToken
 from service.model import Callback, CallbackState
 from service.model.serializers import callback_content, callback_json, rejection_json
 from service.web.context import (
     authenticate,
     bool_arg,
     caller,
-    cursor,
+    choice_arg,
+    get_or_404,
     json_response,
     needs,
-    page_response,
-    page_size,
     raw_body,
     wiring,
 )
 from service.web.errors import Problem
+from service.web.pagination import cursor, page_response, page_size
 
 blueprint = Blueprint("callbacks", __name__)
 
@@ -56,28 +55,21 @@ def _remote() -> str:
 @needs("read", "job_id", "state", "rejected", "limit", "cursor")
 def list_callbacks() -> Response:
     """An account's callbacks, newest first; with `rejected`, an operator sees the refused ones."""
-    given = request.args
     if bool_arg("rejected"):
         return _rejected()
-    state = given.get("state")
-    if state not in (None, *CallbackState):
-        message = f"must be one of {', '.join(CallbackState)}"
-        raise InvalidInput([FieldError("?state", "not_allowed", message)])
-    limit = page_size()
-    which = {"job_id": given.get("job_id"), "state": state}
+    which = {"job_id": request.args.get("job_id"), "state": choice_arg("state", CallbackState)}
     with wiring().db.read() as tx:
         account = caller().account_id
-        found = store.callbacks.page(tx, account, limit + 1, before=cursor(), **which)
-    return page_response([callback_json(callback) for callback in found], limit)
+        found = store.callbacks.page(tx, account, page_size(), before=cursor(), **which)
+    return page_response([callback_json(callback) for callback in found], found.older)
 
 
 def _rejected() -> Response:
     authenticate("operator")
-    limit = page_size()
     with wiring().db.read() as tx:
-        found = store.callbacks.rejected(tx, limit + 1, before=cursor())
+        found = store.callbacks.rejected(tx, page_size(), before=cursor())
         counts = store.callbacks.count_rejections(tx)
-    return page_response([rejection_json(one) for one in found], limit, counts=counts)
+    return page_response([rejection_json(one) for one in found], found.older, counts=counts)
 
 
 @blueprint.get("/v1/callbacks/<callback_id>")
@@ -85,7 +77,7 @@ def _rejected() -> Response:
 def get_callback(callback_id: str) -> Response:
     """One callback with its headers and body."""
     with wiring().db.read() as tx:
-        found = owned(tx, callback_id)
+        found = get_or_404(tx, Callback, callback_id)
     return json_response(callback_json(found) | callback_content(found))
 
 
@@ -95,14 +87,6 @@ def replay(callback_id: str) -> Response:
     """Look at it once more, as if it had just come."""
     w = wiring()
     with w.db.write() as tx:
-        replay_callback(tx, owned(tx, callback_id), w.clock())
-        found = owned(tx, callback_id)
+        replay_callback(tx, get_or_404(tx, Callback, callback_id), w.clock())
+        found = get_or_404(tx, Callback, callback_id)
     return json_response(callback_json(found), 202)
-
-
-def owned(tx: Connection, callback_id: str) -> Callback:
-    """The caller's callback of that id. Raises NotFound."""
-    found = store.callbacks.owned(tx, caller().account_id, callback_id)
-    if found is None:
-        raise NotFound(f"you have no callback {callback_id[:80]}")
-    return found

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from flask import Blueprint, Response, request
-from sqlalchemy import Connection
 
 from service import store
 from service.deliveries.redelivery import resend_delivery
-from service.errors import FieldError, InvalidInput, NotFound
 from service.model import Delivery, DeliveryState
 from service.model.serializers import delivery_json
 from service.web.context import (
     caller,
-    cursor,
+    choice_arg,
+    get_or_404,
     json_response,
     needs,
-    page_response,
-    page_size,
     wiring,
 )
+from service.web.pagination import cursor, page_response, page_size
 
 blueprint = Blueprint("deliveries", __name__, url_prefix="/v1/deliveries")
 
@@ -27,28 +25,16 @@ blueprint = Blueprint("deliveries", __name__, url_prefix="/v1/deliveries")
 @needs("read", "job_id", "event_id", "subscription_id", "channel", "state", "limit", "cursor")
 def list_deliveries() -> Response:
     """An account's deliveries, newest first."""
-    given = request.args
-    which = {name: given.get(name) for name in _FILTERS}
-    if which["state"] not in (None, *DeliveryState):
-        message = f"must be one of {', '.join(DeliveryState)}"
-        raise InvalidInput([FieldError("?state", "not_allowed", message)])
-    limit = page_size()
+    which = {name: request.args.get(name) for name in _FILTERS}
+    which["state"] = choice_arg("state", DeliveryState)
     with wiring().db.read() as tx:
         account = caller().account_id
-        found = store.deliveries.page(tx, account, limit + 1, before=cursor(), **which)
+        found = store.deliveries.page(tx, account, page_size(), before=cursor(), **which)
         attempts = store.deliveries.all_attempts(tx, [delivery.id for delivery in found])
-    return page_response([delivery_json(delivery, attempts) for delivery in found], limit)
+    return page_response([delivery_json(delivery, attempts) for delivery in found], found.older)
 
 
-_FILTERS = ("job_id", "event_id", "subscription_id", "channel", "state")
-
-
-def owned(tx: Connection, delivery_id: str) -> Delivery:
-    """The caller's delivery of that id. Raises NotFound."""
-    found = store.deliveries.owned(tx, caller().account_id, delivery_id)
-    if found is None:
-        raise NotFound(f"you have no delivery {delivery_id[:80]}")
-    return found
+_FILTERS = ("job_id", "event_id", "subscription_id", "channel")
 
 
 @blueprint.get("/<delivery_id>")
@@ -56,7 +42,7 @@ def owned(tx: Connection, delivery_id: str) -> Delivery:
 def get(delivery_id: str) -> Response:
     """One delivery."""
     with wiring().db.read() as tx:
-        delivery = owned(tx, delivery_id)
+        delivery = get_or_404(tx, Delivery, delivery_id)
         attempts = store.deliveries.all_attempts(tx, [delivery.id])
     return json_response(delivery_json(delivery, attempts))
 
@@ -67,7 +53,7 @@ def resend(delivery_id: str) -> Response:
     """One more attempt now, whatever became of the earlier ones."""
     w = wiring()
     with w.db.write() as tx:
-        resend_delivery(tx, owned(tx, delivery_id), w.clock())
-        delivery = owned(tx, delivery_id)
+        resend_delivery(tx, get_or_404(tx, Delivery, delivery_id), w.clock())
+        delivery = get_or_404(tx, Delivery, delivery_id)
         attempts = store.deliveries.all_attempts(tx, [delivery.id])
     return json_response(delivery_json(delivery, attempts), 202)

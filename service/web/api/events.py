@@ -16,12 +16,12 @@ from service.messages.payloads import FORMATS, standard
 from service.model import Event, EventType
 from service.web.context import (
     caller,
+    choice_arg,
     json_response,
     needs,
-    next_link,
-    page_size,
     wiring,
 )
+from service.web.pagination import next_link, page_size
 
 blueprint = Blueprint("events", __name__, url_prefix="/v1/events")
 
@@ -86,12 +86,11 @@ def _entry(tx: Connection, event: Event) -> dict[str, Any]:
 @needs("read", "event", "format")
 def samples() -> Response:
     """A bare list, newest first: the account's own events as they were pushed, or a sample."""
-    given = request.args
     w = wiring()
-    type_ = _one_of("event", given.get("event", EventType.JOB_SUCCEEDED), list(EventType))
-    format_ = _one_of("format", given.get("format", "flat"), list(FORMATS))
+    type_ = EventType(choice_arg("event", EventType) or EventType.JOB_SUCCEEDED)
+    format_ = choice_arg("format", FORMATS) or "flat"
     with w.db.read() as tx:
-        account_id, type_ = caller().account_id, EventType(type_)
+        account_id = caller().account_id
         found = store.events.newest(tx, account_id, [type_], SAMPLES)
         found = found or [sample_event(account_id, type_, w.clock())]
         bodies = [
@@ -99,10 +98,3 @@ def samples() -> Response:
             for event in found
         ]
     return json_response(bodies)
-
-
-def _one_of(name: str, given: str, known: list[str]) -> str:
-    if given not in known:
-        message = f"must be one of {', '.join(known)}"
-        raise InvalidInput([FieldError(f"?{name}", "not_allowed", message)])
-    return given

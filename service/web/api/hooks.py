@@ -21,8 +21,15 @@ from service.errors import FieldError, InvalidInput
 from service.model import DEFAULT_EVENTS, Subscription
 from service.model.serializers import iso
 from service.signing import digest
-from service.web.api.subscriptions import owned
-from service.web.context import caller, channels, json_body, json_response, needs, wiring
+from service.web.context import (
+    caller,
+    channels,
+    get_or_404,
+    json_body,
+    json_response,
+    needs,
+    wiring,
+)
 
 blueprint = Blueprint("hooks", __name__, url_prefix="/v1/hooks")
 
@@ -42,7 +49,7 @@ def subscribe_hook() -> Response:
         if same:
             store.subscriptions.enable(tx, same.id)
             store.subscriptions.change(tx, same.id, format=spec.format)
-            return json_response(_hook(owned(tx, same.id)), 200)
+            return json_response(_hook(get_or_404(tx, Subscription, same.id)), 200)
         made, secret = subscribe(tx, w.encryptor, caller().account_id, spec, w.clock(), hook=True)
     location = {"Location": url_for(".get_hook", subscription_id=made.id)}
     return json_response({**_hook(made), "secret": secret}, 201, location)
@@ -102,7 +109,7 @@ def _hook(subscription: Subscription) -> dict[str, Any]:
 def get_hook(subscription_id: str) -> Response:
     """One hook, for clients that look whether theirs still exists."""
     with wiring().db.read() as tx:
-        return json_response(_hook(owned(tx, subscription_id)))
+        return json_response(_hook(get_or_404(tx, Subscription, subscription_id)))
 
 
 @blueprint.delete("/<subscription_id>")

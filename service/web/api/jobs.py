@@ -7,12 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response, request, url_for
-from sqlalchemy import Connection
 
 from service import store
 from service.catalogue.models import MODELS, Model
 from service.catalogue.validation import json_schema
-from service.errors import FieldError, InvalidInput, NotFound
+from service.errors import FieldError, InvalidInput
 from service.jobs.outcomes import Resolution, resolve_by_hand
 from service.jobs.requests import cancel_job, check_request, mute_job, planned_job, request_job
 from service.jobs.submission import preview
@@ -27,15 +26,15 @@ from service.web.context import (
     bool_arg,
     caller,
     channels,
-    cursor,
+    choice_arg,
     datetime_arg,
+    get_or_404,
     json_body,
     json_response,
     needs,
-    page_response,
-    page_size,
     wiring,
 )
+from service.web.pagination import cursor, page_response, page_size
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/v1")
 
@@ -75,35 +74,19 @@ def create_job() -> Response:
 def list_jobs() -> Response:
     """An account's jobs, newest first."""
     given = request.args
-    limit = page_size()
     with wiring().db.read() as tx:
         jobs = store.jobs.page(
             tx,
             caller().account_id,
-            limit + 1,
+            page_size(),
             before=cursor(),
-            state=_state(given.get("state")),
+            state=choice_arg("state", JobState),
             model=given.get("model"),
             since=datetime_arg("since"),
             prefix=given.get("q"),
         )
         videos = store.videos.of_jobs(tx, [job.id for job in jobs])
-    return page_response([shown(job, videos.get(job.id)) for job in jobs], limit)
-
-
-def _state(given: str | None) -> str | None:
-    if given is not None and given not in list(JobState):
-        message = f"must be one of {', '.join(JobState)}"
-        raise InvalidInput([FieldError("?state", "not_allowed", message)])
-    return given
-
-
-def owned_job(tx: Connection, job_id: str) -> Job:
-    """The caller's job of that id. Raises NotFound."""
-    job = store.jobs.owned(tx, caller().account_id, job_id)
-    if job is None:
-        raise NotFound(f"you have no job {job_id[:80]}")
-    return job
+    return page_response([shown(job, videos.get(job.id)) for job in jobs], jobs.older)
 
 
 @blueprint.get("/jobs/<job_id>")
@@ -111,7 +94,7 @@ def owned_job(tx: Connection, job_id: str) -> Job:
 def get_job(job_id: str) -> Response:
     """One job; asking renews a link whose time is over."""
     with wiring().db.read() as tx:
-        job = owned_job(tx, job_id)
+        job = get_or_404(tx, Job, job_id)
         video = store.videos.of_job(tx, job.id)
     return json_response(shown(job, video))
 
@@ -122,7 +105,7 @@ def erase(job_id: str) -> Response:
     """Forget what one job was about, for good; 409 before its end."""
     w = wiring()
     with w.db.read() as tx:
-        job = owned_job(tx, job_id)
+        job = get_or_404(tx, Job, job_id)
     erase_job(w.db, w.uploads, job, w.clock())
     return Response(status=204)
 
@@ -132,7 +115,7 @@ def erase(job_id: str) -> Response:
 def get_timeline(job_id: str) -> Response:
     """All that happened to one job, in order of time."""
     with wiring().db.read() as tx:
-        job = owned_job(tx, job_id)
+        job = get_or_404(tx, Job, job_id)
         entries = timeline(tx, job)
     return json_response({"job_id": job.id, "state": job.state.value, "data": entries})
 
@@ -143,9 +126,9 @@ def cancel(job_id: str) -> Response:
     """Take a job back before it is sent; 409 afterwards."""
     w = wiring()
     with w.db.write() as tx:
-        job = owned_job(tx, job_id)
+        job = get_or_404(tx, Job, job_id)
         cancel_job(tx, job, w.clock())
-        job = owned_job(tx, job_id)
+        job = get_or_404(tx, Job, job_id)
     return json_response(shown(job, None))
 
 
@@ -156,9 +139,9 @@ def resolve(job_id: str) -> Response:
     body = json_body()
     w = wiring()
     with w.db.write() as tx:
-        job = owned_job(tx, job_id)
+        job = get_or_404(tx, Job, job_id)
         resolve_by_hand(tx, job, _resolution(body), w.clock())
-        return json_response(shown(owned_job(tx, job_id), None))
+        return json_response(shown(get_or_404(tx, Job, job_id), None))
 
 
 def _resolution(body: Any) -> Resolution:
@@ -180,7 +163,7 @@ def mute(job_id: str) -> Response:
     """No more news of this job."""
     w = wiring()
     with w.db.write() as tx:
-        job = owned_job(tx, job_id)
+        job = get_or_404(tx, Job, job_id)
         mute_job(tx, job, w.clock())
         video = store.videos.of_job(tx, job.id)
     return json_response(shown(replace(job, muted=True), video))

@@ -7,7 +7,6 @@ from threading import BoundedSemaphore
 from typing import Any
 
 from flask import Blueprint, Response, current_app, url_for
-from sqlalchemy import Connection
 
 from service import store
 from service.deliveries import endpoint_health
@@ -28,7 +27,7 @@ from service.deliveries.test_sends import (
     test_request_for,
     test_request_for_spec,
 )
-from service.errors import Busy, FieldError, InvalidInput, NotFound
+from service.errors import Busy, FieldError, InvalidInput
 from service.model import Subscription
 from service.model.serializers import subscription_json
 from service.signing import digest, new_webhook_secret
@@ -36,16 +35,15 @@ from service.web.context import (
     bool_arg,
     caller,
     channels,
-    cursor,
     datetime_arg,
-    encode_cursor,
+    get_or_404,
     json_body,
     json_response,
     needs,
-    next_link,
     raw_body,
     wiring,
 )
+from service.web.pagination import cursor, encode_cursor, next_link
 
 blueprint = Blueprint("subscriptions", __name__, url_prefix="/v1")
 
@@ -53,14 +51,6 @@ blueprint = Blueprint("subscriptions", __name__, url_prefix="/v1")
 def shown(subscription: Subscription) -> dict[str, Any]:
     """A subscription as JSON, without its secret."""
     return subscription_json(subscription, target_of(wiring().encryptor, subscription))
-
-
-def owned(tx: Connection, subscription_id: str) -> Subscription:
-    """The caller's subscription of that id. Raises NotFound."""
-    found = store.subscriptions.owned(tx, caller().account_id, subscription_id)
-    if found is None:
-        raise NotFound(f"you have no subscription {subscription_id[:80]}")
-    return found
 
 
 @blueprint.post("/subscriptions")
@@ -109,7 +99,7 @@ def list_all() -> Response:
 def get(subscription_id: str) -> Response:
     """One subscription."""
     with wiring().db.read() as tx:
-        return json_response(shown(owned(tx, subscription_id)))
+        return json_response(shown(get_or_404(tx, Subscription, subscription_id)))
 
 
 @blueprint.patch("/subscriptions/<subscription_id>")
@@ -119,15 +109,15 @@ def change(subscription_id: str) -> Response:
     w = wiring()
     body = json_body()
     with w.db.read() as tx:
-        before = owned(tx, subscription_id)
+        before = get_or_404(tx, Subscription, subscription_id)
     enabled = body.get("enabled") if isinstance(body, dict) else None
     changes = _changes(body, before)
     with w.db.write() as tx:
-        owned(tx, subscription_id)
+        get_or_404(tx, Subscription, subscription_id)
         if enabled:
             store.subscriptions.enable(tx, subscription_id)
         store.subscriptions.change(tx, subscription_id, **changes)
-        return json_response(shown(owned(tx, subscription_id)))
+        return json_response(shown(get_or_404(tx, Subscription, subscription_id)))
 
 
 def _changes(body: Any, before: Subscription) -> dict[str, Any]:
@@ -163,7 +153,7 @@ def delete(subscription_id: str) -> Response:
     """End it; what is pending for it ends too."""
     w = wiring()
     with w.db.write() as tx:
-        endpoint_health.remove(tx, owned(tx, subscription_id).id, w.clock())
+        endpoint_health.remove(tx, get_or_404(tx, Subscription, subscription_id).id, w.clock())
     return Response(status=204)
 
 
@@ -177,7 +167,7 @@ def test(subscription_id: str) -> Response:
     """
     w = wiring()
     with w.db.read() as tx:
-        subscription = owned(tx, subscription_id)
+        subscription = get_or_404(tx, Subscription, subscription_id)
     test_result = tried(test_request_for(w.notifications, subscription, w.clock()))
     return json_response({"delivered": test_result.error is None, **asdict(test_result)})
 
@@ -208,7 +198,7 @@ def recover(subscription_id: str) -> Response:
         message = "say since when, such as 2026-01-01T00:00:00Z"
         raise InvalidInput([FieldError("?since", "required", message)])
     with w.db.write() as tx:
-        subscription = owned(tx, subscription_id)
+        subscription = get_or_404(tx, Subscription, subscription_id)
         done = recover_subscription(tx, subscription, since, w.clock(), cursor())
     following = encode_cursor(done.next_event) if done.next_event else None
     body = {"recovered": done.count, "next_cursor": following}
@@ -227,8 +217,9 @@ def rotate(subscription_id: str) -> Response:
     revoke = _revoke(json_body() if raw_body() else {})
     with w.db.write() as tx:
         change_ = revoke_old_secret if revoke else rotate_secret
-        secret = change_(tx, w.encryptor, owned(tx, subscription_id), w.clock())
-        return json_response({**shown(owned(tx, subscription_id)), "secret": secret})
+        secret = change_(tx, w.encryptor, get_or_404(tx, Subscription, subscription_id), w.clock())
+        changed = get_or_404(tx, Subscription, subscription_id)
+    return json_response({**shown(changed), "secret": secret})
 
 
 def _revoke(body: Any) -> bool:

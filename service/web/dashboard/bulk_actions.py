@@ -15,10 +15,10 @@ from service.errors import Conflict, NotFound
 from service.formatting import as_sentence
 from service.jobs.requests import cancel_job
 from service.model import Job
-from service.web.api.jobs import owned_job
-from service.web.context import LONGEST_PAGE, wiring
+from service.web.context import get_or_404, wiring
 from service.web.dashboard.flash import flash
 from service.web.dashboard.jobs import filters
+from service.web.pagination import LONGEST_PAGE
 from service.web.session import signed_in
 
 blueprint = Blueprint("selection", __name__)
@@ -62,7 +62,7 @@ def _done(action: Action, word: str) -> AnyResponse:
 def _tried(action: Action, job_id: str) -> list[str]:
     try:
         with wiring().db.write() as tx:
-            return action(tx, owned_job(tx, job_id))
+            return action(tx, get_or_404(tx, Job, job_id))
     except (Conflict, NotFound) as error:
         return [str(error)]
 

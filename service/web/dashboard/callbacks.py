@@ -11,14 +11,13 @@ from service import store
 from service.callbacks.process import replay_callback
 from service.formatting import as_sentence, format_clock
 from service.model import Callback, CallbackState, TaskState
-from service.web.api.callbacks import owned
-from service.web.context import caller, wiring
+from service.web.context import caller, get_or_404, wiring
 from service.web.dashboard.raw import secrets_of, shown_body, shown_headers
 from service.web.session import live_page, signed_in
 
 blueprint = Blueprint("callbacks", __name__)
 
-PAGE = 25
+PAGE_ROWS = 25
 #: What an end means for the job, in whose note it stands in one word.
 _ENDS: dict[str, str] = {
     TaskState.SUCCEEDED: "It told the end: the video is made.",
@@ -35,15 +34,14 @@ def index() -> AnyResponse:
     last = before if re.fullmatch("cbk_[0-9a-f]{32}", before) else None
     with wiring().db.read() as tx:
         account = caller().account_id
-        found = store.callbacks.page(tx, account, PAGE + 1, before=last, state=wanted)
-        jobs = store.jobs.of_ids(tx, {callback.job_id for callback in found})
-    shown = found[:PAGE]
+        shown = store.callbacks.page(tx, account, PAGE_ROWS, before=last, state=wanted)
+        jobs = store.jobs.of_ids(tx, {callback.job_id for callback in shown})
     return live_page(
         "callbacks.html",
         "_callbacks.html",
         shape="list",
         rows=[(callback, jobs.get(callback.job_id), outcome(callback)) for callback in shown],
-        older=shown[-1].id if len(found) > PAGE else None,
+        older=shown.older,
         active=any(callback.state is CallbackState.RECEIVED for callback in shown),
         state=wanted,
         before=last,
@@ -67,7 +65,7 @@ def show(tail: str) -> AnyResponse:
     """One callback with what it said."""
     w = wiring()
     with w.db.read() as tx:
-        found = owned(tx, f"cbk_{tail}")
+        found = get_or_404(tx, Callback, f"cbk_{tail}")
         job = store.jobs.find(tx, found.job_id)
     secrets = secrets_of(w.settings)
     return live_page(
@@ -88,6 +86,6 @@ def show(tail: str) -> AnyResponse:
 def replay(callback_id: str) -> AnyResponse:
     """Look at it once more; its own page shows what comes of it."""
     with wiring().db.write() as tx:
-        found = owned(tx, callback_id)
+        found = get_or_404(tx, Callback, callback_id)
         replay_callback(tx, found, wiring().clock())
     return redirect(url_for(".show", tail=found.id.removeprefix("cbk_")), 303)

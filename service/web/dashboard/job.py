@@ -30,8 +30,7 @@ from service.model import (
 )
 from service.store.callbacks import Arrival
 from service.videos.archive import renewed
-from service.web.api.jobs import owned_job
-from service.web.context import caller, wiring
+from service.web.context import caller, get_or_404, wiring
 from service.web.dashboard.callbacks import outcome
 from service.web.dashboard.flash import flashed
 from service.web.dashboard.links import poster_path, video_link, video_path
@@ -74,7 +73,7 @@ def show_problem(job_id: str, problem: Problem) -> AnyResponse:
 def _values(job_id: str) -> dict[str, Any]:
     now = wiring().clock()
     with wiring().db.read() as tx:
-        job = owned_job(tx, job_id)
+        job = get_or_404(tx, Job, job_id)
         video = store.videos.of_job(tx, job.id)
         arrivals = store.callbacks.arrivals(tx, job.id)
         came = store.callbacks.page(tx, job.account_id, CALLBACKS, job_id=job.id)

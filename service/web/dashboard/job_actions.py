@@ -12,11 +12,9 @@ from service.deliveries.redelivery import resend_delivery
 from service.errors import Conflict, FieldError, InvalidInput, TooOften
 from service.jobs.outcomes import Resolution, resolve_by_hand
 from service.jobs.requests import cancel_job, mute_job
-from service.model import Job
+from service.model import Delivery, Job
 from service.videos.retention import erase_job
-from service.web.api.deliveries import owned as owned_delivery
-from service.web.api.jobs import owned_job
-from service.web.context import wiring
+from service.web.context import get_or_404, wiring
 from service.web.dashboard.flash import flash
 from service.web.dashboard.job import show_problem
 from service.web.errors import Problem, as_problem
@@ -75,7 +73,7 @@ def erase(job_id: str) -> AnyResponse:
     """Forget what the job was about, for good."""
     w = wiring()
     with w.db.read() as tx:
-        job = owned_job(tx, job_id)
+        job = get_or_404(tx, Job, job_id)
     try:
         if request.form.get("sure") != "yes":
             raise _fault("sure", "confirm that the video is to be deleted for good")
@@ -90,10 +88,10 @@ def erase(job_id: str) -> AnyResponse:
 def resend(delivery_id: str) -> AnyResponse:
     """Send it once more."""
     with wiring().db.read() as tx:
-        delivery = owned_delivery(tx, delivery_id)
+        delivery = get_or_404(tx, Delivery, delivery_id)
 
     def action(tx: Connection, _: Job) -> None:
-        resend_delivery(tx, owned_delivery(tx, delivery_id), wiring().clock())
+        resend_delivery(tx, get_or_404(tx, Delivery, delivery_id), wiring().clock())
 
     return _act(str(delivery.job_id), action, "news")
 
@@ -102,7 +100,7 @@ def _act(job_id: str, action: Callable[[Connection, Job], None], place: str = ""
     """Back to the job's page, to a `place` of it; there too when the deed cannot be done."""
     try:
         with wiring().db.write() as tx:
-            action(tx, owned_job(tx, job_id))
+            action(tx, get_or_404(tx, Job, job_id))
     except (Conflict, TooOften, InvalidInput) as error:
         return show_problem(job_id, _told_here(error))
     return redirect(url_for("dashboard.job.show", job_id=job_id, _anchor=place or None), 303)

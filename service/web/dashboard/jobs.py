@@ -21,7 +21,7 @@ from service.web.session import live_page, signed_in
 
 blueprint = Blueprint("jobs", __name__)
 
-PAGE = 25
+PAGE_ROWS = 25
 #: What can be chosen as the time that a job was asked for in.
 SPANS = {
     "1h": ("Last hour", timedelta(hours=1)),
@@ -42,7 +42,7 @@ def index() -> AnyResponse:
     which, account_id, now = _which(given), caller().account_id, wiring().clock()
     with wiring().db.read() as tx:
         limits = {"before": given.get("before"), "state": given.get("state")}
-        found = store.jobs.page(tx, account_id, PAGE + 1, **limits, **which)
+        found = store.jobs.page(tx, account_id, PAGE_ROWS, **limits, **which)
         videos = store.videos.of_jobs(tx, [job.id for job in found])
         counts = store.jobs.counts(tx, account_id, **which)
         spent = budget.spent_today(tx, account_id, now)
@@ -53,11 +53,11 @@ def index() -> AnyResponse:
         "jobs.html",
         "_jobs.html",
         shape="list",
-        rows=[(job, poster_path(videos.get(job.id))) for job in found[:PAGE]],
-        older=found[PAGE - 1].id if len(found) > PAGE else None,
+        rows=[(job, poster_path(videos.get(job.id))) for job in found],
+        older=found.older,
         counts={name: counts.get(name, 0) for name in JobState if name in counts or name == wanted},
         # A fresh account's page waits for the first job, however that is asked for.
-        active=fresh or any(job.state not in TERMINAL for job in found[:PAGE]),
+        active=fresh or any(job.state not in TERMINAL for job in found),
         listeners=listeners,
         vendors=list(wiring().providers),
         spent=spent,

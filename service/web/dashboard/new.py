@@ -15,8 +15,8 @@ from service.errors import FieldError, InvalidInput, Refused
 from service.jobs.requests import JobRequest, check_request, planned_job, request_job
 from service.jobs.submission import preview
 from service.media.image_formats import IMAGE_BYTES
-from service.web.api.jobs import owned_job
-from service.web.context import JOB_BYTES, caller, channels, wiring
+from service.model import Job
+from service.web.context import JOB_BYTES, caller, channels, get_or_404, wiring
 from service.web.dashboard.estimate import quote
 from service.web.dashboard.fields import (
     body_of,
@@ -58,7 +58,7 @@ def show() -> AnyResponse:
     if like is None:
         return _form(given)
     with wiring().db.read() as tx:
-        job = owned_job(tx, like)
+        job = get_or_404(tx, Job, like)
     same, lost = filled_from(job)
     return _form(given | same, like=job, lost=lost)
 

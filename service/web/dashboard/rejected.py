@@ -14,7 +14,7 @@ from service.web.session import page, signed_in
 
 blueprint = Blueprint("rejected", __name__)
 
-PAGE = 100
+PAGE_ROWS = 100
 
 
 class Reason(NamedTuple):
@@ -64,15 +64,14 @@ def index() -> AnyResponse:
     last = before if re.fullmatch("rej_[0-9a-f]{32}", before) else None
     with wiring().db.read() as tx:
         counts = store.callbacks.count_rejections(tx)
-        found = store.callbacks.rejected(tx, PAGE + 1, before=last, reason=reason)
-    shown = found[:PAGE]
+        shown = store.callbacks.rejected(tx, PAGE_ROWS, before=last, reason=reason)
     return page(
         "rejected.html",
         allowed=True,
         reasons={name: _reason(name) for name in REASONS | counts},
         counts=counts,
         rows=[(one, _reason(one.reason).title) for one in shown],
-        older=shown[-1].id if len(found) > PAGE else None,
+        older=shown.older,
         reason=reason,
         before=last,
     )

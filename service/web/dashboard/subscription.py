@@ -15,9 +15,9 @@ from service.deliveries.redelivery import recover_since
 from service.deliveries.subscriptions import revoke_old_secret, rotate_secret, target_of
 from service.deliveries.test_sends import TestResult, test_request_for
 from service.errors import Busy
-from service.model import DEFAULT_EVENTS, Attempt, Delivery, DeliveryState
-from service.web.api.subscriptions import owned, tried
-from service.web.context import wiring
+from service.model import DEFAULT_EVENTS, Attempt, Delivery, DeliveryState, Subscription
+from service.web.api.subscriptions import tried
+from service.web.context import get_or_404, wiring
 from service.web.dashboard.forms import form_token, submit_once
 from service.web.session import page, signed_in
 
@@ -44,7 +44,7 @@ def show(subscription_id: str) -> AnyResponse:
 def _page(subscription_id: str, status: int = 200, **more: Any) -> AnyResponse:
     w, now = wiring(), wiring().clock()
     with w.db.read() as tx:
-        found = owned(tx, subscription_id)
+        found = get_or_404(tx, Subscription, subscription_id)
         recent = store.deliveries.page(tx, found.account_id, RECENT, subscription_id=found.id)
         tries = _tries(tx, recent)
         last_success = store.deliveries.last_delivered(tx, found.id)
@@ -91,7 +91,7 @@ def test(subscription_id: str) -> AnyResponse:
     """Send a labelled sample at once, and show how it went."""
     w = wiring()
     with w.db.read() as tx:
-        found = owned(tx, subscription_id)
+        found = get_or_404(tx, Subscription, subscription_id)
     try:
         test_result = tried(test_request_for(w.notifications, found, w.clock()))
     except Busy as error:
@@ -104,7 +104,7 @@ def test(subscription_id: str) -> AnyResponse:
 def enable(subscription_id: str) -> AnyResponse:
     """On again, with a clean slate."""
     with wiring().db.write() as tx:
-        store.subscriptions.enable(tx, owned(tx, subscription_id).id)
+        store.subscriptions.enable(tx, get_or_404(tx, Subscription, subscription_id).id)
     return _back(subscription_id)
 
 
@@ -117,7 +117,8 @@ def _back(subscription_id: str) -> AnyResponse:
 def disable(subscription_id: str) -> AnyResponse:
     """Nothing more for it until it is on again."""
     with wiring().db.write() as tx:
-        store.subscriptions.change(tx, owned(tx, subscription_id).id, enabled=False)
+        found = get_or_404(tx, Subscription, subscription_id)
+        store.subscriptions.change(tx, found.id, enabled=False)
     return _back(subscription_id)
 
 
@@ -126,7 +127,9 @@ def disable(subscription_id: str) -> AnyResponse:
 def remove(subscription_id: str) -> AnyResponse:
     """End it; what is pending for it ends too."""
     with wiring().db.write() as tx:
-        endpoint_health.remove(tx, owned(tx, subscription_id).id, wiring().clock())
+        endpoint_health.remove(
+            tx, get_or_404(tx, Subscription, subscription_id).id, wiring().clock()
+        )
     return redirect(url_for("dashboard.subscriptions.index"), 303)
 
 
@@ -137,7 +140,7 @@ def rotate(subscription_id: str) -> AnyResponse:
     w = wiring()
     renew = revoke_old_secret if "revoke" in request.form else rotate_secret
     with w.db.write() as tx:
-        found = owned(tx, subscription_id)
+        found = get_or_404(tx, Subscription, subscription_id)
         _, first = submit_once(tx, lambda: found.id)
         secret = renew(tx, w.encryptor, found, w.clock()) if first else ""
     return shown_once(subscription_id, secret) if first else _back(subscription_id)
@@ -152,7 +155,7 @@ def recover(subscription_id: str) -> AnyResponse:
     if since is None:
         return _page(subscription_id, 422, bad_time=request.form.get("at", ""))
     with w.db.read() as tx:
-        found = owned(tx, subscription_id)
+        found = get_or_404(tx, Subscription, subscription_id)
     count = recover_since(w.db, found, since, w.clock)
     return _page(subscription_id, recovered=count, since=since)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from service.model import JobState
-from service.web.context import LONGEST_PAGE, PAGE
 from service.web.idempotency import HEADER, KEY_LENGTH
 from service.web.openapi.builders import (
     NO_NUL,
@@ -20,9 +19,10 @@ from service.web.openapi.builders import (
     whole,
 )
 from service.web.openapi.examples import EXAMPLES
+from service.web.pagination import LONGEST_PAGE, PAGE_ROWS
 
 NO_JOB = "You have no such job."
-ITEMS = whole("How many.", minimum=1, maximum=LONGEST_PAGE, default=PAGE)
+ITEMS = whole("How many.", minimum=1, maximum=LONGEST_PAGE, default=PAGE_ROWS)
 CURSOR = text("The `next_cursor` of the page before.", format="cursor")
 PAGES = (in_query("limit", ITEMS), in_query("cursor", CURSOR))
 LINK = ("Link?",)
