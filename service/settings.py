@@ -249,6 +249,11 @@ def misspelt(environ: Mapping[str, str] | None = None) -> list[str]:
     return [f"{PREFIX}{n} is no setting{did_you_mean(n, known, PREFIX)}" for n in unknown]
 
 
+def inherits_sockets() -> bool:
+    """Whether systemd, or the `serve` that this process takes over from, has opened our sockets."""
+    return os.environ.get("LISTEN_PID") == str(os.getpid()) or "GUNICORN_FD" in os.environ
+
+
 def child_environ(given: Mapping[str, str]) -> dict[str, str]:
     """This process's environment for a child: none of our settings but the `given` ones."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}

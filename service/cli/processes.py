@@ -17,7 +17,7 @@ from service.bootstrap import Wiring, build
 from service.cli.output import JsonOption, print_json
 from service.errors import SchemaError, SettingsError
 from service.ops.logs import configure
-from service.settings import Settings, load_settings, misspelt
+from service.settings import Settings, inherits_sockets, load_settings, misspelt
 
 log = logging.getLogger(__name__)
 
@@ -31,17 +31,23 @@ def serve(
     workers: int = typer.Option(2, min=1, help="Processes."),
     threads: int = typer.Option(8, min=1, help="Threads of each process."),
 ) -> None:
-    """The web process (gunicorn)."""
+    """The web process (gunicorn). SIGHUP reads the settings again, SIGTERM stops it."""
     # Imported here because Flask and gunicorn would cost every other verb a fifth of its start.
     from service.web.server import Server
 
-    settings = load_settings()
-    if settings.sync_waiters >= threads:
-        seats = f"CLIPBELL_SYNC_WAITERS={settings.sync_waiters}"
-        raise SettingsError(f"{seats} needs more --threads than {threads}, or callbacks would wait")
-    _ready(settings)
-    free_or_fail(host, port)
-    Server(settings, bind=f"{host}:{port}", workers=workers, threads=threads).run()
+    def read_settings() -> Settings:
+        settings = load_settings()
+        if settings.sync_waiters >= threads:
+            seats = f"CLIPBELL_SYNC_WAITERS={settings.sync_waiters}"
+            advice = f"needs more --threads than {threads}, or callbacks would wait"
+            raise SettingsError(f"{seats} {advice}")
+        build(settings).close()
+        return settings
+
+    _ready(read_settings())
+    if not inherits_sockets():
+        free_or_fail(host, port)
+    Server(read_settings, bind=f"{host}:{port}", workers=workers, threads=threads).run()
 
 
 def free_or_fail(host: str, port: int) -> None:

@@ -1,15 +1,20 @@
-"""gunicorn with our app in it."""
+"""gunicorn with our app in it, restarted without refusing a callback."""
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 
 from service.bootstrap import build
+from service.errors import ClipbellError
 from service.settings import Settings
 from service.web.app import create_app
 from service.web.compat.waiters import Waiters
@@ -21,10 +26,15 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     The control socket stays off: its default place is the home folder, which a
     service may not have.
+
+    Args:
+        read_settings: called at the start, and again for each reload.
+        options: gunicorn's own settings, by name.
     """
 
-    def __init__(self, settings: Settings, **options: Any) -> None:
-        self._settings = settings
+    def __init__(self, read_settings: Callable[[], Settings], **options: Any) -> None:
+        self._read_settings = read_settings
+        self._settings = read_settings()
         self._options = {
             "worker_class": "gthread",
             "control_socket_disable": True,
@@ -42,6 +52,14 @@ class Server(BaseApplication):  # type: ignore[misc]
         for name, value in self._options.items():
             self.cfg.set(name, value)
 
+    def run(self) -> None:
+        """Serve until a signal ends it."""
+        Master(self).run()
+
+    def read_again(self) -> None:
+        """Settings for the workers to come. Raises ClipbellError, and keeps the old ones."""
+        self._settings = self._read_settings()
+
     def load(self) -> Flask:
         """The app of one worker process."""
         app = create_app(build(self._settings))
@@ -55,4 +73,37 @@ class Server(BaseApplication):  # type: ignore[misc]
 
         # gunicorn waits for running requests: those that wait for a job shall not keep it.
         signal.signal(signal.SIGTERM, stop)
+        # Ctrl-C and a closed terminal reach the whole group; the master alone decides what to do.
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_IGN)
         return app
+
+
+class Master(Arbiter):  # type: ignore[misc]
+    """
+    gunicorn's master process, whose signals cut no request.
+
+    SIGHUP replaces the workers one by one; SIGUSR2 starts another master, of the code
+    that is installed by then, on the same sockets. Neither closes a listening socket.
+    """
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(server)
+        # gunicorn's own choice, sys.argv, is no command where Python was started with -m.
+        self.START_CTX["args"] = [sys.executable, *sys.orig_argv[1:]]
+        self._in_terminal = os.isatty(0)
+
+    def handle_hup(self) -> None:
+        """Reload, unless the settings are bad by now; or stop, when the terminal was closed."""
+        if self._in_terminal:
+            raise StopIteration
+        try:
+            self.app.read_again()
+        except ClipbellError as error:
+            self.log.error("not reloaded, all goes on as before: %s", error)
+        else:
+            super().handle_hup()
+
+    def handle_int(self) -> None:
+        """Ctrl-C: stop as SIGTERM does; a second one ends requests that still run."""
+        raise StopIteration

@@ -39,7 +39,7 @@ class ClockedServer(Server):
 
     def __init__(self, settings: Settings, wrong_by: Path, port: int) -> None:
         self._wrong_by = wrong_by
-        super().__init__(settings, bind=f"127.0.0.1:{port}", workers=1, threads=8)
+        super().__init__(lambda: settings, bind=f"127.0.0.1:{port}", workers=1, threads=8)
 
     def load(self) -> Flask:
         """The app of one worker process."""

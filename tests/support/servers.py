@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -115,7 +116,7 @@ class Clipbell:
         } | settings
         kept = {k: v for k, v in os.environ.items() if not k.startswith("CLIPBELL_")}
         self.environ = kept | {f"CLIPBELL_{k.upper()}": v for k, v in given.items()}
-        self._children: dict[str, Process] = {}
+        self._children: dict[str, Process | subprocess.Popen[bytes]] = {}
         self.key = ""
         self.webhook_secret = ""
 
@@ -242,6 +243,19 @@ class Clipbell:
         """`python -m MODULE ARGUMENT …`, in the place of a verb's process."""
         log = self.folder / f"{verb}.log"
         self._children[verb] = Process(module, arguments, self.environ, log, log)
+
+    def spawn_fresh(self, verb: str, *command: str, pass_fds: tuple[int, ...] = ()) -> None:
+        """That command instead, not as a fork: for a process that starts itself again."""
+        with (self.folder / f"{verb}.log").open("ab") as log:
+            self._children[verb] = subprocess.Popen(
+                [sys.executable, *command],
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=pass_fds,
+            )
 
 
 @cache
