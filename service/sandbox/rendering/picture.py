@@ -105,12 +105,15 @@ class Picture:
     def seen(self, size: Size, box: Box, roll: float = 0.0) -> Picture:
         """What lies in `box` (fractions of width and height), at `size`, turned by degrees."""
         wanted = (size, half(size), half(size))
-        look = _turned if roll else _cut
-        luma, blue, red = (
-            look(plane, small, _scaled(box, plane.size), roll)
-            for plane, small in zip(self.planes, wanted, strict=True)
-        )
-        return Picture((luma, blue, red))
+        planes = []
+        for plane, small in zip(self.planes, wanted, strict=True):
+            width, height = plane.size
+            cut = (box[0] * width, box[1] * height, box[2] * width, box[3] * height)
+            if roll:
+                planes.append(_turned(plane, small, cut, roll))
+            else:
+                planes.append(plane.resize(small, Image.Resampling.BILINEAR, cut))
+        return Picture((planes[0], planes[1], planes[2]))
 
     def frame(self) -> av.VideoFrame:
         """A codec frame with these pixels."""
@@ -121,16 +124,8 @@ class Picture:
         return frame
 
 
-def _scaled(box: Box, size: Size) -> Box:
-    return box[0] * size[0], box[1] * size[1], box[2] * size[0], box[3] * size[1]
-
-
-def _cut(plane: Image.Image, size: Size, box: Box, _: float) -> Image.Image:
-    return plane.resize(size, Image.Resampling.BILINEAR, box)
-
-
 def _turned(plane: Image.Image, size: Size, box: Box, roll: float) -> Image.Image:
-    """Turns and cuts at once; the general case, and three times dearer than `_cut`."""
+    """Turn and cut at once; three times as slow as a cut alone."""
     step = (box[2] - box[0]) / size[0]
     along, across = step * math.cos(math.radians(roll)), step * math.sin(math.radians(roll))
     middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)

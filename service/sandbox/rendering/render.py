@@ -20,7 +20,7 @@ from PIL import Image, ImageOps
 
 from service.sandbox.rendering.camera import View, view_at
 from service.sandbox.rendering.caption import Caption
-from service.sandbox.rendering.landscape import Landscape, particles, scatter
+from service.sandbox.rendering.landscape import Landscape, even, particles, scatter
 from service.sandbox.rendering.picture import Picture, Size
 
 FRAME_RATE = 24
@@ -59,9 +59,17 @@ def render_video(path: Path, scene: Scene, short_side: int = SHORT_SIDE) -> None
         PIL.UnidentifiedImageError: if an image cannot be read.
     """
     start = _opened(scene.start_image)
-    size = _size(start.size if start else _ratio(scene.aspect_ratio), short_side)
+    across, down = start.size if start else map(int, scene.aspect_ratio.split(":"))
+    size = frame_size(across / down, short_side)
     frames = scene.seconds * FRAME_RATE
-    paint = _painter(scene, size, frames, start)
+    caption = Caption.draw(size, scene.prompt, scene.label, scene.negative_prompt)
+    stage = _frame_stage(scene, size, start) if start else _land_stage(scene, size, frames)
+
+    def paint(index: int) -> Picture:
+        canvas = stage(index, index / (frames - 1))
+        caption.write(canvas, index, frames)
+        return canvas
+
     unfinished = path.with_name(f".{path.name}.part")
     try:
         _encode(unfinished, size, frames, paint)
@@ -76,33 +84,13 @@ def _opened(image: bytes | None) -> Image.Image | None:
     return ImageOps.exif_transpose(Image.open(io.BytesIO(image))).convert("RGB")
 
 
-def _ratio(text: str) -> Size:
-    width, height = text.split(":")
-    return int(width), int(height)
-
-
-def _size(ratio: Size, short_side: int) -> Size:
-    """The even frame size of that ratio whose shorter side is `short_side`."""
-    shape = min(LONGEST, max(1 / LONGEST, ratio[0] / ratio[1]))
+def frame_size(shape: float, short_side: int) -> Size:
+    """The even frame size of that width by height whose shorter side is `short_side`."""
+    shape = min(LONGEST, max(1 / LONGEST, shape))
     short = short_side // 2 * 2
     if shape >= 1:
         return round(short * shape / 2) * 2, short
     return short, round(short / shape / 2) * 2
-
-
-def _painter(
-    scene: Scene, size: Size, frames: int, start: Image.Image | None
-) -> Callable[[int], Picture]:
-    caption = Caption.draw(size, scene.prompt, scene.label, scene.negative_prompt)
-    stage = _land_stage(scene, size, frames) if start is None else _frame_stage(scene, size, start)
-
-    def paint(index: int) -> Picture:
-        progress = index / (frames - 1)
-        canvas = stage(index, progress)
-        caption.write(canvas, index, frames)
-        return canvas
-
-    return paint
 
 
 def _seed(scene: Scene) -> int:
@@ -124,7 +112,8 @@ def _frame_stage(scene: Scene, size: Size, start: Image.Image) -> Callable[[int,
     dust = tuple(particles(size, (255, 246, 228), 16, dice))
 
     def stage(index: int, progress: float) -> Picture:
-        share = _smooth((progress - 0.25) / 0.5) if end else 0.0
+        way = max(0.0, min(1.0, (progress - 0.25) / 0.5)) if end else 0.0
+        share = way * way * (3 - 2 * way)
         shown = first if share == 0 else last if share == 1 else first.blend(last, share)
         canvas = _shot(shown, size, view_at(scene.camera, progress).nearer(1 - 0.08 * progress))
         scatter(canvas, dust, index)
@@ -134,13 +123,8 @@ def _frame_stage(scene: Scene, size: Size, start: Image.Image) -> Callable[[int,
 
 
 def _staged(image: Image.Image, size: Size) -> Picture:
-    wanted = (int(size[0] * STAGE) // 2 * 2, int(size[1] * STAGE) // 2 * 2)
+    wanted = (even(size[0] * STAGE), even(size[1] * STAGE))
     return Picture.from_rgb(ImageOps.fit(image, wanted, Image.Resampling.BICUBIC))
-
-
-def _smooth(share: float) -> float:
-    share = max(0.0, min(1.0, share))
-    return share * share * (3 - 2 * share)
 
 
 def _shot(stage: Picture, size: Size, view: View) -> Picture:
