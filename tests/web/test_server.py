@@ -19,7 +19,7 @@ from service import store
 from service.bootstrap import build
 from service.model.entities import utc_now
 from service.settings import load_settings
-from service.signing import CallbackSigner
+from service.signing import UrlSigner
 
 ACTIVATED = str(Path(__file__).parents[1] / "support" / "activated.py")
 
@@ -54,7 +54,9 @@ class Site:
     def path(self) -> str:
         """A fresh callback URL's path, signed with the newest key."""
         keys = load_settings(self.clipbell.environ).keys()
-        return CallbackSigner(keys, "").url_for(self.job_id, "apixo", utc_now() + timedelta(days=1))
+        signer = UrlSigner(keys, "callback", "/callbacks")
+        tomorrow = utc_now() + timedelta(days=1)
+        return signer.url_for(tomorrow, job=self.job_id, provider="apixo")
 
     def load(self) -> CallbackLoad:
         """Providers that call back without a pause."""
