@@ -65,7 +65,7 @@ _SLOW_SECONDS = 60.0
 
 
 @dataclass
-class NotificationContext:
+class ChannelMessage:
     """A message in the channel: what it says now, whether it was changed, its thread."""
 
     shown: Received
@@ -73,17 +73,15 @@ class NotificationContext:
     replies: list[Received] = field(default_factory=list)
 
 
-def posts(arrived: list[Received]) -> list[NotificationContext]:
+def posts(arrived: list[Received]) -> list[ChannelMessage]:
     """The channel as people see it, oldest first: a bot's updates stand in their message."""
-    found: list[NotificationContext] = []
-    cards: dict[str, NotificationContext] = {}
+    found: list[ChannelMessage] = []
+    cards: dict[str, ChannelMessage] = {}
     for received in arrived:
         ts = received.headers.get("ts", "") if received.kind == "bot" and received.ok else ""
         card = cards.get(ts)
         if card is None:
-            found.append(
-                cards.setdefault(ts or str(received.number), NotificationContext(received))
-            )
+            found.append(cards.setdefault(ts or str(received.number), ChannelMessage(received)))
         elif received.headers["method"] == "chat.update":
             card.shown, card.edited = received, True
         else:

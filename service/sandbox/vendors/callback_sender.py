@@ -27,43 +27,38 @@ _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay())
 
 @dataclass(frozen=True)
 class CallbackJob:
-    """Letters for one address, brought one after another; `tries` counts the first one's."""
+    """Bodies for one address, sent one after another; `tries` counts those of the first."""
 
     task_id: str
     url: str
-    callback_bodies: tuple[bytes, ...]
+    bodies: tuple[bytes, ...]
     tries: int = 0
 
 
 class CallbackSender:
-    """Brings callbacks, and comes again after each of `retry_delays` until he hears 200."""
+    """Sends callbacks, and retries after each of `retry_delays` (s) until one is answered 200."""
 
     def __init__(self, book: TaskBook, retry_delays: tuple[float, ...]) -> None:
         self._book = book
         self._delays = retry_delays
         self._schedule = Schedule(THREADS, "sandbox-callback")
 
-    def bring(self, callback_job: CallbackJob, wait: float = 0.0) -> None:
-        """Starts an errand in `wait` seconds."""
-        if callback_job.callback_bodies:
-            self._schedule.after(wait, lambda: self._go(callback_job))
+    def send(self, job: CallbackJob, wait_seconds: float = 0.0) -> None:
+        """Begin with the job's first body in so many seconds."""
+        if job.bodies:
+            self._schedule.after(wait_seconds, lambda: self._try(job))
 
     def close(self) -> None:
-        """Stops; what has not been brought is lost, as with a vendor that goes down."""
+        """Stop; callbacks that are not sent yet are lost, as with a vendor that goes down."""
         self._schedule.close()
 
-    def _go(self, callback_job: CallbackJob) -> None:
-        attempt = post(callback_job.url, callback_job.callback_bodies[0])
-        self._book.record(callback_job.task_id, attempt)
-        if attempt.status == 200 or callback_job.tries >= len(self._delays):
-            self.bring(
-                replace(callback_job, callback_bodies=callback_job.callback_bodies[1:], tries=0)
-            )
+    def _try(self, job: CallbackJob) -> None:
+        attempt = post(job.url, job.bodies[0])
+        self._book.record(job.task_id, attempt)
+        if attempt.status == 200 or job.tries >= len(self._delays):
+            self.send(replace(job, bodies=job.bodies[1:], tries=0))
         else:
-            self.bring(
-                replace(callback_job, tries=callback_job.tries + 1),
-                self._delays[callback_job.tries],
-            )
+            self.send(replace(job, tries=job.tries + 1), self._delays[job.tries])
 
 
 def post(url: str, body: bytes) -> CallbackAttempt:
@@ -71,11 +66,6 @@ def post(url: str, body: bytes) -> CallbackAttempt:
     began = time.time()
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310 - http(s) was checked at create
-    status, error = _outcome(request)
-    return CallbackAttempt(began, status, error, body.decode())
-
-
-def _outcome(request: urllib.request.Request) -> tuple[int | None, str | None]:
     try:
         with _opener.open(request, timeout=ANSWER_SECONDS) as answer:
             status = int(answer.status)
@@ -83,5 +73,6 @@ def _outcome(request: urllib.request.Request) -> tuple[int | None, str | None]:
         refusal.close()
         status = refusal.code
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return None, str(error) or type(error).__name__
-    return status, None if status == 200 else f"HTTP {status}"
+        return CallbackAttempt(began, None, str(error) or type(error).__name__, body.decode())
+    problem = None if status == 200 else f"HTTP {status}"
+    return CallbackAttempt(began, status, problem, body.decode())

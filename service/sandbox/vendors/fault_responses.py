@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import Any
 
 from flask import Response, request
@@ -12,7 +13,7 @@ from service.sandbox.vendors.tasks import Task, TaskBook
 
 EARLY_SECONDS = 60.0
 CUT_SHARE = 0.5
-GLANCE = 0.2  # seconds between looks at whether a hanging client is still there
+GLANCE_SECONDS = 0.2  # between looks at whether a hanging client is still there
 
 
 def early_wait(book: TaskBook, task: Task) -> None:
@@ -22,20 +23,18 @@ def early_wait(book: TaskBook, task: Task) -> None:
 
 
 def spoil_answer(renderer: Renderer, task: Task) -> None:
-    """For ``[hang]`` and ``[drop]``: the task is taken, but the client shall not hear of it."""
+    """For ``[hang]`` and ``[drop]``: the task is taken, but the client never hears of it."""
     if task.fault_orders.has("hang"):
-        _hang(renderer)
+        left = renderer.options.hang_seconds
+        while left > 0 and not _client_left() and not renderer.book.closing.wait(GLANCE_SECONDS):
+            left -= GLANCE_SECONDS
     if task.fault_orders.has("hang") or task.fault_orders.has("drop"):
-        _hang_up()
+        # The client may have been quicker.
+        with suppress(OSError):
+            _connection().shutdown(socket.SHUT_RDWR)
 
 
-def _hang(renderer: Renderer) -> None:
-    left = renderer.options.hang_seconds
-    while left > 0 and not _gone() and not renderer.book.closing.wait(GLANCE):
-        left -= GLANCE
-
-
-def _gone() -> bool:
+def _client_left() -> bool:
     """Whether the client has closed its side."""
     try:
         return _connection().recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
@@ -43,13 +42,6 @@ def _gone() -> bool:
         return False
     except OSError:
         return True
-
-
-def _hang_up() -> None:
-    try:
-        _connection().shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return  # the client was quicker
 
 
 def _connection() -> socket.socket:

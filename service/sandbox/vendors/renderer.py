@@ -115,9 +115,8 @@ class Renderer:
         else:
             ended = self.book.change(task.id, state=SUCCESS, completed=time.time())
         if callback_bodies and task.callback_url and not task.fault_orders.has("lose"):
-            self._callback_sender.bring(
-                CallbackJob(task.id, task.callback_url, callback_bodies(ended))
-            )
+            job = CallbackJob(task.id, task.callback_url, callback_bodies(ended))
+            self._callback_sender.send(job)
 
 
 def scene_of(task: Task) -> Scene:
@@ -129,28 +128,18 @@ def scene_of(task: Task) -> Scene:
     """
     values = task.values
     load = load_or_stand_in if task.model.provider == "segmind" else load_image
-    images = [load(one) for one in _given_images(values)]
+    single = (values.get(name) for name in ("start_image", "image_url", "tail_image_url"))
+    given = [*values.get("image_urls", []), *(image for image in single if image)]
+    images = [load(one) for one in given]
+    axis = values.get("camera_control_config")
+    move = values.get("camera_control_type")
     return Scene(
         prompt=values["prompt"],
         seconds=values["duration"],
         aspect_ratio=values.get("aspect_ratio", "16:9"),
         start_image=images[0] if images else None,
         end_image=images[1] if len(images) > 1 else None,
-        camera=_camera(values),
+        camera=(axis, values["camera_control_config_value"]) if axis else move,
         negative_prompt=values.get("negative_prompt", ""),
         label=f"{task.model.title} · {values['duration']} s · sandbox",
     )
-
-
-def _given_images(values: dict[str, Any]) -> list[str]:
-    """First and last frame under any of their names, as they were given."""
-    single = (values.get(name) for name in ("start_image", "image_url", "tail_image_url"))
-    return [*values.get("image_urls", []), *(image for image in single if image)]
-
-
-def _camera(values: dict[str, Any]) -> tuple[str, int] | str | None:
-    axis = values.get("camera_control_config")
-    if axis:
-        return axis, values["camera_control_config_value"]
-    kind: str | None = values.get("camera_control_type")
-    return kind
