@@ -148,6 +148,10 @@ class Unanswered(ProviderError):
     """The task may exist: sent, and no answer that settles it."""
 
 
+class WrongTask(Unanswered):
+    """The provider answered about another task than the one that it was asked for."""
+
+
 class DeliveryError(ClipbellError):
     """
     A channel could not hand an event over.

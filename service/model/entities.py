@@ -130,7 +130,8 @@ class Outcome:
 
     `result_url` is where the provider keeps the video, `result_file` the name
     of a file already in our storage (a call whose answer was the video),
-    `cost` dollars.
+    `cost` dollars. `raw_state` and `message` are the provider's own words;
+    `is_understood` is False where `raw_state` is a word that we don't know.
     """
 
     state: TaskState
@@ -140,6 +141,19 @@ class Outcome:
     error: JobError | None = None
     cost: float | None = None
     raw_state: str = ""
+    message: str = ""
+    is_understood: bool = True
+    #: Ids in a callback that may be the task's, the likeliest first.
+    candidates: tuple[str, ...] = ()
+
+    @property
+    def remark(self) -> str:
+        """A line for the timeline about a state that we don't know; else empty."""
+        if self.is_understood:
+            return ""
+        state = f"state {self.raw_state!r} is unknown" if self.raw_state else "answer has no state"
+        message = f", its message: {self.message}" if self.message else ""
+        return f"the provider's {state}{message}; the task counts as running"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from service.errors import BodyTooLarge, NoAnswer, NotSent, Refused, Unanswered
 from service.model import Job, Outcome, Submission
-from service.model.error_codes import POLICY_WORDS, strip_unstorable
+from service.model.error_codes import POLICY_WORDS
 from service.outbound.client import Outbound, Response
 from service.retry import bounded, parse_retry_after
 
@@ -97,26 +97,6 @@ def send_query(outbound: Outbound, url: str, headers: dict[str, str]) -> Respons
         )
     except (NotSent, NoAnswer, BodyTooLarge) as error:
         raise Unanswered("PROVIDER_UNAVAILABLE", str(error)) from error
-
-
-def json_object(body: bytes) -> dict[str, Any] | None:
-    """The body as a JSON object; None for anything else (HTML, video bytes, lists)."""
-    try:
-        found = _storable(json.loads(body))
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _storable(value: Any) -> Any:
-    """The value with every text such that a database takes it."""
-    if isinstance(value, str):
-        return strip_unstorable(value)
-    if isinstance(value, list):
-        return [_storable(inner) for inner in value]
-    if isinstance(value, dict):
-        return {strip_unstorable(name): _storable(inner) for name, inner in value.items()}
-    return value
 
 
 def wished_wait(answer: Response) -> float | None:

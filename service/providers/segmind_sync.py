@@ -15,8 +15,11 @@ from service.errors import BodyTooLarge, NoAnswer, NotSent, ProviderError, Refus
 from service.media.mp4 import looks_like_mp4
 from service.model import Job, Outcome, Submission, TaskState
 from service.outbound.client import Response
-from service.providers.base import JSON_BYTES, Limits, WireRequest, json_object
-from service.providers.segmind import Access, not_created, outcome
+from service.providers.answers import creation_error
+from service.providers.base import JSON_BYTES, Limits, WireRequest
+from service.providers.bodies import read_body
+from service.providers.envelope import Envelope
+from service.providers.segmind import VOCABULARY, Access
 from service.storage import FileStorage, StorageError
 
 VIDEO_BYTES = 1024**3
@@ -52,13 +55,19 @@ class SegmindSync:
                 answer = self._send(self.request_for(job, callback_url), file)
                 file.seek(0)
                 head = file.read(JSON_BYTES)
-                body = {} if looks_like_mp4(head) else json_object(head) or {}
+                envelope = self._read(answer, head)
                 if answer.status != 200:
-                    raise not_created(answer, body)
-                found = self._outcome(name, answer, head, body)
+                    raise creation_error(answer, envelope)
+                found = self._outcome(name, answer, head, envelope)
         finally:
             self._forget(name)
-        return Submission(_task_id(answer, job, body), found, _note(answer))
+        task_id = answer.headers.get("x-request-id") or envelope.task_id or f"v1-{job.id}"
+        return Submission(task_id, found, _note(answer))
+
+    def _read(self, answer: Response, head: bytes) -> Envelope:
+        content_type = answer.headers.get("Content-Type", "")
+        tree = None if looks_like_mp4(head) else read_body(head, content_type)
+        return Envelope(tree, VOCABULARY, origin=self._access.base_url)
 
     def _check_room(self) -> None:
         """A disk that cannot take the answer is found before anything is paid for."""
@@ -85,11 +94,11 @@ class SegmindSync:
             message = f"sent, no whole answer: {error}"
             raise Unanswered("SUBMIT_TIMEOUT_UNKNOWN", message) from error
 
-    def _outcome(self, name: str, answer: Response, head: bytes, body: dict[str, Any]) -> Outcome:
+    def _outcome(self, name: str, answer: Response, head: bytes, envelope: Envelope) -> Outcome:
         cost = _number(answer.headers.get("x-cost"))
         if looks_like_mp4(head):
             return Outcome(TaskState.SUCCEEDED, result_file=name, cost=cost, raw_state="200")
-        found = outcome({"status": "COMPLETED", **body})
+        found = envelope.outcome(TaskState.SUCCEEDED)
         if found.result_url is None and found.state is not TaskState.FAILED:
             message = "HTTP 200 with neither a video nor a link in it"
             raise Unanswered("SUBMIT_TIMEOUT_UNKNOWN", message)
@@ -119,11 +128,6 @@ class SegmindSync:
 def _file_name(job: Job) -> str:
     """The job's own file: after a crash it tells that the answer had come."""
     return f"vid_{job.id.partition('_')[2]}.mp4"
-
-
-def _task_id(answer: Response, job: Job, body: dict[str, Any]) -> str:
-    told = answer.headers.get("x-request-id") or body.get("request_id")
-    return str(told) if told else f"v1-{job.id}"
 
 
 def _note(answer: Response) -> str:

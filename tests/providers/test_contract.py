@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import NOON, TestClock
@@ -20,7 +21,7 @@ from support.servers import free_port
 from support.serving import QuietHandler, Served
 
 from service.catalogue.models import MODELS
-from service.errors import ProviderError, Refused, Unanswered
+from service.errors import ProviderError, Refused, Unanswered, WrongTask
 from service.jobs.requests import check_request, planned_job
 from service.model import Job, Outcome, TaskState
 from service.model.error_codes import FAILURES
@@ -150,6 +151,21 @@ class Scripted(Served):
 
         self.serve(Handler)
         self.url = self.origin
+
+
+class Turns(Served):
+    """A vendor that gives one body after the other."""
+
+    def __init__(self, bodies: list[bytes]) -> None:
+        class Handler(QuietHandler):
+            def do_GET(self) -> None:
+                body = bodies.pop(0)
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        self.serve(Handler)
 
 
 def test_request_is_only_shown(adapter: Adapter, vendor: Provider, wire: Wire) -> None:
@@ -287,3 +303,165 @@ def test_odd_retry_after(adapter: Adapter, parts: Parts, retry_after: str, date:
         adapter.make(parts, scripted.url, 5.0).submit(jobs(adapter)[0], CALLBACK)
 
     assert 0 <= (caught.value.retry_after or 0) < 1e12
+
+
+def said(adapter: Adapter, task_id: Any, **more: Any) -> bytes:
+    """What the vendor says of a task that is done, with some of it changed."""
+    link = {"resultUrls": ["http://127.0.0.1:9/a.mp4"]}
+    data = {"taskId": task_id, "state": "success", "resultJson": json.dumps(link)} | more
+    flat = {"request_id": task_id, "status": "COMPLETED", "output": link["resultUrls"][0]} | more
+    whole = {"code": 200, "message": "success", "data": data}
+    shape: dict[str, Any] = whole if adapter.provider == "apixo" else flat
+    return json.dumps(shape).encode()
+
+
+def ask(adapter: Adapter, parts: Parts, body: bytes, status: int = 200) -> Outcome:
+    """Ask a vendor that answers this about task `ab12`."""
+    with Scripted(status, body) as scripted:
+        job = replace(jobs(adapter)[0], task_id="ab12")
+        return adapter.make(parts, scripted.url, 5.0).fetch(job)
+
+
+@pytest.fixture(params=[name for name, adapter in ADAPTERS.items() if adapter.keeps_records])
+def keeper(request: pytest.FixtureRequest) -> Adapter:
+    """Each adapter whose vendor can be asked."""
+    return ADAPTERS[request.param]
+
+
+@pytest.mark.parametrize("task_id", ["ab12", " ab12 ", None, "", ["ab12"]])
+def test_answer_about_our_task(keeper: Adapter, parts: Parts, task_id: Any) -> None:
+    """The request named the task: an answer about it, or about no task by name, is ours."""
+    found = ask(keeper, parts, said(keeper, task_id))
+
+    assert (TaskState.SUCCEEDED, "http://127.0.0.1:9/a.mp4") == (found.state, found.result_url)
+
+
+@pytest.mark.parametrize("task_id", ["other", "AB12", "ab12x", 12, 0])
+@pytest.mark.parametrize("state", [{}, {"state": "failed", "status": "FAILED"}])
+def test_answer_about_another_task(
+    keeper: Adapter, parts: Parts, task_id: Any, state: dict[str, str]
+) -> None:
+    """Another task's video or failure is never taken for ours."""
+    with pytest.raises(WrongTask) as caught:
+        ask(keeper, parts, said(keeper, task_id, **state))
+
+    assert f"task {task_id} instead of ab12" in caught.value.message
+
+
+def test_answer_about_another_task_by_another_name(parts: Parts) -> None:
+    """However the other task is named, and however deep."""
+    body = {"code": 200, "data": {"state": "success", "videoUrl": "http://127.0.0.1:9/a.mp4"}}
+    for named in ({"task_id": "x"}, {"id": "x"}, {"recordId": "x"}, {"task": {"taskId": "x"}}):
+        wrapped = body | {"data": {**body["data"], **named}}  # type: ignore[dict-item]
+        with pytest.raises(WrongTask):
+            ask(ADAPTERS["apixo"], parts, json.dumps(wrapped).encode())
+
+
+def test_number_for_an_id(keeper: Adapter, parts: Parts) -> None:
+    """A task id that is a number in the create's answer is the same one in the status."""
+    with Scripted(200, said(keeper, 7)) as scripted:
+        provider = keeper.make(parts, scripted.url, 5.0)
+        submission = provider.submit(jobs(keeper)[0], CALLBACK)
+        found = provider.fetch(replace(jobs(keeper)[0], task_id=submission.task_id))
+
+    assert ("7", TaskState.SUCCEEDED) == (submission.task_id, found.state)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": "200", "message": "success", "data": {"taskId": "ab12"}},
+        {"code": 0, "data": {"task_id": "ab12"}},
+        {"code": "0", "msg": "ok", "data": {"id": "ab12"}},
+        {"data": {"recordId": "ab12"}},
+        {"code": 200, "data": {"data": {"taskId": "ab12"}}},
+        {"code": 200, "data": [{"taskId": "ab12"}]},
+        {"code": 200, "data": json.dumps({"taskId": "ab12"})},
+        {"code": 200, "data": "ab12cd34"},
+        {"taskId": "ab12"},
+        [{"taskId": "ab12"}],
+    ],
+)
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_forms_of_a_creation(parts: Parts, body: Any, status: int) -> None:
+    """A task that APIXO or a relative of it made is known, in whatever form it is named."""
+    with Scripted(status, json.dumps(body).encode()) as scripted:
+        provider = Apixo(parts.outbound, scripted.url, KEY, 5.0)
+        task_id = provider.submit(jobs(ADAPTERS["apixo"])[0], CALLBACK).task_id
+
+    assert task_id.startswith("ab12")
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, {"code": 429, "message": "busy", "data": {"taskId": "ab12"}}),
+        (402, {"code": 402, "message": "no credits", "data": {"task_id": 7}}),
+        (400, {"message": "bad", "data": {"taskId": "ab12"}}),
+    ],
+)
+def test_refusal_that_names_a_task(parts: Parts, status: int, body: Any) -> None:
+    """An answer that says no and names a task is no certain no: nothing is sent again."""
+    with Scripted(status, json.dumps(body).encode()) as scripted, pytest.raises(Unanswered):
+        Apixo(parts.outbound, scripted.url, KEY, 5.0).submit(jobs(ADAPTERS["apixo"])[0], CALLBACK)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [
+        (200, {"code": "404", "message": "Task not found"}, "NOT_FOUND_TASK"),
+        (404, {"message": "Task not found"}, "NOT_FOUND_TASK"),
+        (404, {"code": 404, "data": {"taskId": "ab12"}}, "NOT_FOUND_TASK"),
+        (200, {"code": "401", "msg": "who are you"}, "AUTH_INVALID"),
+        (200, {"code": 200, "message": "success", "data": None}, "PROVIDER_UNAVAILABLE"),
+        (200, {"code": 200, "message": "success", "data": {}}, "PROVIDER_UNAVAILABLE"),
+        (404, "<html>", "PROVIDER_UNAVAILABLE"),
+    ],
+)
+def test_questions_without_an_answer(parts: Parts, status: int, body: Any, code: str) -> None:
+    """What is no answer about a task says nothing about ours."""
+    with pytest.raises(ProviderError) as caught:
+        ask(ADAPTERS["apixo"], parts, json.dumps(body).encode(), status)
+
+    assert code == caught.value.code
+
+
+def test_failure_under_a_refusing_code(parts: Parts) -> None:
+    """kie.ai reports a failed task under its own code; its reason is not lost."""
+    body = {"code": 501, "msg": "no", "data": {"taskId": "ab12", "state": "fail", "failMsg": "x"}}
+    found = ask(ADAPTERS["apixo"], parts, json.dumps(body).encode())
+
+    assert (TaskState.FAILED, "x") == (found.state, found.error and found.error.message)
+
+
+def test_status_in_its_own_charset(parts: Parts) -> None:
+    """A vendor's reason arrives as it was written."""
+    text = '{"code":200,"data":{"taskId":"ab12","state":"failed","failMsg":"内容审核不通过"}}'
+    headers = {"Content-Type": "application/json; charset=gbk"}
+    with Scripted(200, text.encode("gbk"), headers) as scripted:
+        job = replace(jobs(ADAPTERS["apixo"])[0], task_id="ab12")
+        found = Apixo(parts.outbound, scripted.url, KEY, 5.0).fetch(job)
+
+    assert "内容审核不通过" == (found.error and found.error.message)
+
+
+def test_bare_output(parts: Parts) -> None:
+    """Once Segmind's status says COMPLETED, its result needs no state of its own."""
+    bodies = [
+        {"status": "completed", "request_id": "ab12"},
+        {"video": {"url": "http://127.0.0.1:9/a.mp4"}},
+    ]
+    with Turns([json.dumps(body).encode() for body in bodies]) as vendor:
+        job = replace(jobs(ADAPTERS["segmind v2"])[0], task_id="ab12")
+        found = ADAPTERS["segmind v2"].make(parts, vendor.origin, 5.0).fetch(job)
+
+    assert (TaskState.SUCCEEDED, "http://127.0.0.1:9/a.mp4") == (found.state, found.result_url)
+
+
+def test_result_of_another_task(parts: Parts) -> None:
+    """The result is bound to the task as its status is."""
+    bodies = [{"status": "COMPLETED"}, {"request_id": "x", "output": "http://127.0.0.1:9/a.mp4"}]
+    with Turns([json.dumps(body).encode() for body in bodies]) as vendor:
+        job = replace(jobs(ADAPTERS["segmind v2"])[0], task_id="ab12")
+        with pytest.raises(WrongTask):
+            ADAPTERS["segmind v2"].make(parts, vendor.origin, 5.0).fetch(job)

@@ -1,0 +1,116 @@
+"""
+What an answer of a vendor means for our task: made or refused, what became of it, or nothing.
+
+A task that was asked for by its id is ours in an answer that names no task; an answer that
+names another one is about somebody else's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from service.errors import ProviderError, Refused, Unanswered, WrongTask
+from service.model import Outcome, TaskState
+from service.model.error_codes import code_of
+from service.outbound.client import Response
+from service.providers.base import refusal_code, wished_wait
+from service.providers.bodies import decode, ids_in_text, read_body
+from service.providers.envelope import MAX_CANDIDATES, Envelope, Vocabulary
+
+
+def read_answer(
+    answer: Response, vocabulary: Vocabulary, task_id: str | None = None, origin: str = ""
+) -> Envelope:
+    """The answer to a create (without `task_id`) or to a question about this task."""
+    tree = read_body(answer.body, answer.headers.get("Content-Type", ""))
+    return Envelope(tree, vocabulary, task_id, origin)
+
+
+def read_created_task(answer: Response, vocabulary: Vocabulary) -> str:
+    """
+    The id of the task that a create call has made.
+
+    Raises:
+        Refused, Unanswered: there is certainly none, or there may be one.
+    """
+    envelope = read_answer(answer, vocabulary)
+    if envelope.task_id and envelope.accepts(answer.status):
+        return envelope.task_id
+    raise creation_error(answer, envelope)
+
+
+def creation_error(answer: Response, envelope: Envelope) -> ProviderError:
+    """Refused only where the vendor's own words, or a 4xx, say so; else there may be a task."""
+    status = envelope.refusal or answer.status
+    message = envelope.complaint or f"HTTP {answer.status}"
+    coded = bool(envelope.vocabulary.codes)
+    spoken = envelope.refusal is not None if coded else bool(envelope.complaint)
+    if status < 400 or status in (408, 502, 504) or (status >= 500 and not spoken):
+        return Unanswered("SUBMIT_TIMEOUT_UNKNOWN", f"no usable answer: {message}")
+    if coded and envelope.own_id:
+        contradiction = f"refused ({message}), but the answer names task {envelope.own_id}"
+        return Unanswered("SUBMIT_TIMEOUT_UNKNOWN", contradiction)
+    code = code_of(envelope.fail_code or "")
+    if code == "PROVIDER_ERROR":
+        code = refusal_code(status, envelope.complaint)
+    wait = wished_wait(answer)
+    return Refused(code, message, provider_code=str(status), retry_after=wait)
+
+
+def read_outcome(
+    answer: Response,
+    vocabulary: Vocabulary,
+    task_id: str,
+    origin: str,
+    assumed: TaskState | None = None,
+) -> Outcome:
+    """
+    What an answer says of the task that was asked for.
+
+    Args:
+        assumed: the state of an answer that names none.
+
+    Raises:
+        WrongTask: it names another task.
+        Refused: the vendor did not answer the question; NOT_FOUND_TASK for a missing task.
+        Unanswered: it cannot be read, or says nothing of a task.
+    """
+    envelope = read_answer(answer, vocabulary, task_id, origin)
+    ours = envelope.own_id == task_id
+    ended = ours and envelope.meaning in (TaskState.SUCCEEDED, TaskState.FAILED)
+    failed = envelope.meaning is TaskState.FAILED and answer.status == vocabulary.failed_status
+    if not (envelope.accepts(answer.status) or ended or failed):
+        raise _query_error(answer, envelope)
+    if not (envelope.is_about_a_task or (assumed and envelope.is_readable)):
+        message = envelope.complaint or f"HTTP {answer.status}"
+        raise Unanswered("PROVIDER_UNAVAILABLE", f"the answer says nothing of a task: {message}")
+    if envelope.task_id not in (None, task_id):
+        message = f"the provider answered about task {envelope.task_id} instead of {task_id}"
+        raise WrongTask("PROVIDER_ERROR", message)
+    return envelope.outcome(assumed)
+
+
+def _query_error(answer: Response, envelope: Envelope) -> ProviderError:
+    """A bare 404 is a vendor's word only where it has no codes of its own; else a proxy's."""
+    status = envelope.refusal or answer.status
+    message = envelope.complaint or f"HTTP {answer.status}"
+    if not envelope.is_readable and (envelope.vocabulary.codes or status != 404):
+        return Unanswered("PROVIDER_UNAVAILABLE", f"{message} without JSON")
+    code = "NOT_FOUND_TASK" if status == 404 else refusal_code(status, message)
+    return Refused(code, message, provider_code=str(status), retry_after=wished_wait(answer))
+
+
+def read_callback(body: bytes, vocabulary: Vocabulary, origin: str) -> Outcome:
+    """
+    What a callback says, with every id in it that may be its task's.
+
+    Raises:
+        ProviderError: it says nothing of a task.
+    """
+    tree = read_body(body)
+    envelope = Envelope(tree, vocabulary, origin=origin)
+    found = envelope.candidates() if envelope.is_readable else ids_in_text(decode(body))
+    candidates = tuple(dict.fromkeys(found))[:MAX_CANDIDATES]
+    if not (envelope.is_about_a_task or candidates):
+        raise ProviderError("PROVIDER_ERROR", "the callback says nothing of a task")
+    return replace(envelope.outcome(), candidates=candidates)

@@ -1,0 +1,86 @@
+"""Finding the video's link in what a vendor calls the result."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+from service.providers.bodies import MAX_DEPTH, canonical, unfold
+
+_LINK = re.compile(r"https?://[^\s/]", re.I)
+_PICTURE = re.compile(r"\.(jpe?g|png|webp|gif|avif|bmp)$", re.I)
+#: Never the video, whatever the object is that holds it.
+_OTHER_THINGS = re.compile(r"thumb|cover|poster|image|frame|prompt|input|param|callback")
+
+
+@dataclass(frozen=True)
+class ResultNames:
+    """
+    Where a vendor puts the link of a finished video, the most telling name first.
+
+    Only these names are followed: an answer may hold other links too, such as those of
+    the images that went in. `open` are those whose objects name the link differently
+    from model to model.
+    """
+
+    names: tuple[str, ...]
+    open: frozenset[str] = frozenset()
+
+
+def find_link(nodes: Iterable[dict[str, Any]], results: ResultNames, origin: str) -> str | None:
+    """
+    The link of the video in these objects (names as `canonical` writes them), in this order.
+
+    Args:
+        origin: the base of links that begin with a slash.
+    """
+    links = [
+        link
+        for node in nodes
+        for text in _links(node, results, False, MAX_DEPTH)
+        if (link := _absolute(text, origin))
+    ]
+    videos = (link for link in links if not _PICTURE.search(urlsplit(link).path))
+    return next(videos, links[0] if links else None)
+
+
+def _absolute(text: str, origin: str) -> str | None:
+    """The text as an address that can be asked; None for what is none."""
+    try:
+        link = urljoin(origin, text)
+        return link if _LINK.match(link) and urlsplit(link).hostname else None
+    except ValueError:
+        return None
+
+
+def _links(value: Any, results: ResultNames, is_open: bool, depth: int) -> Iterator[str]:
+    value = unfold(value)
+    if isinstance(value, str):
+        yield from _links_in_text(value)
+    elif isinstance(value, list) and depth:
+        for inner in value:
+            yield from _links(inner, results, is_open, depth - 1)
+    elif isinstance(value, dict) and depth:
+        for name, inner in _followed(canonical(value), results, is_open):
+            yield from _links(inner, results, is_open or name in results.open, depth - 1)
+
+
+def _followed(
+    node: dict[str, Any], results: ResultNames, is_open: bool
+) -> Iterator[tuple[str, Any]]:
+    """The parts of an object in which the link may be; a form numbers what is a list."""
+    yield from ((name, node[name]) for name in results.names if name in node)
+    for name, inner in node.items():
+        other = is_open and not _OTHER_THINGS.search(name)
+        if name not in results.names and (other or name.isdecimal()):
+            yield name, inner
+
+
+def _links_in_text(text: str) -> Iterator[str]:
+    """One link, or several with commas or blanks between them."""
+    for part in re.split(r"[\s,;|]+(?=https?://)", text.strip().strip("<>'\"")):
+        if part.startswith("/") or _LINK.match(part):
+            yield part

@@ -1,0 +1,318 @@
+"""Envelopes: what real task APIs and their gateways say, in every form, means the same."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.model import TaskState
+from service.providers.apixo import VOCABULARY
+from service.providers.envelope import RUNNING_WORDS, SYNONYMS, Envelope, Vocabulary
+from service.providers.segmind import VOCABULARY as SEGMIND
+
+VIDEO = "https://cdn.example/a.mp4"
+RESULT = json.dumps({"resultUrls": [VIDEO]})
+
+
+def read(body: Any, words: Vocabulary = VOCABULARY, wanted: str | None = "t1") -> Envelope:
+    """The body as an envelope."""
+    return Envelope(body, words, wanted, "https://api.example")
+
+
+def about(**data: Any) -> dict[str, Any]:
+    """APIXO's envelope of our task."""
+    return {"code": 200, "message": "success", "data": {"taskId": "t1"} | data}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        about(),
+        about(taskId=" t1 "),
+        {"code": 200, "data": {"task_id": "t1"}},
+        {"code": 200, "data": {"id": "t1"}},
+        {"code": 200, "data": {"recordId": "t1"}},
+        {"code": 200, "data": {"requestId": "t1"}},
+        {"code": 200, "data": {"id": 42, "taskId": "t1"}},
+        {"code": 200, "data": {"task": {"id": "t1"}}},
+        {"code": 200, "data": {"data": {"taskId": "t1"}}},
+        {"code": 200, "data": json.dumps({"taskId": "t1"})},
+        {"code": 200, "data": [{"taskId": "t1"}]},
+        {"code": 200, "data": [{"taskId": "t0"}, {"taskId": "t1"}]},
+        {"taskId": "t1"},
+        {"id": "t1"},
+        [{"taskId": "t1"}],
+        json.dumps(about()),
+    ],
+)
+def test_where_the_task_is_named(body: Any) -> None:
+    """Under each of its names, in a wrapper or not, in a list or as JSON text."""
+    assert "t1" == read(body).task_id
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({"code": 200, "data": {"taskId": 7}}, "7"),
+        ({"code": 200, "data": "ab12cd34"}, "ab12cd34"),
+        ({"code": 200, "data": "created"}, None),
+        ({"code": 200, "requestId": "trace", "data": None}, None),
+        ({"code": 200, "data": {"taskId": ""}}, None),
+        ({"taskId": "t1", "state": "success", "data": {"taskId": "t2", "state": "x"}}, "t2"),
+    ],
+)
+def test_other_ids(body: Any, expected: str | None) -> None:
+    """A number and a bare text are ids; the trace of a request is none."""
+    assert expected == read(body).task_id
+
+
+@pytest.mark.parametrize(
+    ("code", "accepted"),
+    [
+        *((200, True), ("200", True), (0, True), ("0", True), (" 200 ", True), (201, True)),
+        *((400, False), ("429", False), (-1, False), (1201, False)),
+        *((None, True), ("", True), (True, True)),
+    ],
+)
+def test_codes(code: Any, accepted: bool) -> None:
+    """A code counts as number and as text; without one the HTTP status decides."""
+    assert accepted == read({"code": code, "data": {"taskId": "t1"}}).accepts(200)
+    assert read({"data": {"taskId": "t1"}}).accepts(201)
+    assert not read({"data": {"taskId": "t1"}}).accepts(500)
+
+
+def test_code_within() -> None:
+    """A refusal in a wrapped answer is one; a number of the task itself is none."""
+    refused = read({"code": 200, "data": {"code": 500, "msg": "busy"}})
+    named = read({"code": 200, "data": {"code": 1, "taskId": "t1"}})
+
+    assert (500, None) == (refused.refusal, named.refusal)
+
+
+@pytest.mark.parametrize("word", sorted(SYNONYMS))
+@pytest.mark.parametrize("spell", [str.lower, str.upper, str.title, " {} ".format])
+def test_ends(word: str, spell: Any) -> None:
+    """Every known word for an end counts in any case; kie.ai's flag too."""
+    name, _, value = word.rpartition("successflag_")
+    data = {"successFlag": value} if word.startswith("successflag") else {"state": spell(word)}
+    found = read(about(**data, resultJson=RESULT)).outcome()
+    assert name == "" or word == name
+
+    assert (SYNONYMS[word], True) == (found.state, found.is_understood)
+    assert (VIDEO if found.state is TaskState.SUCCEEDED else None) == found.result_url
+
+
+@pytest.mark.parametrize("word", [*sorted(RUNNING_WORDS - {"successflag_0"}), "processing_r2"])
+def test_known_words_on_the_way(word: str) -> None:
+    """A task on its way is no remark worth."""
+    found = read(about(state=word.upper())).outcome()
+
+    assert (TaskState.RUNNING, "") == (found.state, found.remark)
+
+
+@pytest.mark.parametrize(
+    "state", ["dreaming", "ready", "finish", "rejected", "not found", "failed soon", 99]
+)
+def test_unknown_words(state: Any) -> None:
+    """A state that we don't know ends nothing, even beside a link, and is shown as it was said."""
+    found = read(about(state=state, msg="warming up", resultJson=RESULT)).outcome()
+
+    assert (TaskState.RUNNING, None) == (found.state, found.result_url)
+    assert repr(str(state)) in found.remark
+    assert "warming up" in found.remark
+
+
+@pytest.mark.parametrize(
+    "state", ["status", "task_status", "taskStatus", "State", "STATE", "successFlag"]
+)
+def test_names_of_a_state(state: str) -> None:
+    """The state stands under several names."""
+    word = "1" if state == "successFlag" else "SUCCEEDED"
+    assert TaskState.SUCCEEDED is read(about(**{state: word})).outcome().state
+
+
+def test_state_of_the_request() -> None:
+    """What the outermost object says of the request is not said of the task."""
+    for word in ("success", "error"):
+        found = read({"status": word, "data": {"taskId": "t1"}}).outcome()
+        assert (TaskState.RUNNING, "") == (found.state, found.raw_state)
+    bare = read({"status": "error", "message": "rate limit"}).outcome()
+
+    assert (TaskState.RUNNING, "rate limit") == (bare.state, bare.message)
+
+
+def test_result_without_a_state() -> None:
+    """A task that has its result is done, though no word says so."""
+    found = read(about(resultJson=RESULT)).outcome()
+
+    assert (TaskState.SUCCEEDED, VIDEO, "") == (found.state, found.result_url, found.remark)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"resultJson": RESULT},
+        {"resultJson": json.dumps(RESULT)},
+        {"resultJson": {"resultUrls": [VIDEO]}},
+        {"resultJson": {"resultUrls": VIDEO}},
+        {"resultJson": {"resultUrls": json.dumps([VIDEO])}},
+        {"resultJson": {"data": {"resultUrls": [VIDEO]}}},
+        {"resultJson": [VIDEO]},
+        {"resultJson": VIDEO},
+        {"resultUrls": [VIDEO]},
+        {"result_urls": VIDEO},
+        {"resultUrl": VIDEO},
+        {"fullResultUrls": [VIDEO]},
+        {"response": {"result_urls": [VIDEO]}},
+        {"response": json.dumps({"resultUrls": [VIDEO]})},
+        {"info": {"resultUrls": json.dumps([VIDEO])}},
+        {"resultInfoJson": {"resultUrls": [{"resultUrl": VIDEO}]}},
+        {"result": {"videoUrl": VIDEO}},
+        {"video_url": VIDEO},
+        {"video": {"url": VIDEO}},
+        {"videos": [{"url": VIDEO}]},
+        {"url": VIDEO},
+        {"output": [VIDEO]},
+        {"output": {"video_url": VIDEO}},
+        {"output": {"works": [{"resource": {"resource": VIDEO}}]}},
+        {"works": [{"resource": {"resourceWithoutWatermark": VIDEO, "resource": "https://x/y"}}]},
+        {"task_result": {"videos": [{"id": "x", "url": VIDEO, "duration": "5"}]}},
+        {"content": {"video_url": VIDEO, "last_frame_url": "https://x/y.png"}},
+        {"assets": {"video": VIDEO}},
+    ],
+)
+def test_results(data: dict[str, Any]) -> None:
+    """The link in each place where a client of such an API looks for it."""
+    asked = json.dumps({"input": {"image_url": "https://x/in.png"}, "callBackUrl": "https://x/cb"})
+    assert VIDEO == read(about(state="success", param=asked, **data)).outcome().result_url
+    assert (
+        VIDEO == read({"code": 0, "taskId": "t1", "state": "success"} | data).outcome().result_url
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"failMsg": "it broke"},
+        {"fail_msg": "it broke"},
+        {"failReason": "it broke"},
+        {"errorMessage": "it broke"},
+        {"task_status_msg": "it broke"},
+        {"message": "it broke"},
+        {"msg": " it broke "},
+        {"error": "it broke"},
+        {"error": {"message": "it broke"}},
+        {"error": json.dumps({"error": {"message": "it broke"}})},
+        {"error": [{"msg": "it broke"}]},
+        {"detail": [{"loc": ["body"], "msg": "it broke"}]},
+        {"failMsg": "", "message": "it broke"},
+        {"failMsg": None, "error": {"msg": "it broke", "code": 7}},
+    ],
+)
+def test_reasons(data: dict[str, Any]) -> None:
+    """Why a task failed, under each name that vendors give it."""
+    error = read(about(state="fail", **data)).outcome().error
+
+    assert error is not None
+    assert "it broke" == error.message
+
+
+def test_reason_outside_the_task() -> None:
+    """Where the task gives no reason the request's words are taken, but not its "success"."""
+    beside = read({"code": 501, "msg": "it broke", "data": {"taskId": "t1", "state": "fail"}})
+    nowhere = read(about(state="CANCELLED"))
+
+    assert "it broke" == (beside.outcome().error or nowhere).message
+    assert "CANCELLED" in (nowhere.outcome().error or nowhere).message
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "provider_code"),
+    [
+        ({"failCode": "NSFW_DETECTED"}, "CONTENT_VIOLATION", "NSFW_DETECTED"),
+        ({"fail_code": "nsfw"}, "CONTENT_VIOLATION", "nsfw"),
+        ({"error": {"code": "PROMPT_TOO_LONG"}}, "PROMPT_TOO_LONG", "PROMPT_TOO_LONG"),
+        ({"failCode": 500}, "PROVIDER_ERROR", "500"),
+        ({"failMsg": "GENERATION_FAILED: it broke"}, "PROVIDER_ERROR", "GENERATION_FAILED"),
+        ({"failMsg": "Sorry: it broke"}, "PROVIDER_ERROR", None),
+        ({}, "PROVIDER_ERROR", None),
+    ],
+)
+def test_fail_codes(data: dict[str, Any], code: str, provider_code: str | None) -> None:
+    """The vendor's code is kept, and read where we know it."""
+    error = read(about(state="failed", **data)).outcome().error
+
+    assert error is not None
+    assert (code, provider_code) == (error.code, error.provider_code)
+
+
+def test_segmind() -> None:
+    """Segmind's own shape: no wrapper, the output under any name, the price in dollars."""
+    said = {"request_id": "t1", "status": "COMPLETED", "metrics": {"cost": 0.44}}
+    found = read(said | {"output": {"id": "x", "status": "ok", "clip": VIDEO}}, SEGMIND).outcome()
+
+    assert (TaskState.SUCCEEDED, "t1", VIDEO) == (found.state, found.task_id, found.result_url)
+    assert 0.44 == found.cost
+
+
+def test_assumed_state() -> None:
+    """The bare output of a task that is known to be done needs no state; its own word wins."""
+    bare = read({"video": {"url": VIDEO}}, SEGMIND).outcome(TaskState.SUCCEEDED)
+    failed = read({"status": "FAILED", "error": "x"}, SEGMIND).outcome(TaskState.SUCCEEDED)
+
+    assert (TaskState.SUCCEEDED, VIDEO) == (bare.state, bare.result_url)
+    assert TaskState.FAILED is failed.state
+
+
+@pytest.mark.parametrize("body", [[VIDEO], VIDEO, [{"url": VIDEO}]])
+def test_bare_result(body: Any) -> None:
+    """A result may come without any object around it."""
+    assert VIDEO == read(body, SEGMIND).outcome(TaskState.SUCCEEDED).result_url
+    assert read(body).is_readable
+    assert not read(["no link"]).is_readable
+
+
+def test_complaints() -> None:
+    """What the vendor says of a request, from the outside in, each word once."""
+    body = {"code": 400, "message": "Invalid", "msg": "Invalid", "data": {"error": "no prompt"}}
+
+    assert "Invalid: no prompt" == read(body).complaint
+
+
+def test_candidates() -> None:
+    """Every id may be the task's: first under the vendor's own name, then under any."""
+    body = {
+        "event": {"uuid": "u-1", "task_id": "t9"},
+        "payload": json.dumps({"jobs": [{"id": 5, "valid": True}], "requestId": "r-1"}),
+    }
+
+    assert ("t9", "5", "r-1", "u-1") == read(body).candidates()
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["code", "data", "taskId", "state", "resultJson", "error", "id", "url"]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(VALUES, st.sampled_from([VOCABULARY, SEGMIND]))
+def test_any_values(tree: Any, words: Vocabulary) -> None:
+    """No body raises; no link is anything but one; a failure has its error."""
+    found = read(tree, words).outcome()
+
+    assert (found.result_url or "http").lower().startswith("http")
+    assert (found.state is TaskState.FAILED) == (found.error is not None)

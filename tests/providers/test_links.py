@@ -1,0 +1,107 @@
+"""Links of results: found in any form, and only where a vendor puts its result."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from service.providers.bodies import canonical
+from service.providers.links import ResultNames, find_link
+
+ORIGIN = "https://api.example"
+VIDEO = "https://cdn.example/a.mp4?sign=x,y"
+NAMES = ResultNames(
+    ("resultjson", "resulturls", "videos", "video", "works", "resource", "output", "url"),
+    open=frozenset({"output"}),
+)
+
+
+def found(*nodes: dict[str, Any]) -> str | None:
+    """The link in these objects."""
+    return find_link(map(canonical, nodes), NAMES, ORIGIN)
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        [VIDEO],
+        VIDEO,
+        f"  {VIDEO}\r\n",
+        f"<{VIDEO}>",
+        json.dumps([VIDEO]),
+        json.dumps(VIDEO),
+        json.dumps(json.dumps([VIDEO])),
+        f"{VIDEO}, https://cdn.example/b.mp4",
+        f"{VIDEO}\nhttps://cdn.example/b.mp4",
+        [None, "", 7, VIDEO],
+        [{"url": VIDEO}],
+        {"video": {"url": VIDEO}},
+        {"works": [{"resource": {"resource": VIDEO}}]},
+        {"0": VIDEO},
+        ["https://cdn.example/cover.JPG?x=1", VIDEO],
+        ["http://[", "https://", VIDEO],
+        "https:" + VIDEO.removeprefix("https:"),
+        VIDEO.removeprefix("https:"),
+    ],
+)
+def test_forms_of_a_result(result: Any) -> None:
+    """One link or several, as list, text, object, or JSON of any of them."""
+    assert VIDEO == found({"resultUrls": result})
+
+
+def test_link_without_a_host() -> None:
+    """A path is meant at the vendor."""
+    assert f"{ORIGIN}/files/a.mp4" == found({"resultUrls": ["/files/a.mp4"]})
+
+
+@pytest.mark.parametrize("link", ["HTTPS://cdn.example/a", "http://cdn.example/a"])
+def test_schemes(link: str) -> None:
+    """Both schemes count, in any case."""
+    expected = link.replace("HTTPS", "https")
+    assert expected == (found({"resultUrls": link}) or "").replace("HTTPS", "https")
+
+
+@pytest.mark.parametrize(
+    "link", ["file:///etc/passwd", "ftp://x/a.mp4", "javascript:1", "a.mp4", "", "s3://b/a", 7]
+)
+def test_no_links(link: Any) -> None:
+    """What nobody can fetch over HTTP is no link."""
+    assert found({"resultUrls": [link], "url": {"a": link}}) is None
+
+
+def test_only_under_a_name_of_results() -> None:
+    """The images and the callback that went in are never taken for the result."""
+    asked = {"image_url": VIDEO, "callBackUrl": VIDEO, "param": json.dumps({"video": VIDEO})}
+
+    assert found(asked | {"cover": VIDEO, "resultJson": {"image": VIDEO}}) is None
+
+
+def test_any_name_in_an_open_object() -> None:
+    """Segmind's output names its link differently from model to model, but not as a cover."""
+    cover = {"cover_url": "https://cdn.example/x", "thumbnail": {"url": "https://cdn.example/y"}}
+
+    assert VIDEO == found({"output": cover | {"anything": {"b": [7, None, VIDEO]}}})
+    assert found({"output": cover}) is None
+
+
+def test_picture_where_there_is_nothing_else() -> None:
+    """A link that looks like a picture is better than none: its bytes decide later."""
+    assert "https://cdn.example/a.png" == found({"resultUrls": ["https://cdn.example/a.png"]})
+
+
+def test_order() -> None:
+    """The first object and the most telling name come first."""
+    second, third = "https://cdn.example/b.mp4", "https://cdn.example/c.mp4"
+
+    assert VIDEO == found({"url": second, "resultUrls": [VIDEO]}, {"resultUrls": [third]})
+
+
+def test_deep_objects() -> None:
+    """However deep an object goes, it ends."""
+    deep: dict[str, Any] = {}
+    for _ in range(500):
+        deep = {"video": deep, "videos": [deep]}
+
+    assert found(deep) is None
