@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from service import store
 from service.catalogue.models import model_of
-from service.errors import ProviderError
+from service.errors import ProviderError, WrongTask
 from service.events.record import record_event
 from service.jobs import budget
 from service.jobs.outcomes import PROVIDER_KEEPS, fail_job, record_outcome
@@ -170,7 +170,7 @@ def _poll(
     with quarantine_on_error(db, "jobs", clock) as claimed:
         claimed.row = job
         found = confirm(provider, job, None)
-        if isinstance(found, Outcome) and found.state is TaskState.RUNNING:
+        if isinstance(found, Outcome) and found.state is TaskState.RUNNING and not found.remark:
             return False
         with db.write() as tx:
             settle_poll(tx, settings, job, found, "poll", clock())
@@ -201,9 +201,12 @@ def settle_poll(
     if isinstance(found, ProviderError):
         return _settle_error(tx, settings, job, found, by, now)
     if found.state is TaskState.SUCCEEDED and not (found.result_url or found.result_file):
-        empty = ProviderError("EMPTY_RESULT", "the provider reports success without a video")
+        said = f": {found.message}" if found.message else ""
+        empty = ProviderError("EMPTY_RESULT", f"the provider reports success without a video{said}")
         return _settle_error(tx, settings, job, empty, by, now)
     if found.state is TaskState.RUNNING:
+        if found.remark:
+            store.jobs.note_step(tx, job.id, "state", found.remark, now)
         schedule_next_poll(tx, settings, job, now, by)
         return f"the provider says {found.raw_state or 'running'}"
     recorded = record_outcome(tx, settings, job, found, by, now)
@@ -215,6 +218,8 @@ def _settle_error(
 ) -> str:
     """A task or result that is missing is waited for; anything else says nothing about the task."""
     words = f"{error.code}: {error.message}"
+    if isinstance(error, WrongTask):
+        store.jobs.note_step(tx, job.id, "mismatch", error.message, now)
     if error.code not in ("NOT_FOUND_TASK", "EMPTY_RESULT"):
         wait = max(_seconds_to_poll(tx, settings, job, now), bounded(error.retry_after))
         _poll_again(tx, job, now, by, wait)

@@ -282,6 +282,13 @@ def add_step(tx: Connection, job_id: str, kind: str, message: str, now: datetime
     add(tx, steps, Step(job_id, last + 1, kind, strip_unstorable(message), now))
 
 
+def note_step(tx: Connection, job_id: str, kind: str, message: str, now: datetime) -> None:
+    """The same, unless the last line of this kind says just that."""
+    last = select(steps.c.message).filter_by(job_id=job_id, kind=kind)
+    if tx.scalar(last.order_by(steps.c.number.desc()).limit(1)) != strip_unstorable(message):
+        add_step(tx, job_id, kind, message, now)
+
+
 def all_steps(tx: Connection, job_id: str) -> list[Step]:
     """The job's steps in order."""
     statement = select(steps).filter_by(job_id=job_id).order_by(steps.c.number)

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 from support.sandboxes import Wire
 
 from service import store
-from service.errors import ProviderError, Refused, Unanswered
+from service.errors import ProviderError, Refused, Unanswered, WrongTask
 from service.jobs.polling import poll_jobs, settle_poll
 from service.model import TERMINAL_EVENTS, EventType, Job, JobState, Outcome, TaskState
 from service.model.error_codes import job_error
@@ -24,6 +24,7 @@ DONE = Outcome(TaskState.SUCCEEDED, result_url="http://127.0.0.1:9/video.mp4")
 EMPTY = Outcome(TaskState.SUCCEEDED)
 NO_TASK = Refused("NOT_FOUND_TASK", "Task not found")
 AWAY = Unanswered("PROVIDER_UNAVAILABLE", "away")
+OTHER_TASK = WrongTask("PROVIDER_ERROR", "the provider answered about task x instead of y")
 
 
 @pytest.fixture
@@ -103,6 +104,51 @@ def test_answers_that_say_nothing(bench: Bench, wire: Wire, orders: str) -> None
     poll(bench)
 
     assert JobState.SUCCEEDED is bench.job(job).state
+
+
+def test_unknown_state_in_the_timeline(bench: Bench, wire: Wire) -> None:
+    """A vendor's word that nobody knows, and its message, are shown once as long as they stay."""
+    job = submitted(bench, wire)
+    words = [("archiving", "soon"), ("archiving", "soon"), ("sealing", ""), ("archiving", "soon")]
+    for word, message in words:
+        odd = Outcome(TaskState.RUNNING, raw_state=word, message=message, is_understood=False)
+        assert JobState.SUBMITTED is find(bench, job, odd).state
+    shown = [step for step in steps(bench, job) if "'archiving'" in step or "'sealing'" in step]
+
+    assert [True, False, True] == ["soon" in step for step in shown]
+
+
+def test_unknown_state_of_a_poll(bench: Bench, wire: Wire) -> None:
+    """The same through the whole way of a poll, and the job goes on to its end."""
+    job = submitted(bench, wire, "[lose] [unknown-state dreaming]")
+    poll(bench)
+    assert 1 == sum("'dreaming'" in step for step in steps(bench, job))
+    poll(bench)
+    poll(bench)
+
+    assert JobState.SUCCEEDED is bench.job(job).state
+    assert 1 == sum("'dreaming'" in step for step in steps(bench, job))
+
+
+def test_answer_about_another_task(bench: Bench, wire: Wire) -> None:
+    """It ends nothing, however often it comes, and the timeline says so once."""
+    job = submitted(bench, wire)
+    for _ in range(5):
+        assert JobState.SUBMITTED is find(bench, job, OTHER_TASK).state
+    assert 1 == steps(bench, job).count(OTHER_TASK.message)
+    poll(bench, 300)
+
+    assert JobState.SUCCEEDED is bench.job(job).state
+
+
+def test_words_beside_an_empty_result(bench: Bench, wire: Wire) -> None:
+    """What the vendor said of a success without a video is kept beside it."""
+    job = submitted(bench, wire)
+    empty = Outcome(TaskState.SUCCEEDED, message="filtered")
+    with bench.db.write() as tx:
+        words = settle_poll(tx, bench.wiring.settings, job, empty, "poll", bench.clock())
+
+    assert "without a video: filtered" in words
 
 
 def missing_for(bench: Bench, job: Job, found: ProviderError | Outcome, time: timedelta) -> Job:
