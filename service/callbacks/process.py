@@ -15,7 +15,15 @@ from sqlalchemy import Connection
 
 from service import store
 from service.callbacks.ingest import Ingest
-from service.errors import BadToken, ExpiredToken, NotFound, ProviderError
+from service.errors import (
+    BadToken,
+    ExpiredToken,
+    NotFound,
+    ProviderError,
+    Refused,
+    Unanswered,
+    WrongTask,
+)
 from service.jobs.polling import LEASE_SECONDS, confirm, may_ask, settle_poll
 from service.model import (
     Callback,
@@ -34,6 +42,9 @@ from service.store.quarantine import quarantine_on_error
 
 #: A callback is looked at again after this when the provider could not be asked.
 RETRY_SECONDS = 5.0
+#: Answers to a question about an id that is not the job's task.
+_DENIALS = frozenset({"NOT_FOUND_TASK", "NOT_FOUND_MODEL", "BAD_REQUEST", "FORBIDDEN"})
+_NAMELESS = "it names no task that could be adopted"
 #: So long the vendor may not know a task yet that its own callback names.
 ADOPTION_PATIENCE = timedelta(minutes=5)
 
@@ -113,16 +124,58 @@ def _settle(
     clock: Clock,
 ) -> None:
     said = _parsed(provider, callback)
-    task_id = said.task_id if isinstance(said, Outcome) else None
     taskless = job.state is JobState.UNKNOWN and job.task_id is None
-    if taskless and task_id is None:
-        with db.write() as tx:
-            _done(tx, callback, CallbackState.IGNORED, "it names no task that could be adopted")
-        return
-    adopted = task_id if taskless else None
-    found = confirm(provider, job, adopted) if settings.confirm_callbacks else said
+    adopted = None
+    if not taskless:
+        found = confirm(provider, job, None) if settings.confirm_callbacks else said
+    elif isinstance(said, ProviderError):
+        found = said
+    elif settings.confirm_callbacks:
+        adopted, found = _confirm_any(db, provider, job, said, clock)
+    else:
+        adopted, found = said.task_id, said
     with db.write() as tx:
+        if taskless and adopted is None:
+            note = found.message if isinstance(found, ProviderError) else _NAMELESS
+            _done(tx, callback, CallbackState.IGNORED, note)
+            return
         _record(tx, settings, callback, job, adopted, found, clock())
+
+
+def _confirm_any(
+    db: Database, provider: Provider, job: Job, said: Outcome, clock: Clock
+) -> tuple[str | None, Outcome | ProviderError]:
+    """
+    Ask about each id in the callback of a job without a task, until one is confirmed.
+
+    Returns:
+        The id that was asked about last, None where there was none to ask about, and the
+        answer; NOT_FOUND_TASK where no id is that of the job's task.
+    """
+    asked, reasons = None, []
+    for task_id in said.candidates or filter(None, [said.task_id]):
+        with db.write() as tx:
+            if store.jobs.holder_of(tx, job.provider, task_id):
+                reasons.append(f"task {task_id} belongs to another job")
+                continue
+            if asked and not may_ask(tx, provider, clock()):
+                return asked, Unanswered("PROVIDER_UNAVAILABLE", "no request is allowed now")
+        asked, found = task_id, confirm(provider, job, task_id)
+        if _settles(found, task_id, said):
+            return asked, found
+        reasons.append(f"the provider does not confirm task {task_id}")
+    return asked, Refused("NOT_FOUND_TASK", "; ".join(reasons) or _NAMELESS)
+
+
+def _settles(found: Outcome | ProviderError, task_id: str, said: Outcome) -> bool:
+    """
+    Whether no further id is to be asked about: this is the task, or the provider is away.
+
+    An answer that names no task confirms only the id that the callback gives as its task's.
+    """
+    if isinstance(found, Outcome):
+        return task_id in (found.task_id, said.task_id)
+    return not isinstance(found, WrongTask) and found.code not in _DENIALS
 
 
 def _parsed(provider: Provider, callback: Callback) -> Outcome | ProviderError:
@@ -141,6 +194,8 @@ def _record(
     found: Outcome | ProviderError,
     now: datetime,
 ) -> None:
+    if isinstance(found, WrongTask):
+        store.jobs.note_step(tx, job.id, "mismatch", found.message, now)
     if isinstance(found, ProviderError) and not settings.confirm_callbacks:
         _done(tx, callback, CallbackState.IGNORED, f"it cannot be read: {found.message}")
         return
@@ -172,7 +227,7 @@ def _refusal(
 ) -> str | None:
     """Why this callback may not change its job; None when it may."""
     if adopted and isinstance(found, ProviderError):
-        return f"the provider does not know task {adopted}"
+        return found.message
     if adopted and store.jobs.holder_of(tx, job.provider, adopted):
         return f"task {adopted} belongs to another job"
     if settings.confirm_callbacks or isinstance(found, ProviderError):

@@ -12,8 +12,8 @@ from support.sandboxes import Wire
 
 from service import store
 from service.callbacks.process import process_callback
-from service.errors import ProviderError, Unanswered
-from service.model import Callback, CallbackState, EventType, Job, JobState, Outcome
+from service.errors import ProviderError, Refused, Unanswered, WrongTask
+from service.model import Callback, CallbackState, EventType, Job, JobState, Outcome, TaskState
 from service.providers.apixo import Apixo
 from service.sandbox.vendors.apixo import envelope
 from service.sandbox.vendors.tasks import Task
@@ -233,6 +233,120 @@ def test_nothing_to_adopt(bench: Bench, wire: Wire, task_id: Any) -> None:
     bring(bench, job, said(task, taskId=task_id))
 
     assert (JobState.UNKNOWN, None) == (bench.job(job).state, bench.job(job).task_id)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        '{"code":200,"data":{"task_id":"TASK","state":"success"}}',
+        '{"task_id":"TASK","task_status":"succeed"}',
+        '[{"taskId":"TASK"}]',
+        '"{\\"data\\":{\\"id\\":\\"TASK\\"}}"',
+        '\ufeff{"data":{"taskId":"TASK"}}',
+        '{"event":"done","payload":"{\\"job\\":{\\"uuid\\":\\"TASK\\"}}"}',
+        '{"code":200,"data":"TASK"}',
+        '{"code":200,"data":{"taskId":"TASK"',
+        "code=200&data=%7B%22taskId%22%3A%22TASK%22%2C%22state%22%3A%22success%22%7D",
+        "taskId=TASK&state=success",
+        "data[taskId]=TASK&data[state]=success",
+        'payload={"code":200,"data":{"taskId":"TASK"}}',
+        '--b\r\nContent-Disposition: form-data; name="taskId"\r\n\r\nTASK\r\n--b--\r\n',
+        "<callback><taskId>TASK</taskId></callback>",
+    ],
+)
+def test_forms_of_a_rescue(bench: Bench, wire: Wire, shape: str) -> None:
+    """A lost job is rescued by whatever body names its task, since the vendor is asked anyway."""
+    job, task = submitted(bench, wire, "[drop]")
+    bring(bench, job, shape.replace("TASK", task.id).encode())
+
+    assert (JobState.SUCCEEDED, task.id) == (bench.job(job).state, bench.job(job).task_id)
+
+
+def test_several_ids_in_a_rescue(bench: Bench, wire: Wire) -> None:
+    """Each id is asked about until the vendor knows one; another job's is left alone."""
+    _, others = submitted(bench, wire)
+    job, task = submitted(bench, wire, "[drop]")
+    ids = {"taskId": others.id, "id": "row-7", "requestId": "trace-1", "jobs": [{"uuid": task.id}]}
+    bring(bench, job, json.dumps({"code": 200, "data": ids}).encode())
+
+    assert (JobState.SUCCEEDED, task.id) == (bench.job(job).state, bench.job(job).task_id)
+    assert task.result_url == link(bench, job)
+
+
+def test_ids_that_nobody_confirms(bench: Bench, wire: Wire) -> None:
+    """Ids of which the vendor knows none are asked about for five minutes, and none is adopted."""
+    job, _ = submitted(bench, wire, "[drop]")
+    body = b'{"data": {"taskId": "made-up-1", "id": "made-up-2"}}'
+    assert CallbackState.RECEIVED is bring(bench, job, body).state
+    bench.clock.advance(301)
+    bench.drain("process")
+    with bench.db.read() as tx:
+        (callback,) = store.callbacks.of_job(tx, job.id)
+
+    assert (CallbackState.IGNORED, JobState.UNKNOWN) == (callback.state, bench.job(job).state)
+    assert "made-up-1" in callback.note
+    assert "made-up-2" in callback.note
+
+
+@pytest.mark.parametrize(
+    ("body", "found", "adopted"),
+    [
+        (b'{"data": {"taskId": "t1"}}', Outcome(TaskState.RUNNING), "t1"),
+        (b'{"data": {"taskId": "t1"}}', Outcome(TaskState.RUNNING, "t1"), "t1"),
+        (b'{"data": {"jobs": [{"id": "t1"}]}}', Outcome(TaskState.RUNNING), None),
+        (b'{"data": {"jobs": [{"id": "t1"}]}}', Outcome(TaskState.RUNNING, "t1"), "t1"),
+        (b'{"data": {"taskId": "t1"}}', WrongTask("PROVIDER_ERROR", "about t2"), None),
+        (b'{"data": {"taskId": "t1"}}', Refused("BAD_REQUEST", "no such form of id"), None),
+        (b'{"data": {"taskId": "t1"}}', Refused("NOT_FOUND_TASK", "unknown"), None),
+        (b'{"data": {"taskId": "t1"}}', Unanswered("PROVIDER_UNAVAILABLE", "away"), None),
+    ],
+)
+def test_what_confirms_an_id(
+    bench: Bench, wire: Wire, body: bytes, found: Outcome | ProviderError, adopted: str | None
+) -> None:
+    """An answer about that task does; one without a name only for what is named as the task."""
+    job, _ = submitted(bench, wire, "[drop]")
+    bench.wiring.ingest.insert(job.id, "apixo", {}, body, bench.clock())
+    provider = away(bench)
+    provider.found = found
+    process_with(bench, provider)
+
+    assert adopted == bench.job(job).task_id
+    assert (JobState.SUBMITTED if adopted else JobState.UNKNOWN) is bench.job(job).state
+
+
+def test_no_further_id_of_a_vendor_that_is_away(bench: Bench, wire: Wire) -> None:
+    """A vendor that cannot be asked about one id is not asked about the next, but later."""
+    job, task = submitted(bench, wire, "[drop]")
+    body = json.dumps({"data": {"taskId": "unknown-1", "id": task.id}}).encode()
+    bench.wiring.ingest.insert(job.id, "apixo", {}, body, bench.clock())
+    asked: list[None] = []
+    provider = away(bench)
+    provider.meanwhile = lambda: asked.append(None)
+    process_with(bench, provider)
+    assert 1 == len(asked)
+    bench.clock.advance(6)
+    bench.drain("process")
+
+    assert (JobState.SUCCEEDED, task.id) == (bench.job(job).state, bench.job(job).task_id)
+
+
+def test_answer_about_another_task(bench: Bench, wire: Wire) -> None:
+    """Such an answer settles nothing: the timeline says so once, and the vendor is asked again."""
+    job, task = submitted(bench, wire)
+    bench.wiring.ingest.insert(job.id, "apixo", {}, said(task), bench.clock())
+    provider = away(bench)
+    provider.found = WrongTask("PROVIDER_ERROR", "the provider answered about task x")
+    for _ in range(3):
+        assert process_with(bench, provider)
+        assert JobState.SUBMITTED is bench.job(job).state
+        bench.clock.advance(6)
+    with bench.db.read() as tx:
+        steps = [step.message for step in store.jobs.all_steps(tx, job.id)]
+    bench.drain("process")
+
+    assert 1 == steps.count("the provider answered about task x")
+    assert (JobState.SUCCEEDED, task.result_url) == (bench.job(job).state, link(bench, job))
 
 
 def test_late_answer_during_adoption(bench: Bench, wire: Wire) -> None:
