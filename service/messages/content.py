@@ -6,6 +6,7 @@ Pure functions of a notice; how a card or a letter looks is their own matter.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -52,13 +53,15 @@ _NEXT_STEPS = {
     EventType.VIDEO_EXPIRING: "Download it now to keep it.",
 }
 _WITH_ERROR = frozenset({EventType.JOB_FAILED, EventType.JOB_HELD, EventType.JOB_UNKNOWN})
+#: Joiners and marks (zero width joiner and non-joiner, left-to-right mark, …), and flags' tags.
+_JOINS = re.compile("[\u200c-\u200f\u061c\U000e0020-\U000e007f]")
 _WITH_VIDEO = frozenset({EventType.JOB_SUCCEEDED, EventType.VIDEO_EXPIRING})
 
 
 @dataclass(frozen=True)
 class MessageContent:
     """
-    What a person is told of an event, in any kind of message.
+    The words about an event, for any kind of message.
 
     `reason` and `hint` are empty on good news, `prompt` where it must not be
     repeated, `watch` where there is no video; `code` is the error's word.
@@ -92,7 +95,7 @@ class MessageContent:
 
 
 def describe(notification: Notification) -> MessageContent:
-    """The notice in words; a sample says that it is one."""
+    """The notification in words; a sample says that it is one."""
     if notification.job is None:
         content = _describe_subscription(notification, notification.event.about or {})
     else:
@@ -109,7 +112,7 @@ def _describe_subscription(notification: Notification, about: dict[str, Any]) ->
         title=TITLES.get(kind, f"Clipbell: {kind.value}"),
         prompt="",
         reason=as_sentence(plain(about.get("reason"))) or _EXPLANATIONS.get(kind, ""),
-        hint=f"Mend it, then: clipbell subscriptions enable {id_}" if off else "",
+        hint=f"Fix it, then: clipbell subscriptions enable {id_}" if off else "",
         code="",
         facts=(("Channel", plain(about.get("channel"))), ("Subscription", id_)),
         watch="",
@@ -122,14 +125,19 @@ def _describe_job(notification: Notification, job: Job) -> MessageContent:
     kind = notification.event.type
     error = (job.error or {}) if kind in _WITH_ERROR else {}
     code = str(error.get("code") or "")
-    prompt = plain(job.input.get("prompt"))
+    prompt, reason = plain(job.input.get("prompt")), as_sentence(plain(error.get("message")))
     # Nobody wants to find in a channel what a provider's filter has refused.
-    secret = prompt if code == "CONTENT_VIOLATION" else ""
+    is_secret = code == "CONTENT_VIOLATION"
+    if is_secret and prompt and prompt in reason:
+        reason = "The provider's filter refused it."
+    ends = notification.video.provider_expires_at if notification.video else None
+    if kind is EventType.VIDEO_EXPIRING and ends:
+        reason = f"We could not copy it, and the provider's link may end on {format_date(ends)}."
     watch = (notification.link or "") if kind in _WITH_VIDEO else ""
     return MessageContent(
         title=TITLES.get(kind, f"Clipbell: {kind.value}"),
-        prompt="" if secret else prompt,
-        reason=_reason(error, secret) or _explanation(notification),
+        prompt="" if is_secret else prompt,
+        reason=reason or _EXPLANATIONS.get(kind, ""),
         hint=plain(error.get("hint")) or _NEXT_STEPS.get(kind, ""),
         code=code,
         facts=_facts(kind, job, notification.video if watch else None),
@@ -139,49 +147,30 @@ def _describe_job(notification: Notification, job: Job) -> MessageContent:
     )
 
 
-def _reason(error: dict[str, Any], secret: str) -> str:
-    message = plain(error.get("message"))
-    if secret and secret in message:
-        return "The provider's filter refused it."
-    return as_sentence(message)
-
-
-def _explanation(notification: Notification) -> str:
-    ends = notification.video.provider_expires_at if notification.video else None
-    if notification.event.type is EventType.VIDEO_EXPIRING and ends:
-        return f"We could not copy it, and the provider's link may end on {format_date(ends)}."
-    return _EXPLANATIONS.get(notification.event.type, "")
-
-
 def _facts(kind: EventType, job: Job, video: Video | None) -> tuple[tuple[str, str], ...]:
+    """Label and value of what is known of the job, in the order in which people ask for it."""
     seconds = (video.seconds if video else None) or job.input.get("duration")
     model = MODELS.get(job.model)
+    shape = plain(job.input.get("aspect_ratio"))
+    if video and video.width and video.height:
+        shape = f"{video.width} × {video.height}"
+    made_in = ""
+    if video and job.finished_at:
+        spent = (job.finished_at - (job.submitted_at or job.created_at)).total_seconds()
+        made_in = format_duration(max(spent, 0.0))
     found = {
         "Model": model.title if model else job.model,
         "Length": f"{seconds:g} s" if isinstance(seconds, int | float) else "",
-        "Format": _format(job, video),
-        "Made in": _made_in(job) if video else "",
+        "Format": shape,
+        "Made in": made_in,
         "Cost": _cost(kind, job),
         "Job": job.id,
     }
     return tuple((name, value) for name, value in found.items() if value)
 
 
-def _format(job: Job, video: Video | None) -> str:
-    if video and video.width and video.height:
-        return f"{video.width} × {video.height}"
-    return plain(job.input.get("aspect_ratio"))
-
-
-def _made_in(job: Job) -> str:
-    if job.finished_at is None:
-        return ""
-    spent = (job.finished_at - (job.submitted_at or job.created_at)).total_seconds()
-    return format_duration(max(spent, 0.0))
-
-
 def _cost(kind: EventType, job: Job) -> str:
-    """What it cost, or is expected to; empty where nobody can say or nothing was made."""
+    """The actual cost, or the expected one; blank where nobody can say or nothing was made."""
     if job.actual_cost is not None:
         return format_money(job.actual_cost)
     made = kind not in (EventType.JOB_FAILED, EventType.JOB_CANCELED)
@@ -190,9 +179,14 @@ def _cost(kind: EventType, job: Job) -> str:
 
 
 def plain(value: Any) -> str:
-    """`value` as one line: every run of blanks and control characters is one space."""
-    text = "".join(char if char.isprintable() else " " for char in str(value or ""))
-    return " ".join(text.split())
+    """
+    `value` as one line: every run of blanks and control characters is one space.
+
+    The joiners and direction marks that emoji and many scripts are written with stay;
+    those that reorder the text around them go.
+    """
+    shown = (char if char.isprintable() or _JOINS.match(char) else " " for char in str(value or ""))
+    return " ".join("".join(shown).split())
 
 
 def cut(text: str, length: int) -> str:

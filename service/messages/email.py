@@ -1,7 +1,7 @@
 """
 The mail about an event, in plain text and in HTML.
 
-Pure functions of a notice; who sends it, to whom and when stands in the
+Pure functions of a notification; who sends it, to whom and when stands in the
 envelope's headers, which the channel adds at each attempt.
 """
 
@@ -59,30 +59,29 @@ class Poster:
 
 
 def build_email(notification: Notification) -> EmailMessage:
-    """The mail without From, To, Date and Message-ID; the same bytes for the same notice."""
+    """The mail without From, To, Date and Message-ID; the same bytes for the same event."""
     content = describe(notification)
     poster = _poster(notification) if content.watch else None
     mail = EmailMessage(policy=SMTP)
     mail["Subject"] = cut(content.headline, SUBJECT_LENGTH)
     mail["Auto-Submitted"] = "auto-generated"
-    _add_way_out(mail, notification.unsubscribe_url)
+    # One click ends the subscription (RFC 8058).
+    if any(char in notification.unsubscribe_url for char in "\r\n<>"):
+        raise ValueError("the URL for unsubscribing cannot stand in a header")
+    header = VerbatimHeader(f"<{notification.unsubscribe_url}>")
+    header.name = "List-Unsubscribe"
+    mail["List-Unsubscribe"] = header
+    mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
     mail.set_content(_rendered("mail.txt", notification, content, None), cte="quoted-printable")
     html = _rendered("mail.html", notification, content, poster)
     mail.add_alternative(html, subtype="html", cte="quoted-printable")
     if poster:
         _add_poster(mail, poster)
-    _name_boundaries(mail, notification.event.id)
+    # Boundaries by the event instead of by chance.
+    for number, part in enumerate(mail.walk()):
+        if part.is_multipart():
+            part.set_boundary(f"=_clipbell_{notification.event.id}_{number}")
     return mail
-
-
-def _add_way_out(mail: EmailMessage, url: str) -> None:
-    """One click ends the subscription (RFC 8058)."""
-    if any(char in url for char in "\r\n<>"):
-        raise ValueError("the URL for unsubscribing cannot stand in a header")
-    header = VerbatimHeader(f"<{url}>")
-    header.name = "List-Unsubscribe"
-    mail["List-Unsubscribe"] = header
-    mail["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
 
 
 def _add_poster(mail: EmailMessage, poster: Poster) -> None:
@@ -96,13 +95,6 @@ def _add_poster(mail: EmailMessage, poster: Poster) -> None:
         disposition="inline",
         filename="poster.jpg",
     )
-
-
-def _name_boundaries(mail: EmailMessage, event_id: str) -> None:
-    """Boundaries by the event instead of by chance."""
-    for number, part in enumerate(mail.walk()):
-        if part.is_multipart():
-            part.set_boundary(f"=_clipbell_{event_id}_{number}")
 
 
 @cache

@@ -1,7 +1,7 @@
 """
 The Slack card about an event.
 
-Pure functions of a notice. Whatever a user wrote stands only in Slack's
+Pure functions of a notification. Whatever a user wrote stands only in Slack's
 ``plain_text`` objects, where nothing needs escaping and nothing can be marked
 up; the one mrkdwn text, the notification's, is escaped.
 """
@@ -26,16 +26,20 @@ URL_LENGTH = 3000
 def card(notification: Notification) -> dict[str, Any]:
     """The whole message: a notification's text, and the blocks."""
     content = describe(notification)
+    facts = [f"made in {v}" if name == "Made in" else v for name, v in content.facts]
+    lines = [" · ".join(facts[:-1]), " · ".join(filter(None, [facts[-1], content.code]))]
+    usable = [(label, url) for label, url in content.links if len(url) <= URL_LENGTH]
     blocks = [
         {"type": "header", "text": _plain_text(cut(content.title, HEADER_LENGTH))},
         _section(cut(content.prompt, PROMPT_LENGTH)),
         _section(cut(f"{content.reason}\n{content.hint}".strip(), REASON_LENGTH)),
         _image(notification, content),
-        _context(content),
-        _actions(content),
+        {"type": "context", "elements": [_plain_text(cut(line, 300)) for line in lines if line]},
+        {"type": "actions", "elements": [_button(label, url) for label, url in usable]},
     ]
+    why = cut(f"{content.reason} {content.hint}".strip(), PROMPT_LENGTH)
     return {
-        "text": _notification(content),
+        "text": "\n".join(escape(t) for t in (content.headline, why, content.target) if t),
         "blocks": [block for block in blocks if block],
         # Otherwise Slack fetches the signed link and shows the video a second time.
         "unfurl_links": False,
@@ -88,25 +92,9 @@ def _is_public(url: str) -> bool:
         return "." in host and host.rpartition(".")[2] not in ("localhost", "local", "internal")
 
 
-def _context(content: MessageContent) -> dict[str, Any]:
-    facts = [f"made in {v}" if name == "Made in" else v for name, v in content.facts]
-    lines = [" · ".join(facts[:-1]), " · ".join(filter(None, [facts[-1], content.code]))]
-    return {"type": "context", "elements": [_plain_text(cut(line, 300)) for line in lines if line]}
-
-
-def _actions(content: MessageContent) -> dict[str, Any]:
-    usable = [(label, url) for label, url in content.links if len(url) <= URL_LENGTH]
-    return {"type": "actions", "elements": [_button(label, url) for label, url in usable]}
-
-
 def _button(label: str, url: str) -> dict[str, Any]:
     button = {"type": "button", "text": _plain_text(label), "url": url, "action_id": label}
     return button | ({"style": "primary"} if label == "Watch" else {})
-
-
-def _notification(content: MessageContent) -> str:
-    lines = [content.headline, cut(f"{content.reason} {content.hint}".strip(), PROMPT_LENGTH)]
-    return "\n".join(escape(line) for line in (*lines, content.target) if line)
 
 
 def escape(text: str) -> str:

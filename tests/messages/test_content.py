@@ -57,3 +57,25 @@ def test_cuts_are_shown(text: str, expected: str) -> None:
 def test_texts_become_one_line(value: object, expected: str) -> None:
     """Blanks and control characters in a row are one space."""
     assert expected == plain(value)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "A family 👨‍👩‍👧 at sea",
+        "می‌خواهم یک روباه",  # a zero width non-joiner, as Persian needs it
+        "क्‍ष in the rain",
+        "A flag 🏴󠁧󠁢󠁥󠁮󠁧󠁿 in the wind",
+        "שלום\u200f, world",
+        "Zürich, e\u0301tude, ไทย",
+    ],
+)
+def test_every_script_keeps_its_joiners(prompt: str) -> None:
+    """Emoji of several people, flags, Persian and Indian letters are shown as they were written."""
+    assert prompt == plain(prompt)
+
+
+@pytest.mark.parametrize("mark", ["\u202e", "\u2066", "\u2028", "\x85", "\ufeff", "\x1b"])
+def test_nothing_reorders_or_breaks_the_line(mark: str) -> None:
+    """A mark that turns the text behind it round, or ends the line, becomes a space."""
+    assert "a fox" == plain(f"a{mark}fox")
