@@ -44,6 +44,8 @@ THREAD_WEIGHTS = {
     # One: only one sequencer can work at a time anyway.
     "number": 0,
 }
+#: The kinds that pay: a request cut short would leave its job unknown.
+CREATES = ("submit", "generate")
 IDEMPOTENCY_KEPT = timedelta(hours=24)
 #: A row that was quarantined gets another try after this.
 ASIDE = timedelta(minutes=10)
@@ -51,8 +53,16 @@ ASIDE = timedelta(minutes=10)
 CLOCK_SLACK = timedelta(seconds=30)
 
 
-def run_worker(wiring: Wiring, threads: int) -> None:
-    """Work until SIGTERM or SIGINT; returns when the units under way have ended."""
+def run_worker(wiring: Wiring, threads: int) -> bool:
+    """
+    Work until SIGTERM, SIGINT or SIGHUP, however often they come.
+
+    A request that creates a task is always answered and written down before this returns,
+    within the provider's time limit. Everything else can be done again, and gets 20 s.
+
+    Returns:
+        False when something was left running: the process must end without closing the wiring.
+    """
     _check_storage(wiring)
     wiring.db.write_with_retry(wiring.clock.follow)
     wiring.db.write_with_retry(partial(_ensure_providers, wiring))
@@ -60,17 +70,18 @@ def run_worker(wiring: Wiring, threads: int) -> None:
     wiring.db.write_with_retry(lambda tx: watch_rows(tx, wiring.high_water))
     whole = sum(THREAD_WEIGHTS.values())
     per_kind = {kind: max(1, threads * share // whole) for kind, share in THREAD_WEIGHTS.items()}
-    engine = ThreadEngine(wiring.units(), wiring.due, per_kind)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    engine = ThreadEngine(wiring.units(), wiring.due, per_kind, never_cut=CREATES)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: engine.stop())
     beside = (Heartbeat(wiring), Maintenance(wiring))
     for thread in beside:
         thread.start()
     log.info("worker started", extra={"threads": per_kind})
-    engine.run()
+    ended = engine.run()
     for thread in beside:
         thread.stop()
-    log.info("worker stopped")
+    log.info("worker stopped" if ended else "worker stopped; what it left will be done again")
+    return ended
 
 
 def _check_storage(wiring: Wiring) -> None:

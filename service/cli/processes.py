@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import socket
 import tempfile
@@ -65,11 +66,15 @@ def free_or_fail(host: str, port: int) -> None:
 def worker(
     threads: int = typer.Option(24, min=5, help="Threads, shared out over the kinds of work."),
 ) -> None:
-    """The worker process. It submits, confirms, copies, delivers."""
+    """The worker process. It submits, confirms, copies, delivers; SIGTERM stops it."""
     settings = _ready(load_settings())
     wiring = build(settings)
-    workers.run_worker(wiring, threads)
-    wiring.close()
+    if workers.run_worker(wiring, threads):
+        wiring.close()
+    else:
+        # At a normal exit the threads that are left would see their connections closed.
+        logging.shutdown()
+        os._exit(0)
 
 
 def _ready(settings: Settings) -> Settings:

@@ -13,13 +13,15 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
 Unit = Callable[[], bool]
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.2
+#: Longer than an attempt at a delivery may take.
+GRACE_SECONDS = 20.0
 #: A unit that raised is not tried again before this has passed.
 PAUSE_SECONDS = 1.0
 #: The same trouble over and over, such as a full disk, is told once in so many seconds.
@@ -34,6 +36,9 @@ class ThreadEngine:
         units: by kind of work; True means "there may be more".
         due: the kinds that have something due.
         threads: how many threads each kind gets.
+        never_cut: kinds whose running units end before `run` returns, however long that takes.
+        tick: seconds between two questions what is due.
+        grace_seconds: how long a running unit of another kind may take once it is stopped.
     """
 
     def __init__(
@@ -41,11 +46,15 @@ class ThreadEngine:
         units: Mapping[str, Unit],
         due: Callable[[], set[str]],
         threads: Mapping[str, int],
+        never_cut: Collection[str] = (),
         tick: float = TICK_SECONDS,
+        grace_seconds: float = GRACE_SECONDS,
     ) -> None:
         self._units = units
         self._due = due
+        self._never_cut = never_cut
         self._tick = tick
+        self._grace_seconds = grace_seconds
         self._stopping = False
         self._never = threading.Event()
         self._look = threading.Event()
@@ -54,27 +63,35 @@ class ThreadEngine:
         self._calls: dict[str, queue.Queue[None]] = {
             kind: queue.Queue(threads[kind]) for kind in units
         }
-        self._threads = [
+        self._threads = {
             threading.Thread(
                 target=self._run_worker, args=(kind,), name=f"{kind}-{number}", daemon=True
-            )
+            ): kind
             for kind in units
             for number in range(threads[kind])
-        ]
+        }
 
-    def run(self) -> None:
-        """Work until `stop` is called from elsewhere; returns when the last unit has ended."""
+    def run(self) -> bool:
+        """Work until `stop` is called from elsewhere; False when it left a unit still running."""
         for thread in self._threads:
             thread.start()
         while not self._stopping:
             self._watch()
             self._look.wait(self._tick)
             self._look.clear()
+        without = ", ".join(self._never_cut) or "none"
+        log.info("stopping: %g s for units that run, no limit for %s", self._grace_seconds, without)
         for kind, calls in self._calls.items():
             for _ in range(calls.maxsize):
                 self._wake(kind)
-        for thread in self._threads:
-            thread.join()
+        return self._join()
+
+    def _join(self) -> bool:
+        until = time.monotonic() + self._grace_seconds
+        for thread, kind in self._threads.items():
+            left = None if kind in self._never_cut else max(0.0, until - time.monotonic())
+            thread.join(left)
+        return not any(thread.is_alive() for thread in self._threads)
 
     def stop(self) -> None:
         """End after the units that are running; safe in a signal handler: it takes no lock."""

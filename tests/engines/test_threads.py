@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from support.servers import eventually
@@ -132,6 +134,32 @@ def test_stop_lets_a_unit_end() -> None:
         gate.set()
 
     assert (1, 1) == (len(begun), len(ended))
+
+
+def test_stop_does_not_wait_for_ever() -> None:
+    """A unit that takes too long is left, and it is said; one that must not be cut is not."""
+    gate, begun = threading.Event(), list[str]()
+
+    def unit(kind: str) -> bool:
+        begun.append(kind)
+        gate.wait(10)
+        return False
+
+    units = {kind: partial(unit, kind) for kind in ("a", "b")}
+    threads = dict.fromkeys(units, 1)
+    engines = [
+        ThreadEngine(units, lambda: {"a", "b"}, threads, (kind,), TICK, grace_seconds=0.05)
+        for kind in ("", "a")
+    ]
+    with ThreadPoolExecutor() as pool:
+        left, waits = [pool.submit(engine.run) for engine in engines]
+        eventually(lambda: len(begun) == 4, 5)
+        for engine in engines:
+            engine.stop()
+        assert not left.result(5)
+        assert not waits.done()
+        gate.set()
+        assert waits.result(5)
 
 
 def test_stop_before_there_was_work() -> None:
