@@ -57,7 +57,8 @@ GRACE_SECONDS = 15.0
 SHORTEST_DEADLINE_SECONDS = 300.0
 #: How often a job that is held for its price is compared with the budget again.
 HELD_LOOK = timedelta(minutes=5)
-#: The longest pause between two tries at a provider that refuses for now.
+#: The pauses between two creates at a provider that fails or refuses for now.
+FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 300.0
 
 
@@ -219,6 +220,8 @@ def settle(tx: Connection, settings: Settings, answer: CreateAnswer, now: dateti
             settle_refused(tx, job, refusal, now)
         case Silence() as silence:
             mark_unknown(tx, job, silence.message, now, silence.code)
+            if silence.code == "SUBMIT_FAILED_UNKNOWN":
+                _spare_provider(tx, job.provider, silence.message, now)
 
 
 def _settle_accepted(
@@ -259,6 +262,14 @@ def deadline_of(job: Job, now: datetime) -> datetime:
     """When a job that is sent now should have ended."""
     expected = 3 * MODELS[job.model].expected(job.input)
     return now + timedelta(seconds=max(expected, SHORTEST_DEADLINE_SECONDS))
+
+
+def _spare_provider(tx: Connection, name: str, message: str, now: datetime) -> None:
+    """A provider that fails gets the next job later, and later still while it goes on failing."""
+    mark_unreachable(tx, name, message, now)
+    failing = store.providers.failing_for(tx, name, now).total_seconds()
+    wait = min(max(failing, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+    store.providers.pause(tx, name, now + timedelta(seconds=wait))
 
 
 def settle_refused(tx: Connection, job: Job, refusal: Refusal, now: datetime) -> None:

@@ -17,6 +17,12 @@ from service.providers.base import refusal_code, wished_wait
 from service.providers.bodies import decode, ids_in_text, read_body
 from service.providers.envelope import MAX_CANDIDATES, Envelope, Vocabulary
 
+#: Statuses with which a vendor, or HTTP itself, surely refuses a create. Others of the 4xx
+#: (408, 409, 425, 499 …) can follow a request that was taken.
+REFUSALS = frozenset(
+    {400, 401, 402, 403, 404, 405, 406, 410, 411, 413, 414, 415, 417, 422, 426, 429, 431}
+)
+
 
 def read_answer(
     answer: Response, vocabulary: Vocabulary, task_id: str | None = None, origin: str = ""
@@ -40,14 +46,19 @@ def read_created_task(answer: Response, vocabulary: Vocabulary) -> str:
 
 
 def creation_error(answer: Response, envelope: Envelope) -> ProviderError:
-    """Refused only where the vendor's own words, or a 4xx, say so; else there may be a task."""
+    """
+    Refused only where a status says surely so; else there may be a task.
+
+    A 5xx says nothing of the kind, whoever wrote its body: the vendor may have taken the
+    task before it failed, and its callback then finds the job.
+    """
     status = envelope.refusal or answer.status
     message = envelope.complaint or f"HTTP {answer.status}"
-    coded = bool(envelope.vocabulary.codes)
-    spoken = envelope.refusal is not None if coded else bool(envelope.complaint)
-    if status < 400 or status in (408, 502, 504) or (status >= 500 and not spoken):
+    if status >= 500:
+        return Unanswered("SUBMIT_FAILED_UNKNOWN", f"the provider answered {status}: {message}")
+    if status not in REFUSALS:
         return Unanswered("SUBMIT_TIMEOUT_UNKNOWN", f"no usable answer: {message}")
-    if coded and envelope.own_id:
+    if envelope.vocabulary.codes and envelope.own_id:
         contradiction = f"refused ({message}), but the answer names task {envelope.own_id}"
         return Unanswered("SUBMIT_TIMEOUT_UNKNOWN", contradiction)
     code = code_of(envelope.fail_code or "")

@@ -80,6 +80,12 @@ def record_error(tx: Connection, name: str, trouble: str, now: datetime) -> bool
     return first
 
 
+def failing_for(tx: Connection, name: str, now: datetime) -> timedelta:
+    """How long the provider has been failing; zero for one that answers."""
+    since = tx.scalar(select(providers.c.last_error_since).filter_by(name=name))
+    return now - since if since else timedelta(0)
+
+
 def clear_error(tx: Connection, name: str) -> bool:
     """The provider answers; says whether an earlier trouble is over by that."""
     troubled = update(providers).where(providers.c.last_error.is_not(None)).filter_by(name=name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 from conftest import Bench
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 from sqlalchemy.exc import OperationalError
 from support.sandboxes import Wire
 from support.servers import eventually
@@ -29,6 +30,7 @@ from service.sandbox.vendors.fault_orders import FaultOrders
 from service.sandbox.vendors.tasks import Task
 from service.storage.disk import Disks
 from service.store.database import Database
+from service.store.schema import jobs
 
 LEASE = 600.0  # seconds after which any lease of these tests has run out
 
@@ -78,7 +80,7 @@ def test_accepted(bench: Bench, wire: Wire) -> None:
     assert [EventType.JOB_SUBMITTED] == types(bench, job)
 
 
-@pytest.mark.parametrize("orders", ["[drop]", "[hang]", "[refuse 502]", "[refuse 504]"])
+@pytest.mark.parametrize("orders", ["[drop]", "[hang]", "[refuse 408]"])
 def test_unanswered_is_never_sent_again(bench: Bench, wire: Wire, orders: str) -> None:
     """Without a usable answer the job is unknown, and stays with its one task for ever."""
     made = 0 if "refuse" in orders else 1
@@ -102,7 +104,6 @@ def test_unanswered_is_never_sent_again(bench: Bench, wire: Wire, orders: str) -
         (403, "FORBIDDEN"),
         (404, "NOT_FOUND_MODEL"),
         (422, "BAD_REQUEST"),
-        (500, "PROVIDER_ERROR"),
     ],
 )
 def test_refused_for_good(bench: Bench, status: int, code: str) -> None:
@@ -115,10 +116,53 @@ def test_refused_for_good(bench: Bench, status: int, code: str) -> None:
     assert not bench.unit("submit")
 
 
-@pytest.mark.parametrize("status", [429, 503])
-def test_refused_for_now(bench: Bench, wire: Wire, status: int) -> None:
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_answered_by_an_error(bench: Bench, wire: Wire, status: int) -> None:
+    """It may have been taken: unknown, sent no second time, and over at its deadline, reserved."""
+    job = unique(bench, f"[refuse {status}]")
+    assert (JobState.UNKNOWN, "SUBMIT_FAILED_UNKNOWN") == (job.state, (job.error or {})["code"])
+    for _ in range(6):
+        bench.clock.advance(LEASE)
+        bench.drain("submit", "poll", "reconcile")
+    after = bench.job(job)
+
+    assert (JobState.FAILED, "RESULT_LOST") == (after.state, (after.error or {})["code"])
+    assert "deadline" == after.resolved_by
+    assert [] == tasks_of(wire, job)
+    assert [EventType.JOB_UNKNOWN, EventType.JOB_FAILED] == types(bench, job)
+
+
+def test_an_error_after_the_task_was_made(bench: Bench, wire: Wire) -> None:
+    """The callback of a task that the vendor made before its 500 gives the job its video."""
+    made = unique(bench, "[lose]")
+    task_id = wire.ended(made.task_id or "").id
+    with bench.db.write() as tx:
+        nobodys = update(jobs).where(jobs.c.id == made.id).values(task_id=None)
+        tx.execute(nobodys.values(state=JobState.FAILED, error={"code": "OPERATOR"}))
+    job = unique(bench, "[refuse 500]")
+    body = json.dumps({"code": 200, "data": {"taskId": task_id, "state": "success"}}).encode()
+    bench.wiring.ingest.insert(job.id, "apixo", {}, body, bench.clock())
+    bench.drain("process")
+
+    assert (JobState.SUCCEEDED, task_id) == (bench.job(job).state, bench.job(job).task_id)
+
+
+def test_a_failing_provider_is_spared(bench: Bench, wire: Wire) -> None:
+    """While it fails the next jobs wait, longer each time, so that few of them become unknown."""
+    for number in range(40):
+        bench.new_job(f"[refuse 500] {number}")
+    for _ in range(300):
+        bench.drain("submit")
+        bench.clock.advance(1)
+    with bench.db.read() as tx:
+        states = [job.state for job in store.jobs.page(tx, bench.account.id, 100)]
+
+    assert 2 <= len(states) - states.count(JobState.QUEUED) <= 12
+
+
+def test_refused_for_now(bench: Bench, wire: Wire) -> None:
     """The job waits as long as told, goes out again, and is made once."""
-    wire.server.renderer.book.order(FaultOrders({"refuse": str(status)}))
+    wire.server.renderer.book.order(FaultOrders({"refuse": "429"}))
     job = unique(bench)
     assert (JobState.QUEUED, []) == (job.state, tasks_of(wire, job))
     assert not bench.unit("submit")

@@ -280,14 +280,34 @@ def test_nonsense_in_an_answer(adapter: Adapter, parts: Parts, status: int) -> N
             assert scripted.hits <= 3
 
 
-@pytest.mark.parametrize(
-    ("status", "body"), [(500, b""), (500, b"<html>"), (503, b"busy"), (520, b"{}"), (599, b"[]")]
-)
-def test_5xx_without_the_vendors_own_words(
-    adapter: Adapter, parts: Parts, status: int, body: bytes
-) -> None:
-    """A gateway's error is no refusal: the task may have been made behind it."""
-    with Scripted(status, body) as scripted, pytest.raises(Unanswered):
+OWN_WORDS = b'{"code": 500, "message": "Internal error", "error": "Internal Server Error"}'
+
+
+@pytest.mark.parametrize("status", [500, 501, 502, 503, 504, 520, 599])
+@pytest.mark.parametrize("body", [b"", b"<html>", b"busy", b"{}", b"[]", OWN_WORDS])
+def test_5xx_of_any_body(adapter: Adapter, parts: Parts, status: int, body: bytes) -> None:
+    """An error is no refusal, also in the vendor's own words: the task may have been made."""
+    with Scripted(status, body) as scripted, pytest.raises(Unanswered) as caught:
+        adapter.make(parts, scripted.url, 5.0).submit(jobs(adapter)[0], CALLBACK)
+
+    assert "SUBMIT_FAILED_UNKNOWN" == caught.value.code
+
+
+@pytest.mark.parametrize("status", [408, 409, 421, 423, 424, 425, 428, 451, 499])
+def test_4xx_that_is_no_refusal(adapter: Adapter, parts: Parts, status: int) -> None:
+    """Statuses that no vendor documents for a create may follow a request that was taken."""
+    body = b'{"code": %d, "message": "Conflict", "error": "Conflict"}' % status
+    with Scripted(status, body) as scripted, pytest.raises(Unanswered) as caught:
+        adapter.make(parts, scripted.url, 5.0).submit(jobs(adapter)[0], CALLBACK)
+
+    assert "SUBMIT_TIMEOUT_UNKNOWN" == caught.value.code
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 406, 410, 413, 415, 422, 429])
+def test_4xx_that_is_a_refusal(adapter: Adapter, parts: Parts, status: int) -> None:
+    """What the vendors' pages list, and what HTTP refuses for the request's form, ends it."""
+    body = b'{"code": %d, "message": "No", "error": "No"}' % status
+    with Scripted(status, body) as scripted, pytest.raises(Refused):
         adapter.make(parts, scripted.url, 5.0).submit(jobs(adapter)[0], CALLBACK)
 
 

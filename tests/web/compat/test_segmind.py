@@ -53,7 +53,7 @@ def test_answers_json_unless_video_is_asked_for(clipbell: Clipbell) -> None:
 
 @pytest.mark.parametrize(
     ("prompt", "status"),
-    [("[fail NSFW_DETECTED] A fox", 400), ("[refuse 500 broken] A fox", 500)],
+    [("[fail NSFW_DETECTED] A fox", 400), ("[refuse 403 broken] A fox", 403)],
 )
 def test_failed_jobs_have_the_vendors_status(clipbell: Clipbell, prompt: str, status: int) -> None:
     """What went wrong at the vendor comes with one of its documented statuses and `error`."""
