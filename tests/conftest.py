@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,8 @@ from typing import Any
 import hypothesis
 import pytest
 from support.buckets import Buckets, moto, use
-from support.databases import Template, postgres_or_skip, template
+from support.databases import DATABASES, Template, missing_server, template
+from support.requirements import need
 from support.sandboxes import Wire, sandbox
 from support.servers import Clipbell
 
@@ -23,8 +25,15 @@ from service.model import Account, Job
 from service.settings import load_settings
 from service.store.database import Database
 
-hypothesis.settings.register_profile("long", deadline=None, max_examples=2000)
+#: The default finds the same cases on every run; `--hypothesis-profile=long` searches for others.
+hypothesis.settings.register_profile("ci", max_examples=25, derandomize=True, deadline=None)
+hypothesis.settings.register_profile("long", max_examples=2000, deadline=None)
+hypothesis.settings.load_profile("ci")
 
+#: A slow test starts services of its own, kills them, and waits until they have recovered.
+SLOW_SECONDS = 180
+#: Two thousand examples of everything.
+LONG_SECONDS = 4 * 3600
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
 
@@ -93,14 +102,63 @@ class Bench:
             pass
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--database` chooses the lane."""
+    parser.addoption(
+        "--database",
+        choices=DATABASES,
+        default="sqlite",
+        help="postgresql: only the tests that depend on the database, on that server",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """
+    Give long tests more time; on PostgreSQL, keep only what depends on the database.
+
+    That is a test that is marked `postgresql` and uses the fixture `database`.
+    """
+    for item in items:
+        if seconds := _more_seconds(item):
+            item.add_marker(pytest.mark.timeout(seconds))
+    if config.getoption("database") == "sqlite":
+        return
+    chosen = [item for item in items if _depends_on_database(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+    items[:] = chosen
+
+
+def _more_seconds(item: pytest.Item) -> int:
+    """The time-out of a test that needs more than the usual and names none itself; else 0."""
+    if item.get_closest_marker("timeout"):
+        return 0
+    if hypothesis.settings.get_current_profile_name() == "long":
+        return LONG_SECONDS
+    return SLOW_SECONDS if item.get_closest_marker("slow") else 0
+
+
+def _depends_on_database(item: pytest.Item) -> bool:
+    used = getattr(item, "fixturenames", [])
+    return item.get_closest_marker("postgresql") is not None and "database" in used
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the figures that tests have kept, from whichever process they ran in."""
-    reports = [report for kind in terminalreporter.stats.values() for report in kind]
-    for report in reports:
-        told = getattr(report, "when", "") == "call"
-        kept = report.user_properties if told else []
-        for figures in [value for name, value in kept if name == "figures"]:
+    """Print what was skipped and why, one line per reason, and the figures that tests recorded."""
+    skipped = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", []))
+    for reason, count in skipped.items():
+        terminalreporter.write_line(f"{count} {reason[0].lower()}{reason[1:]}")
+    for report in terminalreporter.stats.get("passed", []):
+        for figures in [value for name, value in report.user_properties if name == "figures"]:
             terminalreporter.write_line(f"\n{figures}")
+
+
+@pytest.fixture(scope="session")
+def database(request: pytest.FixtureRequest) -> str:
+    """The database of this lane, `sqlite` or `postgresql`; skips where no server answers."""
+    name: str = request.config.getoption("database")
+    if name == "postgresql":
+        need(missing_server())
+    return name
 
 
 @pytest.fixture(scope="session")
@@ -110,15 +168,11 @@ def database_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Temp
         yield made
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(
-    request: pytest.FixtureRequest, database_template: Template, tmp_path: Path
-) -> str:
-    """An empty database at head: each test that asks runs on both."""
-    if request.param == "sqlite":
-        return database_template.sqlite(tmp_path)
-    postgres_or_skip()
-    return database_template.postgres()
+@pytest.fixture
+def database_url(database: str, database_template: Template) -> Iterator[str]:
+    """An empty database at head."""
+    with database_template.empty(database) as url:
+        yield url
 
 
 @pytest.fixture
@@ -173,6 +227,23 @@ def clipbell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
     """A service that was set up, with nothing running."""
     with Clipbell(tmp_path_factory.mktemp("idle"), "http://127.0.0.1:9") as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
+    """Web, worker and sandbox, running; one for all tests of this process."""
+    folder = tmp_path_factory.mktemp("stack")
+    with (
+        sandbox(folder / "provider", credits=1e9) as provider,
+        Clipbell(folder, provider.url, poll_after="0.2", poll_every="0.2") as made,
+    ):
+        yield made.start()
+
+
+@pytest.fixture(scope="module")
+def running(stack: Clipbell, request: pytest.FixtureRequest) -> Clipbell:
+    """An account of the module's own at the running service; no test may stop a process of it."""
+    return stack.as_account(request.module.__name__)
 
 
 @pytest.fixture(scope="module")

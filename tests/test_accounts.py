@@ -22,6 +22,8 @@ from service.errors import Conflict, InvalidInput, NotFound
 from service.model import new_id
 from service.signing import digest
 
+pytestmark = pytest.mark.postgresql
+
 
 def test_key_is_shown_once(bench: Bench) -> None:
     """The key is random and long; its row holds only its digest and its first letters."""

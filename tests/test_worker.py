@@ -5,11 +5,14 @@ from __future__ import annotations
 import socket
 from datetime import timedelta
 
+import pytest
 from conftest import Bench
 
 from service import store
 from service.model import JobState
 from service.worker import Heartbeat
+
+pytestmark = pytest.mark.postgresql
 
 HOUR = timedelta(hours=1)
 

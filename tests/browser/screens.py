@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from axe_playwright_python.sync_playwright import Axe
 from conftest import Bench
 from playwright.sync_api import Browser, Page
@@ -19,6 +20,13 @@ from service.web.session import login_url
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
+#: Each size and each colour scheme once; the slow ones complete the pairs.
+SCREENS = [
+    pytest.param("desktop", "light", id="desktop-light"),
+    pytest.param("phone", "dark", id="phone-dark"),
+    pytest.param("desktop", "dark", id="desktop-dark", marks=pytest.mark.slow),
+    pytest.param("phone", "light", id="phone-light", marks=pytest.mark.slow),
+]
 #: Plays a video, seeks, and tells its size and where it is then.
 PLAY = """async video => {
     const past = (moment) => new Promise((done) => {

@@ -7,7 +7,7 @@ from conftest import Bench
 from playwright.sync_api import Browser
 from support.dashboards import called_back, fail, lost, subscribed, succeed, told_after
 
-from browser.screens import PLAY, SIZES, faults, opened, url_of
+from browser.screens import PLAY, SCREENS, faults, opened, url_of
 from service import store
 from service.model import new_id
 
@@ -17,7 +17,7 @@ REVALIDATED = """() => performance.getEntriesByType("resource").some(
 )"""
 PROMPT = "A lighthouse at dusk, slow waves, warm light"
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.browser
 
 
 def test_video_plays_and_seeks(browser: Browser, site: Bench) -> None:
@@ -81,8 +81,7 @@ def test_form_by_keyboard(browser: Browser, site: Bench) -> None:
     assert PROMPT == title
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", list(SIZES))
+@pytest.mark.parametrize(("size", "scheme"), SCREENS)
 def test_everybody_can_use_it(browser: Browser, site: Bench, size: str, scheme: str) -> None:
     """axe finds nothing to complain about on any page, and none is wider than its screen."""
     pages = _pages(site)

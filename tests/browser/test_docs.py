@@ -9,13 +9,12 @@ from axe_playwright_python.sync_playwright import Axe
 from conftest import Bench
 from playwright.sync_api import Browser
 
-from browser.screens import SIZES, opened, url_of
+from browser.screens import SCREENS, opened, url_of
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("size", "scheme"), SCREENS)
 def test_everybody_can_read_it(browser: Browser, site: Bench, size: str, scheme: Any) -> None:
     """axe finds nothing, nothing is wider than the screen, no other server is asked."""
     with opened(browser, site, size, scheme) as page:

@@ -12,7 +12,7 @@ from support.dashboards import subscribed
 from support.sandboxes import png
 from support.servers import Hook
 
-from browser.screens import SIZES, faults, opened, url_of
+from browser.screens import SCREENS, faults, opened, url_of
 from service import store
 
 PROMPT = "A lighthouse at dusk"
@@ -20,7 +20,7 @@ SCALE = "[id='kling-2.5-turbo.cfg_scale']"
 IMAGE = "[id='kling-2.5-turbo.image_url']"
 QUOTE = "#quote .price"
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.browser
 
 
 def choose(page: Page, seconds: int) -> None:
@@ -127,8 +127,7 @@ def test_subscription_is_tried(browser: Browser, site: Bench) -> None:
     assert ["whsec_"] * 2 == [first[:6], second[:6]]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", list(SIZES))
+@pytest.mark.parametrize(("size", "scheme"), SCREENS)
 def test_everybody_can_use_them(
     browser: Browser, site: Bench, tmp_path: Path, size: str, scheme: str
 ) -> None:

@@ -14,7 +14,7 @@ from support.servers import Hook, free_port
 from browser.screens import SIZES, opened, url_of
 from service.model import JobState
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ OVERLAPS = """() => [...document.querySelectorAll('.plot')].flatMap((plot) => {
     }).map((word) => word.textContent);
 })"""
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = pytest.mark.browser
 
 
 def busy_month(site: Bench) -> None:

@@ -9,9 +9,9 @@ from playwright.sync_api import Browser, Page, expect
 from support.sandboxes import Wire, sandbox
 from support.servers import Clipbell, Hook, http_call
 
-from browser.screens import PLAY, SIZES, faults, screen
+from browser.screens import PLAY, SCREENS, faults, screen
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.browser
 
 PROMPT = "A lighthouse at dusk, slow waves"
 
@@ -79,8 +79,7 @@ def find_rejected(page: Page, clipbell: Clipbell) -> list[str]:
     return faults(page)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", list(SIZES))
+@pytest.mark.parametrize(("size", "scheme"), SCREENS)
 def test_first_day(browser: Browser, clipbell: Clipbell, size: str, scheme: str) -> None:
     """Signed in, subscribed, made, watched, played, sought, resent, looked up: for everybody."""
     with Hook([200, 500, 200]) as hook, screen(browser, size, scheme) as page:

@@ -21,6 +21,8 @@ from service.model import Callback, CallbackState, Job
 from service.store.database import Database
 from service.store.schema import rejected_callbacks
 
+pytestmark = pytest.mark.postgresql
+
 BODY = b'{"code": 200, "data": {}}'
 
 

@@ -18,6 +18,8 @@ from service.providers.apixo import Apixo
 from service.sandbox.vendors.apixo import envelope
 from service.sandbox.vendors.tasks import Task
 
+pytestmark = pytest.mark.postgresql
+
 FORGED = {"state": "success", "resultJson": '{"resultUrls": ["http://127.0.0.1:9/evil.mp4"]}'}
 
 

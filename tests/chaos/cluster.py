@@ -26,9 +26,9 @@ OPTIONS = ("fsync=on", "synchronous_commit=on", "full_page_writes=on", "listen_a
 def missing() -> str:
     """Why no server can be made here, in one line; empty when one can."""
     if not _program("initdb"):
-        return "skipped: no initdb in PATH or /usr/lib/postgresql (apt-get install postgresql)"
+        return "no initdb in PATH or /usr/lib/postgresql (apt-get install postgresql)"
     if os.geteuid() == 0 and USER not in {entry.pw_name for entry in pwd.getpwall()}:
-        return f"skipped: PostgreSQL refuses root, and there is no user {USER}"
+        return f"PostgreSQL refuses root, and there is no user {USER}"
     return ""
 
 

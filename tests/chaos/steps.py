@@ -117,6 +117,8 @@ class Lead:
     def killed_everywhere(self, kind: str) -> list[str]:
         """A death at every step of a kind of work, which is the same each time; the steps."""
         self.clear()
+        # The first of all makes folders too.
+        self.counted(kind)
         steps = self.counted(kind)
         for at in range(1, len(steps) + 1):
             assert steps[:at] == self.killed(kind, at)

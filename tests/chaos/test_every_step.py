@@ -14,7 +14,7 @@ from chaos.figures import faults
 from chaos.fuse import Fuse
 from chaos.steps import LATER_SECONDS, Lead, answer_steps, callback_steps, lead
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.postgresql
 
 Tell = Callable[[str, list[str]], None]
 Kind = tuple[str, tuple[str, ...]]
@@ -68,6 +68,20 @@ def _finished(ground: Field) -> Evidence:
     return found
 
 
+def test_every_step_of_a_submit(ground: Field, tmp_path: Path, tell: Tell) -> None:
+    """Dead at any step of a submit, the worker leaves one job, one create and one end."""
+    with lead(ground, tmp_path) as led:
+        tell("submit", led.killed_everywhere("submit"))
+        _assert_whole(ground)
+    found = _finished(ground)
+
+    assert {("succeeded", 1), ("unknown", 0)} == _ends(ground, found, CALLED_BACK)
+    assert _adopted(ground, found)
+
+
+@pytest.mark.slow
+# Some ninety deaths.
+@pytest.mark.timeout(600)
 def test_every_step(ground: Field, tmp_path: Path, tell: Tell) -> None:
     """
     Web or worker, dead at any step of any kind of work: one job, one create, one end, all told.

@@ -25,6 +25,8 @@ from service.model import Attempt, Delivery, DeliveryState, Job, Subscription
 from service.model.error_codes import job_error
 from service.signing import Encryptor
 
+pytestmark = pytest.mark.postgresql
+
 SCHEDULE = (0.0, 10.0, 100.0)
 DAY = 86_400.0
 

@@ -25,6 +25,8 @@ from service.errors import DeliveryError
 from service.events.record import record_sample
 from service.model import Delivery, DeliveryState, EventType, Subscription
 
+pytestmark = pytest.mark.postgresql
+
 DAY = 86_400.0
 OWNERS = ("subscription.disabled", "subscription.recovered")
 

@@ -29,6 +29,8 @@ from service.errors import Conflict, TooOften
 from service.events.record import record_event, record_sample
 from service.model import Delivery, DeliveryState, EventType, Subscription
 
+pytestmark = pytest.mark.postgresql
+
 
 @pytest.fixture
 def settings_given() -> dict[str, Any]:

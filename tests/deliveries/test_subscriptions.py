@@ -17,6 +17,8 @@ from service.deliveries.subscriptions import (
 )
 from service.errors import InvalidInput
 
+pytestmark = pytest.mark.postgresql
+
 TARGET = "http://127.0.0.1:9/hook"
 
 
@@ -25,22 +27,6 @@ def faults(bench: Bench, given: Any) -> dict[str, str]:
     with pytest.raises(InvalidInput) as caught:
         parse_subscription(bench.wiring.channels, given, "/notify/0")
     return {fault.pointer: fault.code for fault in caught.value.faults}
-
-
-@pytest.fixture
-def database_url(tmp_path: Any, database_template: Any, request: pytest.FixtureRequest) -> str:
-    """Both databases where rows are written, the quick one where a wish is only read."""
-    if "on_both" not in request.fixturenames:
-        return str(database_template.sqlite(tmp_path))
-    if request.getfixturevalue("on_both") == "sqlite":
-        return str(database_template.sqlite(tmp_path))
-    return str(database_template.postgres())
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def on_both(request: pytest.FixtureRequest) -> str:
-    """The kind of database."""
-    return str(request.param)
 
 
 def test_short_and_long_form(bench: Bench) -> None:
@@ -91,7 +77,7 @@ def test_all_faults_at_once(bench: Bench) -> None:
     assert pointers == set(faults(bench, given))
 
 
-def test_sealed_at_rest(bench: Bench, on_both: str) -> None:
+def test_sealed_at_rest(bench: Bench) -> None:
     """Neither the target nor the secret can be read in the row; both come back."""
     encryptor = bench.wiring.encryptor
     with bench.db.write() as tx:
@@ -114,7 +100,7 @@ def hidden(bench: Bench, account_id: str, spec: SubscriptionSpec) -> str:
         ).id
 
 
-def test_one_hidden_row_for_each_target(bench: Bench, on_both: str) -> None:
+def test_one_hidden_row_for_each_target(bench: Bench) -> None:
     """The same target is the same row; another account's is another, with its own secret."""
     bob, _ = bench.new_account("bob")
     spec = SubscriptionSpec("webhook", TARGET)
@@ -128,7 +114,7 @@ def test_one_hidden_row_for_each_target(bench: Bench, on_both: str) -> None:
     assert [bench.account.webhook_secret, bob.webhook_secret] == [r and r.secret for r in rows]
 
 
-def test_hidden_row_under_threads(bench: Bench, on_both: str) -> None:
+def test_hidden_row_under_threads(bench: Bench) -> None:
     """Eight requests that name a new target at once make one row."""
     found: list[str] = []
     start = threading.Barrier(8)
@@ -146,7 +132,7 @@ def test_hidden_row_under_threads(bench: Bench, on_both: str) -> None:
     assert (8, 1) == (len(found), len(set(found)))
 
 
-def test_hidden_ones_are_not_listed(bench: Bench, on_both: str) -> None:
+def test_hidden_ones_are_not_listed(bench: Bench) -> None:
     """Nobody finds, lists or owns a hidden row by the ordinary ways; nor another account's."""
     bob, _ = bench.new_account("bob")
     one = hidden(bench, bench.account.id, SubscriptionSpec("webhook", TARGET))

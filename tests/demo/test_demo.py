@@ -15,8 +15,6 @@ from pathlib import Path
 import pytest
 from support.servers import eventually
 
-pytestmark = pytest.mark.timeout(150)
-
 DEMO = [sys.executable, "-m", "service", "demo"]
 
 
@@ -98,6 +96,7 @@ def interrupt(environ: dict[str, str]) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
+@pytest.mark.slow
 def test_interrupted_at_the_end(environ: dict[str, str], running: Callable[[], str]) -> None:
     """Left open it tells its links, and Ctrl-C leaves no process and no folder."""
     eventually(lambda: "Ctrl-C" in running(), 60)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from conftest import Bench
 
 from service import store
 from service.events.record import number_events, record_event, record_sample
 from service.model import Event, EventType
+
+pytestmark = pytest.mark.postgresql
 
 
 def read(bench: Bench, after: int = 0) -> list[Event]:

@@ -13,6 +13,8 @@ from service.events.record import record_event
 from service.jobs.requests import mute_job
 from service.model import DEFAULT_EVENTS, Delivery, EventType, Job, Subscription
 
+pytestmark = pytest.mark.postgresql
+
 TARGET = "http://127.0.0.1:9/hook"
 
 

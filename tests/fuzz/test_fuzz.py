@@ -15,12 +15,21 @@ import pytest
 
 from fuzz.campaign import campaign
 
-pytestmark = pytest.mark.timeout(150)
+SHORT = ("--max-examples", "1", "--phases", "examples,fuzzing")
+LONG = ("--max-examples", "2", "--phases", "examples,coverage,stateful")
 
 
-def test_every_operation(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param(SHORT, id="short"),
+        # Some 3,000 requests, one after the other.
+        pytest.param(LONG, id="long", marks=pytest.mark.slow),
+    ],
+)
+def test_every_operation(options: tuple[str, ...], tmp_path: Path) -> None:
     """All operations pass all checks: nothing breaks, and the document tells the truth."""
-    done = campaign(tmp_path, 1, "--max-examples", "2", "--phases", "examples,coverage,stateful")
+    done = campaign(tmp_path, 1, *options)
     selected = re.search(r"Tested: (\d+)", done.stdout)
 
     assert 0 == done.returncode, done.stdout[-8000:] + done.stderr[-2000:]

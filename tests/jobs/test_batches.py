@@ -13,6 +13,8 @@ from service.jobs.batches import BatchRow, numbered, request_once
 from service.jobs.requests import check_request
 from service.model import Job
 
+pytestmark = pytest.mark.postgresql
+
 MODEL = "kling-2-5-turbo-pro"
 
 

@@ -14,6 +14,8 @@ from service.jobs.polling import handle_expired
 from service.model import JobState, Outcome, TaskState
 from service.model.error_codes import job_error
 
+pytestmark = pytest.mark.postgresql
+
 KLING_2: dict[str, Any] = {"model": "kling-2", "input": {"prompt": "A fox", "duration": 5}}
 
 

@@ -16,6 +16,8 @@ from service.jobs.outcomes import Resolution, resolve_by_hand
 from service.jobs.requests import release_provider
 from service.model import EventType, Job, JobState, Outcome, Submission, TaskState
 
+pytestmark = pytest.mark.postgresql
+
 MODEL = "kling-2-5-turbo-pro"
 SUBMIT_SECONDS = 20.0
 LEASE = 100.0  # seconds after which the lease of any create has run out

@@ -27,6 +27,8 @@ from service.model import (
 )
 from service.model.error_codes import job_error
 
+pytestmark = pytest.mark.postgresql
+
 DONE = Outcome(TaskState.SUCCEEDED, result_url="http://127.0.0.1:9/video.mp4", cost=0.4)
 OTHER = Outcome(TaskState.SUCCEEDED, result_url="http://127.0.0.1:9/other.mp4")
 FAILED = Outcome(TaskState.FAILED, error=job_error("CONTENT_VIOLATION", "no"))

@@ -19,6 +19,8 @@ from service.model.error_codes import job_error
 from service.providers.base import Limits
 from service.store.schema import providers
 
+pytestmark = pytest.mark.postgresql
+
 RUNNING = Outcome(TaskState.RUNNING, raw_state="processing")
 DONE = Outcome(TaskState.SUCCEEDED, result_url="http://127.0.0.1:9/video.mp4")
 EMPTY = Outcome(TaskState.SUCCEEDED)

@@ -14,6 +14,8 @@ from service.jobs.outcomes import Resolution, resolve_by_hand
 from service.jobs.restore import mark_unknown_after_restore
 from service.model import EventType, Job, JobState
 
+pytestmark = pytest.mark.postgresql
+
 
 @pytest.fixture
 def settings_given(wire: Wire) -> dict[str, Any]:

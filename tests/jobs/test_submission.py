@@ -32,6 +32,8 @@ from service.storage.disk import Disks
 from service.store.database import Database
 from service.store.schema import jobs
 
+pytestmark = pytest.mark.postgresql
+
 LEASE = 600.0  # seconds after which any lease of these tests has run out
 
 

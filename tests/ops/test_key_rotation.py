@@ -22,6 +22,8 @@ from service.signing import Encryptor, UrlSigner
 from service.store.encrypted_columns import ENCRYPTED_COLUMNS
 from service.store.schema import metadata
 
+pytestmark = pytest.mark.postgresql
+
 NEW = "n" * 40
 
 

@@ -126,7 +126,6 @@ def test_console_line() -> None:
     assert line("console", "worker started", job="job_1").endswith(" I worker started job=job_1")
 
 
-@pytest.mark.timeout(90)
 def test_no_token_in_the_log_of_the_service(tmp_path: Path) -> None:
     """The running web process writes neither tokens nor keys, whatever is sent to it."""
     with Clipbell(tmp_path, "http://127.0.0.1:9") as clipbell:

@@ -16,8 +16,6 @@ from service.model import JobState, VideoState
 from service.sandbox.rendering.render import Scene, render_video
 from service.storage import FileStorage
 
-pytestmark = pytest.mark.timeout(120)
-
 KLING_2: dict[str, Any] = {"model": "kling-2", "input": {"prompt": "A fox", "duration": 5}}
 
 

@@ -22,6 +22,8 @@ from service.events.record import record_sample
 from service.model import Account, Delivery, DeliveryState, EventType, Subscription
 from service.store.claims import IN_FLIGHT, WINDOW
 
+pytestmark = pytest.mark.postgresql
+
 LEASE = 30.0
 NOWHERE = "http://127.0.0.1:9/hook"
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import Bench
 from flask.testing import FlaskClient
 from sqlalchemy import text
-from support.databases import Template
 from support.sandboxes import Wire
 from support.servers import Hook
 
@@ -27,12 +25,6 @@ from service.model import JobState
 from service.model.error_codes import job_error
 from service.web.app import create_app
 from service.worker import Heartbeat
-
-
-@pytest.fixture
-def database_url(database_template: Template, tmp_path: Path) -> str:
-    """SQLite alone: PostgreSQL lets nobody write such rows."""
-    return database_template.sqlite(tmp_path)
 
 
 @pytest.fixture

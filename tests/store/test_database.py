@@ -16,12 +16,14 @@ from alembic.runtime.migration import MigrationContext
 from conftest import NOON
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import IntegrityError, OperationalError
-from support.databases import POSTGRES, postgres_or_skip
+from support.databases import POSTGRES
 
 from service import store
 from service.errors import SchemaError, SettingsError
 from service.store.database import Database, alembic_config
 from service.store.schema import metadata, workers
+
+pytestmark = pytest.mark.postgresql
 
 WRITER = """
 import sys
@@ -80,13 +82,12 @@ VALUES ('dlv_1', 3, '', 5, '2026-01-01 12:00:00.000000')
 OLD_ROWS = (OLD_ACCOUNT, OLD_KEY, OLD_JOB, OLD_EVENT, OLD_SUBSCRIPTION, OLD_DELIVERY, OLD_ATTEMPT)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def empty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture
+def empty(database: str, tmp_path: Path) -> Iterator[str]:
     """The URL of a database without a single table."""
-    if request.param == "sqlite":
+    if database == "sqlite":
         yield f"sqlite:///{tmp_path / 'deep' / 'empty.db'}"
         return
-    postgres_or_skip()
     name = f"clipbell_empty_{tmp_path.name[-8:].lower().replace('-', '_')}"
     with psycopg.connect(POSTGRES, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())

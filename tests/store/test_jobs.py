@@ -11,6 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from service import store
 from service.model import OPEN, Job, JobState
 
+pytestmark = pytest.mark.postgresql
+
 
 def page(bench: Bench, limit: int = 50, account: str = "", **which: object) -> list[str]:
     """The ids on a page."""

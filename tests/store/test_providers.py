@@ -12,6 +12,8 @@ from conftest import NOON, TestClock
 from service import store
 from service.store.database import Database
 
+pytestmark = pytest.mark.postgresql
+
 NAME = "vendor"
 
 

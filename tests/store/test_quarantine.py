@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from conftest import Bench
 from sqlalchemy import Text, literal, select, update
-from support.databases import Template
 
 from service import store
 from service.model import JobState
 from service.store.schema import jobs, quarantined_rows
 
 DAMAGES = {"input": "{broken", "created_at": "yesterday", "metadata": "\x01"}
-
-
-@pytest.fixture
-def database_url(database_template: Template, tmp_path: Path) -> str:
-    """SQLite alone: PostgreSQL lets nobody write such rows."""
-    return database_template.sqlite(tmp_path)
 
 
 def damage(bench: Bench, job_id: str, column: str, text: str) -> None:

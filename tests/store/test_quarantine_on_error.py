@@ -15,6 +15,8 @@ from service.providers.base import Limits
 from service.store.quarantine import quarantine_on_error
 from service.store.schema import jobs
 
+pytestmark = pytest.mark.postgresql
+
 
 @pytest.fixture
 def settings_given() -> dict[str, Any]:

@@ -13,6 +13,8 @@ from service.deliveries.subscriptions import parse_subscription, subscribe
 from service.events.record import record_sample
 from service.model import DeliveryState, EventType, Job, JobState
 
+pytestmark = pytest.mark.postgresql
+
 SINCE = NOON - timedelta(days=30)
 JUST_BEFORE_MIDNIGHT = datetime(2026, 1, 1, 23, 59, 59, 900_000, tzinfo=UTC)
 

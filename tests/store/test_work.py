@@ -12,6 +12,8 @@ from service import store
 from service.model import Job, JobState
 from service.store.database import Database
 
+pytestmark = pytest.mark.postgresql
+
 SECOND = timedelta(seconds=1)
 
 

@@ -23,7 +23,7 @@ def missing() -> str:
     """Which of PostgreSQL's tools are not here, in one line; empty when all are."""
     absent = [name for name in TOOLS if not _program(name)]
     mend = "apt-get install postgresql-client"
-    return f"skipped: no {' and no '.join(absent)} ({mend})" if absent else ""
+    return f"no {' and no '.join(absent)} ({mend})" if absent else ""
 
 
 def _program(name: str) -> str:

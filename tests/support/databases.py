@@ -1,4 +1,4 @@
-"""The databases that the tests run on: SQLite always, PostgreSQL where it stands."""
+"""The databases that the tests run on: SQLite, or PostgreSQL with `--database postgresql`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psycopg
-import pytest
 
 from service.store.database import Database
 from service.store.schema import metadata
@@ -18,15 +18,18 @@ from service.store.schema import metadata
 POSTGRES = os.environ.get("TEST_DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/test")
 
 
-def postgres_or_skip() -> None:
-    """Skip, in one line, where no PostgreSQL answers; under CI that is a failure."""
+DATABASES = ("sqlite", "postgresql")
+#: In memory no commit waits for a disk; tests that need a disk bring a folder of their own.
+MEMORY = Path("/dev/shm")  # noqa: S108
+
+
+def missing_server() -> str:
+    """What is missing for tests on PostgreSQL; blank when the server answers."""
     try:
         psycopg.connect(POSTGRES, connect_timeout=3).close()
     except psycopg.OperationalError:
-        message = f"skipped: no PostgreSQL at {POSTGRES} (set TEST_DATABASE_URL)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message)
-        pytest.skip(message)
+        return f"no PostgreSQL at {POSTGRES} (set TEST_DATABASE_URL)"
+    return ""
 
 
 class Template:
@@ -35,6 +38,16 @@ class Template:
     def __init__(self, folder: Path) -> None:
         self._sqlite = folder / "template.db"
         self._postgres: Database | None = None
+
+    @contextmanager
+    def empty(self, kind: str) -> Iterator[str]:
+        """The URL of an empty database; a SQLite file is deleted at the end."""
+        if kind == "postgresql":
+            yield self.postgres()
+            return
+        memory = MEMORY if os.access(MEMORY, os.W_OK) else None
+        with TemporaryDirectory(prefix="clipbell-", dir=memory) as folder:
+            yield self.sqlite(Path(folder))
 
     def sqlite(self, folder: Path) -> str:
         """A fresh SQLite file in `folder`."""

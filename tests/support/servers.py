@@ -8,6 +8,7 @@ keeps what it gets.
 from __future__ import annotations
 
 import atexit
+import copy
 import json
 import os
 import shutil
@@ -27,6 +28,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from service.accounts import SCOPES
 from support.processes import Process, run_verb
 from support.serving import QuietHandler, Served
 
@@ -144,6 +146,15 @@ class Clipbell:
             child.terminate()
         for child in self._children.values():
             child.wait(20)
+
+    def as_account(self, name: str) -> Self:
+        """The same service and processes, seen by a new account with all scopes."""
+        other = copy.copy(self)
+        account = json.loads(self.run("accounts", "create", name, "--json").stdout)
+        scopes = [word for scope in SCOPES for word in ("--scope", scope)]
+        key = self.run("keys", "create", "--account", name, *scopes, "--json").stdout
+        other.key, other.webhook_secret = json.loads(key)["api_key"], account["webhook_secret"]
+        return other
 
     def start(self) -> Clipbell:
         """Web and worker, ready for jobs."""

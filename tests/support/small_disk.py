@@ -23,7 +23,7 @@ def missing(folder: Path) -> str:
         with SmallDisk(folder / "probe", megabytes=1):
             return ""
     except (OSError, subprocess.CalledProcessError) as error:
-        return f"skipped: no small disk can be mounted here ({error})"
+        return f"no small disk can be mounted here ({error})"
 
 
 class SmallDisk:

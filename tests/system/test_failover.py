@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +11,13 @@ import pytest
 from chaos import cluster
 from chaos.cluster import Cluster
 from support.clocked import set_clock
+from support.requirements import need
 from support.sandboxes import Wire, sandbox
 from support.servers import Clipbell, eventually
 
 QUICK = {"submit_timeout": "20", "poll_after": "90", "archive_wait": "0"}
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +30,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
 @pytest.fixture
 def postgres() -> Iterator[Cluster]:
     """A PostgreSQL server that the test may stop and replace."""
-    if cluster.missing():
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(cluster.missing())
+    need(cluster.missing())
     with Cluster() as made:
         yield made
 

@@ -22,10 +22,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 from support.node import ENVIRON, need_node, npm_install, run
-from support.sandboxes import Wire
 from support.servers import Clipbell, Reply, eventually, free_port, http_call
-
-pytestmark = pytest.mark.timeout(180)
 
 RECIPES = Path(__file__).parents[2] / "deploy" / "recipes"
 STRANGER = "whsec_c3RyYW5nZXItc3RyYW5nZXItc3RyYW5nZXI="
@@ -37,17 +34,9 @@ EVENT = b'{"type":"job.succeeded","data":{"id":"job_1","input":{"prompt":"x"},"v
 
 
 @pytest.fixture(scope="module")
-def clipbell(wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
-    """A running service in front of the sandbox."""
-    folder = tmp_path_factory.mktemp("clipbell")
-    with Clipbell(folder, wire.server.url, poll_after="0.2", poll_every="0.2") as made:
-        yield made.start()
-
-
-def secret_of(clipbell: Clipbell) -> str:
-    """The account's webhook secret, as `init` prints it."""
-    secret: str = json.loads(clipbell.run("init", "--json").stdout)["webhook_secret"]
-    return secret
+def clipbell(running: Clipbell) -> Clipbell:
+    """The running service in front of the sandbox."""
+    return running
 
 
 def signed(secret: str, body: bytes, at: datetime | None = None) -> dict[str, str]:
@@ -94,7 +83,7 @@ def node_red(clipbell: Clipbell, tmp_path_factory: pytest.TempPathFactory) -> It
     environ = ENVIRON | {
         "CLIPBELL_URL": clipbell.url,
         "CLIPBELL_API_KEY": clipbell.key,
-        "CLIPBELL_WEBHOOK_SECRET": secret_of(clipbell),
+        "CLIPBELL_WEBHOOK_SECRET": clipbell.webhook_secret,
         "NODE_RED_URL": flow.url,
     }
     program = str(folder / "node_modules" / ".bin" / "node-red")
@@ -124,6 +113,7 @@ def answers(flow: NodeRed) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_node_red_gets_the_link(clipbell: Clipbell, node_red: NodeRed) -> None:
     """A prompt given to the flow ends, by a hook that it verified, in a link that plays."""
     delivery_result = node_red.call("POST", "videos", b'{"prompt": "A fox in Node-RED"}')
@@ -144,6 +134,7 @@ def test_node_red_gets_the_link(clipbell: Clipbell, node_red: NodeRed) -> None:
     assert "webhook" == delivery["channel"]
 
 
+@pytest.mark.slow
 def test_node_red_gets_the_reason(node_red: NodeRed) -> None:
     """A video that could not be made ends in its reason."""
     job = node_red.call("POST", "videos", b'{"prompt": "[fail NSFW_DETECTED] A fox"}').json()
@@ -154,6 +145,7 @@ def test_node_red_gets_the_reason(node_red: NodeRed) -> None:
     assert last["error"]
 
 
+@pytest.mark.slow
 def test_node_red_shows_refusals(node_red: NodeRed) -> None:
     """What Clipbell refuses comes back to whoever asked, with status and hint."""
     refused = node_red.call("POST", "videos", json.dumps({"prompt": "x" * 3000}).encode())
@@ -162,9 +154,10 @@ def test_node_red_shows_refusals(node_red: NodeRed) -> None:
     assert "/input/prompt" == refused.json()["errors"][0]["pointer"]
 
 
+@pytest.mark.slow
 def test_node_red_refuses_forgeries(clipbell: Clipbell, node_red: NodeRed) -> None:
     """Only a fresh POST signed with our secret counts; the others are 401 and change nothing."""
-    ours = secret_of(clipbell)
+    ours = clipbell.webhook_secret
     right = signed(ours, EVENT)
     before = node_red.last()
     old = datetime.now(UTC) - timedelta(minutes=6)

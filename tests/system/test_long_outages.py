@@ -33,7 +33,7 @@ def settings_given(wire: Wire) -> dict[str, Any]:
     return {"apixo_base_url": wire.server.url, "poll_after": 5, "poll_every": 5}
 
 
-@pytest.fixture(params=["nobody listens", "name is gone"])
+@pytest.fixture(params=["nobody listens", pytest.param("name is gone", marks=pytest.mark.slow)])
 def away(request: pytest.FixtureRequest, bench: Bench) -> Iterator[Away]:
     """Takes the provider away; `bench.wiring` as it was is the provider that is back."""
     outbound = Outbound(LOCAL, resolver=_no_resolver)
@@ -110,7 +110,9 @@ def test_an_hour_without_the_provider(bench: Bench, wire: Wire, away: Away) -> N
     assert [1, 1, 1, 1] == created(wire, *prompts)
 
 
-@pytest.mark.parametrize("absent", ["the provider's files", "our own disk"])
+@pytest.mark.parametrize(
+    "absent", ["our own disk", pytest.param("the provider's files", marks=pytest.mark.slow)]
+)
 def test_an_hour_without_a_place_to_copy(bench: Bench, wire: Wire, absent: str) -> None:
     """A copy waits as long as its link is good: for the provider's files, and for our disk."""
     job = bench.new_job("a copy")

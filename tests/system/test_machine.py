@@ -3,7 +3,7 @@ The life of jobs as a machine: whatever happens in whatever order, what must hol
 
 Hypothesis draws the order. The machine keeps a card of its own for each job,
 with what it may have become, and compares after each step. Many more and longer
-runs: ``pytest tests/test_machine.py --hypothesis-profile=long``.
+runs: ``pytest tests/system/test_machine.py --hypothesis-profile=long``.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from sqlalchemy import Connection, select
-from support.databases import Template, postgres_or_skip
+from support.databases import Template
 from support.vendor import Call, Died, Vendor
 
 from service import store
@@ -738,20 +738,15 @@ def run(examples: int, steps: int, database: Callable[[], str], folder: Path) ->
     run_state_machine_as_test(lambda: Machine(database(), folder), settings=bounds)  # type: ignore[arg-type]
 
 
-@pytest.mark.timeout(4 * 3600 if LONG else 600)
-def test_on_sqlite(database_template: Template, tmp_path: Path) -> None:
+@pytest.mark.postgresql
+def test_life(database: str, database_template: Template, tmp_path: Path) -> None:
     """Whatever happens in whatever order, no job is paid twice, lost, or ended twice."""
 
-    def database() -> str:
+    def empty() -> str:
+        if database == "postgresql":
+            return database_template.postgres()
         folder = tmp_path / uuid.uuid4().hex
         folder.mkdir()
         return database_template.sqlite(folder)
 
-    run(*(1000, 100) if LONG else (16, 40), database, tmp_path)
-
-
-@pytest.mark.timeout(4 * 3600 if LONG else 600)
-def test_on_postgresql(database_template: Template, tmp_path: Path) -> None:
-    """The same, on the other database."""
-    postgres_or_skip()
-    run(*(500, 100) if LONG else (5, 30), database_template.postgres, tmp_path)
+    run(*(1000, 100) if LONG else (6, 40), empty, tmp_path)

@@ -21,6 +21,7 @@ import pytest
 from chaos import cluster
 from chaos.cluster import Cluster
 from support.clocked import set_clock
+from support.requirements import need
 from support.sandboxes import HEIGHT, Wire, sandbox
 from support.servers import Clipbell, Hook, Reply, eventually, free_port, http_call
 from support.small_disk import SmallDisk, is_root
@@ -30,8 +31,6 @@ from service.sandbox import SandboxOptions, SandboxServer
 from service.sandbox.vendors.apixo import callback_bodies
 from service.sandbox.vendors.tasks import Task
 
-pytestmark = pytest.mark.timeout(180)
-
 MEBIBYTE = 1024 * 1024
 HOUR = 3600.0
 QUICK = {
@@ -40,12 +39,6 @@ QUICK = {
     "poll_after": "90",
     "archive_wait": "0",
 }
-
-
-def need(missing: str) -> None:
-    """Skip in one line what cannot be had here; under CI that is a failure."""
-    if missing:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +103,8 @@ def send(clipbell: Clipbell, order: str) -> None:
 class TestDatabase:
     """The database goes away and comes back."""
 
+    pytestmark = pytest.mark.slow
+
     def test_gone_while_sending(self, provider: Wire, tmp_path: Path) -> None:
         """
         An answer that comes meanwhile is kept until it can be written; nothing becomes unknown.
@@ -147,6 +142,8 @@ class TestDatabase:
 
 class TestDisk:
     """The disk that holds everything is full."""
+
+    pytestmark = pytest.mark.slow
 
     def test_full(self, provider: Wire, tmp_path: Path) -> None:
         """Asked or called, it says 503; whatever was answered otherwise is kept and carried out."""
@@ -199,6 +196,8 @@ def _until_refused(send: Any, well: int) -> list[Reply]:
 class TestClock:
     """The machine's clock was an hour ahead and is set right."""
 
+    pytestmark = pytest.mark.slow
+
     def test_goes_back(self, provider: Wire, tmp_path: Path) -> None:
         """Jobs, polls and retries that were dated by the wrong clock don't wait for that hour."""
         queued, polled, told = fresh("queued"), fresh("polled"), fresh("told")
@@ -247,6 +246,8 @@ def _delivered(clipbell: Clipbell) -> list[str]:
 class TestVendor:
     """The other side of the wire is away, or its name is."""
 
+    pytestmark = pytest.mark.slow
+
     def test_provider_down_and_name_gone(self, tmp_path: Path) -> None:
         """What was certainly not sent is tried again, told, and never unknown."""
         port, prompt = free_port(), fresh("down")
@@ -294,7 +295,10 @@ class TestProcess:
 
         assert 1 == len(tasks(provider, prompt))
 
-    @pytest.mark.parametrize("piece", [b"[", b'{"a":', b" ", b"\xff"])
+    @pytest.mark.parametrize(
+        "piece",
+        [b"[", *(pytest.param(one, marks=pytest.mark.slow) for one in (b'{"a":', b" ", b"\xff"))],
+    )
     def test_callback_of_one_mebibyte(
         self, running: Clipbell, provider: Wire, piece: bytes
     ) -> None:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from support.servers import Clipbell, eventually, http_call
 
 REPOSITORY = Path(__file__).parents[2]
@@ -31,7 +30,6 @@ def is_alive(group: int) -> bool:
     return True
 
 
-@pytest.mark.timeout(120)
 def test_honcho(tmp_path: Path) -> None:
     """On an empty folder honcho migrates, serves and works, and SIGTERM leaves nothing behind."""
     clipbell = Clipbell(tmp_path, "http://127.0.0.1:9", secret_keys="k" * 40)

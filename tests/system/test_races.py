@@ -21,6 +21,8 @@ from service.providers.apixo import Apixo
 from service.providers.base import Limits
 from service.store.database import Database
 
+pytestmark = pytest.mark.postgresql
+
 MODEL = "kling-2-5-turbo-pro"
 MEETING_SECONDS = 1.0
 

@@ -8,7 +8,6 @@ everything dies, and the backup takes the database's place.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 from support import backups
 from support.backups import Keeper, PostgresKeeper, SqliteKeeper
-from support.databases import postgres_or_skip
+from support.requirements import need
 from support.sandboxes import Wire, sandbox
 from support.servers import Clipbell, http_call
 
@@ -24,7 +23,7 @@ from service.sandbox.vendors.apixo import callback_bodies
 from service.sandbox.vendors.fault_orders import FaultOrders
 from service.sandbox.vendors.tasks import Task
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.postgresql
 
 
 @pytest.fixture
@@ -34,15 +33,13 @@ def provider(tmp_path: Path) -> Iterator[Wire]:
         yield Wire(server)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def keeper(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Keeper]:
+@pytest.fixture
+def keeper(database: str, tmp_path: Path) -> Iterator[Keeper]:
     """A database of its own, with its own way of backing up."""
-    if request.param == "sqlite":
+    if database == "sqlite":
         yield SqliteKeeper(tmp_path)
         return
-    postgres_or_skip()
-    if backups.missing():
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(backups.missing())
+    need(backups.missing())
     made = PostgresKeeper(tmp_path)
     yield made
     made.drop()

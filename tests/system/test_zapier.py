@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.node import need_node, npm_install, run
-from support.sandboxes import Wire
 from support.servers import Clipbell
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.slow
 
 ZAPIER = Path(__file__).parents[2] / "deploy" / "zapier"
 
@@ -28,11 +26,9 @@ def integration(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def clipbell(wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
-    """A running service in front of the sandbox."""
-    folder = tmp_path_factory.mktemp("clipbell")
-    with Clipbell(folder, wire.server.url, poll_after="0.2", poll_every="0.2") as made:
-        yield made.start()
+def clipbell(running: Clipbell) -> Clipbell:
+    """The running service in front of the sandbox."""
+    return running
 
 
 def test_its_own_tests(integration: Path, clipbell: Clipbell) -> None:

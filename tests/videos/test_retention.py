@@ -35,6 +35,8 @@ from service.web.app import create_app
 from service.web.session import login_url
 from service.worker import Maintenance
 
+pytestmark = pytest.mark.postgresql
+
 DAY = 86_400.0
 SIZE = len(MOVIE)
 

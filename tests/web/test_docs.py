@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import html
 import re
-from pathlib import Path
 
 import pytest
 from conftest import Bench
 from flask.testing import FlaskClient
-from support.databases import Template
 
 from service.web.app import create_app
 from service.web.documentation import FOLDER, RECIPES
-
-
-@pytest.fixture
-def database_url(database_template: Template, tmp_path: Path) -> str:
-    """Pages do not care for the database's kind; SQLite is enough."""
-    return database_template.sqlite(tmp_path)
 
 
 @pytest.fixture

@@ -12,13 +12,10 @@ from typing import Any
 
 import pytest
 from support.node import ENVIRON, need_node, npm_install
-from support.sandboxes import Wire
 from support.servers import Clipbell, Hook, Reply, eventually, free_port, http_call
 
 import service.web
 from service.signing import new_webhook_secret, webhook_headers
-
-pytestmark = pytest.mark.timeout(120)
 
 RECIPES = Path(service.web.__file__).with_name("recipes")
 PYTHON = sys.executable
@@ -29,14 +26,13 @@ SERVERS = {
     "django.py": ("app.py", [PYTHON, "app.py", "runserver", "--noreload", "{port}"]),
     "express.mjs": ("app.mjs", ["node", "app.mjs"]),
 }
+SLOW_SERVERS = ("fastapi.py", "django.py", "express.mjs")
 
 
 @pytest.fixture(scope="module")
-def clipbell(wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
-    """A running service in front of the sandbox."""
-    folder = tmp_path_factory.mktemp("clipbell")
-    with Clipbell(folder, wire.server.url, poll_after="0.2", poll_every="0.2") as made:
-        yield made.start()
+def clipbell(running: Clipbell) -> Clipbell:
+    """The running service in front of the sandbox."""
+    return running
 
 
 def environ(clipbell: Clipbell) -> dict[str, str]:
@@ -95,7 +91,11 @@ def answers(url: str) -> bool:
         return False
 
 
-@pytest.mark.parametrize("program", list(SERVERS), indirect=True)
+@pytest.mark.parametrize(
+    "program",
+    ["flask.py", *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW_SERVERS)],
+    indirect=True,
+)
 def test_server(program: Program, clipbell: Clipbell) -> None:
     """It submits once, waits for the end, takes the signed hook and refuses a forged one."""
     json_ = {"Content-Type": "application/json"}

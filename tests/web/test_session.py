@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import NOON, Bench
 from flask.testing import FlaskClient
-from support.databases import Template
 
 from service import store
 from service.accounts import create_key
@@ -18,12 +16,6 @@ from service.web.session import login_url
 
 KEYS = ["k" * 40]
 HERE = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
-
-
-@pytest.fixture
-def database_url(database_template: Template, tmp_path: Path) -> str:
-    """Pages do not care for the database's kind; SQLite is enough."""
-    return database_template.sqlite(tmp_path)
 
 
 @pytest.fixture

@@ -164,9 +164,7 @@ def test_no_key_and_no_get(client: FlaskClient, bench: Bench) -> None:
 
 
 @given(token=st.text(min_size=1), body=st.binary(max_size=64))
-@settings(
-    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_token(client: FlaskClient, token: str, body: bytes) -> None:
     """Whatever is sent to the receiver, it refuses calmly."""
     answer = client.post(f"/callbacks/{quote(token, safe='')}", data=body)

@@ -188,8 +188,6 @@ BODIES = ANY | st.fixed_dictionaries(
 @given(body=BODIES)
 @example(body={**GOOD, "metadata": {"a": "\ud800"}})
 @settings(
-    max_examples=150,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_any_body(client: FlaskClient, body: object) -> None:

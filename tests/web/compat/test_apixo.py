@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from conftest import Bench
 from flask.testing import FlaskClient
 from standardwebhooks import Webhook
-from support.sandboxes import Wire
 from support.servers import Clipbell, Hook, Reply, eventually
 
 from service.web.app import create_app
-
-pytestmark = pytest.mark.timeout(120)
 
 CREATE = "/api/v1/generateTask/kling-2-5-turbo-pro"
 STATUS = "/api/v1/statusTask/kling-2-5-turbo-pro"
@@ -23,10 +19,9 @@ FOX = {"mode": "text-to-video", "prompt": "A fox", "duration": 5}
 
 
 @pytest.fixture(scope="module")
-def clipbell(wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
-    """A running service in front of the sandbox."""
-    with Clipbell(tmp_path_factory.mktemp("clipbell"), wire.server.url) as made:
-        yield made.start()
+def clipbell(running: Clipbell) -> Clipbell:
+    """The running service in front of the sandbox."""
+    return running
 
 
 def call(clipbell: Clipbell, method: str, path: str, body: Any = None) -> Reply:
@@ -60,12 +55,11 @@ def test_async(clipbell: Clipbell) -> None:
 
 def test_callback(clipbell: Clipbell) -> None:
     """In callback mode the URL gets the status envelope, signed by the account's secret."""
-    secret = json.loads(clipbell.run("init", "--json").stdout)["webhook_secret"]
     with Hook() as hook:
         body = {"request_type": "callback", "callback_url": hook.url, "input": FOX}
         task_id = call(clipbell, "POST", CREATE, body).json()["data"]["taskId"]
         hit = eventually(lambda: hook.hits)[0]
-        told = Webhook(secret).verify(hit.body.decode(), hit.headers)
+        told = Webhook(clipbell.webhook_secret).verify(hit.body.decode(), hit.headers)
 
     assert (task_id, "success") == (told["data"]["taskId"], told["data"]["state"])
 

@@ -18,21 +18,17 @@ from segmind import SegmindClient
 from segmind.exceptions import SegmindError
 from segmind.v2 import InferenceFailed
 from support.node import finish, need_node, npm_install, run
-from support.sandboxes import Wire, png
+from support.sandboxes import png
 from support.servers import Clipbell
-
-pytestmark = pytest.mark.timeout(120)
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 ORIGIN = "https://api.segmind.com"
 
 
 @pytest.fixture(scope="module")
-def clipbell(wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
-    """A running service in front of the sandbox."""
-    folder = tmp_path_factory.mktemp("clipbell")
-    with Clipbell(folder, wire.server.url, poll_after="0.2", poll_every="0.2") as made:
-        yield made.start()
+def clipbell(running: Clipbell) -> Clipbell:
+    """The running service in front of the sandbox."""
+    return running
 
 
 def sample(name: str, clipbell: Clipbell) -> str:
@@ -43,7 +39,12 @@ def sample(name: str, clipbell: Clipbell) -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["kling_2_5_turbo.py.txt", "kling_text2video.py.txt", "kling_2.py.txt"]
+    "name",
+    [
+        "kling_2.py.txt",
+        pytest.param("kling_2_5_turbo.py.txt", marks=pytest.mark.slow),
+        pytest.param("kling_text2video.py.txt", marks=pytest.mark.slow),
+    ],
 )
 def test_python_sample(name: str, clipbell: Clipbell, tmp_path: Path) -> None:
     """Each vendor page's Python sample prints a finished request whose output plays."""
@@ -76,6 +77,7 @@ def node(folder: Path, program: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_javascript_sample(clipbell: Clipbell, axios: Path) -> None:
     """The axios sample's literal, broken image gets its 400 with the field's name."""
     said = node(axios, sample("kling_2_5_turbo.js.txt", clipbell))
@@ -85,6 +87,7 @@ def test_javascript_sample(clipbell: Clipbell, axios: Path) -> None:
     assert 400 == clipbell.call("POST", "/v1/kling-2.5-turbo", BROKEN).status
 
 
+@pytest.mark.slow
 def test_javascript_sample_with_an_image(clipbell: Clipbell, axios: Path) -> None:
     """With the base64 of a real image the axios sample succeeds."""
     image = base64.b64encode(png("#c82828")).decode()

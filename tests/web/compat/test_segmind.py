@@ -21,8 +21,6 @@ from service.jobs.submission import settle_refused
 from service.model import JobState
 from service.web.app import create_app
 
-pytestmark = pytest.mark.timeout(120)
-
 FOX = {"prompt": "A fox", "duration": 5}
 
 

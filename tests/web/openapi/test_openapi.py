@@ -6,7 +6,6 @@ import copy
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +13,6 @@ from conftest import Bench
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
-from support.databases import Template
 from support.factories import kept_video, path_of
 from werkzeug.test import TestResponse
 
@@ -28,12 +26,6 @@ API = (
     *("/v1/", "/v2/", "/api/", "/callbacks/", "/v/", "/i/", "/u/"),
     *("/healthz", "/readyz", "/metrics", "/openapi.json"),
 )
-
-
-@pytest.fixture
-def database_url(database_template: Template, tmp_path: Path) -> str:
-    """What the API says of itself does not depend on the database's kind."""
-    return database_template.sqlite(tmp_path)
 
 
 @pytest.fixture
