@@ -43,7 +43,8 @@ VOCABULARY = Vocabulary(
             *("outputurl", "output", "outputs", "works", "resource", "taskresult"),
             *("resultinfojson", "result", "results", "response", "info", "content", "assets"),
             *("downloadurl", "url", "data"),
-        )
+        ),
+        task_ids=("taskid",),
     ),
 )
 

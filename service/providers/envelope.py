@@ -204,8 +204,19 @@ class Envelope:
 
     @cached_property
     def link(self) -> str | None:
-        """Where the video lies."""
-        return find_link(self._nearest, self.vocabulary.results, self._origin)
+        """Where the video lies: in the task's object or around it, not in another task's."""
+        parts = map(self._without_wrapped, self._nearest)
+        return find_link(parts, self.vocabulary.results, self._origin, self.own_id)
+
+    def _without_wrapped(self, node: Node) -> Node:
+        """The object without the tasks that it wraps: a list may hold others besides ours."""
+        wrapped = {name for name in self.vocabulary.wrappers if self._has_task(node.get(name))}
+        return {name: value for name, value in node.items() if name not in wrapped}
+
+    def _has_task(self, value: Any) -> bool:
+        value = unfold(value)
+        items = map(unfold, value if isinstance(value, list) else [value])
+        return any(self._own_id_in(canonical(item)) for item in items if isinstance(item, dict))
 
     @cached_property
     def complaint(self) -> str:

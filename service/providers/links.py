@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from service.providers.bodies import MAX_DEPTH, canonical, unfold
+from service.providers.bodies import MAX_DEPTH, as_id, canonical, unfold
 
 _LINK = re.compile(r"https?://[^\s/]", re.I)
 _PICTURE = re.compile(r"\.(jpe?g|png|webp|gif|avif|bmp)$", re.I)
@@ -28,21 +28,23 @@ class ResultNames:
 
     names: tuple[str, ...]
     open: frozenset[str] = frozenset()
+    #: Names of the task's id in a result: one that is another task's is left alone.
+    task_ids: tuple[str, ...] = ()
 
 
-def find_link(nodes: Iterable[dict[str, Any]], results: ResultNames, origin: str) -> str | None:
+def find_link(
+    nodes: Iterable[dict[str, Any]], results: ResultNames, origin: str, task_id: str | None = None
+) -> str | None:
     """
     The link of the video in these objects (names as `canonical` writes them), in this order.
 
     Args:
         origin: the base of links that begin with a slash.
+        task_id: the task whose result it is.
     """
-    links = [
-        link
-        for node in nodes
-        for text in _links(node, results, False, MAX_DEPTH)
-        if (link := _absolute(text, origin))
-    ]
+    search = _Search(results, task_id)
+    texts = (text for node in nodes for text in search.links(node, False, MAX_DEPTH))
+    links = [link for text in texts if (link := _absolute(text, origin))]
     videos = (link for link in links if not _PICTURE.search(urlsplit(link).path))
     return next(videos, links[0] if links else None)
 
@@ -56,27 +58,33 @@ def _absolute(text: str, origin: str) -> str | None:
         return None
 
 
-def _links(value: Any, results: ResultNames, is_open: bool, depth: int) -> Iterator[str]:
-    value = unfold(value)
-    if isinstance(value, str):
-        yield from _links_in_text(value)
-    elif isinstance(value, list) and depth:
-        for inner in value:
-            yield from _links(inner, results, is_open, depth - 1)
-    elif isinstance(value, dict) and depth:
-        for name, inner in _followed(canonical(value), results, is_open):
-            yield from _links(inner, results, is_open or name in results.open, depth - 1)
+@dataclass(frozen=True)
+class _Search:
+    results: ResultNames
+    task_id: str | None
 
+    def links(self, value: Any, is_open: bool, depth: int) -> Iterator[str]:
+        value = unfold(value)
+        if isinstance(value, str):
+            yield from _links_in_text(value)
+        elif isinstance(value, list) and depth:
+            for inner in value:
+                yield from self.links(inner, is_open, depth - 1)
+        elif isinstance(value, dict) and depth:
+            for name, inner in self._followed(canonical(value), is_open):
+                yield from self.links(inner, is_open or name in self.results.open, depth - 1)
 
-def _followed(
-    node: dict[str, Any], results: ResultNames, is_open: bool
-) -> Iterator[tuple[str, Any]]:
-    """The parts of an object in which the link may be; a form numbers what is a list."""
-    yield from ((name, node[name]) for name in results.names if name in node)
-    for name, inner in node.items():
-        other = is_open and not _OTHER_THINGS.search(name)
-        if name not in results.names and (other or name.isdecimal()):
-            yield name, inner
+    def _followed(self, node: dict[str, Any], is_open: bool) -> Iterator[tuple[str, Any]]:
+        """The parts of an object in which the link may be; a form numbers what is a list."""
+        ids = filter(None, (as_id(node.get(name)) for name in self.results.task_ids))
+        if self.task_id and next(ids, self.task_id) != self.task_id:
+            return
+        names = self.results.names
+        yield from ((name, node[name]) for name in names if name in node)
+        for name, inner in node.items():
+            other = is_open and not _OTHER_THINGS.search(name)
+            if name not in names and (other or name.isdecimal()):
+                yield name, inner
 
 
 def _links_in_text(text: str) -> Iterator[str]:

@@ -268,6 +268,35 @@ def test_assumed_state() -> None:
     assert TaskState.FAILED is failed.state
 
 
+OTHERS = {"taskId": "t0", "state": "success", "videoUrl": "https://cdn.example/other.mp4"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": 200, "data": [OTHERS, {"taskId": "t1", "state": "success"}]},
+        {"code": 200, "data": [{"taskId": "t1", "state": "success"}, OTHERS]},
+        [OTHERS, {"taskId": "t1", "state": "success"}],
+        about(state="success", response=OTHERS),
+        about(state="success", resultJson=json.dumps({"data": [OTHERS]})),
+        about(state="success", result={"videos": [OTHERS]}),
+    ],
+)
+def test_result_of_another_task(body: Any) -> None:
+    """A link that stands in another task's object is not the result of ours."""
+    found = read(body).outcome()
+
+    assert (TaskState.SUCCEEDED, "t1", None) == (found.state, found.task_id, found.result_url)
+
+
+@pytest.mark.parametrize("data", [[VIDEO], VIDEO, [{"url": VIDEO}], [{"cover": 1}, {"url": VIDEO}]])
+def test_result_in_the_wrapper(data: Any) -> None:
+    """The wrapper may hold nothing but the result."""
+    body = {"taskId": "t1", "state": "success", "data": data}
+
+    assert VIDEO == read(body).outcome().result_url
+
+
 @pytest.mark.parametrize("body", [[VIDEO], VIDEO, [{"url": VIDEO}]])
 def test_bare_result(body: Any) -> None:
     """A result may come without any object around it."""
