@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 
 
 @dataclass(frozen=True)
@@ -152,34 +153,38 @@ class WrongTask(Unanswered):
     """The provider answered about another task than the one that it was asked for."""
 
 
+class NextStep(Enum):
+    """What follows a failed attempt at a delivery."""
+
+    RETRY = "retry"  #: again by the schedule, and not before the receiver's own wish
+    GIVE_UP = "give up"  #: this delivery will never be taken
+    DISABLE = "disable"  #: nor will any other of the subscription
+    PAUSE_CHANNEL = "pause channel"  #: the fault is ours: all of the channel waits
+
+
 class DeliveryError(ClipbellError):
     """
-    A channel could not hand an event over.
+    A channel could not deliver; `next_step` says what follows.
 
-    `permanent` stops the retries of this delivery, `disable` names the reason
-    for which the whole subscription ends, `retry_after` (seconds) holds it.
-    `timed_out` marks an endpoint as slow. `pause_channel` (seconds) says that the
-    fault is ours and the whole channel waits; the attempt then uses up nothing.
+    `status` and `response` are the receiver's answer, where there is one. `wait_seconds`
+    is how long the receiver asks to be left alone, or how long the channel pauses.
+    `timed_out` marks an endpoint as slow.
     """
 
     def __init__(
         self,
         message: str,
+        next_step: NextStep = NextStep.RETRY,
         *,
-        permanent: bool = False,
-        disable: str | None = None,
-        retry_after: float | None = None,
         status: int | None = None,
         response: str = "",
+        wait_seconds: float | None = None,
         timed_out: bool = False,
-        pause_channel: float | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.permanent = permanent
-        self.disable = disable
-        self.retry_after = retry_after
+        self.next_step = next_step
         self.status = status
         self.response = response
+        self.wait_seconds = wait_seconds
         self.timed_out = timed_out
-        self.pause_channel = pause_channel

@@ -12,7 +12,7 @@ import re
 from types import ModuleType
 
 from service.channels.base import SEND_SECONDS, Channel, DeliveryRequest, DeliveryResult
-from service.errors import DeliveryError, FieldError, InvalidInput
+from service.errors import DeliveryError, FieldError, InvalidInput, NextStep
 from service.messages.content import MessageContent, describe
 from service.messages.payloads import Notification
 from service.model import EventType
@@ -69,7 +69,7 @@ class Apprise(Channel):
             raise DeliveryError(MISSING)
         service = library.Apprise.instantiate(request.target, asset=_asset(library))
         if service is None:
-            raise DeliveryError("Apprise no longer knows the target's URL: subscribe anew")
+            raise DeliveryError("Apprise no longer knows the target's URL: subscribe again")
         service.retry = 0
         told = json.loads(request.body)
         caller = library.Apprise(service, asset=_asset(library))
@@ -78,14 +78,11 @@ class Apprise(Channel):
             word = result.status.name.lower()
         if result.status == library.AppriseResultStatus.SUCCESS:
             return DeliveryResult(response=said)
-        raise _refused(word, said)
-
-
-def _refused(word: str, said: str) -> DeliveryError:
-    found = _STATUS.search(said)
-    status = int(found[1]) if found else None
-    message = f"Apprise reports {word}: {said[-200:]}".rstrip(": ")
-    return DeliveryError(message, status=status, response=said, permanent=status in _FINAL)
+        found = _STATUS.search(said)
+        status = int(found[1]) if found else None
+        message = f"Apprise reports {word}: {said[-200:]}".rstrip(": ")
+        next_step = NextStep.GIVE_UP if status in _FINAL else NextStep.RETRY
+        raise DeliveryError(message, next_step, status=status, response=said)
 
 
 def _library() -> ModuleType | None:

@@ -73,13 +73,13 @@ class Channel(Protocol):
         """Whether its messages carry the poster's bytes."""
 
     def check_target(self, target: str) -> str:
-        """The target as it will be kept. Raises InvalidInput with a way to mend it."""
+        """The target as it will be kept. Raises InvalidInput with a way to fix it."""
 
     def render(self, notification: Notification, format_: str) -> bytes:
-        """The body for this notice."""
+        """The body for this notification."""
 
     def send(self, request: DeliveryRequest) -> DeliveryResult:
-        """One attempt. Raises DeliveryError, whose flags say what follows."""
+        """One attempt. Raises DeliveryError, whose `next_step` says what follows."""
 
     def close(self) -> None:
         """Give connections back that it keeps between sends."""

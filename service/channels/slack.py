@@ -11,7 +11,7 @@ import time
 
 from service.channels.base import SEND_SECONDS, Channel, DeliveryRequest, DeliveryResult
 from service.channels.http import check_url, post_json, retry_after, shown
-from service.errors import DeliveryError
+from service.errors import DeliveryError, NextStep
 from service.messages.payloads import Notification
 from service.messages.slack import card, fallback_messages
 from service.outbound.client import Outbound, Response
@@ -78,12 +78,15 @@ def _is_too_rich(answer: Response) -> bool:
 def _refused(answer: Response, request: DeliveryRequest) -> DeliveryError:
     said = shown(answer)
     dead = next((mend for word, mend in _DEAD.items() if word in said), None)
-    disable = dead if 400 <= answer.status < 500 else None
+    next_step, words = NextStep.RETRY, f"Slack answered {answer.status} {said[:80]}".rstrip()
+    if dead and 400 <= answer.status < 500:
+        next_step, words = NextStep.DISABLE, dead
+    elif answer.status in (400, 413):
+        next_step = NextStep.GIVE_UP
     return DeliveryError(
-        disable or f"Slack answered {answer.status} {said[:80]}".rstrip(),
+        words,
+        next_step,
         status=answer.status,
         response=said,
-        permanent=disable is not None or answer.status in (400, 413),
-        disable=disable,
-        retry_after=retry_after(answer, request.now),
+        wait_seconds=retry_after(answer, request.now),
     )

@@ -19,7 +19,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web import SlackResponse
 
-from service.errors import DeliveryError
+from service.errors import DeliveryError, NextStep
 from service.messages.slack import fallback_messages
 from service.retry import parse_retry_after
 
@@ -119,14 +119,19 @@ def refusal(error: Exception, now: datetime) -> DeliveryError:
         return DeliveryError(f"Slack gave no answer: {what[:200]}")
     word, response = _word(error), error.response
     app, dead = _APP.get(word), _DEAD.get(word)
+    next_step, wait = NextStep.RETRY, _retry_after(response, now)
+    if app:
+        next_step, wait = NextStep.PAUSE_CHANNEL, PAUSE_SECONDS
+    elif dead:
+        next_step = NextStep.DISABLE
+    elif word in TOO_RICH:
+        next_step = NextStep.GIVE_UP
     return DeliveryError(
         app or dead or f"Slack answered {response.status_code} {word[:80]}".rstrip(),
+        next_step,
         status=response.status_code,
         response=_shown(response),
-        permanent=dead is not None or word in TOO_RICH,
-        disable=dead,
-        retry_after=_retry_after(response, now),
-        pause_channel=PAUSE_SECONDS if app else None,
+        wait_seconds=wait,
     )
 
 

@@ -21,7 +21,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from service.errors import DeliveryError, SettingsError
+from service.errors import DeliveryError, NextStep, SettingsError
 
 _PORTS = {"smtp": 587, "smtps": 465}
 _URL_HELP = (
@@ -220,18 +220,21 @@ def refused(error: Exception) -> DeliveryError:
     if at_login or code in _CREDENTIALS:
         return _misconfigured("the mail server refused our user and password", code, said)
     about_the_mail = isinstance(error, _ABOUT_THE_MAIL)
+    final = about_the_mail and code is not None and code >= 500
     return DeliveryError(
         f"the mail server answered {code}: {said[:200]}" if code else f"no mail sent: {said}",
+        NextStep.GIVE_UP if final else NextStep.RETRY,
         status=code,
         response=said,
-        permanent=about_the_mail and code is not None and code >= 500,
     )
 
 
 def _misconfigured(what: str, code: int | None, said: str) -> DeliveryError:
     """What no recipient can help, and no retry before the operator has acted."""
     mend = f"{what}: check CLIPBELL_SMTP_URL; all mail waits meanwhile"
-    return DeliveryError(mend, status=code, response=said, pause_channel=PAUSE_SECONDS)
+    return DeliveryError(
+        mend, NextStep.PAUSE_CHANNEL, status=code, response=said, wait_seconds=PAUSE_SECONDS
+    )
 
 
 def _answer(error: Exception) -> tuple[int | None, str]:

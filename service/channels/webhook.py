@@ -11,9 +11,9 @@ import json
 
 from service.channels.base import SEND_SECONDS, Channel, DeliveryRequest, DeliveryResult
 from service.channels.http import check_url, post_json, retry_after, shown
-from service.errors import DeliveryError
+from service.errors import DeliveryError, NextStep
 from service.messages.payloads import FORMATS, Notification
-from service.outbound.client import Outbound, Response
+from service.outbound.client import Outbound
 from service.signing import webhook_headers
 
 
@@ -39,18 +39,16 @@ class Webhook(Channel):
         headers = webhook_headers(request.secrets, request.event_id, request.now, request.body)
         answer = post_json(self._outbound, request.target, request.body, self._seconds, headers)
         if not 200 <= answer.status < 300:
-            raise _refused(answer, request)
+            gone = answer.status == 410
+            raise DeliveryError(
+                "the endpoint answered 410 Gone"
+                if gone
+                else f"the endpoint answered {answer.status}",
+                NextStep.DISABLE if gone else NextStep.RETRY,
+                status=answer.status,
+                response=shown(answer),
+                wait_seconds=retry_after(answer, request.now),
+            )
         orders = answer.headers.get("webhook-delivery", "").strip().lower()
         reason = "the endpoint asked for it (webhook-delivery: disable)"
         return DeliveryResult(answer.status, shown(answer), reason if orders == "disable" else None)
-
-
-def _refused(answer: Response, request: DeliveryRequest) -> DeliveryError:
-    return DeliveryError(
-        f"the endpoint answered {answer.status}",
-        status=answer.status,
-        response=shown(answer),
-        permanent=answer.status == 410,
-        disable="the endpoint answered 410 Gone" if answer.status == 410 else None,
-        retry_after=retry_after(answer, request.now),
-    )

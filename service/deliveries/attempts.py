@@ -2,13 +2,13 @@
 Deliveries: claim one, make one attempt, settle by the schedule.
 
 At least once: the attempt's row is written before the send, so a crash leaves
-evidence and the lease brings the delivery up again.
+evidence and the lease makes the delivery due again.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -18,7 +18,7 @@ from service.channels.base import SEND_SECONDS, DeliveryRequest, DeliveryResult
 from service.deliveries import endpoint_health
 from service.deliveries.notification import NotificationContext, build_notification
 from service.deliveries.subscriptions import secrets_of
-from service.errors import ClipbellError, DeliveryError, NotFound
+from service.errors import ClipbellError, DeliveryError, NextStep, NotFound
 from service.model import Attempt, Clock, Delivery, DeliveryState, Subscription
 from service.retry import next_attempt_at
 from service.store.database import Database
@@ -29,31 +29,51 @@ log = logging.getLogger(__name__)
 LEASE_SECONDS = SEND_SECONDS + 15.0
 INTERRUPTED = "interrupted: the worker ended during this attempt"
 
-Result = DeliveryResult | DeliveryError
+
+@dataclass(frozen=True)
+class Attempted:
+    """An attempt that was made: of what, how it went, and from when to when."""
+
+    delivery: Delivery
+    result: DeliveryResult | DeliveryError
+    began: datetime
+    ended: datetime
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return (self.ended - self.began).total_seconds()
+
+    @property
+    def disable_reason(self) -> str | None:
+        """Why the receiver wants no more at all; None when it may get more."""
+        if isinstance(self.result, DeliveryResult):
+            return self.result.disable
+        return self.result.message if self.result.next_step is NextStep.DISABLE else None
 
 
 def attempt_delivery(
     db: Database, context: NotificationContext, clock: Clock, *, slow: bool = False
 ) -> bool:
     """Make the next attempt that is due in this lane; False when there was none."""
-    now = clock()
+    began = clock()
     with quarantine_on_error(db, "deliveries", clock) as claimed:
         with db.write() as tx:
-            row = claimed.row = store.claims.claim_pending(tx, now, LEASE_SECONDS, slow=slow)
+            row = claimed.row = store.claims.claim_pending(tx, began, LEASE_SECONDS, slow=slow)
             if row is None:
                 return False
-            delivery = _begun(tx, context, row, now)
+            delivery = _begin(tx, context, row, began)
         if delivery is not None:
-            result = _attempt(db, context, delivery, now)
+            result = _send(db, context, delivery, began)
             with db.write() as tx:
-                _settle(tx, context, delivery, result, now, clock())
+                settle_attempt(tx, context, Attempted(delivery, result, began, clock()))
     return True
 
 
-def _begun(
+def _begin(
     tx: Connection, context: NotificationContext, delivery: Delivery, now: datetime
 ) -> Delivery | None:
-    """The attempt written down before it is made; None for a subscription that is off."""
+    """Write the attempt down before it is made; None for a subscription that is off."""
     subscription = store.subscriptions.find(tx, delivery.subscription_id)
     by_hand = delivery.resending is not None
     if subscription is None or not (subscription.enabled or by_hand):
@@ -62,21 +82,20 @@ def _begun(
     channel = context.channels.get(delivery.channel)
     if channel is not None and channel.min_interval:
         endpoint_health.pause(tx, subscription.id, channel.min_interval, now)
-    number, scheduled_attempts = delivery.attempts + 1, delivery.scheduled_attempts + (not by_hand)
-    store.deliveries.update_claimed(
-        tx, delivery, attempts=number, scheduled_attempts=scheduled_attempts
-    )
+    number, scheduled = delivery.attempts + 1, delivery.scheduled_attempts + (not by_hand)
+    store.deliveries.update_claimed(tx, delivery, attempts=number, scheduled_attempts=scheduled)
     attempt = Attempt(delivery.id, number, None, INTERRUPTED, "", 0, now, manual=by_hand)
     store.deliveries.add_attempt(tx, attempt)
-    return replace(delivery, attempts=number, scheduled_attempts=scheduled_attempts)
+    return replace(delivery, attempts=number, scheduled_attempts=scheduled)
 
 
-def _attempt(
+def _send(
     db: Database, context: NotificationContext, delivery: Delivery, now: datetime
-) -> Result:
+) -> DeliveryResult | DeliveryError:
     """Whatever goes wrong is this attempt's failure: no row may stop those behind it."""
     try:
-        request = _packed(db, context, delivery, now)
+        with db.write() as tx:
+            request = _request_for(tx, context, delivery, now)
         return context.channels[delivery.channel].send(request)
     except DeliveryError as error:
         return error
@@ -89,19 +108,20 @@ def _attempt(
         return DeliveryError(f"the message could not be made: {type(error).__name__}")
 
 
-def _packed(
-    db: Database, context: NotificationContext, delivery: Delivery, now: datetime
+def _request_for(
+    tx: Connection, context: NotificationContext, delivery: Delivery, now: datetime
 ) -> DeliveryRequest:
     """The request of this attempt; its body is frozen before it is first sent."""
-    with db.write() as tx:
-        subscription = store.subscriptions.find(tx, delivery.subscription_id)
-        if subscription is None:
-            raise NotFound("its subscription is gone")
-        body = delivery.body
-        if body is None:
-            body = _rendered(tx, context, delivery, subscription, now)
-            store.deliveries.update_claimed(tx, delivery, body=body)
-        reference = _reference(tx, delivery)
+    subscription = store.subscriptions.find(tx, delivery.subscription_id)
+    if subscription is None:
+        raise NotFound("its subscription is gone")
+    body = delivery.body
+    if body is None:
+        body = _render(tx, context, delivery, subscription, now)
+        store.deliveries.update_claimed(tx, delivery, body=body)
+    reference = None
+    if delivery.job_id is not None:
+        reference = store.thread_references.get(tx, subscription.id, delivery.job_id)
     return DeliveryRequest(
         delivery_id=delivery.id,
         event_id=delivery.event_id,
@@ -113,14 +133,7 @@ def _packed(
     )
 
 
-def _reference(tx: Connection, delivery: Delivery) -> str | None:
-    """What the channel has posted about this job before."""
-    if delivery.job_id is None:
-        return None
-    return store.thread_references.get(tx, delivery.subscription_id, delivery.job_id)
-
-
-def _rendered(
+def _render(
     tx: Connection,
     context: NotificationContext,
     delivery: Delivery,
@@ -142,15 +155,9 @@ def _rendered(
     return channel.render(notification, subscription.format)
 
 
-def _settle(
-    tx: Connection,
-    context: NotificationContext,
-    delivery: Delivery,
-    result: Result,
-    began: datetime,
-    now: datetime,
-) -> None:
-    seconds = (now - began).total_seconds()
+def settle_attempt(tx: Connection, context: NotificationContext, made: Attempted) -> None:
+    """Write how the attempt went, and what follows for its delivery and its subscription."""
+    delivery, result = made.delivery, made.result
     store.deliveries.end_attempt(
         tx,
         delivery.id,
@@ -158,79 +165,61 @@ def _settle(
         status=result.status,
         error=result.message if isinstance(result, DeliveryError) else None,
         response=result.response,
-        milliseconds=int(seconds * 1000),
+        milliseconds=int(made.seconds * 1000),
     )
     # Locked, so that what two settlements count of one subscription adds up.
     subscription = store.subscriptions.lock(tx, delivery.subscription_id)
     if subscription is None:
         return
-    if isinstance(result, DeliveryResult):
-        _keep_reference(tx, delivery, result.reference, now)
     if delivery.resending is not None:
-        _settle_by_hand(tx, context, delivery, delivery.resending, result, now)
+        _settle_by_hand(tx, context, made, delivery.resending)
     elif isinstance(result, DeliveryError):
-        _settle_failure(tx, context, delivery, subscription, result, seconds, now)
+        _settle_failure(tx, context, made, result, subscription)
     else:
-        _end(tx, delivery, DeliveryState.DELIVERED, now)
-        endpoint_health.succeeded(tx, context, subscription, seconds, now)
-    if result.disable:
-        _end_subscription(tx, context, subscription.id, result, now)
-
-
-def _keep_reference(
-    tx: Connection, delivery: Delivery, reference: str | None, now: datetime
-) -> None:
-    if reference is not None and delivery.job_id is not None:
-        subscription_id, job_id = delivery.subscription_id, delivery.job_id
-        store.thread_references.save(tx, subscription_id, job_id, reference, now)
+        _end(tx, delivery, DeliveryState.DELIVERED, made.ended)
+        endpoint_health.record_success(tx, context, subscription, made.seconds, made.ended)
+    if isinstance(result, DeliveryResult) and result.reference and delivery.job_id:
+        ids = (subscription.id, delivery.job_id)
+        store.thread_references.save(tx, *ids, result.reference, made.ended)
+    if made.disable_reason:
+        _end_subscription(tx, context, subscription.id, made, made.disable_reason)
 
 
 def _settle_failure(
     tx: Connection,
     context: NotificationContext,
-    delivery: Delivery,
-    subscription: Subscription,
+    made: Attempted,
     error: DeliveryError,
-    seconds: float,
-    now: datetime,
+    subscription: Subscription,
 ) -> None:
-    if error.pause_channel is not None:
-        _pause(tx, delivery, error, error.pause_channel, now)
+    delivery, now = made.delivery, made.ended
+    if error.next_step is NextStep.PAUSE_CHANNEL:
+        # The fault is ours: the whole channel waits, and this delivery has lost nothing.
+        until = now + timedelta(seconds=error.wait_seconds or 0.0)
+        store.channels.pause(tx, delivery.channel, until, error.message)
+        counted = delivery.scheduled_attempts - 1
+        store.deliveries.settle_claimed(tx, delivery, due_at=until, scheduled_attempts=counted)
+        log.error("channel %s paused: %s", delivery.channel, error.message)
         return
-    if error.retry_after:
-        endpoint_health.pause(tx, subscription.id, error.retry_after, now)
+    if error.wait_seconds:
+        endpoint_health.pause(tx, subscription.id, error.wait_seconds, now)
     schedule = context.settings.retry_schedule
-    due_at = next_attempt_at(schedule, delivery.scheduled_attempts, now, error.retry_after)
-    over = error.permanent or due_at is None
+    due_at = next_attempt_at(schedule, delivery.scheduled_attempts, now, error.wait_seconds)
+    over = error.next_step is not NextStep.RETRY or due_at is None
     if over:
         _end(tx, delivery, DeliveryState.EXHAUSTED, now)
     else:
         store.deliveries.settle_claimed(tx, delivery, due_at=due_at)
-    endpoint_health.failed(tx, context, subscription, error, now, seconds=seconds, exhausted=over)
-
-
-def _pause(
-    tx: Connection, delivery: Delivery, error: DeliveryError, seconds: float, now: datetime
-) -> None:
-    """The fault is ours: the whole channel waits, and this delivery has lost nothing."""
-    until = now + timedelta(seconds=seconds)
-    store.channels.pause(tx, delivery.channel, until, error.message)
-    store.deliveries.settle_claimed(
-        tx, delivery, due_at=until, scheduled_attempts=delivery.scheduled_attempts - 1
-    )
-    log.error("channel %s paused: %s", delivery.channel, error.message)
+    failure = endpoint_health.Failure(error, made.seconds, exhausted=over)
+    endpoint_health.record_failure(tx, context, subscription, failure, now)
 
 
 def _settle_by_hand(
-    tx: Connection,
-    context: NotificationContext,
-    delivery: Delivery,
-    before: DeliveryState,
-    result: Result,
-    now: datetime,
+    tx: Connection, context: NotificationContext, made: Attempted, before: DeliveryState
 ) -> None:
     """One attempt that counts for nothing: a failure leaves everything as it was."""
-    if isinstance(result, DeliveryResult):
+    delivery, now = made.delivery, made.ended
+    if isinstance(made.result, DeliveryResult):
         _end(tx, delivery, DeliveryState.DELIVERED, now, resending=None)
     elif before is DeliveryState.PENDING:
         due_at = next_attempt_at(context.settings.retry_schedule, delivery.scheduled_attempts, now)
@@ -247,18 +236,14 @@ def _end(
 
 
 def _end_subscription(
-    tx: Connection,
-    context: NotificationContext,
-    subscription_id: str,
-    result: Result,
-    now: datetime,
+    tx: Connection, context: NotificationContext, subscription_id: str, made: Attempted, reason: str
 ) -> None:
     """The endpoint wants no more: a hook is gone with its 410, anything else is off."""
-    # Read again: it may have been switched off by this very settlement.
+    # Read again: it may have been disabled by this very settlement.
     subscription = store.subscriptions.find(tx, subscription_id)
     if subscription is None or not subscription.enabled:
         return
-    if subscription.hook and result.status == 410:
-        endpoint_health.remove(tx, subscription.id, now)
+    if subscription.hook and made.result.status == 410:
+        endpoint_health.remove(tx, subscription.id, made.ended)
     else:
-        endpoint_health.disable(tx, context, subscription, result.disable or "", now)
+        endpoint_health.disable(tx, context, subscription, reason, made.ended)

@@ -1,14 +1,15 @@
 """
-The health of endpoints: held, slow, switched off, and well again.
+The health of endpoints: held, slow, disabled, and well again.
 
-One that fails for five days with nothing delivered is switched off. Its owner is
-told once, and once more when it works again; what a person sends by hand counts
-for nothing here.
+One that fails for five days with nothing delivered is disabled. Its owner is
+notified once, and once more when it works again; what a person sends by hand
+counts for nothing here.
 """
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,14 +26,23 @@ from service.retry import bounded
 
 log = logging.getLogger(__name__)
 
-#: Failing for so long, with so many deliveries given up, ends a subscription.
-PATIENCE = timedelta(days=5)
-LEAST_EXHAUSTED = 2
+#: Failing for so long, with at least so many deliveries exhausted, disables a subscription.
+FAILING_LIMIT = timedelta(days=5)
+EXHAUSTED_LIMIT = 2
 #: An attempt that takes longer, or that is never answered, makes its endpoint slow for a while.
 SLOW_SECONDS = 5.0
 SLOW_FOR = timedelta(hours=1)
 
 OWNERS_EVENTS = (EventType.SUBSCRIPTION_DISABLED, EventType.SUBSCRIPTION_RECOVERED)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A failed attempt that took `seconds`; `exhausted` when its delivery was given up."""
+
+    error: DeliveryError
+    seconds: float
+    exhausted: bool
 
 
 def health_of(subscription: Subscription, now: datetime) -> str:
@@ -47,42 +57,39 @@ def health_of(subscription: Subscription, now: datetime) -> str:
     return "slow" if slow else "healthy"
 
 
-def succeeded(
+def record_success(
     tx: Connection,
     context: NotificationContext,
     subscription: Subscription,
     seconds: float,
     now: datetime,
 ) -> None:
-    """It took a delivery: all is forgiven, and its owner told if told of trouble before."""
-    slow_until = now + SLOW_FOR if seconds >= SLOW_SECONDS else None
+    """It took a delivery: it is well again, and so hears its owner who heard of its failing."""
     well: dict[str, Any] = {"failing_since": None, "exhausted": 0, "announced_at": None}
-    well["slow_until"] = slow_until
+    well["slow_until"] = now + SLOW_FOR if seconds >= SLOW_SECONDS else None
     if any(getattr(subscription, name) != value for name, value in well.items()):
         store.subscriptions.change(tx, subscription.id, **well)
     if subscription.announced_at is not None:
-        _tell_owner(tx, context, subscription, EventType.SUBSCRIPTION_RECOVERED, None, now)
+        _notify_owner(tx, context, subscription, EventType.SUBSCRIPTION_RECOVERED, None, now)
 
 
-def failed(
+def record_failure(
     tx: Connection,
     context: NotificationContext,
     subscription: Subscription,
-    error: DeliveryError,
+    failure: Failure,
     now: datetime,
-    *,
-    seconds: float,
-    exhausted: bool,
 ) -> None:
-    """An attempt failed, and with `exhausted` its delivery was given up."""
+    """An attempt failed; too many of them in too long a time disable the subscription."""
     since = subscription.failing_since or now
-    given_up = subscription.exhausted + exhausted
-    changes: dict[str, Any] = {"failing_since": since, "exhausted": given_up}
-    if error.timed_out or seconds >= SLOW_SECONDS:
+    exhausted = subscription.exhausted + failure.exhausted
+    changes: dict[str, Any] = {"failing_since": since, "exhausted": exhausted}
+    if failure.error.timed_out or failure.seconds >= SLOW_SECONDS:
         changes["slow_until"] = now + SLOW_FOR
     store.subscriptions.change(tx, subscription.id, **changes)
-    if now - since >= PATIENCE and given_up >= LEAST_EXHAUSTED:
-        reason = f"nothing was delivered since {since:%Y-%m-%d %H:%M} UTC; last: {error.message}"
+    if now - since >= FAILING_LIMIT and exhausted >= EXHAUSTED_LIMIT:
+        last = failure.error.message
+        reason = f"nothing was delivered since {since:%Y-%m-%d %H:%M} UTC; last: {last}"
         disable(tx, context, subscription, reason, now)
 
 
@@ -111,7 +118,7 @@ def disable(
         "subscription switched off", extra={"subscription_id": subscription.id, "reason": reason}
     )
     if subscription.announced_at is None:
-        _tell_owner(tx, context, subscription, EventType.SUBSCRIPTION_DISABLED, reason, now)
+        _notify_owner(tx, context, subscription, EventType.SUBSCRIPTION_DISABLED, reason, now)
 
 
 def remove(tx: Connection, subscription_id: str, now: datetime) -> None:
@@ -121,7 +128,7 @@ def remove(tx: Connection, subscription_id: str, now: datetime) -> None:
     store.deliveries.end_pending(tx, now, subscription_id=subscription_id)
 
 
-def _tell_owner(
+def _notify_owner(
     tx: Connection,
     context: NotificationContext,
     subscription: Subscription,
@@ -129,20 +136,13 @@ def _tell_owner(
     reason: str | None,
     now: datetime,
 ) -> None:
+    """Record the event for the account's subscriptions and its owner's mail address."""
     about = about_subscription(subscription.id, subscription.channel, reason)
-    mail = _owners_mail(tx, context, subscription.account_id, now)
-    besides = [mail] if mail and mail.id != subscription.id else []
+    account = store.accounts.find(tx, subscription.account_id)
+    besides = []
+    if "email" in context.channels and account is not None and account.owner_email:
+        format_ = context.channels["email"].formats[0]
+        spec = SubscriptionSpec("email", account.owner_email, OWNERS_EVENTS, format_)
+        mail = get_or_create_internal(tx, context.encryptor, account.id, spec, now)
+        besides = [mail] if mail.id != subscription.id else []
     record_about(tx, subscription.account_id, type_, about, now, besides)
-
-
-def _owners_mail(
-    tx: Connection, context: NotificationContext, account_id: str, now: datetime
-) -> Subscription | None:
-    """The hidden subscription of the owner's own address, where mail is set up."""
-    account = store.accounts.find(tx, account_id)
-    if "email" not in context.channels or account is None or not account.owner_email:
-        return None
-    spec = SubscriptionSpec(
-        "email", account.owner_email, OWNERS_EVENTS, context.channels["email"].formats[0]
-    )
-    return get_or_create_internal(tx, context.encryptor, account_id, spec, now)

@@ -1,4 +1,4 @@
-"""Notices: an event together with all that a message about it needs."""
+"""Notifications: an event together with all that a message about it needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from service.storage import FileMissing, Storage
 
 @dataclass(frozen=True)
 class NotificationContext:
-    """What turns an event into a message; one per process."""
+    """Everything that turns an event into a message; one per process."""
 
     channels: Mapping[str, Channel]
     encryptor: Encryptor
@@ -41,22 +41,27 @@ def build_notification(
     poster: bool = False,
 ) -> Notification:
     """
-    The notice of an event as its job is now.
+    The notification of an event as its job is now.
 
     Args:
-        subscription_id: whom the link for unsubscribing is to end.
+        subscription_id: which one the link for unsubscribing ends.
         poster: whether the message carries the picture's bytes.
 
     Raises:
         NotFound: the job is gone.
     """
     job, video = (sample_job(event), sample_video(event)) if event.sample else _found(tx, event)
+    link = None
+    if video is not None and event.sample:
+        link = context.settings.public_url + SAMPLE_PATH
+    elif video is not None:
+        link = context.links.url_for(video.link_expires_at, video=video.id)
     until = now + timedelta(seconds=context.settings.link_ttl)
     return Notification(
         event=event,
         job=None if event.about else job,
         video=video,
-        link=_link(context, event, video),
+        link=link,
         public_url=context.settings.public_url,
         unsubscribe_url=context.unsubscribe.url_for(until, subscription=subscription_id),
         poster=_poster(context.storage, video) if poster else None,
@@ -70,14 +75,6 @@ def _found(tx: Connection, event: Event) -> tuple[Job | None, Video | None]:
     if job is None:
         raise NotFound(f"event {event.id} has lost its job")
     return job, store.videos.of_job(tx, job.id)
-
-
-def _link(context: NotificationContext, event: Event, video: Video | None) -> str | None:
-    if video is None:
-        return None
-    if event.sample:
-        return context.settings.public_url + SAMPLE_PATH
-    return context.links.url_for(video.link_expires_at, video=video.id)
 
 
 def _poster(storage: Storage, video: Video | None) -> bytes | None:

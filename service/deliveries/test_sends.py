@@ -1,4 +1,4 @@
-"""Trials: a labelled sample sent at once, to see whether a subscription works."""
+"""Test sends: a labelled sample sent at once, to see whether a subscription works."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TestRequest:
 
 @dataclass(frozen=True)
 class TestResult:
-    """How a trial went; `error` is None when the sample was taken."""
+    """How a test went; `error` is None when the sample was taken."""
 
     status: int | None
     error: str | None
@@ -41,7 +41,7 @@ class TestResult:
 def test_request_for(
     context: NotificationContext, subscription: Subscription, now: datetime
 ) -> TestRequest:
-    """A trial of a subscription, whether it is on or off."""
+    """A test of a subscription, whether it is enabled or not."""
     return TestRequest(
         subscription.account_id,
         subscription.id,
@@ -54,7 +54,7 @@ def test_request_for(
 
 
 def test_request_for_spec(account_id: str, spec: SubscriptionSpec, secret: str) -> TestRequest:
-    """A trial of a subscription that is not made yet."""
+    """A test of a subscription that is not made yet."""
     place = (spec.channel, spec.target, spec.format, spec.events)
     return TestRequest(account_id, "", *place, (secret,))
 
@@ -66,7 +66,7 @@ def send_test(
     began = time.monotonic()
     try:
         channel = context.channels[test_request.channel]
-        delivery_result = channel.send(_parcel(db, context, test_request, now))
+        delivery_result = channel.send(_sample_request(db, context, test_request, now))
     except KeyError:
         error = f"the channel {test_request.channel} is not set up on this server"
         return TestResult(None, error, "", 0)
@@ -78,17 +78,17 @@ def send_test(
 
 
 def require_success(test_request: TestRequest, test_result: TestResult) -> None:
-    """Raises InvalidInput for a trial before saving that failed, saying why."""
+    """Raises InvalidInput for a test before saving that failed, saying why."""
     if test_result.error is None:
         return
     message = f"the test failed, so nothing was saved: {test_result.error}"
     if test_request.channel == "webhook" and test_result.status in (401, 403):
-        # It cannot know the secret: nobody is told that before the subscription is saved.
+        # It cannot know the secret, which is shown only once the subscription is saved.
         message += "; if it checks signatures, save without a test, give it the secret, then test"
     raise InvalidInput([FieldError("/target", "test_failed", message)])
 
 
-def _parcel(
+def _sample_request(
     db: Database, context: NotificationContext, test_request: TestRequest, now: datetime
 ) -> DeliveryRequest:
     channel = context.channels[test_request.channel]

@@ -16,7 +16,7 @@ from support.channel_targets import LINK, HttpTarget, delivery_request, error, n
 from service.accounts import create_key
 from service.channels import Apprise, Slack
 from service.deliveries.subscriptions import open_to, parse_subscription
-from service.errors import DeliveryError, InvalidInput
+from service.errors import DeliveryError, InvalidInput, NextStep
 from service.model import EventType
 from service.outbound.client import Outbound
 from service.web.app import create_app
@@ -81,7 +81,7 @@ def test_a_refusal_is_final(status: int) -> None:
         where = target.url.replace("http", "json")
         channel.send(delivery_request(where, channel.render(notification(), "text")))
 
-    assert (True, status) == (caught.value.permanent, caught.value.status)
+    assert (NextStep.GIVE_UP, status) == (caught.value.next_step, caught.value.status)
 
 
 @pytest.mark.parametrize("scopes", [[], ["read", "submit", "admin"]])
@@ -146,12 +146,12 @@ def test_it_cannot_be_changed_by_others(client: FlaskClient, bench: Bench) -> No
 
 MISSING = """
 from service.channels import Apprise
-from service.channels.base import Parcel
+from service.channels.base import DeliveryRequest
 from service.model import utc_now
 from service.errors import DeliveryError, InvalidInput
 for call in (
     lambda: Apprise().check_target("ntfy://clips"),
-    lambda: Apprise().send(Parcel("dlv_1", "evt_1", "ntfy://clips", (), b"{}", utc_now())),
+    lambda: Apprise().send(DeliveryRequest("dlv_1", "evt_1", "ntfy://clips", (), b"{}", utc_now())),
 ):
     try:
         call()

@@ -30,7 +30,7 @@ from support.channel_targets import (
 from service import channels
 from service.channels import Apprise, Email, Slack, SlackBot, Webhook
 from service.channels.base import Channel, DeliveryResult
-from service.errors import DeliveryError, InvalidInput
+from service.errors import DeliveryError, InvalidInput, NextStep
 from service.model import EventType
 from service.outbound.client import Outbound
 
@@ -201,14 +201,14 @@ class TestEveryChannel:
         """A server in trouble stops neither the delivery nor the subscription."""
         raised = refusal(CASES[name], outbound, answer)
 
-        assert (False, None) == (raised.permanent, raised.disable)
+        assert raised.next_step in (NextStep.RETRY, NextStep.PAUSE_CHANNEL)
         assert raised.status == (answer[0] if isinstance(answer, tuple) else int(answer[:3]))
 
     def test_a_final_no_is_permanent(self, case: Case, outbound: Outbound) -> None:
         """What can never succeed is not tried again; the server's words are kept."""
         raised = refusal(case, outbound, case.permanent)
 
-        assert raised.permanent
+        assert raised.next_step in (NextStep.GIVE_UP, NextStep.DISABLE)
         assert raised.response
 
     def test_one_attempt_is_one_attempt(self, case: Case, outbound: Outbound) -> None:
@@ -224,7 +224,7 @@ class TestEveryChannel:
         began = time.monotonic()
         raised = refusal(case, outbound, None, SHORT)
 
-        assert not raised.permanent
+        assert NextStep.RETRY is raised.next_step
         assert SHORT + 2 > time.monotonic() - began
 
     def test_nobody_there_is_transient(self, case: Case, outbound: Outbound) -> None:
@@ -233,7 +233,7 @@ class TestEveryChannel:
             where = case.where(target)
         raised = refused(channel, where)
 
-        assert (False, None) == (raised.permanent, raised.disable)
+        assert NextStep.RETRY is raised.next_step
 
     @pytest.mark.parametrize(("name", "bad", "mend"), BAD_TARGETS)
     def test_bad_targets_are_refused_with_a_way_out(self, name: str, bad: str, mend: str) -> None:
@@ -285,7 +285,7 @@ def test_retry_after_is_passed_on(name: str, status: int, outbound: Outbound) ->
     """Who says when to come back is obeyed by the schedule."""
     raised = refusal(CASES[name], outbound, (status, "", {"Retry-After": "30"}))
 
-    assert (30.0, False) == (raised.retry_after, raised.permanent)
+    assert (30.0, NextStep.RETRY) == (raised.wait_seconds, raised.next_step)
 
 
 def test_slack_gets_one_message_a_second() -> None:

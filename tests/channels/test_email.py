@@ -25,7 +25,7 @@ from support.channel_targets import (
 from service.channels.base import DeliveryResult
 from service.channels.email import Email
 from service.channels.smtp import MOST_MAILS, MailServer
-from service.errors import DeliveryError, SettingsError
+from service.errors import DeliveryError, NextStep, SettingsError
 from service.sandbox.sinks.pages import SinkServer
 
 SHORT = 0.4
@@ -114,7 +114,7 @@ def test_refused_login_pauses_the_channel(reply: str, sinks: SinkServer) -> None
     """It is the operator's matter: all mail waits, and no delivery's schedule is used up."""
     raised = refusal(sinks, f"AUTH {reply}", *[f"AUTH {reply}"] * 2, login="clips:wrong@")
 
-    assert (False, None, 900.0) == (raised.permanent, raised.disable, raised.pause_channel)
+    assert (NextStep.PAUSE_CHANNEL, 900.0) == (raised.next_step, raised.wait_seconds)
     assert int(reply[:3]) == raised.status
     assert "CLIPBELL_SMTP_URL" in str(raised)
     assert "wrong" not in str(raised) + raised.response
@@ -125,7 +125,7 @@ def test_login_that_cannot_be_looked_at_now_is_transient(sinks: SinkServer) -> N
     """4xx at AUTH is the server's own trouble, and passes."""
     raised = refusal(sinks, *["AUTH 454 4.7.0 later"] * 3, login="clips:right@")
 
-    assert (False, None, 454) == (raised.permanent, raised.pause_channel, raised.status)
+    assert (NextStep.RETRY, 454) == (raised.next_step, raised.status)
 
 
 def test_a_server_that_wants_a_login_pauses_the_channel() -> None:
@@ -134,7 +134,7 @@ def test_a_server_that_wants_a_login_pauses_the_channel() -> None:
     with target, pytest.raises(DeliveryError) as caught:
         mailed(Email(target.url, SENDER))
 
-    assert (900.0, False) == (caught.value.pause_channel, caught.value.permanent)
+    assert (900.0, NextStep.PAUSE_CHANNEL) == (caught.value.wait_seconds, caught.value.next_step)
 
 
 @pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
@@ -154,8 +154,8 @@ def test_refused_at_any_step(step: str, reply: str, permanent: bool, sinks: Sink
     """Sender, recipient or content: 5xx is final, 4xx is not, and neither ends the subscription."""
     raised = refusal(sinks, f"{step} {reply}")
 
-    assert (permanent, int(reply[:3])) == (raised.permanent, raised.status)
-    assert (None, None) == (raised.disable, raised.pause_channel)
+    expected = NextStep.GIVE_UP if permanent else NextStep.RETRY
+    assert (expected, int(reply[:3])) == (raised.next_step, raised.status)
     assert reply[4:] in raised.response
     assert [] == sinks.received()
 
@@ -167,7 +167,7 @@ def test_dropped_at_any_step(step: str, sinks: SinkServer) -> None:
     mailed(Email(sinks.smtp_url, SENDER))
     found = [received.mail["Message-ID"] for received in sinks.received()]
 
-    assert (False, None) == (raised.permanent, raised.status)
+    assert (NextStep.RETRY, None) == (raised.next_step, raised.status)
     assert (2 if step == "DATA" else 1, 1) == (len(found), len(set(found)))
 
 
@@ -265,7 +265,7 @@ def test_no_starttls_no_mail() -> None:
         mailed(Email(f"smtp://clips:right@127.1:{target.port}", SENDER))
 
     assert "STARTTLS" in str(caught.value)
-    assert 900.0 == caught.value.pause_channel
+    assert (NextStep.PAUSE_CHANNEL, 900.0) == (caught.value.next_step, caught.value.wait_seconds)
     assert [] == target.bodies
 
 
@@ -282,7 +282,7 @@ def test_silence_after_the_mail_is_transient() -> None:
     with MailTarget(None) as target, pytest.raises(DeliveryError) as caught:
         mailed(Email(target.url, SENDER, SHORT))
 
-    assert not caught.value.permanent
+    assert NextStep.RETRY is caught.value.next_step
     assert 1 == len(target.bodies)
 
 

@@ -10,7 +10,7 @@ import pytest
 from support.channel_targets import HttpTarget, delivery_request, frozen, notification
 
 from service.channels.slack import Slack
-from service.errors import DeliveryError
+from service.errors import DeliveryError, NextStep
 from service.outbound.client import Outbound
 from service.sandbox.sinks.pages import SinkServer
 
@@ -45,8 +45,8 @@ def test_too_fast_waits_as_long_as_slack_says(sinks: SinkServer, outbound: Outbo
     """Slack's own time is kept, and neither the delivery nor the subscription ends."""
     raised = refusal(sinks, outbound, "rate_limited")
 
-    assert (429, 30.0) == (raised.status, raised.retry_after)
-    assert (False, None, 1) == (raised.permanent, raised.disable, len(sinks.received()))
+    assert (429, 30.0) == (raised.status, raised.wait_seconds)
+    assert (NextStep.RETRY, 1) == (raised.next_step, len(sinks.received()))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_slacks_own_trouble_passes(word: str, sinks: SinkServer, outbound: Outbo
     """It is tried again by the schedule, and never within the attempt: it may have been posted."""
     raised = refusal(sinks, outbound, word)
 
-    assert (False, None, None) == (raised.permanent, raised.disable, raised.pause_channel)
+    assert NextStep.RETRY is raised.next_step
     assert 1 == len(sinks.received())
 
 
@@ -82,8 +82,8 @@ def test_a_dead_url_ends_the_subscription(
     """The subscription is disabled with the way to mend it in words."""
     raised = refusal(sinks, outbound, word)
 
-    assert raised.permanent
-    assert mend in (raised.disable or "")
+    assert NextStep.DISABLE is raised.next_step
+    assert mend in raised.message
     assert 1 == len(sinks.received())
 
 
@@ -100,7 +100,7 @@ def test_a_payload_error_comes_down_the_ladder(
     """Refused on every rung, the delivery is over after three POSTs, and the URL stays good."""
     raised = refusal(sinks, outbound, word)
 
-    assert (True, None, 3) == (raised.permanent, raised.disable, len(sinks.received()))
+    assert (NextStep.GIVE_UP, 3) == (raised.next_step, len(sinks.received()))
 
 
 def test_an_image_out_of_reach_costs_the_image_only(sinks: SinkServer, outbound: Outbound) -> None:
@@ -136,5 +136,5 @@ def test_the_ladder_shares_one_deadline(outbound: Outbound) -> None:
             channel.send(delivery_request(target.url, frozen(channel)))
         spent = time.monotonic() - began
 
-    assert not caught.value.permanent
+    assert NextStep.RETRY is caught.value.next_step
     assert SHORT + 1 > spent

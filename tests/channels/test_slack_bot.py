@@ -19,7 +19,7 @@ from service.channels import SlackBot
 from service.channels.base import DeliveryResult
 from service.deliveries.attempts import attempt_delivery
 from service.deliveries.subscriptions import parse_subscription, subscribe
-from service.errors import DeliveryError
+from service.errors import DeliveryError, NextStep
 from service.events.record import record_event
 from service.jobs.outcomes import fail_job
 from service.model import DeliveryState, EventType
@@ -170,7 +170,7 @@ def test_too_fast_waits_as_long_as_slack_says(sinks: SinkServer, bot: SlackBot) 
     """Slack's own time is kept, the library's own retries are off."""
     raised = refusal(sinks, bot, "ratelimited")
 
-    assert (429, 30.0, False) == (raised.status, raised.retry_after, raised.permanent)
+    assert (429, 30.0, NextStep.RETRY) == (raised.status, raised.wait_seconds, raised.next_step)
     assert 1 == len(sinks.received())
 
 
@@ -182,7 +182,7 @@ def test_slacks_own_trouble_passes(word: str, sinks: SinkServer, bot: SlackBot) 
     """It is tried again by the schedule, and never within the attempt."""
     raised = refusal(sinks, bot, word)
 
-    assert (False, None, None) == (raised.permanent, raised.disable, raised.pause_channel)
+    assert NextStep.RETRY is raised.next_step
     assert 1 == len(sinks.received())
 
 
@@ -195,7 +195,7 @@ def test_a_bad_token_pauses_the_channel(word: str, sinks: SinkServer, bot: Slack
     raised = refusal(sinks, bot, word)
     mend = "chat:write" if word == "missing_scope" else "CLIPBELL_SLACK_BOT_TOKEN"
 
-    assert (False, None, 900.0) == (raised.permanent, raised.disable, raised.pause_channel)
+    assert (NextStep.PAUSE_CHANNEL, 900.0) == (raised.next_step, raised.wait_seconds)
     assert mend in str(raised)
     assert word in raised.response
 
@@ -222,8 +222,8 @@ def test_a_closed_channel_ends_the_subscription(
     """The subscription is disabled with the way to mend it in words."""
     raised = refusal(sinks, bot, word)
 
-    assert (True, None) == (raised.permanent, raised.pause_channel)
-    assert mend in (raised.disable or "")
+    assert NextStep.DISABLE is raised.next_step
+    assert mend in raised.message
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_a_payload_error_comes_down_the_ladder(word: str, sinks: SinkServer, bot
     raised = refusal(sinks, bot, word)
     full, bare, text = (received.json for received in sinks.received())
 
-    assert (True, None) == (raised.permanent, raised.disable)
+    assert NextStep.GIVE_UP is raised.next_step
     assert ["image" in str(message.get("blocks")) for message in (full, bare)] == [True, False]
     assert "blocks" not in text
 

@@ -21,7 +21,7 @@ from service.deliveries.attempts import attempt_delivery
 from service.deliveries.endpoint_health import SLOW_FOR
 from service.deliveries.notification import NotificationContext
 from service.deliveries.subscriptions import SubscriptionSpec, subscribe
-from service.errors import DeliveryError
+from service.errors import DeliveryError, NextStep
 from service.events.record import record_sample
 from service.model import Delivery, DeliveryState, EventType, Subscription
 
@@ -200,7 +200,7 @@ class Unpaid(Webhook):
 
     def send(self, delivery_request: DeliveryRequest) -> DeliveryResult:
         """Our own fault, for a minute."""
-        raise DeliveryError("check the password", pause_channel=60.0)
+        raise DeliveryError("check the password", NextStep.PAUSE_CHANNEL, wait_seconds=60.0)
 
 
 def test_paused_channel(bench: Bench, hook: Hook) -> None:
