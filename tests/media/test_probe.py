@@ -135,7 +135,7 @@ WITHOUT_EXTRA = """
 import pathlib, sys
 sys.modules["av"] = None
 from service.media import probe
-print(probe.available(), probe.look_into(pathlib.Path(sys.argv[1])))
+print(probe.available(), probe.probe(pathlib.Path(sys.argv[1])))
 """
 
 

@@ -74,7 +74,7 @@ def index() -> AnyResponse:
         polled=sum(one.polled for one in awaited),
         silent=sorted({model_title(one.model) for one in known if one not in awaited}),
         waits=_waits(days, waits),
-        flash=_told(told, names),
+        delivery_shares=_delivery_shares(told, names),
         delivered=_total(told, DeliveryState.DELIVERED),
         exhausted=_total(told, DeliveryState.EXHAUSTED),
         states=_states(counts),
@@ -143,7 +143,7 @@ def _name(tx: Connection, told: DeliveryCount) -> str:
     return f"{told.channel} {target}"
 
 
-def _told(told: Sequence[DeliveryCount], names: dict[str, str]) -> list[Share]:
+def _delivery_shares(told: Sequence[DeliveryCount], names: dict[str, str]) -> list[Share]:
     """Each subscription's deliveries, the busiest first."""
     counts: dict[str, Counter[str]] = {id_: Counter() for id_ in names}
     for one in told:
