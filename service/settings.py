@@ -257,7 +257,16 @@ def inherits_sockets() -> bool:
 def child_environ(given: Mapping[str, str]) -> dict[str, str]:
     """This process's environment for a child: none of our settings but the `given` ones."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return kept | {PREFIX + name.upper(): value for name, value in given.items()}
+    return kept | _as_environ(given)
+
+
+def environ_with(given: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment for a child, with the `given` settings besides ours."""
+    return dict(os.environ) | _as_environ(given)
+
+
+def _as_environ(given: Mapping[str, str]) -> dict[str, str]:
+    return {PREFIX + name.upper(): value for name, value in given.items()}
 
 
 def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:

@@ -48,6 +48,7 @@ Verbs = dict[str, Callable[..., None]]
 VERBS: Verbs = {
     "demo": demo.demo,
     "init": setup.init,
+    "up": processes.up,
     "serve": processes.serve,
     "worker": processes.worker,
     "sandbox": processes.sandbox,

@@ -17,6 +17,7 @@ from rich.table import Table
 from service.cli.output import JsonOption, print_error, print_json
 from service.errors import SettingsError
 from service.formatting import format_duration
+from service.ops.processes import interrupt_on_signals
 
 if TYPE_CHECKING:
     from service.demo.run import Demo
@@ -32,8 +33,7 @@ def demo(
     json_: bool = JsonOption,
 ) -> None:
     """Show the whole product. Sandbox provider, web, worker, Slack, mail and a REST hook."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+    interrupt_on_signals()
     try:
         with tempfile.TemporaryDirectory(prefix="clipbell-demo-") as folder:
             failed = _show(Path(folder), port, once=once, quiet=json_)

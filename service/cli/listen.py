@@ -14,9 +14,9 @@ from service import store
 from service.bootstrap import Wiring
 from service.cli.account_option import acting_account
 from service.cli.output import JsonOption, console, open_wiring, print_json
-from service.cli.processes import free_or_fail
 from service.deliveries.subscriptions import secrets_of
 from service.model import utc_now
+from service.ops.processes import free_port
 from service.signing import webhook_fault
 
 LARGEST = 1024 * 1024
@@ -31,7 +31,7 @@ def listen(
     """Take webhooks, check each signature, print them. 200 for a true one, 401 otherwise."""
     wiring = None if secret else open_wiring()
     if port:
-        free_or_fail(host, port)
+        free_port(port, host)
     server = Sink((host, port), wiring, list(secret), json_)
     # SIGTERM ends it as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

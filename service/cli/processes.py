@@ -1,11 +1,10 @@
-"""`serve`, `worker` and `sandbox`: the processes."""
+"""`up`, `serve`, `worker` and `sandbox`: the processes."""
 
 from __future__ import annotations
 
 import logging
 import os
-import signal
-import socket
+import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -17,8 +16,10 @@ from service import worker as workers
 from service.bootstrap import Wiring, build
 from service.cli.output import JsonOption, print_json
 from service.errors import SchemaError, SettingsError
+from service.model import utc_now
 from service.ops.logs import configure
-from service.settings import Settings, inherits_sockets, load_settings, misspelt
+from service.ops.processes import HOST, Processes, free_port, interrupt_on_signals
+from service.settings import Settings, environ_with, inherits_sockets, load_settings, misspelt
 
 log = logging.getLogger(__name__)
 
@@ -47,20 +48,8 @@ def serve(
 
     _ready(read_settings())
     if not inherits_sockets():
-        free_or_fail(host, port)
+        free_port(port, host)
     Server(read_settings, bind=f"{host}:{port}", workers=workers, threads=threads).run()
-
-
-def free_or_fail(host: str, port: int) -> None:
-    """Raises SettingsError, with the fix, when nobody can listen there."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            reason = f"cannot listen on {host}:{port}: {error.strerror}"
-            raise SettingsError(f"{reason}; choose another with --port") from None
 
 
 def worker(
@@ -75,6 +64,42 @@ def worker(
         # At a normal exit the threads that are left would see their connections closed.
         logging.shutdown()
         os._exit(0)
+
+
+def up(
+    port: int = typer.Option(8000, min=1, max=65535, help="Port to listen on."),
+    json_: bool = JsonOption,
+) -> None:
+    """Web and worker in one. Ctrl-C stops both."""
+    # Imported here because Flask would cost every other verb a fifth of its start.
+    from service.web.session import operator_login_url
+
+    own_url = f"http://{HOST}:{port}"
+    given = {} if "public_url" in load_settings().model_fields_set else {"public_url": own_url}
+    settings = _ready(load_settings(None, **given))
+    free_port(port)
+    interrupt_on_signals()
+    with suppress(KeyboardInterrupt), Processes(environ_with(given)) as processes:
+        processes.start("serve", "--port", str(port))
+        processes.start("worker")
+        processes.await_answer(f"{own_url}/healthz")
+        link = operator_login_url(settings, utc_now())
+        if json_:
+            print_json({"url": settings.public_url, "local_url": own_url, "login_url": link})
+        else:
+            typer.echo(_welcome(settings.public_url, own_url, link))
+        processes.await_end()
+
+
+def _welcome(public_url: str, own_url: str, link: str | None) -> str:
+    """Where the service is and how to sign in."""
+    here = "" if public_url == own_url else f", which must lead to {own_url}"
+    lines = [f"Clipbell is at {public_url}{here}. Ctrl-C stops it."]
+    # The link is as good as a key for a day: it goes to a person and into no log.
+    if link and sys.stdout.isatty():
+        lines.append(f"Sign in: {link}")
+    lines.append("Sign in with an API key; `clipbell keys create` makes one.")
+    return "\n".join(lines)
 
 
 def _ready(settings: Settings) -> Settings:
@@ -114,10 +139,10 @@ def sandbox(
     except ModuleNotFoundError as error:
         raise SettingsError(f"{error.name} is missing: pip install 'clipbell[demo]'") from None
     if port:
-        free_or_fail(host, port)
+        free_port(port, host)
     with tempfile.TemporaryDirectory(prefix="clipbell-sandbox-") as folder:
-        # SIGTERM ends it as Ctrl-C does, so that its folder goes too.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # So that its folder goes too.
+        interrupt_on_signals()
         server = SandboxServer(SandboxOptions(folder=Path(folder), pace=pace), host, port)
         if json_:
             print_json({"url": server.url})

@@ -33,7 +33,7 @@ def init(
     else:
         out.print("API key: made before; `clipbell keys create` makes another.")
     out.print(f"Webhook secret: {found['webhook_secret']}", soft_wrap=True)
-    out.print("Next: `clipbell serve` and `clipbell worker`.")
+    out.print("Next: `clipbell up`, or `clipbell serve` and `clipbell worker`.")
 
 
 def migrate(

@@ -10,26 +10,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from service.accounts import key_in_force
-from service.demo.processes import HOST, DemoError, Processes, free_port, web_port
-from service.errors import OutboundError
+from service.errors import ClipbellError, SettingsError
 from service.model import utc_now
+from service.ops.processes import HOST, Processes, free_port
 from service.ops.setup import initialise
 from service.outbound.client import Outbound, Response
 from service.sandbox.sinks.pages import Received, SinkServer
-from service.settings import Settings, load_settings
-from service.store.database import Database
-from service.web.session import login_url
+from service.settings import Settings, child_environ, load_settings
+from service.web.session import operator_login_url
 
 LOOPBACK = "127.0.0.0/8"
-START_SECONDS = 30.0
+FIRST_PORT = 8000
+#: No create of the sandbox takes longer.
+STOP_SECONDS = 15.0
 CALL_SECONDS = 15.0
 VIDEO_BYTES = 64 * 1024 * 1024
 
@@ -56,6 +55,10 @@ JOBS: tuple[tuple[str, dict[str, Any]], ...] = (
         {"prompt": "A fox crosses fresh snow", "duration": 5, "aspect_ratio": "9:16"},
     ),
 )
+
+
+class DemoError(ClipbellError):
+    """The demo cannot go on; the message says why and what to do."""
 
 
 @dataclass
@@ -192,35 +195,35 @@ def running(folder: Path, port: int | None) -> Iterator[Demo]:
 
     Raises:
         SettingsError: the port is taken.
-        DemoError: a process did not come up; with the end of its log.
+        ProcessFailed: a process did not come up; with the end of its log.
     """
     with ExitStack() as stack:
         sinks = stack.enter_context(SinkServer())
-        own_port, sandbox_port = web_port(port), free_port(0)
+        own_port, sandbox_port = _web_port(port), free_port(0)
         given = _settings(folder, own_port, sandbox_port, sinks.smtp_url)
         settings = load_settings({}, **given)
-        processes = Processes(folder, {name: str(value) for name, value in given.items()})
-        stack.callback(processes.stop)
+        environ = child_environ({name: str(value) for name, value in given.items()})
+        processes = stack.enter_context(Processes(environ, folder, STOP_SECONDS))
         processes.start("sandbox", "--port", str(sandbox_port))
         api_key = initialise(settings)["api_key"]
         processes.start("serve", "--port", str(own_port), "--workers", "1")
         processes.start("worker")
         api = Api(settings.public_url, api_key)
         stack.callback(api.close)
-        _await(api, f"http://{HOST}:{sandbox_port}/", processes)
-        _await(api, "/readyz", processes)
-        yield Demo(settings, api, sinks, _login_url(settings, api_key))
+        processes.await_answer(f"http://{HOST}:{sandbox_port}/")
+        processes.await_answer(f"{settings.public_url}/readyz")
+        login_url = operator_login_url(settings, utc_now()) or settings.public_url
+        yield Demo(settings, api, sinks, login_url)
 
 
-def _login_url(settings: Settings, api_key: str) -> str:
-    """A link that opens the dashboard without typing a key."""
-    database = Database(settings.database_url)
-    with database.read() as tx:
-        key = key_in_force(tx, api_key)
-    database.close()
-    if key is None:
-        raise DemoError("the demo's own key is not in its database")
-    return login_url(settings.public_url, settings.keys(), key.id, utc_now())
+def _web_port(asked: int | None) -> int:
+    """The asked port, else 8000 or a free one. Raises SettingsError when the asked one is taken."""
+    if asked is not None:
+        return free_port(asked)
+    try:
+        return free_port(FIRST_PORT)
+    except SettingsError:
+        return free_port(0)
 
 
 def _settings(folder: Path, own_port: int, sandbox_port: int, smtp_url: str) -> dict[str, Any]:
@@ -238,16 +241,3 @@ def _settings(folder: Path, own_port: int, sandbox_port: int, smtp_url: str) -> 
         "smtp_url": smtp_url,
         "mail_from": "Clipbell <clipbell@example.com>",
     }
-
-
-def _await(api: Api, path: str, processes: Processes) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        processes.check()
-        try:
-            if api.call("GET", path).status == 200:
-                return
-        except OutboundError:
-            pass
-        time.sleep(0.1)
-    raise DemoError(f"{path} did not answer within {START_SECONDS:.0f} s{processes.last_words()}")

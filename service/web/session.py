@@ -22,7 +22,9 @@ from service import store
 from service.accounts import key_in_force
 from service.errors import BadToken, ExpiredToken
 from service.model import ApiKey
+from service.settings import Settings
 from service.signing import TokenSigner, UrlSigner
+from service.store.database import Database
 from service.web.context import BODY_BYTES, caller, wiring
 from service.web.errors import Problem, as_problem
 from service.web.pages import html_problem, render, render_live
@@ -46,6 +48,17 @@ def login_url(public_url: str, secret_keys: Sequence[str], key_id: str, now: dat
 
 def _login_urls(public_url: str, secret_keys: Sequence[str]) -> UrlSigner:
     return UrlSigner(secret_keys, "login", f"{public_url}/login")
+
+
+def operator_login_url(settings: Settings, now: datetime) -> str | None:
+    """A link that signs its opener in as the operator; None where no key is left for that."""
+    database = Database(settings.database_url)
+    with database.read() as tx:
+        account = store.accounts.first(tx)
+        keys = store.accounts.keys(tx, account.id) if account else []
+    database.close()
+    own = [key for key in keys if key.revoked_at is None and "operator" in key.scopes]
+    return login_url(settings.public_url, settings.keys(), own[0].id, now) if own else None
 
 
 def signed_in(

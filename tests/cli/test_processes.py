@@ -1,20 +1,21 @@
-"""`worker`: no signal cuts a request that creates a task."""
+"""`worker` and `up`: no signal cuts a request that creates a task, and nothing is left behind."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.servers import Clipbell, eventually
+from support.sandboxes import Wire
+from support.servers import Clipbell, eventually, http_call
 from support.serving import QuietHandler, Served
-
-from service.bootstrap import Wiring, build
-from service.settings import load_settings
+from support.terminals import Terminal
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -59,15 +60,19 @@ def clipbell(vendor: SlowVendor, tmp_path: Path) -> Iterator[Clipbell]:
         yield made
 
 
-@pytest.fixture
-def wiring(clipbell: Clipbell) -> Iterator[Wiring]:
-    """The same service, to look into its rows."""
-    made = build(load_settings(clipbell.environ))
-    yield made
-    made.close()
-
-
 TERM, INT, HUP = signal.SIGTERM, signal.SIGINT, signal.SIGHUP
+
+
+def submit(clipbell: Clipbell) -> str:
+    """The id of a new job."""
+    model = ("submit", "kling-2-5-turbo-pro", "--prompt", "A fox", "--json")
+    return str(json.loads(clipbell.run(*model).stdout)["id"])
+
+
+def job(clipbell: Clipbell, job_id: str) -> tuple[str, str]:
+    """The job's state and task."""
+    shown = json.loads(clipbell.run("show", job_id, "--json").stdout)
+    return shown["state"], shown["task_id"]
 
 
 @pytest.mark.parametrize("numbers", [(TERM,), (INT,), (HUP,), (INT, INT), (HUP, TERM, INT)])
@@ -75,8 +80,7 @@ def test_signal_during_a_create(
     clipbell: Clipbell, vendor: SlowVendor, numbers: tuple[signal.Signals, ...]
 ) -> None:
     """However often it is told to stop, the worker writes down the answer first, then ends."""
-    model = ("submit", "kling-2-5-turbo-pro", "--prompt", "A fox", "--json")
-    job = json.loads(clipbell.run(*model).stdout)
+    job_id = submit(clipbell)
     clipbell.start_worker()
     eventually(vendor.asked.is_set)
     for number in numbers:
@@ -85,7 +89,88 @@ def test_signal_during_a_create(
     running = not clipbell.ended("worker")
     vendor.gate.set()
     code = clipbell.stop("worker")
-    shown = json.loads(clipbell.run("show", job["id"], "--json").stdout)
 
     assert (True, 0) == (running, code), clipbell.log("worker")
-    assert ("submitted", "task1") == (shown["state"], shown["task_id"])
+    assert ("submitted", "task1") == job(clipbell, job_id)
+
+
+def start_up(clipbell: Clipbell) -> dict[str, str]:
+    """Start `up` without a PUBLIC_URL; what it prints."""
+    clipbell.environ.pop("CLIPBELL_PUBLIC_URL")
+    clipbell.spawn("up", "service", "up", "--port", str(clipbell.port), "--json")
+    lines = eventually(lambda: re.findall(r'^{"url".*', clipbell.log("up"), re.M))
+    printed: dict[str, str] = json.loads(lines[0])
+    return printed
+
+
+def test_up(tmp_path: Path, wire: Wire) -> None:
+    """One command serves and works at the address it prints, and lets its reader in."""
+    with Clipbell(tmp_path, wire.server.url) as clipbell:
+        printed = start_up(clipbell)
+        signed_in = http_call("GET", printed["login_url"])
+        job_id = clipbell.submit("A fox")["id"]
+        video = clipbell.await_state(job_id, "succeeded")["video"]
+        children = clipbell.children("up")
+        code = clipbell.stop("up")
+
+    assert (clipbell.url, clipbell.url) == (printed["url"], printed["local_url"])
+    assert (303, "/") == (signed_in.status, signed_in.headers["Location"])
+    assert video["url"].startswith(f"{clipbell.url}/v/")
+    assert (0, 2, []) == (code, len(children), [pid for pid in children if is_alive(pid)])
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process."""
+    return Path(f"/proc/{pid}").exists()
+
+
+def test_up_during_a_create(clipbell: Clipbell, vendor: SlowVendor) -> None:
+    """Ctrl-C, pressed twice, leaves nothing running and no create without its answer."""
+    job_id = submit(clipbell)
+    start_up(clipbell)
+    eventually(vendor.asked.is_set)
+    children = clipbell.children("up")
+    for _ in range(2):
+        os.killpg(clipbell.pid("up"), INT)
+        eventually(lambda: "stopping" in clipbell.log("up"))
+    vendor.gate.set()
+    code = clipbell.stop("up")
+
+    assert ("submitted", "task1") == job(clipbell, job_id)
+    assert (0, []) == (code, [pid for pid in children if is_alive(pid)])
+
+
+def test_up_without_its_worker(clipbell: Clipbell) -> None:
+    """When one of the two ends, so does the other: a supervisor can start both again."""
+    start_up(clipbell)
+    children = clipbell.children("up")
+    os.kill(children[1], signal.SIGKILL)
+    eventually(lambda: clipbell.ended("up"))
+
+    assert 1 == clipbell.stop("up")
+    assert "`clipbell worker` ended by itself" in clipbell.log("up")
+    assert [] == [pid for pid in children if is_alive(pid)]
+
+
+def test_up_on_a_terminal(clipbell: Clipbell) -> None:
+    """A person gets a link to sign in with; a log file gets none."""
+    terminal = Terminal(clipbell.environ, "up", "--port", str(clipbell.port), columns=200)
+    terminal.until("keys create")
+    terminal.child.send_signal(INT)
+    code = terminal.end()
+    clipbell.spawn("up", "service", "up", "--port", str(clipbell.port))
+    eventually(lambda: "keys create" in clipbell.log("up"))
+
+    assert 0 == code
+    assert f"Clipbell is at {clipbell.url}. Ctrl-C" in terminal.shown
+    assert f"Sign in: {clipbell.url}/login/" in terminal.shown
+    assert "/login/" not in clipbell.log("up")
+
+
+def test_up_on_a_taken_port(clipbell: Clipbell) -> None:
+    """A port that somebody else has is named, with the way to choose another."""
+    with socket.create_server(("127.0.0.1", clipbell.port)):
+        done = clipbell.run("up", "--port", str(clipbell.port), code=1)
+
+    assert f"cannot listen on 127.0.0.1:{clipbell.port}" in done.stderr
+    assert "--port" in done.stderr

@@ -202,8 +202,9 @@ class Clipbell:
         return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def log(self, verb: str) -> str:
-        """All that a process wrote."""
-        return (self.folder / f"{verb}.log").read_text()
+        """All that a process wrote so far."""
+        path = self.folder / f"{verb}.log"
+        return path.read_text() if path.exists() else ""
 
     def run(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         """One verb to its end, with the expected exit code."""

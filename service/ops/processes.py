@@ -1,0 +1,148 @@
+"""Our own verbs as child processes, started and stopped together, and the ports they listen on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from service.errors import ClipbellError, OutboundError, SettingsError
+from service.outbound.client import Outbound
+
+HOST = "127.0.0.1"
+START_SECONDS = 30.0
+PROBE_SECONDS = 15.0
+STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class ProcessFailed(ClipbellError):
+    """A process of ours ended or does not answer; the message holds its last words."""
+
+
+class Processes:
+    """
+    Our own verbs as child processes, until the end of the block.
+
+    Args:
+        environ: their environment.
+        logs: the folder that gets a log of each; None leaves them our own stderr.
+        patience_seconds: how long an ending process may take before it is killed; None: for ever.
+    """
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        logs: Path | None = None,
+        patience_seconds: float | None = None,
+    ) -> None:
+        self._environ = environ
+        self._logs = logs
+        self._patience_seconds = patience_seconds
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, verb: str, *arguments: str) -> None:
+        """Start ``clipbell verb``, out of reach of the terminal's Ctrl-C: we stop it ourselves."""
+        log = self._log(verb).open("wb") if self._logs else None
+        self._children[verb] = subprocess.Popen(
+            [sys.executable, "-m", "service", verb, *arguments],
+            env=self._environ,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        if log:
+            log.close()
+
+    def check(self) -> None:
+        """Raises ProcessFailed when a process has ended."""
+        for verb, child in self._children.items():
+            if child.poll() is not None:
+                raise ProcessFailed(f"`clipbell {verb}` ended by itself{self._last_words(verb)}")
+
+    def await_answer(self, url: str) -> None:
+        """Wait until a GET there is answered with 200. Raises ProcessFailed."""
+        deadline = time.monotonic() + START_SECONDS
+        with closing(Outbound([f"{HOST}/32"])) as outbound:
+            while time.monotonic() < deadline:
+                self.check()
+                try:
+                    if outbound.call("GET", url, seconds=PROBE_SECONDS).status == 200:
+                        return
+                except OutboundError:
+                    pass
+                time.sleep(0.1)
+        words = self._last_words(*self._children)
+        raise ProcessFailed(f"{url} did not answer within {START_SECONDS:.0f} s{words}")
+
+    def await_end(self) -> None:
+        """Wait until a process ends by itself. Raises ProcessFailed then."""
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        self.check()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End all, the last started first."""
+        with _undisturbed():
+            for child in reversed(self._children.values()):
+                child.terminate()
+            for child in self._children.values():
+                try:
+                    child.wait(self._patience_seconds)
+                except subprocess.TimeoutExpired:
+                    child.kill()
+                    child.wait()
+
+    def _log(self, verb: str) -> Path:
+        return (self._logs or Path()) / f"{verb}.log"
+
+    def _last_words(self, *verbs: str) -> str:
+        """The last line of each log, for an error message."""
+        logs = [self._log(verb) for verb in verbs] if self._logs else []
+        lines = [log.read_text().strip().splitlines()[-1:] for log in logs]
+        return "".join(f"; it said: {line[0]}" for line in lines if line)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A second Ctrl-C must not leave processes behind."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in STOPPING_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def interrupt_on_signals() -> None:
+    """SIGTERM and a closed terminal raise KeyboardInterrupt from now on, as Ctrl-C does."""
+    for number in STOPPING_SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+
+
+def free_port(port: int, host: str = HOST) -> int:
+    """`port` if nobody listens there; 0 takes any. Raises SettingsError, with the fix."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            reason = f"cannot listen on {host}:{port}: {error.strerror}"
+            raise SettingsError(f"{reason}; choose another with --port") from None
+        return int(probe.getsockname()[1])
