@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from functools import cache
 from typing import Any, NamedTuple
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
@@ -204,8 +205,10 @@ class _TlsPool(HTTPSConnectionPool):
 POOLS = {"http": _PlainPool, "https": _TlsPool}
 
 
+@cache
 def tls_context(ca_file: str) -> ssl.SSLContext:
     """For `POOLS`: believes the authorities in that file (PEM), and keeps to deadlines."""
+    # Reading the usual file takes 20 ms, and every verb of the command line builds a client.
     context = create_urllib3_context()
     context.sslsocket_class = _TlsSocket
     context.load_verify_locations(ca_file)
