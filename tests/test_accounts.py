@@ -96,7 +96,7 @@ def test_first_account(bench: Bench) -> None:
 
 
 def test_found_by_id_or_name(bench: Bench) -> None:
-    """An account is found by either; of a name that nobody has, that is told."""
+    """An account is found by either; of a name that nobody has, that is reported."""
     with bench.db.read() as tx:
         assert bench.account == find_account(tx, bench.account.id) == find_account(tx, "alice")
         with pytest.raises(NotFound, match="no account bob"):

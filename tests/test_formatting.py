@@ -66,13 +66,13 @@ def test_any_duration(seconds: float) -> None:
     [(-3, "just now"), (59, "just now"), (200, "3 min ago"), (7300, "2 h ago"), (2e5, "2 d ago")],
 )
 def test_age(seconds: float, expected: str) -> None:
-    """An age is told in its largest unit; another machine's clock may be ahead."""
+    """An age is reported in its largest unit; another machine's clock may be ahead."""
     assert expected == format_age(NOW - timedelta(seconds=seconds), NOW)
 
 
 @pytest.mark.parametrize("moment", [NOW, NOW.isoformat(), NOW.astimezone(WEST)])
 def test_moments(moment: datetime | str) -> None:
-    """Moments are told in UTC, wherever they were written."""
+    """Moments are reported in UTC, wherever they were written."""
     assert ("12:00:00", "1 Jan 2026, 12:00 UTC") == (format_clock(moment), format_date(moment))
 
 
@@ -111,7 +111,7 @@ def test_price(low: float | None, high: float | None, expected: str) -> None:
     [(0, "0.0 kB"), (400, "0.4 kB"), (2_500_000, "2.5 MB"), (1_073_741_824, "1.1 GB")],
 )
 def test_size(count: int, expected: str) -> None:
-    """Bytes are told in the unit that people read."""
+    """Bytes are reported in the unit that people read."""
     assert expected == format_size(count)
 
 

@@ -147,7 +147,7 @@ def test_all_bad_values_at_once() -> None:
 
 
 def test_no_secret_in_a_complaint() -> None:
-    """What is wrong with a secret is told without it."""
+    """What is wrong with a secret is reported without it."""
     said = complaint({"CLIPBELL_SECRET_KEYS": "hush-hush", "CLIPBELL_SMTP_URL": "smtp://u:p@x"})
 
     assert "hush" not in said
@@ -173,7 +173,7 @@ def test_every_setting_can_be_a_file(name: str, tmp_path: Path) -> None:
 
 
 def test_unreadable_text_in_a_file(tmp_path: Path) -> None:
-    """A file that holds no text is told like any other bad value."""
+    """A file that holds no text is reported like any other bad value."""
     (tmp_path / "key").write_bytes(b"\xff\xfe\x00key")
 
     assert "CLIPBELL_APIXO_API_KEY_FILE" in complaint(
@@ -223,7 +223,7 @@ def test_new_keys() -> None:
 
 
 def test_misspelt() -> None:
-    """A variable with our prefix that is no setting is told with the nearest one; others aren't."""
+    """A variable with our prefix that is no setting is reported with the nearest one."""
     given = {"CLIPBELL_BUGDET": "5", "CLIPBELL_PUBLIC_URL_FIEL": "/x", "CLIPBELL_QQQQ": "1"}
     fine = {"CLIPBELL_BUDGET": "5", "CLIPBELL_SMTP_URL_FILE": "/x", "CLIPBELL_URL": "", "PATH": ""}
 

@@ -1,4 +1,4 @@
-"""The worker's heart: it beats, and mends rows that were dated by a clock gone wrong."""
+"""The worker's heart: it beats, and fixes rows that were dated by a clock gone wrong."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_clock_goes_back(bench: Bench) -> None:
 
 
 def test_clock_goes_back_under_two_workers(bench: Bench) -> None:
-    """Two workers of one host date the rows anew once, not twice."""
+    """Two workers of one host date the rows again once, not twice."""
     hearts = [Heartbeat(bench.wiring), Heartbeat(bench.wiring)]
     bench.clock.advance(3600)
     for heart in hearts:

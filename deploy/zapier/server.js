@@ -34,7 +34,7 @@ const notClipbell = (response) => {
     : `No Clipbell answered at this address (HTTP ${response.status}): check the server URL.`;
 };
 
-/** A problem in sentences: what is wrong, each field with its fault, how to mend it. */
+/** A problem in sentences: what is wrong, each field with its fault, how to fix it. */
 const inWords = (problem) => {
   const faults = (problem.errors || []).map(
     ({ pointer, message }) => `${pointer.replace(/^\/(input\/)?/, '')}: ${message}`,

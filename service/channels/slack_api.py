@@ -26,7 +26,7 @@ from service.retry import parse_retry_after
 #: How long everything by the bot waits for the operator when the app itself is at fault.
 PAUSE_SECONDS = 900.0
 _NEW_LOGIN = "set the Bot User OAuth Token of a Slack app in CLIPBELL_SLACK_BOT_TOKEN"
-#: Words that only the operator can mend: no subscription is to blame.
+#: Words that only the operator can fix: no subscription is to blame.
 _APP = {
     "invalid_auth": f"Slack does not know the token; {_NEW_LOGIN}",
     "not_authed": f"Slack got no token; {_NEW_LOGIN}",

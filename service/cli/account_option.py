@@ -1,4 +1,4 @@
-"""`--account`: for whom a verb acts, the same on each verb that acts for somebody."""
+"""`--account`: the account that a verb acts for, the same on each such verb."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def _checked(wiring: Wiring, rows: list[BatchRow]) -> list[JobRequest]:
     if faults:
         for fault in faults[:SHOWN_FAULTS]:
             print_error(fault)
-        raise FileError(f"{len(faults)} faults, nothing was sent: mend them and run again")
+        raise FileError(f"{len(faults)} faults, nothing was sent: fix them and run again")
     return asked
 
 

@@ -67,7 +67,7 @@ def resend(delivery_id: str = typer.Argument(metavar="DLV"), json_: bool = JsonO
 
 
 def trigger(
-    event: EventType = typer.Argument(help="What shall seem to have happened."),
+    event: EventType = typer.Argument(help="What seems to have happened."),
     json_: bool = JsonOption,
 ) -> None:
     """Record a labelled sample event. The worker delivers it as it does real ones."""

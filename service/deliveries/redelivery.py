@@ -108,7 +108,7 @@ def recover_subscription(
     """
     Deliver what this subscription wanted since then and has not got: one page of it.
 
-    A delivery that is pending stays as it is; an exhausted one starts its schedule anew.
+    A delivery that is pending stays as it is; an exhausted one starts its schedule again.
 
     Args:
         after: the `next_event` of the page before.

@@ -45,7 +45,7 @@ def numbered(rows: Iterable[tuple[int, str | None, dict[str, Any]]]) -> list[Bat
     seen: Counter[str] = Counter()
     found = []
     for number, own_id, body in rows:
-        # Not whom it tells and by which route: that makes no other video.
+        # Not who hears of it and by which route: that makes no other video.
         paid = {name: body.get(name) for name in ("model", "input", "metadata")}
         content = _digest(json.dumps(paid, sort_keys=True))
         seen[content] += own_id is None

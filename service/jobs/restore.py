@@ -26,7 +26,7 @@ from service.store.quarantine import UNREADABLE
 STALE = (JobState.QUEUED, JobState.HELD, JobState.SUBMITTING, JobState.SUBMITTED)
 BATCH = 200
 SILENCE = timedelta(seconds=30)
-#: A job without a deadline is told to be overdue after this.
+#: A job without a deadline counts as overdue after this.
 OVERDUE = timedelta(hours=1)
 MESSAGE = "restored from a backup: it may have been sent since"
 

@@ -1,7 +1,7 @@
 """
 The mail about an event, in plain text and in HTML.
 
-Pure functions of a notification; who sends it, to whom and when stands in the
+Pure functions of a notification; who sends it, to which address and when stands in the
 envelope's headers, which the channel adds at each attempt.
 """
 

@@ -1,4 +1,4 @@
-"""A machine's clock that has gone back: found by its workers' own beats, mended in the rows."""
+"""A machine's clock that has gone back: found by its workers' own beats, fixed in the rows."""
 
 from __future__ import annotations
 

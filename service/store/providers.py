@@ -72,7 +72,7 @@ def paused_for(tx: Connection, name: str, now: datetime) -> timedelta:
 
 
 def record_error(tx: Connection, name: str, trouble: str, now: datetime) -> bool:
-    """The provider could not be asked; since when stays from the first time, which is told."""
+    """The provider could not be asked; since when stays from the first time, which is reported."""
     own = update(providers).filter_by(name=name)
     began = own.where(providers.c.last_error_since.is_(None)).values(last_error_since=now)
     first = tx.execute(began).rowcount == 1

@@ -2,7 +2,7 @@
 The tables. Column names are the field names of `model`.
 
 Indexes serve two questions: what is due (state, due_at), and what belongs to
-whom, newest first.
+which account, newest first.
 """
 
 from __future__ import annotations

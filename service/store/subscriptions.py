@@ -60,7 +60,7 @@ def change(tx: Connection, subscription_id: str, **changes: Any) -> None:
 
 
 def enable(tx: Connection, subscription_id: str) -> None:
-    """On again, with a clean slate; only that its owner was told of trouble stays."""
+    """On again, with a clean slate; only that its owner was notified of trouble stays."""
     clean: dict[str, Any] = {"disabled_reason": None, "held_until": None, "slow_until": None}
     clean |= {"failing_since": None, "exhausted": 0}
     change(tx, subscription_id, enabled=True, **clean)

@@ -55,7 +55,7 @@ def test_job_is_typed(browser: Browser, site: Bench, tmp_path: Path) -> None:
         page.wait_for_selector("text=Must be from 0 to 1.")
         page.fill(SCALE, "0.5")
         page.wait_for_selector(".error", state="detached")
-        mending = page.evaluate("document.activeElement.id")
+        fixing = page.evaluate("document.activeElement.id")
         url = chosen_file(page, tmp_path)
         page.fill("[id='kling-2.5-turbo.tail_image_url']", "http://127.0.0.1:9/foreign.png")
         page.press("[id='kling-2.5-turbo.tail_image_url']", "Tab")
@@ -65,7 +65,7 @@ def test_job_is_typed(browser: Browser, site: Bench, tmp_path: Path) -> None:
     with site.db.read() as tx:
         job = store.jobs.page(tx, site.account.id, 1)[0]
 
-    assert ([], "kling-2.5-turbo.cfg_scale", PROMPT) == (early, mending, title)
+    assert ([], "kling-2.5-turbo.cfg_scale", PROMPT) == (early, fixing, title)
     assert (PROMPT, 5, 0.5, url) == tuple(
         job.input[name] for name in ("prompt", "duration", "cfg_scale", "image_url")
     )
@@ -102,7 +102,7 @@ def test_request_is_shown(browser: Browser, site: Bench) -> None:
 
 
 def test_subscription_is_tried(browser: Browser, site: Bench) -> None:
-    """A target that fails is told in words, a good one is saved, tested, given a new secret."""
+    """A target that fails is reported in words, a good one is saved, tested, given a new secret."""
     with Hook([500, 200]) as hook, opened(browser, site, "phone") as page:
         page.goto(url_of(site, "/subscriptions"))
         page.click("text=Add the first one")
@@ -120,7 +120,7 @@ def test_subscription_is_tried(browser: Browser, site: Bench) -> None:
         second = page.input_value("#secret")
         page.click("text=Remove it")
         page.click("text=Remove for good")
-        page.wait_for_selector("text=Nobody is told yet")
+        page.wait_for_selector("text=Nobody is notified yet")
 
     assert 3 == len(hook.hits)
     assert first != second

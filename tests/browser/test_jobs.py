@@ -40,7 +40,7 @@ def tab_to(page: Page, name: str) -> None:
 
 
 def test_cancel_by_the_keyboard(browser: Browser, site: Bench) -> None:
-    """Ticks outlast a live update, Enter on one does nothing, and the result is told at once."""
+    """Ticks outlast a live update, Enter on one does nothing, and the result shows at once."""
     jobs = [site.new_job(f"Fox {number}") for number in range(3)]
     with opened(browser, site) as page:
         page.goto(url_of(site, "/"))

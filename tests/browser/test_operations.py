@@ -173,7 +173,7 @@ def _walk_to(page: Page, name: str) -> None:
 def test_first_steps_vanish(browser: Browser, site: Bench) -> None:
     """An open page of a fresh account turns into the list when the first job is there."""
     with opened(browser, site) as page:
-        page.wait_for_selector("text=Say who is told")
+        page.wait_for_selector("text=Say who is notified")
         site.new_job("The very first fox")
         page.wait_for_selector("text=The very first fox")
         left = page.locator(".welcome").count()

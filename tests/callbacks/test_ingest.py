@@ -81,7 +81,7 @@ def test_empty_body(bench: Bench) -> None:
 
 
 def test_unknown_job(bench: Bench) -> None:
-    """A job that is not there is told at once, and the next callback is kept."""
+    """A job that is not there is reported at once, and the next callback is kept."""
     with pytest.raises(NotFound):
         keep(bench, "job_none")
     job = bench.new_job()
@@ -138,7 +138,7 @@ def test_bad_row_fails_alone(bench: Bench) -> None:
 
 
 def test_writer_outlives_a_disk_that_fails(bench: Bench) -> None:
-    """Trouble with a file is told as Busy soon, and once it is over callbacks are kept again."""
+    """A file in trouble is Busy soon, and once that is over callbacks are kept again."""
     job = bench.new_job()
     if not bench.db.is_sqlite:
         pytest.skip("skipped: only SQLite has a lock file")

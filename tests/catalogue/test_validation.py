@@ -146,7 +146,7 @@ NO_IMAGES = [BROKEN_SAMPLE, "fox.jpg", "ftp://x/a.jpg", "http://x/a b.jpg", PICT
 @pytest.mark.parametrize("field", ["image_url", "tail_image_url"])
 @pytest.mark.parametrize("value", [*NO_IMAGES, PICTURE + "\ud800"])
 def test_no_image(field: str, value: str) -> None:
-    """What is neither a link nor an image is told here, not paid for at the provider."""
+    """What is neither a link nor an image is reported here, not paid for at the provider."""
     found = faults(TURBO, {"prompt": "A fox", "image_url": PICTURE, field: value})
 
     assert [f"/input/{field}"] == list(found)
@@ -194,7 +194,7 @@ def test_camera_value(value: int) -> None:
     ],
 )  # fmt: skip
 def test_relations(slug: str, values: dict[str, Any], expected: dict[str, str]) -> None:
-    """What one field demands of another is told at the other."""
+    """What one field demands of another is reported at the other."""
     assert expected == faults(slug, {"prompt": "A fox", **values})
 
 
@@ -213,7 +213,7 @@ def test_no_example_is_a_default() -> None:
 
 
 def test_all_faults_at_once() -> None:
-    """Every wrong field is told in one answer; a slash or tilde in a name is escaped."""
+    """Every wrong field is reported in one answer; a slash or tilde in a name is escaped."""
     wrong = {"duration": 7, "cfg_scale": 2, "mode": 1, "image_url": 0, "a/b~c": 1}
     expected = ["/input/a~1b~0c", "/input/cfg_scale", "/input/duration"]
     expected += ["/input/image_url", "/input/mode", "/input/prompt"]

@@ -1,4 +1,4 @@
-"""What Apprise is told and asked, and whose targets it may serve."""
+"""What Apprise gets and is asked, and whose targets it may serve."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_refusal_is_final(status: int) -> None:
 
 @pytest.mark.parametrize("scopes", [[], ["read", "submit", "admin"]])
 def test_others_cannot_name_it(scopes: list[str]) -> None:
-    """Its targets lead past our guard: a key without the scope operator is told so."""
+    """Its targets lead past our guard: a key without the scope operator hears so."""
     with pytest.raises(InvalidInput, match="apprise needs a key with the scope operator"):
         parse_subscription(open_to({"apprise": Apprise()}, scopes), "apprise:json://10.0.0.1/x", "")
 
@@ -161,7 +161,7 @@ for call in (
 
 
 def test_without_the_library_one_line_says_what_to_install(tmp_path: Path) -> None:
-    """Who chooses it, and what was chosen before it went, is told the one command."""
+    """Who chooses it, and what was chosen before it went, is shown the one command."""
     (tmp_path / "apprise.py").write_text("raise ModuleNotFoundError('no apprise')")
     done = subprocess.run(
         [sys.executable, "-c", MISSING],

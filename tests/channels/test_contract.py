@@ -46,7 +46,7 @@ class Case:
 
     The answers are what its server says to a send; `make` takes that server, the
     outbound and the seconds of an attempt; `bad_targets` come with a word of the way
-    to mend them; `carries` says whether what was sent carries the frozen body.
+    to fix them; `carries` says whether what was sent carries the frozen body.
     """
 
     server: Callable[..., AbstractContextManager[Any]]
@@ -235,16 +235,16 @@ class TestEveryChannel:
 
         assert NextStep.RETRY is raised.next_step
 
-    @pytest.mark.parametrize(("name", "bad", "mend"), BAD_TARGETS)
-    def test_bad_targets_are_refused_with_a_way_out(self, name: str, bad: str, mend: str) -> None:
-        """A target that cannot work is refused when it is given, and says how to mend it."""
+    @pytest.mark.parametrize(("name", "bad", "fix"), BAD_TARGETS)
+    def test_bad_targets_are_refused_with_a_way_out(self, name: str, bad: str, fix: str) -> None:
+        """A target that cannot work is refused when it is given, and says how to fix it."""
         made = CASES[name].channel(_Nowhere, Outbound())
         with made as channel, pytest.raises(InvalidInput) as caught:
             channel.check_target(bad)
         (fault,) = caught.value.faults
 
         assert "/target" == fault.pointer
-        assert mend in fault.message
+        assert fix in fault.message
 
     def test_good_targets_pass(self, case: Case, outbound: Outbound) -> None:
         """What can work is kept as it was given."""

@@ -191,12 +191,12 @@ def test_slacks_own_trouble_passes(word: str, sinks: SinkServer, bot: SlackBot) 
     ["invalid_auth", "account_inactive", "token_revoked", "token_expired", "missing_scope"],
 )
 def test_a_bad_token_pauses_the_channel(word: str, sinks: SinkServer, bot: SlackBot) -> None:
-    """No subscription is to blame: all wait for the operator, who is told what to do."""
+    """No subscription is to blame: all wait for the operator, who is shown what to do."""
     raised = refusal(sinks, bot, word)
-    mend = "chat:write" if word == "missing_scope" else "CLIPBELL_SLACK_BOT_TOKEN"
+    fix = "chat:write" if word == "missing_scope" else "CLIPBELL_SLACK_BOT_TOKEN"
 
     assert (NextStep.PAUSE_CHANNEL, 900.0) == (raised.next_step, raised.wait_seconds)
-    assert mend in str(raised)
+    assert fix in str(raised)
     assert word in raised.response
 
 
@@ -208,7 +208,7 @@ def test_a_wrong_token_is_found_out(sinks: SinkServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "mend"),
+    ("word", "fix"),
     [
         ("not_in_channel", "/invite"),
         ("channel_not_found", "/invite"),
@@ -217,13 +217,13 @@ def test_a_wrong_token_is_found_out(sinks: SinkServer) -> None:
     ],
 )
 def test_a_closed_channel_ends_the_subscription(
-    word: str, mend: str, sinks: SinkServer, bot: SlackBot
+    word: str, fix: str, sinks: SinkServer, bot: SlackBot
 ) -> None:
-    """The subscription is disabled with the way to mend it in words."""
+    """The subscription is disabled with the way to fix it in words."""
     raised = refusal(sinks, bot, word)
 
     assert NextStep.DISABLE is raised.next_step
-    assert mend in raised.message
+    assert fix in raised.message
 
 
 @pytest.mark.parametrize(

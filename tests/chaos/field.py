@@ -61,7 +61,7 @@ class Plan:
 
     @property
     def victims(self) -> tuple[str, ...]:
-        """Who may be killed, as often as the dice shall name them."""
+        """Who may be killed, as often as the dice must name them."""
         database = ("database",) if self.database == "postgresql" else ()
         return ("worker", "worker", "serve", "serve", *database)
 

@@ -36,7 +36,7 @@ BEFORE = {
 
 
 class Lead:
-    """A worker on a lead: does one unit when it is told to, and dies at the step it is told."""
+    """A worker on a lead: does one unit when it is asked to, and dies at the step named."""
 
     def __init__(self, field: Field, walker: subprocess.Popen[str], fuse: Fuse) -> None:
         self.field, self.fuse = field, fuse

@@ -1,4 +1,4 @@
-"""`export` and the filters of `jobs`: what is told of jobs, and what never is."""
+"""`export` and the filters of `jobs`: what is reported of jobs, and what never is."""
 
 from __future__ import annotations
 

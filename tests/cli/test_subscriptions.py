@@ -104,7 +104,7 @@ def test_trigger_deliver_resend(clipbell: Clipbell, hook: Hook) -> None:
 
 
 def test_trigger_of_nothing(clipbell: Clipbell) -> None:
-    """An event that does not exist is wrong usage; one that nobody wants is told."""
+    """An event that does not exist is wrong usage; one that nobody wants is reported."""
     clipbell.run("trigger", "job.exploded", code=2)
     told = clipbell.run("trigger", "job.overdue").stdout
 

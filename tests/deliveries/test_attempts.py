@@ -132,7 +132,7 @@ def test_schedule(bench: Bench, hook: Hook) -> None:
 
 
 def test_frozen_bytes_and_fresh_signature(bench: Bench, hook: Hook) -> None:
-    """A later attempt sends the first one's bytes and id, signed anew for its own moment."""
+    """A later attempt sends the first one's bytes and id, signed again for its own moment."""
     hook.answers = [500, 500, 200]
     _, secret = subscribed(bench, hook.url)
     job, (delivery,) = failed(bench)

@@ -157,7 +157,7 @@ def test_owner_is_told_by_mail(bench: Bench, hook: Hook, mailbox: MailTarget) ->
 
 
 def test_gone_hook_is_removed_in_silence(bench: Bench, hook: Hook) -> None:
-    """A REST hook whose client says 410 has ended it itself: nobody is told."""
+    """A REST hook whose client says 410 has ended it itself: nobody is notified."""
     hook.answers = [410]
     subscription = subscribed(bench, hook.url, hook=True)
     with Hook() as owners:

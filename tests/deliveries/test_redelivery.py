@@ -128,7 +128,7 @@ def test_pending_one_keeps_its_schedule(bench: Bench, hook: Hook) -> None:
 
 
 def test_resend_to_one_that_is_off(bench: Bench, hook: Hook) -> None:
-    """What a person asks for is sent to a subscription that was switched off, signed anew."""
+    """What a person asks for is sent to a subscription that was switched off, signed again."""
     hook.answers = [410, 200]
     subscription = subscribed(bench, hook.url)
     happens(bench)
@@ -157,7 +157,7 @@ def test_readers_own_no_stays(bench: Bench, hook: Hook, reason: str) -> None:
 
 
 def test_one_resend_at_a_time(bench: Bench) -> None:
-    """A second click before the first was served is told so."""
+    """A second click before the first was served hears so."""
     subscribed(bench, "http://127.0.0.1:9/")
     happens(bench)
     with bench.db.write() as tx:
@@ -244,7 +244,7 @@ def test_recovery_of_one_that_is_off(bench: Bench) -> None:
 
 
 def test_end_of_a_job_is_told_again(bench: Bench, hook: Hook) -> None:
-    """Each subscription that was told of the end is told once more; other events are not."""
+    """Each subscription that heard of the end hears of it once more; other events are not."""
     subscribed(bench, hook.url, events=("job.submitted", "job.failed"))
     job = bench.new_job()
     for type_ in (EventType.JOB_SUBMITTED, EventType.JOB_FAILED):

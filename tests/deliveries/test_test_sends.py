@@ -50,7 +50,7 @@ def test_trial(client: FlaskClient, bench: Bench) -> None:
 
 @pytest.mark.parametrize("answer", [500, 410, 302])
 def test_failed_trial(client: FlaskClient, answer: int) -> None:
-    """What the endpoint said is told; the subscription is as it was."""
+    """What the endpoint said is reported; the subscription is as it was."""
     with Hook(answers=[answer]) as hook:
         path = f"/v1/subscriptions/{made(client, hook.url)['id']}"
         before = client.get(path).get_json()
@@ -95,7 +95,7 @@ def test_endpoint_that_checks_signatures(client: FlaskClient) -> None:
 
 
 def test_trials_leave_threads_for_others(bench: Bench) -> None:
-    """While so many hang, one more is told to come back."""
+    """While so many hang, one more is asked to come back."""
     app = create_app(bench.wiring)
     seats = app.extensions["test_sends"]
     for _ in range(TRIALS):

@@ -155,7 +155,7 @@ def test_missing_extra(environ: dict[str, str], tmp_path: Path) -> None:
 
 
 def test_old_python() -> None:
-    """An old Python is told which one it takes, in one line."""
+    """An old Python is shown which one it takes, in one line."""
     program = "import sys; sys.version_info = (3, 10); import service"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False

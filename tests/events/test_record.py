@@ -135,7 +135,7 @@ def test_target_that_had_said_gone(bench: Bench) -> None:
 
 
 def test_muted_and_disabled(bench: Bench) -> None:
-    """The fact is recorded; nobody is told."""
+    """The fact is recorded; nobody is notified."""
     subscription = subscribed(bench)
     muted = bench.new_job()
     with bench.db.write() as tx:

@@ -90,7 +90,7 @@ def test_a_new_day_is_a_new_budget(bench: Bench) -> None:
 
 
 def test_over_budget_is_held_until_tomorrow(bench: Bench) -> None:
-    """What the budget does not cover waits, is told once, and goes out the next day."""
+    """What the budget does not cover waits, is reported once, and goes out the next day."""
     send(bench)
     send(bench)
     job = bench.new_job(**KLING_2)

@@ -38,7 +38,7 @@ def go_back(bench: Bench, *sent: Job) -> None:
 
 
 def held(bench: Bench) -> list[str]:
-    """Why nothing goes out to whom, the first words of each reason."""
+    """Why nothing goes out to which provider, the first words of each reason."""
     with bench.db.read() as tx:
         reasons = [row.held_reason for row in store.providers.all_rows(tx)]
     return [reason.partition(":")[0] for reason in reasons if reason]

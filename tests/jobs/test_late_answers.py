@@ -34,7 +34,7 @@ def settings_given() -> dict[str, Any]:
 
 @pytest.fixture
 def vendor(bench: Bench) -> Vendor:
-    """Answers when it is told to."""
+    """Answers when it is asked to."""
     return Vendor(bench.wiring.outbound, SUBMIT_SECONDS)
 
 
@@ -82,7 +82,7 @@ def twice(bench: Bench, vendor: Vendor) -> tuple[Job, Call, Call]:
 def test_both_are_accepted(
     bench: Bench, vendor: Vendor, twice: tuple[Job, Call, Call], order: tuple[int, int]
 ) -> None:
-    """The first task that is told is the job's; the other is named in the timeline."""
+    """The first task that is reported is the job's; the other is named in the timeline."""
     job, *calls = twice
     for place in order:
         vendor.reply(calls[place], Submission(f"task {place}"))
@@ -158,7 +158,7 @@ def test_resent_job_over_budget_is_held_once(bench: Bench, vendor: Vendor) -> No
 
 
 def test_late_poll_of_an_ended_job(bench: Bench, vendor: Vendor) -> None:
-    """After the end of a job nothing more is told of it."""
+    """After the end of a job nothing more is reported of it."""
     job = bench.new_job()
     vendor.reply(asked(bench, vendor, "submit"), Submission("task"))
     bench.clock.advance(400)

@@ -104,7 +104,7 @@ def race(*runners: Callable[[], object]) -> list[object]:
 
 @pytest.mark.parametrize("second", [Resolution("task_9"), Resolution(resend=True), Resolution()])
 def test_resolved_by_two(bench: Bench, second: Resolution) -> None:
-    """Of two who resolve what they saw as unknown, the later one is told, and changes nothing."""
+    """Of two who resolve what they saw as unknown, the later one learns it, and changes nothing."""
     job = bench.new_job()
     with bench.db.write() as tx:
         mark_unknown(tx, job, "no answer", bench.clock())

@@ -1,4 +1,4 @@
-"""What a person is told of an event, in any kind of message."""
+"""What a person is notified of an event, in any kind of message."""
 
 from __future__ import annotations
 

@@ -89,5 +89,5 @@ def test_kinds_do_not_overlap() -> None:
     ],
 )
 def test_two_meanings_of_403(message: str, expected: bool) -> None:
-    """A refusal for the content is told from one for the key by its words."""
+    """A refusal for the content is distinguished from one for the key by its words."""
     assert expected == bool(POLICY_WORDS.search(message))

@@ -1,4 +1,4 @@
-"""`/metrics`: what it counts, for whom, and how often."""
+"""`/metrics`: what it counts, for which keys, and how often."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_orders_for_the_next_task_only(wire: Wire) -> None:
 
 @pytest.mark.parametrize("body", [{}, {"directives": "[explode]"}, {"directives": 5}, [], b"{"])
 def test_orders_that_nobody_knows_are_refused(wire: Wire, body: Any) -> None:
-    """A typing error in an order is told at once instead of being obeyed by half."""
+    """A typing error in an order is reported at once instead of being obeyed by half."""
     assert 400 == wire.call("POST", "/control/next", body).status
 
 

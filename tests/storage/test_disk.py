@@ -23,7 +23,7 @@ def test_tightest(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("least", "expected"), [(0, False), (1 << 62, True)])
 def test_nearly_full(tmp_path: Path, least: int, expected: bool) -> None:
-    """Less room than needed is told."""
+    """Less room than needed is reported."""
     assert expected is Disks((tmp_path,), least).nearly_full()
 
 

@@ -31,7 +31,7 @@ def test_where_files_lie(tmp_path: Path) -> None:
 
 
 def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    """Any folder that cannot be written is told with its path, by the check and by a write."""
+    """Any folder that cannot be written is reported with its path, by the check and by a write."""
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file", tmp_path / "file" / "below", Path("/proc/nowhere")):
         with pytest.raises(StorageError, match=folder.name):
@@ -41,7 +41,7 @@ def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_open_storage(tmp_path: Path, buckets: Buckets) -> None:
-    """``file://`` takes a path with blanks, ``s3://`` a bucket; others are told with the name."""
+    """``file://`` takes a path with blanks, ``s3://`` a bucket; others are named."""
     folder = open_storage(f"file://{tmp_path}/a%20b", tmp_path)
     bucket = open_storage("s3://clips/a/b", tmp_path / "uploads")
 

@@ -124,7 +124,7 @@ def test_pause_ends_by_itself(db: Database) -> None:
 
 
 def test_shorter_pause_does_not_cut_a_longer_one(db: Database) -> None:
-    """What the vendor asked for stands, though another request was told less."""
+    """What the vendor asked for stands, though another request was reported less."""
     with db.write() as tx:
         store.providers.pause(tx, NAME, NOON + timedelta(seconds=300))
         store.providers.pause(tx, NAME, NOON + timedelta(seconds=2))

@@ -65,7 +65,7 @@ def test_held_job(bench: Bench) -> None:
 
 
 class Choking:
-    """A provider whose adapter breaks at what it is told."""
+    """A provider whose adapter breaks at its orders."""
 
     name = "apixo"
     limits = Limits()

@@ -22,8 +22,8 @@ TOOLS = ("pg_dump", "pg_restore")
 def missing() -> str:
     """Which of PostgreSQL's tools are not here, in one line; empty when all are."""
     absent = [name for name in TOOLS if not _program(name)]
-    mend = "apt-get install postgresql-client"
-    return f"no {' and no '.join(absent)} ({mend})" if absent else ""
+    fix = "apt-get install postgresql-client"
+    return f"no {' and no '.join(absent)} ({fix})" if absent else ""
 
 
 def _program(name: str) -> str:

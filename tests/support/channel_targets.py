@@ -121,7 +121,7 @@ def bot_says(ok: bool = False, **more: Any) -> tuple[int, str]:
 
 
 class HttpTarget(Served):
-    """An endpoint that answers as it is told, in turn and then for ever the last way."""
+    """An endpoint that answers as ordered, in turn and then for ever the last way."""
 
     def __init__(self, *answers: tuple[int, str] | tuple[int, str, dict[str, str]] | None) -> None:
         self.bodies: list[bytes] = []
@@ -160,7 +160,7 @@ class HttpTarget(Served):
 
 class MailTarget(Controller):
     """
-    A mail server that answers each mail as it is told, in turn and then for ever the last way.
+    A mail server that answers each mail as ordered, in turn and then for ever the last way.
 
     `at` names the step (``MAIL``, ``RCPT``, ``DATA``) that gets these answers,
     None hangs; `password` makes it ask for one, `tls` speaks TLS from the start

@@ -117,7 +117,7 @@ def subscribed(bench: Bench, url: str) -> None:
 
 
 def told_in_time(bench: Bench) -> Job:
-    """A job that failed, and of which everybody was told at the first or the second attempt."""
+    """A job that failed, and of which everybody was notified at the first or the second attempt."""
     job = fail(bench, bench.new_job(), "no")
     bench.drain("deliver")
     bench.clock.advance(10)

@@ -319,7 +319,7 @@ class Machine(RuleBasedStateMachine):
         self.held = True
 
     def resume(self) -> None:
-        """The operator has mended it: all that was held goes on."""
+        """The operator has fixed it: all that was held goes on."""
         with self.wiring.db.write() as tx:
             release_provider(tx, NAME, self.clock())
         self.held = False
@@ -626,7 +626,7 @@ class Machine(RuleBasedStateMachine):
             card.given_up = (row.error or {}).get("code") == "OPERATOR"
 
     def check_told(self, card: Card, told: list[Event], sent: int) -> None:
-        """Events are numbered without gaps, ends are told once, and each to its subscriber."""
+        """Events are numbered without gaps, ends are reported once, and each to its subscriber."""
         types = Counter(event.type for event in told)
         assert list(range(1, len(told) + 1)) == sorted(event.sequence for event in told)
         ends = [event.type for event in told if event.type in TERMINAL_EVENTS]

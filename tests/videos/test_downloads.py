@@ -105,7 +105,7 @@ def test_goes_on_where_it_broke_off(copier: Copier) -> None:
     ],
 )
 def test_server_without_ranges(copier: Copier, later: Turn) -> None:
-    """A server that sends the whole again is taken at its word: the file starts anew."""
+    """A server that sends the whole again is taken at its word: the file starts again."""
     with FileServer(CUT, later) as server:
         assert None is copier.goes(server, 2)
 
@@ -283,7 +283,7 @@ def test_whole_file_is_not_asked_for_twice(copier: Copier) -> None:
 
 
 def test_restart(copier: Copier) -> None:
-    """A file that turned out to be no good is fetched anew, whole."""
+    """A file that turned out to be no good is fetched again, whole."""
     with FileServer(WHOLE) as server:
         copier.go(server)
         with opened(copier.folder, "vid_1", NOON) as download:
@@ -330,7 +330,7 @@ def test_old_parts_go(copier: Copier) -> None:
 
 
 def test_disk_does_not_take_it(copier: Copier) -> None:
-    """A folder that cannot be written to is told with its name."""
+    """A folder that cannot be written to is reported with its name."""
     copier.folder.touch()
     with (
         pytest.raises(StorageError, match=r"cannot write .*vid_1\.part"),

@@ -36,7 +36,7 @@ def clipbell(running: Clipbell) -> Clipbell:
 
 
 def environ(clipbell: Clipbell) -> dict[str, str]:
-    """What every recipe is told."""
+    """What every recipe gets."""
     return ENVIRON | {
         "CLIPBELL_URL": clipbell.url,
         "CLIPBELL_API_KEY": clipbell.key,

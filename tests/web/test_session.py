@@ -199,7 +199,7 @@ def test_form_without_its_token(client: FlaskClient, bench: Bench) -> None:
 
 @pytest.mark.parametrize("path", ["/login", "/logout", "/subscriptions/new"])
 def test_large_form(client: FlaskClient, bench: Bench, path: str) -> None:
-    """No form but that for images takes a large file, from whomever it comes."""
+    """No form but that for images takes a large file, whoever sends it."""
     follow(client, bench, key_id(bench))
     kind = "multipart/form-data; boundary=x"
     answer = client.post(path, data=bytes(2**21), content_type=kind, headers=HERE)

@@ -27,7 +27,7 @@ test('a slash or a blank around the server URL does no harm', async () => {
   assert.match((await withAuth({ base_url: ` ${authData.base_url}/ ` })).id, /^acc_/);
 });
 
-test('a wrong key ends the connection and is told with what to do', async () => {
+test('a wrong key ends the connection and is reported with what to do', async () => {
   await assert.rejects(withAuth({ api_key: 'clb_wrong' }), {
     name: 'ExpiredAuthError',
     message: /the API key is missing or not valid\. .*x-api-key/,
@@ -40,7 +40,7 @@ for (const [name, status, headers, body, expected] of [
   ['a broken proxy', 502, {}, '<h1>Bad</h1>', /No Clipbell answered .*HTTP 502/],
   ['a redirect', 301, { location: 'https://else.example/v1/me' }, '', /on to https:\/\/else/],
 ]) {
-  test(`another server (${name}) is told from Clipbell`, async () => {
+  test(`another server (${name}) is reported from Clipbell`, async () => {
     const server = await listen((request, _, response) => {
       response.writeHead(status, headers).end(body);
     });

@@ -90,7 +90,7 @@ test('the same idempotency key is the same video', async () => {
   assert.match(said, /was used with another body\. Use a new key/);
 });
 
-test('wrong inputs are told by field, all at once, with the hint', async () => {
+test('wrong inputs are reported by field, all at once, with the hint', async () => {
   const said = await refusal(create({ model: 'kling-2', duration: 7, colour: 'red' }));
 
   assert.match(said, /fields are wrong\. /);

@@ -64,7 +64,7 @@ const hook = async () => {
     arrivals.emit('one');
     response.end();
   });
-  // Other jobs of the account are told here too.
+  // Other jobs of the account are notified here too.
   const about = async (jobId) => {
     const found = bodies.find((body) => body.job_id === jobId);
     if (found) return found;

@@ -74,7 +74,7 @@ test('a ready video plays from its link', { timeout: 60_000 }, async () => {
   assert.equal(Buffer.from(await answer.arrayBuffer()).toString('latin1', 4, 8), 'ftyp');
 });
 
-test('a target that may not be called is told when subscribing', async () => {
+test('a target that may not be called is reported when subscribing', async () => {
   const call = run(App.triggers.video_ready.operation.performSubscribe, {
     targetUrl: 'ftp://hooks.example.com/',
   });

@@ -64,7 +64,7 @@ class Received:
 
 
 class Inbox:
-    """All that arrived, and what the sinks were told to answer next; shared by threads."""
+    """All that arrived, and what the sinks were asked to answer next; shared by threads."""
 
     def __init__(self) -> None:
         self._arrived: list[Received] = []
@@ -105,7 +105,7 @@ class Inbox:
             self._told.setdefault(sink, deque()).extend(answers)
 
     def told(self, sink: str, step: str = "") -> str | None:
-        """The next answer that a sink was told to give, if it is one for this step."""
+        """The next answer that a sink was asked to give, if it is one for this step."""
         with self._news:
             told = self._told.get(sink)
             if not told or not told[0].startswith(step):

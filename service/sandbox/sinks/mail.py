@@ -29,7 +29,7 @@ _HEADERS = ("From", "To", "Date", "Message-ID", "Subject", "Auto-Submitted")
 
 
 class Mailbox(Controller):
-    """The server, on a port of its own; who logs in may be anybody, unless it is told otherwise."""
+    """The server, on a port of its own; who logs in may be anybody, unless ordered otherwise."""
 
     def __init__(self, inbox: Inbox, host: str) -> None:
         self._inbox = inbox

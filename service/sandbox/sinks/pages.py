@@ -187,7 +187,7 @@ def _take_hook(inbox: Inbox, hook_secrets: list[str]) -> tuple[str, int]:
     payload = request.get_json(silent=True)
     kind = payload.get("type") if isinstance(payload, dict) else None
     told = None if problems else inbox.told("hook")
-    problems += [f"answered {told}, as it was told to"] if told else []
+    problems += [f"answered {told}, as it was asked to"] if told else []
     inbox.add("hook", str(kind or "(no type)"), problems, body, text, headers)
     if told:
         return "", int(told)

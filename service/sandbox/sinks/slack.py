@@ -90,7 +90,7 @@ def posts(arrived: list[Received]) -> list[ChannelMessage]:
 
 
 class SlackSink:
-    """The routes; `stopped` ends the answers that are told to be slow."""
+    """The routes; `stopped` ends the answers that are asked to be slow."""
 
     def __init__(self, inbox: Inbox, stopped: threading.Event) -> None:
         self._inbox, self._stopped = inbox, stopped
@@ -138,12 +138,12 @@ class SlackSink:
         return Response(json.dumps(told), content_type="application/json")
 
     def _judged(self, sink: str, payload: Any) -> tuple[str, list[str]]:
-        """Slack's word for a message, and what is wrong with it; what it was told comes first."""
+        """Slack's word for a message, and what is wrong with it; an order comes first."""
         told = self._inbox.told(sink)
         if told == "image" and not _has_image(payload):
             told = None
         if told is not None and told != "ok":
-            return told, [f"answered {told}, as it was told to"]
+            return told, [f"answered {told}, as it was asked to"]
         faults = check_message(payload)
         problems = [f"{fault.pointer} {fault.message}" for fault in faults]
         return (faults[0].code if faults else "ok"), problems

@@ -1,4 +1,4 @@
-"""``/v1/deliveries``: what was sent to whom, every attempt, and once more by hand."""
+"""``/v1/deliveries``: what was sent where, every attempt, and once more by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can be done to one job from its page; what could not be done is told there."""
+"""What can be done to one job from its page; what could not be done is reported there."""
 
 from __future__ import annotations
 

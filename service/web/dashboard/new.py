@@ -42,7 +42,7 @@ def _allow_images() -> None:
 
 @blueprint.errorhandler(413)
 def _too_large(_: Exception) -> AnyResponse:
-    """More than that is told on a page, or in the field that asked."""
+    """More than that is reported on a page, or in the field that asked."""
     said = f"An image may have {IMAGE_BYTES >> 20} MB, a whole job {JOB_BYTES >> 20} MB"
     if "HX-Request" not in request.headers:
         return html_problem(Problem(413, "the images are too large", hint=said))

@@ -1,4 +1,4 @@
-"""Who is told of what: the list, and a new subscription, saved when its test has arrived."""
+"""Who hears of what: the list, and a new subscription, saved when its test has arrived."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ EVENTS = {
 @blueprint.get("/subscriptions")
 @signed_in("read")
 def index() -> AnyResponse:
-    """Who is told of what, and whether it arrives."""
+    """Who hears of what, and whether it arrives."""
     with wiring().db.read() as tx:
         found = store.subscriptions.all_of(tx, caller().account_id)
         rows = [_row(tx, subscription) for subscription in found]

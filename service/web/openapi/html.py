@@ -184,7 +184,7 @@ def kind(schema: Schema) -> str:
 
 
 def _choices(values: list[Any]) -> str:
-    """The words to choose from; what stands for "not given" is told as nothing."""
+    """The words to choose from; what stands for "not given" is reported as nothing."""
     words = [_bare(value) for value in values if value not in _BLANKS]
     blank = ["nothing"] if len(words) < len(values) else []
     return " or ".join([", ".join(words), *blank] if words else blank)

@@ -252,7 +252,7 @@ def test_script_by_http(sinks: SinkServer, outbound: Outbound) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "mend"),
+    ("body", "fix"),
     [
         (b'{"slack": ["no_such_word"]}', "no_service"),
         (b'{"bot": ["no_such_word"]}', "token_revoked"),
@@ -265,13 +265,13 @@ def test_script_by_http(sinks: SinkServer, outbound: Outbound) -> None:
     ],
 )
 def test_bad_scripts_are_refused(
-    body: bytes, mend: str, sinks: SinkServer, outbound: Outbound
+    body: bytes, fix: str, sinks: SinkServer, outbound: Outbound
 ) -> None:
-    """An answer that a sink does not know is told at once, with those that it does."""
+    """An answer that a sink does not know is reported at once, with those that it does."""
     answer = post(outbound, f"{sinks.url}/script", body)
 
     assert 400 == answer.status
-    assert mend in answer.body.decode()
+    assert fix in answer.body.decode()
 
 
 def test_a_slow_answer_ends_with_the_sinks(outbound: Outbound) -> None:

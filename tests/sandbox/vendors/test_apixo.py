@@ -185,12 +185,12 @@ def test_input_taken(wire: Wire, body: Any) -> None:
     ],
 )
 def test_nothing_there(wire: Wire, method: str, path: str, status: int) -> None:
-    """Unknown models, tasks and routes are told in the vendor's own envelope."""
+    """Unknown models, tasks and routes are reported in the vendor's own envelope."""
     assert (status, status) == refused(wire.call(method, path, {"input": GOOD}))[:2]
 
 
 def test_requests_per_minute(tmp_path: Path) -> None:
-    """Beyond the limit a key, and only that one, is told to wait."""
+    """Beyond the limit a key, and only that one, is asked to wait."""
     with sandbox(tmp_path, requests_per_minute=2) as server:
         wire = Wire(server)
         answers = [wire.call("GET", APIXO_STATUS + "f") for _ in range(3)]

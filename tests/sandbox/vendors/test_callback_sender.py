@@ -1,4 +1,4 @@
-"""The sandbox as the one who calls back: what it says, and when it comes again."""
+"""The sandbox as the one who calls back: what it says, and when it retries."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_callback_again_until_200(wire: Wire, answer: int) -> None:
 
 
 def test_callback_gives_up(wire: Wire) -> None:
-    """After the last delay nobody comes again."""
+    """After the last delay nobody retries."""
     with Receiver(500, 500, 500, 500) as receiver:
         task_id = wire.apixo_task("A fox", receiver.url)
         task = wire.when(task_id, lambda task: len(task.attempts) == 4)

@@ -86,7 +86,7 @@ def test_refuse_429_says_when(wire: Wire) -> None:
 
 
 def test_lose(wire: Wire) -> None:
-    """The task succeeds and nobody is told."""
+    """The task succeeds and nobody is notified."""
     with Receiver() as receiver:
         lost = wire.apixo_task("A fox [lose]", receiver.url)
         wire.apixo_task("A fox", receiver.url)

@@ -1,4 +1,4 @@
-"""``/v1/deliveries``: what was sent to whom, each attempt, and once more by hand."""
+"""``/v1/deliveries``: what was sent where, each attempt, and once more by hand."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_pending(client: FlaskClient, bench: Bench) -> None:
 
 
 def test_attempts(client: FlaskClient, bench: Bench) -> None:
-    """Each attempt is told: its time, status, milliseconds, what went wrong."""
+    """Each attempt is reported: its time, status, milliseconds, what went wrong."""
     with Hook(answers=[500, 200]) as hook:
         canceled(client, bench, hook.url)
         assert bench.unit("deliver")

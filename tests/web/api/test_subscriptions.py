@@ -37,7 +37,7 @@ def pointers(answer: TestResponse) -> list[str]:
 
 
 def test_made(client: FlaskClient, bench: Bench) -> None:
-    """201 with its place and, this once, its secret; the default events are told."""
+    """201 with its place and, this once, its secret; the default events are reported."""
     answer = client.post("/v1/subscriptions", json=GOOD)
     made = answer.get_json()
     seen = client.get(answer.headers["Location"]).get_json()

@@ -12,7 +12,7 @@ from service.web.compat.waiters import Waiters
 
 
 class Jobs:
-    """Jobs that end when they are told to; counts the questions."""
+    """Jobs that end when they are asked to; counts the questions."""
 
     def __init__(self) -> None:
         self.done: set[str] = set()
@@ -44,7 +44,7 @@ def test_each_wakes_with_its_own_job() -> None:
 
 
 def test_time_over() -> None:
-    """Who has waited long enough is told so."""
+    """Who has waited long enough hears so."""
     assert Waiters(1, Jobs().ended).wait("job_1", 0.05) is False
 
 

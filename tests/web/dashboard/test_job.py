@@ -77,7 +77,7 @@ def test_no_player_before_the_copy(client: FlaskClient, bench: Bench) -> None:
 
 
 def test_failed_job(client: FlaskClient, bench: Bench) -> None:
-    """A failure is told with what to do about it and the vendor's own word."""
+    """A failure is reported with what to do about it and the vendor's own word."""
     job = fail(bench, bench.new_job(), "it did not work")
     shown = client.get(f"/jobs/{job.id}").text
 
@@ -254,7 +254,7 @@ def test_senseless_resolution(
 
 
 def test_conflict_is_told_on_the_page(client: FlaskClient, bench: Bench) -> None:
-    """What cannot be done is told there, and the page goes on refreshing from its own address."""
+    """What cannot be done is shown there, and the page goes on refreshing from its address."""
     taken = lost(bench)
     page = f"/jobs/{taken.id}"
     press(client, page, f"{page}/resolve", how="task", task_id="task_1")

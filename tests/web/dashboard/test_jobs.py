@@ -124,7 +124,7 @@ def test_cancel_the_ticked(client: FlaskClient, bench: Bench) -> None:
 
 
 def test_line_is_for_its_reader(client: FlaskClient, bench: Bench) -> None:
-    """What was done is told to who did it, for a while; no link can make us say anything else."""
+    """What was done is shown to who did it, for a while; no link can make us say anything else."""
     data = {"form_token": form_token(client.get("/new").text)}
     address = client.post("/jobs/selected/cancel", data=data, headers=HERE).location
     charlie = browser_of(bench, bench.new_account("charlie")[0].id)
@@ -136,7 +136,7 @@ def test_line_is_for_its_reader(client: FlaskClient, bench: Bench) -> None:
 
 
 def test_resend_the_news_of_the_ticked(client: FlaskClient, bench: Bench) -> None:
-    """The end of each job is told once more to each that hears of it."""
+    """The end of each job is reported once more to each that hears of it."""
     with Hook() as hook:
         subscribed(bench, hook.url)
         jobs = [fail(bench, bench.new_job(), "no"), bench.new_job()]

@@ -105,7 +105,7 @@ class TestBudget:
         return {"budget": 2}
 
     def test_quote_knows_the_budget(self, client: FlaskClient) -> None:
-        """What is left is told, and what is dearer would wait, with the reason."""
+        """What is left is reported, and what is dearer would wait, with the reason."""
         dear = {"model": "kling-2", "kling-2.duration": "10"}
         quotes = [
             press(client, "/new", "/new/quote", **given).text for given in ({"model": "x"}, dear)
@@ -167,7 +167,7 @@ def sources(shown: str) -> list[str]:
 
 
 def test_no_image(client: FlaskClient, bench: Bench) -> None:
-    """What is no image is told at its field; an image typed as a data URI is kept like a file."""
+    """What is no image is shown at its field; an image typed as a data URI is kept like a file."""
     given = {"model": "kling-2.5-turbo", "prompt": "A fox"}
     bad = press(client, "/new", "/new", **given, **{f"{IMAGE}.file": file_of(b"no", "my cat.png")})
     without = press(client, "/new", "/new", **fields(bad.text))
@@ -279,7 +279,7 @@ class Form(HTMLParser):
 
 
 def test_use_again_without_its_image(client: FlaskClient, bench: Bench) -> None:
-    """An image whose time on our shelf is over has to be chosen anew, and the page says so."""
+    """An image whose time on our shelf is over has to be chosen again, and the page says so."""
     given = {"model": "kling-2.5-turbo", "prompt": "A fox", f"{IMAGE}.file": file_of(png("teal"))}
     press(client, "/new", "/new", **given)
     job = jobs_of(bench)[0]

@@ -54,7 +54,7 @@ def test_operator(client: FlaskClient, bench: Bench) -> None:
 
 
 def test_trouble(client: FlaskClient, bench: Bench) -> None:
-    """What is wrong stands there with its mend."""
+    """What is wrong stands there with its fix."""
     with bench.db.write() as tx:
         store.providers.hold(tx, "apixo", "no credits")
     shown = client.get("/settings").text
@@ -112,7 +112,7 @@ def test_check(client: FlaskClient, bench: Bench) -> None:
 
 
 def test_few_checks_at_once(bench: Bench) -> None:
-    """While as many checks run as a process allows, the next is asked to come again."""
+    """While as many checks run as a process allows, the next is asked to retry."""
     app = create_app(bench.wiring)
     client = app.test_client()
     client.set_cookie("clipbell_session", _cookie(browser_of(bench, bench.account.id)))

@@ -66,7 +66,7 @@ def test_nobody_yet(client: FlaskClient) -> None:
     """Who has none learns how to make one."""
     shown = client.get("/subscriptions").text
 
-    assert "Nobody is told yet" in shown and 'href="/subscriptions/new"' in shown
+    assert "Nobody is notified yet" in shown and 'href="/subscriptions/new"' in shown
 
 
 def test_list(client: FlaskClient, bench: Bench) -> None:
@@ -153,7 +153,7 @@ def test_failed_test_saves_nothing(client: FlaskClient, bench: Bench) -> None:
 
 
 def test_untested(client: FlaskClient, bench: Bench) -> None:
-    """Without the tick it is saved as it is; what is wrong is told at each field."""
+    """Without the tick it is saved as it is; what is wrong is reported at each field."""
     saved = added(client, "http://127.0.0.1:9/nobody")
     wrong = added(client, "ftp://x", events=["job.exploded"], metadata="none")
     channel = added(client, EVIL, channel="pigeon")
@@ -316,7 +316,7 @@ def test_scopes(bench: Bench) -> None:
 
 
 def test_nothing_is_taken_for_markup(client: FlaskClient, bench: Bench) -> None:
-    """What users, endpoints and channels write comes out as text; a channel that waits is told."""
+    """What users, endpoints and channels write comes out as text; a channel that waits is shown."""
     added(client, "http://127.0.0.1:9/hook?" + EVIL, metadata=f"{EVIL}={EVIL}")
     with bench.db.write() as tx:
         until = bench.clock() + timedelta(hours=1)

@@ -81,7 +81,7 @@ def test_poll_after_a_false_callback(job: Job) -> None:
 
 
 def test_many_callbacks(job: Job) -> None:
-    """Of several callbacks it is told how many came, and how long the last one was checked."""
+    """Of several callbacks it says how many came, and how long the last one was checked."""
     walked = steps(submitting=0, submitted=1, succeeded=60)
 
     assert "Callback: 2 came, checked in 5 s" in told(job, walked, 30, 55)

@@ -17,7 +17,7 @@ from service.formatting import format_duration, format_money
 HEIGHT = 160.0
 #: At most so many steps on the axis that goes up.
 STEPS = 4
-#: A limit that is further away than so many times the largest value is told, not drawn.
+#: A limit that is further away than so many times the largest value is reported, not drawn.
 NEAR = 3.0
 #: The part of its slot that a column fills.
 FILLED = 0.72

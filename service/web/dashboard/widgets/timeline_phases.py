@@ -92,7 +92,7 @@ def _names(job: Job) -> dict[str, str]:
 
 
 def _phases(job: Job, steps: Sequence[Step], told: datetime | None) -> list[Span]:
-    """One after the other; the last one is open until the job's end, or until that was told."""
+    """One after the other; the last one is open until the job's end, or until that was reported."""
     marks = [("line", job.created_at)]
     for step in steps:
         begun = BEGINS.get(step.kind)
@@ -107,7 +107,7 @@ def _phases(job: Job, steps: Sequence[Step], told: datetime | None) -> list[Span
 
 
 def _until(span: Span, told: datetime | None) -> Span:
-    """What was made waited for us no longer than until that was told."""
+    """What was made waited for us no longer than until that was reported."""
     if told is None or span.end is None or not span.start <= told <= span.end:
         return span
     return replace(span, end=told)
