@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,56 +16,62 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from service import store
+from service.atomic import PRIVATE_MODE, atomic_write
 from service.errors import BadToken, SettingsError
 from service.settings import Settings, make_secret_key
 from service.signing import Encryptor
+
+
+def make_first_key(settings: Settings) -> None:
+    """
+    Put a key into ``DATA_DIR/secret_keys``, unless there is one there or in the settings.
+
+    Raises:
+        SettingsError: the file cannot be written.
+    """
+    path = settings.secret_keys_file
+    if settings.secret_keys:
+        return
+    try:
+        with _alone(settings.data_dir):
+            if not path.exists():
+                with atomic_write(path, PRIVATE_MODE) as file:
+                    file.write(make_secret_key().encode() + b"\n")
+    except OSError as error:
+        raise SettingsError(f"cannot write {path}: {error.strerror}") from None
 
 
 def add_key(settings: Settings) -> int:
     """
     Put a new key before the others in ``DATA_DIR/secret_keys``; how many there are now.
 
-    The file is there whole at every moment, with the mode and owner it had.
+    The file is there whole at every moment, readable by the owner that it had alone.
 
     Raises:
         SettingsError: there is no such file, or it cannot be replaced.
     """
+    path = settings.secret_keys_file
     try:
-        with _alone(settings.data_dir) as folder:
+        with _alone(settings.data_dir):
             keys = [make_secret_key(), *settings.keys()]
-            _replace(settings.secret_keys_file, "".join(f"{key}\n" for key in keys))
-            os.fsync(folder)
+            before = path.stat()
+            with atomic_write(path, PRIVATE_MODE) as file:
+                os.fchown(file.fileno(), before.st_uid, before.st_gid)
+                file.write("".join(f"{key}\n" for key in keys).encode())
     except OSError as error:
-        path = settings.secret_keys_file
         raise SettingsError(f"cannot replace {path}: {error.strerror}") from None
     return len(keys)
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[int]:
-    """The folder, open; a second rotation waits for this one."""
+def _alone(folder: Path) -> Iterator[None]:
+    """Whoever else writes keys into the folder waits until the block ends."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield descriptor
+        yield
     finally:
         os.close(descriptor)
-
-
-def _replace(path: Path, text: str) -> None:
-    before = path.stat()
-    # Mode 0600 from its first byte.
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            os.fchown(file.fileno(), before.st_uid, before.st_gid)
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink()
-        raise
 
 
 def reencrypt_all(tx: Connection, encryptor: Encryptor) -> tuple[int, int]:

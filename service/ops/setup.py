@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from email_validator import EmailNotValidError, validate_email
@@ -11,7 +10,8 @@ from service import store
 from service.accounts import SCOPES, create_account, create_key
 from service.bootstrap import Wiring, build
 from service.errors import SettingsError
-from service.settings import Settings, make_secret_key
+from service.ops.key_rotation import make_first_key
+from service.settings import Settings
 
 
 def initialise(settings: Settings, owner_email: str | None = None) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def initialise(settings: Settings, owner_email: str | None = None) -> dict[str, 
     if owner_email is not None:
         check_address(owner_email)
     make_folder(settings)
-    _make_secrets(settings)
+    make_first_key(settings)
     wiring = build(settings)
     wiring.db.migrate()
     found = _first_account(wiring, owner_email)
@@ -44,20 +44,6 @@ def make_folder(settings: Settings) -> None:
             f"cannot make {settings.data_dir}: {error.strerror}; "
             "set CLIPBELL_DATA_DIR to a folder that you may write to"
         ) from None
-
-
-def _make_secrets(settings: Settings) -> None:
-    """A key file with mode 0600 from its first byte; an existing one is left alone."""
-    if settings.secret_keys or settings.secret_keys_file.exists():
-        return
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    try:
-        descriptor = os.open(settings.secret_keys_file, flags, 0o600)
-    except OSError as error:
-        path = settings.secret_keys_file
-        raise SettingsError(f"cannot write {path}: {error.strerror}") from None
-    with os.fdopen(descriptor, "w") as file:
-        file.write(make_secret_key() + "\n")
 
 
 def _first_account(wiring: Wiring, owner_email: str | None) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from service.atomic import PRIVATE_MODE, atomic_write
 from service.errors import ClipbellError
 
 _NAME = re.compile(r"[a-z]+_[0-9a-f]{32}\.(?:mp4|jpg|png|webp)")
@@ -89,18 +90,12 @@ def check_name(name: str) -> str:
 
 
 @contextmanager
-def part_file(folder: Path, name: str) -> Iterator[BinaryIO]:
-    """A new file in `folder`, removed after the block unless it was renamed by then."""
-    aside = folder / f"{name}.{os.urandom(4).hex()}.part"
+def disk_errors(path: Path) -> Iterator[None]:
+    """Whatever goes wrong while `path` is written is a StorageError."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with aside.open("w+b") as file:
-            yield file
+        yield
     except OSError as error:
-        raise StorageError(f"cannot write {folder / name}: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            aside.unlink()
+        raise StorageError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def write_whole(path: Path, content: bytes) -> None:
@@ -110,33 +105,8 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         StorageError: the disk does not take them; what was there before is unchanged.
     """
-    with part_file(path.parent, path.name) as file:
-        os.fchmod(file.fileno(), 0o600)
+    with disk_errors(path), atomic_write(path, PRIVATE_MODE) as file:
         file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-        Path(file.name).rename(path)
-        sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """A rename is durable only once its folder is."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def remove_parts(folder: Path, before: datetime) -> int:
-    """Remove part files not written to since before then; how many they were."""
-    removed = 0
-    for path in folder.rglob("*.part"):
-        with suppress(FileNotFoundError):
-            if path.stat().st_mtime < before.timestamp():
-                path.unlink()
-                removed += 1
-    return removed
 
 
 def check_folder(folder: Path) -> None:

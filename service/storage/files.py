@@ -6,21 +6,19 @@ A file appears whole or not at all: written aside, fsynced, renamed.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
+from service.atomic import atomic_write, remove_parts
 from service.storage.base import (
     FileMissing,
     StorageError,
     check_folder,
     check_name,
-    part_file,
-    remove_parts,
-    sync_folder,
+    disk_errors,
 )
 
 
@@ -37,12 +35,8 @@ class FileStorage:
     def writing(self, name: str) -> Iterator[BinaryIO]:
         """See `Storage.writing`."""
         path = self.path(name)
-        with part_file(path.parent, name) as file:
+        with disk_errors(path), atomic_write(path) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).rename(path)
-            sync_folder(path.parent)
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:

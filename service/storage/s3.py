@@ -23,13 +23,13 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from service.atomic import part_file, remove_parts
 from service.storage.base import (
     FileMissing,
     StorageError,
     check_folder,
     check_name,
-    part_file,
-    remove_parts,
+    disk_errors,
 )
 
 #: The operator's own endpoint may be one without TLS.
@@ -63,18 +63,19 @@ class S3Storage:
     @contextmanager
     def writing(self, name: str) -> Iterator[BinaryIO]:
         """See `Storage.writing`."""
-        with part_file(self.folder, check_name(name)) as file:
+        path = self.folder / check_name(name)
+        with disk_errors(path), part_file(self.folder, name) as file:
             yield file
             file.flush()
             kind = KINDS[name.rpartition(".")[2]]
             with _told(f"write {name}", self._where):
-                path = Path(file.name)
-                obstore.put(self._store, name, path, attributes={"Content-Type": kind})
+                obstore.put(self._store, name, Path(file.name), attributes={"Content-Type": kind})
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:
         """A copy for the time of the block."""
-        with self.open(name) as found, part_file(self.folder, name) as file:
+        path = self.folder / name
+        with self.open(name) as found, disk_errors(path), part_file(self.folder, name) as file:
             while chunk := found.read(READ_BYTES):
                 file.write(chunk)
             file.flush()

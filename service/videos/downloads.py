@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from service.atomic import atomic_write
 from service.errors import BodyTooLarge, ClipbellError, OutboundError
 from service.outbound.client import Outbound
 from service.storage import StorageError
@@ -184,9 +185,8 @@ class Download:
         if self._etag or self._is_whole():
             os.fsync(self._file.fileno())
             self._mark = _Mark(self._etag, self._size, self._total)
-            aside = self._marked.with_suffix(".new")
-            aside.write_text(json.dumps(asdict(self._mark)))
-            aside.replace(self._marked)
+            with atomic_write(self._marked) as file:
+                file.write(json.dumps(asdict(self._mark)).encode())
         return self._mark.size
 
 

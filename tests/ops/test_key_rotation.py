@@ -15,7 +15,7 @@ from sqlalchemy import Column, select
 from service import store
 from service.deliveries.subscriptions import parse_subscription, rotate_secret, subscribe
 from service.errors import SettingsError
-from service.ops.key_rotation import add_key, reencrypt_all
+from service.ops.key_rotation import add_key, make_first_key, reencrypt_all
 from service.ops.setup import initialise
 from service.settings import Settings, load_settings
 from service.signing import Encryptor, UrlSigner
@@ -142,3 +142,19 @@ def test_seal_of_a_lost_key(bench: Bench) -> None:
 
     assert (1, 1) == found
     assert strange in encrypted_values(bench)
+
+
+def test_first_key_is_made_once(tmp_path: Path) -> None:
+    """However many processes start at once, they get the same key; what is there stays."""
+    settings = load_settings({}, data_dir=tmp_path)
+
+    def start(_: int) -> list[str]:
+        make_first_key(settings)
+        return settings.keys()
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(start, range(16)))
+
+    assert 1 == len(found[0])
+    assert [found[0]] * 16 == found
+    assert 0o600 == stat.S_IMODE(settings.secret_keys_file.stat().st_mode)

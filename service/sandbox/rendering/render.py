@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from random import Random
 import av
 from PIL import Image, ImageOps
 
+from service.atomic import atomic_write
 from service.sandbox.rendering.camera import View, view_at
 from service.sandbox.rendering.caption import Caption
 from service.sandbox.rendering.landscape import Landscape, even, particles, scatter
@@ -70,12 +70,8 @@ def render_video(path: Path, scene: Scene, short_side: int = SHORT_SIDE) -> None
         caption.write(canvas, index, frames)
         return canvas
 
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
-        _encode(unfinished, size, frames, paint)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with atomic_write(path) as file:
+        _encode(Path(file.name), size, frames, paint)
 
 
 def _opened(image: bytes | None) -> Image.Image | None:

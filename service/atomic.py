@@ -1,0 +1,78 @@
+"""Files that appear whole or not at all: written aside, put on the disk, then renamed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+#: Permissions of a file that only its owner may read, and of any other; less the umask.
+PRIVATE_MODE = 0o600
+SHARED_MODE = 0o666
+
+
+@contextmanager
+def part_file(folder: Path, name: str, mode: int = SHARED_MODE) -> Iterator[BinaryIO]:
+    """
+    A new file in `folder`, which is removed after the block unless it was renamed by then.
+
+    Args:
+        mode: its permissions, from its first byte on.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{name}.{os.urandom(4).hex()}.part"
+    try:
+        with open(path, "x+b", opener=partial(os.open, mode=mode)) as file:
+            yield file
+    finally:
+        with suppress(OSError):
+            path.unlink()
+
+
+@contextmanager
+def atomic_write(path: Path, mode: int = SHARED_MODE) -> Iterator[BinaryIO]:
+    """
+    A file to write into, which stands at `path` once the block has ended without an error.
+
+    It is on the disk by then. Until then, and for good after an error, `path` is what it
+    was. The file is where its ``name`` says, for those who write by path.
+
+    Args:
+        mode: see `part_file`.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    with part_file(path.parent, path.name, mode) as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        Path(file.name).replace(path)
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """A rename is durable only once its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_parts(folder: Path, before: datetime) -> int:
+    """Remove part files not written to since before then; how many they were."""
+    removed = 0
+    for path in folder.rglob("*.part"):
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < before.timestamp():
+                path.unlink()
+                removed += 1
+    return removed
