@@ -13,9 +13,8 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
-from email_validator import EmailNotValidError, validate_email
-
 from service.channels.base import SEND_SECONDS, Channel, DeliveryRequest, DeliveryResult
+from service.channels.email_address import ascii_address
 from service.channels.smtp import MailServer, refused
 from service.errors import FieldError, InvalidInput
 from service.messages.email import build_email
@@ -51,13 +50,11 @@ class Email(Channel):
         self._seconds = seconds
 
     def check_target(self, target: str) -> str:
-        """An address that mail can have, in ASCII."""
+        """The address in ASCII; see `email_address`."""
         try:
-            found = validate_email(target, check_deliverability=False, allow_smtputf8=False)
-        except EmailNotValidError as error:
-            message = f"{error} Give an address such as name@example.com."
-            raise InvalidInput([FieldError("/target", "bad_address", message)]) from error
-        return found.ascii_email or found.normalized
+            return ascii_address(target)
+        except ValueError as error:
+            raise InvalidInput([FieldError("/target", "bad_address", str(error))]) from None
 
     def render(self, notification: Notification, format_: str) -> bytes:
         """The build_email; see `letters.build_email`."""

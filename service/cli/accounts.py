@@ -13,7 +13,7 @@ from service.cli.account_option import Acting, acting_account
 from service.cli.output import JsonOption, ago, console, open_wiring, print_json, table
 from service.model import ApiKey
 from service.model.serializers import account_json, key_json
-from service.ops.setup import check_address
+from service.ops.setup import owner_address
 
 app = typer.Typer(help="Who owns jobs, keys and subscriptions.")
 keys = typer.Typer(help="The API keys of an account.")
@@ -26,11 +26,10 @@ def create(
     json_: bool = JsonOption,
 ) -> None:
     """A new account with nothing in it; it sees only its own."""
-    if owner_email is not None:
-        check_address(owner_email)
+    owner = owner_address(owner_email)
     wiring = open_wiring()
     with wiring.db.write() as tx:
-        made = create_account(tx, wiring.encryptor, name, owner_email, wiring.clock())
+        made = create_account(tx, wiring.encryptor, name, owner, wiring.clock())
     secret = wiring.encryptor.decrypt(made.webhook_secret)
     if json_:
         print_json({**account_json(made), "webhook_secret": secret})

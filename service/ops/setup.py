@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from email_validator import EmailNotValidError, validate_email
-
 from service import store
 from service.accounts import SCOPES, create_account, create_key
 from service.bootstrap import Wiring, build
+from service.channels.email_address import ascii_address
 from service.errors import SettingsError
 from service.ops.key_rotation import make_first_key
 from service.settings import Settings
@@ -16,8 +15,7 @@ from service.settings import Settings
 
 def initialise(settings: Settings, owner_email: str | None = None) -> dict[str, Any]:
     """Make all that a fresh service needs; the `api_key` is None when it was there before."""
-    if owner_email is not None:
-        check_address(owner_email)
+    owner_email = owner_address(owner_email)
     make_folder(settings)
     make_first_key(settings)
     wiring = build(settings)
@@ -27,11 +25,11 @@ def initialise(settings: Settings, owner_email: str | None = None) -> dict[str, 
     return found
 
 
-def check_address(text: str) -> None:
-    """Raises SettingsError unless mail could be sent there."""
+def owner_address(given: str | None) -> str | None:
+    """The address of an owner as it is kept, None for none. Raises SettingsError."""
     try:
-        validate_email(text, check_deliverability=False)
-    except EmailNotValidError as error:
+        return None if given is None else ascii_address(given)
+    except ValueError as error:
         raise SettingsError(f"--owner-email: {error}") from None
 
 

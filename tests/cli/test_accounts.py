@@ -100,6 +100,7 @@ def test_a_key(clipbell: Clipbell) -> None:
         (["accounts", "create", " "], "1 to 80 characters"),
         (["accounts", "create", "acc_1"], "must not begin with acc_"),
         (["accounts", "create", "carol", "--owner-email", "carol"], "--owner-email"),
+        (["accounts", "create", "carol", "--owner-email", "jürgen@example.com"], "'ü'"),
     ],
 )
 def test_trouble(clipbell: Clipbell, arguments: list[str], words: str) -> None:

@@ -69,10 +69,11 @@ def test_init(tmp_path: Path) -> None:
     assert [False, True, True] == [words in told for words in sought]
 
 
-def test_bad_owner(tmp_path: Path) -> None:
-    """An owner whom no mail can reach is refused before anything is made."""
+@pytest.mark.parametrize("owner", ["nobody", "jürgen@example.com"])
+def test_bad_owner(tmp_path: Path, owner: str) -> None:
+    """An owner to whom the mail channel could not write is refused before anything is made."""
     done = subprocess.run(
-        [sys.executable, "-m", "service", "init", "--owner-email", "nobody"],
+        [sys.executable, "-m", "service", "init", "--owner-email", owner],
         env=Clipbell(tmp_path, NOWHERE).environ,
         capture_output=True,
         check=False,
