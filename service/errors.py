@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,42 @@ class InvalidInput(ClipbellError):
     def __init__(self, faults: list[FieldError]) -> None:
         super().__init__("; ".join(f"{f.pointer or '/'}: {f.message}" for f in faults))
         self.faults = faults
+
+    @classmethod
+    def at(cls, pointer: str, code: str, message: str) -> Self:
+        """One fault alone."""
+        return cls([FieldError(pointer, code, message)])
+
+
+class FieldErrors:
+    """
+    Everything wrong with an input, collected so that it is said at once.
+
+    Args:
+        base: the JSON Pointer that all collected ones are below.
+    """
+
+    def __init__(self, base: str = "") -> None:
+        self.found: list[FieldError] = []
+        self._base = base
+
+    def add(self, pointer: str, code: str, message: str) -> None:
+        """One more."""
+        self.found.append(FieldError(self._base + pointer, code, message))
+
+    @contextmanager
+    def collect(self, pointer: str = "") -> Iterator[None]:
+        """Add, below `pointer`, what an InvalidInput of this block says; the block ends there."""
+        try:
+            yield
+        except InvalidInput as error:
+            for fault in error.faults:
+                self.add(pointer + fault.pointer, fault.code, fault.message)
+
+    def raise_any(self) -> None:
+        """Raises InvalidInput if anything is wrong."""
+        if self.found:
+            raise InvalidInput(self.found)
 
 
 class NotFound(ClipbellError):

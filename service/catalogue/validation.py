@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from service.catalogue.models import Model, Parameter
-from service.errors import FieldError, InvalidInput, json_pointer
+from service.errors import FieldErrors, InvalidInput, json_pointer
 from service.media.image_formats import BadImage, decode, is_url
 
 
@@ -23,82 +23,67 @@ def check_input(model: Model, given: dict[str, Any]) -> dict[str, Any]:
     Raises:
         InvalidInput: with every fault at once, pointers below ``/input``.
     """
-    faults: list[FieldError] = [
-        _unknown(model, name) for name in given if not model.parameter(name)
-    ]
+    errors = FieldErrors("/input")
+    known = ", ".join(p.name for p in model.parameters)
+    for name in given:
+        if not model.parameter(name):
+            errors.add(json_pointer(name), "unknown_field", f"{model.slug} takes only {known}")
     values: dict[str, Any] = {}
     for parameter in model.parameters:
-        value = _one_value(parameter, given.get(parameter.name), faults)
-        if value is not None:
-            values[parameter.name] = value
-    faulty = {"/".join(fault.pointer.split("/")[:3]) for fault in faults}
-    faults += [f for f in _relations(model, values) if f.pointer not in faulty]
-    if faults:
-        raise InvalidInput(faults)
+        with errors.collect(json_pointer(parameter.name)):
+            value = _one_value(parameter, given.get(parameter.name))
+            if value is not None:
+                values[parameter.name] = value
+    faulty = {"/".join(fault.pointer.split("/")[:3]) for fault in errors.found}
+    relations = FieldErrors("/input")
+    _check_relations(model, values, relations)
+    errors.found += [fault for fault in relations.found if fault.pointer not in faulty]
+    errors.raise_any()
     return values
 
 
-def _unknown(model: Model, name: str) -> FieldError:
-    known = ", ".join(p.name for p in model.parameters)
-    return FieldError(
-        json_pointer("input", name), "unknown_field", f"{model.slug} takes only {known}"
-    )
-
-
-def _one_value(parameter: Parameter, value: Any, faults: list[FieldError]) -> Any:
+def _one_value(parameter: Parameter, value: Any) -> Any:
     if any(value == blank and type(value) is type(blank) for blank in parameter.absent):
         if parameter.required:
-            faults.append(
-                FieldError(
-                    json_pointer("input", parameter.name), "required", "this field is required"
-                )
-            )
+            raise _wrong("required", "this field is required")
         return parameter.default
-    try:
-        return _READERS[parameter.kind](parameter, value)
-    except _Wrong as wrong:
-        faults.append(
-            FieldError(
-                json_pointer("input", parameter.name) + wrong.below, wrong.code, wrong.message
-            )
-        )
-        return None
+    return _READERS[parameter.kind](parameter, value)
 
 
-class _Wrong(Exception):
-    def __init__(self, code: str, message: str, below: str = "") -> None:
-        self.code, self.message, self.below = code, message, below
+def _wrong(code: str, message: str) -> InvalidInput:
+    """A fault of the value at hand; `check_input` knows of which parameter."""
+    return InvalidInput.at("", code, message)
 
 
 def _text(parameter: Parameter, value: Any) -> str:
     if not isinstance(value, str):
-        raise _Wrong("wrong_type", "must be a string")
+        raise _wrong("wrong_type", "must be a string")
     if parameter.choices:
         return str(_choice(parameter, value))
     if not value.strip():
-        raise _Wrong("blank", "must not be blank")
+        raise _wrong("blank", "must not be blank")
     if "\x00" in value or any("\ud800" <= c <= "\udfff" for c in value):
-        raise _Wrong("bad_characters", "must be text without NUL or lone surrogates")
+        raise _wrong("bad_characters", "must be text without NUL or lone surrogates")
     if parameter.max_length and len(value) > parameter.max_length:
         limit = f"must have at most {parameter.max_length} characters, has {len(value)}"
-        raise _Wrong("too_long", limit)
+        raise _wrong("too_long", limit)
     return value
 
 
 def _choice(parameter: Parameter, value: Any) -> Any:
     if value not in parameter.choices:
         allowed = ", ".join(json.dumps(c) for c in parameter.choices)
-        raise _Wrong("not_allowed", f"must be one of {allowed}")
+        raise _wrong("not_allowed", f"must be one of {allowed}")
     return value
 
 
 def _number(parameter: Parameter, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
-        raise _Wrong("wrong_type", "must be a number")
+        raise _wrong("wrong_type", "must be a number")
     _within(parameter, value)
     steps = value / parameter.step if parameter.step else 0.0
     if abs(steps - round(steps)) > 1e-6:
-        raise _Wrong("not_allowed", f"must be a multiple of {parameter.step}")
+        raise _wrong("not_allowed", f"must be a multiple of {parameter.step}")
     return value
 
 
@@ -107,7 +92,7 @@ def _integer(parameter: Parameter, value: Any) -> int:
     if isinstance(value, str) and re.fullmatch(r"0|-?[1-9][0-9]{0,4}", value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
-        raise _Wrong("wrong_type", "must be a whole number")
+        raise _wrong("wrong_type", "must be a whole number")
     if parameter.choices:
         _choice(parameter, value)
     else:
@@ -119,40 +104,38 @@ def _within(parameter: Parameter, value: float) -> None:
     if parameter.low is None or parameter.high is None:
         return
     if not parameter.low <= value <= parameter.high:
-        raise _Wrong("out_of_range", f"must be from {parameter.low:g} to {parameter.high:g}")
+        raise _wrong("out_of_range", f"must be from {parameter.low:g} to {parameter.high:g}")
 
 
 def _image_text(parameter: Parameter, value: Any) -> str:
     if not isinstance(value, str):
-        raise _Wrong("wrong_type", "must be an http(s) URL or base64 image data")
+        raise _wrong("wrong_type", "must be an http(s) URL or base64 image data")
     if is_url(value):
         return _image_url(value)
     try:
         decode(value)
     except BadImage as bad:
-        raise _Wrong(bad.code.lower(), str(bad)) from None
+        raise _wrong(bad.code.lower(), str(bad)) from None
     return value
 
 
 def _image_url(value: str) -> str:
     if len(value) > 2048 or any(c.isspace() or not c.isprintable() for c in value):
-        raise _Wrong("invalid_image_url", "must be one URL of at most 2048 characters")
+        raise _wrong("invalid_image_url", "must be one URL of at most 2048 characters")
     return value
 
 
 def _images(parameter: Parameter, value: Any) -> list[str] | None:
     if not isinstance(value, list):
-        raise _Wrong("wrong_type", "must be a list of one or two image URLs")
+        raise _wrong("wrong_type", "must be a list of one or two image URLs")
     if len(value) > 2:
-        raise _Wrong("too_many", "takes at most two images: first and last frame")
-    return [_listed_image(parameter, one, place) for place, one in enumerate(value)] or None
-
-
-def _listed_image(parameter: Parameter, value: Any, place: int) -> str:
-    try:
-        return _image_text(parameter, value)
-    except _Wrong as wrong:
-        raise _Wrong(wrong.code, wrong.message, f"/{place}") from None
+        raise _wrong("too_many", "takes at most two images: first and last frame")
+    errors = FieldErrors()
+    for place, one in enumerate(value):
+        with errors.collect(f"/{place}"):
+            _image_text(parameter, one)
+    errors.raise_any()
+    return value or None
 
 
 _READERS: dict[str, Any] = {
@@ -164,48 +147,44 @@ _READERS: dict[str, Any] = {
 }
 
 
-def _relations(model: Model, values: dict[str, Any]) -> list[FieldError]:
+def _check_relations(model: Model, values: dict[str, Any], errors: FieldErrors) -> None:
     """What one field demands of another; fills in APIXO's mode from the images."""
-    faults = []
     if model.parameter("image_urls"):
-        faults += _mode_and_images(values)
+        with errors.collect():
+            _check_mode(values)
     if "tail_image_url" in values and "image_url" not in values:
         message = "a last frame needs a first one: give image_url too"
-        faults.append(FieldError("/input/image_url", "required", message))
+        errors.add("/image_url", "required", message)
     if model.parameter("camera_control_type"):
-        faults += _camera(values)
-    return faults
+        _check_camera(values, errors)
 
 
-def _mode_and_images(values: dict[str, Any]) -> list[FieldError]:
+def _check_mode(values: dict[str, Any]) -> None:
     has_images = "image_urls" in values
     mode = values.setdefault("mode", "image-to-video" if has_images else "text-to-video")
     if mode == "image-to-video" and not has_images:
-        return [
-            FieldError("/input/image_urls", "required", "image-to-video needs one or two images")
-        ]
+        message = "image-to-video needs one or two images"
+        raise InvalidInput.at("/image_urls", "required", message)
     if mode == "text-to-video" and has_images:
-        return [FieldError("/input/image_urls", "not_allowed", "text-to-video takes no images")]
+        message = "text-to-video takes no images"
+        raise InvalidInput.at("/image_urls", "not_allowed", message)
     if has_images and "aspect_ratio" in values:
         message = "the image decides the frame: leave aspect_ratio out of image-to-video"
-        return [FieldError("/input/aspect_ratio", "not_allowed", message)]
+        raise InvalidInput.at("/aspect_ratio", "not_allowed", message)
     if not has_images:
         values.setdefault("aspect_ratio", "16:9")
-    return []
 
 
-def _camera(values: dict[str, Any]) -> list[FieldError]:
-    axis, distance = "camera_control_config", "camera_control_config_value"
-    if axis not in values and distance not in values:
-        return []
-    missing = [name for name in (axis, distance) if name not in values]
-    faults = [
-        FieldError(f"/input/{n}", "required", "an axis and its value go together") for n in missing
-    ]
+def _check_camera(values: dict[str, Any], errors: FieldErrors) -> None:
+    together = ("camera_control_config", "camera_control_config_value")
+    missing = [name for name in together if name not in values]
+    if len(missing) == len(together):
+        return
+    for name in missing:
+        errors.add(json_pointer(name), "required", "an axis and its value go together")
     if values.get("camera_control_type") != "simple":
         message = 'an axis works only with camera_control_type "simple"'
-        faults.append(FieldError("/input/camera_control_type", "not_allowed", message))
-    return faults
+        errors.add("/camera_control_type", "not_allowed", message)
 
 
 def json_schema(model: Model) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from service import store
 from service.catalogue.models import MODELS
 from service.channels.base import Channel
-from service.errors import BadToken, FieldError, InvalidInput, json_pointer
+from service.errors import BadToken, FieldErrors, InvalidInput, json_pointer
 from service.model import EventType, Subscription, new_id
 from service.signing import Encryptor, digest, new_webhook_secret
 
@@ -67,36 +67,32 @@ def parse_subscription(channels: Mapping[str, Channel], given: Any, at: str) -> 
     Raises:
         InvalidInput: all faults, with pointers below `at`.
     """
-    parts = _parts(given, at)
-    faults = [
-        FieldError(at + json_pointer(name), "unknown_field", f"takes {', '.join(FIELDS)}")
-        for name in parts
-        if name not in FIELDS
-    ]
+    parts, errors = _parts(given, at), FieldErrors(at)
+    for name in parts:
+        if name not in FIELDS:
+            errors.add(json_pointer(name), "unknown_field", f"takes {', '.join(FIELDS)}")
+    _check_words("events", parts.get("events"), list(EventType), errors)
+    _check_words("models", parts.get("models"), list(MODELS), errors)
+    _check_metadata(parts.get("metadata"), errors)
     channel = channels.get(parts["channel"]) if isinstance(parts.get("channel"), str) else None
-    faults += _word_faults("events", parts.get("events"), list(EventType), at)
-    faults += _word_faults("models", parts.get("models"), list(MODELS), at)
-    faults += _metadata_faults(parts.get("metadata"), at)
     if channel is None:
-        message = f"must be one of {', '.join(channels)}"
         needed = NEEDS.get(str(parts.get("channel")))
-        if needed:
-            message = f"{needed}; else it {message}"
-        faults.append(FieldError(f"{at}/channel", "not_allowed", message))
+        message = f"must be one of {', '.join(channels)}"
+        errors.add("/channel", "not_allowed", f"{needed}; else it {message}" if needed else message)
         if not isinstance(parts.get("target"), str):
-            faults.append(FieldError(f"{at}/target", "required", NO_TARGET))
-        raise InvalidInput(faults)
+            errors.add("/target", "required", NO_TARGET)
+        raise InvalidInput(errors.found)
     format_ = channel.formats[0] if parts.get("format") in BLANK else parts["format"]
     if format_ not in channel.formats:
-        allowed = ", ".join(channel.formats)
-        faults.append(FieldError(f"{at}/format", "not_allowed", f"must be one of {allowed}"))
+        errors.add("/format", "not_allowed", f"must be one of {', '.join(channel.formats)}")
     named = parts.get("events")
     if format_ == "apixo" and isinstance(named, list) and any(e in JOBLESS for e in named):
         message = "apixo can tell of jobs only; take standard or flat for subscription events"
-        faults.append(FieldError(f"{at}/format", "not_allowed", message))
-    target, wrong = _target(channel, parts.get("target"), at)
-    if faults or wrong:
-        raise InvalidInput([*faults, *wrong])
+        errors.add("/format", "not_allowed", message)
+    target = ""
+    with errors.collect():
+        target = _target(channel, parts.get("target"))
+    errors.raise_any()
     events = tuple(named or channel.default_events)
     narrowed = (tuple(parts.get("models") or ()), parts.get("metadata") or {})
     return SubscriptionSpec(parts["channel"], target, events, format_, *narrowed)
@@ -107,7 +103,7 @@ def parse_key_value(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
         message = f"{text[:80]!r} is not key=value"
-        raise InvalidInput([FieldError("/metadata", "wrong_type", message)])
+        raise InvalidInput.at("/metadata", "wrong_type", message)
     try:
         return name.strip(), json.loads(value)
     except ValueError:
@@ -121,45 +117,35 @@ def _parts(given: Any, at: str) -> dict[str, Any]:
     if isinstance(given, dict):
         return given
     message = 'must be "channel:target" or an object with channel and target'
-    raise InvalidInput([FieldError(at, "wrong_type", message)])
+    raise InvalidInput.at(at, "wrong_type", message)
 
 
-def _word_faults(name: str, given: Any, known: list[str], at: str) -> list[FieldError]:
+def _check_words(name: str, given: Any, known: list[str], errors: FieldErrors) -> None:
+    if given is not None and not isinstance(given, list):
+        errors.add(f"/{name}", "wrong_type", f"must be a list of {name}")
+        return
+    for place, word in enumerate(given or []):
+        if word not in known:
+            errors.add(f"/{name}/{place}", "not_allowed", f"must be one of {', '.join(known)}")
+
+
+def _check_metadata(given: Any, errors: FieldErrors) -> None:
     if given is None:
-        return []
-    if not isinstance(given, list):
-        return [FieldError(f"{at}/{name}", "wrong_type", f"must be a list of {name}")]
-    return [
-        FieldError(f"{at}/{name}/{place}", "not_allowed", f"must be one of {', '.join(known)}")
-        for place, word in enumerate(given)
-        if word not in known
-    ]
-
-
-def _metadata_faults(given: Any, at: str) -> list[FieldError]:
-    if given is None:
-        return []
+        return
     if not isinstance(given, dict) or len(given) > METADATA_PAIRS:
         message = f"must be an object of at most {METADATA_PAIRS} pairs"
-        return [FieldError(f"{at}/metadata", "wrong_type", message)]
-    return [
-        FieldError(
-            f"{at}/metadata{json_pointer(name)}",
-            "wrong_type",
-            "must be text, a number or a boolean",
-        )
-        for name, wished in given.items()
-        if not isinstance(wished, str | int | float)
-    ]
+        errors.add("/metadata", "wrong_type", message)
+        return
+    for name, value in given.items():
+        if not isinstance(value, str | int | float):
+            message = "must be text, a number or a boolean"
+            errors.add(f"/metadata{json_pointer(name)}", "wrong_type", message)
 
 
-def _target(channel: Channel, target: Any, at: str) -> tuple[str, list[FieldError]]:
-    if not isinstance(target, str) or not target.strip():
-        return "", [FieldError(f"{at}/target", "required", NO_TARGET)]
-    try:
-        return channel.check_target(target.strip()), []
-    except InvalidInput as error:
-        return "", [FieldError(at + f.pointer, f.code, f.message) for f in error.faults]
+def _target(channel: Channel, given: Any) -> str:
+    if not isinstance(given, str) or not given.strip():
+        raise InvalidInput.at("/target", "required", NO_TARGET)
+    return channel.check_target(given.strip())
 
 
 def subscribe(

@@ -18,7 +18,7 @@ from service.deliveries.subscriptions import (
     get_or_create_internal,
     parse_subscription,
 )
-from service.errors import Conflict, FieldError, InvalidInput, did_you_mean, json_pointer
+from service.errors import Conflict, FieldErrors, InvalidInput, did_you_mean, json_pointer
 from service.events.record import record_event
 from service.jobs.budget import price_range
 from service.model import ACCOUNTS_OWN, EventType, Job, JobState, new_id
@@ -57,96 +57,87 @@ def check_request(
         InvalidInput: every fault of every field at once.
     """
     if not isinstance(body, dict):
-        raise InvalidInput([FieldError("", "wrong_type", "the body must be a JSON object")])
-    faults = [
-        FieldError(json_pointer(name), "unknown_field", f"takes only {', '.join(FIELDS)}")
-        for name in body
-        if name not in FIELDS
-    ]
-    model = _model(body.get("model"), providers, faults)
-    values = _input(model, body.get("input"), faults)
-    route = _route(model, body.get("provider"), faults)
-    notify = _notify(body.get("notify"), channels, faults)
-    metadata = _metadata(body.get("metadata"), faults)
-    if faults or model is None:
-        raise InvalidInput(faults)
+        raise InvalidInput.at("", "wrong_type", "the body must be a JSON object")
+    errors = FieldErrors()
+    for name in body:
+        if name not in FIELDS:
+            message = f"takes only {', '.join(FIELDS)}"
+            errors.add(json_pointer(name), "unknown_field", message)
+    model = _model(body.get("model"), providers, errors)
+    values = _input(model, body.get("input"), errors)
+    route = _route(model, body.get("provider"), errors)
+    notify = _notify(body.get("notify"), channels, errors)
+    metadata = _metadata(body.get("metadata"), errors)
+    if errors.found or model is None:
+        raise InvalidInput(errors.found)
     return JobRequest(model, values, route, notify, metadata)
 
 
-def _model(slug: Any, providers: Mapping[str, object], faults: list[FieldError]) -> Model | None:
+def _model(slug: Any, providers: Mapping[str, object], errors: FieldErrors) -> Model | None:
     allowed = ", ".join(MODELS)
     if slug is None:
-        faults.append(FieldError("/model", "required", f"must be one of {allowed}"))
+        errors.add("/model", "required", f"must be one of {allowed}")
         return None
     model = MODELS.get(slug) if isinstance(slug, str) else None
     if model is None:
         code = "not_allowed" if isinstance(slug, str) else "wrong_type"
         guess = did_you_mean(slug, MODELS) if isinstance(slug, str) else ""
-        faults.append(FieldError("/model", code, f"must be one of {allowed}{guess}"))
+        errors.add("/model", code, f"must be one of {allowed}{guess}")
     elif model.provider not in providers:
         message = f"this server has no key for {model.provider}: ask its operator to set one"
-        faults.append(FieldError("/model", "provider_not_configured", message))
+        errors.add("/model", "provider_not_configured", message)
     return model
 
 
-def _input(model: Model | None, given: Any, faults: list[FieldError]) -> dict[str, Any]:
+def _input(model: Model | None, given: Any, errors: FieldErrors) -> dict[str, Any]:
     if given is None:
-        faults.append(FieldError("/input", "required", "give at least a prompt"))
-        return {}
-    if not isinstance(given, dict):
-        faults.append(FieldError("/input", "wrong_type", "must be an object"))
-        return {}
-    if model is None:
-        return {}
-    try:
-        return check_input(model, given)
-    except InvalidInput as error:
-        faults += error.faults
-        return {}
+        errors.add("/input", "required", "give at least a prompt")
+    elif not isinstance(given, dict):
+        errors.add("/input", "wrong_type", "must be an object")
+    elif model:
+        with errors.collect():
+            return check_input(model, given)
+    return {}
 
 
-def _route(model: Model | None, given: Any, faults: list[FieldError]) -> str:
+def _route(model: Model | None, given: Any, errors: FieldErrors) -> str:
     routes = model.routes if model else (given,)
     if given is None:
         return "auto"
     if not isinstance(given, str) or given not in routes:
         allowed = ", ".join(f'"{route}"' for route in (model.routes if model else ("auto",)))
         code = "not_allowed" if isinstance(given, str) else "wrong_type"
-        faults.append(FieldError("/provider", code, f"must be one of {allowed}"))
+        errors.add("/provider", code, f"must be one of {allowed}")
     return str(given)
 
 
 def _notify(
-    given: Any, channels: Mapping[str, Channel], faults: list[FieldError]
+    given: Any, channels: Mapping[str, Channel], errors: FieldErrors
 ) -> tuple[SubscriptionSpec | str, ...] | None:
     if given is None:
         return None
     if not isinstance(given, list) or len(given) > NOTIFY_LENGTH:
         message = f'must be a list of at most {NOTIFY_LENGTH}, such as ["slack:https://…"]'
-        faults.append(FieldError("/notify", "wrong_type", message))
+        errors.add("/notify", "wrong_type", message)
         return None
     specs: list[SubscriptionSpec | str] = []
     for place, one in enumerate(given):
-        try:
-            specs.append(
-                ACCOUNTS_OWN
-                if one == ACCOUNTS_OWN
-                else parse_subscription(channels, one, f"/notify/{place}")
-            )
-        except InvalidInput as error:
-            faults += error.faults
+        if one == ACCOUNTS_OWN:
+            specs.append(ACCOUNTS_OWN)
+            continue
+        with errors.collect():
+            specs.append(parse_subscription(channels, one, f"/notify/{place}"))
     return tuple(specs)
 
 
-def _metadata(given: Any, faults: list[FieldError]) -> dict[str, Any]:
+def _metadata(given: Any, errors: FieldErrors) -> dict[str, Any]:
     if given is None:
         return {}
     if not isinstance(given, dict):
-        faults.append(FieldError("/metadata", "wrong_type", "must be an object"))
+        errors.add("/metadata", "wrong_type", "must be an object")
         return {}
     if len(repr(given)) > METADATA_LENGTH:
-        message = f"must stay below {METADATA_LENGTH} characters"
-        faults.append(FieldError("/metadata", "too_long", message))
+        errors.add("/metadata", "too_long", f"must stay below {METADATA_LENGTH} characters")
     return given
 
 

@@ -187,6 +187,8 @@ def test_camera_value(value: int) -> None:
          {"/input/camera_control_type": "not_allowed"}),
         (APIXO, {"mode": "image-to-video"}, {"/input/image_urls": "required"}),
         (APIXO, {"image_urls": [PICTURE, 7]}, {"/input/image_urls/1": "wrong_type"}),
+        (APIXO, {"image_urls": [8, 7]},
+         {"/input/image_urls/0": "wrong_type", "/input/image_urls/1": "wrong_type"}),
         (APIXO, {"mode": "text-to-video", "image_urls": [PICTURE]},
          {"/input/image_urls": "not_allowed"}),
         (APIXO, {"aspect_ratio": "1:1", "image_urls": [PICTURE]},
