@@ -54,13 +54,13 @@ def creation_error(answer: Response, envelope: Envelope) -> ProviderError:
     """
     status = envelope.refusal or answer.status
     message = envelope.complaint or f"HTTP {answer.status}"
+    if envelope.vocabulary.codes and envelope.own_id:
+        contradiction = f"not accepted ({message}), but the answer names task {envelope.own_id}"
+        return Unanswered("SUBMIT_TIMEOUT_UNKNOWN", contradiction)
     if status >= 500:
         return Unanswered("SUBMIT_FAILED_UNKNOWN", f"the provider answered {status}: {message}")
     if status not in REFUSALS:
         return Unanswered("SUBMIT_TIMEOUT_UNKNOWN", f"no usable answer: {message}")
-    if envelope.vocabulary.codes and envelope.own_id:
-        contradiction = f"refused ({message}), but the answer names task {envelope.own_id}"
-        return Unanswered("SUBMIT_TIMEOUT_UNKNOWN", contradiction)
     code = code_of(envelope.fail_code or "")
     if code == "PROVIDER_ERROR":
         code = refusal_code(status, envelope.complaint)

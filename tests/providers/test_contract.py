@@ -418,12 +418,17 @@ def test_forms_of_a_creation(parts: Parts, body: Any, status: int) -> None:
         (200, {"code": 429, "message": "busy", "data": {"taskId": "ab12"}}),
         (402, {"code": 402, "message": "no credits", "data": {"task_id": 7}}),
         (400, {"message": "bad", "data": {"taskId": "ab12"}}),
+        (500, {"code": 500, "message": "no", "data": {"taskId": "ab12"}}),
     ],
 )
 def test_refusal_that_names_a_task(parts: Parts, status: int, body: Any) -> None:
-    """An answer that says no and names a task is no certain no: nothing is sent again."""
-    with Scripted(status, json.dumps(body).encode()) as scripted, pytest.raises(Unanswered):
-        Apixo(parts.outbound, scripted.url, KEY, 5.0).submit(jobs(ADAPTERS["apixo"])[0], CALLBACK)
+    """A no that names a task is no certain no: it waits for a person, who reads the id."""
+    job = jobs(ADAPTERS["apixo"])[0]
+    with Scripted(status, json.dumps(body).encode()) as scripted, pytest.raises(Unanswered) as no:
+        Apixo(parts.outbound, scripted.url, KEY, 5.0).submit(job, CALLBACK)
+
+    assert "SUBMIT_TIMEOUT_UNKNOWN" == no.value.code
+    assert "the answer names task" in no.value.message
 
 
 @pytest.mark.parametrize(
