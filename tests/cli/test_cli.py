@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.servers import Clipbell, free_port, http_call
+from support.processes import Process, lines_of
+from support.servers import Clipbell, eventually, free_port, http_call
 from support.terminals import Terminal
 
 from service.settings import load_settings
@@ -253,16 +254,15 @@ def test_file_that_is_no_database(tmp_path: Path) -> None:
     assert "not a database; see CLIPBELL_DATABASE_URL" in trouble(clipbell, "jobs")
 
 
-def test_sandbox_alone(clipbell: Clipbell) -> None:
+def test_sandbox_alone(clipbell: Clipbell, tmp_path: Path) -> None:
     """A program reads from its first line where the sandbox provider is; SIGTERM ends it well."""
-    command = [sys.executable, "-m", "service", "sandbox", "--port", "0", "--json"]
-    with subprocess.Popen(command, env=clipbell.environ, stdout=subprocess.PIPE) as child:
-        assert child.stdout
-        url = json.loads(child.stdout.readline())["url"]
-        status = http_call("GET", url).status
-        child.terminate()
+    words, out = ("sandbox", "--port", "0", "--json"), tmp_path / "out"
+    child = Process("service", words, clipbell.environ, out, tmp_path / "err")
+    url = json.loads(eventually(lambda: lines_of(out))[0])["url"]
+    status = http_call("GET", url).status
+    child.terminate()
 
-    assert (200, 0) == (status, child.returncode)
+    assert (200, 0) == (status, child.wait(20))
 
 
 def test_settings_for_the_sandbox(clipbell: Clipbell) -> None:

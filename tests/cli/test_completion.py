@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.processes import run_verb
 from support.servers import Clipbell
 
 BASH = shutil.which("bash") or ""
@@ -36,9 +37,7 @@ eval "$1"
 
 def pressed(clipbell: Clipbell, words: dict[str, str]) -> subprocess.CompletedProcess[str]:
     """What a shell hears that asks with these variables."""
-    command = [sys.executable, "-m", "service"]
-    environ = clipbell.environ | words
-    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    return run_verb([], clipbell.environ | words)
 
 
 @pytest.mark.skipif(not BASH, reason="there is no bash")

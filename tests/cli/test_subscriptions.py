@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.processes import Process, lines_of
 from support.servers import Clipbell, Hook, eventually, free_port, http_call
 
 NOWHERE = "http://127.0.0.1:9/"
@@ -149,18 +148,22 @@ def test_both_doors_show_the_same(clipbell: Clipbell, hook: Hook) -> None:
     assert deliveries == shown(clipbell, "deliveries")
 
 
-def test_listen(clipbell: Clipbell) -> None:
+def line_of(file: Path, number: int) -> str:
+    """One line of what a process writes, as soon as it is there."""
+    return eventually(lambda: lines_of(file)[number:])[0]
+
+
+def test_listen(clipbell: Clipbell, tmp_path: Path) -> None:
     """The local endpoint believes our worker, and nobody else."""
     port = free_port()
-    command = [sys.executable, "-m", "service", "listen", "--port", str(port), "--json"]
-    child = subprocess.Popen(command, env=clipbell.environ, stdout=subprocess.PIPE, text=True)
-    assert child.stdout
-    url = json.loads(child.stdout.readline())["url"]
+    words, out = ("listen", "--port", str(port), "--json"), tmp_path / "out"
+    child = Process("service", words, clipbell.environ, out, tmp_path / "err")
+    url = json.loads(line_of(out, 0))["url"]
     made = shown(clipbell, "subscriptions", "add", "webhook", url)
     told = shown(clipbell, "trigger", "job.held")
-    true = json.loads(child.stdout.readline())
+    true = json.loads(line_of(out, 1))
     forged = http_call("POST", url, b"{}", {"webhook-id": "x", "webhook-signature": "v1,x"})
-    false = json.loads(child.stdout.readline())
+    false = json.loads(line_of(out, 2))
     child.terminate()
     clipbell.run("subscriptions", "remove", made["id"])
 
@@ -168,23 +171,20 @@ def test_listen(clipbell: Clipbell) -> None:
     assert (401, False) == (forged.status, false["verified"])
     assert "webhook-timestamp" in false["problem"]
     assert 0 == child.wait(20)
-    child.stdout.close()
 
 
 def test_listen_with_a_secret(tmp_path: Path) -> None:
     """With a secret of its own it needs no database; people see why something is not believed."""
     port = free_port()
-    command = [sys.executable, "-m", "service", "listen", "--port", str(port)]
-    command += ["--secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]
+    words = ["listen", "--port", str(port), "--secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]
     environ = Clipbell(tmp_path, NOWHERE).environ | {"PYTHONUNBUFFERED": "1"}
-    child = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
-    assert child.stdout
-    child.stdout.readline()
+    out = tmp_path / "out"
+    child = Process("service", words, environ, out, tmp_path / "err")
+    line_of(out, 0)
     status = http_call("POST", f"http://127.0.0.1:{port}/", b"{}").status
-    line = child.stdout.readline()
+    line = line_of(out, 1)
     child.terminate()
     child.wait(20)
-    child.stdout.close()
 
     assert (401, True) == (status, "NOT VERIFIED" in line)
     assert not (tmp_path / "data").exists()

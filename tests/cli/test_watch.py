@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
-from support.servers import Clipbell
+from support.processes import Process, lines_of
+from support.servers import Clipbell, eventually
 from support.terminals import Terminal
 
 from service import store
@@ -29,21 +29,20 @@ def end(worker: Wiring, job_id: str) -> None:
         store.jobs.end(tx, job_id, worker.clock(), state=JobState.FAILED)
 
 
-def test_changes_as_lines(clipbell: Clipbell, worker: Wiring) -> None:
+def test_changes_as_lines(clipbell: Clipbell, worker: Wiring, tmp_path: Path) -> None:
     """A program gets one line per change, and the end once nothing is under way any more."""
     job_id = asked(clipbell)
     words = ["watch", "--json", "--until-idle", "--every", "0.2"]
-    command = [sys.executable, "-m", "service", *words]
-    child = subprocess.Popen(command, env=clipbell.environ, stdout=subprocess.PIPE, text=True)
-    assert child.stdout
-    first = json.loads(child.stdout.readline())
+    out = tmp_path / "out"
+    child = Process("service", words, clipbell.environ, out, tmp_path / "err")
+    eventually(lambda: lines_of(out))
     end(worker, job_id)
-    rest = [json.loads(line) for line in child.stdout]
-    child.stdout.close()
+    code = child.wait(20)
+    first, *rest = map(json.loads, lines_of(out))
 
     assert (job_id, "queued") == (first["id"], first["state"])
     assert [(job_id, "failed")] == [(job["id"], job["state"]) for job in rest]
-    assert 0 == child.wait(20)
+    assert 0 == code
 
 
 @pytest.mark.parametrize(

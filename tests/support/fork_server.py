@@ -55,6 +55,8 @@ def _become(order: dict[str, Any]) -> None:
     for descriptor, path in enumerate((os.devnull, order["out"], order["err"])):
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
         os.dup2(os.open(path, flags, 0o600), descriptor)
+    if "PYTHONUNBUFFERED" in os.environ:
+        sys.stdout.reconfigure(write_through=True)  # type: ignore[union-attr]
     code = _run(order["module"], order["arguments"])
     # What the interpreter does at its end, without the slow teardown of its modules.
     threading._shutdown()  # type: ignore[attr-defined]

@@ -55,16 +55,25 @@ class Process:
             raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
         return code
 
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless the process has ended."""
+        if self.poll() is None:
+            signal.pidfd_send_signal(self._exit, number)
+
     def terminate(self) -> None:
         """Send SIGTERM, unless the process has ended."""
-        if self.poll() is None:
-            signal.pidfd_send_signal(self._exit, signal.SIGTERM)
+        self.send_signal(signal.SIGTERM)
 
     def _reap(self, seconds: float | None) -> int | None:
         if self.returncode is None and select.select([self._exit], [], [], seconds)[0]:
             self.returncode = _ask({"exited": self.pid})
             os.close(self._exit)
         return self.returncode
+
+
+def lines_of(file: Path) -> list[str]:
+    """The whole lines that a process has written so far."""
+    return file.read_text().split("\n")[:-1] if file.exists() else []
 
 
 def run_verb(

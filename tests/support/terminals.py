@@ -6,10 +6,11 @@ import fcntl
 import os
 import pty
 import struct
-import subprocess
-import sys
 import termios
 from collections.abc import Mapping
+from pathlib import Path
+
+from support.processes import Process
 
 
 class Terminal:
@@ -21,29 +22,32 @@ class Terminal:
         self._outside, inside = pty.openpty()
         fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         kept = {k: v for k, v in environ.items() if k not in ("NO_COLOR", "COLUMNS", "LINES")}
-        self.child = subprocess.Popen(
-            [sys.executable, "-m", "service", *arguments],
-            env=kept | {"TERM": "xterm-256color", "NO_COLOR": no_color},
-            stdin=subprocess.DEVNULL,
-            stdout=inside,
-            stderr=inside,
-        )
+        environ = kept | {"TERM": "xterm-256color", "NO_COLOR": no_color}
+        screen = Path(os.ttyname(inside))
+        self.child = Process("service", arguments, environ, screen, screen)
+        self._bytes = self._read()
+        # The child has its own end open now.
         os.close(inside)
-        self.shown = ""
+
+    @property
+    def shown(self) -> str:
+        """All that was read so far."""
+        return self._bytes.decode(errors="replace")
+
+    def _read(self) -> bytes:
+        return os.read(self._outside, 65536)
 
     def until(self, words: str) -> None:
         """Read on until these words were shown."""
         while words not in self.shown:
-            self.shown += os.read(self._outside, 65536).decode()
+            self._bytes += self._read()
 
     def end(self) -> int:
         """Read on to the end; the exit code."""
-        found = b""
         try:
             while True:
-                found += os.read(self._outside, 65536)
+                self._bytes += self._read()
         except OSError:
             # How a terminal says that nobody writes to it any more.
             os.close(self._outside)
-        self.shown += found.decode()
         return self.child.wait(20)
