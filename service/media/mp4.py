@@ -1,143 +1,120 @@
 """
-The boxes that an MP4 is made of, read without any library.
+MP4 and its relatives (MOV, M4V, 3GP), read without any library.
 
-Enough to tell a whole file from one that breaks off, and to find its length
-and size. Only heads of boxes are read, so that memory does not grow with the file.
+Enough to tell a whole film from one that breaks off, and to find its length
+and size before anything is decoded.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import chain, islice
 from typing import BinaryIO
 
-from service.errors import ClipbellError
+from service.media.containers import BrokenMovie, ProbeResult
+from service.media.iso_boxes import Box, children, content, inner, walk
+from service.media.iso_tracks import UNKNOWN_TRACK, Track, read_length, read_matrix, read_track
 
-#: No real film has as many in one place; only a file that is made to keep us busy has.
-MOST_BOXES = 10_000
-_LONG = 16  # bytes of a head with a long size
-_FIXED = 65536  # one in fixed point
-_PAGE = (b"<!doctype", b"<html")
-
-
-class BrokenMovie(ClipbellError):
-    """The file is no whole MP4; the message says what is wrong with it."""
-
-
-@dataclass(frozen=True)
-class Movie:
-    """What the file says of its picture; None where it does not say."""
-
-    seconds: float | None
-    width: int | None
-    height: int | None
+#: What may stand at the top of a file. Anything else there is a stranger's, and may be any bytes.
+_KINDS = frozenset(
+    b"ftyp styp pdin moov mdat moof mfra sidx ssix emsg prft"
+    b" free skip wide uuid udta meta meco pnot".split()
+)
+#: How the brand begins that a file names first; every other is MP4.
+_BRANDS = {b"qt ": "mov", b"mqt": "mov", b"M4V": "m4v", b"3gp": "3gp", b"3g2": "3g2"}
+_MAX_TRACKS = 32
 
 
 @dataclass(frozen=True)
-class _Box:
-    kind: bytes
-    start: int  # of its content
-    end: int
+class _Layout:
+    """The boxes at the top of a file: the first of each kind, and the one that breaks off."""
+
+    boxes: dict[bytes, Box]
+    cut: Box | None
 
 
-def read_movie(path: Path) -> Movie:
+def read_mp4(file: BinaryIO, size: int) -> ProbeResult:
     """
-    What an MP4 says of itself.
+    What a file of so many bytes says of its film.
 
     Raises:
-        BrokenMovie: it is none, it lacks a part, or a part of it has not come.
+        BrokenMovie: it lacks a part, a part of it has not come, or it has no picture.
     """
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
-        head = file.read(256)
-        if not looks_like_mp4(head):
-            raise BrokenMovie(f"it is {_kind(head)}")
-        found = {box.kind: box for box in _boxes(file, 0, size)}
-        lacking = [kind.decode() for kind in (b"moov", b"mdat") if kind not in found]
-        if lacking:
-            raise BrokenMovie(f"it has no {lacking[0]} box")
-        return _movie(file, found[b"moov"])
+    layout = _read_layout(file, size)
+    _check_parts(layout, size)
+    moov = layout.boxes[b"moov"]
+    header = content(file, children(file, moov).get(b"mvhd"))
+    tracks = _read_tracks(file, moov, header)
+    _check_samples(layout, tracks, size)
+    picture = _picture(tracks)
+    seconds = read_length(header) or picture.seconds
+    if b"moof" in layout.boxes:
+        seconds = None  # The header tells of the first fragment at most.
+    extension = _BRANDS.get(content(file, layout.boxes.get(b"ftyp"))[:3], "mp4")
+    return ProbeResult(extension, seconds, *(picture.size or (None, None)))
 
 
-def looks_like_mp4(head: bytes) -> bool:
-    """Whether the first bytes are an ISO media file's: a size, then ``ftyp``."""
-    return head[4:8] == b"ftyp"
+def _read_layout(file: BinaryIO, size: int) -> _Layout:
+    """Up to the first thing that is no box of this format, or that ends beyond the file."""
+    boxes: dict[bytes, Box] = {}
+    for box in walk(file, 0, size):
+        if box.end > size and box.kind not in _KINDS:
+            break
+        boxes.setdefault(box.kind, box)
+        if box.end > size:
+            return _Layout(boxes, box)
+    return _Layout(boxes, None)
 
 
-def _kind(head: bytes) -> str:
-    """What a file is that is no MP4, from its first bytes."""
-    if not head:
-        return "empty"
-    return "a web page" if head.lstrip()[:9].lower().startswith(_PAGE) else "no MP4"
+def _check_parts(layout: _Layout, size: int) -> None:
+    missing = [kind.decode() for kind in (b"moov", b"mdat") if kind not in layout.boxes]
+    if layout.cut and (missing or layout.cut is layout.boxes[b"moov"]):
+        raise _breaks_off(layout.cut, size)
+    if missing:
+        raise BrokenMovie(f"it has no {missing[0]} box")
 
 
-def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[_Box]:
-    """The boxes between two places, one behind the other."""
-    for _ in range(MOST_BOXES):
-        # What is too short for a box is padding.
-        if end - start < 8:
-            return
-        box = _box_at(file, start, end)
-        yield box
-        start = box.end
-    raise BrokenMovie(f"it has more than {MOST_BOXES} boxes in one place")
+def _check_samples(layout: _Layout, tracks: Sequence[Track], size: int) -> None:
+    """
+    Raises BrokenMovie unless all samples are there.
+
+    Where they are is what counts: with all of them there, a box that ends
+    beyond the file may be a wrong size, or no box at all.
+    """
+    end = max((track.samples_end for track in tracks), default=0)
+    known = end and b"moof" not in layout.boxes
+    if layout.cut and (not known or end > size):
+        raise _breaks_off(layout.cut, size)
+    if end > size:
+        raise BrokenMovie(f"it breaks off: {end - size} bytes of its samples are missing")
 
 
-def _box_at(file: BinaryIO, start: int, end: int) -> _Box:
-    file.seek(start)
-    head = file.read(_LONG)
-    size, kind, content = _number(head[:4]), head[4:8], start + 8
-    if size == 1:
-        size, content = _number(head[8:]), start + _LONG
-    elif size == 0:
-        size = end - start
-    # It may be any bytes, and the message goes into a database.
-    name = kind.decode() if kind.isalnum() else "nameless"
-    if start + size < content:
-        raise BrokenMovie(f"its {name} box has no room for its own head")
-    if start + size > end:
-        raise BrokenMovie(
-            f"it breaks off: {start + size - end} bytes of its {name} box are missing"
-        )
-    return _Box(kind, content, start + size)
+def _breaks_off(box: Box, size: int) -> BrokenMovie:
+    missing, kind = box.end - size, box.kind.decode()
+    return BrokenMovie(f"it breaks off: {missing} bytes of its {kind} box are missing")
 
 
-def _movie(file: BinaryIO, moov: _Box) -> Movie:
-    seconds, width, height = None, None, None
-    for box in _boxes(file, moov.start, moov.end):
-        if box.kind == b"mvhd":
-            seconds = _seconds(file, box)
-        elif box.kind == b"trak" and width is None:
-            width, height = _picture(file, box)
-    return Movie(seconds, width, height)
+def _read_tracks(file: BinaryIO, moov: Box, header: bytes) -> list[Track]:
+    matrix = read_matrix(header[48:] if header[:1] == b"\1" else header[36:])
+    traks = (box for box in inner(file, moov) if box.kind == b"trak")
+    tracks = [read_track(file, trak, matrix) for trak in islice(traks, _MAX_TRACKS)]
+    # QuickTime may keep all of it compressed, for a decoder to read.
+    if not tracks and b"cmov" not in children(file, moov):
+        raise BrokenMovie("it has no track")
+    return tracks
 
 
-def _seconds(file: BinaryIO, mvhd: _Box) -> float | None:
-    content = _content(file, mvhd)
-    # Version 1 has longer times in front, and a longer length.
-    scale, length = (20, 24) if content[:1] == b"\1" else (12, 16)
-    ticks = _number(content[length : length + (8 if scale == 20 else 4)])
-    per_second = _number(content[scale : scale + 4])
-    return round(ticks / per_second, 3) if ticks and per_second else None
+def _picture(tracks: Sequence[Track]) -> Track:
+    """
+    The track that a player shows: the first that is enabled.
 
+    It is one without a size where no track says whether it shows anything.
 
-def _picture(file: BinaryIO, trak: _Box) -> tuple[int | None, int | None]:
-    """Width and height of a track; neither where it is no picture."""
-    for box in _boxes(file, trak.start, trak.end):
-        if box.kind == b"tkhd":
-            content = _content(file, box)
-            sizes = content[88:96] if content[:1] == b"\1" else content[76:84]
-            width, height = _number(sizes[:4]) // _FIXED, _number(sizes[4:]) // _FIXED
-            return (width, height) if width and height else (None, None)
-    return None, None
-
-
-def _content(file: BinaryIO, box: _Box) -> bytes:
-    file.seek(box.start)
-    return file.read(min(box.end - box.start, 128))
-
-
-def _number(data: bytes) -> int:
-    return int.from_bytes(data)
+    Raises:
+        BrokenMovie: all say that they are something else.
+    """
+    pictures = [track for track in tracks if track.is_picture]
+    if not pictures and tracks and all(track.handler for track in tracks):
+        raise BrokenMovie("it has no picture")
+    return next(chain((t for t in pictures if t.enabled), pictures, [UNKNOWN_TRACK]))

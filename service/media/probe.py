@@ -1,79 +1,100 @@
 """
-Looking into an MP4: whether it is whole and can be played, its length and size, a poster.
+Probing films: whether a file is whole and plays, its kind, length and size, a poster.
 
-With the `media` extra (PyAV and Pillow) a frame of it is really decoded, and
-becomes the poster; without, its boxes alone have to do, and there is no poster.
+What the file says of itself is read first, without any library. With the
+`media` extra (PyAV and Pillow) a frame is decoded as well, and becomes the
+poster; without, there is none.
 """
 
 from __future__ import annotations
 
 import io
+import logging
 import math
-from dataclasses import dataclass
+import os
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
-from service.media.mp4 import BrokenMovie, Movie, read_movie
+from service.media.containers import (
+    HEAD_BYTES,
+    ISO,
+    MATROSKA,
+    BrokenMovie,
+    ProbeResult,
+    container_of,
+    describe_stranger,
+)
+from service.media.decoding import MAX_PIXELS, POSTER_BOX, Decoder, Frame, NoVerdict
+from service.media.geometry import transpose_of, upright_size
+from service.media.matroska import read_matroska
+from service.media.mp4 import read_mp4
 
 try:
-    import av
     from PIL import Image
 except ModuleNotFoundError:  # pragma: no cover - the extra is not installed
-    av = None  # type: ignore[assignment]
+    Image = None  # type: ignore[assignment]
 
-#: The poster fits into this, whichever way the video stands.
-POSTER_BOX = (640, 1138)
-#: Mails and cards carry it along.
+log = logging.getLogger(__name__)
+
+#: Mails and cards carry a poster along.
 POSTER_BYTES = 60_000
 #: Share of the size, and JPEG quality: the first that is small enough; the last always is.
 POSTER_TRIES = ((1.0, 82), (1.0, 65), (1.0, 45), (0.7, 45), (0.5, 45), (0.25, 45))
 #: A generation is never a whole number of frames long.
-SECONDS_OFF = 0.75
-SHAPE_OFF = 0.03
+TOLERATED_SECONDS = 0.75
+#: Of the logarithm of width by height.
+TOLERATED_SHAPE = 0.03
 
-
-@dataclass(frozen=True)
-class ProbeResult:
-    """What was found in a video that can be played; the poster is a JPEG, where there is one."""
-
-    movie: Movie
-    poster: bytes | None = None
+_READERS = {ISO: read_mp4, MATROSKA: read_matroska}
+_decoder = Decoder()
 
 
 def available() -> bool:
     """Whether the `media` extra is installed."""
-    return av is not None
+    return Image is not None and find_spec("av") is not None
 
 
 def probe(path: Path) -> ProbeResult:
     """
-    A video's figures and poster.
+    What the film in a file is, with a poster where one can be made.
 
     Raises:
-        BrokenMovie: it is no MP4, it is not whole, or it cannot be decoded.
+        BrokenMovie: it is no film, it is not whole, or it cannot be decoded.
     """
-    movie = read_movie(path)
-    if not available():
-        return ProbeResult(movie)
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        head = file.read(HEAD_BYTES)
+        container = container_of(head)
+        if container is None:
+            raise BrokenMovie(f"it is {describe_stranger(head)}")
+        read = _READERS.get(container)
+        found = read(file, size) if read else ProbeResult(container.extension)
+    too_large = (found.width or 0) * (found.height or 0) > MAX_PIXELS
+    return found if too_large or not available() else _decode(path, container.demuxer, found)
+
+
+def _decode(path: Path, demuxer: str, found: ProbeResult) -> ProbeResult:
+    """What a decoder sees counts for more than what the file says."""
     try:
-        found, frame = _decoded(path)
-    # What is damaged in its head makes PyAV raise anything, down to AttributeError.
-    except Exception as error:
-        raise BrokenMovie(f"it cannot be decoded ({type(error).__name__})") from error
-    return ProbeResult(found, poster_of(frame))
+        frame = _decoder.frame_of(path, demuxer)
+    except NoVerdict as error:
+        log.warning("no poster of %s: %s", path.name, error)
+        return found
+    width, height = upright_size(*frame.stored, frame.pixel_ratio, frame.matrix)
+    return replace(
+        found,
+        seconds=frame.seconds or found.seconds,
+        width=width,
+        height=height,
+        poster=poster_of(_upright(frame)),
+    )
 
 
-def _decoded(path: Path) -> tuple[Movie, Image.Image]:
-    """The seek ends at a keyframe, which may lie far before: decoded forward from there."""
-    with av.open(str(path), metadata_errors="ignore") as container:
-        stream = container.streams.video[0]
-        seconds = (container.duration or 0) / av.time_base
-        movie = Movie(round(seconds, 3), stream.width, stream.height)
-        container.seek(int(seconds / 3 * av.time_base))
-        for frame in container.decode(video=0):
-            if frame.time is None or frame.time >= seconds / 3:
-                image: Image.Image = frame.to_image()  # type: ignore[no-untyped-call]
-                return movie, image
-    raise IndexError("no frame so late")
+def _upright(frame: Frame) -> Image.Image:
+    image = Image.frombuffer("RGB", frame.size, frame.pixels, "raw", "RGB", frame.stride, 1)
+    turn = transpose_of(frame.matrix)
+    return image.transpose(Image.Transpose[turn]) if turn else image
 
 
 def poster_of(frame: Image.Image) -> bytes:
@@ -90,18 +111,19 @@ def poster_of(frame: Image.Image) -> bytes:
 def _jpeg(frame: Image.Image, scale: float, quality: int) -> bytes:
     size = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
     file = io.BytesIO()
-    frame.resize(size).save(file, "JPEG", quality=quality)
+    small = frame if frame.size == size else frame.resize(size)
+    small.save(file, "JPEG", quality=quality)
     return file.getvalue()
 
 
-def differences(movie: Movie, seconds: float | None, ratio: str | None) -> list[str]:
-    """In what a video is another than was asked for, a sentence each; None was not asked."""
+def differences(film: ProbeResult, seconds: float | None, ratio: str | None) -> list[str]:
+    """In what a film is another than was asked for, a sentence each; None was not asked."""
     found = []
-    if seconds and movie.seconds and abs(movie.seconds - seconds) > SECONDS_OFF:
-        found.append(f"it lasts {movie.seconds:g} s, {seconds:g} s were asked for")
-    if ratio and movie.width and movie.height:
+    if seconds and film.seconds and abs(film.seconds - seconds) > TOLERATED_SECONDS:
+        found.append(f"it lasts {film.seconds:g} s, {seconds:g} s were asked for")
+    if ratio and film.width and film.height:
         across, _, down = ratio.partition(":")
-        off = math.log(movie.width / movie.height * int(down) / int(across))
-        if abs(off) > SHAPE_OFF:
-            found.append(f"it is {movie.width} × {movie.height}, {ratio} was asked for")
+        off = math.log(film.width / film.height * int(down) / int(across))
+        if abs(off) > TOLERATED_SHAPE:
+            found.append(f"it is {film.width} × {film.height}, {ratio} was asked for")
     return found

@@ -55,7 +55,7 @@ FAILURES: dict[str, Failure] = {
     "JOB_DEADLINE": Failure(False, "Still asking the provider; a late success counts."),
     "EMPTY_RESULT": Failure(True, "The provider reported success without a video; ask it why."),
     "RESULT_EXPIRED": Failure(True, "The provider's link had ended before it could be copied."),
-    "RESULT_CORRUPT": Failure(True, "What the provider sent is no MP4; ask it why."),
+    "RESULT_CORRUPT": Failure(True, "What the provider sent is no video; ask it why."),
     "PRICE_UNKNOWN": Failure(
         True, "Name its price in CLIPBELL_PRICES; then it goes out by itself."
     ),

@@ -12,7 +12,7 @@ import json
 from typing import Any
 
 from service.errors import BodyTooLarge, NoAnswer, NotSent, ProviderError, Refused, Unanswered
-from service.media.mp4 import looks_like_mp4
+from service.media.containers import HEAD_BYTES, container_of
 from service.model import Job, Outcome, Submission, TaskState
 from service.outbound.client import Response
 from service.providers.answers import creation_error
@@ -66,7 +66,7 @@ class SegmindSync:
 
     def _read(self, answer: Response, head: bytes) -> Envelope:
         content_type = answer.headers.get("Content-Type", "")
-        tree = None if looks_like_mp4(head) else read_body(head, content_type)
+        tree = None if container_of(head) else read_body(head, content_type)
         return Envelope(tree, VOCABULARY, origin=self._access.base_url)
 
     def _check_room(self) -> None:
@@ -96,7 +96,7 @@ class SegmindSync:
 
     def _outcome(self, name: str, answer: Response, head: bytes, envelope: Envelope) -> Outcome:
         cost = _number(answer.headers.get("x-cost"))
-        if looks_like_mp4(head):
+        if container_of(head):
             return Outcome(TaskState.SUCCEEDED, result_file=name, cost=cost, raw_state="200")
         found = envelope.outcome(TaskState.SUCCEEDED)
         if found.result_url is None and found.state is not TaskState.FAILED:
@@ -109,8 +109,8 @@ class SegmindSync:
         if not self._answers.exists(name):
             return
         with self._answers.open(name) as file:
-            video = looks_like_mp4(file.read(12))
-        if not video:
+            film = container_of(file.read(HEAD_BYTES))
+        if not film:
             self._answers.delete(name)
 
     def fetch(self, job: Job) -> Outcome:

@@ -11,10 +11,10 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from service.errors import SettingsError
-from service.storage.base import FileMissing, Storage, StorageError
+from service.storage.base import FileMissing, Storage, StorageError, media_type_of
 from service.storage.files import FileStorage
 
-__all__ = ["FileMissing", "FileStorage", "Storage", "StorageError", "open_storage"]
+__all__ = ["FileMissing", "FileStorage", "Storage", "StorageError", "media_type_of", "open_storage"]
 
 
 def open_storage(url: str, folder: Path) -> Storage:

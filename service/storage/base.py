@@ -16,8 +16,11 @@ from typing import BinaryIO, Protocol
 
 from service.atomic import PRIVATE_MODE, atomic_write
 from service.errors import ClipbellError
+from service.media.containers import VIDEO_TYPES
 
-_NAME = re.compile(r"[a-z]+_[0-9a-f]{32}\.(?:mp4|jpg|png|webp)")
+#: The media type of every kind of file that is kept, by the ending of its name.
+FILE_TYPES = VIDEO_TYPES | {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
+_NAME = re.compile(rf"[a-z]+_[0-9a-f]{{32}}\.(?:{'|'.join(FILE_TYPES)})")
 
 
 class StorageError(ClipbellError):
@@ -87,6 +90,11 @@ def check_name(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise StorageError(f"{name!r} is not a name of ours")
     return name
+
+
+def media_type_of(name: str) -> str:
+    """The media type of a file of ours."""
+    return FILE_TYPES[name.rpartition(".")[2]]
 
 
 @contextmanager

@@ -30,13 +30,13 @@ from service.storage.base import (
     check_folder,
     check_name,
     disk_errors,
+    media_type_of,
 )
 
 #: The operator's own endpoint may be one without TLS.
 CLIENT = {"allow_http": True, "connect_timeout": "5s", "timeout": "60s"}
 RETRIES = {"max_retries": 3, "retry_timeout": timedelta(seconds=60)}
 READ_BYTES = 1024**2
-KINDS = {"mp4": "video/mp4", "jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}
 _PROBE = ".probe"
 
 
@@ -67,7 +67,7 @@ class S3Storage:
         with disk_errors(path), part_file(self.folder, name) as file:
             yield file
             file.flush()
-            kind = KINDS[name.rpartition(".")[2]]
+            kind = media_type_of(name)
             with _told(f"write {name}", self._where):
                 obstore.put(self._store, name, Path(file.name), attributes={"Content-Type": kind})
 

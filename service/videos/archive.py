@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
@@ -18,7 +19,7 @@ from service.catalogue.models import MODELS
 from service.errors import ClipbellError, NotFound, ProviderError
 from service.events.record import record_event
 from service.media import probe
-from service.media.mp4 import BrokenMovie
+from service.media.containers import VIDEO_TYPES, BrokenMovie, ProbeResult
 from service.model import Clock, EventType, Job, Video, VideoState
 from service.model.error_codes import strip_unstorable
 from service.model.serializers import iso
@@ -55,7 +56,7 @@ class Copy:
     """A video in storage: its columns, what it is, and what was odd about it."""
 
     columns: dict[str, Any]
-    look: probe.ProbeResult | None
+    film: ProbeResult | None
     remark: str = ""
 
 
@@ -90,51 +91,72 @@ def _copy(
 ) -> Copy:
     """Bring the file and its poster into storage."""
     if video.file:
-        return _kept(FileStorage(settings.answers), storage, video.file)
+        return _keep_answer(FileStorage(settings.answers), storage, video.file)
     if not video.provider_url:
         raise DownloadError("there is no link to copy from", gone=True)
-    name = f"{video.id}.mp4"
     with opened(settings.downloads, video.id, now) as download:
         download.fetch(outbound, video.provider_url, COPY_SECONDS, settings.archive_max_bytes)
         try:
-            look = probe.probe(download.path)
+            film = probe.probe(download.path)
         except BrokenMovie as error:
             download.restart()
             raise DownloadError(f"what the provider sent is no video: {error}") from error
+        name = f"{video.id}.{film.extension}"
         with storage.writing(name) as file:
             digest = download.copy_to(file)
             size = file.tell()
-        columns = {"file": name, "bytes": size, "sha256": digest} | _described(storage, name, look)
+        columns = {"file": name, "bytes": size, "sha256": digest} | _describe(storage, name, film)
         download.remove()
-    return Copy(columns, look)
+    return Copy(columns, film)
 
 
-def _kept(answers: FileStorage, storage: Storage, name: str) -> Copy:
+def _keep_answer(answers: FileStorage, storage: Storage, name: str) -> Copy:
     """A file that came as the answer itself: damaged or not, there is no other."""
-    if answers.exists(name):
-        # It is in one of them, whole, whenever we may be struck.
-        with answers.open(name) as answer, storage.writing(name) as file:
-            shutil.copyfileobj(answer, file)
-        answers.delete(name)
-    with storage.local(name) as path:
+    source = answers if answers.exists(name) else storage
+    if source is storage:
+        name = _find_stored(storage, name)
+    with source.local(name) as path:
+        film, remark = _examine(path)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        columns = {"file": name, "bytes": path.stat().st_size, "sha256": digest}
-        try:
-            look = probe.probe(path)
-        except BrokenMovie as error:
-            return Copy(columns, None, f"the video is damaged: {error}")
-    return Copy(columns | _described(storage, name, look), look)
+            size = file.tell()
+        kept = name
+        if source is answers:
+            # It is in one of them, whole, whenever we may be struck.
+            kept = f"{_stem(name)}.{film.extension}" if film else name
+            with path.open("rb") as answer, storage.writing(kept) as file:
+                shutil.copyfileobj(answer, file)
+    answers.delete(name)
+    columns = {"file": kept, "bytes": size, "sha256": digest}
+    return Copy(columns | (_describe(storage, kept, film) if film else {}), film, remark)
 
 
-def _described(storage: Storage, name: str, look: probe.ProbeResult) -> dict[str, Any]:
+def _examine(path: Path) -> tuple[ProbeResult | None, str]:
+    try:
+        return probe.probe(path), ""
+    except BrokenMovie as error:
+        return None, f"the video is damaged: {error}"
+
+
+def _find_stored(storage: Storage, name: str) -> str:
+    """The name under which a film was put away that came as `name`: its kind was not known then."""
+    names = (f"{_stem(name)}.{extension}" for extension in VIDEO_TYPES)
+    return next((found for found in names if storage.exists(found)), name)
+
+
+def _describe(storage: Storage, name: str, film: ProbeResult) -> dict[str, Any]:
     """The columns that tell of the picture; its poster is put beside the file."""
-    poster = name.removesuffix(".mp4") + ".jpg"
-    if look.poster is None:
-        return vars(look.movie)
+    columns = {"seconds": film.seconds, "width": film.width, "height": film.height}
+    if film.poster is None:
+        return columns
+    poster = f"{_stem(name)}.jpg"
     with storage.writing(poster) as file:
-        file.write(look.poster)
-    return vars(look.movie) | {"poster_file": poster}
+        file.write(film.poster)
+    return {**columns, "poster_file": poster}
+
+
+def _stem(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def _settle_copy(tx: Connection, video: Video, copy: Copy, now: datetime) -> None:
@@ -150,13 +172,13 @@ def _settle_copy(tx: Connection, video: Video, copy: Copy, now: datetime) -> Non
 
 def _remarks(job: Job | None, copy: Copy) -> list[str]:
     """What is told of a copy besides that it is there: paid for is paid for, so none is refused."""
-    if job is None or copy.look is None:
+    if job is None or copy.film is None:
         return [copy.remark]
     # The first frame decides the shape where there is one, and a model that is gone says nothing.
     model = MODELS.get(job.model)
     shaped = model is not None and count_images(model, job.input) == 0
     ratio = job.input.get("aspect_ratio") if shaped else None
-    return probe.differences(copy.look.movie, job.input.get("duration"), ratio)
+    return probe.differences(copy.film, job.input.get("duration"), ratio)
 
 
 def _settle_failure(
@@ -256,9 +278,9 @@ def viewable(db: Database, video_id: str) -> tuple[Video, Job]:
     return video, job
 
 
-def file_name(job: Job) -> str:
+def file_name(job: Job, file: str) -> str:
     """
-    A name to save the video under: the prompt's words and the end of the job's id.
+    A name to save a job's stored file under: the prompt's words and the end of the job's id.
 
     Such as ``a-fox-in-the-snow-3f9a1c.mp4``; letters of every script stay.
     """
@@ -266,4 +288,4 @@ def file_name(job: Job) -> str:
     # Vowel signs of many scripts are marks, and no letters.
     kept = (c if c.isalnum() or unicodedata.category(c)[0] == "M" else " " for c in prompt)
     words = "-".join("".join(kept).split())
-    return f"{words[:NAME_LENGTH].rstrip('-') or 'video'}-{job.id[-6:]}.mp4"
+    return f"{words[:NAME_LENGTH].rstrip('-') or 'video'}-{job.id[-6:]}.{file.rpartition('.')[2]}"

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from service import store
 from service.catalogue.models import MODELS
 from service.errors import Conflict
+from service.media.containers import VIDEO_TYPES
 from service.model import TERMINAL, Clock, Job, Video, VideoState, first_id
 from service.settings import Settings
 from service.storage import FileStorage, Storage, StorageError
@@ -111,11 +112,18 @@ def remove_video(db: Database, storage: Storage, settings: Settings, clock: Cloc
     if video.file:
         # A StorageError leaves it leased, and so comes up again when that ends.
         FileStorage(settings.answers).delete(video.file)
-        storage.delete(video.file)
-        storage.delete(video.file.removesuffix(".mp4") + ".jpg")
+        for name in _files_of(video.file, stored=video.stored_at is not None):
+            storage.delete(name)
     with db.write() as tx:
         store.videos.settle_claimed(tx, video, file=None, due_at=None)
     return True
+
+
+def _files_of(name: str, *, stored: bool) -> list[str]:
+    """A video's file and poster; of a copy that was being made the kind of file is not known."""
+    stem, _, extension = name.partition(".")
+    extensions = [extension] if stored else list(VIDEO_TYPES)
+    return [f"{stem}.{extension}" for extension in (*extensions, "jpg")]
 
 
 def purge_rows(db: Database, settings: Settings, now: datetime) -> int:

@@ -16,7 +16,7 @@ from werkzeug.exceptions import RequestedRangeNotSatisfiable
 from werkzeug.wrappers import Response as AnyResponse
 from werkzeug.wsgi import FileWrapper, wrap_file
 
-from service.storage import FileMissing
+from service.storage import FileMissing, media_type_of
 from service.web.context import wiring
 from service.web.errors import Problem
 
@@ -42,7 +42,6 @@ def redirected(name: str) -> AnyResponse | None:
 
 def stored_file(
     name: str,
-    mimetype: str,
     shown: str,
     *,
     etag: str | None = None,
@@ -61,10 +60,10 @@ def stored_file(
         Problem: 404, it is gone.
     """
     if wiring().settings.accel == "x-accel":
-        response = Response(mimetype=mimetype)
+        response = Response(mimetype=media_type_of(name))
         response.headers["X-Accel-Redirect"] = ACCEL_PREFIX + wiring().storage.key(name)
         return _labelled(response, shown, download)
-    response = _labelled(_opened(name, mimetype, whole), shown, download)
+    response = _labelled(_opened(name, whole), shown, download)
     response.set_etag(etag or name)
     return response if whole else _conditional(response)
 
@@ -83,7 +82,7 @@ def _names(shown: str) -> dict[str, str]:
     return {"filename": plain, **full}
 
 
-def _opened(name: str, mimetype: str, whole: bool) -> Response:
+def _opened(name: str, whole: bool) -> Response:
     try:
         file = wiring().storage.open(name)
     except FileMissing:
@@ -93,7 +92,7 @@ def _opened(name: str, mimetype: str, whole: bool) -> Response:
     # The server's own way may be faster, but reads up to a range instead of seeking to it.
     seeks = "Range" in request.headers and not whole
     body = FileWrapper(file, BLOCK) if seeks else wrap_file(request.environ, file, BLOCK)
-    response = Response(body, mimetype=mimetype, direct_passthrough=True)
+    response = Response(body, mimetype=media_type_of(name), direct_passthrough=True)
     response.content_length = size
     return response
 

@@ -1,27 +1,37 @@
-"""Looking into videos: whole and decodable with figures and a poster, or told what is wrong."""
+"""Probing films: whole and decodable with figures and a poster, or told what is wrong."""
 
 from __future__ import annotations
 
+import base64
 import io
 import random
+import struct
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import pytest
 from PIL import Image
-from support.film import film
+from support.film import MATRICES, film, four_corners, record, sound, turned
 
 from service.media import probe
-from service.media.mp4 import BrokenMovie, Movie
+from service.media.containers import BrokenMovie, ProbeResult
+
+CORNERS = ["red", "green", "blue", "white"]
 
 
-def look(tmp_path: Path, content: bytes) -> probe.ProbeResult:
-    """What a file of this content holds."""
-    path = tmp_path / "a.mp4"
+def find(tmp_path: Path, content: bytes) -> ProbeResult:
+    """What is found in a file of this content."""
+    path = tmp_path / "a.part"
     path.write_bytes(content)
     return probe.probe(path)
+
+
+def figures(found: ProbeResult) -> tuple[str, float | None, int | None, int | None]:
+    """All but the poster."""
+    return found.extension, found.seconds, found.width, found.height
 
 
 def opened(poster: bytes | None) -> Image.Image:
@@ -30,14 +40,114 @@ def opened(poster: bytes | None) -> Image.Image:
     return Image.open(io.BytesIO(poster))
 
 
-def test_figures(tmp_path: Path) -> None:
-    """Length and size are the film's own."""
-    assert Movie(3.0, 64, 36) == look(tmp_path, film()).movie
+def corners(image: Image.Image) -> list[str]:
+    """The colours from the left above to the right below."""
+    names = {(255, 0, 0): "red", (0, 255, 0): "green", (0, 0, 255): "blue"}
+    small = image.convert("RGB").resize((4, 4)).point(lambda value: 255 * (value > 70))
+    pixels = [small.getpixel((x, y)) for y in (0, 3) for x in (0, 3)]
+    return [names.get(pixel, "white") for pixel in pixels]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("kind", "codec", "pixels"),
+    [
+        *[(kind, "libx264", "yuv420p") for kind in ("mp4", "mov", "m4v", "mkv", "ts")],
+        ("mp4", "libx265", "yuv420p10le"),
+        ("mp4", "libsvtav1", "yuv420p10le"),
+        ("mp4", "libx264", "yuv444p"),
+        ("mov", "prores_ks", "yuv422p10le"),
+        ("3gp", "mpeg4", "yuv420p"),
+        ("webm", "libvpx-vp9", "yuv420p"),
+        ("webm", "libvpx", "yuv420p"),
+        ("webm", "libsvtav1", "yuv420p"),
+        ("avi", "mpeg4", "yuv420p"),
+    ],
+)
+def test_kinds(tmp_path: Path, kind: str, codec: str, pixels: str) -> None:
+    """Whatever a decoder plays is a film of its own kind, with its figures and a poster."""
+    content = record(128, 72, kind=kind, codec=codec, pixels=pixels, corners=True)
+    found = find(tmp_path, content)
+
+    assert (kind, 3.0, 128, 72) == figures(found)
+    assert (CORNERS, (640, 360)) == (corners(opened(found.poster)), opened(found.poster).size)
+
+
+@pytest.mark.parametrize(("kind", "codec"), [("flv", "libx264"), ("mpg", "mpeg2video")])
+def test_kinds_that_count_roughly(tmp_path: Path, kind: str, codec: str) -> None:
+    """Kinds whose lengths are estimates are films as well."""
+    found = find(tmp_path, record(128, 72, kind=kind, codec=codec, corners=True))
+
+    assert (kind, 128, 72) == (found.extension, found.width, found.height)
+    assert 2.5 < (found.seconds or 0) < 3.5
+    assert CORNERS == corners(opened(found.poster))
+
+
+FRAGMENTED = ["frag_keyframe", "frag_keyframe+empty_moov", "frag_every_frame+empty_moov"]
+
+
+@pytest.mark.parametrize("flags", FRAGMENTED)
+def test_fragments(tmp_path: Path, flags: str) -> None:
+    """The length of a film of fragments is that of all of them."""
+    assert ("mp4", 3.0, 64, 36) == figures(find(tmp_path, record(flags=flags, keyframe_every=5)))
+
+
+def test_recorded_live(tmp_path: Path) -> None:
+    """A film that was written before its length was known is measured."""
+    whole = record(kind="webm", codec="libvpx-vp9")
+    start = whole.index(b"\x44\x89\x88")
+    content = whole[:start] + b"\xec\x89" + bytes(9) + whole[start + 11 :]
+
+    assert ("webm", 3.0, 64, 36) == figures(find(tmp_path, content))
+
+
+@pytest.mark.parametrize("turn", MATRICES)
+@pytest.mark.parametrize("kind", ["mp4", "mov"])
+def test_upright(tmp_path: Path, kind: str, turn: str) -> None:
+    """A film that is stored turned or mirrored has an upright size and poster."""
+    stored = four_corners(128, 72)
+    shown = stored.transpose(Image.Transpose[turn]) if turn else stored
+    found = find(tmp_path, turned(record(128, 72, kind=kind, corners=True), MATRICES[turn]))
+    poster = opened(found.poster)
+
+    assert (kind, 3.0, *shown.size) == figures(found)
+    assert corners(shown) == corners(poster)
+    assert (640, 360) if shown.width > shown.height else (640, 1138) == poster.size
+
+
+@pytest.mark.parametrize(
+    ("size", "ratio", "shown", "poster"),
+    [
+        ((72, 58), Fraction(16, 11), (105, 58), (640, 354)),
+        ((72, 48), Fraction(8, 9), (64, 48), (640, 480)),
+        ((72, 58), Fraction(1, 2), (36, 58), (640, 1031)),
+    ],
+)
+def test_oblong_pixels(
+    tmp_path: Path,
+    size: tuple[int, int],
+    ratio: Fraction,
+    shown: tuple[int, int],
+    poster: tuple[int, int],
+) -> None:
+    """A film with oblong pixels, and its poster, are as wide as it is shown."""
+    found = find(tmp_path, record(*size, pixel_ratio=ratio))
+
+    assert ("mp4", 3.0, *shown) == figures(found)
+    assert poster == opened(found.poster).size
+
+
+@pytest.mark.parametrize(("width", "height"), [(63, 35), (35, 63), (1, 1), (2, 2)])
+def test_odd_sizes(tmp_path: Path, width: int, height: int) -> None:
+    """Sizes need not be even."""
+    found = find(tmp_path, record(width, height, 3, kind="webm", codec="libvpx-vp9"))
+
+    assert (width, height) == (found.width, found.height)
+    assert found.poster
 
 
 def test_poster(tmp_path: Path) -> None:
     """A JPEG of the first third, in the film's shape."""
-    image = opened(look(tmp_path, film()).poster)
+    image = opened(find(tmp_path, film()).poster)
     red, _, blue = image.convert("RGB").getpixel((320, 180))  # type: ignore[misc]
 
     assert ("JPEG", (640, 360)) == (image.format, image.size)
@@ -63,27 +173,44 @@ def test_poster_is_small(size: tuple[int, int]) -> None:
     assert opened(poster).width >= 160
 
 
-@pytest.mark.parametrize("frames", [2, 3])
+@pytest.mark.parametrize("frames", [1, 2, 3])
 def test_very_short(tmp_path: Path, frames: int) -> None:
-    """A film of two frames or three has a poster too."""
-    assert look(tmp_path, film(frames=frames)).poster
+    """A film of a frame or two has a poster too."""
+    assert find(tmp_path, film(frames=frames)).poster
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
-def test_half_a_film(tmp_path: Path, share: float) -> None:
+@pytest.mark.parametrize("kind", ["mp4", "mov", "mkv"])
+def test_half_a_film(tmp_path: Path, kind: str, share: float) -> None:
     """A film that breaks off is none."""
-    with pytest.raises(BrokenMovie):
-        look(tmp_path, film()[: int(len(film()) * share)])
+    content = record(kind=kind)
+    with pytest.raises(BrokenMovie, match=r"breaks off|has no"):
+        find(tmp_path, content[: int(len(content) * share)])
+
+
+def noisy(content: bytes) -> bytes:
+    """The film with noise for a picture."""
+    start = content.index(b"mdat") + 4
+    return content[:start] + b"\xff" * (len(content) - start)
 
 
 def test_noise_in_a_whole_file(tmp_path: Path) -> None:
     """Boxes that are all there, with noise for a picture, cannot be decoded."""
-    whole = bytearray(film())
-    start = whole.index(b"mdat") + 4
-    whole[start:] = b"\xff" * (len(whole) - start)
-
     with pytest.raises(BrokenMovie, match="cannot be decoded"):
-        look(tmp_path, bytes(whole))
+        find(tmp_path, noisy(film()))
+
+
+@pytest.mark.parametrize("damaged", [[100], [0, 50, 100], [150, 200, 250]])
+def test_damage_in_some_places(tmp_path: Path, damaged: list[int]) -> None:
+    """A film of which some keyframes can be decoded has a poster of one of them."""
+    content = bytearray(record(frames=300, keyframe_every=50))
+    with av.open(io.BytesIO(content), "r") as container:
+        packets = [packet for packet in container.demux(video=0) if packet.is_keyframe]
+    for packet in (packets[number // 50] for number in damaged):
+        start = packet.pos or 0
+        content[start : start + packet.size] = b"\xff" * packet.size
+
+    assert find(tmp_path, bytes(content)).poster
 
 
 def test_damaged_film(tmp_path: Path) -> None:
@@ -94,7 +221,7 @@ def test_damaged_film(tmp_path: Path) -> None:
         start = dice.randrange(len(content) - 100)
         content[start : start + 100] = dice.randbytes(100)
         try:
-            assert look(tmp_path, bytes(content)).poster
+            assert "mp4" == find(tmp_path, bytes(content)).extension
         except BrokenMovie as error:
             assert str(error)
 
@@ -103,32 +230,77 @@ def test_title_in_another_encoding(tmp_path: Path) -> None:
     """A film with a title that is not UTF-8 is a film all the same."""
     whole = film(title="TITLETITLE").replace(b"TITLETITLE", b"\xff\xfe\xe9\xe8\xe9" * 2)
 
-    assert Movie(3.0, 64, 36) == look(tmp_path, whole).movie
+    assert ("mp4", 3.0, 64, 36) == figures(find(tmp_path, whole))
 
 
 @pytest.mark.parametrize(("width", "height"), [(4096, 2), (2, 4096)])
 def test_ribbon(tmp_path: Path, width: int, height: int) -> None:
     """A film of an absurd shape has a poster of that shape."""
-    found = look(tmp_path, film(width, height, frames=2))
+    found = find(tmp_path, film(width, height, frames=2))
 
-    assert Movie(0.2, width, height) == found.movie
+    assert ("mp4", 0.2, width, height) == figures(found)
     assert 1 == min(opened(found.poster).size)
 
 
-def test_sound_only(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        sound(),
+        sound("webm", "libopus", "flt", 960),
+        sound("ogg", "libopus", "flt", 960),
+    ],
+)
+def test_sound_only(tmp_path: Path, content: bytes) -> None:
     """A file without a picture is no video."""
-    path = tmp_path / "a.mp4"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=44100)
-        frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
-        frame.sample_rate = 44100
-        frame.pts = 0
-        frame.planes[0].update(bytes(frame.planes[0].buffer_size))
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+    with pytest.raises(BrokenMovie, match="no picture"):
+        find(tmp_path, content)
 
-    with pytest.raises(BrokenMovie, match="cannot be decoded"):
-        probe.probe(path)
+
+def cover() -> str:
+    """A picture as music carries it (FLAC's form, in base64)."""
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "PNG")
+    data, kind = file.getvalue(), b"image/png"
+    head = struct.pack(">II", 3, len(kind)) + kind + struct.pack(">6I", 0, 8, 8, 24, 0, len(data))
+    return base64.b64encode(head + data).decode()
+
+
+def test_music_with_a_cover(tmp_path: Path) -> None:
+    """A picture that never moves is no film."""
+    with pytest.raises(BrokenMovie, match="no picture"):
+        find(tmp_path, sound("ogg", "libopus", "flt", 960, METADATA_BLOCK_PICTURE=cover()))
+
+
+def resized(content: bytes, width: int, height: int) -> bytes:
+    """The film with another size in the heads of its track and of its samples."""
+    start = content.index(b"tkhd") + 4 + 76
+    sizes = struct.pack(">II", width << 16, height << 16)
+    content = content[:start] + sizes + content[start + 8 :]
+    start = content.index(b"avc1", content.index(b"stsd")) + 4 + 24
+    return content[:start] + struct.pack(">HH", width, height) + content[start + 4 :]
+
+
+def test_too_large_to_decode(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A film that is larger than any screen is kept by what its boxes say, without a poster."""
+    expected = ProbeResult("mp4", 3.0, 16000, 8000)
+
+    assert expected == find(tmp_path, resized(film(), 16000, 8000))
+    assert [] == caplog.records
+
+
+def test_size_that_is_not_true(tmp_path: Path) -> None:
+    """A decoder that sees another size is believed."""
+    assert ("mp4", 3.0, 64, 36) == figures(find(tmp_path, resized(film(), 640, 360)))
+
+
+def test_codec_that_nobody_knows(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A film that only other decoders play is kept without a poster, and the log says why."""
+    content = film()
+    start = content.index(b"avc1", content.index(b"stsd"))
+    found = find(tmp_path, content[:start] + b"zzzz" + content[start + 4 :])
+
+    assert ProbeResult("mp4", 3.0, 64, 36) == found
+    assert ["no poster of a.part: there is no decoder for it"] == caplog.messages
 
 
 WITHOUT_EXTRA = """
@@ -139,30 +311,41 @@ print(probe.available(), probe.probe(pathlib.Path(sys.argv[1])))
 """
 
 
-def test_without_the_extra(tmp_path: Path) -> None:
-    """Where PyAV is not installed the figures come from the boxes; only the poster is missing."""
-    path = tmp_path / "a.mp4"
-    path.write_bytes(film())
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (film(), ProbeResult("mp4", 3.0, 64, 36)),
+        (film() + b"\r\n-- the end --\r\n", ProbeResult("mp4", 3.0, 64, 36)),
+        (turned(record(kind="mov"), MATRICES["ROTATE_90"]), ProbeResult("mov", 3.0, 36, 64)),
+        (record(kind="webm", codec="libvpx-vp9"), ProbeResult("webm", 3.0, 64, 36)),
+        (record(kind="ts"), ProbeResult("ts")),
+    ],
+    ids=["MP4", "a line behind", "MOV on its side", "WebM", "transport stream"],
+)
+def test_without_the_extra(tmp_path: Path, content: bytes, expected: ProbeResult) -> None:
+    """Where PyAV is not installed the figures come from the file; only the poster is missing."""
+    path = tmp_path / "a.part"
+    path.write_bytes(content)
     command = [sys.executable, "-c", WITHOUT_EXTRA, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
 
-    assert f"False {probe.ProbeResult(Movie(3.0, 64, 36))}" == done.stdout.strip()
+    assert f"False {expected}" == done.stdout.strip()
 
 
 @pytest.mark.parametrize(
-    ("movie", "seconds", "ratio", "told"),
+    ("found", "seconds", "ratio", "told"),
     [
-        (Movie(5.04, 1280, 720), 5, "16:9", []),
-        (Movie(4.5, 1284, 716), 5, "16:9", []),
-        (Movie(None, None, None), 5, "16:9", []),
-        (Movie(5.0, 720, 1280), None, None, []),
-        (Movie(10.0, 960, 960), 10, "1:1", []),
-        (Movie(10.0, 1280, 720), 5, "16:9", ["it lasts 10 s, 5 s were asked for"]),
-        (Movie(4.0, 1280, 720), 5, None, ["it lasts 4 s, 5 s were asked for"]),
-        (Movie(5.0, 1280, 720), 5, "9:16", ["it is 1280 × 720, 9:16 was asked for"]),
-        (Movie(5.0, 1280, 720), 5, "1:1", ["it is 1280 × 720, 1:1 was asked for"]),
+        ((5.04, 1280, 720), 5, "16:9", []),
+        ((4.5, 1284, 716), 5, "16:9", []),
+        ((None, None, None), 5, "16:9", []),
+        ((5.0, 720, 1280), None, None, []),
+        ((10.0, 960, 960), 10, "1:1", []),
+        ((10.0, 1280, 720), 5, "16:9", ["it lasts 10 s, 5 s were asked for"]),
+        ((4.0, 1280, 720), 5, None, ["it lasts 4 s, 5 s were asked for"]),
+        ((5.0, 1280, 720), 5, "9:16", ["it is 1280 × 720, 9:16 was asked for"]),
+        ((5.0, 1280, 720), 5, "1:1", ["it is 1280 × 720, 1:1 was asked for"]),
         (
-            Movie(10.0, 720, 1280),
+            (10.0, 720, 1280),
             5,
             "16:9",
             ["it lasts 10 s, 5 s were asked for", "it is 720 × 1280, 16:9 was asked for"],
@@ -170,7 +353,10 @@ def test_without_the_extra(tmp_path: Path) -> None:
     ],
 )
 def test_differences(
-    movie: Movie, seconds: float | None, ratio: str | None, told: list[str]
+    found: tuple[float | None, int | None, int | None],
+    seconds: float | None,
+    ratio: str | None,
+    told: list[str],
 ) -> None:
     """Another length or shape than asked is told; a frame more or less is none."""
-    assert told == probe.differences(movie, seconds, ratio)
+    assert told == probe.differences(ProbeResult("mp4", *found), seconds, ratio)

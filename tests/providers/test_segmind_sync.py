@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from conftest import Bench
+from support.film import record
 from support.sandboxes import Wire
 from support.servers import Clipbell, eventually
+from support.serving import QuietHandler, Served
 
 from service import store
 from service.model import JobState, VideoState
@@ -89,3 +91,47 @@ def test_answer_on_disk(bench: Bench) -> None:
     assert video is not None
     assert (VideoState.STORED, len(bench.wiring.storage.read(name))) == (video.state, video.bytes)
     assert not FileStorage(bench.wiring.settings.answers).exists(name)
+
+
+WEBM = record(kind="webm", codec="libvpx-vp9")
+
+
+class Vendor(Served):
+    """Answers every POST with a WebM film."""
+
+    def __init__(self) -> None:
+        class Handler(QuietHandler):
+            def do_POST(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "video/webm")
+                self.send_header("Content-Length", str(len(WEBM)))
+                self.end_headers()
+                self.wfile.write(WEBM)
+
+        self.serve(Handler)
+
+
+@pytest.fixture
+def vendor() -> Iterator[Vendor]:
+    """A vendor whose films are WebM."""
+    with Vendor() as made:
+        yield made
+
+
+@pytest.fixture
+def settings_given(vendor: Vendor) -> dict[str, Any]:
+    """That vendor speaks v1."""
+    return {"segmind_api": "v1", "segmind_base_url": vendor.origin}
+
+
+def test_answer_of_another_kind(bench: Bench) -> None:
+    """An answer that is a film of any kind is ours, and paid for once."""
+    job = bench.new_job(**KLING_2)
+    bench.drain("generate", "archive")
+    with bench.db.read() as tx:
+        video = store.videos.of_job(tx, job.id)
+
+    assert (JobState.SUCCEEDED, True) == (bench.job(job).state, video is not None)
+    assert video and (VideoState.STORED, 3.0) == (video.state, video.seconds)
+    assert (video.file or "").endswith(".webm")
+    assert WEBM == bench.wiring.storage.read(video.file or "")

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from support.buckets import Buckets
 
-from service.storage import FileMissing, Storage, StorageError, open_storage
+from service.media.containers import VIDEO_TYPES
+from service.storage import FileMissing, Storage, StorageError, media_type_of, open_storage
 
 NAME = "vid_" + "0123456789abcdef" * 2 + ".mp4"
 IMAGES = [f"img_{number:032x}.png" for number in range(3)]
@@ -63,6 +64,16 @@ def test_written_file_is_there(storage: Storage) -> None:
     with storage.local(NAME) as path:
         assert b"half whole" == path.read_bytes()
     assert ([NAME], []) == (list(storage.names("vid")), parts(storage))
+
+
+@pytest.mark.parametrize("ending", [*VIDEO_TYPES, "jpg", "png", "webp"])
+def test_kinds(storage: Storage, ending: str) -> None:
+    """Every kind of film and image can be kept, and has a media type."""
+    name = NAME.replace("mp4", ending)
+    keep(storage, name, b"whole")
+
+    assert (b"whole", [name]) == (storage.read(name), list(storage.names("vid")))
+    assert "/" in media_type_of(name)
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, OSError])

@@ -46,6 +46,16 @@ def test_presigned(storage: Storage, buckets: Buckets) -> None:
     assert url.startswith(f"{storage.origin}/") and storage.origin == buckets.endpoint
 
 
+def test_kinds(storage: Storage) -> None:
+    """The bucket knows what each file is."""
+    name = NAME.replace("mp4", "webm")
+    with storage.writing(name) as file:
+        file.write(CONTENT)
+    _, headers, _ = ask(storage.presigned(name, "GET", 60) or "")
+
+    assert "video/webm" == headers["content-type"]
+
+
 def test_presigned_head(storage: Storage) -> None:
     """A URL for HEAD tells the length."""
     status, headers, body = ask(storage.presigned(NAME, "HEAD", 60) or "", "HEAD")

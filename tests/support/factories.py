@@ -15,11 +15,11 @@ MOVIE = b"\x00\x00\x00\x18ftypmp42" + bytes(range(256)) * 20
 PICTURE = b"\xff\xd8\xff" + b"jpeg" * 50
 
 
-def kept_video(bench: Bench, job: Job | None = None, **changes: Any) -> Video:
+def kept_video(bench: Bench, job: Job | None = None, kind: str = "mp4", **changes: Any) -> Video:
     """A job's video and poster, in storage now."""
     now, job = bench.clock(), job or bench.new_job()
     id_ = new_id("vid", now)
-    for name, content in ((f"{id_}.mp4", MOVIE), (f"{id_}.jpg", PICTURE)):
+    for name, content in ((f"{id_}.{kind}", MOVIE), (f"{id_}.jpg", PICTURE)):
         with bench.wiring.storage.writing(name) as file:
             file.write(content)
     given: dict[str, Any] = {
@@ -30,7 +30,7 @@ def kept_video(bench: Bench, job: Job | None = None, **changes: Any) -> Video:
         "provider_url": "https://provider.example/a.mp4",
         "provider_expires_at": None,
         "bytes": len(MOVIE),
-        "file": f"{id_}.mp4",
+        "file": f"{id_}.{kind}",
         "poster_file": f"{id_}.jpg",
         "sha256": "ab" * 32,
         "seconds": 5.0,

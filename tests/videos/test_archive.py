@@ -11,7 +11,7 @@ import pytest
 from conftest import Bench
 from support.factories import rendered, video_of
 from support.file_server import FileServer, Turn, original, says
-from support.film import film, padding
+from support.film import MATRICES, film, padding, record, sound, turned
 from support.sandboxes import Wire
 from support.servers import Hook
 
@@ -22,6 +22,7 @@ from service.jobs.outcomes import record_outcome
 from service.model import EventType, Job, JobState, Outcome, TaskState, VideoState
 from service.model.serializers import iso
 from service.providers.apixo import Apixo
+from service.storage import FileStorage
 from service.videos.archive import LEASE_SECONDS, archive_video
 
 FILM = film()
@@ -147,6 +148,47 @@ def test_no_video(bench: Bench, files: FileServer, body: bytes, says_: str) -> N
     assert (FILM, []) == (content(bench, job), part_files(bench))
 
 
+LINE = b"\r\n-- appended by the encoder farm, 42 --\r\n"
+FILMS = [
+    ("a line behind it", FILM + LINE, "mp4", (3.0, 64, 36)),
+    ("on its side", turned(FILM, MATRICES["ROTATE_270"]), "mp4", (3.0, 36, 64)),
+    ("WebM", record(kind="webm", codec="libvpx-vp9"), "webm", (3.0, 64, 36)),
+    ("MOV", record(kind="mov"), "mov", (3.0, 64, 36)),
+    ("Matroska", record(kind="mkv"), "mkv", (3.0, 64, 36)),
+    ("fragments", record(flags="frag_keyframe+empty_moov"), "mp4", (3.0, 64, 36)),
+]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "figures"),
+    [case[1:] for case in FILMS],
+    ids=[case[0] for case in FILMS],
+)
+def test_any_film(
+    bench: Bench, files: FileServer, body: bytes, kind: str, figures: tuple[float, int, int]
+) -> None:
+    """Whatever a decoder plays is kept byte for byte, as what it is, upright and with a poster."""
+    files.turns = [says(200, body)]
+    job = succeeded(bench, files.url + "/a")
+    archive(bench)
+    video = video_of(bench, job)
+
+    assert (VideoState.STORED, f"{video.id}.{kind}") == (video.state, video.file)
+    assert (body, figures) == (content(bench, job), (video.seconds, video.width, video.height))
+    assert [f"{video.id}.jpg", video.file] == sorted(kept_files(bench))
+    assert 1 == len(files.paths)
+
+
+def test_sound_alone(bench: Bench, files: FileServer) -> None:
+    """What has no picture is no video, and is fetched again until it is one."""
+    files.turns = [says(200, sound()), WHOLE]
+    job = succeeded(bench, files.url + "/a")
+    archive(bench, 2)
+
+    assert VideoState.STORED is video_of(bench, job).state
+    assert "no picture" in steps(bench, job, "copy failed")[0]
+
+
 def content(bench: Bench, job: Job) -> bytes:
     """The bytes of our copy."""
     return bench.wiring.storage.read(video_of(bench, job).file or "")
@@ -240,6 +282,18 @@ def test_not_as_asked(
     assert all(line.startswith(start) for line, start in zip(found, told, strict=True))
 
 
+@pytest.mark.parametrize(("asked", "remarks"), [("9:16", 0), ("16:9", 1)])
+def test_shape_of_a_film_on_its_side(
+    bench: Bench, files: FileServer, asked: str, remarks: int
+) -> None:
+    """The shape that counts is the one in which a film is shown."""
+    files.turns = [says(200, turned(FILM, MATRICES["ROTATE_270"]))]
+    job = succeeded(bench, files.url + "/a", aspect_ratio=asked)
+    archive(bench)
+
+    assert remarks == sum("×" in line for line in steps(bench, job, "not as asked"))
+
+
 def test_model_that_is_gone(bench: Bench, files: FileServer) -> None:
     """A job's video is copied also when a later version's catalogue has its model no more."""
     job = succeeded(bench, files.url + "/a", aspect_ratio="1:1")
@@ -258,23 +312,50 @@ def test_as_asked(bench: Bench, wire: Wire) -> None:
     assert [] == steps(bench, job, "not as asked", "copy failed")
 
 
-@pytest.mark.parametrize(("body", "remarks"), [(FILM, 0), (FILM[:-9], 1)])
-def test_answer_that_was_the_video(bench: Bench, body: bytes, remarks: int) -> None:
-    """A file that came as the answer is ours already; a damaged one is kept, there is no other."""
+WEBM = record(kind="webm", codec="libvpx-vp9")
+
+
+def answered(bench: Bench, body: bytes) -> Job:
+    """A job whose one answer was this, and lies on our disk."""
     job = bench.new_job(input={"prompt": "A fox", "duration": 5})
     name = f"vid_{job.id[4:]}.mp4"
-    with bench.wiring.storage.writing(name) as file:
+    with FileStorage(bench.wiring.settings.answers).writing(name) as file:
         file.write(body)
     outcome = Outcome(TaskState.SUCCEEDED, result_file=name)
     with bench.db.write() as tx:
         record_outcome(tx, bench.wiring.settings, job, outcome, "answer", bench.clock())
+    return job
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "remarks"), [(FILM, "mp4", 0), (FILM[:-9], "mp4", 1), (WEBM, "webm", 0)]
+)
+def test_answer_that_was_the_video(bench: Bench, body: bytes, kind: str, remarks: int) -> None:
+    """A file that came as the answer is ours already; a damaged one is kept, there is no other."""
+    job = answered(bench, body)
     archive(bench)
     video, found = video_of(bench, job), steps(bench, job, "not as asked")
 
-    assert (VideoState.STORED, name, len(body)) == (video.state, video.file, video.bytes)
+    assert (VideoState.STORED, f"vid_{job.id[4:]}.{kind}") == (video.state, video.file)
+    assert (body, len(body)) == (content(bench, job), video.bytes)
     assert hashlib.sha256(body).hexdigest() == video.sha256
     assert remarks == sum("damaged" in line for line in found)
     assert (video.poster_file is None) == bool(remarks)
+    assert not list(FileStorage(bench.wiring.settings.answers).names("vid"))
+
+
+@pytest.mark.parametrize(("body", "kind"), [(FILM, "mp4"), (WEBM, "webm"), (FILM[:-9], "mp4")])
+def test_struck_behind_the_answers_removal(bench: Bench, body: bytes, kind: str) -> None:
+    """A worker that died before it could say so has put the file where the next one finds it."""
+    job = answered(bench, body)
+    FileStorage(bench.wiring.settings.answers).delete(f"vid_{job.id[4:]}.mp4")
+    name = f"vid_{job.id[4:]}.{kind}"
+    with bench.wiring.storage.writing(name) as file:
+        file.write(body)
+    archive(bench)
+
+    assert (VideoState.STORED, name) == (video_of(bench, job).state, video_of(bench, job).file)
+    assert (body, len(body)) == (content(bench, job), video_of(bench, job).bytes)
 
 
 def test_answer_is_gone(bench: Bench) -> None:

@@ -389,7 +389,17 @@ def ended(bench: Bench, video: Video) -> Job:
     return job
 
 
-def test_erase_while_it_is_copied(bench: Bench) -> None:
+def test_films_of_another_kind(bench: Bench) -> None:
+    """A deleted film is removed with its poster, whatever its kind."""
+    video = kept_video(bench, ended_job(bench), kind="webm")
+    erase_job(bench.db, bench.wiring.uploads, ended(bench, video), bench.clock())
+    bench.drain("remove")
+
+    assert [] == files(bench)
+
+
+@pytest.mark.parametrize("kind", ["mp4", "webm", "mov"])
+def test_erase_while_it_is_copied(bench: Bench, kind: str) -> None:
     """A copy that is under way settles nothing, and what it leaves is removed after it."""
     job = bench.new_job()
     succeed(bench, job)
@@ -397,7 +407,7 @@ def test_erase_while_it_is_copied(bench: Bench) -> None:
         copying = store.videos.claim_pending(tx, bench.clock(), LEASE_SECONDS)
     assert copying is not None
     erase_job(bench.db, bench.wiring.uploads, job, bench.clock())
-    with bench.wiring.storage.writing(f"{copying.id}.mp4") as file:
+    with bench.wiring.storage.writing(f"{copying.id}.{kind}") as file:
         file.write(MOVIE)
     downloads = bench.wiring.settings.data_dir / "downloads"
     with opened(downloads, copying.id, bench.clock()) as download:

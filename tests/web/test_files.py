@@ -124,6 +124,15 @@ def test_x_accel(client: FlaskClient, bench: Bench) -> None:
     assert f"attachment; filename={name}" == answer.headers["Content-Disposition"]
 
 
+@pytest.mark.parametrize("server", ["file x-accel"], indirect=True)
+def test_x_accel_of_another_kind(client: FlaskClient, bench: Bench) -> None:
+    """The proxy is told what kind of film it sends."""
+    answer = fetch(client, path_of(bench, kept_video(bench, kind="webm")))
+
+    assert (200, "video/webm") == (answer.status_code, answer.content_type)
+    assert answer.headers["X-Accel-Redirect"].endswith(".webm")
+
+
 def test_policy_of_pages(client: FlaskClient, bench: Bench, server: str) -> None:
     """A page lets the player follow to the bucket, and nowhere else, only where it is sent."""
     policy = client.get("/login", headers={"Accept": "text/html"}).headers[

@@ -37,12 +37,10 @@ def watch(token: str) -> AnyResponse:
     """The copy, in whole or by ranges; the provider's link until the copy is there."""
     video, job = _video(token)
     if video.state is VideoState.STORED and video.file:
-        name, download = file_name(job), "download" in request.args
+        name, download = file_name(job, video.file), "download" in request.args
         # A bucket's URL cannot say under which name to save.
         elsewhere = None if download else redirected(video.file)
-        return elsewhere or stored_file(
-            video.file, "video/mp4", name, etag=video.sha256, download=download
-        )
+        return elsewhere or stored_file(video.file, name, etag=video.sha256, download=download)
     if not video.provider_url:
         raise Problem(404, "the video is not here yet", headers={"Retry-After": "5"})
     response = redirect(video.provider_url, 302)
@@ -56,8 +54,7 @@ def poster(token: str) -> AnyResponse:
     video, job = _video(token)
     if not video.poster_file:
         raise Problem(404, "this video has no poster")
-    name = file_name(job).removesuffix(".mp4") + ".jpg"
-    return stored_file(video.poster_file, "image/jpeg", name)
+    return stored_file(video.poster_file, file_name(job, video.poster_file))
 
 
 @blueprint.get("/i/<token>")
@@ -68,5 +65,4 @@ def image(token: str) -> AnyResponse:
         name = w.uploads.file_name(token, w.clock())
     except BadToken:
         raise Problem(403, "this link is not one of ours, or its time is over") from None
-    kind = "jpeg" if name.endswith(".jpg") else name.rpartition(".")[2]
-    return stored_file(name, f"image/{kind}", name)
+    return stored_file(name, name)

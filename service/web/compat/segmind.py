@@ -14,6 +14,7 @@ from flask import Blueprint, Response, current_app, request
 from service.catalogue.models import MODELS
 from service.model import JobState, VideoState
 from service.model.serializers import iso
+from service.storage import media_type_of
 from service.web.compat.base import (
     CompatError,
     Found,
@@ -133,15 +134,18 @@ def _result(found: Found, *, replayed: bool) -> Response:
         status = 409 if replayed else 504
         headers = {"x-request-id": job.id, "Location": _url(f"v2/requests/{job.id}")}
         raise CompatError(status, f"Not done yet; {job.id} goes on: see Location", headers)
-    if video.state is VideoState.STORED and video.file and _wants_video():
-        response = stored_file(video.file, "video/mp4", f"{job.id}.mp4", whole=True)
+    if video.state is VideoState.STORED and video.file and _wants(video.file):
+        name = f"{job.id}.{video.file.rpartition('.')[2]}"
+        response = stored_file(video.file, name, whole=True)
     else:
         response = json_response(_body(found))
     return _with_facts(response, found)
 
 
-def _wants_video() -> bool:
-    return asks_for("Accept", "video/mp4") or asks_for("Accept", "video/*")
+def _wants(file: str) -> bool:
+    """Whether the caller asked for the video: as MP4, whatever it turned out to be, or as it is."""
+    wanted = ("video/mp4", "video/*", media_type_of(file))
+    return any(asks_for("Accept", media_type) for media_type in wanted)
 
 
 def _with_facts(response: Response, found: Found) -> Response:

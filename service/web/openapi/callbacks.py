@@ -28,11 +28,12 @@ _WHOLE = ("ETag?", "Content-Disposition?", "Accept-Ranges?")
 _HTML: dict[str, Schema] = {"text/html": {"type": "string"}}
 
 
-def _file(kind: str, note: str) -> dict[int, Response]:
+def _file(kind: str, note: str, *others: str) -> dict[int, Response]:
     binary: Schema = {"type": "string", "format": "binary"}
+    more, part = dict.fromkeys(others, binary), ("Content-Range", *_WHOLE)
     return {
-        200: Response(note, binary, _WHOLE, content=kind),
-        206: Response("The bytes of `Range`.", binary, ("Content-Range", *_WHOLE), content=kind),
+        200: Response(note, binary, _WHOLE, content=kind, others=more),
+        206: Response("The bytes of `Range`.", binary, part, content=kind, others=more),
         304: Response("You have it already.", headers=("ETag",)),
     }
 
@@ -82,7 +83,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "videos.watch": Operation(
         "Signed links",
-        _file("video/mp4", "The video.")
+        _file("video/mp4", "The video; most are MP4.", "video/*")
         | {302: Response("To the vendor's link until the copy is there.", headers=("Location",))},
         {403: _FORGED, 404: "The video is not here yet.", 410: "The link has expired.", **_BY_HAND},
         (_TOKEN, _RANGE, in_query("download", text("Save it under a name.", pattern=NO_NUL))),

@@ -126,7 +126,8 @@ _REFUSED = {
 }
 _UNKNOWN = {404: "There is no such request."}
 _FAILED = {422: Response("It has FAILED.", ref("SegmindRequest"))}
-_VIDEO: dict[str, Schema] = {"video/mp4": {"type": "string", "format": "binary"}}
+_BINARY: Schema = {"type": "string", "format": "binary"}
+_VIDEO = {"video/mp4": _BINARY, "video/*": _BINARY}
 
 OPERATIONS: dict[str, Operation] = {
     "segmind_door.run_sync": Operation(

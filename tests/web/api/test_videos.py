@@ -130,6 +130,28 @@ def test_poster(client: FlaskClient, bench: Bench) -> None:
     assert 404 == fetch(client, video(bench, poster_file=None) + "/poster.jpg").status_code
 
 
+@pytest.mark.parametrize(
+    ("kind", "media_type"),
+    [
+        ("mp4", "video/mp4"),
+        ("mov", "video/quicktime"),
+        ("m4v", "video/x-m4v"),
+        ("webm", "video/webm"),
+        ("mkv", "video/x-matroska"),
+    ],
+)
+def test_kinds(client: FlaskClient, bench: Bench, kind: str, media_type: str) -> None:
+    """Each kind of film has its own media type and its own name; its poster is a JPEG."""
+    kept = kept_video(bench, kind=kind)
+    path, name = path_of(bench, kept), f"a-fox-{kept.job_id[-6:]}"
+    saved, poster = fetch(client, path + "?download=1"), fetch(client, path + "/poster.jpg")
+
+    assert (200, MOVIE, media_type) == (saved.status_code, saved.data, saved.content_type)
+    assert f"attachment; filename={name}.{kind}" == saved.headers["Content-Disposition"]
+    assert f"inline; filename={name}.jpg" == poster.headers["Content-Disposition"]
+    assert (PICTURE, "image/jpeg") == (poster.data, poster.content_type)
+
+
 @pytest.mark.parametrize("state", [VideoState.PENDING, VideoState.LOST])
 def test_before_the_copy(client: FlaskClient, bench: Bench, state: VideoState) -> None:
     """Until the copy is there the same link leads to the provider, and is never cached."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from conftest import Bench
 from flask.testing import FlaskClient
+from support.factories import MOVIE, kept_video
 from support.sandboxes import Wire, png
 from support.servers import Clipbell, Reply, eventually
 
@@ -140,6 +141,43 @@ def client(bench: Bench) -> FlaskClient:
 def head(bench: Bench) -> dict[str, str]:
     """What every request carries."""
     return {"x-api-key": bench.key}
+
+
+@pytest.mark.parametrize(
+    ("kind", "accept", "expected"),
+    [
+        ("mp4", "video/mp4", "video/mp4"),
+        ("webm", "video/mp4", "video/webm"),
+        ("webm", "video/*", "video/webm"),
+        ("webm", "video/webm, application/json;q=0.5", "video/webm"),
+        ("mov", "video/*", "video/quicktime"),
+        ("webm", "application/json", "application/json"),
+        ("mp4", "video/webm", "application/json"),
+    ],
+)
+def test_kind_of_the_video(
+    bench: Bench, client: FlaskClient, kind: str, accept: str, expected: str
+) -> None:
+    """Whoever asks for the video gets it as what it is; a label that is not true helps nobody."""
+    headers = {**head(bench), "Idempotency-Key": "once"}
+    later = {**headers, "Prefer": "respond-async"}
+    made = client.post("/v1/kling-2", json=FOX, headers=later).get_json()
+    with bench.db.write() as tx:
+        store.jobs.change(tx, made["request_id"], [JobState.QUEUED], state=JobState.SUCCEEDED)
+        job = store.jobs.find(tx, made["request_id"])
+    assert job is not None
+    kept_video(bench, job, kind=kind)
+    answer = client.post(
+        "/v1/kling-2", json=FOX, headers={**headers, "Accept": accept}, buffered=True
+    )
+
+    assert (200, expected) == (answer.status_code, answer.mimetype)
+    if expected != "application/json":
+        name = f"{job.id}.{kind}"
+        assert (MOVIE, f"inline; filename={name}") == (
+            answer.data,
+            answer.headers["Content-Disposition"],
+        )
 
 
 def test_refusals(bench: Bench, client: FlaskClient) -> None:

@@ -1,0 +1,173 @@
+"""
+Tracks of an ISO file: what each shows, how long, and where in the file its last sample ends.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import BinaryIO
+
+from service.media.geometry import Matrix, upright_size
+from service.media.iso_boxes import Box, children, content, number, read_at, walk
+
+#: 1 in the fixed point of display matrices and of track sizes.
+ONE = 0x10000
+_UPRIGHT: Matrix = (ONE, 0, 0, ONE)
+_VIDEO = b"vide"
+#: A table that is longer than any real one says nothing to us.
+_TABLE_BYTES = 1024**2
+_ENABLED = 1
+_SAMPLE_ENTRY_BYTES = 78  # of a picture's, before the boxes that it holds
+
+
+@dataclass(frozen=True)
+class Track:
+    """
+    A track; `samples_end` is a place in the file, 0 where no table says it.
+
+    `handler` is ``vide`` for pictures, blank where the file does not say what the track is.
+    """
+
+    handler: bytes
+    enabled: bool
+    size: tuple[int, int] | None
+    seconds: float | None
+    samples_end: int
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it shows something."""
+        return self.handler == _VIDEO or (not self.handler and self.size is not None)
+
+
+#: One of which nothing is said.
+UNKNOWN_TRACK = Track(b"", enabled=False, size=None, seconds=None, samples_end=0)
+
+
+def read_track(file: BinaryIO, trak: Box, movie_matrix: Matrix) -> Track:
+    """A track of a film whose pictures are all turned by `movie_matrix`."""
+    boxes = children(file, trak)
+    media = children(file, boxes.get(b"mdia"))
+    tables = children(file, children(file, media.get(b"minf")).get(b"stbl"))
+    header = content(file, boxes.get(b"tkhd"))
+    matrix = _multiply(
+        read_matrix(header[52:] if header[:1] == b"\1" else header[40:]), movie_matrix
+    )
+    handler = content(file, media.get(b"hdlr"))[8:12]
+    return Track(
+        handler=handler,
+        enabled=bool(number(header[3:4]) & _ENABLED),
+        size=_size(file, handler, header, tables.get(b"stsd"), matrix),
+        seconds=_seconds(file, content(file, media.get(b"mdhd")), tables.get(b"stts")),
+        samples_end=_samples_end(file, tables),
+    )
+
+
+def read_matrix(data: bytes) -> Matrix:
+    """The part of a display matrix that turns; upright where it is none."""
+    if len(data) < 20:
+        return _UPRIGHT
+    a, b, _, c, d = struct.unpack(">5i", data[:20])
+    return (a, b, c, d) if a * d - b * c else _UPRIGHT
+
+
+def _multiply(first: Matrix, second: Matrix) -> Matrix:
+    """The matrix that does what both do, one after the other."""
+    a, b, c, d = first
+    e, f, g, h = second
+    together = (a * e + b * g, a * f + b * h, c * e + d * g, c * f + d * h)
+    return tuple(value // ONE for value in together)  # type: ignore[return-value]
+
+
+def read_length(header: bytes) -> float | None:
+    """Seconds by an ``mvhd`` or an ``mdhd``; None where they are 0, or said to be unknown."""
+    # Version 1 has longer times in front, and a longer length.
+    scale, end = (20, 32) if header[:1] == b"\1" else (12, 20)
+    ticks = header[scale + 4 : end]
+    per_second = number(header[scale : scale + 4])
+    known = ticks.strip(b"\xff") and number(ticks) and per_second
+    return round(number(ticks) / per_second, 3) if known else None
+
+
+def _seconds(file: BinaryIO, header: bytes, stts: Box | None) -> float | None:
+    """By the track's header, else by the times of its samples."""
+    if length := read_length(header):
+        return length
+    scale = number(header[20:24] if header[:1] == b"\1" else header[12:16])
+    ticks = sum(count * delta for count, delta in _entries(file, stts, "II"))
+    return round(ticks / scale, 3) if ticks and scale else None
+
+
+def _size(
+    file: BinaryIO, handler: bytes, header: bytes, stsd: Box | None, matrix: Matrix
+) -> tuple[int, int] | None:
+    """The upright size by the description of the samples, else by the track's header."""
+    words = header[88:96] if header[:1] == b"\1" else header[76:84]
+    across, down = number(words[:4]), number(words[4:])
+    stored, ratio = _description(file, stsd) if handler == _VIDEO else (None, None)
+    if stored is None:
+        size = round(across / ONE), round(down / ONE)
+        return upright_size(*size, None, matrix) if all(size) else None
+    if ratio is None and across and down:
+        ratio = Fraction(across * stored[1], down * stored[0])
+    return upright_size(*stored, ratio, matrix)
+
+
+def _description(
+    file: BinaryIO, stsd: Box | None
+) -> tuple[tuple[int, int] | None, Fraction | None]:
+    """Width and height as they are stored, and the shape of a pixel; None for what is not said."""
+    entry = next(walk(file, stsd.start + 8, stsd.end), None) if stsd else None
+    words = content(file, entry)[24:28]
+    size = number(words[:2]), number(words[2:])
+    if entry is None or not all(size):
+        return None, None
+    inner = Box(entry.kind, entry.start + _SAMPLE_ENTRY_BYTES, entry.end)
+    pasp = content(file, children(file, inner).get(b"pasp"))
+    across, down = number(pasp[:4]), number(pasp[4:8])
+    return size, Fraction(across, down) if across and down else None
+
+
+def _samples_end(file: BinaryIO, tables: dict[bytes, Box]) -> int:
+    """The end of the last chunk; its start where the samples' sizes are not told."""
+    code, box = ("Q", tables[b"co64"]) if b"co64" in tables else ("I", tables.get(b"stco"))
+    offsets = [offset for (offset,) in _entries(file, box, code)]
+    if not offsets:
+        return 0
+    start = max(offsets)
+    first, count = _samples_of(offsets.index(start), _entries(file, tables.get(b"stsc"), "III"))
+    return start + _bytes_of(file, tables.get(b"stsz"), first, count)
+
+
+def _samples_of(chunk: int, runs: list[tuple[int, ...]]) -> tuple[int, int]:
+    """The first sample of a chunk, counted from 0 as chunks are here, and how many it holds."""
+    first = 0
+    for (start, count, _), (end, *_) in pairwise([*runs, (chunk + 2, 0, 0)]):
+        if start <= chunk + 1 < end:
+            return first + (chunk + 1 - start) * count, count
+        first += (end - start) * count
+    return 0, 0
+
+
+def _bytes_of(file: BinaryIO, stsz: Box | None, first: int, count: int) -> int:
+    """What so many samples take; 0 where that is not told."""
+    if stsz is None or count * 4 > _TABLE_BYTES:
+        return 0
+    each = number(content(file, stsz)[4:8])
+    sizes = read_at(file, stsz, 12 + 4 * first, 4 * count)
+    return each * count or sum(
+        size for (size,) in struct.iter_unpack(">I", sizes[: len(sizes) // 4 * 4])
+    )
+
+
+def _entries(file: BinaryIO, box: Box | None, code: str) -> list[tuple[int, ...]]:
+    """The entries of a table, each of the numbers that `code` says as `struct` does."""
+    row = struct.Struct(f">{code}")
+    if box is None or box.end - box.start > _TABLE_BYTES:
+        return []
+    told = number(content(file, box)[4:8])
+    data = read_at(file, box, 8, told * row.size)
+    return list(row.iter_unpack(data[: len(data) // row.size * row.size]))
