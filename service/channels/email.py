@@ -57,7 +57,7 @@ class Email(Channel):
             raise InvalidInput([FieldError("/target", "bad_address", str(error))]) from None
 
     def render(self, notification: Notification, format_: str) -> bytes:
-        """The build_email; see `letters.build_email`."""
+        """The mail; see `messages.email`."""
         return build_email(notification).as_bytes()
 
     def send(self, request: DeliveryRequest) -> DeliveryResult:

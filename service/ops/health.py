@@ -57,7 +57,7 @@ class Health:
 
     @property
     def status(self) -> str:
-        """``ready``, ``fallback_messages`` or ``not ready``: no job can be taken or worked on."""
+        """``ready``, ``degraded`` or ``not ready``: no job can be taken or worked on."""
         wrong = [check for check in self.checks if not check.ok]
         if any(check.vital for check in wrong):
             return "not ready"

@@ -9,7 +9,7 @@ each is a short URL of ours, which can be shown, copied and sent again.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from werkzeug.datastructures import FileStorage, MultiDict
@@ -60,25 +60,23 @@ def errors_of(slug: str, faults: Iterable[FieldError]) -> dict[str, list[str]]:
     """The faults' messages by the fields of this model's form."""
     found: dict[str, list[str]] = {}
     for fault in faults:
-        found.setdefault(_field(slug, fault.pointer), []).append(fault.message)
+        _, top, *below = [*fault.pointer.split("/"), ""]
+        field = f"{slug}.route" if top == "provider" else top
+        if top == "input":
+            field = below[0] if below[0] in ("prompt", "") else f"{slug}.{below[0]}"
+        found.setdefault(field, []).append(fault.message)
     return found
-
-
-def _field(slug: str, at: str) -> str:
-    _, top, *below = [*at.split("/"), ""]
-    if top == "provider":
-        return f"{slug}.route"
-    if top != "input":
-        return top
-    return below[0] if below[0] in ("prompt", "") else f"{slug}.{below[0]}"
 
 
 def with_images(
     given: Mapping[str, str], files: MultiDict[str, FileStorage]
 ) -> tuple[dict[str, str], list[FieldError]]:
     """The form with each image that it brought along as a URL of ours, and what is no image."""
-    found, faults = dict(given), []
-    for model, parameter in _images(given["model"]):
+    found, faults = dict(given), list[FieldError]()
+    model = MODELS.get(given["model"])
+    if model is None:
+        return found, faults
+    for parameter in (p for p in model.parameters if p.kind in ("image", "images")):
         name = name_of(model, parameter)
         typed = found.get(name, "").strip()
         texts = typed.split() if parameter.kind == "images" else [typed]
@@ -86,7 +84,7 @@ def with_images(
         for file in filter(None, files.getlist(name + FILE)):
             data = base64.b64encode(file.read()).decode()
             try:
-                kept.append(_put_away(model, parameter, data))
+                kept.append(_save_image(model, parameter, data))
             except BadImage as bad:
                 # Its name stays behind: without it the next press would make a video without it.
                 kept.append("_".join((file.filename or "").split()))
@@ -98,20 +96,15 @@ def with_images(
     return found, faults
 
 
-def _images(slug: str) -> Iterator[tuple[Model, Parameter]]:
-    for model in filter(None, [MODELS.get(slug)]):
-        yield from ((model, p) for p in model.parameters if p.kind in ("image", "images"))
-
-
 def _kept(model: Model, parameter: Parameter, text: str) -> str:
     """The image's URL; what is none stays as it was typed, for the check to name it."""
     try:
-        return text if is_url(text) or not text else _put_away(model, parameter, text)
+        return text if is_url(text) or not text else _save_image(model, parameter, text)
     except BadImage:
         return text
 
 
-def _put_away(model: Model, parameter: Parameter, data: str) -> str:
+def _save_image(model: Model, parameter: Parameter, data: str) -> str:
     w = wiring()
     images = [data] if parameter.kind == "images" else data
     url = w.uploads.save(model, {parameter.name: images}, w.clock())[parameter.name]

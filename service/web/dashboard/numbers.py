@@ -120,20 +120,18 @@ def _waits(days: Sequence[date], waits: Sequence[DayOfWaits]) -> list[Wait]:
     for model in sorted({one.model for one in waits}, key=model_title):
         own = {one.day: one for one in waits if one.model == model}
         series = [
-            Series("p50 within (p50)", [own[d].p50 if d in own else None for d in days]),
+            Series("half within (p50)", [own[d].p50 if d in own else None for d in days]),
             Series("95 % within (p95)", [own[d].p95 if d in own else None for d in days]),
         ]
         drawn = lines([_slot(day) for day in days], series, SECONDS)
-        found.append(Wait(model_title(model), _of_late(own[max(own)]), drawn))
+        last = own[max(own)]
+        half, most = format_duration(last.p50), format_duration(last.p95)
+        said = f"On {_slot(last.day)} half of {last.callbacks:,} callbacks came within {half}"
+        said += f", 95 % within {most}."
+        if last.callbacks == 1:
+            said = f"On {_slot(last.day)} the one callback came after {half}."
+        found.append(Wait(model_title(model), said, drawn))
     return found
-
-
-def _of_late(last: DayOfWaits) -> str:
-    half, most = format_duration(last.p50), format_duration(last.p95)
-    if last.callbacks == 1:
-        return f"On {_slot(last.day)} the one callback came after {half}."
-    of = f"of {last.callbacks:,} callbacks"
-    return f"On {_slot(last.day)} half {of} came within {half}, 95 % within {most}."
 
 
 def _name(tx: Connection, told: DeliveryCount) -> str:
@@ -148,17 +146,14 @@ def _delivery_shares(told: Sequence[DeliveryCount], names: dict[str, str]) -> li
     counts: dict[str, Counter[str]] = {id_: Counter() for id_ in names}
     for one in told:
         counts[one.subscription_id][one.state.value] += one.count
-    busiest = sorted(counts, key=lambda id_: -counts[id_].total())
-    return [_row(names[id_], counts[id_], counts[id_].total()) for id_ in busiest]
-
-
-def _row(label: str, count: Counter[str], whole: int) -> Share:
-    parts = [(state.value, count[state.value]) for state in DeliveryState]
-    told = [
-        f"{count[state.value]:,} {state.value}" for state in DeliveryState if count[state.value]
-    ]
-    share = f"{format_share(count['delivered'], whole - count['pending'])} of those that ended"
-    return shares(label, f"{', '.join(told)}; {share} arrived", parts, whole)
+    found = []
+    for id_ in sorted(counts, key=lambda id_: -counts[id_].total()):
+        count, whole = counts[id_], counts[id_].total()
+        parts = [(state.value, count[state.value]) for state in DeliveryState]
+        words = ", ".join(f"{number:,} {state}" for state, number in parts if number)
+        share = f"{format_share(count['delivered'], whole - count['pending'])} of those that ended"
+        found.append(shares(names[id_], f"{words}; {share} arrived", parts, whole))
+    return found
 
 
 def _total(told: Iterable[DeliveryCount], state: DeliveryState) -> int:

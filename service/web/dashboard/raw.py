@@ -68,22 +68,17 @@ def _formatted(body: bytes) -> str:
     Blank for what is no JSON, or would not be the same when written again.
     """
     try:
-        found = json.loads(body, object_pairs_hook=_once)
-        return _start(json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(found))
+        found, text = json.loads(body, object_pairs_hook=_unique_names), ""
+        for piece in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(found):
+            text += piece
+            if len(text) > READ:
+                break
     except (ValueError, RecursionError):
         return ""
-
-
-def _start(pieces: Iterable[str]) -> str:
-    text = ""
-    for piece in pieces:
-        text += piece
-        if len(text) > READ:
-            break
     return text
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a name stands there twice")
@@ -97,8 +92,6 @@ def _clean(text: str, secrets: Iterable[str]) -> str:
 
 
 def _visible(text: str) -> str:
-    return "".join(c if c.isprintable() or c in "\n\t" else _escaped(c) for c in text)
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape").decode()
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
+    )

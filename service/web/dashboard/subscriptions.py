@@ -14,14 +14,13 @@ from service.catalogue.models import MODELS
 from service.deliveries.endpoint_health import health_of
 from service.deliveries.subscriptions import (
     NEEDS,
-    SubscriptionSpec,
     parse_key_value,
     subscribe,
     target_of,
 )
 from service.errors import Busy, FieldError, InvalidInput
 from service.messages.payloads import FORMATS
-from service.model import DEFAULT_EVENTS, Attempt, EventType, Subscription
+from service.model import DEFAULT_EVENTS, EventType, Subscription
 from service.web.api.subscriptions import wished
 from service.web.context import caller, channels, wiring
 from service.web.dashboard.forms import form_token, submit_once
@@ -69,19 +68,15 @@ def _row(tx: Connection, subscription: Subscription) -> dict[str, Any]:
     w = wiring()
     which = {"subscription_id": subscription.id}
     recent = store.deliveries.page(tx, subscription.account_id, GLANCE, **which)
+    attempts = store.deliveries.all_attempts(tx, [one.id for one in recent])
     return {
         "subscription": subscription,
         "condition": health_of(subscription, w.clock()),
         "target": target_of(w.encryptor, subscription),
         "events": subscription.events or list(DEFAULT_EVENTS),
-        "attempts": _newest(store.deliveries.all_attempts(tx, [one.id for one in recent])),
+        "attempts": sorted(attempts, key=lambda attempt: attempt.created_at)[-GLANCE:],
         "last_success": store.deliveries.last_delivered(tx, subscription.id),
     }
-
-
-def _newest(attempts: list[Attempt]) -> list[Attempt]:
-    """The last attempts in order of time."""
-    return sorted(attempts, key=lambda attempt: attempt.created_at)[-GLANCE:]
 
 
 @blueprint.get("/subscriptions/new")
@@ -121,19 +116,15 @@ def create() -> AnyResponse:
         return _form(given, error.faults)
     except Busy as error:
         return _form(given, [FieldError("/target", "busy", str(error))])
-    made, now = _saved(spec, secret)
+    w, account = wiring(), caller().account_id
+    with w.db.write() as tx:
+        # The same form sent twice is one subscription.
+        made, now = submit_once(
+            tx, lambda: subscribe(tx, w.encryptor, account, spec, w.clock(), secret=secret)[0].id
+        )
     if not now or spec.channel != "webhook":
         return redirect(url_for("dashboard.subscription.show", subscription_id=made), 303)
     return shown_once(made, secret, 201)
-
-
-def _saved(spec: SubscriptionSpec, secret: str) -> tuple[str, bool]:
-    """Its id, and whether it was made now: the same form sent twice is one subscription."""
-    w, account = wiring(), caller().account_id
-    with w.db.write() as tx:
-        return submit_once(
-            tx, lambda: subscribe(tx, w.encryptor, account, spec, w.clock(), secret=secret)[0].id
-        )
 
 
 def _body(given: MultiDict[str, str]) -> dict[str, Any]:

@@ -70,21 +70,21 @@ def drawn(rows: Sequence[Row], until: datetime | None) -> Picture:
         until: where something that goes on is expected to end.
     """
     start = rows[0].spans[0].start
-    end = _end(rows, start, until)
+    spans = [span for row in rows for span in row.spans]
+    end = max([span.end or span.start for span in spans])
+    if any(span.end is None for span in [*spans, *[row.line for row in rows if row.line]]):
+        end += max((end - start) * MARGIN, timedelta(seconds=1))
+    end = max(end, until or end, start + timedelta(seconds=0.1))
     scale = _scale(rows, start, end)
-    lines = [_line(row, scale) for row in rows]
+    lines = []
+    for row in rows:
+        thin = _bar(row.line, scale) if row.line else None
+        lines.append(Line(row.name, row.label, [_bar(span, scale) for span in row.spans], thin))
     seconds = (end - start).total_seconds()
-    cuts = [_piece(scale, i) for i in scale.cuts]
+    pieces = [scale.places[i : i + 2] for i in scale.cuts]
+    cuts = [Bar(round(x, 2), round(after - x, 2), "cut", False) for x, after in pieces]
     text = f"The course of this job. {in_words(rows)}"
     return Picture(lines, _ticks(scale, seconds), cuts, seconds, text)
-
-
-def _end(rows: Sequence[Row], start: datetime, until: datetime | None) -> datetime:
-    spans = [span for row in rows for span in row.spans]
-    last = max([span.end or span.start for span in spans])
-    if any(span.end is None for span in [*spans, *[row.line for row in rows if row.line]]):
-        last += max((last - start) * MARGIN, timedelta(seconds=1))
-    return max(last, until or last, start + timedelta(seconds=0.1))
 
 
 @dataclass(frozen=True)
@@ -145,16 +145,6 @@ def _idle(rows: Sequence[Row], start: datetime, end: datetime) -> list[tuple[flo
     return [((a - start).total_seconds(), (b - start).total_seconds()) for a, b in found]
 
 
-def _line(row: Row, scale: _Scale) -> Line:
-    bars = [_bar(span, scale) for span in row.spans]
-    return Line(row.name, row.label, bars, _bar(row.line, scale) if row.line else None)
-
-
-def _piece(scale: _Scale, number: int) -> Bar:
-    x, end = scale.places[number : number + 2]
-    return Bar(round(x, 2), round(end - x, 2), "cut", False)
-
-
 def _bar(span: Span, scale: _Scale) -> Bar:
     x, end = scale.place(span.start), scale.place(span.end)
     width = max(end - x, NARROWEST)
@@ -162,7 +152,7 @@ def _bar(span: Span, scale: _Scale) -> Bar:
 
 
 def _ticks(scale: _Scale, seconds: float) -> list[tuple[float, str]]:
-    """The axis: even steps, or where it goes on behind each cut; its end is always told."""
+    """The axis: even steps, or where it goes on behind each cut; its end is always there."""
     if scale.cuts:
         moments = [0.0] + [scale.moments[i + 1] for i in scale.cuts]
     else:

@@ -1,13 +1,13 @@
 """
 The course of a job: which phase it was in from when to when.
 
-Pure functions of rows; `picture` draws what they return.
+Pure functions of rows; `timeline_chart` draws what they return.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from service.catalogue.models import MODELS
@@ -61,38 +61,30 @@ class Row:
 
 
 def of_job(job: Job, steps: Sequence[Step], arrivals: Sequence[Arrival]) -> list[Row]:
-    """From the request to its end: in line, sent, made, told by a callback or found by a poll."""
-    told = _told_by(job, arrivals)
-    spans = _phases(job, steps, told)
-    rows = []
-    for kind, name in _names(job).items():
-        own = tuple(span for span in spans if span.kind == kind)
-        if own:
-            rows.append(Row(name, _long(own), own))
-    return rows + _telling(job, arrivals, told)
-
-
-def _told_by(job: Job, arrivals: Sequence[Arrival]) -> datetime | None:
-    """When the callback came that told the end; None where none did."""
-    if job.resolved_by != "callback" or job.finished_at is None:
-        return None
-    came = [c.received_at for c in arrivals if c.received_at <= job.finished_at]
-    return came[-1] if came else None
-
-
-def _names(job: Job) -> dict[str, str]:
+    """From the request to its end, with the callbacks or the poll that found it."""
+    reported = None
+    if job.resolved_by == "callback" and job.finished_at:
+        came = [c.received_at for c in arrivals if c.received_at <= job.finished_at]
+        reported = came[-1] if came else None
+    spans = _phases(job, steps, reported)
     whole = job.resolved_by == "answer" and job.submitted_at == job.finished_at
-    return {
+    names = {
         "line": "In line",
         "held": "Held back",
         "submit": f"Sent to {job.provider}, answered with the video" if whole else "Submit",
         "unknown": "No answer, nobody knows",
         "making": f"Waiting for {job.provider}",
     }
+    rows = []
+    for kind, name in names.items():
+        own = tuple(span for span in spans if span.kind == kind)
+        if own:
+            rows.append(Row(name, _long(own), own))
+    return rows + _ends(job, arrivals, reported)
 
 
-def _phases(job: Job, steps: Sequence[Step], told: datetime | None) -> list[Span]:
-    """One after the other; the last one is open until the job's end, or until that was reported."""
+def _phases(job: Job, steps: Sequence[Step], reported: datetime | None) -> list[Span]:
+    """One after the other; the last one is open until the job's end, or until it was reported."""
     marks = [("line", job.created_at)]
     for step in steps:
         begun = BEGINS.get(step.kind)
@@ -102,15 +94,12 @@ def _phases(job: Job, steps: Sequence[Step], told: datetime | None) -> list[Span
             marks.append((begun, step.created_at))
     last = job.finished_at if job.state in TERMINAL else None
     ends = [at for _, at in marks[1:]] + [last]
-    spans = [Span(at, end, kind) for (kind, at), end in zip(marks, ends, strict=True)]
-    return [_until(span, told) for span in spans if span.kind != "end"]
-
-
-def _until(span: Span, told: datetime | None) -> Span:
-    """What was made waited for us no longer than until that was reported."""
-    if told is None or span.end is None or not span.start <= told <= span.end:
-        return span
-    return replace(span, end=told)
+    spans = []
+    for (kind, at), end in zip(marks, ends, strict=True):
+        # A finished video waits for us no longer than until that is reported.
+        cut = reported is not None and end is not None and at <= reported <= end
+        spans.append(Span(at, reported if cut else end, kind))
+    return [span for span in spans if span.kind != "end"]
 
 
 def _long(spans: Sequence[Span]) -> str:
@@ -122,25 +111,26 @@ def _long(spans: Sequence[Span]) -> str:
     return format_duration(max(sum((s.end - s.start).total_seconds() for s in spans if s.end), 0.0))
 
 
-def _telling(job: Job, arrivals: Sequence[Arrival], told: datetime | None) -> list[Row]:
+def _ends(job: Job, arrivals: Sequence[Arrival], reported: datetime | None) -> list[Row]:
     """How the end became known: by a callback, by a poll after none or false ones, or neither."""
     rows = []
     if arrivals:
-        spans = tuple(_checked(job, arrival.received_at, told) for arrival in arrivals)
-        last = format_clock(arrivals[-1].received_at)
+        moments = [arrival.received_at for arrival in arrivals]
+        # The one that reported the end takes until it was confirmed.
+        spans = tuple(
+            Span(at, job.finished_at if at == reported else at, "callback") for at in moments
+        )
+        last = format_clock(moments[-1])
         words = [f"{len(arrivals)} came"] if len(arrivals) > 1 else []
-        words += [f"last at {last}" if words else f"came at {last}"] if not told else []
-        words += [f"checked in {_long([s for s in spans if s.start == told])}"] if told else []
+        if reported:
+            words.append(f"checked in {_long([s for s in spans if s.start == reported])}")
+        else:
+            words.append(f"last at {last}" if words else f"came at {last}")
         rows.append(Row("Callback", ", ".join(words), spans))
     if job.resolved_by == "poll" and job.finished_at:
         found = (Span(job.finished_at, job.finished_at, "callback"),)
         rows.append(Row("Poll", f"found the end at {format_clock(job.finished_at)}", found))
     return rows
-
-
-def _checked(job: Job, came: datetime, told: datetime | None) -> Span:
-    """A callback; the one that told the end takes until that was confirmed."""
-    return Span(came, job.finished_at if came == told else came, "callback")
 
 
 def of_video(video: Video | None, steps: Sequence[Step]) -> list[Row]:
@@ -165,10 +155,11 @@ def of_delivery(name: str, delivery: Delivery, attempts: Sequence[Attempt]) -> R
         for a in attempts
     )
     end = delivery.finished_at if delivery.state is not DeliveryState.PENDING else None
-    return Row(name, _fate(delivery, attempts), spans, Span(delivery.created_at, end, "wait"))
+    label = _delivery_label(delivery, attempts)
+    return Row(name, label, spans, Span(delivery.created_at, end, "wait"))
 
 
-def _fate(delivery: Delivery, attempts: Sequence[Attempt]) -> str:
+def _delivery_label(delivery: Delivery, attempts: Sequence[Attempt]) -> str:
     tries = f"{len(attempts)} attempts" if len(attempts) != 1 else "1 attempt"
     if delivery.state is DeliveryState.PENDING:
         due = f"next {format_clock(delivery.due_at)}" if delivery.due_at else "waiting"
