@@ -15,7 +15,8 @@ class SandboxOptions:
     good. `retry_delays` are the waits before the 2nd, 3rd, … try of a callback.
     `public_url` starts the result URLs (default: the host the request came to).
     A task takes at least `pace`; `credits` are dollars for all keys together.
-    `height` is the shorter side of the videos in pixels.
+    `height` is the shorter side of the videos in pixels, `frame_rate` their frames
+    per second.
     """
 
     folder: Path
@@ -25,6 +26,7 @@ class SandboxOptions:
     pace: float = 0.0
     credits: float = 1000.0
     height: int = 720
+    frame_rate: int = 24
     record_seconds: float = 3600.0
     requests_per_minute: int = 10_000
     concurrent_tasks: int = 1000

@@ -36,6 +36,7 @@ from service.model.error_codes import job_error
 from service.sandbox.rendering.render import Scene, render_video
 from service.web.app import create_app
 from service.web.session import login_url
+from support.sandboxes import FRAME_RATE
 
 EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
 
@@ -56,7 +57,7 @@ def succeed(bench: Bench, job: Job, height: int = 90) -> Job:
     """End the job with a real video, copied and with its poster."""
     name = f"{new_id('vid', bench.clock())}.mp4"
     with bench.wiring.storage.writing(name) as file:
-        render_video(Path(file.name), Scene(str(job.input["prompt"])), height)
+        render_video(Path(file.name), Scene(str(job.input["prompt"])), height, FRAME_RATE)
     outcome = Outcome(TaskState.SUCCEEDED, result_file=name, cost=0.42)
     with bench.db.write() as tx:
         record_outcome(tx, bench.wiring.settings, job, outcome, "callback", bench.clock())

@@ -23,7 +23,9 @@ from service.sandbox.vendors.tasks import Task
 from support.serving import QuietHandler, Served
 
 DEADLINE = 20.0
-HEIGHT = 90  # pixels: small pictures keep these tests quick
+# Small pictures, and few of them, keep the tests quick.
+HEIGHT = 90  # pixels
+FRAME_RATE = 6  # frames per second
 APIXO = "/api/v1/generateTask/kling-2-5-turbo-pro"
 APIXO_STATUS = "/api/v1/statusTask/kling-2-5-turbo-pro?taskId="
 
@@ -165,5 +167,6 @@ def png(colour: str, size: tuple[int, int] = (64, 48)) -> bytes:
 
 def sandbox(folder: Path, **settings: Any) -> SandboxServer:
     """A sandbox with small pictures and no waits between callback tries."""
-    given: dict[str, Any] = {"height": HEIGHT, "retry_delays": (0.0, 0.0, 0.0)} | settings
+    small = {"height": HEIGHT, "frame_rate": FRAME_RATE, "retry_delays": (0.0, 0.0, 0.0)}
+    given: dict[str, Any] = small | settings
     return SandboxServer(SandboxOptions(folder, **given))

@@ -49,11 +49,14 @@ class Scene:
     label: str = ""
 
 
-def render_video(path: Path, scene: Scene, short_side: int = SHORT_SIDE) -> None:
+def render_video(
+    path: Path, scene: Scene, short_side: int = SHORT_SIDE, frame_rate: int = FRAME_RATE
+) -> None:
     """
     Writes the scene's MP4 to `path`, which appears only when it is whole.
 
-    The same scene always gives the same pictures. `short_side` is in pixels.
+    The same scene always gives the same pictures. `short_side` is in pixels,
+    `frame_rate` in frames per second.
 
     Raises:
         PIL.UnidentifiedImageError: if an image cannot be read.
@@ -61,7 +64,7 @@ def render_video(path: Path, scene: Scene, short_side: int = SHORT_SIDE) -> None
     start = _opened(scene.start_image)
     across, down = start.size if start else map(int, scene.aspect_ratio.split(":"))
     size = frame_size(across / down, short_side)
-    frames = scene.seconds * FRAME_RATE
+    frames = scene.seconds * frame_rate
     caption = Caption.draw(size, scene.prompt, scene.label, scene.negative_prompt)
     stage = _frame_stage(scene, size, start) if start else _land_stage(scene, size, frames)
 
@@ -71,7 +74,7 @@ def render_video(path: Path, scene: Scene, short_side: int = SHORT_SIDE) -> None
         return canvas
 
     with atomic_write(path) as file:
-        _encode(Path(file.name), size, frames, paint)
+        _encode(Path(file.name), size, frames, frame_rate, paint)
 
 
 def _opened(image: bytes | None) -> Image.Image | None:
@@ -128,11 +131,13 @@ def _shot(stage: Picture, size: Size, view: View) -> Picture:
     return stage.seen(size, view.box, view.roll)
 
 
-def _encode(path: Path, size: Size, frames: int, paint: Callable[[int], Picture]) -> None:
+def _encode(
+    path: Path, size: Size, frames: int, frame_rate: int, paint: Callable[[int], Picture]
+) -> None:
     # faststart puts the index in front, so that players begin before the end has come.
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         options = {"preset": "ultrafast", "crf": "23", "tune": "zerolatency"}
-        stream = container.add_stream("libx264", FRAME_RATE, options=options)
+        stream = container.add_stream("libx264", frame_rate, options=options)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1

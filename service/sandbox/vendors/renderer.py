@@ -100,7 +100,8 @@ class Renderer:
             return code, FAIL_MESSAGES.get(code, f"Task failed: {code}")
         try:
             scene = scene_of(task)
-            render_video(self.options.folder / task.file_name, scene, self.options.height)
+            path, options = self.options.folder / task.file_name, self.options
+            render_video(path, scene, options.height, options.frame_rate)
         except BadImage as bad:
             return bad.code, str(bad)
         except Exception as error:  # a thread's fault must end the task, not vanish in the pool
