@@ -21,10 +21,9 @@ from service.deliveries.subscriptions import (
     target_of,
 )
 from service.deliveries.test_sends import (
-    require_success,
+    require_test,
     send_test,
     test_request_for,
-    test_request_for_spec,
 )
 from service.errors import InvalidInput, NotFound
 from service.model import Subscription
@@ -59,10 +58,8 @@ def add(
     body |= {"metadata": dict(map(_pair, metadata))} | ({"format": format_} if format_ else {})
     spec, secret = parse_subscription(wiring.channels, body, ""), new_webhook_secret()
     if test_first:
-        test_request = test_request_for_spec(account.id, spec, secret)
-        require_success(
-            test_request, send_test(wiring.db, wiring.notifications, test_request, wiring.clock())
-        )
+        db, now = wiring.db, wiring.clock()
+        require_test(db, wiring.notifications, account.id, spec, secret, now)
     with wiring.db.write() as tx:
         encryptor, now = wiring.encryptor, wiring.clock()
         made, _ = subscribe(tx, encryptor, account.id, spec, now, secret=secret)

@@ -166,6 +166,74 @@ def subscribe(
     return subscription, secret
 
 
+def parse_changes(
+    channels: Mapping[str, Channel], encryptor: Encryptor, before: Subscription, given: Any
+) -> dict[str, Any]:
+    """
+    The columns that a change of a subscription writes: only what is given.
+
+    Args:
+        given: fields of `SubscriptionSpec`, checked as for a new one, and ``enabled``.
+
+    Raises:
+        InvalidInput: all faults.
+    """
+    if not isinstance(given, dict):
+        raise InvalidInput.at("", "wrong_type", "the body must be a JSON object")
+    fields = dict(given)
+    enabled = fields.pop("enabled", None)
+    if enabled is not None and not isinstance(enabled, bool):
+        raise InvalidInput.at("/enabled", "wrong_type", "must be true or false")
+    if fields.pop("channel", before.channel) != before.channel:
+        message = "cannot be changed: make a new subscription"
+        raise InvalidInput.at("/channel", "not_allowed", message)
+    changes = _changed_fields(channels, encryptor, before, fields) if fields else {}
+    if enabled is None:
+        return changes
+    return changes | (store.subscriptions.ENABLED if enabled else {"enabled": False})
+
+
+def _changed_fields(
+    channels: Mapping[str, Channel],
+    encryptor: Encryptor,
+    before: Subscription,
+    fields: dict[str, Any],
+) -> dict[str, Any]:
+    kept = {"channel": before.channel, "target": encryptor.decrypt(before.target)}
+    kept |= {name: getattr(before, name) for name in ("events", "format", "models", "metadata")}
+    spec = parse_subscription(channels, kept | fields, "")
+    changes: dict[str, Any] = {"events": list(spec.events), "format": spec.format}
+    changes |= {"models": list(spec.models), "metadata": spec.metadata}
+    if "target" in fields:
+        changes |= {"target": encryptor.encrypt(spec.target), "target_digest": digest(spec.target)}
+    return changes
+
+
+def get_or_create_hook(
+    tx: Connection, encryptor: Encryptor, account_id: str, spec: SubscriptionSpec, now: datetime
+) -> tuple[Subscription, str | None]:
+    """
+    The one REST hook of this target and these events, enabled, with `spec`'s format.
+
+    Returns:
+        The subscription; its secret, where it is new.
+    """
+    store.accounts.lock(tx, account_id)
+    same = store.subscriptions.same(tx, account_id, "webhook", digest(spec.target), hidden=False)
+    for before in same:
+        if tuple(before.events) == spec.events:
+            changes = store.subscriptions.ENABLED | {"format": spec.format}
+            store.subscriptions.change(tx, before.id, **changes)
+            return replace(before, **changes), None
+    return subscribe(tx, encryptor, account_id, spec, now, hook=True)
+
+
+def unsubscribe(tx: Connection, subscription_id: str, now: datetime) -> None:
+    """Its reader wants no more of it; what is pending for it ends, too."""
+    store.subscriptions.change(tx, subscription_id, enabled=False, disabled_reason=UNSUBSCRIBED)
+    store.deliveries.end_pending(tx, now, subscription_id=subscription_id)
+
+
 def get_or_create_internal(
     tx: Connection, encryptor: Encryptor, account_id: str, spec: SubscriptionSpec, now: datetime
 ) -> Subscription:

@@ -53,12 +53,6 @@ def test_request_for(
     )
 
 
-def test_request_for_spec(account_id: str, spec: SubscriptionSpec, secret: str) -> TestRequest:
-    """A test of a subscription that is not made yet."""
-    place = (spec.channel, spec.target, spec.format, spec.events)
-    return TestRequest(account_id, "", *place, (secret,))
-
-
 def send_test(
     db: Database, context: NotificationContext, test_request: TestRequest, now: datetime
 ) -> TestResult:
@@ -77,8 +71,18 @@ def send_test(
     return TestResult(delivery_result.status, None, delivery_result.response, _since(began))
 
 
-def require_success(test_request: TestRequest, test_result: TestResult) -> None:
-    """Raises InvalidInput for a test before saving that failed, saying why."""
+def require_test(
+    db: Database,
+    context: NotificationContext,
+    account_id: str,
+    spec: SubscriptionSpec,
+    secret: str,
+    now: datetime,
+) -> None:
+    """Test a subscription before it is saved. Raises InvalidInput, saying why, if that fails."""
+    place = (spec.channel, spec.target, spec.format, spec.events)
+    test_request = TestRequest(account_id, "", *place, (secret,))
+    test_result = send_test(db, context, test_request, now)
     if test_result.error is None:
         return
     message = f"the test failed, so nothing was saved: {test_result.error}"

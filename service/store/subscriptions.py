@@ -11,6 +11,16 @@ from service.model import Subscription
 from service.store.schema import subscriptions
 from service.store.work import add, value, values
 
+#: The columns of one that is on, with a clean slate.
+ENABLED: dict[str, Any] = {
+    "enabled": True,
+    "disabled_reason": None,
+    "held_until": None,
+    "slow_until": None,
+    "failing_since": None,
+    "exhausted": 0,
+}
+
 
 def insert(tx: Connection, subscription: Subscription) -> None:
     """A new subscription."""
@@ -61,9 +71,7 @@ def change(tx: Connection, subscription_id: str, **changes: Any) -> None:
 
 def enable(tx: Connection, subscription_id: str) -> None:
     """On again, with a clean slate; only that its owner was notified of trouble stays."""
-    clean: dict[str, Any] = {"disabled_reason": None, "held_until": None, "slow_until": None}
-    clean |= {"failing_since": None, "exhausted": 0}
-    change(tx, subscription_id, enabled=True, **clean)
+    change(tx, subscription_id, **ENABLED)
 
 
 def hold(tx: Connection, subscription_id: str, until: datetime) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from service import store
-from service.deliveries.subscriptions import UNSUBSCRIBED
+from service.deliveries import subscriptions
 from service.errors import BadToken
 from service.web.context import json_response, wiring
 from service.web.errors import Problem
@@ -40,9 +39,7 @@ def unsubscribe(token: str) -> Response:
     w = wiring()
     subscription_id = _subscription_id(token)
     with w.db.write() as tx:
-        off = {"enabled": False, "disabled_reason": UNSUBSCRIBED}
-        store.subscriptions.change(tx, subscription_id, **off)
-        store.deliveries.end_pending(tx, w.clock(), subscription_id=subscription_id)
+        subscriptions.unsubscribe(tx, subscription_id, w.clock())
     if wants_html():
         return render("unsubscribe.html", done=True)
     return json_response({"unsubscribed": True})

@@ -10,16 +10,24 @@ from conftest import Bench
 
 from service import store
 from service.deliveries.subscriptions import (
+    UNSUBSCRIBED,
     SubscriptionSpec,
+    get_or_create_hook,
     get_or_create_internal,
+    parse_changes,
     parse_subscription,
     subscribe,
+    unsubscribe,
 )
 from service.errors import InvalidInput
+from service.jobs.outcomes import fail_job
+from service.model import Subscription
+from service.model.error_codes import job_error
 
 pytestmark = pytest.mark.postgresql
 
 TARGET = "http://127.0.0.1:9/hook"
+GIVEN = {"channel": "webhook", "target": TARGET}
 
 
 def faults(bench: Bench, given: Any) -> dict[str, str]:
@@ -147,3 +155,86 @@ def test_hidden_ones_are_not_listed(bench: Bench) -> None:
 
     assert [own.id] == [subscription.id for subscription in listed]
     assert [None, None] == owned
+
+
+def subscription_of(bench: Bench, **fields: Any) -> Subscription:
+    """A new webhook subscription."""
+    spec = parse_subscription(bench.wiring.channels, {**GIVEN, **fields}, "")
+    with bench.db.write() as tx:
+        return subscribe(tx, bench.wiring.encryptor, bench.account.id, spec, bench.clock())[0]
+
+
+def changed(bench: Bench, before: Subscription, **fields: Any) -> dict[str, Any]:
+    """The columns that a change writes."""
+    w = bench.wiring
+    return parse_changes(w.channels, w.encryptor, before, fields)
+
+
+def test_changes(bench: Bench) -> None:
+    """Only what is given changes; enabling starts with a clean slate, disabling keeps the rest."""
+    before = subscription_of(bench, events=["job.failed"], format="flat")
+
+    assert {} == changed(bench, before)
+    assert {"enabled": False} == changed(bench, before, enabled=False, channel="webhook")
+    assert store.subscriptions.ENABLED == changed(bench, before, enabled=True)
+    other = changed(bench, before, events=["job.held"])
+    assert (["job.held"], "flat") == (other["events"], other["format"])
+    assert "target" not in other
+    moved = changed(bench, before, target=f"{TARGET}/2")
+    assert f"{TARGET}/2" == bench.wiring.encryptor.decrypt(moved["target"])
+    assert moved["target_digest"] != before.target_digest
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointer"),
+    [
+        ({"channel": "slack"}, "/channel"),
+        ({"enabled": "yes"}, "/enabled"),
+        ({"events": ["job.lost"]}, "/events/0"),
+        ({"target": "ftp://127.0.0.1/x"}, "/target"),
+        ({"colour": "red"}, "/colour"),
+    ],
+)
+def test_bad_changes(bench: Bench, fields: dict[str, Any], pointer: str) -> None:
+    """A change is checked like a new subscription, and its channel stays."""
+    with pytest.raises(InvalidInput) as caught:
+        changed(bench, subscription_of(bench), **fields)
+
+    assert [pointer] == [fault.pointer for fault in caught.value.faults]
+
+
+def test_one_hook_for_each_target_and_events(bench: Bench) -> None:
+    """The same hook again is the one that is there, enabled, in the format asked for last."""
+    specs = [
+        SubscriptionSpec("webhook", TARGET, ("job.failed",), "flat"),
+        SubscriptionSpec("webhook", TARGET, ("job.failed",), "standard"),
+        SubscriptionSpec("webhook", TARGET, ("job.held",), "flat"),
+    ]
+    hooks = []
+    for spec in specs:
+        with bench.db.write() as tx:
+            found = get_or_create_hook(
+                tx, bench.wiring.encryptor, bench.account.id, spec, bench.clock()
+            )
+            store.subscriptions.change(tx, found[0].id, enabled=False)
+        hooks.append(found)
+    (first, secret), (again, no_secret), (other, _) = hooks
+
+    assert (first.id, "standard", True) == (again.id, again.format, again.enabled)
+    assert secret and secret.startswith("whsec_") and no_secret is None
+    assert other.id != first.id
+
+
+def test_unsubscribe(bench: Bench) -> None:
+    """What its reader wants no more is disabled for good, and nothing is pending for it."""
+    subscription = subscription_of(bench, events=["job.failed"])
+    job = bench.new_job()
+    with bench.db.write() as tx:
+        fail_job(tx, job, job_error("OPERATOR", "ended"), "operator", bench.clock())
+        unsubscribe(tx, subscription.id, bench.clock())
+    with bench.db.read() as tx:
+        found = store.subscriptions.find(tx, subscription.id)
+        pending = store.deliveries.page(tx, bench.account.id, 9, state="pending")
+
+    assert found and (False, UNSUBSCRIBED) == (found.enabled, found.disabled_reason)
+    assert [] == pending

@@ -6,21 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response, url_for
-from sqlalchemy import Connection
 
 from service import store
 from service.deliveries import endpoint_health
 from service.deliveries.subscriptions import (
     BLANK,
     SubscriptionSpec,
+    get_or_create_hook,
     parse_subscription,
-    subscribe,
     target_of,
 )
 from service.errors import FieldError, InvalidInput
 from service.model import DEFAULT_EVENTS, Subscription
 from service.model.serializers import iso
-from service.signing import digest
 from service.web.context import (
     caller,
     channels,
@@ -44,15 +42,11 @@ def subscribe_hook() -> Response:
     w = wiring()
     spec = _hook_wish(json_body())
     with w.db.write() as tx:
-        store.accounts.lock(tx, caller().account_id)
-        same = _same_hook(tx, spec)
-        if same:
-            store.subscriptions.enable(tx, same.id)
-            store.subscriptions.change(tx, same.id, format=spec.format)
-            return json_response(_hook(get_or_404(tx, Subscription, same.id)), 200)
-        made, secret = subscribe(tx, w.encryptor, caller().account_id, spec, w.clock(), hook=True)
-    location = {"Location": url_for(".get_hook", subscription_id=made.id)}
-    return json_response({**_hook(made), "secret": secret}, 201, location)
+        hook, secret = get_or_create_hook(tx, w.encryptor, caller().account_id, spec, w.clock())
+    if secret is None:
+        return json_response(_hook(hook))
+    location = {"Location": url_for(".get_hook", subscription_id=hook.id)}
+    return json_response({**_hook(hook), "secret": secret}, 201, location)
 
 
 def _hook_wish(body: Any) -> SubscriptionSpec:
@@ -80,12 +74,6 @@ def _first(body: dict[str, Any], *names: str) -> tuple[str, Any]:
     """The first of these names that is given, with its value; None where none is."""
     given = [name for name in names if body.get(name) not in BLANK]
     return (given[0], body[given[0]]) if given else (names[-1], None)
-
-
-def _same_hook(tx: Connection, spec: SubscriptionSpec) -> Subscription | None:
-    account, target = caller().account_id, digest(spec.target)
-    same = store.subscriptions.same(tx, account, "webhook", target, hidden=False)
-    return next((s for s in same if tuple(s.events) == spec.events), None)
 
 
 def _hook(subscription: Subscription) -> dict[str, Any]:

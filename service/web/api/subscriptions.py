@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from threading import BoundedSemaphore
 from typing import Any
@@ -13,6 +15,7 @@ from service.deliveries import endpoint_health
 from service.deliveries.redelivery import recover_subscription
 from service.deliveries.subscriptions import (
     SubscriptionSpec,
+    parse_changes,
     parse_subscription,
     revoke_old_secret,
     rotate_secret,
@@ -22,15 +25,14 @@ from service.deliveries.subscriptions import (
 from service.deliveries.test_sends import (
     TestRequest,
     TestResult,
-    require_success,
+    require_test,
     send_test,
     test_request_for,
-    test_request_for_spec,
 )
 from service.errors import Busy, FieldError, InvalidInput
 from service.model import Subscription
 from service.model.serializers import subscription_json
-from service.signing import digest, new_webhook_secret
+from service.signing import new_webhook_secret
 from service.web.context import (
     bool_arg,
     caller,
@@ -79,9 +81,10 @@ def wished(given: Any, *, tested: bool) -> tuple[SubscriptionSpec, str]:
         Busy: no test can be made now.
     """
     spec, secret = parse_subscription(channels(), given, ""), new_webhook_secret()
+    w = wiring()
     if tested:
-        test_request = test_request_for_spec(caller().account_id, spec, secret)
-        require_success(test_request, tried(test_request))
+        with reserve_test_slot():
+            require_test(w.db, w.notifications, caller().account_id, spec, secret, w.clock())
     return spec, secret
 
 
@@ -110,41 +113,11 @@ def change(subscription_id: str) -> Response:
     body = json_body()
     with w.db.read() as tx:
         before = get_or_404(tx, Subscription, subscription_id)
-    enabled = body.get("enabled") if isinstance(body, dict) else None
-    changes = _changes(body, before)
+    changes = parse_changes(channels(), w.encryptor, before, body)
     with w.db.write() as tx:
         get_or_404(tx, Subscription, subscription_id)
-        if enabled:
-            store.subscriptions.enable(tx, subscription_id)
         store.subscriptions.change(tx, subscription_id, **changes)
         return json_response(shown(get_or_404(tx, Subscription, subscription_id)))
-
-
-def _changes(body: Any, before: Subscription) -> dict[str, Any]:
-    """The columns to write: only what was given, checked as for a new subscription."""
-    if not isinstance(body, dict):
-        raise InvalidInput([FieldError("", "wrong_type", "the body must be a JSON object")])
-    enabled = body.pop("enabled", None)
-    if enabled is not None and not isinstance(enabled, bool):
-        raise InvalidInput([FieldError("/enabled", "wrong_type", "must be true or false")])
-    if body.pop("channel", before.channel) != before.channel:
-        message = "cannot be changed: make a new subscription"
-        raise InvalidInput([FieldError("/channel", "not_allowed", message)])
-    changes = _wished(body, before) if body else {}
-    return changes | ({"enabled": False} if enabled is False else {})
-
-
-def _wished(body: dict[str, Any], before: Subscription) -> dict[str, Any]:
-    encryptor = wiring().encryptor
-    kept: dict[str, Any] = {"channel": before.channel, "target": encryptor.decrypt(before.target)}
-    kept |= {"events": before.events, "format": before.format}
-    kept |= {"models": before.models, "metadata": before.metadata}
-    spec = parse_subscription(channels(), kept | body, "")
-    changes: dict[str, Any] = {"events": list(spec.events), "format": spec.format}
-    changes |= {"models": list(spec.models), "metadata": spec.metadata}
-    if "target" in body:
-        changes |= {"target": encryptor.encrypt(spec.target), "target_digest": digest(spec.target)}
-    return changes
 
 
 @blueprint.delete("/subscriptions/<subscription_id>")
@@ -173,15 +146,22 @@ def test(subscription_id: str) -> Response:
 
 
 def tried(test_request: TestRequest) -> TestResult:
-    """The verdict. Raises Busy while as many are being made as this process allows."""
+    """The result of a test. Raises Busy."""
     w = wiring()
-    seats: BoundedSemaphore = current_app.extensions["test_sends"]
-    if not seats.acquire(blocking=False):
-        raise Busy("other tests are being sent: try again soon", retry_after=5)
-    try:
+    with reserve_test_slot():
         return send_test(w.db, w.notifications, test_request, w.clock())
+
+
+@contextmanager
+def reserve_test_slot(doing: str = "tests are being sent") -> Iterator[None]:
+    """A block that waits for others. Raises Busy while a process is in as many as it may be."""
+    slots: BoundedSemaphore = current_app.extensions["test_sends"]
+    if not slots.acquire(blocking=False):
+        raise Busy(f"other {doing}: try again soon", retry_after=5)
+    try:
+        yield
     finally:
-        seats.release()
+        slots.release()
 
 
 @blueprint.post("/subscriptions/<subscription_id>/recover")

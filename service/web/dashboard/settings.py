@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable
-from threading import BoundedSemaphore
 from typing import Any
 
-from flask import Blueprint, current_app, redirect, url_for
+from flask import Blueprint, redirect, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from service import __version__, store
-from service.errors import Busy
 from service.jobs import budget
 from service.ops.doctor import CHECKS, QUICK, findings
 from service.ops.health import Health, examine, glance
 from service.web.api.providers import hold_provider, resume_provider, shown
+from service.web.api.subscriptions import reserve_test_slot
 from service.web.context import caller, wiring
 from service.web.dashboard.effective_settings import in_force
 from service.web.session import page, signed_in
@@ -39,14 +38,9 @@ def index() -> AnyResponse:
 def check() -> AnyResponse:
     """The same, with the questions to other machines; each ends by itself within a minute."""
     w = wiring()
-    seats: BoundedSemaphore = current_app.extensions["test_sends"]
-    if not seats.acquire(blocking=False):
-        raise Busy("other checks are running: try again soon", retry_after=5)
-    try:
+    with reserve_test_slot("checks are running"):
         health = examine(w.db, w.storage, w.providers, w.clock())
         return page("settings.html", **_own(), **_whole(health, CHECKS), checked=True)
-    finally:
-        seats.release()
 
 
 @blueprint.post("/settings/providers/<name>/hold")
