@@ -32,6 +32,6 @@ def rotate(json_: bool = JsonOption) -> None:
         return
     out = console()
     out.print(f"{count} keys, the newest first; the old ones still verify and open.")
-    out.print("Restart `clipbell serve` now, and after it `clipbell worker`.")
+    out.print("Restart `clipbell serve` now (SIGHUP will do), and after it `clipbell worker`.")
     file, ends = settings.secret_keys_file, "links that they signed (CLIPBELL_LINK_TTL)"
     out.print(f"Old keys stay in {file}: remove them after the last {ends}.", soft_wrap=True)
