@@ -9,8 +9,8 @@ from pathlib import Path
 
 from chaos import cluster
 from chaos.evidence import gather
-from chaos.field import MOST_KILLS, Plan, field
 from chaos.figures import faults, figures, table
+from chaos.run import MOST_KILLS, Plan, chaos_run
 
 
 def main() -> int:
@@ -20,7 +20,7 @@ def main() -> int:
         print(cluster.missing(), file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory(prefix="clipbell-chaos-") as folder:
-        with field(plan, Path(folder)) as run:
+        with chaos_run(plan, Path(folder)) as run:
             secrets = run.start()
             run.fight()
             run.calm()

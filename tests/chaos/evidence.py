@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 from sqlalchemy import Table, select
 
-from chaos.field import SECRET, Field
-from chaos.orders import number_of
+from chaos.requested_jobs import number_of
+from chaos.run import SECRET, ChaosRun
 from chaos.sink import Call
 from service.model import DEFAULT_EVENTS, TERMINAL, TERMINAL_EVENTS, JobState, utc_now
 from service.sandbox.vendors.tasks import Task
@@ -49,9 +49,9 @@ class Evidence:
                         yield event, subscription
 
 
-def gather(field: Field) -> Evidence:
+def gather(run: ChaosRun) -> Evidence:
     """Everything there is to know about a run that is calm."""
-    database = field.database
+    database = run.database
     with database.read() as tx:
 
         def rows(table: Table) -> list[Row]:
@@ -63,10 +63,10 @@ def gather(field: Field) -> Evidence:
         sent, specs = rows(deliveries), {row.id: row for row in rows(subscriptions)}
     database.close()
     tasks = defaultdict(list)
-    for task in field.provider.renderer.book.all():
-        tasks[field.jobs[number_of(task.values["prompt"])]].append(task)
-    shown = {job["id"]: job for job in _all_jobs(field)}
-    return Evidence(found, told, heard, sent, specs, tasks, list(field.sink.calls), shown)
+    for task in run.provider.renderer.book.all():
+        tasks[run.jobs[number_of(task.values["prompt"])]].append(task)
+    shown = {job["id"]: job for job in _all_jobs(run)}
+    return Evidence(found, told, heard, sent, specs, tasks, list(run.sink.calls), shown)
 
 
 def _by_job(rows: list[Row]) -> dict[str, list[Row]]:
@@ -76,10 +76,10 @@ def _by_job(rows: list[Row]) -> dict[str, list[Row]]:
     return found
 
 
-def _all_jobs(field: Field) -> Iterator[dict[str, Any]]:
+def _all_jobs(run: ChaosRun) -> Iterator[dict[str, Any]]:
     path: str | None = "/v1/jobs?limit=100"
     while path:
-        page = field.clipbell.call("GET", path).json()
+        page = run.clipbell.call("GET", path).json()
         yield from page["data"]
         cursor = page["next_cursor"]
         path = f"/v1/jobs?limit=100&cursor={cursor}" if cursor else None
@@ -90,14 +90,16 @@ def path_of(subscription: Row) -> str:
     return "/own" if subscription.hidden else "/account"
 
 
-def lost_jobs(field: Field, found: Evidence) -> list[str]:
-    """Every order is one job, the one that was answered, and there is no other."""
+def lost_jobs(run: ChaosRun, found: Evidence) -> list[str]:
+    """Every requested job is one job, the one that was answered, and there is no other."""
     asked = Counter(number_of(job.input["prompt"]) for job in found.jobs.values())
     wrong = [
-        f"order {number} is {asked[number]} jobs" for number in field.orders if asked[number] != 1
+        f"request {number} is {asked[number]} jobs"
+        for number in run.requested
+        if asked[number] != 1
     ]
     return wrong + [
-        f"{i} was answered, but is no job" for i in set(field.jobs.values()) - set(found.jobs)
+        f"{i} was answered, but is no job" for i in set(run.jobs.values()) - set(found.jobs)
     ]
 
 
@@ -138,9 +140,9 @@ def surplus_creates(found: Evidence) -> list[str]:
     return [f"{i}: {len(tasks)} creates" for i, tasks in found.tasks.items() if len(tasks) > 1]
 
 
-def missing_creates(field: Field, found: Evidence) -> list[str]:
+def missing_creates(run: ChaosRun, found: Evidence) -> list[str]:
     """A job that ended at the provider was made there, with a callback URL of its own."""
-    signer = UrlSigner([SECRET], "callback", f"{field.clipbell.url}/callbacks")
+    signer = UrlSigner([SECRET], "callback", f"{run.clipbell.url}/callbacks")
     wrong = [
         f"{job.id} is {job.state}, but the provider never heard of it"
         for job in found.jobs.values()
@@ -205,15 +207,15 @@ def strange_calls(found: Evidence, secrets: dict[str, str]) -> list[str]:
     return wrong + [f"{what} came under {ids}" for what, ids in told.items() if len(ids) > 1]
 
 
-def broken_links(field: Field, found: Evidence) -> list[str]:
+def broken_links(run: ChaosRun, found: Evidence) -> list[str]:
     """Every succeeded job's link plays the provider's bytes, whole, with the API's digest."""
     wrong = []
     for job in found.jobs.values():
         if job.state is not JobState.SUCCEEDED:
             continue
         video = found.shown[job.id]["video"]
-        played = field.clipbell.call("GET", video["url"])
-        folder: Path = field.provider.renderer.options.folder
+        played = run.clipbell.call("GET", video["url"])
+        folder: Path = run.provider.renderer.options.folder
         made = (folder / found.tasks[job.id][0].file_name).read_bytes()
         if (200, video["sha256"]) != (played.status, hashlib.sha256(played.body).hexdigest()):
             wrong.append(f"{job.id} plays {played.status} and {len(played.body)} bytes")

@@ -17,38 +17,38 @@ from chaos.evidence import (
     undelivered,
     unended_jobs,
 )
-from chaos.field import Field
+from chaos.run import ChaosRun
 
 
-def faults(field: Field, found: Evidence, secrets: dict[str, str]) -> list[str]:
+def faults(run: ChaosRun, found: Evidence, secrets: dict[str, str]) -> list[str]:
     """Everything that is wrong with a run; nothing, where all promises held."""
     return [
-        *lost_jobs(field, found),
+        *lost_jobs(run, found),
         *unended_jobs(found),
         *lost_events(found),
         *surplus_creates(found),
-        *missing_creates(field, found),
+        *missing_creates(run, found),
         *lost_callbacks(found),
         *undelivered(found),
         *strange_calls(found, secrets),
-        *broken_links(field, found),
+        *broken_links(run, found),
     ]
 
 
-def figures(field: Field, found: Evidence) -> dict[str, object]:
+def figures(run: ChaosRun, found: Evidence) -> dict[str, object]:
     """What happened, and what should read 0."""
     tasks = [task for made in found.tasks.values() for task in made]
     taken = Counter((c.path, c.event_id) for c in found.calls if c.status == 200)
     attempts = [attempt for task in tasks for attempt in task.attempts]
-    kills = {k.split()[-1]: n for k, n in field.counts.items() if k.startswith("kills of")}
+    kills = {k.split()[-1]: n for k, n in run.counts.items() if k.startswith("kills of")}
     states = Counter(job.state.value for job in found.jobs.values())
     return {
-        "database": field.plan.database,
-        "seed": field.plan.seed,
+        "database": run.plan.database,
+        "seed": run.plan.seed,
         "jobs": len(found.jobs),
         "kills": f"{sum(kills.values())} ({_listed(kills)})",
-        "processes that ended by themselves": field.counts["ended by itself"],
-        "requests asked again at the door": field.counts["asked again"],
+        "processes that ended by themselves": run.counts["ended by itself"],
+        "requests asked again at the door": run.counts["asked again"],
         "callbacks lost": sum(task.fault_orders.has("lose") for task in tasks),
         "callbacks doubled": sum(task.fault_orders.has("repeat") for task in tasks),
         "callbacks not taken at once": sum(attempt.status != 200 for attempt in attempts),
@@ -63,9 +63,9 @@ def figures(field: Field, found: Evidence) -> dict[str, object]:
         "creates beyond one per job": len(tasks)
         - len([made for made in found.tasks.values() if made]),
         "deadlocks logged": sum(
-            field.clipbell.log(v).count("deadlock detected\\nDETAIL") for v in ("worker", "serve")
+            run.clipbell.log(v).count("deadlock detected\\nDETAIL") for v in ("worker", "serve")
         ),
-        "seconds": round(time.monotonic() - field.began),
+        "seconds": round(time.monotonic() - run.began),
     }
 
 

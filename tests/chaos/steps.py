@@ -13,9 +13,9 @@ from pathlib import Path
 
 from support.servers import eventually
 
-from chaos.field import Field
-from chaos.fuse import COUNTING, OFF, Fuse
-from chaos.orders import Order
+from chaos.fault_injection import COUNTING, OFF, FaultInjector
+from chaos.requested_jobs import RequestedJob
+from chaos.run import ChaosRun
 from service import store
 from service.model import utc_now
 from service.settings import PROVIDER_NAMES
@@ -38,8 +38,10 @@ BEFORE = {
 class Lead:
     """A worker on a lead: does one unit when it is asked to, and dies at the step named."""
 
-    def __init__(self, field: Field, walker: subprocess.Popen[str], fuse: Fuse) -> None:
-        self.field, self.fuse = field, fuse
+    def __init__(
+        self, run: ChaosRun, walker: subprocess.Popen[str], injector: FaultInjector
+    ) -> None:
+        self.run, self.injector = run, injector
         self.fault_orders: tuple[str, ...] = ()
         self.model = "kling-2-5-turbo-pro"
         self._walker = walker
@@ -47,7 +49,7 @@ class Lead:
         self._moment = time.time() + LATER_SECONDS
         # Not divisible by ten: those are asked for twice.
         self._numbers = (n for n in itertools.count(1) if n % 10)
-        self._database = field.database
+        self._database = run.database
         with self._database.write() as tx:
             for name in PROVIDER_NAMES:
                 store.providers.ensure(tx, name, utc_now())
@@ -60,9 +62,9 @@ class Lead:
         self._walker.stdout.close()
         self._database.close()
 
-    def order(self) -> Order:
+    def wanted(self) -> RequestedJob:
         """The next job to ask for, which tells the hook of its own."""
-        return Order(next(self._numbers), self.model, self.fault_orders, "own")
+        return RequestedJob(next(self._numbers), self.model, self.fault_orders, "own")
 
     def unit(self, kind: str) -> int:
         """One unit of work in a process of its own; how that ended."""
@@ -78,7 +80,7 @@ class Lead:
         """Some job waits for that kind of work; where none does, a new one is brought so far."""
         if self._due(kind):
             return
-        self.field.place(self.order())
+        self.run.place(self.wanted())
         for step in BEFORE[kind]:
             assert DONE == self.unit(step)
             self.await_provider()
@@ -86,8 +88,8 @@ class Lead:
 
     def await_provider(self) -> None:
         """The provider has made all it was asked for, and its callbacks were taken."""
-        book = self.field.provider.renderer.book
-        eventually(lambda: all(t.over for t in book.all()) and not self.field.letters_out())
+        book = self.run.provider.renderer.book
+        eventually(lambda: all(t.over for t in book.all()) and not self.run.callbacks_out())
 
     def clear(self) -> None:
         """Nothing of earlier deaths is left that could be done now."""
@@ -103,16 +105,16 @@ class Lead:
     def counted(self, kind: str) -> list[str]:
         """The steps of one unit."""
         self.prepare(kind)
-        self.fuse.light(COUNTING)
+        self.injector.arm(COUNTING)
         assert DONE == self.unit(kind)
-        return self.fuse.steps()
+        return self.injector.steps()
 
     def killed(self, kind: str, at: int) -> list[str]:
         """The steps of one unit that dies at one of them."""
         self.prepare(kind)
-        self.fuse.light(at)
+        self.injector.arm(at)
         assert KILLED == self.unit(kind), f"{kind} did not come to step {at}"
-        return self.fuse.steps()
+        return self.injector.steps()
 
     def killed_everywhere(self, kind: str) -> list[str]:
         """A death at every step of a kind of work, which is the same each time; the steps."""
@@ -131,35 +133,35 @@ class Lead:
 
 
 @contextmanager
-def lead(field: Field, folder: Path) -> Iterator[Lead]:
-    """A worker on a lead beside a field whose web process runs."""
-    fuse = Fuse(folder / "worker.fuse")
+def lead(run: ChaosRun, folder: Path) -> Iterator[Lead]:
+    """A worker on a lead beside a run whose web process is up."""
+    injector = FaultInjector(folder / "worker.injector")
     walker = subprocess.Popen(
-        [sys.executable, "-m", "chaos.walker", str(folder / "worker.fuse")],
-        env=field.clipbell.environ,
+        [sys.executable, "-m", "chaos.walker", str(folder / "worker.injector")],
+        env=run.clipbell.environ,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
-    made = Lead(field, walker, fuse)
+    made = Lead(run, walker, injector)
     try:
         yield made
     finally:
         made.close()
 
 
-def answer_steps(web: Fuse, led: Lead, at: int = COUNTING) -> list[str]:
+def answer_steps(web: FaultInjector, led: Lead, at: int = COUNTING) -> list[str]:
     """The steps of the web process while a job is asked for."""
-    web.light(at)
-    led.field.place(led.order())
+    web.arm(at)
+    led.run.place(led.wanted())
     return web.steps()
 
 
-def callback_steps(web: Fuse, led: Lead, at: int = COUNTING) -> list[str]:
+def callback_steps(web: FaultInjector, led: Lead, at: int = COUNTING) -> list[str]:
     """The steps of the web process while a callback is taken."""
-    web.light(OFF)
+    web.arm(OFF)
     led.prepare("submit")
-    web.light(at)
+    web.arm(at)
     assert DONE == led.unit("submit")
     led.await_provider()
     return web.steps()

@@ -11,8 +11,8 @@ from support.requirements import need
 
 from chaos import cluster
 from chaos.evidence import Evidence, gather, lost_events, surplus_creates, unended_jobs
-from chaos.field import Field, Plan, field
 from chaos.figures import faults, figures, table
+from chaos.run import ChaosRun, Plan, chaos_run
 
 SHORT = Plan(jobs=12, kills=4)
 LONG = Plan()
@@ -36,7 +36,7 @@ def test_chaos(
     What stays `unknown` has its reason, and a person can end it.
     """
     need(cluster.missing() if database == "postgresql" else "")
-    with field(replace(plan, database=database), tmp_path) as run:
+    with chaos_run(replace(plan, database=database), tmp_path) as run:
         secrets = run.start()
         run.fight()
         run.calm()
@@ -50,7 +50,7 @@ def test_chaos(
         assert [] == [*unended_jobs(after), *lost_events(after), *surplus_creates(after)]
 
 
-def _end_by_hand(run: Field, found: Evidence) -> None:
+def _end_by_hand(run: ChaosRun, found: Evidence) -> None:
     """A person ends what is unknown: names its task, sends it again, or gives it up."""
     unknown = [job.id for job in found.jobs.values() if job.state == "unknown"]
     nowhere = [job_id for job_id in unknown if not found.tasks[job_id]]

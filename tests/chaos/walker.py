@@ -1,5 +1,5 @@
 """
-A worker on a lead, as a fork server: ``python -m chaos.walker FUSE``.
+A worker on a lead, as a fork server: ``python -m chaos.walker FILE``.
 
 Each line on stdin, ``KIND SECONDS``, forks a child that runs one unit of that
 kind by the real wiring, whose clock stands still at that Unix time. The child's
@@ -15,7 +15,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from chaos.fuse import Fuse
+from chaos.fault_injection import FaultInjector
 from service.bootstrap import build
 from service.ops.logs import configure
 from service.settings import load_settings
@@ -23,11 +23,11 @@ from service.settings import load_settings
 NOTHING = 3
 
 
-def main(fuse: Fuse) -> None:
+def main(injector: FaultInjector) -> None:
     """Serve until stdin ends."""
     settings = load_settings()
     configure(settings.log_format)
-    fuse.install(settings.data_dir)
+    injector.install(settings.data_dir)
     moment = datetime.now(UTC)
     # Before the forks, since it opens nothing: each child makes its own connections.
     units = build(settings, lambda: moment).units()
@@ -42,4 +42,4 @@ def main(fuse: Fuse) -> None:
 
 
 if __name__ == "__main__":
-    main(Fuse(Path(sys.argv[1])))
+    main(FaultInjector(Path(sys.argv[1])))

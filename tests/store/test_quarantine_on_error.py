@@ -1,4 +1,4 @@
-"""Poison: a row that every worker fails at is quarantined, and those behind it go on."""
+"""A row that every worker fails at is quarantined, and those behind it go on."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def aside(bench: Bench) -> dict[str, str]:
         return {row.row_id: row.reason for row in store.quarantine.rows(tx)}
 
 
-def poison(bench: Bench, job: Job, **changes: Any) -> None:
+def break_row(bench: Bench, job: Job, **changes: Any) -> None:
     """A row that can be read, and makes no sense."""
     with bench.db.write() as tx:
         tx.execute(jobs.update().filter_by(id=job.id).values(**changes))
@@ -40,7 +40,7 @@ def poison(bench: Bench, job: Job, **changes: Any) -> None:
 def test_queued_job(bench: Bench) -> None:
     """A job that cannot even be looked at is not sent; the next one is tried."""
     bad, good = bench.new_job("one"), bench.new_job("two")
-    poison(bench, bad, model="gone-model")
+    break_row(bench, bad, model="gone-model")
     bench.drain("submit")
 
     assert [bad.id] == list(aside(bench))
@@ -58,7 +58,7 @@ def steps(bench: Bench, job: Job) -> list[Any]:
 def test_held_job(bench: Bench) -> None:
     """The same for a job that waits for its hold's end."""
     held = bench.new_job("one")
-    poison(bench, held, model="gone-model", state=JobState.HELD)
+    break_row(bench, held, model="gone-model", state=JobState.HELD)
     bench.drain("reconcile")
 
     assert [held.id] == list(aside(bench))
@@ -78,7 +78,7 @@ class Choking:
 def test_callback(bench: Bench) -> None:
     """A callback that breaks us waits for better times, byte for byte."""
     job = bench.new_job()
-    poison(bench, job, state=JobState.SUBMITTED, task_id="t")
+    break_row(bench, job, state=JobState.SUBMITTED, task_id="t")
     body = b'{"code":200,"data":{"taskId":"t","state":"processing"}}'
     bench.wiring.ingest.insert(job.id, "apixo", {}, body, bench.clock())
     choking: Any = {"apixo": Choking()}

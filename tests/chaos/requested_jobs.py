@@ -16,7 +16,7 @@ _MARK = re.compile(r"no\. (\d+)$")
 
 
 @dataclass(frozen=True)
-class Order:
+class RequestedJob:
     """
     One job to be asked for, with the key that makes asking twice harmless.
 
@@ -59,20 +59,20 @@ class Order:
 
 
 def number_of(prompt: str) -> int:
-    """Which order a prompt belongs to, be it ours or the provider's."""
+    """The number of the request that a prompt belongs to, be it ours or the provider's."""
     found = _MARK.search(prompt)
     assert found, prompt
     return int(found[1])
 
 
-def orders(count: int, seed: int) -> list[Order]:
+def requested_jobs(count: int, seed: int) -> list[RequestedJob]:
     """The jobs of a run; the first is certain to end as `unknown`."""
     dice = random.Random(f"{seed} orders")
-    first = Order(0, "kling-2-5-turbo-pro", ("drop", "lose"), "account")
-    return [first, *(_order(number, dice) for number in range(1, count))]
+    first = RequestedJob(0, "kling-2-5-turbo-pro", ("drop", "lose"), "account")
+    return [first, *(_requested_job(number, dice) for number in range(1, count))]
 
 
-def _order(number: int, dice: random.Random) -> Order:
+def _requested_job(number: int, dice: random.Random) -> RequestedJob:
     polled = dice.random() < POLLED
     fate, trouble, ear = dice.random(), dice.random(), dice.random()
     fault_orders = [] if polled else _callback(fate)
@@ -84,7 +84,7 @@ def _order(number: int, dice: random.Random) -> Order:
         fault_orders.append("early")
     notify = "nobody" if ear < SILENT else "own" if ear < SILENT + OWN_HOOK else "account"
     model = "kling-2" if polled else "kling-2-5-turbo-pro"
-    return Order(number, model, tuple(fault_orders), notify)
+    return RequestedJob(number, model, tuple(fault_orders), notify)
 
 
 def _callback(fate: float) -> list[str]:

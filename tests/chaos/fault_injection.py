@@ -1,5 +1,5 @@
 """
-A fuse: counts the steps that a process takes, and kills the process with SIGKILL at one of them.
+Fault injection: count the steps that a process takes, and SIGKILL the process at one of them.
 
 Steps are what touches the world: transactions begun, committed and given back,
 connections, requests, files made and renamed. They are heard through
@@ -27,9 +27,9 @@ AUDITED = {"socket.connect", "http.client.send", "smtplib.send"}
 FILES = {"os.rename": "rename", "os.remove": "remove", "os.mkdir": "mkdir"}
 
 
-class Fuse:
+class FaultInjector:
     """
-    Two numbers in a file that test and process share: where to blow, and how far it has come.
+    Two numbers in a file that test and process share: where to kill, and how far it has come.
 
     The names of the steps taken stand beside it in a second file.
     """
@@ -44,13 +44,13 @@ class Fuse:
             self._shared = mmap.mmap(file.fileno(), _LAYOUT.size)
         self._lock = threading.Lock()
 
-    def light(self, at: int) -> None:
-        """Blow at that step, counted from 1; `COUNTING` only counts, `OFF` does nothing."""
+    def arm(self, at: int) -> None:
+        """Kill at that step, counted from 1; `COUNTING` only counts, `OFF` does nothing."""
         os.ftruncate(self._trace, 0)
         self._shared[:] = _LAYOUT.pack(at, 0)
 
     def steps(self) -> list[str]:
-        """The steps taken since it was lit, the fatal one last; puts it out."""
+        """The steps taken since it was armed, the fatal one last; disarms it."""
         self._shared[:] = _LAYOUT.pack(OFF, 0)
         size = os.fstat(self._trace).st_size
         return os.pread(self._trace, size, 0).decode().split("\n")[:-1]

@@ -1,5 +1,5 @@
 """
-The field of chaos: provider and subscriber in this process, web, worker and database to kill.
+A run of chaos: provider and subscriber in this process, web, worker and database to kill.
 
 `place` asks for a job, `fight` for many while it kills; `calm` waits until
 everything has come to its end.
@@ -25,7 +25,7 @@ from support.sandboxes import sandbox
 from support.servers import Clipbell, Reply, eventually
 
 from chaos.cluster import Cluster
-from chaos.orders import Order, number_of, orders
+from chaos.requested_jobs import RequestedJob, number_of, requested_jobs
 from chaos.sink import Sink
 from service import store
 from service.model import EventType, utc_now
@@ -66,8 +66,8 @@ class Plan:
         return ("worker", "worker", "serve", "serve", *database)
 
 
-class Field:
-    """One run; `jobs` are the ids by order, `counts` what was counted on the way."""
+class ChaosRun:
+    """One run; `jobs` are the ids by the request's number, `counts` what was counted on the way."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class Field:
         cluster: Cluster | None,
     ) -> None:
         self.plan, self.clipbell, self.provider, self.sink = plan, clipbell, provider, sink
-        self.orders: dict[int, Order] = {}
+        self.requested: dict[int, RequestedJob] = {}
         self.jobs: dict[int, str] = {}
         self.counts: Counter[str] = Counter()
         self.began = time.monotonic()
@@ -116,11 +116,11 @@ class Field:
     def fight(self) -> None:
         """Ask for all jobs, a batch before each kill; returns when every one is accepted."""
         placed: list[Future[str]] = []
-        kills, asked = self.plan.kills, orders(self.plan.jobs, self.plan.seed)
+        kills, asked = self.plan.kills, requested_jobs(self.plan.jobs, self.plan.seed)
         with ThreadPoolExecutor(CLIENTS) as clients:
             for number in range(kills):
                 batch = asked[len(placed) : (number + 1) * len(asked) // kills]
-                placed += [clients.submit(self.place, order) for order in batch]
+                placed += [clients.submit(self.place, wanted) for wanted in batch]
                 self._await_happenings(self._dice.randint(1, 3 * len(batch) + 1))
                 self._strike(self._dice.choice(self.plan.victims))
             for one in placed:
@@ -154,25 +154,25 @@ class Field:
             beat = store.work.last_beat(tx)
         return beat is not None and beat > born
 
-    def place(self, order: Order) -> str:
+    def place(self, wanted: RequestedJob) -> str:
         """Ask for a job until the answer comes, with one key; its id."""
-        self.orders[order.number] = order
-        body = order.body(f"{self.sink.url}/own")
+        self.requested[wanted.number] = wanted
+        body = wanted.body(f"{self.sink.url}/own")
         deadline = time.monotonic() + STUCK_SECONDS
-        for _ in range(order.times):
-            answer = self._ask(order, body)
+        for _ in range(wanted.times):
+            answer = self._ask(wanted, body)
             while answer.status != 202:
                 assert answer.status in (0, 409) or answer.status >= 500, answer.body
                 assert time.monotonic() < deadline, "the web process does not come back"
                 self.counts["asked again"] += 1
                 self._pause.wait(0.5)
-                answer = self._ask(order, body)
+                answer = self._ask(wanted, body)
             job_id: str = answer.json()["id"]
-            assert job_id == self.jobs.setdefault(order.number, job_id)
+            assert job_id == self.jobs.setdefault(wanted.number, job_id)
         return job_id
 
-    def _ask(self, order: Order, body: dict[str, Any]) -> Reply:
-        return self._quiet("POST", "/v1/jobs", body, {"Idempotency-Key": order.key})
+    def _ask(self, wanted: RequestedJob, body: dict[str, Any]) -> Reply:
+        return self._quiet("POST", "/v1/jobs", body, {"Idempotency-Key": wanted.key})
 
     def _quiet(self, *request: Any) -> Reply:
         """The answer; status 0 where the connection broke."""
@@ -240,31 +240,34 @@ class Field:
                 "videos": count(videos, "pending"),
                 "deliveries": count(deliveries, "pending"),
             }
-        return found | {"callback_bodies": self.letters_out()}
+        return found | {"callback_bodies": self.callbacks_out()}
 
-    def letters_out(self) -> int:
+    def callbacks_out(self) -> int:
         """Callbacks that the provider has still to bring."""
         tasks = self.provider.renderer.book.all()
         heard = {number_of(t.values["prompt"]): t.attempts for t in tasks}
         return sum(
-            self.orders[number].callback_bodies - sum(attempt.status == 200 for attempt in attempts)
+            self.requested[number].callback_bodies
+            - sum(attempt.status == 200 for attempt in attempts)
             for number, attempts in heard.items()
         )
 
 
 @contextmanager
-def field(plan: Plan, folder: Path) -> Iterator[Field]:
+def chaos_run(plan: Plan, folder: Path) -> Iterator[ChaosRun]:
     """Everything that a run needs, on a database of its own; nothing of the service is started."""
     if plan.database == "sqlite":
-        with field_on(f"sqlite:///{folder / 'clipbell.db'}", plan, folder) as made:
+        with chaos_run_on(f"sqlite:///{folder / 'clipbell.db'}", plan, folder) as made:
             yield made
         return
-    with Cluster() as cluster, field_on(cluster.url, plan, folder, cluster) as made:
+    with Cluster() as cluster, chaos_run_on(cluster.url, plan, folder, cluster) as made:
         yield made
 
 
 @contextmanager
-def field_on(url: str, plan: Plan, folder: Path, cluster: Cluster | None = None) -> Iterator[Field]:
+def chaos_run_on(
+    url: str, plan: Plan, folder: Path, cluster: Cluster | None = None
+) -> Iterator[ChaosRun]:
     """The same on a database that is there."""
     patience = (0.1, 0.4, *(0.8,) * 400)
     with (
@@ -282,4 +285,4 @@ def field_on(url: str, plan: Plan, folder: Path, cluster: Cluster | None = None)
             archive_wait="5",
         ) as clipbell,
     ):
-        yield Field(plan, clipbell, provider, sink, cluster)
+        yield ChaosRun(plan, clipbell, provider, sink, cluster)
