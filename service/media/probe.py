@@ -15,12 +15,14 @@ import os
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from typing import BinaryIO
 
 from service.media.containers import (
     HEAD_BYTES,
     ISO,
     MATROSKA,
     BrokenMovie,
+    Container,
     ProbeResult,
     container_of,
     describe_stranger,
@@ -64,23 +66,47 @@ def probe(path: Path) -> ProbeResult:
     """
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        head = file.read(HEAD_BYTES)
-        container = container_of(head)
-        if container is None:
-            raise BrokenMovie(f"it is {describe_stranger(head)}")
+        container = _container_of(file)
         read = _READERS.get(container)
         found = read(file, size) if read else ProbeResult(container.extension)
     too_large = (found.width or 0) * (found.height or 0) > MAX_PIXELS
-    return found if too_large or not available() else _decode(path, container.demuxer, found)
+    if too_large or not available():
+        return found
+    try:
+        return _decode(path, container.demuxer, found)
+    except NoVerdict as error:
+        log.warning("no poster of %s: %s", path.name, error)
+        return found
+
+
+def salvage(path: Path) -> ProbeResult:
+    """
+    What a file holds that is not whole, but still plays.
+
+    Raises:
+        BrokenMovie: nothing of it is known to play.
+    """
+    with path.open("rb") as file:
+        container = _container_of(file)
+    if not available():
+        raise BrokenMovie("nothing here can tell whether it plays")
+    try:
+        return _decode(path, container.demuxer, ProbeResult(container.extension))
+    except NoVerdict as error:
+        raise BrokenMovie(str(error)) from error
+
+
+def _container_of(file: BinaryIO) -> Container:
+    head = file.read(HEAD_BYTES)
+    container = container_of(head)
+    if container is None:
+        raise BrokenMovie(f"it is {describe_stranger(head)}")
+    return container
 
 
 def _decode(path: Path, demuxer: str, found: ProbeResult) -> ProbeResult:
     """What a decoder sees counts for more than what the file says."""
-    try:
-        frame = _decoder.frame_of(path, demuxer)
-    except NoVerdict as error:
-        log.warning("no poster of %s: %s", path.name, error)
-        return found
+    frame = _decoder.frame_of(path, demuxer)
     width, height = upright_size(*frame.stored, frame.pixel_ratio, frame.matrix)
     return replace(
         found,

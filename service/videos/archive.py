@@ -45,6 +45,8 @@ STORAGE_PAUSE = timedelta(minutes=1)
 GOOD_GAIN = 1024**2
 #: Where nobody says how long a file can be had, it is tried so long.
 TRIED = timedelta(hours=24)
+#: In this last part of that time a film that breaks off, but plays, is taken as it comes.
+LATE_SHARE = 1 / 4
 #: So long before the provider's link ends people hear that there is no copy.
 WARNING = timedelta(hours=6)
 #: Characters of the prompt in a file's name; no file system takes many more.
@@ -97,7 +99,7 @@ def _copy(
     with opened(settings.downloads, video.id, now) as download:
         download.fetch(outbound, video.provider_url, COPY_SECONDS, settings.archive_max_bytes)
         try:
-            film = probe.probe(download.path)
+            film, remark = _judge(download.path, video, now)
         except BrokenMovie as error:
             download.restart()
             raise DownloadError(f"what the provider sent is no video: {error}") from error
@@ -107,7 +109,18 @@ def _copy(
             size = file.tell()
         columns = {"file": name, "bytes": size, "sha256": digest} | _describe(storage, name, film)
         download.remove()
-    return Copy(columns, film)
+    return Copy(columns, film, remark)
+
+
+def _judge(path: Path, video: Video, now: datetime) -> tuple[ProbeResult, str]:
+    """The film; late, one that is damaged but plays is better than none, and has a remark."""
+    try:
+        return probe.probe(path), ""
+    except BrokenMovie as error:
+        ends = _end_of_link(video)
+        if now < ends - (ends - video.created_at) * LATE_SHARE:
+            raise
+        return probe.salvage(path), f"the video is damaged: {error}"
 
 
 def _keep_answer(answers: FileStorage, storage: Storage, name: str) -> Copy:
@@ -178,7 +191,8 @@ def _remarks(job: Job | None, copy: Copy) -> list[str]:
     model = MODELS.get(job.model)
     shaped = model is not None and count_images(model, job.input) == 0
     ratio = job.input.get("aspect_ratio") if shaped else None
-    return probe.differences(copy.film, job.input.get("duration"), ratio)
+    told = probe.differences(copy.film, job.input.get("duration"), ratio)
+    return [copy.remark, *told] if copy.remark else told
 
 
 def _settle_failure(
@@ -193,7 +207,7 @@ def _settle_failure(
     # A storage that cannot be written says nothing of the video: that is waited for.
     ours = isinstance(error, StorageError) and not isinstance(error, FileMissing)
     attempts, note, now = video.attempts + (not ours), strip_unstorable(str(error)), clock()
-    ends = video.provider_expires_at or video.created_at + TRIED
+    ends = _end_of_link(video)
     lost = not ours and (now >= ends or getattr(error, "hopeless", False))
     again = now + STORAGE_PAUSE if ours else min(now + _pause(attempts, error), ends)
     with db.write() as tx:
@@ -207,6 +221,10 @@ def _settle_failure(
             due_at=None if lost else again,
         ):
             _tell_failure(tx, video, note, None if lost else ends, now)
+
+
+def _end_of_link(video: Video) -> datetime:
+    return video.provider_expires_at or video.created_at + TRIED
 
 
 def _tell_failure(

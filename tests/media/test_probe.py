@@ -188,6 +188,26 @@ def test_half_a_film(tmp_path: Path, kind: str, share: float) -> None:
         find(tmp_path, content[: int(len(content) * share)])
 
 
+@pytest.mark.parametrize("share", [0.9, 0.95])
+def test_salvage(tmp_path: Path, share: float) -> None:
+    """A film that breaks off behind its index still plays, and has a poster."""
+    path = tmp_path / "a.part"
+    path.write_bytes(film()[: int(len(film()) * share)])
+    found = probe.salvage(path)
+
+    assert ("mp4", 3.0, 64, 36) == figures(found)
+    assert found.poster
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", film()[:900], record()[:-900], sound()])
+def test_nothing_to_salvage(tmp_path: Path, content: bytes) -> None:
+    """Without an index or a picture nothing plays."""
+    path = tmp_path / "a.part"
+    path.write_bytes(content)
+    with pytest.raises(BrokenMovie):
+        probe.salvage(path)
+
+
 def noisy(content: bytes) -> bytes:
     """The film with noise for a picture."""
     start = content.index(b"mdat") + 4

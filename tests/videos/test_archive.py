@@ -26,6 +26,7 @@ from service.storage import FileStorage
 from service.videos.archive import LEASE_SECONDS, archive_video
 
 FILM = film()
+MOOV_LAST = record()
 WHOLE = Turn(original(FILM))
 DAY = 24 * 3600
 #: Longer than any pause between tries.
@@ -204,6 +205,31 @@ def test_never_a_video(bench: Bench, files: FileServer) -> None:
     assert 40 < len(files.paths) < 70
     assert ("succeeded", []) == (bench.job(job).state, kept_files(bench))
     assert ["what the provider sent is no video: it is a web page"] == steps(bench, job, "lost")
+
+
+def test_never_whole(bench: Bench, files: FileServer) -> None:
+    """A film that always breaks off is kept late, with a remark, where it plays all the same."""
+    files.turns = [says(200, FILM[:-9])]
+    job = succeeded(bench, files.url + "/a")
+    archive(bench, DAY * 2 // 3 // PAUSE)
+    assert VideoState.PENDING is video_of(bench, job).state
+    until_lost(bench, job)
+    video, told = video_of(bench, job), steps(bench, job, "not as asked")
+
+    assert (VideoState.STORED, FILM[:-9]) == (video.state, content(bench, job))
+    assert (True, 3.0) == (video.poster_file is not None, video.seconds)
+    assert "the video is damaged: it breaks off: 9 bytes of its mdat box are missing" == told[0]
+    assert [] == steps(bench, job, "lost")
+
+
+@pytest.mark.parametrize("body", [DAMAGED, MOOV_LAST[:-900], sound()])
+def test_never_plays(bench: Bench, files: FileServer, body: bytes) -> None:
+    """What no decoder plays is given up in the end."""
+    files.turns = [says(200, body)]
+    job = succeeded(bench, files.url + "/a")
+    until_lost(bench, job)
+
+    assert (VideoState.LOST, []) == (video_of(bench, job).state, kept_files(bench))
 
 
 def until_lost(bench: Bench, job: Job) -> None:
