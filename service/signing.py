@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from itsdangerous import BadData, URLSafeSerializer
+from itsdangerous import BadData, BadSignature, URLSafeSerializer
 
 from service.errors import BadToken, ExpiredToken
 from service.formatting import format_duration
@@ -25,29 +25,39 @@ from service.formatting import format_duration
 TOLERANCE_SECONDS = 300
 
 
-class TokenSigner:
+def _signing_by(secret_keys: Sequence[str], purpose: str) -> dict[str, Any]:
+    """Arguments of a serializer; itsdangerous wants the newest key last."""
+    return {
+        "secret_key": list(reversed(secret_keys)),
+        "salt": f"clipbell.{purpose}",
+        "signer_kwargs": {"key_derivation": "hmac", "digest_method": hashlib.sha256},
+    }
+
+
+class UrlSigner:
     """
-    Signed, expiring tokens for one purpose.
+    Signed, expiring URLs of ours for one purpose, ``PATH/TOKEN``.
 
     The expiry stands in the payload and `now` is passed in: the timed
     serializer would refuse a token from a clock that runs a little ahead.
+
+    Args:
+        purpose: a token that was made for another one is refused.
+        path: the address before the token, such as ``https://clips.example.com/v``.
     """
 
-    def __init__(self, secret_keys: Sequence[str], purpose: str) -> None:
-        self._serializer = URLSafeSerializer(
-            list(reversed(secret_keys)),
-            salt=f"clipbell.{purpose}",
-            signer_kwargs={"key_derivation": "hmac", "digest_method": hashlib.sha256},
-        )
+    def __init__(self, secret_keys: Sequence[str], purpose: str, path: str) -> None:
+        self._serializer = URLSafeSerializer(**_signing_by(secret_keys, purpose))
+        self._start = f"{path}/"
 
-    def sign(self, payload: dict[str, Any], expires_at: datetime) -> str:
-        """A URL-safe token of `payload`."""
+    def url_for(self, expires_at: datetime, **payload: str) -> str:
+        """The URL that carries `payload`; the same for the same payload and expiry."""
         token = self._serializer.dumps({**payload, "exp": int(expires_at.timestamp())})
-        return token if isinstance(token, str) else token.decode()
+        return self._start + (token if isinstance(token, str) else token.decode())
 
     def verify(self, token: str, now: datetime) -> dict[str, Any]:
         """
-        The payload of a token of ours.
+        The payload of a URL's token, with its expiry as ``exp``.
 
         Raises:
             BadToken: forged, truncated, or made for another purpose.
@@ -63,31 +73,28 @@ class TokenSigner:
             raise ExpiredToken(payload)
         return payload
 
-
-class UrlSigner:
-    """
-    Signed, expiring URLs of ours for one purpose, ``PATH/TOKEN``.
-
-    Args:
-        purpose: a token that was made for another one is refused.
-        path: the address before the token, such as ``https://clips.example.com/v``.
-    """
-
-    def __init__(self, secret_keys: Sequence[str], purpose: str, path: str) -> None:
-        self._tokens = TokenSigner(secret_keys, purpose)
-        self._start = f"{path}/"
-
-    def url_for(self, expires_at: datetime, **payload: str) -> str:
-        """The URL that carries `payload`; the same for the same payload and expiry."""
-        return self._start + self._tokens.sign(payload, expires_at)
-
-    def verify(self, token: str, now: datetime) -> dict[str, Any]:
-        """The payload of a URL's token, with its expiry; raises BadToken or ExpiredToken."""
-        return self._tokens.verify(token, now)
-
     def token_in(self, url: str) -> str | None:
         """The token of a URL that starts as ours do, whether it is good or not; else None."""
         return url.removeprefix(self._start) if url.startswith(self._start) else None
+
+
+class SessionSerializer(URLSafeSerializer):
+    """
+    Flask's session as a signed cookie, by all of our secret keys.
+
+    Flask's own one is timed, see `UrlSigner`; when a session ends stands in it.
+    """
+
+    def __init__(self, secret_keys: Sequence[str]) -> None:
+        super().__init__(**_signing_by(secret_keys, "session"))
+
+    def loads(self, s: str | bytes, *_: Any, **__: Any) -> dict[str, Any]:
+        """The session, whatever age Flask would allow. Raises BadSignature."""
+        try:
+            found = super().loads(s)
+        except (BadData, UnicodeError) as error:
+            raise BadSignature("the cookie is not one of ours") from error
+        return found if isinstance(found, dict) else {}
 
 
 class Encryptor:

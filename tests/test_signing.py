@@ -14,7 +14,6 @@ from standardwebhooks import Webhook
 from service.errors import BadToken, ExpiredToken
 from service.signing import (
     Encryptor,
-    TokenSigner,
     UrlSigner,
     digest,
     new_webhook_secret,
@@ -151,7 +150,7 @@ def test_verify_raises_only_bad_token(token: str) -> None:
 @pytest.mark.parametrize("expiry", [None, "1", 1.5, [9e9]])
 def test_payload_without_expiry(expiry: object) -> None:
     """A payload of ours that has no usable expiry is no token."""
-    signer = TokenSigner([NEW], "video")
+    signer = signer_of("video", NEW)
     token = signer._serializer.dumps({"video": "vid_1", "exp": expiry})
     with pytest.raises(BadToken):
         signer.verify(str(token), NOW)
@@ -220,7 +219,7 @@ def test_open_raises_only_bad_token(encrypted: str) -> None:
 def test_seal_is_no_token() -> None:
     """Seals and tokens derive their keys apart."""
     with pytest.raises(BadToken):
-        TokenSigner([NEW], "seal").verify(Encryptor([NEW]).encrypt("x"), NOW)
+        UrlSigner([NEW], "seal", "").verify(Encryptor([NEW]).encrypt("x"), NOW)
 
 
 def test_digest() -> None:

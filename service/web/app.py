@@ -69,6 +69,7 @@ def create_app(wiring: Wiring) -> Flask:
     app.extensions["waiters"] = Waiters(wiring.settings.sync_waiters, partial(ended, wiring))
     app.extensions["metrics"] = metrics.Kept()
     app.extensions["test_sends"] = BoundedSemaphore(TRIALS)
+    session.use_sessions(app, wiring.settings)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     app.register_error_handler(Exception, _answer)

@@ -1,21 +1,24 @@
 """
 Who looks at the dashboard: sign in with a key or a link, sign out.
 
-The cookie holds a key's id and nothing else; the key's row is read again for
+Flask's session, a signed cookie, holds a key's id; the key's row is read again for
 every request, so that a revoked key is out at once. Every form is checked
-twice: it must come from this site, and carry the token that the page gave it.
+twice: it must come from this site, and carry the token of its session. (Flask-WTF's
+tokens carry the time, so that no part of a page would ever be unchanged.)
 """
 
 from __future__ import annotations
 
 import functools
 import re
+import secrets
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, ParamSpec
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, g, redirect, request, url_for
+from flask import Blueprint, Flask, Response, g, redirect, request, session, url_for
+from flask.sessions import SecureCookieSessionInterface
 from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
@@ -23,7 +26,7 @@ from service.accounts import key_in_force
 from service.errors import BadToken, ExpiredToken
 from service.model import ApiKey
 from service.settings import Settings
-from service.signing import TokenSigner, UrlSigner
+from service.signing import SessionSerializer, UrlSigner
 from service.store.database import Database
 from service.web.context import BODY_BYTES, caller, wiring
 from service.web.errors import Problem, as_problem
@@ -36,9 +39,32 @@ blueprint = Blueprint("session", __name__)
 COOKIE = "clipbell_session"
 SESSION_LIFE = timedelta(hours=12)
 LINK_LIFE = timedelta(hours=24)
-#: Whose forms those are that one sees before signing in.
-NOBODY = ""
 _LOCAL = re.compile(r"/(?![/\\])[\x21-\x7e]*")
+
+
+class Sessions(SecureCookieSessionInterface):
+    """Flask's sessions, signed by our secret keys."""
+
+    def __init__(self, secret_keys: Sequence[str]) -> None:
+        self._serializer = SessionSerializer(secret_keys)
+
+    def get_signing_serializer(self, app: Flask) -> Any:
+        """The serializer, made once."""
+        return self._serializer
+
+
+def use_sessions(app: Flask, settings: Settings) -> None:
+    """Give an app its sessions."""
+    app.session_interface = Sessions(settings.keys())
+    app.config.update(
+        SESSION_COOKIE_NAME=COOKIE,
+        SESSION_COOKIE_PATH=settings.public_path or "/",
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
+        PERMANENT_SESSION_LIFETIME=SESSION_LIFE,
+        # It ends when it was to end, whatever is looked at meanwhile.
+        SESSION_REFRESH_EACH_REQUEST=False,
+    )
 
 
 def login_url(public_url: str, secret_keys: Sequence[str], key_id: str, now: datetime) -> str:
@@ -73,7 +99,7 @@ def signed_in(
             if key is None:
                 return _way_in()
             if request.method == "POST":
-                check_form(key.id)
+                check_form()
             if scope not in key.scopes:
                 hint = f"Sign in with another key; this one has {', '.join(key.scopes)}."
                 raise Problem(403, f"this needs a key with the scope {scope}", hint=hint)
@@ -107,25 +133,16 @@ def live_page(template: str, parts: str, **values: Any) -> AnyResponse:
 
 
 def _common() -> dict[str, Any]:
-    # As long-lived as the session, so that an unchanged page is the same in every byte.
-    token = _form_token(caller().id, g.session_until)
-    return {"form_token": token, "key": caller(), "now": wiring().clock()}
-
-
-def _tokens(purpose: str) -> TokenSigner:
-    return TokenSigner(wiring().settings.keys(), purpose)
+    return {"form_token": _form_token(), "key": caller(), "now": wiring().clock()}
 
 
 def _resumed() -> ApiKey | None:
-    """The key in force that the cookie names."""
+    """The key in force that the session names."""
     w = wiring()
-    try:
-        payload = _tokens("session").verify(request.cookies.get(COOKIE, ""), w.clock())
-    except BadToken:
+    if w.clock().timestamp() > session.get("exp", 0):
         return None
-    g.session_until = datetime.fromtimestamp(payload["exp"], UTC)
     with w.db.read() as tx:
-        return store.accounts.key(tx, str(payload["key"]))
+        return store.accounts.key(tx, str(session.get("key")))
 
 
 def _way_in() -> AnyResponse:
@@ -136,25 +153,25 @@ def _way_in() -> AnyResponse:
     return redirect(url_for("session.show_login", next=None if wanted == "/" else wanted), 303)
 
 
-def _form_token(key_id: str, until: datetime) -> str:
-    return _tokens("form").sign({"key": key_id}, until)
+def _form_token() -> str:
+    """The session's own; always the same, so that an unchanged page is the same in every byte."""
+    if "form_token" not in session:
+        session["form_token"] = secrets.token_urlsafe(16)
+    return str(session["form_token"])
 
 
-def check_form(key_id: str) -> None:
-    """Raises a Problem (403) for a form that this key's owner did not send from our page."""
+def check_form() -> None:
+    """Raises a Problem (403) for a form that was not sent from a page of this session."""
     if not _from_here():
         hint = "Open the page here and press its button again."
         raise Problem(403, "this form was sent from another site", hint=hint)
     if request.max_content_length is None:
         # Read before anybody is known; what comes as a file would be kept on disk meanwhile.
         request.max_content_length = BODY_BYTES
-    stale = Problem(403, "this form is out of date", hint="Go back, reload the page, try again.")
-    try:
-        payload = _tokens("form").verify(request.form.get("form_token", ""), wiring().clock())
-    except BadToken:
-        raise stale from None
-    if payload.get("key") != key_id:
-        raise stale
+    own, given = session.get("form_token"), request.form.get("form_token", "")
+    if not own or not secrets.compare_digest(given.encode("utf-8", "replace"), own.encode()):
+        hint = "Go back, reload the page, try again."
+        raise Problem(403, "this form is out of date", hint=hint)
 
 
 def _from_here() -> bool:
@@ -179,15 +196,14 @@ def show_login() -> AnyResponse:
 
 
 def _login_page(wanted: str, problem: Problem | None = None) -> AnyResponse:
-    token = _form_token(NOBODY, wiring().clock() + SESSION_LIFE)
     status = problem.status if problem else 200
-    return render("login.html", status, login_token=token, wanted=wanted, problem=problem)
+    return render("login.html", status, login_token=_form_token(), wanted=wanted, problem=problem)
 
 
 @blueprint.post("/login")
 def sign_in() -> AnyResponse:
     """Sign in with a pasted key."""
-    check_form(NOBODY)
+    check_form()
     wanted = request.form.get("next", "")
     with wiring().db.read() as tx:
         key = key_in_force(tx, request.form.get("key", "").strip())
@@ -219,33 +235,21 @@ def follow_link(token: str) -> AnyResponse:
 
 
 def _welcome(key_id: str, wanted: str) -> AnyResponse:
-    """Where they wanted to go, with the cookie; never to another site."""
-    w = wiring()
+    """Where they wanted to go, with a session of their own; never to another site."""
+    session.clear()
+    session.permanent = True
+    session["key"] = key_id
+    session["exp"] = int((wiring().clock() + SESSION_LIFE).timestamp())
     place = wanted if _LOCAL.fullmatch(wanted) else "/"
-    response = redirect(request.script_root + place, 303)
-    response.set_cookie(
-        COOKIE,
-        _tokens("session").sign({"key": key_id}, w.clock() + SESSION_LIFE),
-        max_age=SESSION_LIFE,
-        path=_cookie_path(),
-        httponly=True,
-        samesite="Lax",
-        secure=w.settings.public_url.startswith("https:"),
-    )
-    return response
-
-
-def _cookie_path() -> str:
-    return request.script_root or "/"
+    return redirect(request.script_root + place, 303)
 
 
 @blueprint.post("/logout")
 @signed_in("read")
 def sign_out() -> AnyResponse:
     """Forget who this is."""
-    response = redirect(url_for("session.show_login"), 303)
-    response.delete_cookie(COOKIE, path=_cookie_path())
-    return response
+    session.clear()
+    return redirect(url_for("session.show_login"), 303)
 
 
 def answer_problem(error: Exception) -> AnyResponse:

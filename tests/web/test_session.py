@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from conftest import NOON, Bench
 from flask.testing import FlaskClient
+from pydantic import SecretStr
 
 from service import store
 from service.accounts import create_key
@@ -188,11 +190,14 @@ def test_form_from_elsewhere(client: FlaskClient, bench: Bench, headers: dict[st
 
 
 def test_form_without_its_token(client: FlaskClient, bench: Bench) -> None:
-    """A form without a token, or with somebody else's, is refused."""
+    """A form without a token, with another browser's or an earlier session's is refused."""
+    before = form_token(client.get("/login").text)
     follow(client, bench, key_id(bench))
-    nobodys = form_token(client.get("/login").text)
+    client.get("/")
+    others = form_token(client.application.test_client().get("/login").text)
 
-    for given in ({}, {"form_token": "x"}, {"form_token": nobodys}):
+    for token in ("", "x", "None", "ü", before, others):
+        given = {"form_token": token} if token else {}
         assert 403 == client.post("/logout", data=given, headers=HERE).status_code
     assert 200 == client.get("/").status_code
 
@@ -206,6 +211,52 @@ def test_large_form(client: FlaskClient, bench: Bench, path: str) -> None:
 
     assert (413, "text/html") == (answer.status_code, answer.mimetype)
     assert 200 == client.get("/").status_code
+
+
+def test_no_form_without_a_session(client: FlaskClient, bench: Bench) -> None:
+    """Whoever has no cookie can send no form, whatever stands in it."""
+    for token in ("", "None", "x"):
+        form = {"form_token": token, "key": bench.key}
+        assert 403 == client.post("/login", data=form, headers=HERE).status_code
+
+
+def test_cookie_of_another_server(client: FlaskClient, bench: Bench) -> None:
+    """A cookie that another key signed, or that is cut, is no session, and no error."""
+    follow(client, bench, key_id(bench))
+    cookie = client.get_cookie("clipbell_session")
+    assert cookie is not None
+    settings = bench.wiring.settings.model_copy(update={"secret_keys": (SecretStr("x" * 40),)})
+    stranger = create_app(replace(bench.wiring, settings=settings)).test_client()
+
+    for value in (cookie.value, cookie.value[:-3], "x", "é.é"):
+        stranger.set_cookie("clipbell_session", value)
+        assert 303 == stranger.get("/").status_code
+        client.set_cookie("clipbell_session", value)
+        assert (200 if value == cookie.value else 303) == client.get("/").status_code
+
+
+def test_session_outlives_a_new_key(client: FlaskClient, bench: Bench) -> None:
+    """After a rotation of the secret keys nobody has to sign in again."""
+    follow(client, bench, key_id(bench))
+    cookie = client.get_cookie("clipbell_session")
+    assert cookie is not None
+    settings = bench.wiring.settings.model_copy(
+        update={"secret_keys": (SecretStr("n" * 40), *bench.wiring.settings.secret_keys)}
+    )
+    later = create_app(replace(bench.wiring, settings=settings)).test_client()
+    later.set_cookie("clipbell_session", cookie.value)
+
+    assert 200 == later.get("/").status_code
+
+
+def test_cookie_is_set_once(client: FlaskClient, bench: Bench) -> None:
+    """Looking at pages neither changes the cookie nor makes it live longer."""
+    follow(client, bench, key_id(bench))
+    client.get("/")
+
+    assert "Set-Cookie" not in client.get("/").headers
+    assert "Set-Cookie" not in client.get("/?live=1").headers
+    assert "Set-Cookie" not in client.get("/v1/models", headers={"x-api-key": bench.key}).headers
 
 
 def test_scopes(client: FlaskClient, bench: Bench) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, flash, redirect, request, url_for
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -16,7 +16,6 @@ from service.formatting import as_sentence
 from service.jobs.requests import cancel_job
 from service.model import Job
 from service.web.context import get_or_404, wiring
-from service.web.dashboard.flash import flash
 from service.web.dashboard.jobs import filters
 from service.web.pagination import LONGEST_PAGE
 from service.web.session import signed_in
@@ -55,7 +54,8 @@ def _done(action: Action, word: str) -> AnyResponse:
     ids = sorted(set(request.form.getlist("job")))[:LONGEST_PAGE]
     results = [result for job_id in ids for result in _tried(action, job_id)]
     text = summary(results, word) if ids else "Nothing was selected: tick a job first."
-    again: dict[str, Any] = filters(request.form) | {"flash": flash(text)}
+    flash(text)
+    again: dict[str, Any] = {**filters(request.form)}
     return redirect(url_for("dashboard.jobs.index", **again), 303)
 
 

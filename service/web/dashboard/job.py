@@ -32,7 +32,6 @@ from service.store.callbacks import Arrival
 from service.videos.archive import renewed
 from service.web.context import caller, get_or_404, wiring
 from service.web.dashboard.callbacks import outcome
-from service.web.dashboard.flash import flashed
 from service.web.dashboard.links import poster_path, video_link, video_path
 from service.web.dashboard.raw import secrets_of, shown_body, shown_headers
 from service.web.dashboard.widgets import timeline_phases as course
@@ -58,7 +57,7 @@ def show(job_id: str) -> AnyResponse:
     """One job: its video, its course, who was told, what was sent and what came."""
     values = _values(job_id)
     if "live" not in request.args:
-        values |= {"wire": _wire(values["job"]), "flash": flashed()}
+        values["wire"] = _wire(values["job"])
     return live_page("job.html", "_job.html", **values)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, flash, redirect, request, url_for
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -15,7 +15,6 @@ from service.jobs.requests import cancel_job, mute_job
 from service.model import Delivery, Job
 from service.videos.retention import erase_job
 from service.web.context import get_or_404, wiring
-from service.web.dashboard.flash import flash
 from service.web.dashboard.job import show_problem
 from service.web.errors import Problem, as_problem
 from service.web.session import signed_in
@@ -113,4 +112,5 @@ def _told_here(error: Exception) -> Problem:
 
 
 def _back(job_id: str, text: str) -> AnyResponse:
-    return redirect(url_for("dashboard.job.show", job_id=job_id, flash=flash(text)), 303)
+    flash(text)
+    return redirect(url_for("dashboard.job.show", job_id=job_id), 303)

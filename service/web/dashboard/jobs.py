@@ -15,7 +15,6 @@ from service.catalogue.models import MODELS
 from service.jobs import budget
 from service.model import TERMINAL, JobState
 from service.web.context import caller, wiring
-from service.web.dashboard.flash import flashed
 from service.web.dashboard.links import poster_path
 from service.web.session import live_page, signed_in
 
@@ -68,7 +67,6 @@ def index() -> AnyResponse:
         spans=SPANS,
         # Not what comes in later: nobody has looked at that.
         picked="pick" in request.args and "live" not in request.args,
-        flash=flashed(),
     )
 
 
