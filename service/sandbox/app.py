@@ -34,21 +34,21 @@ def create_sandbox(options: SandboxOptions) -> Flask:
     app.register_blueprint(apixo_blueprint(renderer))
     app.register_blueprint(segmind_blueprint(renderer))
     app.register_blueprint(control_blueprint(renderer))
-    app.register_error_handler(HTTPException, _in_the_vendors_words)
+
+    @app.errorhandler(HTTPException)
+    def vendor_error(error: HTTPException) -> Response | HTTPException:
+        """Flask's own refusals (no such route, wrong method), written as that vendor does."""
+        code = error.code or 500
+        detail = error.description or error.name
+        if request.path.startswith("/api/"):
+            return refusal_response(Refusal(code, detail))
+        if request.path.startswith(("/v1/", "/v2/")) and code != 405:
+            response = jsonify(error=detail)
+            response.status_code = code
+            return response
+        return error
+
     return app
-
-
-def _in_the_vendors_words(error: HTTPException) -> Response | HTTPException:
-    """What Flask refuses itself (no such route, wrong method), as that vendor would say it."""
-    code = error.code or 500
-    detail = error.description or error.name
-    if request.path.startswith("/api/"):
-        return refusal_response(Refusal(code, detail))
-    if request.path.startswith(("/v1/", "/v2/")) and code != 405:
-        response = jsonify(error=detail)
-        response.status_code = code
-        return response
-    return error
 
 
 class SandboxServer:

@@ -19,7 +19,7 @@ from flask import Blueprint, Response, jsonify, request
 
 from service.catalogue.models import MODELS, Model
 from service.catalogue.validation import check_input
-from service.errors import FieldError, InvalidInput
+from service.errors import InvalidInput
 from service.sandbox.rendering.images import is_url
 from service.sandbox.vendors.fault_orders import FIRST_POLLS
 from service.sandbox.vendors.fault_responses import early_wait, html_502, spoil_answer
@@ -51,7 +51,7 @@ class Refusal(Exception):
 
 
 def refusal_response(refusal: Refusal) -> Response:
-    """The envelope of a refusal."""
+    """A refusal in the vendor's envelope."""
     message = MESSAGES.get(refusal.code, "Request failed")
     response = jsonify(code=refusal.code, message=message, data={"error": refusal.detail})
     response.status_code = refusal.code
@@ -65,7 +65,8 @@ def envelope(task: Task, state: str | None = None) -> dict[str, Any]:
     data: dict[str, Any] = {"taskId": task.id, "state": state or task.state}
     data["createTime"] = _milliseconds(task.created)
     if data["state"] == SUCCESS:
-        data["resultJson"] = _result(task)
+        result = {"resultUrls": [] if task.fault_orders.has("empty") else [task.result_url]}
+        data["resultJson"] = result if task.fault_orders.has("object") else json.dumps(result)
     if data["state"] == FAILED:
         data |= {"failCode": task.fail_code, "failMsg": task.fail_message}
     if data["state"] in (SUCCESS, FAILED):
@@ -77,11 +78,6 @@ def envelope(task: Task, state: str | None = None) -> dict[str, Any]:
 
 def _milliseconds(seconds: float) -> int:
     return round(seconds * 1000)
-
-
-def _result(task: Task) -> str | dict[str, Any]:
-    result = {"resultUrls": [] if task.fault_orders.has("empty") else [task.result_url]}
-    return result if task.fault_orders.has("object") else json.dumps(result)
 
 
 def callback_bodies(task: Task) -> tuple[bytes, ...]:
@@ -112,7 +108,18 @@ def apixo_blueprint(renderer: Renderer) -> Blueprint:
 
     @blueprint.get("/statusTask/<slug>")
     def status(slug: str) -> Response:
-        return _status(renderer, gate.key(), _model(slug))
+        key, model = gate.key(), _model(slug)
+        task_id = request.args.get("taskId", "")
+        if not task_id:
+            raise Refusal(400, "Missing required parameter: taskId")
+        task = renderer.book.find(task_id, "apixo", key)
+        if task is None or task.model is not model:
+            raise Refusal(404, f"Task not found: {task_id}")
+        spoiled = renderer.book.count(task.id, "polls") <= FIRST_POLLS
+        if spoiled and task.fault_orders.has("html"):
+            return html_502()
+        stand_in = task.fault_orders.argument("unknown-state") if spoiled else ""
+        return jsonify(envelope(task, stand_in or None))
 
     return blueprint
 
@@ -157,19 +164,25 @@ def _model(slug: str) -> Model:
 
 
 def _create(renderer: Renderer, key: str, model: Model) -> Response:
-    body = _body()
+    if not request.is_json:
+        raise Refusal(400, "Content-Type must be application/json")
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict):
+        raise Refusal(400, "Request body is not a JSON object")
     values, callback_url = _input(model, body), _callback_url(body)
-    cost = DOLLARS_PER_SECOND * values["duration"]
     task = renderer.open_task(
         model,
         key,
         values,
         request.host_url,
-        cost=cost,
+        cost=DOLLARS_PER_SECOND * values["duration"],
         callback_url=callback_url,
         orders=renderer.book.take_order(),
     )
-    _refuse_by_order(task)
+    if ordered := task.fault_orders.refusal():
+        code, detail = ordered
+        retry_after = 1 if code == 429 else None
+        raise Refusal(code, detail or MESSAGES.get(code, "Refused"), retry_after)
     if renderer.book.running(key) >= renderer.options.concurrent_tasks:
         raise Refusal(429, "Too many concurrent tasks", retry_after=5)
     if not renderer.accept(task, callback_bodies):
@@ -177,23 +190,6 @@ def _create(renderer: Renderer, key: str, model: Model) -> Response:
     early_wait(renderer.book, task)
     spoil_answer(renderer, task)
     return jsonify(code=200, message="success", data={"taskId": task.id})
-
-
-def _refuse_by_order(task: Task) -> None:
-    ordered = task.fault_orders.refusal()
-    if ordered:
-        code, detail = ordered
-        detail = detail or MESSAGES.get(code, "Refused")
-        raise Refusal(code, detail, retry_after=1 if code == 429 else None)
-
-
-def _body() -> dict[str, Any]:
-    if not request.is_json:
-        raise Refusal(400, "Content-Type must be application/json")
-    body = request.get_json(silent=True)
-    if not isinstance(body, dict):
-        raise Refusal(400, "Request body is not a JSON object")
-    return body
 
 
 def _callback_url(body: dict[str, Any]) -> str | None:
@@ -226,27 +222,12 @@ def _input(model: Model, body: dict[str, Any]) -> dict[str, Any]:
     try:
         values = check_input(model, given)
     except InvalidInput as invalid:
-        raise Refusal(400, "; ".join(map(_sentence, invalid.faults))) from invalid
+        found = []
+        for fault in invalid.faults:
+            name = re.sub(r"/(\d+)", r"[\1]", fault.pointer.lstrip("/")).replace("/", ".")
+            found.append(f"{name}: {fault.message}")
+        raise Refusal(400, "; ".join(found)) from invalid
     for place, image in enumerate(values.get("image_urls", [])):
         if not is_url(image):
             raise Refusal(400, f"input.image_urls[{place}] must be an http(s) URL")
     return values
-
-
-def _sentence(fault: FieldError) -> str:
-    name = re.sub(r"/(\d+)", r"[\1]", fault.pointer.lstrip("/")).replace("/", ".")
-    return f"{name}: {fault.message}"
-
-
-def _status(renderer: Renderer, key: str, model: Model) -> Response:
-    task_id = request.args.get("taskId", "")
-    if not task_id:
-        raise Refusal(400, "Missing required parameter: taskId")
-    task = renderer.book.find(task_id, "apixo", key)
-    if task is None or task.model is not model:
-        raise Refusal(404, f"Task not found: {task_id}")
-    spoiled = renderer.book.count(task.id, "polls") <= FIRST_POLLS
-    if spoiled and task.fault_orders.has("html"):
-        return html_502()
-    stand_in = task.fault_orders.argument("unknown-state") if spoiled else ""
-    return jsonify(envelope(task, stand_in or None))

@@ -25,11 +25,21 @@ def control_blueprint(renderer: Renderer) -> Blueprint:
 
     @blueprint.get("/control/tasks")
     def tasks() -> Response:
-        return jsonify([_described(task) for task in renderer.book.all()])
+        return jsonify([_task_json(task) for task in renderer.book.all()])
 
     @blueprint.post("/control/next")
     def order() -> Response:
-        return _order(renderer)
+        """Takes ``{"directives": "[slow 2] [lose]"}`` for the next create call of a vendor."""
+        body = request.get_json(silent=True)
+        text = body.get("directives") if isinstance(body, dict) else None
+        orders, rest = FaultOrders.read(text) if isinstance(text, str) else (FaultOrders(), "?")
+        if rest:
+            known = ", ".join(ORDERS)
+            response = jsonify(error=f'send {{"directives": "[slow 2] …"}}; known are: {known}')
+            response.status_code = 400
+            return response
+        renderer.book.order(orders)
+        return jsonify(orders=orders.orders)
 
     @blueprint.get("/files/<task_id>.mp4")
     def file(task_id: str) -> Response:
@@ -38,7 +48,7 @@ def control_blueprint(renderer: Renderer) -> Blueprint:
     return blueprint
 
 
-def _described(task: Task) -> dict[str, Any]:
+def _task_json(task: Task) -> dict[str, Any]:
     return {
         "task_id": task.id,
         "provider": task.model.provider,
@@ -55,20 +65,6 @@ def _described(task: Task) -> dict[str, Any]:
         "cost": task.cost,
         "callbacks": [asdict(attempt) for attempt in task.attempts],
     }
-
-
-def _order(renderer: Renderer) -> Response:
-    """Takes ``{"directives": "[slow 2] [lose]"}`` for the next create call of either vendor."""
-    body = request.get_json(silent=True)
-    text = body.get("directives") if isinstance(body, dict) else None
-    fault_orders, rest = FaultOrders.read(text) if isinstance(text, str) else (FaultOrders(), "?")
-    if rest:
-        known = ", ".join(ORDERS)
-        response = jsonify(error=f'send {{"directives": "[slow 2] …"}}; known are: {known}')
-        response.status_code = 400
-        return response
-    renderer.book.order(fault_orders)
-    return jsonify(orders=fault_orders.orders)
 
 
 def _file(renderer: Renderer, task_id: str) -> Response:

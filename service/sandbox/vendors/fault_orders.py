@@ -53,7 +53,7 @@ class FaultOrders:
         return name in self.orders
 
     def argument(self, name: str, default: str = "") -> str:
-        """What follows the name, or `default`."""
+        """The text after the order's name, or `default`."""
         return self.orders.get(name) or default
 
     def number(self, name: str, default: float) -> float:

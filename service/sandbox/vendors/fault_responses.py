@@ -23,7 +23,7 @@ def early_wait(book: TaskBook, task: Task) -> None:
 
 
 def spoil_answer(renderer: Renderer, task: Task) -> None:
-    """For ``[hang]`` and ``[drop]``: the task is taken, but the client never hears of it."""
+    """For ``[hang]`` and ``[drop]``: the task is accepted, but the client gets no answer."""
     if task.fault_orders.has("hang"):
         left = renderer.options.hang_seconds
         while left > 0 and not _client_left() and not renderer.book.closing.wait(GLANCE_SECONDS):
@@ -52,7 +52,7 @@ def _connection() -> socket.socket:
 
 
 def html_502() -> Response:
-    """What a gateway in front of the vendor says when the vendor is away."""
+    """The page of a gateway whose vendor does not respond."""
     page = "<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>"
     return Response(page, 502, mimetype="text/html")
 

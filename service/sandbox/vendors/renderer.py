@@ -1,4 +1,4 @@
-"""A task's way: accepted, its images fetched, the video rendered, the end told."""
+"""A task's life: accept it, fetch its images, render the video, report the end."""
 
 from __future__ import annotations
 

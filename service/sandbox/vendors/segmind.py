@@ -72,11 +72,18 @@ def segmind_blueprint(renderer: Renderer) -> Blueprint:
 
     @blueprint.post("/v1/<slug>")
     def create_and_wait(slug: str) -> Response:
-        return _finished(renderer, _create(renderer, slug))
+        return _wait_for_video(renderer, _create(renderer, slug))
 
     @blueprint.post("/v2/<slug>")
     def create(slug: str) -> Response:
-        return _queued(_create(renderer, slug))
+        task = _create(renderer, slug)
+        return jsonify(
+            request_id=task.id,
+            status="QUEUED",
+            poll_url=f"{task.base_url}/v1/requests/{task.id}",
+            status_url=f"{task.base_url}/v2/requests/{task.id}/status",
+            response_url=f"{task.base_url}/v2/requests/{task.id}",
+        )
 
     @blueprint.get("/v2/requests/<request_id>/status")
     def status(request_id: str) -> Response:
@@ -111,7 +118,12 @@ def _key(renderer: Renderer) -> str:
 
 
 def _create(renderer: Renderer, slug: str) -> Task:
-    """Accepts a task and starts it, unless the vendor would not."""
+    """
+    Accept a task and start it.
+
+    Raises:
+        Refusal: 400, 401, 404 or 406 as the vendor would, or the one that is ordered.
+    """
     key = _key(renderer)
     model = MODELS.get(slug)
     if model is None or model.provider != "segmind":
@@ -125,8 +137,7 @@ def _create(renderer: Renderer, slug: str) -> Task:
         cost=price(model, values),
         orders=renderer.book.take_order(),
     )
-    ordered = task.fault_orders.refusal()
-    if ordered:
+    if ordered := task.fault_orders.refusal():
         raise Refusal(*ordered)
     if not renderer.accept(task):
         raise Refusal(406)
@@ -148,36 +159,34 @@ def _input(model: Model) -> dict[str, Any]:
         )
         raise Refusal(400, text) from invalid
     for name in IMAGES & values.keys():
-        _check_image(name, values[name])
+        try:
+            # The image that a URL leads to is fetched and checked later.
+            _ = is_url(values[name]) or decoded(values[name])
+        except BadImage as bad:
+            raise Refusal(400, f"{name}: {bad}") from bad
     return values
 
 
-def _check_image(name: str, given: str) -> None:
-    """Whether it is an address or base64 at all; what lies there is seen later."""
-    try:
-        _ = is_url(given) or decoded(given)
-    except BadImage as bad:
-        raise Refusal(400, f"{name}: {bad}") from bad
+def _wait_for_video(renderer: Renderer, task: Task) -> Response:
+    """
+    Version 1's answer: the video's bytes, or with ``[json]`` its URL.
 
-
-def _queued(task: Task) -> Response:
-    return jsonify(
-        request_id=task.id,
-        status="QUEUED",
-        poll_url=f"{task.base_url}/v1/requests/{task.id}",
-        status_url=f"{task.base_url}/v2/requests/{task.id}/status",
-        response_url=f"{task.base_url}/v2/requests/{task.id}",
-    )
-
-
-def _finished(renderer: Renderer, task: Task) -> Response:
-    """Version 1's answer: the video's bytes, or with ``[json]`` its address."""
+    Raises:
+        Refusal: 504 after `SYNC_SECONDS`, 500 when the task failed.
+    """
     if not renderer.book.wait(task.id, lambda now: now.over, SYNC_SECONDS):
         raise Refusal(504)
     task = renderer.book.find(task.id) or task
     if task.state == FAILED:
         raise Refusal(500, f"{task.fail_code}: {task.fail_message}")
-    response = _json(renderer, task) if task.fault_orders.has("json") else _video(renderer, task)
+    path = renderer.options.folder / task.file_name
+    content = b"" if task.fault_orders.has("empty") else path.read_bytes()
+    if task.fault_orders.has("json"):
+        response = jsonify(_state(renderer, task) | _output(task))
+    elif task.fault_orders.has("cut"):
+        response = cut_short(content)
+    else:
+        response = Response(content, mimetype="video/mp4")
     response.headers["x-request-id"] = task.id
     response.headers["x-cost"] = f"{task.cost:.3f}"
     response.headers["x-remaining-credits"] = f"{renderer.book.credits:.3f}"
@@ -185,21 +194,11 @@ def _finished(renderer: Renderer, task: Task) -> Response:
     return response
 
 
-def _video(renderer: Renderer, task: Task) -> Response:
-    content = (renderer.options.folder / task.file_name).read_bytes()
-    if task.fault_orders.has("empty"):
-        content = b""
-    if task.fault_orders.has("cut"):
-        return cut_short(content)
-    return Response(content, mimetype="video/mp4")
-
-
-def _json(renderer: Renderer, task: Task) -> Response:
-    return jsonify(_state(renderer, task) | _output(task))
-
-
 def _report(renderer: Renderer, request_id: str, *, with_output: bool) -> Response:
-    task = _found(renderer, request_id)
+    task = renderer.book.find(request_id, "segmind", _key(renderer))
+    # The vendor keeps a request's record for an hour only; its file lives on.
+    if task is None or time.time() - task.created >= renderer.options.record_seconds:
+        raise Refusal(404, f"Request not found: {request_id}")
     spoiled = renderer.book.count(task.id, "polls") <= FIRST_POLLS
     if spoiled and task.fault_orders.has("html"):
         return html_502()
@@ -212,14 +211,6 @@ def _report(renderer: Renderer, request_id: str, *, with_output: bool) -> Respon
     response = jsonify(body)
     response.status_code = 422 if task.state == FAILED else 200
     return response
-
-
-def _found(renderer: Renderer, request_id: str) -> Task:
-    task = renderer.book.find(request_id, "segmind", _key(renderer))
-    # The vendor keeps a request's record for an hour only; its file lives on.
-    if task is None or time.time() - task.created >= renderer.options.record_seconds:
-        raise Refusal(404, f"Request not found: {request_id}")
-    return task
 
 
 def _state(renderer: Renderer, task: Task) -> dict[str, Any]:
