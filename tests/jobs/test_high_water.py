@@ -19,6 +19,8 @@ from service.model import Job, JobState
 from service.store.high_water import Position
 from service.store.schema import high_water, jobs
 
+pytestmark = pytest.mark.postgresql
+
 
 @pytest.fixture
 def settings_given(wire: Wire) -> dict[str, Any]:

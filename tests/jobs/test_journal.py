@@ -14,6 +14,8 @@ from service.jobs.journal import CreateAnswer, Journal, Refusal, Silence
 from service.jobs.submission import commit_left_answers
 from service.model import JobError, JobState, Outcome, Submission, TaskState
 
+pytestmark = pytest.mark.postgresql
+
 OUTCOME = Outcome(TaskState.FAILED, "t1", error=JobError("BAD_REQUEST", "no", False, "h", "400"))
 ANSWERS: list[Submission | Refusal | Silence] = [
     Submission("t1", None, "x-cost 0.44"),

@@ -15,6 +15,8 @@ from service.storage import FileStorage
 from service.storage.base import StorageError
 from service.store.schema import jobs
 
+pytestmark = pytest.mark.postgresql
+
 
 @pytest.fixture
 def bench(bench: Bench) -> Bench:

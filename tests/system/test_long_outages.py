@@ -22,6 +22,8 @@ from service.outbound.client import Outbound
 from service.providers import Apixo
 from service.store.schema import videos
 
+pytestmark = pytest.mark.postgresql
+
 MINUTE = 60
 SENDING = ("submit", "poll", "reconcile", "archive")
 Away = Callable[[], None]
