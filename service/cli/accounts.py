@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from typing import Any
 
 import typer
 
@@ -11,7 +10,6 @@ from service import store
 from service.accounts import create_account, create_key, key_in_force, revoke_key
 from service.cli.account_option import Acting, acting_account
 from service.cli.output import JsonOption, ago, console, open_wiring, print_json, table
-from service.model import ApiKey
 from service.model.serializers import account_json, key_json
 from service.ops.setup import owner_address
 
@@ -45,24 +43,25 @@ def list_accounts(json_: bool = JsonOption) -> None:
     """All accounts, oldest first."""
     wiring = open_wiring()
     with wiring.db.read() as tx:
-        found = store.accounts.everyone(tx)
-        counts = {one.id: _in_force(store.accounts.keys(tx, one.id)) for one in found}
-    shown = [{**account_json(one), "keys": counts[one.id]} for one in found]
+        accounts = store.accounts.everyone(tx)
+        keys_of = {account.id: store.accounts.keys(tx, account.id) for account in accounts}
+    valid = {id_: sum(key.revoked_at is None for key in held) for id_, held in keys_of.items()}
     if json_:
-        print_json(shown)
-    elif shown:
-        table([_account_row(one) for one in shown])
+        print_json([{**account_json(one), "keys": valid[one.id]} for one in accounts])
+        return
+    rows = [
+        {
+            "account": account.id,
+            "name": account.name,
+            "owner": account.owner_email or "",
+            "keys": str(valid[account.id]),
+        }
+        for account in accounts
+    ]
+    if rows:
+        table(rows)
     else:
         console().print("None yet: run `clipbell init`.")
-
-
-def _in_force(found: list[ApiKey]) -> int:
-    return sum(key.revoked_at is None for key in found)
-
-
-def _account_row(shown: dict[str, Any]) -> dict[str, str]:
-    row = {"account": shown["id"], "name": shown["name"], "owner": shown["owner_email"] or ""}
-    return row | {"keys": str(shown["keys"])}
 
 
 @keys.command("create", cls=Acting)
@@ -93,24 +92,25 @@ def list_keys(json_: bool = JsonOption) -> None:
     wiring = open_wiring()
     account = acting_account(wiring)
     with wiring.db.read() as tx:
-        found = store.accounts.keys(tx, account.id)
+        api_keys = store.accounts.keys(tx, account.id)
     if json_:
-        print_json([key_json(key) for key in found])
-    elif found:
-        table([_key_row(key) for key in found], spare="made")
+        print_json([key_json(key) for key in api_keys])
+        return
+    rows = [
+        {
+            "key": key.id,
+            "name": key.name,
+            "begins": f"{key.key_prefix}…",
+            "state": "revoked" if key.revoked_at else "valid",
+            "made": ago(key.created_at),
+            "scopes": " ".join(key.scopes),
+        }
+        for key in api_keys
+    ]
+    if rows:
+        table(rows, spare="made")
     else:
         console().print("None yet: try `clipbell keys create`.")
-
-
-def _key_row(key: ApiKey) -> dict[str, str]:
-    return {
-        "key": key.id,
-        "name": key.name,
-        "begins": f"{key.key_prefix}…",
-        "state": "revoked" if key.revoked_at else "valid",
-        "made": ago(key.created_at),
-        "scopes": " ".join(key.scopes),
-    }
 
 
 @keys.command(cls=Acting)

@@ -1,4 +1,4 @@
-"""`callbacks` and `replay`: what providers have sent, and a second look at it."""
+"""`callbacks` and `replay`: list what providers have sent, and process one again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from service.callbacks.process import replay_callback
 from service.cli.account_option import acting_account
 from service.cli.output import JsonOption, ago, console, open_wiring, print_json, table
 from service.errors import NotFound
-from service.model import Callback
 from service.model.serializers import callback_json, rejection_json
 
 
@@ -27,27 +26,29 @@ def list_callbacks(
         return
     account = acting_account(wiring)
     with wiring.db.read() as tx:
-        found = store.callbacks.page(tx, account.id, limit, job_id=job)
+        callbacks = store.callbacks.page(tx, account.id, limit, job_id=job)
     if json_:
-        print_json([callback_json(callback) for callback in found])
-    elif found:
-        table([_row(callback) for callback in found], spare="job")
+        print_json([callback_json(callback) for callback in callbacks])
+        return
+    rows = [
+        {
+            "callback": callback.id,
+            "job": callback.job_id,
+            "state": callback.state.value,
+            "came": ago(callback.received_at),
+            "times": str(callback.repeats + 1),
+            "note": callback.note,
+        }
+        for callback in callbacks
+    ]
+    if rows:
+        table(rows, spare="job")
     else:
         console().print("No callback yet; `clipbell callbacks --rejected` shows refused ones.")
 
 
-def _row(callback: Callback) -> dict[str, str]:
-    return {
-        "callback": callback.id,
-        "job": callback.job_id,
-        "state": callback.state.value,
-        "came": ago(callback.received_at),
-        "times": str(callback.repeats + 1),
-        "note": callback.note,
-    }
-
-
 def _list_rejected(wiring: Wiring, limit: int, json_: bool) -> None:
+    """Print the newest refused callbacks and the counts by reason."""
     with wiring.db.read() as tx:
         rows = store.callbacks.rejected(tx, limit)
         counts = store.callbacks.count_rejections(tx)
@@ -55,8 +56,7 @@ def _list_rejected(wiring: Wiring, limit: int, json_: bool) -> None:
         print_json({"data": [rejection_json(row) for row in rows], "counts": counts})
         return
     if rows:
-        found = [{"came": ago(r.received_at), "reason": r.reason, "from": r.remote} for r in rows]
-        table(found)
+        table([{"came": ago(r.received_at), "reason": r.reason, "from": r.remote} for r in rows])
     total = ", ".join(f"{count} {reason}" for reason, count in counts.items())
     console().print(f"Refused in all: {total or 'none'}.")
 
@@ -66,12 +66,13 @@ def replay(callback_id: str = typer.Argument(metavar="CBK"), json_: bool = JsonO
     wiring = open_wiring()
     account = acting_account(wiring)
     with wiring.db.write() as tx:
-        found = store.callbacks.owned(tx, account.id, callback_id)
-        if found is None:
+        callback = store.callbacks.owned(tx, account.id, callback_id)
+        if callback is None:
             raise NotFound(f"there is no callback {callback_id}: `clipbell callbacks` lists them")
-        replay_callback(tx, found, wiring.clock())
-        found = store.callbacks.find(tx, callback_id) or found
+        replay_callback(tx, callback, wiring.clock())
+        callback = store.callbacks.find(tx, callback_id) or callback
     if json_:
-        print_json(callback_json(found))
+        print_json(callback_json(callback))
     else:
-        console().print(f"{found.id} is looked at again; `clipbell show {found.job_id}` tells.")
+        shown = f"`clipbell show {callback.job_id}` tells"
+        console().print(f"{callback.id} is looked at again; {shown}.")

@@ -1,10 +1,9 @@
-"""What the Tab key offers beside verbs and options; nothing here may fail or write."""
+"""Shell completion of arguments and values; nothing here may fail or write."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,7 +12,7 @@ from service import store
 from service.catalogue.models import MODELS
 from service.errors import ClipbellError
 from service.messages.content import cut, plain
-from service.model import EventType, Job
+from service.model import EventType
 from service.settings import load_settings
 from service.store.database import Database
 
@@ -31,16 +30,7 @@ def events() -> list[str]:
 
 
 def job_ids() -> list[tuple[str, str]]:
-    """The first account's newest jobs, with state and prompt."""
-    return [(job.id, f"{job.state} {_words(job.input.get('prompt'))}") for job in _newest_jobs()]
-
-
-def _words(prompt: Any) -> str:
-    """Nothing but words: zsh evaluates what it is offered, and Typer does not escape all of it."""
-    return cut(plain(re.sub(r"[^\w,.-]", " ", str(prompt or ""))), 40)
-
-
-def _newest_jobs() -> list[Job]:
+    """The first account's newest jobs, with state and prompt; none without a usable database."""
     try:
         url = load_settings().database_url
         # Opening a database that is not there would make an empty one.
@@ -48,6 +38,10 @@ def _newest_jobs() -> list[Job]:
             return []
         with Database(url).read() as tx:
             account = store.accounts.first(tx)
-            return store.jobs.page(tx, account.id, OFFERED) if account else []
+            jobs = store.jobs.page(tx, account.id, OFFERED) if account else []
     except (ClipbellError, SQLAlchemyError, OSError):
         return []
+    # Words only: zsh evaluates the completions, and Typer does not escape all of them.
+    prompts = [re.sub(r"[^\w,.-]", " ", str(job.input.get("prompt") or "")) for job in jobs]
+    shown = [cut(plain(prompt), 40) for prompt in prompts]
+    return [(job.id, f"{job.state} {prompt}") for job, prompt in zip(jobs, shown, strict=True)]

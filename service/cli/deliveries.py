@@ -1,19 +1,18 @@
-"""`deliveries`, `resend` and `trigger`: what went out, once more, and a sample."""
+"""`deliveries`, `resend` and `trigger`: list them, attempt one again, send a sample."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
 
 import typer
 
 from service import store
-from service.bootstrap import Wiring
 from service.cli.account_option import acting_account
 from service.cli.output import JsonOption, ago, console, open_wiring, print_json, table
 from service.deliveries.redelivery import resend_delivery
 from service.errors import NotFound
 from service.events.record import record_sample
-from service.model import Attempt, Delivery, DeliveryState, EventType
+from service.model import DeliveryState, EventType
 from service.model.serializers import delivery_json
 
 
@@ -27,28 +26,30 @@ def deliveries(
     """The newest deliveries with their attempts."""
     wiring = open_wiring()
     account = acting_account(wiring)
-    which = {"state": state, "job_id": job, "subscription_id": subscription}
+    filters = {"state": state, "job_id": job, "subscription_id": subscription}
     with wiring.db.read() as tx:
-        found = store.deliveries.page(tx, account.id, limit, **which)
-        attempts = store.deliveries.all_attempts(tx, [delivery.id for delivery in found])
+        page = store.deliveries.page(tx, account.id, limit, **filters)
+        attempts = store.deliveries.all_attempts(tx, [delivery.id for delivery in page])
     if json_:
-        print_json([delivery_json(delivery, attempts) for delivery in found])
-    elif not found:
-        console().print("None: nobody was to be told of anything yet.")
+        print_json([delivery_json(delivery, attempts) for delivery in page])
+        return
+    counts = Counter(attempt.delivery_id for attempt in attempts)
+    results = {a.delivery_id: a.error or f"{a.status or 'taken'}" for a in attempts}
+    rows = [
+        {
+            "delivery": delivery.id,
+            "state": delivery.state.value,
+            "channel": delivery.channel,
+            "made": ago(delivery.created_at),
+            "attempts": str(counts[delivery.id]),
+            "last": results.get(delivery.id, ""),
+        }
+        for delivery in page
+    ]
+    if rows:
+        table(rows, spare="made")
     else:
-        table([_row(delivery, attempts) for delivery in found], spare="made")
-
-
-def _row(delivery: Delivery, attempts: list[Attempt]) -> dict[str, str]:
-    own = [attempt for attempt in attempts if attempt.delivery_id == delivery.id]
-    return {
-        "delivery": delivery.id,
-        "state": delivery.state.value,
-        "channel": delivery.channel,
-        "made": ago(delivery.created_at),
-        "attempts": str(len(own)),
-        "last": (own[-1].error or f"{own[-1].status or 'taken'}") if own else "",
-    }
+        console().print("None: nobody was to be told of anything yet.")
 
 
 def resend(delivery_id: str = typer.Argument(metavar="DLV"), json_: bool = JsonOption) -> None:
@@ -72,21 +73,16 @@ def trigger(
 ) -> None:
     """Record a labelled sample event. The worker delivers it as it does real ones."""
     wiring = open_wiring()
-    told = _triggered(wiring, event)
-    if json_:
-        print_json(told)
-    elif told["deliveries"]:
-        count = len(told["deliveries"])
-        pending = "1 delivery is" if count == 1 else f"{count} deliveries are"
-        console().print(f"{told['id']}: {pending} pending.", soft_wrap=True)
-    else:
-        nobody = f"{told['id']} is recorded, but no subscription wants {event}."
-        console().print(nobody, soft_wrap=True)
-
-
-def _triggered(wiring: Wiring, type_: EventType) -> dict[str, Any]:
     account = acting_account(wiring)
     with wiring.db.write() as tx:
-        made = record_sample(tx, account.id, type_, wiring.clock())
-        found = store.deliveries.page(tx, account.id, 1000, event_id=made.id)
-    return {"id": made.id, "type": type_.value, "deliveries": [d.id for d in found]}
+        sample = record_sample(tx, account.id, event, wiring.clock())
+        page = store.deliveries.page(tx, account.id, 1000, event_id=sample.id)
+    ids = [delivery.id for delivery in page]
+    if json_:
+        print_json({"id": sample.id, "type": event.value, "deliveries": ids})
+    elif ids:
+        pending = "1 delivery is" if len(ids) == 1 else f"{len(ids)} deliveries are"
+        console().print(f"{sample.id}: {pending} pending.", soft_wrap=True)
+    else:
+        no_match = f"{sample.id} is recorded, but no subscription wants {event}."
+        console().print(no_match, soft_wrap=True)

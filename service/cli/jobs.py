@@ -39,7 +39,7 @@ def shown_job(wiring: Wiring, job: Job) -> dict[str, Any]:
 
 
 def print_job(wiring: Wiring, job: Job, json_: bool) -> None:
-    """What became of the job: its link, or why there is none."""
+    """Print the job with its link, or with its error."""
     shown = shown_job(wiring, job)
     if json_:
         print_json(shown)
@@ -65,22 +65,28 @@ def list_jobs(
     wiring = open_wiring()
     account = acting_account(wiring)
     begin = moment(since, wiring.clock()) if since else None
-    which: dict[str, Any] = {"state": state, "model": model, "since": begin, "prefix": q}
+    filters: dict[str, Any] = {"state": state, "model": model, "since": begin, "prefix": q}
     with wiring.db.read() as tx:
-        found = store.jobs.page(tx, account.id, limit, **which)
+        page = store.jobs.page(tx, account.id, limit, **filters)
     if json_:
-        print_json([shown_job(wiring, job) for job in found])
-    elif found:
-        table([_row(job) for job in found], spare="prompt")
-    elif any(which.values()):
+        print_json([shown_job(wiring, job) for job in page])
+        return
+    rows = [
+        {
+            "job": job.id,
+            "state": job.state.value,
+            "model": job.model,
+            "asked": ago(job.created_at),
+            "prompt": cut(plain(job.input.get("prompt")), 60),
+        }
+        for job in page
+    ]
+    if rows:
+        table(rows, spare="prompt")
+    elif any(filters.values()):
         console().print("No such job: `clipbell jobs` shows all.")
     else:
         console().print("No jobs yet: try `clipbell submit kling-2-5-turbo-pro --prompt …`.")
-
-
-def _row(job: Job) -> dict[str, str]:
-    row = {"job": job.id, "state": job.state.value, "model": job.model}
-    return row | {"asked": ago(job.created_at), "prompt": cut(plain(job.input.get("prompt")), 60)}
 
 
 def show(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
@@ -94,8 +100,7 @@ def show(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
         return
     print_job(wiring, job, False)
     console().print(plain(job.input.get("prompt")), soft_wrap=True)
-    rows = [{"at": e["at"], "what": e["kind"], "message": e["message"]} for e in entries]
-    table(rows)
+    table([{"at": e["at"], "what": e["kind"], "message": e["message"]} for e in entries])
 
 
 def cancel(job_id: str = JobArgument, json_: bool = JsonOption) -> None:

@@ -1,4 +1,4 @@
-"""`subscriptions`, `recover`: who is told of what, and what they have missed."""
+"""`subscriptions` and `recover`: manage them, and deliver what one has missed."""
 
 from __future__ import annotations
 
@@ -53,30 +53,25 @@ def add(
     account = acting_account(wiring)
     if target is None:
         channel, _, target = channel.partition(":")
-    body: dict[str, Any] = {"channel": channel, "target": target}
-    body |= {"events": events, "models": models}
-    body |= {"metadata": dict(map(_pair, metadata))} | ({"format": format_} if format_ else {})
-    spec, secret = parse_subscription(wiring.channels, body, ""), new_webhook_secret()
-    if test_first:
-        db, now = wiring.db, wiring.clock()
-        require_test(db, wiring.notifications, account.id, spec, secret, now)
-    with wiring.db.write() as tx:
-        encryptor, now = wiring.encryptor, wiring.clock()
-        made, _ = subscribe(tx, encryptor, account.id, spec, now, secret=secret)
-    if json_:
-        print_json({**_as_json(wiring, made), "secret": secret})
-        return
-    out = console()
-    out.print(f"{made.id}  {made.channel}  {spec.target}", soft_wrap=True)
-    if channel == "webhook":
-        out.print(f"Secret (shown only now): {secret}", soft_wrap=True)
-
-
-def _pair(text: str) -> tuple[str, Any]:
+    body: dict[str, Any] = {"channel": channel, "target": target, "events": events}
     try:
-        return parse_key_value(text)
+        body |= {"models": models, "metadata": dict(map(parse_key_value, metadata))}
     except InvalidInput as error:
         raise typer.BadParameter(error.faults[0].message, param_hint="--metadata") from None
+    body |= {"format": format_} if format_ else {}
+    spec, secret = parse_subscription(wiring.channels, body, ""), new_webhook_secret()
+    if test_first:
+        now = wiring.clock()
+        require_test(wiring.db, wiring.notifications, account.id, spec, secret, now)
+    with wiring.db.write() as tx:
+        encryptor, now = wiring.encryptor, wiring.clock()
+        added, _ = subscribe(tx, encryptor, account.id, spec, now, secret=secret)
+    if json_:
+        print_json({**_as_json(wiring, added), "secret": secret})
+        return
+    console().print(f"{added.id}  {added.channel}  {spec.target}", soft_wrap=True)
+    if channel == "webhook":
+        console().print(f"Secret (shown only now): {secret}", soft_wrap=True)
 
 
 def _as_json(wiring: Wiring, subscription: Subscription) -> dict[str, Any]:
@@ -89,34 +84,33 @@ def list_all(json_: bool = JsonOption) -> None:
     wiring = open_wiring()
     account = acting_account(wiring)
     with wiring.db.read() as tx:
-        found = store.subscriptions.all_of(tx, account.id)
-    shown = [_as_json(wiring, subscription) for subscription in found]
+        subscriptions = store.subscriptions.all_of(tx, account.id)
+    shown = [_as_json(wiring, subscription) for subscription in subscriptions]
     if json_:
         print_json(shown)
-    elif not shown:
-        console().print("None yet: try `clipbell subscriptions add slack https://…`.")
+        return
+    rows = [
+        {
+            "subscription": one["id"],
+            "channel": one["channel"],
+            "target": one["target"],
+            "events": " ".join(one["events"]),
+            "state": "on" if one["enabled"] else f"off: {one['disabled_reason'] or 'by hand'}",
+        }
+        for one in shown
+    ]
+    if rows:
+        table(rows, spare="events")
     else:
-        table([_row(one) for one in shown], spare="events")
-
-
-def _row(shown: dict[str, Any]) -> dict[str, str]:
-    state = "on" if shown["enabled"] else f"off: {shown['disabled_reason'] or 'by hand'}"
-    return {
-        "subscription": shown["id"],
-        "channel": shown["channel"],
-        "target": shown["target"],
-        "events": " ".join(shown["events"]),
-        "state": state,
-    }
+        console().print("None yet: try `clipbell subscriptions add slack https://…`.")
 
 
 @app.command(cls=Acting)
 def test(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
     """Send a labelled sample at once and say how it went."""
     wiring = open_wiring()
-    test_request = test_request_for(
-        wiring.notifications, _found(wiring, subscription_id), wiring.clock()
-    )
+    subscription = _owned(wiring, subscription_id)
+    test_request = test_request_for(wiring.notifications, subscription, wiring.clock())
     test_result = send_test(wiring.db, wiring.notifications, test_request, wiring.clock())
     if json_:
         print_json({"delivered": test_result.error is None, **vars(test_result)})
@@ -131,46 +125,47 @@ def test(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = Jso
 def enable(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
     """Switch it on again; `clipbell recover` sends what it has missed."""
     wiring = open_wiring()
-    found = _found(wiring, subscription_id)
+    subscription = _owned(wiring, subscription_id)
     with wiring.db.write() as tx:
-        store.subscriptions.enable(tx, found.id)
-    _tell(found.id, "on", json_)
+        store.subscriptions.enable(tx, subscription.id)
+    _print_state(subscription.id, "on", json_)
 
 
 @app.command(cls=Acting)
 def disable(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
     """Send it nothing until it is enabled."""
     wiring = open_wiring()
-    found = _found(wiring, subscription_id)
+    subscription = _owned(wiring, subscription_id)
     with wiring.db.write() as tx:
-        store.subscriptions.change(tx, found.id, enabled=False)
-    _tell(found.id, "off", json_)
+        store.subscriptions.change(tx, subscription.id, enabled=False)
+    _print_state(subscription.id, "off", json_)
 
 
 @app.command(cls=Acting)
 def remove(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
     """End it; what is pending for it ends too."""
     wiring = open_wiring()
-    found = _found(wiring, subscription_id)
+    subscription = _owned(wiring, subscription_id)
     with wiring.db.write() as tx:
-        endpoint_health.remove(tx, found.id, wiring.clock())
-    _tell(found.id, "removed", json_)
+        endpoint_health.remove(tx, subscription.id, wiring.clock())
+    _print_state(subscription.id, "removed", json_)
 
 
-def _tell(subscription_id: str, state: str, json_: bool) -> None:
+def _print_state(subscription_id: str, state: str, json_: bool) -> None:
     if json_:
         print_json({"id": subscription_id, "state": state})
     else:
         console().print(f"{subscription_id} is {state}.")
 
 
-def _found(wiring: Wiring, subscription_id: str) -> Subscription:
+def _owned(wiring: Wiring, subscription_id: str) -> Subscription:
+    """The acting account's subscription of that id. Raises NotFound."""
     account = acting_account(wiring)
     with wiring.db.read() as tx:
-        found = store.subscriptions.owned(tx, account.id, subscription_id)
-    if found is None:
+        subscription = store.subscriptions.owned(tx, account.id, subscription_id)
+    if subscription is None:
         raise NotFound(f"there is no {subscription_id}: see `clipbell subscriptions list`")
-    return found
+    return subscription
 
 
 def recover(
@@ -181,9 +176,9 @@ def recover(
     """Deliver what a subscription has missed since then."""
     wiring = open_wiring()
     begin = moment(since, wiring.clock())
-    found = _found(wiring, subscription_id)
-    count = recover_since(wiring.db, found, begin, wiring.clock)
+    subscription = _owned(wiring, subscription_id)
+    count = recover_since(wiring.db, subscription, begin, wiring.clock)
     if json_:
-        print_json({"id": found.id, "recovered": count})
+        print_json({"id": subscription.id, "recovered": count})
     else:
-        console().print(f"{count} deliveries to {found.id} are pending again.")
+        console().print(f"{count} deliveries to {subscription.id} are pending again.")

@@ -1,4 +1,4 @@
-"""`videos` and `delete`: our copies, what becomes of old ones, and one job's data."""
+"""`videos` and `delete`: list and prune our copies, erase one job's data."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def list_videos(
     wiring = open_wiring()
     account = acting_account(wiring)
     with wiring.db.read() as tx:
-        found = store.videos.page(tx, account.id, limit)
+        page = store.videos.page(tx, account.id, limit)
     if json_:
-        print_json([_as_json(video) for video in found])
-    elif found:
-        table([_row(video) for video in found])
+        print_json([_as_json(video) for video in page])
+    elif page:
+        table([_row(video) for video in page])
     else:
         console().print("No videos yet.")
 
@@ -76,41 +76,39 @@ def prune(
     wiring = open_wiring()
     if dry_run:
         with wiring.db.read() as tx:
-            found = expired_videos(tx, wiring.settings, wiring.clock(), MANY)
+            expired = expired_videos(tx, wiring.settings, wiring.clock(), MANY)
         rows = files = 0
     else:
-        found, rows, files = _prune(wiring)
+        expired, rows, files = _prune(wiring)
     if json_:
-        videos = [{**_as_json(one.video), "reason": one.reason} for one in found]
+        videos = [{**_as_json(one.video), "reason": one.reason} for one in expired]
         print_json({"dry_run": dry_run, "videos": videos, "rows": rows, "files": files})
         return
-    if found:
-        table([_doomed_row(one) for one in found])
-    _sum_up(wiring, found, dry_run)
+    if expired:
+        shown = [{**_row(one.video), "why": one.reason} for one in expired]
+        table([{name: row[name] for name in ("job", "size", "stored", "why")} for row in shown])
+    size = format_size(sum(one.video.bytes or 0 for one in expired))
+    would = "would be deleted" if dry_run else "were deleted"
+    console().print(f"Videos that {would}: {len(expired)}, {size}.")
+    if wiring.settings.retention_days is None and wiring.settings.quota_bytes is None:
+        console().print("No limit is set: see CLIPBELL_RETENTION_DAYS and CLIPBELL_QUOTA_BYTES.")
 
 
 def _prune(wiring: Wiring) -> tuple[list[ExpiredVideo], int, int]:
-    now, found, rows = wiring.clock(), [], 0
+    """
+    Delete all that is due.
+
+    Returns:
+        The expired videos, and how many old rows and orphaned files are gone.
+    """
+    now, expired, rows = wiring.clock(), [], 0
     while batch := delete_expired(wiring.db, wiring.settings, now):
-        found += batch
+        expired += batch
     while wiring.units()["remove"]():
         pass
     while count := purge_rows(wiring.db, wiring.settings, now):
         rows += count
-    return found, rows, delete_orphans(wiring.storage, wiring.settings, now)
-
-
-def _doomed_row(one: ExpiredVideo) -> dict[str, str]:
-    row = _row(one.video)
-    return {name: row[name] for name in ("job", "size", "stored")} | {"why": one.reason}
-
-
-def _sum_up(wiring: Wiring, found: list[ExpiredVideo], dry_run: bool) -> None:
-    size = format_size(sum(one.video.bytes or 0 for one in found))
-    would = "would be deleted" if dry_run else "were deleted"
-    console().print(f"Videos that {would}: {len(found)}, {size}.")
-    if wiring.settings.retention_days is None and wiring.settings.quota_bytes is None:
-        console().print("No limit is set: see CLIPBELL_RETENTION_DAYS and CLIPBELL_QUOTA_BYTES.")
+    return expired, rows, delete_orphans(wiring.storage, wiring.settings, now)
 
 
 def delete(
