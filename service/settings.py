@@ -145,8 +145,10 @@ class Settings(BaseModel, extra="forbid"):
 
     @model_validator(mode="after")
     def _fill_in(self) -> Self:
-        self.database_url = self.database_url or f"sqlite:///{self.data_dir / 'clipbell.db'}"
-        self.storage_url = self.storage_url or f"file://{(self.data_dir / 'videos').absolute()}"
+        # A folder's name may hold what means something in a URL.
+        folder = self.data_dir.absolute().as_uri().removeprefix("file://")
+        self.database_url = self.database_url or f"sqlite:///{folder}/clipbell.db"
+        self.storage_url = self.storage_url or f"file://{folder}/videos"
         unknown = [name for name in self.providers if name not in PROVIDER_NAMES]
         if unknown:
             raise ValueError(

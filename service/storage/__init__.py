@@ -7,8 +7,9 @@ one. May import: errors, atomic, media, outbound, signing.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, unquote, unquote_to_bytes, urlsplit
 
 from service.errors import SettingsError
 from service.storage.base import FileMissing, Storage, StorageError, media_type_of
@@ -28,8 +29,12 @@ def open_storage(url: str, folder: Path) -> Storage:
         SettingsError: it names none, or one that needs an extra.
     """
     parts = urlsplit(url)
+    if "?" in url or "#" in url:
+        raise SettingsError(
+            "CLIPBELL_STORAGE_URL: ? and # have no meaning in it; in a name they are %3F and %23"
+        )
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
-        return FileStorage(Path(unquote(parts.path)))
+        return FileStorage(Path(os.fsdecode(unquote_to_bytes(parts.path))))
     if parts.scheme == "s3" and parts.netloc:
         return _bucket(parts, folder)
     raise SettingsError("CLIPBELL_STORAGE_URL: must be file:///path or s3://bucket/prefix")

@@ -10,8 +10,10 @@ import pytest
 from support.buckets import Buckets
 
 from service.errors import SettingsError
+from service.settings import load_settings
 from service.storage import FileStorage, StorageError, open_storage
 from service.storage.s3 import S3Storage
+from service.store.database_url import parse_database_url
 
 NAME = "vid_" + "0123456789abcdef" * 2 + ".mp4"
 
@@ -47,9 +49,26 @@ def test_open_storage(tmp_path: Path, buckets: Buckets) -> None:
 
     assert (FileStorage, tmp_path / "a b") == (type(folder), folder.folder)
     assert (S3Storage, tmp_path / "uploads") == (type(bucket), bucket.folder)
-    for url in ("ftp://host/x", "file://host/x", "nothing", "s3:///x", "file://"):
+    options = (
+        "file:///srv/hash#1",
+        "file:///srv/what?",
+        "s3://clips/a?region=eu",
+        "s3://clips/a#1",
+    )
+    for url in ("ftp://host/x", "file://host/x", "nothing", "s3:///x", "file://", *options):
         with pytest.raises(SettingsError, match="STORAGE_URL"):
             open_storage(url, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["hash#dir", "what?", "100%", "a%20b", "two words", "視頻 é", "~"])
+def test_default_folder_with_any_name(tmp_path: Path, name: str) -> None:
+    """The videos of a data folder lie in it, whatever a URL would make of its name."""
+    settings = load_settings({"CLIPBELL_DATA_DIR": str(tmp_path / name)})
+    storage = open_storage(settings.storage_url, tmp_path)
+    database = parse_database_url(settings.database_url)
+
+    assert tmp_path / name / "videos" == storage.folder
+    assert tmp_path / name / "clipbell.db" == database
 
 
 WITHOUT_OBSTORE = """

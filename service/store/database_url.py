@@ -1,0 +1,67 @@
+"""``CLIPBELL_DATABASE_URL`` as people write it."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import unquote_to_bytes
+
+from sqlalchemy import make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError
+
+from service.errors import SettingsError
+
+FORMS = "sqlite:////absolute/path.db or postgresql://user@host/name"
+#: Hosting platforms and other programs' drivers; ours is always the same.
+_POSTGRES = re.compile(r"(postgres|postgresql|pgsql)(\+\w+)?")
+_SQLITE = re.compile(r"sqlite3?(\+\w+)?")
+
+
+def parse_database_url(text: str) -> Path | URL:
+    """
+    SQLite's file, or PostgreSQL's address with our driver.
+
+    Raises:
+        SettingsError: it is neither, in one line that says how it is written.
+    """
+    scheme, separator, rest = text.strip().partition("://")
+    if not separator:
+        raise _refusal(f"must look like {FORMS}")
+    if _SQLITE.fullmatch(scheme.lower()):
+        return _sqlite_path(rest)
+    if _POSTGRES.fullmatch(scheme.lower()):
+        return _postgres_url(rest)
+    raise _refusal(f"{scheme}:// is not supported; it must look like {FORMS}")
+
+
+def _refusal(message: str) -> SettingsError:
+    return SettingsError(f"CLIPBELL_DATABASE_URL: {message}")
+
+
+def _sqlite_path(rest: str) -> Path:
+    name = rest.removeprefix("/")
+    if name in ("", ":memory:"):
+        raise _refusal("a database in memory is nobody else's; name a file: sqlite:///clipbell.db")
+    if not rest.startswith("/"):
+        raise _refusal(f"three slashes stand before a file's name: sqlite:///{name}")
+    if "?" in name:
+        fix = "leave it out; a question mark in a file's name is written %3F"
+        raise _refusal(f"takes no options such as ?{name.partition('?')[2]}: {fix}")
+    if name.startswith("~"):
+        raise _refusal("~ is not your home folder here; write the whole path: sqlite:////home/…")
+    return Path(os.fsdecode(unquote_to_bytes(name)))
+
+
+def _postgres_url(rest: str) -> URL:
+    try:
+        url = make_url(f"postgresql+psycopg://{rest}")
+    except ArgumentError:
+        raise _refusal(f"must look like {FORMS}") from None
+    except ValueError:
+        hosts = "postgresql://user@/name?host=one:5432&host=two:5432"
+        raise _refusal(f"the port is not a number; several hosts are written {hosts}") from None
+    if "@" in (url.host or ""):
+        raise _refusal("an @ in the password is written %40")
+    return url
