@@ -18,6 +18,7 @@ from service.errors import ClipbellError
 from service.settings import Settings
 from service.web.app import create_app
 from service.web.compat.waiters import Waiters
+from service.web.health_lane import worker_below
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -36,7 +37,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         self._read_settings = read_settings
         self._settings = read_settings()
         self._options = {
-            "worker_class": "gthread",
+            "worker_class": worker_below(self._settings.public_path),
             "control_socket_disable": True,
             "graceful_timeout": 20,
             "timeout": 60,
