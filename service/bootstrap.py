@@ -30,7 +30,7 @@ from service.storage import FileStorage, Storage, open_storage
 from service.storage.disk import disks_of
 from service.storage.uploads import UploadStore
 from service.store.clock import SharedClock
-from service.store.database import Database
+from service.store.database import PATIENCE_SECONDS, Database
 from service.videos.archive import archive_video
 from service.videos.retention import remove_video
 
@@ -106,16 +106,19 @@ class Wiring:
         self.db.close()
 
 
-def build(settings: Settings, clock: Clock = utc_now) -> Wiring:
+def build(settings: Settings, clock: Clock = utc_now, patience: float = PATIENCE_SECONDS) -> Wiring:
     """
     All collaborators of a process.
+
+    Args:
+        patience: seconds that the database may take for one statement.
 
     Raises:
         SettingsError: something is set that cannot be, in one line with its mend.
     """
     _refuse_useless(settings)
     keys = settings.keys()
-    db, shared = Database(settings.database_url), SharedClock(clock)
+    db, shared = Database(settings.database_url, patience), SharedClock(clock)
     outbound = Outbound(settings.allowed_networks)
     encryptor = Encryptor(keys)
     links = UrlSigner(keys, "video", f"{settings.public_url}/v")

@@ -117,6 +117,16 @@ class SchemaError(ClipbellError):
     """The database is not at the schema that this version needs."""
 
 
+class DatabaseUnavailable(ClipbellError):
+    """The database is gone, read-only, full, locked or stuck; `reason` says how it is known."""
+
+    retry_after = 5
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the database is away: {reason}")
+        self.reason = reason
+
+
 class BadToken(ClipbellError):
     """A signed token that we did not make, or not for this purpose."""
 

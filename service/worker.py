@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from service import store
 from service.bootstrap import Wiring
 from service.engines.threads import ThreadEngine
+from service.errors import DatabaseUnavailable
 from service.jobs.high_water import watch_rows
 from service.jobs.submission import commit_left_answers
 from service.model import new_id
@@ -71,8 +72,13 @@ def run_worker(wiring: Wiring, threads: int) -> bool:
     whole = sum(THREAD_WEIGHTS.values())
     per_kind = {kind: max(1, threads * share // whole) for kind, share in THREAD_WEIGHTS.items()}
     engine = ThreadEngine(wiring.units(), wiring.due, per_kind, never_cut=CREATES)
+
+    def stop(*_: object) -> None:
+        wiring.db.stop_retrying()
+        engine.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: engine.stop())
+        signal.signal(number, stop)
     beside = (Heartbeat(wiring), Maintenance(wiring))
     for thread in beside:
         thread.start()
@@ -122,6 +128,8 @@ class Periodic(threading.Thread):
         while not self.stopping.is_set():
             try:
                 self._act()
+            except DatabaseUnavailable as error:
+                log.warning("%s waits: %s", self.name, error)
             except Exception:
                 log.exception("%s failed, and is tried again", self.name)
             self.stopping.wait(self._seconds)
@@ -143,6 +151,7 @@ class Maintenance(Periodic):
     def run_once(self) -> None:
         """Once, until nothing is left to do."""
         w, now = self._wiring, self._wiring.clock()
+        w.db.truncate_log()
         commit_left_answers(w.db, w.journal, w.settings, w.clock)
         while delete_expired(w.db, w.settings, now) and not self.stopping.is_set():
             pass

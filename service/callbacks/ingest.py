@@ -22,13 +22,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from service.errors import Busy, NotFound
+from service.errors import Busy, DatabaseUnavailable, NotFound
 from service.model import CallbackState, new_id
 from service.store.database import Database
 
 QUEUE_LENGTH = 1000
 BATCH = 64
-COMMIT_SECONDS = 20.0
+#: Longer than the database's patience with one commit, and short enough for who calls back.
+COMMIT_SECONDS = 8.0
 
 _KNOWN = "SELECT id FROM jobs WHERE id IN ({})"
 _INSERT = """
@@ -156,11 +157,12 @@ class Ingest:
             known = self._commit(batch)
         except Exception as error:
             # Whatever it was, the thread lives on: the next callback needs it.
-            if len(batch) == 1:
-                batch[0].done.set_exception(error)
+            if len(batch) > 1 and not isinstance(error, DatabaseUnavailable):
+                for waiting in batch:
+                    self._write([waiting])
                 return
             for waiting in batch:
-                self._write([waiting])
+                waiting.done.set_exception(error)
             return
         for waiting in batch:
             waiting.done.set_result(waiting.rejected or waiting.row["job_id"] in known)

@@ -34,7 +34,7 @@ from service.cli import (
 from service.cli.account_option import Acting
 from service.cli.output import print_error
 from service.errors import ClipbellError
-from service.store.database import reason_of
+from service.store.outages import reason_of
 
 NAME = "clipbell"
 app = typer.Typer(

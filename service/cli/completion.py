@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from service import store
@@ -17,6 +15,8 @@ from service.settings import load_settings
 from service.store.database import Database
 
 OFFERED = 30
+#: Nobody waits longer for a Tab.
+SECONDS = 1.0
 
 
 def models() -> list[tuple[str, str]]:
@@ -32,11 +32,7 @@ def events() -> list[str]:
 def job_ids() -> list[tuple[str, str]]:
     """The first account's newest jobs, with state and prompt; none without a usable database."""
     try:
-        url = load_settings().database_url
-        # Opening a database that is not there would make an empty one.
-        if url.startswith("sqlite") and not Path(str(make_url(url).database)).exists():
-            return []
-        with Database(url).read() as tx:
+        with Database(load_settings().database_url, SECONDS).read() as tx:
             account = store.accounts.first(tx)
             jobs = store.jobs.page(tx, account.id, OFFERED) if account else []
     except (ClipbellError, SQLAlchemyError, OSError):

@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
+from service.errors import DatabaseUnavailable
+
 Unit = Callable[[], bool]
 log = logging.getLogger(__name__)
 
@@ -128,4 +130,6 @@ class ThreadEngine:
         trouble, now = f"{what}: {type(error).__name__}", time.monotonic()
         if now - self._told.get(trouble, -SILENCE_SECONDS) >= SILENCE_SECONDS:
             self._told[trouble] = now
-            log.error(what, exc_info=error)
+            # Where the database is away, its own words say more than where we were.
+            away = isinstance(error, DatabaseUnavailable)
+            log.error("%s: %s", what, error, exc_info=None if away else error)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from service import store
 from service.catalogue.models import MODELS
-from service.errors import Refused, Unanswered
+from service.errors import DatabaseUnavailable, Refused, Unanswered
 from service.events.record import record_event
 from service.formatting import format_duration
 from service.jobs import budget
@@ -109,11 +109,18 @@ def submit_job(db: Database, context: SubmissionContext, clock: Clock) -> bool:
         # Its video could not be kept. Nothing is written: with room again it just goes on.
         return False
     claim = _Claim()
-    with quarantine_on_error(db, "jobs", clock) as claimed, db.write() as tx:
-        job = claimed.row = store.jobs.claim_queued(
-            tx, list(context.providers), clock(), GRACE_SECONDS
-        )
-        claim = _check_claim(tx, context, job, clock()) if job else _Claim(more=False)
+    try:
+        with quarantine_on_error(db, "jobs", clock) as claimed, db.write() as tx:
+            job = claimed.row = store.jobs.claim_queued(
+                tx, list(context.providers), clock(), GRACE_SECONDS
+            )
+            claim = _check_claim(tx, context, job, clock()) if job else _Claim(more=False)
+    except DatabaseUnavailable:
+        unsent = claim.job
+        if unsent:
+            # Its commit may have come through all the same: it must not look as if it was sent.
+            db.write_with_retry(lambda tx: store.jobs.unclaim(tx, unsent, clock()))
+        raise
     if claim.job and claim.position:
         answer = _send(context, claim.job, claim.position, clock())
         _commit_answer(db, context, answer, clock)

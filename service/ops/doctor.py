@@ -63,6 +63,7 @@ def _running(w: Wiring) -> list[Check]:
 
 def _database(w: Wiring) -> Check:
     w.db.check()
+    w.db.check_writable()
     return Check("database", True, f"{w.db.engine.dialect.name}, schema at {w.db.revision()[0]}")
 
 

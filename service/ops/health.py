@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from service import store
 from service.catalogue.models import MODELS
@@ -17,7 +16,7 @@ from service.errors import ClipbellError
 from service.formatting import format_share, format_size
 from service.storage import Storage
 from service.storage.disk import FULL, disks_of
-from service.store.database import Database, reason_of
+from service.store.database import Database
 from service.store.quarantine import UNREADABLE
 
 WORKER_SILENCE = timedelta(seconds=30)
@@ -88,6 +87,7 @@ def _examine(
 ) -> Health:
     try:
         db.check()
+        db.check_writable()
         with db.read() as tx:
             share = polled_share(tx)
             rows = [
@@ -100,9 +100,8 @@ def _examine(
                 _rows(tx),
                 _callbacks(share),
             ]
-    except (ClipbellError, SQLAlchemyError) as error:
-        said = reason_of(error) if isinstance(error, SQLAlchemyError) else str(error)
-        return Health([Check("database", False, said, vital=True), *outside])
+    except ClipbellError as error:
+        return Health([Check("database", False, str(error), vital=True), *outside])
     except UNREADABLE as error:
         said = f"a row that everything leans on cannot be read: {error}"
         return Health([Check("database", False, said, vital=True), *outside])

@@ -35,5 +35,4 @@ class Disks:
 
 def disks_of(db: Database, storage: Storage) -> Disks:
     """The disks that this service writes to."""
-    database = Path(str(db.engine.url.database)).parent
-    return Disks((storage.folder, database) if db.is_sqlite else (storage.folder,))
+    return Disks((storage.folder, db.path.parent) if db.path else (storage.folder,))

@@ -5,16 +5,18 @@ One database: SQLite or PostgreSQL, with the same two ways in.
 a writer takes its lock at once (a deferred transaction that turns into a
 writer fails under load), and processes queue on a lock file, which keeps the
 slowest commit an order of magnitude faster than SQLite's own busy loop does.
+
+Both end within the database's patience: who asks is refused, and nobody hangs.
 """
 
 from __future__ import annotations
 
-import fcntl
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,43 +24,76 @@ from alembic.command import upgrade
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
-from service.errors import SchemaError, SettingsError
+from service.errors import DatabaseUnavailable, SchemaError, SettingsError
+from service.store.breaker import Breaker
+from service.store.database_url import parse_database_url
+from service.store.outages import reason_of
+from service.store.sqlite import SqliteFile
+from service.store.writer_lock import WriterLock
 
 T = TypeVar("T")
+Check = Callable[[Connection], None]
 log = logging.getLogger(__name__)
 
 POOL_SIZE = 40
-BUSY_SECONDS = 15
-#: Seconds for a new connection; milliseconds until what was sent must be acknowledged.
-POSTGRES_DIAL = {"connect_timeout": 10, "tcp_user_timeout": 20_000}
-#: So long `insist` goes on while the database is away, and so long it waits between tries.
+#: So long one statement may take, or a writer may wait for its turn: where nobody waits for an
+#: answer, and where somebody does.
+PATIENCE_SECONDS = 20.0
+REQUEST_PATIENCE_SECONDS = 5.0
+#: So long `write_with_retry` goes on, and so long when the process is to end.
 RETRY_SECONDS = 180.0
-PAUSE_SECONDS = 0.5
+LAST_SECONDS = 10.0
+RETRY_EVERY_SECONDS = 0.5
 #: Any number that nobody else uses.
 MIGRATION_LOCK = 7_013_201
+#: Touches no row, and is refused where a row could not be written.
+_PROBE = "UPDATE workers SET seen_at = seen_at WHERE 1 = 0"
 
 
 class Database:
-    """An engine and its transactions; made once per process, after any fork."""
+    """
+    An engine and its transactions; made once per process, after any fork.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        url: as in CLIPBELL_DATABASE_URL.
+        patience: seconds that a statement, or the wait for a writer's turn, may take.
+    """
+
+    def __init__(self, url: str, patience: float = PATIENCE_SECONDS) -> None:
         self.url = url
-        self.engine = _engine(url)
-        self.is_sqlite = self.engine.dialect.name == "sqlite"
-        self._writing = threading.Lock()
+        self.patience = patience
+        self.engine, self._file, self._check_encoding = _open(url, patience)
+        self.is_sqlite = self._file is not None
+        self._lock = WriterLock(f"{self._file.path}.lock") if self._file else None
+        self._reads = Breaker(self._probe_reading)
+        self._writes = Breaker(self._probe_writing)
         self._never = threading.Event()
-        self._lock_file = f"{self.engine.url.database}.lock" if self.is_sqlite else None
+        self._ends_at = math.inf
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """A transaction that may write; commits at the end, rolls back on an error."""
-        with self._writer_lock(), self.engine.connect() as connection:
-            connection.execution_options(writes=True)
-            with connection.begin():
-                yield connection
+        """
+        A transaction that may write; commits at the end, rolls back on an error.
+
+        Raises:
+            DatabaseUnavailable: nothing was written, or nobody can tell whether it was.
+        """
+        with self._writes.guarded(), self._transaction(writes=True) as tx:
+            yield tx
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads. Raises DatabaseUnavailable."""
+        with self._reads.guarded(), self._transaction(writes=False) as tx:
+            yield tx
+
+    def check_writable(self) -> None:
+        """Raises DatabaseUnavailable unless a row could be written now."""
+        with self._writes.guarded():
+            self._probe_writing()
 
     def write_with_retry(self, act: Callable[[Connection], T]) -> T:
         """
@@ -72,52 +107,76 @@ class Database:
             try:
                 with self.write() as tx:
                     return act(tx)
-            except (OperationalError, InterfaceError) as error:
-                if time.monotonic() > deadline:
+            except DatabaseUnavailable as error:
+                if time.monotonic() > min(deadline, self._ends_at):
                     raise
-                log.warning("the database is away, trying again: %s", reason_of(error))
-                self._never.wait(PAUSE_SECONDS)
+                log.warning("%s; trying again", error)
+                self._never.wait(RETRY_EVERY_SECONDS)
+
+    def stop_retrying(self) -> None:
+        """The process is to end soon. Takes no lock, being called by a signal."""
+        self._ends_at = time.monotonic() + LAST_SECONDS
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """A transaction that only reads."""
-        with self.engine.connect() as connection, connection.begin():
-            yield connection
+    def _transaction(self, *, writes: bool, patience: float | None = None) -> Iterator[Connection]:
+        patience = patience or self.patience
+        turn = self._lock.held(patience) if self._lock and writes else nullcontext(patience)
+        with turn as left, self.engine.connect() as connection:
+            connection.execution_options(writes=writes, patience=left)
+            with connection.begin():
+                yield connection
+            if self._file and writes:
+                # What was written to a file that is gone by now was not written.
+                self._file.check(connection)
 
-    @contextmanager
-    def _writer_lock(self) -> Iterator[None]:
-        if not self._lock_file:
-            yield
-            return
-        with self._writing, open(self._lock_file, "ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def _probe_reading(self) -> None:
+        with self._transaction(writes=False) as tx:
+            tx.exec_driver_sql("SELECT 1")
+
+    def _probe_writing(self) -> None:
+        with self._transaction(writes=True) as tx:
+            tx.exec_driver_sql(_PROBE)
+
+    def truncate_log(self) -> None:
+        """SQLite's log gives back the room that it took while a long reader kept it."""
+        if self._file and self._lock:
+            with self._writes.guarded(), self._lock.held(self.patience):
+                self._file.truncate_log(self.engine)
 
     def close(self) -> None:
         """Give every connection back."""
+        self._reads.close()
+        self._writes.close()
         self.engine.dispose()
 
     def revision(self) -> tuple[str | None, str | None]:
         """(where the schema stands, where it should stand)."""
         head = ScriptDirectory.from_config(alembic_config()).get_current_head()
-        with self._reachable(), self.engine.connect() as connection:
+        if self._file and self._file.is_missing():
+            return None, head
+        with self._reachable(), self._reads.guarded(), self.engine.connect() as connection:
+            self._check_encoding(connection)
             return MigrationContext.configure(connection).get_current_revision(), head
 
     @contextmanager
     def _reachable(self) -> Iterator[None]:
         try:
             yield
-        except SQLAlchemyError as error:
-            said = f"cannot open the database: {reason_of(error)}"
+        except (DatabaseUnavailable, SQLAlchemyError) as error:
+            reason = reason_of(error) if isinstance(error, SQLAlchemyError) else error.reason
+            said = f"cannot open the database: {reason}"
             raise SchemaError(f"{said}; see CLIPBELL_DATABASE_URL and CLIPBELL_DATA_DIR") from error
 
     def migrate(self) -> None:
-        """Bring the schema to head."""
+        """Bring the schema to head, however long it takes."""
         config = alembic_config()
-        with self._reachable(), self._writer_lock(), self.engine.connect() as connection:
-            connection.execution_options(writes=True)
+        creating = self._file.creating() if self._file else nullcontext()
+        turn = self._lock.held(self.patience) if self._lock else nullcontext()
+        with self._reachable(), creating, turn, self.engine.connect() as connection:
+            connection.execution_options(writes=True, patience=None)
             config.attributes["connection"] = connection
             with self._rebuilding(connection), connection.begin():
+                self._check_encoding(connection)
                 if not self.is_sqlite:
                     # Released with the transaction: a second migration waits for the first.
                     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
@@ -153,68 +212,37 @@ class Database:
             where = f"at {at}" if at else "empty"
             raise SchemaError(f"the database is {where}, needs {head}: run `clipbell migrate`")
 
-
-def reason_of(error: SQLAlchemyError) -> str:
-    """What the driver said, in one line."""
-    return str(getattr(error, "orig", error)).splitlines()[0]
+    @property
+    def path(self) -> Path | None:
+        """SQLite's file; None on PostgreSQL."""
+        return self._file.path if self._file else None
 
 
 def alembic_config() -> Config:
     """Alembic's view of our migrations."""
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parents[1] / "migrations"))
+    # A percent sign would begin a reference to another option.
+    folder = str(Path(__file__).parents[1] / "migrations").replace("%", "%%")
+    config.set_main_option("script_location", folder)
     return config
 
 
-def _engine(url: str) -> Engine:
+def _open(url: str, patience: float) -> tuple[Engine, SqliteFile | None, Check]:
+    where = parse_database_url(url)
+    options: dict[str, Any] = {
+        "pool_size": POOL_SIZE,
+        "max_overflow": POOL_SIZE,
+        "pool_timeout": patience,
+        "execution_options": {"patience": patience},
+    }
+    if isinstance(where, Path):
+        file = SqliteFile(where)
+        return file.make_engine(**options), file, lambda _: None
     try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise SettingsError(
-            "CLIPBELL_DATABASE_URL: must look like sqlite:///path or postgresql://user@host/name"
-        ) from None
-    if parsed.get_backend_name() == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    elif parsed.get_backend_name() != "sqlite":
-        raise SettingsError("CLIPBELL_DATABASE_URL: only sqlite and postgresql are supported")
-    # A server that is gone without a word shall be noticed, not waited for.
-    dial = {} if parsed.get_backend_name() == "sqlite" else POSTGRES_DIAL
-    try:
-        engine = create_engine(
-            parsed, pool_size=POOL_SIZE, max_overflow=POOL_SIZE, connect_args=dial
-        )
+        # Only who keeps rows in PostgreSQL needs its driver.
+        from service.store.postgres import check_encoding, make_engine
     except ModuleNotFoundError:
         raise SettingsError(
             "PostgreSQL needs its driver: pip install 'clipbell[postgres]'"
         ) from None
-    if engine.dialect.name == "sqlite":
-        _prepare_sqlite(engine)
-    return engine
-
-
-def _prepare_sqlite(engine: Engine) -> None:
-    folder = Path(str(engine.url.database)).parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = f"cannot make {folder}: {error.strerror}"
-        raise SettingsError(f"{reason}; choose another CLIPBELL_DATABASE_URL or DATA_DIR") from None
-    event.listen(engine, "connect", _sqlite_connected)
-    event.listen(engine, "begin", _sqlite_begin)
-
-
-def _sqlite_connected(connection: Any, _record: Any) -> None:
-    # The driver's own BEGIN comes too late and is deferred: turned off, ours below.
-    connection.isolation_level = None
-    for pragma in (
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        f"busy_timeout = {BUSY_SECONDS * 1000}",
-        "foreign_keys = ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _sqlite_begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    return make_engine(where, **options), None, check_encoding

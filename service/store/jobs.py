@@ -170,6 +170,13 @@ def settle_claimed(tx: Connection, job: Job, **changes: Any) -> bool:
     return settle(tx, jobs, job, **changes)
 
 
+def unclaim(tx: Connection, job: Job, now: datetime) -> None:
+    """A job that was claimed to be sent, and was not, is queued again; unless claimed since."""
+    claimed = (jobs.c.id == job.id, jobs.c.claims == job.claims)
+    statement = update(jobs).where(*claimed, jobs.c.state == JobState.SUBMITTING)
+    tx.execute(statement.values(state=JobState.QUEUED, due_at=now, sent_at=None))
+
+
 def change(tx: Connection, job_id: str, states: Sequence[JobState], **changes: Any) -> bool:
     """Compare-and-set: change the job if it is in one of `states`; says whether it was."""
     statement = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(states))

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Row, Table, delete, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
+from service.errors import DatabaseUnavailable
 from service.model import Clock
 from service.store.database import Database
 from service.store.schema import metadata, quarantined_rows
@@ -55,7 +56,7 @@ def quarantine_on_error(db: Database, work: str, clock: Clock) -> Iterator[Claim
     claimed = ClaimedRow()
     try:
         yield claimed
-    except SQLAlchemyError:
+    except (DatabaseUnavailable, SQLAlchemyError):
         raise
     except Exception as error:
         if claimed.row is None:

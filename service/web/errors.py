@@ -8,13 +8,12 @@ from dataclasses import asdict
 from http import HTTPStatus
 
 from flask import Response, request
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from werkzeug.exceptions import HTTPException
 
 from service.errors import (
     Busy,
     Conflict,
+    DatabaseUnavailable,
     FieldError,
     Gone,
     InvalidInput,
@@ -90,7 +89,7 @@ def as_problem(error: Exception) -> Problem:
             return Problem(429, str(error), headers={"Retry-After": str(error.retry_after)})
         case Busy():
             return Problem(503, str(error), headers={"Retry-After": str(error.retry_after)})
-        case OperationalError() | InterfaceError() | PoolTimeoutError() | StorageError():
+        case DatabaseUnavailable() | StorageError():
             log.error("cannot write or read: %s", error)
             hint = "Send it again, with the same Idempotency-Key; /readyz tells what is wrong."
             message = "the service cannot write or read right now"

@@ -16,6 +16,7 @@ from gunicorn.arbiter import Arbiter
 from service.bootstrap import build
 from service.errors import ClipbellError
 from service.settings import Settings
+from service.store.database import REQUEST_PATIENCE_SECONDS
 from service.web.app import create_app
 from service.web.compat.waiters import Waiters
 from service.web.health_lane import worker_below
@@ -63,7 +64,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         """The app of one worker process."""
-        app = create_app(build(self._settings))
+        app = create_app(build(self._settings, patience=REQUEST_PATIENCE_SECONDS))
         waiters: Waiters = app.extensions["waiters"]
         gunicorns = signal.getsignal(signal.SIGTERM)
 

@@ -114,6 +114,28 @@ class Cluster:
             return False
         return True
 
+    def freeze(self) -> None:
+        """SIGSTOP to all of it: connections stay open, and nobody answers on them."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT to all of it."""
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        # Its parent first, so that no child is missed.
+        self._server.send_signal(number)
+        for child in _children(self._server.pid):
+            with suppress(ProcessLookupError):
+                os.kill(child, number)
+
+    def set_read_only(self, answer: bool) -> None:
+        """Refuse every write, as managed servers do when they are full or failing over."""
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
+            value = b"on" if answer else b"off"
+            connection.execute(b"ALTER SYSTEM SET default_transaction_read_only = " + value)
+            connection.execute("SELECT pg_reload_conf()")
+
     def kill(self) -> None:
         """SIGKILL to the postmaster and to every process of its."""
         children = _children(self._server.pid)

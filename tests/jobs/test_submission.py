@@ -14,13 +14,12 @@ from typing import Any
 import pytest
 from conftest import Bench
 from sqlalchemy import Connection, update
-from sqlalchemy.exc import OperationalError
 from support.sandboxes import Wire
 from support.servers import eventually
 
 from service import store
 from service.catalogue.models import MODELS
-from service.errors import ExpiredToken, Refused
+from service.errors import DatabaseUnavailable, ExpiredToken, Refused
 from service.jobs.journal import Refusal
 from service.jobs.submission import settle_refused, submit_job
 from service.model import Event, EventType, Job, JobState, Submission
@@ -316,9 +315,10 @@ def test_killed_while_sending(bench: Bench, wire: Wire) -> None:
 
 
 class Forgetful(Database):
-    """A database whose answer to the second commit is lost: it was made, and nobody knows."""
+    """A database whose answer to one commit is lost: it was made, and nobody knows."""
 
     commits = 0
+    lost = 2
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -326,8 +326,8 @@ class Forgetful(Database):
         with super().write() as tx:
             yield tx
         self.commits += 1
-        if self.commits == 2:
-            raise OperationalError("COMMIT", {}, Exception("server closed the connection"))
+        if self.commits == self.lost:
+            raise DatabaseUnavailable("server closed the connection")
 
 
 def test_answer_that_is_written_twice(bench: Bench, wire: Wire) -> None:
@@ -343,6 +343,21 @@ def test_answer_that_is_written_twice(bench: Bench, wire: Wire) -> None:
     assert (JobState.SUBMITTED, 1) == (bench.job(job).state, len(tasks_of(wire, job)))
     assert ["submitting", "submitted"] == kinds
     assert [EventType.JOB_SUBMITTED] == types(bench, job)
+
+
+def test_claim_that_seemed_to_fail(bench: Bench, wire: Wire) -> None:
+    """Where nobody knows whether a claim was written nothing is sent, and the job waits again."""
+    job = bench.new_job(bench.account.id)
+    forgetful = Forgetful(bench.db.url)
+    forgetful.lost = 1
+    with pytest.raises(DatabaseUnavailable):
+        submit_job(forgetful, bench.wiring.submission_context(holding=False), bench.clock)
+    forgetful.close()
+    before = (bench.job(job).state, len(tasks_of(wire, job)))
+    bench.drain("submit")
+
+    assert (JobState.QUEUED, 0) == before
+    assert (JobState.SUBMITTED, 1) == (bench.job(job).state, len(tasks_of(wire, job)))
 
 
 class Faulty(Apixo):

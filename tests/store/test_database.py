@@ -209,6 +209,9 @@ def test_migrating_twice(empty: str) -> None:
 def test_migrating_keeps_rows(empty: str) -> None:
     """Rows of the first schema, and the rows that refer to them, are there at head."""
     database = Database(empty)
+    if database.path:
+        database.path.parent.mkdir()
+        database.path.touch()
     config = alembic_config()
     with database.engine.connect() as connection:
         config.attributes["connection"] = connection.execution_options(writes=True)

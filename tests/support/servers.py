@@ -128,7 +128,7 @@ class Clipbell:
             made = self._init()
         else:
             data, made = _prepared()
-            shutil.copytree(data, self.folder / "data")
+            shutil.copytree(data, self.folder / "data", dirs_exist_ok=True)
         self.key, self.webhook_secret = made["api_key"], made["webhook_secret"]
         return self
 

@@ -1,0 +1,132 @@
+"""
+PostgreSQL: every wait has an end, and nothing is left in a session.
+
+A transaction pooler such as PgBouncer gives each transaction another session,
+so there are no prepared statements, and what is set is set for a transaction.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import abc
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, ExceptionContext
+
+from service.errors import SchemaError
+from service.store.outages import READ_ONLY_STATE, sqlstate_of
+
+RV = TypeVar("RV")
+
+#: Seconds for a new connection; not below what the driver makes of it, which is 2.
+DIAL_SECONDS = 3
+#: A server that is gone without a word is noticed, while we send and while we wait.
+DIAL: dict[str, Any] = {
+    "connect_timeout": DIAL_SECONDS,
+    "tcp_user_timeout": 10_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "client_encoding": "utf8",
+    # A pooler may give the next transaction to a session that has not seen the preparing.
+    "prepare_threshold": None,
+    # Our own BEGIN does in one round trip what the driver would need two for.
+    "autocommit": True,
+}
+#: A server that lives ends a statement by itself; only one that does not is left like this.
+GRACE_SECONDS = 0.5
+#: So long a session may hold its locks while its process does nothing, being frozen or gone.
+IDLE_SECONDS = 60
+#: All connections are made anew at most so often because the server takes no writes.
+RECONNECT_SECONDS = 1.0
+
+
+class PatientConnection(psycopg.Connection[Any]):
+    """A connection that is given up when the server says nothing for `patience` seconds."""
+
+    patience: float | None = 10.0
+
+    def wait(self, gen: abc.PQGen[RV], *args: Any, **kwargs: Any) -> RV:
+        """As the driver's, with a deadline."""
+        if self.patience is None:
+            return super().wait(gen, *args, **kwargs)
+        try:
+            return super().wait(_within(gen, self.patience + GRACE_SECONDS), *args, **kwargs)
+        except _NoAnswer:
+            self.close()
+            message = f"the server has not answered for {self.patience:g} s"
+            raise psycopg.OperationalError(message) from None
+
+
+class _NoAnswer(Exception):
+    """Time is over."""
+
+
+def _within(gen: abc.PQGen[RV], seconds: float) -> abc.PQGen[RV]:
+    """The same generator until its time is over, at which the driver looks ten times a second."""
+    deadline = time.monotonic() + seconds
+    try:
+        wanted = next(gen)
+        while True:
+            ready = yield wanted
+            if not ready and time.monotonic() > deadline:
+                raise _NoAnswer
+            wanted = gen.send(ready)
+    except StopIteration as end:
+        result: RV = end.value
+        return result
+
+
+def make_engine(url: URL, **options: Any) -> Engine:
+    """An engine over this server; its transactions begin as `execution_options` say."""
+    engine = create_engine(url, use_native_hstore=False, **options)
+    event.listen(engine, "do_connect", _connect)
+    event.listen(engine, "begin", _begin)
+    event.listen(engine, "handle_error", _Standby().leave)
+    return engine
+
+
+def _connect(_dialect: Any, _record: Any, args: list[Any], given: dict[str, Any]) -> Any:
+    return PatientConnection.connect(*args, **(DIAL | given))
+
+
+def _begin(connection: Connection) -> None:
+    """Begin, with the limits of this one transaction."""
+    patience = connection.get_execution_options().get("patience")
+    raw: Any = connection.connection.driver_connection
+    raw.patience = patience
+    if patience is None:
+        connection.exec_driver_sql("BEGIN")
+        return
+    connection.exec_driver_sql(
+        f"BEGIN; SET LOCAL statement_timeout = {round(patience * 1000)};"
+        f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_SECONDS * 1000}"
+    )
+
+
+class _Standby:
+    """After a fail-over our connections may lead to what is a read-only standby now."""
+
+    def __init__(self) -> None:
+        self._left_at = 0.0
+
+    def leave(self, context: ExceptionContext) -> None:
+        """Connect again, to where the name leads by now."""
+        error = context.original_exception
+        now = time.monotonic()
+        if sqlstate_of(error) == READ_ONLY_STATE and now - self._left_at > RECONNECT_SECONDS:
+            self._left_at = now
+            context.is_disconnect = True
+
+
+def check_encoding(connection: Connection) -> None:
+    """Raises SchemaError unless every text can be kept."""
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
+    if encoding != "UTF8":
+        fix = "CREATE DATABASE clipbell ENCODING 'UTF8' TEMPLATE template0"
+        raise SchemaError(
+            f"the database's encoding is {encoding}, which cannot hold every text: "
+            f"make another one ({fix}) and name it in CLIPBELL_DATABASE_URL"
+        )
