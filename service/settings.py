@@ -18,13 +18,14 @@ from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     Field,
     SecretStr,
     ValidationError,
     model_validator,
 )
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from service.catalogue.models import MODELS
 from service.errors import SettingsError, did_you_mean
@@ -83,6 +84,16 @@ def _network(value: Any) -> Any:
     return _split(value)
 
 
+def _prices(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        example = '{"kling-2": 1.75}'
+        raise ValueError(f"must be JSON such as {example}") from None
+
+
 def _switch(value: Any) -> Any:
     text = str(value).lower()
     if text in ("true", "1", "yes", "on"):
@@ -100,10 +111,11 @@ Switch = Annotated[bool, BeforeValidator(_switch)]
 PublicUrl = Annotated[str, BeforeValidator(_public_url)]
 Origin = Annotated[str, BeforeValidator(_origin)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
+Prices = Annotated[dict[str, Delay], BeforeValidator(_prices)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Settings(BaseModel, extra="forbid"):
+class Settings(BaseSettings, extra="forbid"):
     """All settings, in the order of ``deploy/env.example``; times in seconds, money in dollars."""
 
     database_url: str = ""
@@ -116,7 +128,7 @@ class Settings(BaseModel, extra="forbid"):
     segmind_api_key: SecretStr = SecretStr("")
     segmind_base_url: Origin = "https://api.segmind.com"
     segmind_api: Literal["v2", "v1"] = "v2"
-    prices: dict[str, Delay] = {}
+    prices: Prices = {}
     budget: Positive | None = None
     job_budget: Positive | None = None
     submit_timeout: Positive = 60
@@ -142,6 +154,17 @@ class Settings(BaseModel, extra="forbid"):
     allowed_networks: Networks = ()
     trusted_proxies: Annotated[int, Field(ge=0)] = 0
     log_format: Literal["json", "console"] = "console"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is given: `load_settings` reads the environment, or what stands in for it."""
+        return (init_settings,)
 
     @model_validator(mode="after")
     def _fill_in(self) -> Self:
@@ -231,10 +254,9 @@ def load_settings(environ: Mapping[str, str] | None = None, **given: Any) -> Set
     Raises:
         SettingsError: one line that names every bad setting and its allowed values.
     """
-    environ = os.environ if environ is None else environ
-    found = _from_environ(environ) | given
+    source = EnvironmentOrFile(Settings, os.environ if environ is None else environ)
     try:
-        return Settings.model_validate(found)
+        return Settings.model_validate(source() | given)
     except ValidationError as error:
         raise SettingsError(
             "; ".join(_sentence(e["loc"], e["msg"]) for e in error.errors())
@@ -271,21 +293,22 @@ def _as_environ(given: Mapping[str, str]) -> dict[str, str]:
     return {PREFIX + name.upper(): value for name, value in given.items()}
 
 
-def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in Settings.model_fields:
-        value = _value(environ, PREFIX + name.upper())
-        if value:
-            found[name] = _json(name, value) if name == "prices" else value
-    return found
+class EnvironmentOrFile(PydanticBaseSettingsSource):
+    """Each ``CLIPBELL_NAME``, or the content of the file that ``CLIPBELL_NAME_FILE`` names."""
 
+    def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> None:
+        super().__init__(settings_cls)
+        self._environ = environ
 
-def _json(name: str, value: str) -> Any:
-    try:
-        return json.loads(value)
-    except ValueError:
-        example = '{"kling-2": 1.75}'
-        raise SettingsError(f"{PREFIX}{name.upper()}: must be JSON such as {example}") from None
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """The text of one setting. Raises SettingsError."""
+        return _value(self._environ, PREFIX + field_name.upper()), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """The settings that are there; a blank one, as compose files leave them, is not."""
+        names = self.settings_cls.model_fields
+        found = {name: self.get_field_value(field, name)[0] for name, field in names.items()}
+        return {name: value for name, value in found.items() if value}
 
 
 def _value(environ: Mapping[str, str], name: str) -> str | None:

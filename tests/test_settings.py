@@ -253,3 +253,11 @@ def test_example_lists_every_setting() -> None:
     for _, name, value in entries:
         default = Settings.model_fields[name.lower()].default
         assert bool(value) == (default not in ("", None, (), SecretStr(""))), name
+
+
+def test_only_load_settings_reads_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands in for the environment takes its place; a value that is given wins."""
+    monkeypatch.setenv("CLIPBELL_BUDGET", "7")
+
+    assert (7.0, None) == (load_settings().budget, load_settings({}).budget)
+    assert (None, 3.0) == (Settings().budget, load_settings(budget="3").budget)

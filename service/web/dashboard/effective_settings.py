@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import SecretStr
 
 from service.formatting import format_duration, format_size
-from service.settings import PREFIX, Settings
+from service.settings import PREFIX, Settings, load_settings
 
 GROUPS = {
     "This service": (
@@ -64,7 +64,7 @@ def in_force(settings: Settings, database: str) -> dict[str, list[InForce]]:
     Args:
         database: its address, without a password.
     """
-    plain = Settings(data_dir=settings.data_dir)
+    plain = load_settings({}, data_dir=settings.data_dir)
     return {
         title: [
             InForce(
