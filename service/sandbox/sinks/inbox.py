@@ -1,4 +1,4 @@
-"""What has arrived at the sinks, in order, for people and for tests that wait for it."""
+"""The messages that have arrived at the sinks, in order, for people and for waiting tests."""
 
 from __future__ import annotations
 
@@ -64,20 +64,20 @@ class Received:
 
 
 class Inbox:
-    """All that arrived, and what the sinks were asked to answer next; shared by threads."""
+    """All messages that arrived, and the answers scripted for the sinks; shared by threads."""
 
     def __init__(self) -> None:
         self._arrived: list[Received] = []
-        self._told: dict[str, deque[str]] = {}
+        self._scripted: dict[str, deque[str]] = {}
         self._news = threading.Condition()
 
     def received(self) -> list[Received]:
-        """What has arrived so far, oldest first."""
+        """The messages that have arrived so far, oldest first."""
         with self._news:
             return list(self._arrived)
 
     def wait(self, is_so: Callable[[list[Received]], bool], seconds: float) -> bool:
-        """Until `is_so` of what has arrived; False when the time is over before."""
+        """Wait until `is_so` of the messages; False when `seconds` pass before."""
         with self._news:
             return self._news.wait_for(lambda: is_so(list(self._arrived)), seconds)
 
@@ -99,15 +99,15 @@ class Inbox:
             self._arrived.append(Received(*found))
             self._news.notify_all()
 
-    def tell(self, sink: str, answers: list[str]) -> None:
-        """Let a sink answer so, in turn, before it goes on as usual."""
+    def script(self, sink: str, answers: list[str]) -> None:
+        """Let a sink give these answers, in turn, before it goes on as usual."""
         with self._news:
-            self._told.setdefault(sink, deque()).extend(answers)
+            self._scripted.setdefault(sink, deque()).extend(answers)
 
-    def told(self, sink: str, step: str = "") -> str | None:
-        """The next answer that a sink was asked to give, if it is one for this step."""
+    def next_answer(self, sink: str, step: str = "") -> str | None:
+        """The next scripted answer of a sink, if it is one for this step; it is used up."""
         with self._news:
-            told = self._told.get(sink)
-            if not told or not told[0].startswith(step):
+            answers = self._scripted.get(sink)
+            if not answers or not answers[0].startswith(step):
                 return None
-            return told.popleft().removeprefix(step).strip()
+            return answers.popleft().removeprefix(step).strip()

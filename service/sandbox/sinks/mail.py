@@ -1,7 +1,7 @@
 """
 A mailbox: a real SMTP server that takes every mail for anybody, and looks at it.
 
-It can be told to answer otherwise, one line per answer: a step (``AUTH``, ``MAIL``,
+Its answers can be scripted, one line per answer: a step (``AUTH``, ``MAIL``,
 ``RCPT``, ``DATA`` or ``RSET``) and a reply such as ``451 later``, or the word ``drop``.
 """
 
@@ -19,11 +19,13 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, Session
 
 from service.sandbox.sinks.inbox import Inbox, parse_mail
 
-#: What the mailbox can be told to answer.
+#: The answers that can be scripted.
 ANSWER = re.compile(r"(AUTH|MAIL|RCPT|DATA|RSET) (drop|[245][0-9]{2} [\x20-\x7e]+)")
 ANSWER_HELP = (
     "a mail's answer is a step and a reply, such as 'RCPT 550 no such user' or 'DATA drop'"
 )
+#: The reply on a connection that is closed already.
+DROPPED = "421 4.3.2 dropped"
 CONTENT_ID = re.compile(r"cid:([\w.@-]+)")
 _HEADERS = ("From", "To", "Date", "Message-ID", "Subject", "Auto-Submitted")
 
@@ -47,14 +49,14 @@ class Mailbox(Controller):
         return self.loop.create_server(self._factory_invoker, sock=self._socket)
 
     def _authenticate(self, server: SMTP, session: Session, *rest: Any) -> AuthResult:
-        reply = self._told(server, "AUTH")
+        reply = self._scripted_reply(server, "AUTH")
         return AuthResult(success=reply is None, handled=False, message=reply)
 
     async def handle_MAIL(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Called by aiosmtpd."""
-        reply = self._told(server, "MAIL")
+        reply = self._scripted_reply(server, "MAIL")
         if reply is None:
             envelope.mail_from = address
         return reply or "250 2.1.0 ok"
@@ -63,25 +65,25 @@ class Mailbox(Controller):
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Called by aiosmtpd."""
-        reply = self._told(server, "RCPT")
+        reply = self._scripted_reply(server, "RCPT")
         if reply is None:
             envelope.rcpt_tos.append(address)
         return reply or "250 2.1.5 ok"
 
     async def handle_RSET(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Called by aiosmtpd."""
-        return self._told(server, "RSET") or "250 2.0.0 ok"
+        return self._scripted_reply(server, "RSET") or "250 2.0.0 ok"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Keep the mail, unless it is to be refused; called by aiosmtpd."""
-        reply = self._told(server, "DATA")
+        reply = self._scripted_reply(server, "DATA")
         if reply is None or reply == DROPPED:
             self._keep(envelope.original_content or b"")
         return reply or "250 2.0.0 kept"
 
-    def _told(self, server: SMTP, step: str) -> str | None:
-        """What to reply instead of the right thing; a dropped connection gets no reply at all."""
-        reply = self._inbox.told("mail", f"{step} ")
+    def _scripted_reply(self, server: SMTP, step: str) -> str | None:
+        """The reply that is scripted for this step, if any; ``drop`` closes the connection."""
+        reply = self._inbox.next_answer("mail", f"{step} ")
         if reply != "drop":
             return reply
         if isinstance(server.transport, asyncio.Transport):
@@ -95,19 +97,16 @@ class Mailbox(Controller):
         self._inbox.add("mail", str(mail["Subject"]), _problems(mail), body, words)
 
 
-#: Said into a connection that is no longer there.
-DROPPED = "421 4.3.2 dropped"
-
-
 def _problems(mail: EmailMessage) -> list[str]:
+    """All that is wrong with a mail, one sentence each."""
     parts = list(mail.walk())
     kinds = {part.get_content_type() for part in parts}
-    carried = {str(part["Content-ID"]).strip("<>") for part in parts if part["Content-ID"]}
+    attached = {str(part["Content-ID"]).strip("<>") for part in parts if part["Content-ID"]}
     html = mail.get_body(("html",))
-    asked = set(CONTENT_ID.findall(html.get_content())) if html else set()
+    shown = set(CONTENT_ID.findall(html.get_content())) if html else set()
     problems = [f"the header {name} is missing" for name in _HEADERS if not mail[name]]
     problems += [f"there is no {kind}" for kind in ("text/plain", "text/html") if kind not in kinds]
-    problems += [f"the picture {cid} is missing" for cid in sorted(asked - carried)]
+    problems += [f"the picture {cid} is missing" for cid in sorted(shown - attached)]
     problems += [f"a video is attached: {kind}" for kind in kinds if kind.startswith("video/")]
     if not str(mail["List-Unsubscribe"] or "").startswith("<http"):
         problems.append("List-Unsubscribe holds no URL")

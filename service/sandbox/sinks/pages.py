@@ -72,20 +72,21 @@ class SinkServer:
         self.smtp_url = f"smtp://{host}:{self._mailbox.port}" if self._mailbox else ""
 
     def received(self) -> list[Received]:
-        """What has arrived so far, oldest first."""
+        """The messages that have arrived so far, oldest first."""
         return self._inbox.received()
 
     def wait(self, is_so: Callable[[list[Received]], bool], seconds: float) -> bool:
-        """Until `is_so` of what has arrived; False when the time is over before."""
+        """Wait until `is_so` of the messages; False when `seconds` pass before."""
         return self._inbox.wait(is_so, seconds)
 
     def script(self, sink: str, *answers: str) -> None:
         """
         Let a sink (``slack``, ``bot``, ``mail`` or ``hook``) answer so, in turn, then as usual.
 
-        Raises ValueError for an answer that it does not know, with those that it does.
+        Raises:
+            ValueError: the sink does not know such an answer; names those that it knows.
         """
-        _tell(self._inbox, sink, list(answers))
+        _script(self._inbox, sink, list(answers))
 
     def start(self) -> SinkServer:
         """Serves in threads from now on; returns itself."""
@@ -122,56 +123,58 @@ def create_sinks(inbox: Inbox, hook_secrets: list[str], stopped: threading.Event
     app = Flask(__name__)
     app.add_template_filter(unescape, "slack_text")  # the template escapes it again
     app.add_template_filter(lambda at: time.strftime("%H:%M:%S", time.localtime(at)), "clock")
-    app.before_request(_make_nonce)
     app.after_request(_guard)
     SlackSink(inbox, stopped).add_routes(app)
     hook = partial(_take_hook, inbox, hook_secrets)
     app.add_url_rule("/hook", "hook", hook, methods=["POST"])
     app.add_url_rule("/script", "script", partial(_take_script, inbox), methods=["POST"])
-    app.add_url_rule("/", "index", partial(_page, inbox))
     app.add_url_rule("/count", "count", lambda: str(len(inbox.received())))
     app.add_url_rule("/mails/<int:number>.html", "mail", partial(_mail, inbox))
     picture = partial(_picture, inbox)
     app.add_url_rule("/mails/<int:number>/<cid>", "picture", picture)
+
+    @app.before_request
+    def make_nonce() -> None:
+        g.nonce = secrets.token_urlsafe(16)
+
+    @app.get("/")
+    def index() -> str:
+        arrived = inbox.received()
+        newest_first = arrived[::-1]
+        return render_template(
+            "sinks.html",
+            count=len(arrived),
+            slack=posts([r for r in arrived if r.kind in ("slack", "bot")])[::-1],
+            mails=[r for r in newest_first if r.kind == "mail"],
+            hooks=[r for r in newest_first if r.kind == "hook"],
+        )
+
     return app
 
 
-def _page(inbox: Inbox) -> str:
-    arrived = inbox.received()
-    newest = {kind: [r for r in reversed(arrived) if r.kind == kind] for kind in ("mail", "hook")}
-    slack = posts([r for r in arrived if r.kind in ("slack", "bot")])
-    return render_template(
-        "sinks.html",
-        count=len(arrived),
-        slack=slack[::-1],
-        mails=newest["mail"],
-        hooks=newest["hook"],
-    )
-
-
 def _take_script(inbox: Inbox) -> tuple[str, int]:
-    """What to answer next, by sink."""
+    """Takes the next answers, by sink."""
     given: Any = request.get_json(silent=True)
     try:
         for sink, answers in given.items():
-            _tell(inbox, sink, answers)
+            _script(inbox, sink, answers)
     except (AttributeError, TypeError, ValueError) as error:
         return f'{error}\nGive {{"slack": ["no_service"]}} or the like.\n', 400
     return "", 204
 
 
-def _tell(inbox: Inbox, sink: str, answers: list[str]) -> None:
+def _script(inbox: Inbox, sink: str, answers: list[str]) -> None:
     known, wanted = _ANSWERS.get(sink, (None, f"the sinks are {', '.join(_ANSWERS)}"))
     if known is None or not all(known(answer) for answer in answers):
         raise ValueError(wanted)
-    inbox.tell(sink, answers)
+    inbox.script(sink, answers)
 
 
 def _words(*words: str) -> tuple[Callable[[str], object], str]:
     return frozenset(words).__contains__, f"its answers are {', '.join(sorted(words))}"
 
 
-#: What each sink can be told to answer, and how to say so.
+#: The answers that each sink knows, and the sentence that names them.
 _ANSWERS: dict[str, tuple[Callable[[str], object], str]] = {
     "slack": _words(*WEBHOOK_STATUS, *TRICKS),
     "bot": _words(*BOT_WORDS, *TRICKS),
@@ -181,20 +184,22 @@ _ANSWERS: dict[str, tuple[Callable[[str], object], str]] = {
 
 
 def _take_hook(inbox: Inbox, hook_secrets: list[str]) -> tuple[str, int]:
+    """Takes a webhook and checks its signature; a scripted answer is given only to a good one."""
     body, headers = request.get_data(), dict(request.headers)
     problems = _signature_problems(hook_secrets, body, headers)
     text = body.decode("utf-8", "replace")
     payload = request.get_json(silent=True)
     kind = payload.get("type") if isinstance(payload, dict) else None
-    told = None if problems else inbox.told("hook")
-    problems += [f"answered {told}, as it was asked to"] if told else []
+    scripted = None if problems else inbox.next_answer("hook")
+    problems += [f"answered {scripted}, as it was asked to"] if scripted else []
     inbox.add("hook", str(kind or "(no type)"), problems, body, text, headers)
-    if told:
-        return "", int(told)
+    if scripted:
+        return "", int(scripted)
     return (problems[0], 401) if problems else ("", 204)
 
 
 def _signature_problems(hook_secrets: list[str], body: bytes, headers: dict[str, str]) -> list[str]:
+    """Empty when one of the secrets (``whsec_…``) explains the signature; else why none does."""
     reason = "no secret is known here yet"
     for secret in hook_secrets:
         try:
@@ -207,7 +212,7 @@ def _signature_problems(hook_secrets: list[str], body: bytes, headers: dict[str,
 
 def _mail(inbox: Inbox, number: int) -> str:
     """The mail's HTML as the mail program would show it, in a frame that may do nothing."""
-    html = _found(inbox, number).get_body(("html",))
+    html = _get_mail_or_404(inbox, number).get_body(("html",))
     if html is None:
         abort(404)
     content: str = CONTENT_ID.sub(rf"/mails/{number}/\1", html.get_content())
@@ -215,22 +220,18 @@ def _mail(inbox: Inbox, number: int) -> str:
 
 
 def _picture(inbox: Inbox, number: int, cid: str) -> Response:
-    parts = _found(inbox, number).walk()
+    parts = _get_mail_or_404(inbox, number).walk()
     part = next((part for part in parts if part["Content-ID"] == f"<{cid}>"), None)
     if part is None or part.get_content_maintype() != "image":
         abort(404)
     return Response(part.get_payload(decode=True), mimetype=part.get_content_type())
 
 
-def _found(inbox: Inbox, number: int) -> EmailMessage:
+def _get_mail_or_404(inbox: Inbox, number: int) -> EmailMessage:
     mails = {found.number: found for found in inbox.received() if found.kind == "mail"}
     if number not in mails:
         abort(404)
     return mails[number].mail
-
-
-def _make_nonce() -> None:
-    g.nonce = secrets.token_urlsafe(16)
 
 
 def _guard(response: Response) -> Response:

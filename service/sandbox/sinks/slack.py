@@ -3,7 +3,7 @@ A Slack of one's own: an incoming webhook, and the Web API for a bot.
 
 It looks at each message by Slack's rules and answers in Slack's words and statuses
 ("Sending messages using incoming webhooks", "chat.postMessage", "chat.update").
-It can be told to give any of the answers in `WEBHOOK_STATUS` and `BOT_WORDS`, or one of `TRICKS`.
+Any of the answers in `WEBHOOK_STATUS` and `BOT_WORDS`, or one of `TRICKS`, can be scripted.
 """
 
 from __future__ import annotations
@@ -129,21 +129,28 @@ class SlackSink:
     def _taken(self, method: str, payload: dict[str, Any]) -> Response:
         """A message that Slack would show, with its place in the channel."""
         new = method == "chat.postMessage"
-        about = {"method": method, "channel": _channel_id(str(payload["channel"]))}
+        channel = str(payload["channel"])
+        if channel.startswith("#"):
+            # A made-up id: the letters of the channel's name.
+            letters = "".join(c for c in channel.upper() if c.isalnum() and c.isascii())
+            channel = f"C0{letters:X<8}"
+        about = {"method": method, "channel": channel}
         with self._lock:
             ts = f"{int(time.time()):010}.{len(self._posted):06}" if new else payload["ts"]
             self._posted += [ts] if new else []
         self._keep("bot", payload, [], about | {"ts": payload.get("thread_ts") or ts})
-        told = {"ok": True, "channel": about["channel"], "ts": ts}
-        return Response(json.dumps(told), content_type="application/json")
+        answer = {"ok": True, "channel": channel, "ts": ts}
+        return Response(json.dumps(answer), content_type="application/json")
 
     def _judged(self, sink: str, payload: Any) -> tuple[str, list[str]]:
-        """Slack's word for a message, and what is wrong with it; an order comes first."""
-        told = self._inbox.told(sink)
-        if told == "image" and not _has_image(payload):
-            told = None
-        if told is not None and told != "ok":
-            return told, [f"answered {told}, as it was asked to"]
+        """Slack's word for a message, and what is wrong with it; a scripted answer comes first."""
+        scripted = self._inbox.next_answer(sink)
+        if scripted == "image":
+            blocks = payload.get("blocks") if isinstance(payload, dict) else None
+            images = [b for b in blocks or [] if isinstance(b, dict) and b.get("type") == "image"]
+            scripted = "image" if images else None
+        if scripted is not None and scripted != "ok":
+            return scripted, [f"answered {scripted}, as it was asked to"]
         faults = check_message(payload)
         problems = [f"{fault.pointer} {fault.message}" for fault in faults]
         return (faults[0].code if faults else "ok"), problems
@@ -160,17 +167,15 @@ class SlackSink:
         if word == "slow":
             self._stopped.wait(_SLOW_SECONDS)
         if word == "reset":
-            _reset()
+            # As a crashed server does: without lingering, the client sees a reset.
+            connection: socket.socket = request.environ["werkzeug.socket"]
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.shutdown(socket.SHUT_RDWR)
         if word in ("slow", "reset"):
             return Response(status=500)
         if word == "redirect":
             return Response(status=302, headers={"Location": "/count"})
         return None
-
-
-def _has_image(payload: Any) -> bool:
-    blocks = payload.get("blocks") if isinstance(payload, dict) else None
-    return any(isinstance(b, dict) and b.get("type") == "image" for b in blocks or [])
 
 
 def _in_words(word: str) -> Response:
@@ -185,25 +190,12 @@ def _in_words(word: str) -> Response:
 
 def _in_json(word: str) -> Response:
     """The Web API's answer to what it does not take."""
-    told: dict[str, Any] = {"ok": False, "error": "invalid_blocks" if word == "image" else word}
+    answer: dict[str, Any] = {"ok": False, "error": "invalid_blocks" if word == "image" else word}
     if word == "image":
         place = "[json-pointer:/blocks/2/image_url]"
-        told["response_metadata"] = {"messages": [f"[ERROR] downloading image failed {place}"]}
+        answer["response_metadata"] = {"messages": [f"[ERROR] downloading image failed {place}"]}
     if word == "missing_scope":
-        told |= {"needed": "chat:write", "provided": "identify"}
+        answer |= {"needed": "chat:write", "provided": "identify"}
     headers = {"Retry-After": RETRY_AFTER} if word == "ratelimited" else {}
-    status, text = BOT_STATUS.get(word, 200), json.dumps(told)
+    status, text = BOT_STATUS.get(word, 200), json.dumps(answer)
     return Response(text, status=status, headers=headers, content_type="application/json")
-
-
-def _channel_id(name: str) -> str:
-    """A channel's id; that of a name is made of its letters."""
-    letters = "".join(char for char in name.upper() if char.isalnum() and char.isascii())
-    return f"C0{letters:X<8}" if name.startswith("#") else name
-
-
-def _reset() -> None:
-    """Break the connection off as a crashed server does."""
-    connection: socket.socket = request.environ["werkzeug.socket"]
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.shutdown(socket.SHUT_RDWR)

@@ -1,5 +1,5 @@
 """
-What Slack would say to a message: its documented limits, as a list of faults.
+Slack's check of a message: its documented limits, as a list of faults.
 
 The limits stand in ``slack_message.json``, a JSON Schema written from Slack's pages and apart
 from the code that makes our cards, so that each checks the other. Here is what a schema
@@ -42,29 +42,27 @@ def check_message(payload: Any) -> list[FieldError]:
         message = f"more than {TOTAL} characters in all"
         return [FieldError("/blocks", "msg_blocks_too_long", message)]
     errors = sorted(_validator().iter_errors(payload), key=lambda error: list(map(str, error.path)))
-    return [_fault(error) for error in errors] or list(_looked_further(payload.get("blocks", [])))
+    return [_fault(error) for error in errors] or list(_block_faults(payload.get("blocks", [])))
 
 
 def _fault(error: ValidationError) -> FieldError:
+    """A breach of the schema, with Slack's own word for it."""
     at = json_pointer(*error.absolute_path)
     if error.validator == "required":
         required, there = cast(list[str], error.validator_value), cast(Any, error.instance)
         missing = next(name for name in required if name not in there)
         at += json_pointer(missing)
-    return FieldError(at, _word(at, error), error.message[:200])
-
-
-def _word(at: str, error: ValidationError) -> str:
-    """Slack's own word for a breach there."""
     if at == "/text":
-        return "msg_too_long" if error.validator == "maxLength" else "no_text"
-    if not at.startswith("/blocks"):
-        return "invalid_payload"
-    return "invalid_blocks" if at.count("/") > 2 else "invalid_blocks_format"
+        word = "msg_too_long" if error.validator == "maxLength" else "no_text"
+    elif at.startswith("/blocks"):
+        word = "invalid_blocks" if at.count("/") > 2 else "invalid_blocks_format"
+    else:
+        word = "invalid_payload"
+    return FieldError(at, word, error.message[:200])
 
 
-def _looked_further(blocks: list[dict[str, Any]]) -> Faults:
-    """What no schema can say: names that must differ, pictures that must be there."""
+def _block_faults(blocks: list[dict[str, Any]]) -> Faults:
+    """Breaches that no schema can express: repeated names, images out of Slack's reach."""
     yield from _unique(blocks, "block_id", "/blocks")
     for number, block in enumerate(blocks):
         at = f"/blocks/{number}"
