@@ -2,7 +2,7 @@
 Everything else, by Apprise: Discord, Teams, Telegram, ntfy and a hundred more.
 
 Its targets are URLs that lead to any host, past our guard: they are the operator's alone.
-Apprise tells success from failure and little more, so what it logs is looked at.
+Apprise reports success or failure and little more, so the status is read from its log.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from types import ModuleType
 
 from service.channels.base import SEND_SECONDS, Channel, DeliveryRequest, DeliveryResult
 from service.errors import DeliveryError, FieldError, InvalidInput, NextStep
-from service.messages.content import MessageContent, describe
+from service.messages.content import describe
 from service.messages.payloads import Notification
 from service.model import EventType
 
@@ -27,7 +27,7 @@ _MOODS = {
     EventType.JOB_OVERDUE: "warning",
     EventType.VIDEO_EXPIRING: "warning",
 }
-#: Where Apprise's log tells the service's status; the final ones will be the same later.
+#: The service's HTTP status in Apprise's log; a final one stays the same on a retry.
 _STATUS = re.compile(r"error=([1-5][0-9]{2})\b")
 _FINAL = (401, 403, 404)
 
@@ -55,12 +55,17 @@ class Apprise(Channel):
     def render(self, notification: Notification, format_: str) -> bytes:
         """Title, text and mood as JSON."""
         content = describe(notification)
-        told = {
+        reason = f"{content.reason} {content.hint}".strip()
+        links = "\n".join(f"{label}: {url}" for label, url in content.links)
+        facts = " · ".join(value for _, value in content.facts)
+        text = "\n\n".join(filter(None, [content.prompt, reason, links, facts]))
+        message = {
             "title": content.title,
-            "body": _harmless(_text(content)),
+            # A zero-width space after each ``@``: no prompt may notify a whole room.
+            "body": text.replace("@", "@\u200b"),
             "notify_type": _MOODS.get(notification.event.type, "info"),
         }
-        return json.dumps(told, ensure_ascii=False).encode()
+        return json.dumps(message, ensure_ascii=False).encode()
 
     def send(self, request: DeliveryRequest) -> DeliveryResult:
         """One target, one call, none of Apprise's own retries."""
@@ -71,11 +76,12 @@ class Apprise(Channel):
         if service is None:
             raise DeliveryError("Apprise no longer knows the target's URL: subscribe again")
         service.retry = 0
-        told = json.loads(request.body)
+        arguments = json.loads(request.body)
         caller = library.Apprise(service, asset=_asset(library))
-        with caller.notify(**told, body_format="text", timeout=self._seconds) as result:
-            said = "\n".join(_said(entry, request.target) for entry in result.logs())[:1000]
+        with caller.notify(**arguments, body_format="text", timeout=self._seconds) as result:
+            log = "\n".join(str(getattr(entry, "message", entry)) for entry in result.logs())
             word = result.status.name.lower()
+        said = log.replace(request.target, "***")[:1000]
         if result.status == library.AppriseResultStatus.SUCCESS:
             return DeliveryResult(response=said)
         found = _STATUS.search(said)
@@ -98,19 +104,3 @@ def _library() -> ModuleType | None:
 def _asset(library: ModuleType) -> object:
     # A redirected POST becomes a GET whose answer would count as success.
     return library.AppriseAsset(async_mode=False, http_redirects=False, secure_logging=True)
-
-
-def _text(content: MessageContent) -> str:
-    facts = " · ".join(value for _, value in content.facts)
-    links = [f"{label}: {url}" for label, url in content.links]
-    reason = f"{content.reason} {content.hint}".strip()
-    return "\n\n".join(filter(None, [content.prompt, reason, "\n".join(links), facts]))
-
-
-def _harmless(text: str) -> str:
-    """No prompt may call a whole room together: a blank of no width parts ``@`` from its name."""
-    return text.replace("@", "@\u200b")
-
-
-def _said(entry: object, target: str) -> str:
-    return str(getattr(entry, "message", entry)).replace(target, "***")
