@@ -50,7 +50,8 @@ def resend_delivery(tx: Connection, delivery: Delivery, now: datetime) -> None:
     reason = subscription.disabled_reason if subscription else "removed"
     if reason in (UNSUBSCRIBED, "removed"):
         raise Conflict(f"the subscription is {reason}: its reader wants no more")
-    if delivery.resending is not None or _under_way(delivery, now):
+    leased = delivery.leased_until is not None and delivery.leased_until > now
+    if delivery.resending is not None or leased:
         raise Conflict("an attempt at this delivery is under way: wait for its end")
     if store.deliveries.resent_since(tx, delivery.account_id, now - MINUTE) >= RESENDS:
         raise TooOften(f"more than {RESENDS} resends a minute: use recover for many", 60)
@@ -59,34 +60,29 @@ def resend_delivery(tx: Connection, delivery: Delivery, now: datetime) -> None:
     log.info("delivery resent by hand", extra={"delivery_id": delivery.id})
 
 
-def _under_way(delivery: Delivery, now: datetime) -> bool:
-    return delivery.leased_until is not None and delivery.leased_until > now
-
-
 def redeliver_final_event(tx: Connection, job: Job, now: datetime) -> list[str]:
     """
-    Tell the end of a job once more to each subscription that was to hear of it.
+    Resend the final event of a job to each subscription that it has a delivery for.
 
     Returns:
-        For each of its deliveries why it could not be resent; blank where it was.
+        One string per delivery: why it cannot be resent, blank where it was.
 
     Raises:
-        Conflict: nobody was to be told of its end, or it has not ended.
+        Conflict: the final event has no delivery, or the job has not ended.
     """
     ends = {e.id for e in store.events.of_job(tx, job.id) if e.type in TERMINAL_EVENTS}
-    told = [d for d in store.deliveries.of_job(tx, job.id) if d.event_id in ends]
-    if not told:
+    found = [d for d in store.deliveries.of_job(tx, job.id) if d.event_id in ends]
+    if not found:
         message = "nobody was to be told of its end" if ends else f"the job is {job.state}"
         raise Conflict(message)
-    return [_refusal(tx, delivery, now) for delivery in told]
-
-
-def _refusal(tx: Connection, delivery: Delivery, now: datetime) -> str:
-    try:
-        resend_delivery(tx, delivery, now)
-    except (Conflict, TooOften) as error:
-        return str(error)
-    return ""
+    refusals = []
+    for delivery in found:
+        try:
+            resend_delivery(tx, delivery, now)
+            refusals.append("")
+        except (Conflict, TooOften) as error:
+            refusals.append(str(error))
+    return refusals
 
 
 @dataclass(frozen=True)
@@ -125,7 +121,7 @@ def recover_subscription(
     known = store.deliveries.of_events(tx, subscription.id, [event.id for event in page])
     count = 0
     for event in page:
-        count += _recovered(tx, event, subscription, known.get(event.id), now)
+        count += _recover_event(tx, event, subscription, known.get(event.id), now)
     return Recovered(count, page[-1].id if len(found) > len(page) else None)
 
 
@@ -145,15 +141,19 @@ def recover_since(
     return count
 
 
-def _recovered(
+def _recover_event(
     tx: Connection,
     event: Event,
     subscription: Subscription,
     delivery: Delivery | None,
     now: datetime,
 ) -> bool:
+    """Deliver an event that the subscription wants and has not got; False if there is none."""
     if delivery is None:
-        wanted = _wanted(tx, event, subscription)
+        job = store.jobs.find(tx, event.job_id) if event.job_id is not None else None
+        if event.job_id is not None and (job is None or job.muted or not names_own(job)):
+            return False
+        wanted = wants(subscription, event.type, job)
         if wanted:
             add_delivery(tx, event, subscription, now, now)
         return wanted
@@ -166,12 +166,3 @@ def _recovered(
         "scheduled_attempts": 0,
     }
     return store.deliveries.update_claimed(tx, delivery, **again)
-
-
-def _wanted(tx: Connection, event: Event, subscription: Subscription) -> bool:
-    if event.job_id is None:
-        return wants(subscription, event.type, None)
-    job = store.jobs.find(tx, event.job_id)
-    if job is None or job.muted or not names_own(job):
-        return False
-    return wants(subscription, event.type, job)

@@ -1,4 +1,4 @@
-"""Recording what became of a task: the first terminal outcome wins, once."""
+"""Recording the outcome of a task: the first terminal one wins, once."""
 
 from __future__ import annotations
 
@@ -28,6 +28,13 @@ from service.settings import Settings
 
 #: What the vendors' pages agree on least; the shortest is believed.
 PROVIDER_KEEPS = timedelta(hours=24)
+#: The timeline's words for each way of finding the end.
+FOUND_BY = {
+    "callback": "the provider called back",
+    "poll": "the provider was asked",
+    "answer": "the answer held the video",
+    "operator": "ended by hand",
+}
 
 
 def record_outcome(
@@ -43,23 +50,20 @@ def record_outcome(
     Returns:
         False when the outcome is not terminal or the job had ended before.
     """
-    if outcome.state is TaskState.SUCCEEDED:
-        return _succeed(tx, settings, job, outcome, by, now)
     if outcome.state is TaskState.FAILED:
         error = outcome.error or job_error("PROVIDER_ERROR", "failed without a reason")
         return fail_job(tx, job, error, by, now, cost=outcome.cost)
-    return False
-
-
-def _succeed(
-    tx: Connection, settings: Settings, job: Job, outcome: Outcome, by: str, now: datetime
-) -> bool:
+    if outcome.state is not TaskState.SUCCEEDED:
+        return False
     cost = outcome.cost if outcome.cost is not None else job.actual_cost
     changes = {"state": JobState.SUCCEEDED, "resolved_by": by, "error": None, "actual_cost": cost}
     if not store.jobs.end(tx, job.id, now, **changes):
         return False
-    store.videos.insert(tx, _video(settings, job, outcome, now))
-    store.jobs.add_step(tx, job.id, "succeeded", _how(job, by), now)
+    store.videos.insert(tx, _pending_video(settings, job, outcome, now))
+    # Polling is a rescue only where a callback should have come.
+    recovered = by == "poll" and model_of(job.model).calls_back
+    how = "recovered by polling" if recovered else FOUND_BY[by]
+    store.jobs.add_step(tx, job.id, "succeeded", how, now)
     record_event(tx, job, EventType.JOB_SUCCEEDED, now, wait=settings.archive_wait)
     return True
 
@@ -76,21 +80,8 @@ def fail_job(
     return True
 
 
-def _how(job: Job, by: str) -> str:
-    """How the end was found; polling is a rescue only where a callback should have come."""
-    recovered = by == "poll" and model_of(job.model).calls_back
-    return "recovered by polling" if recovered else _HOW[by]
-
-
-_HOW = {
-    "callback": "the provider called back",
-    "poll": "the provider was asked",
-    "answer": "the answer held the video",
-    "operator": "ended by hand",
-}
-
-
-def _video(settings: Settings, job: Job, outcome: Outcome, now: datetime) -> Video:
+def _pending_video(settings: Settings, job: Job, outcome: Outcome, now: datetime) -> Video:
+    """The row of a video that is not archived yet."""
     return Video(
         id=new_id("vid", now),
         account_id=job.account_id,
@@ -117,7 +108,7 @@ def _video(settings: Settings, job: Job, outcome: Outcome, now: datetime) -> Vid
 
 @dataclass(frozen=True)
 class Resolution:
-    """What a person found of an `unknown` job: its task, that it goes out again, or neither."""
+    """A person's decision on an `unknown` job: its task, send it once more, or neither."""
 
     task_id: str | None = None
     resend: bool = False

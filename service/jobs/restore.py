@@ -17,7 +17,7 @@ from service import store
 from service.errors import Conflict
 from service.events.record import record_event
 from service.jobs.high_water import WENT_BACK, HighWater
-from service.model import EventType, Job, JobState
+from service.model import EventType, JobState
 from service.model.error_codes import as_stored, job_error
 from service.store.database import Database
 from service.store.quarantine import UNREADABLE
@@ -44,48 +44,40 @@ def mark_unknown_after_restore(
         Conflict: a worker is alive.
     """
     with db.write() as tx:
-        _refuse_beside_worker(tx, now)
-    count = Counter(asked=0, waiting=0, damaged=0)
-    while batch := _recover_some(db, now):
-        count.update(batch)
+        seen = store.work.last_beat(tx)
+        if seen is not None and now - seen < SILENCE:
+            wait = f"a worker was alive {(now - seen).total_seconds():.0f} s ago"
+            retry = f"stop every worker, and try again {SILENCE.seconds} s after that"
+            raise Conflict(f"{wait}: {retry}")
+        store.work.forget_workers(tx, now)
+    count, more = Counter(asked=0, waiting=0, damaged=0), True
+    while more:
+        with db.write() as tx:
+            job_ids = store.jobs.ids_in_states(tx, STALE, BATCH)
+            count.update([_make_unknown(tx, job_id, now) for job_id in job_ids])
+        more = bool(job_ids)
     with db.write() as tx:
         high_water.accept(tx)
         store.providers.release_reason(tx, WENT_BACK)
     return dict(count)
 
 
-def _refuse_beside_worker(tx: Connection, now: datetime) -> None:
-    seen = store.work.last_beat(tx)
-    if seen is not None and now - seen < SILENCE:
-        wait = f"a worker was alive {(now - seen).total_seconds():.0f} s ago"
-        raise Conflict(f"{wait}: stop every worker, and try again {SILENCE.seconds} s after that")
-    store.work.forget_workers(tx, now)
-
-
-def _recover_some(db: Database, now: datetime) -> list[str]:
-    """What became of each job of the next batch."""
-    with db.write() as tx:
-        return [_recover(tx, id_, now) for id_ in store.jobs.ids_in_states(tx, STALE, BATCH)]
-
-
-def _recover(tx: Connection, job_id: str, now: datetime) -> str:
+def _make_unknown(tx: Connection, job_id: str, now: datetime) -> str:
+    """Make one job `unknown`; returns the count it belongs to."""
     try:
         job = store.jobs.find(tx, job_id)
     except UNREADABLE as error:
         store.jobs.change(tx, job_id, STALE, state=JobState.UNKNOWN)
         store.quarantine.put_unreadable(tx, "jobs", job_id, error, now)
         return "damaged"
-    if job is not None:
-        _make_unknown(tx, job, now)
-    return "asked" if job and job.task_id else "waiting"
-
-
-def _make_unknown(tx: Connection, job: Job, now: datetime) -> None:
-    error = as_stored(job_error("RESTORED", MESSAGE))
+    if job is None:
+        return "waiting"
+    restored = as_stored(job_error("RESTORED", MESSAGE))
     deadline_at = job.deadline_at or now + OVERDUE
-    changes = {"state": JobState.UNKNOWN, "error": error, "deadline_at": deadline_at}
+    changes = {"state": JobState.UNKNOWN, "error": restored, "deadline_at": deadline_at}
     due_at = now if job.task_id else deadline_at
     store.jobs.change(tx, job.id, STALE, due_at=due_at, **changes)
     store.jobs.add_step(tx, job.id, "restored", f"was {job.state} in the backup", now)
     if job.task_id is None:
         record_event(tx, job, EventType.JOB_UNKNOWN, now)
+    return "asked" if job.task_id else "waiting"
