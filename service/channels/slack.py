@@ -1,13 +1,16 @@
 """
-Slack's incoming webhooks: one card per event.
+Slack's incoming webhooks, and those of services that take its format: one card per event.
 
-Refusals are listed on its pages "Sending messages using incoming webhooks" and "Rate limits".
+Mattermost, Discord, Rocket.Chat, Zulip and others answer in words of their own, so their
+status decides. Slack's own host is held to Slack's words, which are listed on its pages
+"Sending messages using incoming webhooks" and "Rate limits".
 """
 
 from __future__ import annotations
 
 import json
 import time
+from urllib.parse import urlsplit
 
 from service.channels.base import SEND_SECONDS, Channel, DeliveryRequest, DeliveryResult
 from service.channels.http import check_url, post_json, retry_after, shown
@@ -17,7 +20,9 @@ from service.messages.slack import card, fallback_messages
 from service.outbound.client import Outbound, Response
 
 _NEW_URL = "make a new incoming webhook in Slack and subscribe with its URL"
-#: Words after which this URL will never work again, with the way to mend it.
+#: Slack's own: incoming webhooks, and triggers of its workflows, which answer in JSON.
+_SLACK_HOSTS = ("slack.com", "slack-gov.com")
+#: Answers after which this URL will never work again, with the way to mend it.
 _DEAD = {
     "no_service": f"Slack has removed or switched off this webhook; {_NEW_URL}",
     "no_team": f"the Slack workspace is gone; {_NEW_URL}",
@@ -62,7 +67,7 @@ class Slack(Channel):
         answer = self._post(request, request.body, until)
         while plainer and _is_too_rich(answer):
             answer = self._post(request, plainer.pop(0), until)
-        if (answer.status, answer.body.strip()) == (200, b"ok"):
+        if _is_taken(answer, request.target):
             return DeliveryResult(answer.status, shown(answer))
         raise _refused(answer, request)
 
@@ -71,14 +76,36 @@ class Slack(Channel):
         return post_json(self._outbound, request.target, body, left)
 
 
+def _is_taken(answer: Response, target: str) -> bool:
+    """Whether the message was posted: to post it once more would show it twice."""
+    if not 200 <= answer.status < 300:
+        return False
+    if not _is_slacks_own(target) or answer.body.strip() == b"ok":
+        return True
+    try:
+        said = json.loads(answer.body)
+    except ValueError:
+        return False
+    return isinstance(said, dict) and said.get("ok") is True
+
+
+def _is_slacks_own(target: str) -> bool:
+    host = urlsplit(target).hostname or ""
+    return any(host == name or host.endswith(f".{name}") for name in _SLACK_HOSTS)
+
+
 def _is_too_rich(answer: Response) -> bool:
     return answer.status == 400 and any(word in shown(answer) for word in _TOO_RICH)
 
 
 def _refused(answer: Response, request: DeliveryRequest) -> DeliveryError:
     said = shown(answer)
-    dead = next((mend for word, mend in _DEAD.items() if word in said), None)
-    next_step, words = NextStep.RETRY, f"Slack answered {answer.status} {said[:80]}".rstrip()
+    if _is_slacks_own(request.target):
+        dead = next((mend for word, mend in _DEAD.items() if word in said), None)
+    else:
+        # Others may have such a word in a sentence of their own.
+        dead = _DEAD.get(said.strip())
+    next_step, words = NextStep.RETRY, f"the webhook answered {answer.status} {said[:80]}".rstrip()
     if dead and 400 <= answer.status < 500:
         next_step, words = NextStep.DISABLE, dead
     elif answer.status in (400, 413):

@@ -169,6 +169,18 @@ class _Session(smtplib.SMTP):
             self.sock.settimeout(self._left())
         return super().getreply()
 
+    def mail(self, sender: str, options: Any = ()) -> tuple[int, bytes]:
+        """The same with any answer of the 2xx as a yes; so for the next two."""
+        return _as_yes(super().mail(sender, options))
+
+    def rcpt(self, recip: str, options: Any = ()) -> tuple[int, bytes]:
+        """See `mail`."""
+        return _as_yes(super().rcpt(recip, options))
+
+    def data(self, msg: Any) -> tuple[int, bytes]:
+        """See `mail`."""
+        return _as_yes(super().data(msg))
+
     def goes_on(self, until: float, idle_seconds: float) -> bool:
         """Whether it can take one more mail, until `until`; asks the server."""
         if time.monotonic() - self.idle_since > idle_seconds:
@@ -184,6 +196,12 @@ class _Session(smtplib.SMTP):
         with suppress(smtplib.SMTPException, OSError):
             self.quit()
         self.close()
+
+
+def _as_yes(reply: tuple[int, bytes]) -> tuple[int, bytes]:
+    """A client goes by the first digit (RFC 5321, 4.2); `smtplib` by all three, and mails again."""
+    code, said = reply
+    return (250 if 200 <= code < 300 else code), said
 
 
 class _TlsSession(_Session, smtplib.SMTP_SSL):

@@ -171,6 +171,15 @@ def test_dropped_at_any_step(step: str, sinks: SinkServer) -> None:
     assert (2 if step == "DATA" else 1, 1) == (len(found), len(set(found)))
 
 
+@pytest.mark.parametrize("reply", ["251 will forward", "252 will try", "200 fine", "299 kept"])
+@pytest.mark.parametrize("step", ["MAIL", "RCPT", "DATA"])
+def test_any_yes_is_a_yes(step: str, reply: str) -> None:
+    """A client goes by the first digit: what was accepted in other words is not mailed twice."""
+    with MailTarget(reply, at=step) as target:
+        assert 250 == mailed(Email(target.url, SENDER)).status
+        assert 1 == len(target.bodies)
+
+
 def test_one_conversation_for_many_mails() -> None:
     """Mails in a row share a connection, its login included."""
     with MailTarget(password="right") as target:

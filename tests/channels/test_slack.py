@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.channel_targets import HttpTarget, delivery_request, frozen, notification
+from support.raw_servers import Client, OverSockets, Start, always, answer, names
 
 from service.channels.slack import Slack
 from service.errors import DeliveryError, NextStep
@@ -112,6 +113,100 @@ def test_an_image_out_of_reach_costs_the_image_only(sinks: SinkServer, outbound:
 
     assert [block for block in first if block["type"] != "image"] == second
     assert len(second) == len(first) - 1
+
+
+#: What services that take Slack's format say of a message that they have posted.
+OTHERS = {
+    "Mattermost": (200, "ok"),
+    "Rocket.Chat": (200, '{"success":true}'),
+    "Rocket.Chat, older": (200, '{"success":false}'),
+    "Discord": (204, ""),
+    "Zulip": (200, '{"result":"success","msg":""}'),
+    "Google Chat": (200, '{"name":"spaces/x/messages/y","text":"Video ready"}'),
+    "Teams": (202, "1"),
+    "a script": (201, "<html>thanks</html>"),
+    "says no with a 200": (200, '{"ok":false,"error":"invalid_token"}'),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_others_words_do_not_count(name: str, outbound: Outbound) -> None:
+    """Who answers 2xx has the message, whatever the body says: it is never posted twice."""
+    status, words = OTHERS[name]
+    channel = Slack(outbound)
+    with HttpTarget((status, words)) as target:
+        delivery_result = channel.send(delivery_request(target.url, frozen(channel)))
+
+    assert (status, words, 1) == (
+        delivery_result.status,
+        delivery_result.response,
+        len(target.bodies),
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (404, '{"error":"no_service found for channel_not_found"}'),
+        (403, '{"error":"invalid_token","error_description":"the session has expired"}'),
+        (302, "invalid_token"),
+    ],
+)
+def test_others_refusals_end_no_subscription(status: int, words: str, outbound: Outbound) -> None:
+    """A word of Slack's in the sentence of a proxy says nothing of the webhook's URL."""
+    channel = Slack(outbound)
+    with HttpTarget((status, words)) as target, pytest.raises(DeliveryError) as caught:
+        channel.send(delivery_request(target.url, frozen(channel)))
+
+    assert NextStep.RETRY is caught.value.next_step
+
+
+class TestSlacksOwnHost(OverSockets):
+    """Slack itself is held to its words."""
+
+    @pytest.mark.parametrize("host", ["hooks.slack.com", "slack.com", "hooks.slack-gov.com"])
+    @pytest.mark.parametrize(
+        ("words", "taken"),
+        [
+            ("ok", True),
+            (" ok\n", True),
+            ('{"ok":true}', True),
+            ('{"ok":false,"error":"invalid_blocks"}', False),
+            ('{"ok":"false"}', False),
+            ("[]", False),
+            ("<html>maintenance</html>", False),
+            ("", False),
+        ],
+    )
+    def test_words(self, start: Start, client: Client, host: str, words: str, taken: bool) -> None:
+        """There only "ok" is a yes, in plain text or, for workflows, in JSON."""
+        server = start(always(answer(words.encode())))
+        channel = Slack(client(resolver=names("127.0.0.1")))
+        sent = delivery_request(server.url("/services/T/B/X", host), frozen(channel))
+
+        if taken:
+            assert 200 == channel.send(sent).status
+            return
+        with pytest.raises(DeliveryError) as caught:
+            channel.send(sent)
+        assert (200, NextStep.RETRY) == (caught.value.status, caught.value.next_step)
+
+    @pytest.mark.parametrize("host", ["slack.com.example", "notslack.com", "my-slack.com"])
+    def test_look_alikes(self, start: Start, client: Client, host: str) -> None:
+        """A name that only looks like Slack's is not Slack."""
+        server = start(always(answer(b"{}")))
+        channel = Slack(client(resolver=names("127.0.0.1")))
+
+        assert 200 == channel.send(delivery_request(server.url("/x", host), frozen(channel))).status
+
+    def test_dead_in_json(self, start: Start, client: Client) -> None:
+        """Slack's own word ends the subscription in JSON, too."""
+        server = start(always(answer(b'{"ok":false,"error":"no_service"}', "404 Not Found")))
+        channel = Slack(client(resolver=names("127.0.0.1")))
+
+        with pytest.raises(DeliveryError, match="removed") as caught:
+            channel.send(delivery_request(server.url("/x", "hooks.slack.com"), frozen(channel)))
+        assert NextStep.DISABLE is caught.value.next_step
 
 
 def test_the_ladder_ends_in_a_message(outbound: Outbound) -> None:
