@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 JITTER = 0.2
-#: The longest wait that a receiver's `Retry-After` may ask for.
+#: The longest wait that a receiver's `Retry-After` may ask for: that of the usual schedule.
 LONGEST_HINT = 36_000.0
+#: The same for a vendor, since its wait stops everybody's jobs. Limits of vendors count by the
+#: minute, so a longer wait is a mistake or a guess; to ask every quarter of an hour is polite.
+LONGEST_VENDOR_HINT = 900.0
+_SECONDS = re.compile(r"([0-9]+)(\.[0-9]*)?")
 
 
 def next_attempt_at(
@@ -34,9 +39,9 @@ def next_attempt_at(
     return now + timedelta(seconds=max(delay, bounded(retry_after)))
 
 
-def bounded(spec: float | None) -> float:
-    """A wished wait in seconds, never longer than `LONGEST_HINT`; 0 for none."""
-    return min(spec or 0.0, LONGEST_HINT)
+def bounded(asked: float | None, longest: float = LONGEST_HINT) -> float:
+    """A wait in seconds that was asked for, never longer than `longest`; 0 for none."""
+    return min(asked or 0.0, longest)
 
 
 def backoff(failures: int, first: float, longest: float) -> float:
@@ -45,11 +50,16 @@ def backoff(failures: int, first: float, longest: float) -> float:
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds that a `Retry-After` header (seconds or HTTP date) asks for; None if unreadable."""
+    """
+    Seconds that a `Retry-After` header asks for; None if unreadable.
+
+    Args:
+        value: seconds, also with a fraction, which many servers send; or an HTTP date.
+    """
     if not value:
         return None
-    if value.strip().isdecimal():
-        return float(value.strip()[:9])
+    if seconds := _SECONDS.fullmatch(value.strip()):
+        return float(seconds[1][:9] + (seconds[2] or ""))
     try:
         moment = parsedate_to_datetime(value)
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)

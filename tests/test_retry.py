@@ -78,8 +78,16 @@ def test_backoff() -> None:
         ("Thu, 01 Jan 2026 12:01:30 -0000", 90.0),
         ("Thu, 01 Jan 2026 14:01:30 +0200", 90.0),
         ("Thursday, 01-Jan-26 12:01:30 GMT", 90.0),
+        ("Thu Jan  1 12:01:30 2026", 90.0),
+        ("3.5", 3.5),
+        (" 0.25 ", 0.25),
+        ("7.", 7.0),
         (format_datetime(NOW - timedelta(days=1), usegmt=True), 0.0),
-        *[(value, None) for value in (None, "", " ", "soon", "-5", "1.5", "12:01:30", "Jan")],
+        *[
+            (value, None)
+            for value in (None, "", " ", "soon", "-5", ".5", "1.5.2", "1,5", "1e3", "inf")
+        ],
+        *[(value, None) for value in ("nan", "3 s", "12:01:30", "Jan")],
     ],
 )
 def test_retry_after(value: str | None, seconds: float | None) -> None:

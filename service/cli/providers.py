@@ -28,13 +28,13 @@ def hold(name: str = typer.Argument(metavar="PROVIDER"), json_: bool = JsonOptio
 
 
 def resume(name: str = typer.Argument(metavar="PROVIDER"), json_: bool = JsonOption) -> None:
-    """Go on sending, held jobs first."""
+    """Go on sending at once; ends a hold, and a wait that the provider asked for."""
     wiring = open_wiring()
     with wiring.db.write() as tx:
         store.providers.ensure(tx, _known(wiring, name), wiring.clock())
         count = release_provider(tx, name, wiring.clock())
     body = {"id": name, "held": False, "released": count}
-    _tell(body, f"{name} goes on; {count} held jobs are queued again.", json_)
+    _tell(body, f"{name} goes on; {count} jobs that waited are due now.", json_)
 
 
 def _tell(body: dict[str, object], text: str, json_: bool) -> None:

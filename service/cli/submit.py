@@ -100,8 +100,8 @@ def _follow(wiring: Wiring, job: Job, progress: Progress) -> Job:
     while True:
         with wiring.db.read() as tx:
             job = store.jobs.find(tx, job.id) or job
-            trouble = worker_trouble(tx, wiring.clock()) or provider_trouble(tx, [job.provider])
-        now = wiring.clock()
+            now = wiring.clock()
+            trouble = worker_trouble(tx, now) or provider_trouble(tx, [job.provider], now)
         told = doing(job, now, trouble)
         progress.update(bar, completed=done(job, now), description=told, state=job.state)
         if job.state in (*TERMINAL, JobState.HELD, JobState.UNKNOWN):

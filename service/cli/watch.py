@@ -90,7 +90,8 @@ def _sights(wiring: Wiring, limit: int, every: float, until_idle: bool) -> Itera
             videos = store.videos.of_jobs(tx, [job.id for job in jobs])
             counts, now = store.jobs.counts(tx, account_id), wiring.clock()
             idle = worker_trouble(tx, now)
-            last_errors = {p: idle or provider_trouble(tx, [p]) for p in {j.provider for j in jobs}}
+            named = {job.provider for job in jobs}
+            last_errors = {name: idle or provider_trouble(tx, [name], now) for name in named}
             snapshot = Snapshot(jobs, videos, counts, last_errors, now)
         yield snapshot
         if until_idle and not snapshot.moving():

@@ -26,7 +26,7 @@ from service.jobs.submission import GRACE_SECONDS, HELD_LOOK, mark_unknown
 from service.model import Clock, EventType, Job, JobState, Outcome, TaskState
 from service.model.error_codes import job_error
 from service.providers.base import STATUS_SECONDS, Provider
-from service.retry import backoff, bounded
+from service.retry import LONGEST_VENDOR_HINT, backoff, bounded
 from service.settings import Settings
 from service.store.database import Database
 from service.store.quarantine import UNREADABLE, quarantine_on_error
@@ -221,8 +221,8 @@ def _settle_error(
     if isinstance(error, WrongTask):
         store.jobs.note_step(tx, job.id, "mismatch", error.message, now)
     if error.code not in ("NOT_FOUND_TASK", "EMPTY_RESULT"):
-        wait = max(_seconds_to_poll(tx, settings, job, now), bounded(error.retry_after))
-        _poll_again(tx, job, now, by, wait)
+        asked = bounded(error.retry_after, LONGEST_VENDOR_HINT)
+        _poll_again(tx, job, now, by, max(_seconds_to_poll(tx, settings, job, now), asked))
         return words
     since = job.missing_since or now
     until = patience_ends(job, error.code, since)

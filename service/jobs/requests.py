@@ -210,9 +210,15 @@ def _subscription_ids(
 
 
 def release_provider(tx: Connection, name: str, now: datetime) -> int:
-    """Go on sending to a provider, its held jobs first; how many they were."""
+    """
+    Go on sending to a provider at once, whatever it asked us to wait for.
+
+    Returns:
+        How many jobs were held or waited.
+    """
     store.providers.resume(tx, name)
-    return store.jobs.release_held(tx, name, now)
+    waited = store.jobs.make_due_now(tx, name, now)
+    return waited + store.jobs.release_held(tx, name, now)
 
 
 def cancel_job(tx: Connection, job: Job, now: datetime) -> None:

@@ -31,7 +31,7 @@ from service.model.error_codes import HOLD_CODES, RETRY_CODES, as_stored, job_er
 from service.model.serializers import dry_run_json
 from service.outbound.client import Outbound
 from service.providers.base import Provider
-from service.retry import backoff, bounded
+from service.retry import LONGEST_VENDOR_HINT, backoff, bounded
 from service.settings import Settings
 from service.signing import UrlSigner
 from service.storage import StorageError
@@ -301,7 +301,8 @@ def _fail_refused(tx: Connection, job: Job, error: JobError, now: datetime) -> N
 
 def _postpone(tx: Connection, job: Job, refusal: Refusal, now: datetime) -> None:
     """Sent again when the provider may take it."""
-    wait = bounded(refusal.retry_after) or backoff(job.claims, 2.0, LONGEST_PAUSE_SECONDS)
+    asked = bounded(refusal.retry_after, LONGEST_VENDOR_HINT)
+    wait = asked or backoff(job.claims, 2.0, LONGEST_PAUSE_SECONDS)
     later = now + timedelta(seconds=wait)
     message = f"{refusal.code}: {refusal.message}"
     _requeue(tx, job, later, f"{message}; again in {format_duration(wait)}", now)

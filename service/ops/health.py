@@ -22,6 +22,8 @@ from service.store.quarantine import UNREADABLE
 WORKER_SILENCE = timedelta(seconds=30)
 #: Clocks may differ by so much without a word; leases go by the database's in any case.
 CLOCK_TOLERANCE = timedelta(seconds=2)
+#: Waits of a moment are the usual pace of sending, and no trouble.
+SHORT_PAUSE = timedelta(seconds=10)
 #: So many ended jobs tell whether callbacks arrive; of fewer than `FEW` nothing is concluded.
 RECENT = 100
 FEW = 5
@@ -93,7 +95,9 @@ def _examine(
             rows = [
                 _judged("worker", worker_trouble(tx, now), "is alive", vital=True),
                 _judged(
-                    "providers", provider_trouble(tx, providers), "none is held, all can be asked"
+                    "providers",
+                    provider_trouble(tx, providers, now),
+                    "none is held, all can be asked",
                 ),
                 _channels(tx, now),
                 _judged("clock", clock_trouble(tx, now), "all machines agree on the time"),
@@ -150,17 +154,22 @@ def clock_trouble(tx: Connection, now: datetime) -> str:
     return "; ".join([*found, "set it by NTP"]) if found else ""
 
 
-def provider_trouble(tx: Connection, names: Collection[str]) -> str:
-    """Which of these providers are held or cannot be asked, and why; blank for none."""
+def provider_trouble(tx: Connection, names: Collection[str], now: datetime) -> str:
+    """Which of these providers are held, wait or cannot be asked, and why; blank for none."""
     found = []
     for row in store.providers.all_rows(tx):
-        if row.name in names and row.held_reason:
-            found.append(
-                f"{row.name} is held ({row.held_reason}): `clipbell resume {row.name}` goes on"
-            )
-        elif row.name in names and row.last_error:
+        if row.name not in names:
+            continue
+        resume = f"`clipbell resume {row.name}`"
+        if row.held_reason:
+            found.append(f"{row.name} is held ({row.held_reason}): {resume} goes on")
+            continue
+        if row.last_error:
             since = f"{row.last_error_since:%Y-%m-%d %H:%M} UTC"
             found.append(f"{row.name} cannot be asked since {since} ({row.last_error})")
+        if row.paused_until is not None and row.paused_until - now > SHORT_PAUSE:
+            until = f"{row.paused_until:%Y-%m-%d %H:%M:%S} UTC"
+            found.append(f"{row.name} gets no new job until {until}: {resume} ends the wait")
     return "; ".join(found)
 
 

@@ -235,6 +235,13 @@ def release_held(tx: Connection, provider: str, now: datetime) -> int:
     return tx.execute(queued).rowcount
 
 
+def make_due_now(tx: Connection, provider: str, now: datetime) -> int:
+    """The queued jobs of a provider wait no longer; how many did."""
+    waiting = (jobs.c.provider == provider) & (jobs.c.state == JobState.QUEUED)
+    later = update(jobs).where(waiting, jobs.c.due_at > now)
+    return tx.execute(later.values(due_at=now)).rowcount
+
+
 def count_open(tx: Connection, provider: str) -> int:
     """How many tasks the provider may be working on for us."""
     statement = select(func.count()).select_from(jobs)

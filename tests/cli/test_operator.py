@@ -136,7 +136,7 @@ def test_hold_and_resume(clipbell: Clipbell, worker: Wiring) -> None:
 
     assert {"id": "apixo", "held": False, "released": 1} == resumed
     assert "queued" == now(worker, waiting)[0]
-    assert "0 held jobs" in clipbell.run("resume", "apixo").stdout
+    assert "0 jobs that waited" in clipbell.run("resume", "apixo").stdout
 
 
 @pytest.mark.parametrize("verb", ["hold", "resume"])

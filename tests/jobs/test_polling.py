@@ -460,6 +460,20 @@ def tokens(bench: Bench) -> int:
         return int(tx.scalar(select(providers.c.tokens).filter_by(name="apixo")) or 0)
 
 
+@pytest.mark.parametrize(
+    ("asked", "wait"), [(120.0, 120.0), (999_999_999.0, 900.0), (1e300, 900.0)]
+)
+def test_vendor_that_wants_fewer_polls(bench: Bench, asked: float, wait: float) -> None:
+    """Its wait is kept, up to a quarter of an hour: no job is forgotten for one header."""
+    job = bench.new_job()
+    slower = Refused("RATE_LIMITED", "slower", retry_after=asked)
+    with bench.db.write() as tx:
+        store.jobs.accept(tx, job.id, [JobState.QUEUED], task_id="t1")
+        settle_poll(tx, bench.wiring.settings, job, slower, "poll", bench.clock())
+
+    assert bench.clock() + timedelta(seconds=wait) == bench.job(job).due_at
+
+
 def test_one_bucket_for_all_requests(bench: Bench, wire: Wire) -> None:
     """A submit, a poll and a confirm each take from the vendor's one allowance."""
     job = bench.new_job("[unknown-state dreaming] A fox")

@@ -21,7 +21,8 @@ from service import store
 from service.catalogue.models import MODELS
 from service.errors import DatabaseUnavailable, ExpiredToken, Refused
 from service.jobs.journal import Refusal
-from service.jobs.submission import settle_refused, submit_job
+from service.jobs.requests import release_provider
+from service.jobs.submission import HELD_LOOK, settle_refused, submit_job
 from service.model import Event, EventType, Job, JobState, Submission
 from service.providers.apixo import Apixo
 from service.providers.base import Limits
@@ -479,21 +480,44 @@ def test_callback_url_is_good_for_thirty_days(bench: Bench, wire: Wire) -> None:
         bench.wiring.signer.verify(token, last + timedelta(seconds=1))
 
 
-@pytest.mark.parametrize("spec", ["9" * 30, "99999999999"])
-def test_absurd_retry_after(bench: Bench, spec: str) -> None:
-    """However long a vendor says to wait, the refused job stays ours and comes up within hours."""
+class Absurd(Apixo):
+    """A vendor that wants to be left alone for years."""
 
-    class Absurd(Apixo):
-        def submit(self, job: Job, callback_url: str) -> Submission:
-            raise Refused("RATE_LIMITED", "no", retry_after=float(spec))
+    asked = 999_999_999.0
 
+    def submit(self, job: Job, callback_url: str) -> Submission:
+        """Not now."""
+        raise Refused("RATE_LIMITED", "no", retry_after=self.asked)
+
+
+@pytest.mark.parametrize("asked", [1e30, float("inf"), 999_999_999.0, 901.0])
+def test_absurd_retry_after(bench: Bench, asked: float) -> None:
+    """However long a vendor says to wait, it is asked again within a quarter of an hour."""
     job = bench.new_job()
-    submit_with(bench, Absurd(bench.wiring.outbound, "http://127.0.0.1:9", "k", 1.0))
+    vendor = Absurd(bench.wiring.outbound, "http://127.0.0.1:9", "k", 1.0)
+    vendor.asked = asked
+    submit_with(bench, vendor)
     found = bench.job(job)
 
-    assert JobState.QUEUED is found.state
-    assert found.due_at is not None
-    assert (found.due_at - bench.clock()).days <= 1
+    assert (JobState.QUEUED, bench.clock() + timedelta(minutes=15)) == (found.state, found.due_at)
+    with bench.db.read() as tx:
+        paused = store.providers.paused_for(tx, "apixo", bench.clock())
+    assert timedelta(minutes=15) == paused
+
+
+def test_resume_ends_the_wait(bench: Bench) -> None:
+    """An operator who knows better has the refused job, and those behind it, sent at once."""
+    jobs = [bench.new_job(f"number {number}") for number in range(3)]
+    submit_with(bench, Absurd(bench.wiring.outbound, "http://127.0.0.1:9", "k", 1.0))
+    other = bench.new_job("for another vendor", model="kling-2")
+    with bench.db.write() as tx:
+        store.jobs.change(tx, other.id, [JobState.QUEUED], due_at=bench.clock.now + HELD_LOOK)
+        released = release_provider(tx, "apixo", bench.clock())
+        again = [store.jobs.claim_queued(tx, ["apixo"], bench.clock(), 60) for _ in range(4)]
+
+    assert 1 == released
+    assert {job.id for job in jobs} == {job.id for job in again if job}
+    assert bench.clock() + HELD_LOOK == bench.job(other).due_at
 
 
 def test_eight_threads_send_each_job_once(bench: Bench, wire: Wire) -> None:

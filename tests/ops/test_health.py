@@ -125,6 +125,17 @@ def test_absent_provider(bench: Bench) -> None:
     assert {"providers": expected} == troubles(bench)
 
 
+@pytest.mark.parametrize(("seconds", "shown"), [(2, False), (900, True)])
+def test_waiting_provider(bench: Bench, seconds: int, shown: bool) -> None:
+    """A wait that a vendor asked for is told with its end and the command that ends it."""
+    with bench.db.write() as tx:
+        store.providers.pause(tx, "apixo", bench.clock() + timedelta(seconds=seconds))
+    told = "apixo gets no new job until 2026-01-01 12:15:00 UTC: `clipbell resume apixo`"
+
+    assert ("degraded" if shown else "ready") == look(bench).status
+    assert shown is (told in troubles(bench).get("providers", ""))
+
+
 def test_row_aside(bench: Bench) -> None:
     """A row that was quarantined is named with its trouble."""
     job = bench.new_job()

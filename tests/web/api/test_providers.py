@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from conftest import Bench
 from flask.testing import FlaskClient
@@ -41,6 +43,18 @@ def test_hold_and_resume(bench: Bench, client: FlaskClient) -> None:
 
     assert ("held by an operator", None) == (held["held"], resumed["held"])
     assert JobState.QUEUED is bench.job(job).state
+
+
+def test_wait_is_shown_and_ended(bench: Bench, client: FlaskClient) -> None:
+    """A vendor that asked for time is shown with what is left of it; resuming ends that."""
+    with bench.db.write() as tx:
+        store.providers.pause(tx, "apixo", bench.clock() + timedelta(seconds=900))
+    (waiting,) = [
+        one for one in client.get("/v1/providers").get_json()["data"] if one["id"] == "apixo"
+    ]
+    resumed = client.post("/v1/providers/apixo/resume").get_json()
+
+    assert (900.0, 0.0) == (waiting["paused_seconds"], resumed["paused_seconds"])
 
 
 def test_held_providers_get_nothing(bench: Bench, client: FlaskClient) -> None:
