@@ -13,7 +13,7 @@ SERVICE = Path(__file__).parents[1] / "service"
 
 #: The reading order: a room, or a file beside the rooms, imports only what stands before it.
 ORDER = [
-    *("errors", "formatting", "atomic", "media", "catalogue", "model"),
+    *("errors", "formatting", "atomic", "codings", "media", "catalogue", "model"),
     *("settings", "signing", "retry"),
     *("outbound", "store", "migrations", "storage", "accounts"),
     *("events", "messages", "providers", "channels"),

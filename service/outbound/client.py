@@ -25,6 +25,7 @@ from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
 
 from service import __version__
+from service.codings import Source, open_decoded
 from service.errors import BodyTooLarge, NoAnswer, NotSent, OutboundError
 from service.outbound.transport import (
     CURRENT_REQUEST,
@@ -57,9 +58,10 @@ class Response:
     """
     What the other side said, whole or cut.
 
-    `headers` ignores case; `body` is empty when it was streamed into a file, and
-    `sha256` (hex) is there only then; `truncated` says that there was more than
-    `max_bytes`; `size` counts the body bytes read; `seconds` is from start to end.
+    `headers` ignores case; `body` is without its content codings, and empty when it
+    was streamed into a file; `sha256` (hex) is there only then; `truncated` says that
+    there was more than `max_bytes`; `size` counts the bytes of the body; `seconds` is
+    from start to end.
     """
 
     status: int
@@ -208,11 +210,7 @@ def _send(
     exchange.sent = False
     # Not `Session.send`: that reads a redirect's whole body, however long, and keeps cookies.
     with _failing(exchange):
-        response = adapter.send(request, stream=True, timeout=exchange.left(), proxies={})
-    if response.status_code < 200:
-        response.close()
-        raise NoAnswer(f"{exchange.host}: broke off after a provisional answer")
-    return response
+        return adapter.send(request, stream=True, timeout=exchange.left(), proxies={})
 
 
 def _next_hop(
@@ -241,7 +239,9 @@ def _read(
     sink: list[bytes] = []
     write = sink.append if into is None else into.write
     digest, size = hashlib.sha256(), 0
-    for piece in _pieces(exchange, response, max_bytes + 1):
+    raw = _RawBody(exchange, response, max_bytes + 1)
+    coding = response.headers.get("content-encoding", "")
+    for piece in _pieces(exchange, open_decoded(raw, coding), max_bytes + 1):
         size += len(piece)
         if size > max_bytes and into is not None:
             raise BodyTooLarge(f"{exchange.host}: the body is longer than {max_bytes} bytes")
@@ -251,7 +251,7 @@ def _read(
         exchange,
         response,
         body=b"".join(sink)[:max_bytes],
-        truncated=size > max_bytes,
+        truncated=max(size, raw.size) > max_bytes,
         size=min(size, max_bytes),
         sha256=None if into is None else digest.hexdigest(),
     )
@@ -271,11 +271,28 @@ def _answer(
     return Response(status, headers, body, truncated, size, sha256, seconds)
 
 
-def _pieces(exchange: RequestContext, response: requests.Response, limit: int) -> Iterator[bytes]:
-    while limit > 0:
+class _RawBody:
+    """A body as it comes over the wire, `limit` bytes of it at most; `size` counts them."""
+
+    def __init__(self, exchange: RequestContext, response: requests.Response, limit: int) -> None:
+        self._exchange, self._raw = exchange, response.raw
+        self._limit = limit
+        self.size = 0
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes; none at the end."""
         # `read`, not `stream`: only the first limits the line that opens a chunk.
+        with _failing(self._exchange):
+            amount = min(size, self._limit - self.size)
+            piece: bytes = self._raw.read(amount, decode_content=False)
+        self.size += len(piece)
+        return piece
+
+
+def _pieces(exchange: RequestContext, body: Source, limit: int) -> Iterator[bytes]:
+    while limit > 0:
         with _failing(exchange):
-            piece = response.raw.read(min(_PIECE, limit), decode_content=False)
+            piece = body.read(min(_PIECE, limit))
         if not piece:
             return
         limit -= len(piece)

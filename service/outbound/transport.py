@@ -15,6 +15,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from functools import cache
+from http.client import HTTPResponse
+from io import BytesIO
 from typing import Any, NamedTuple
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
@@ -24,6 +26,7 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from service.errors import ForbiddenAddress, NotSent
 from service.outbound.addresses import is_allowed, parse_address, parse_networks
+from service.outbound.response_head import read_final_head
 
 # Takes (host, port, type=…) and answers like `socket.getaddrinfo`.
 Resolver = Callable[..., Sequence[tuple[Any, ...]]]
@@ -178,7 +181,24 @@ class _TlsSocket(ssl.SSLSocket):
         return super().recv_into(buffer, nbytes, flags)
 
 
+class _FinalResponse(HTTPResponse):
+    """Begins at the final answer; see `response_head`."""
+
+    def begin(self) -> None:
+        """Read the head, unless that was done."""
+        if self.headers is not None:
+            return
+        stream = self.fp
+        self.fp = BytesIO(read_final_head(stream))
+        try:
+            super().begin()
+        finally:
+            self.fp = stream
+
+
 class _PlainConnection(HTTPConnection):
+    response_class = _FinalResponse
+
     def _new_conn(self) -> socket.socket:
         exchange = CURRENT_REQUEST.get()
         return exchange.guard.dial(self._dns_host, self.port, exchange)

@@ -18,7 +18,7 @@ from service.errors import BodyTooLarge, NoAnswer, NotSent, Refused, Unanswered
 from service.model import Job, Outcome, Submission
 from service.model.error_codes import POLICY_WORDS
 from service.outbound.client import Outbound, Response
-from service.retry import bounded, parse_retry_after
+from service.retry import parse_retry_after
 
 STATUS_SECONDS = 30.0
 JSON_BYTES = 1024 * 1024
@@ -100,14 +100,17 @@ def send_query(outbound: Outbound, url: str, headers: dict[str, str]) -> Respons
 
 
 def wished_wait(answer: Response) -> float | None:
-    """Seconds that the vendor asks us to wait; its own `Date` is the clock for its dates."""
+    """
+    Seconds that the vendor asks us to wait, however many; None where it does not ask.
+
+    Its own `Date` is the clock for its dates: without one a date asks for nothing.
+    """
     spec = answer.headers.get("Retry-After", "")
     try:
         now = parsedate_to_datetime(answer.headers.get("Date", ""))
     except (ValueError, OverflowError):
         now = datetime.max
-    wait = parse_retry_after(spec, now.replace(tzinfo=now.tzinfo or UTC))
-    return bounded(wait) if wait is not None else None
+    return parse_retry_after(spec, now.replace(tzinfo=now.tzinfo or UTC))
 
 
 def refusal_code(status: int, message: str) -> str:

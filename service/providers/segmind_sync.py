@@ -56,7 +56,7 @@ class SegmindSync:
                 file.seek(0)
                 head = file.read(JSON_BYTES)
                 envelope = self._read(answer, head)
-                if answer.status != 200:
+                if not 200 <= answer.status < 300:
                     raise creation_error(answer, envelope)
                 found = self._outcome(name, answer, head, envelope)
         finally:

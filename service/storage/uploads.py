@@ -144,7 +144,7 @@ def _fetch(outbound: Outbound, url: str) -> None:
     if answer.status >= 500:
         log.warning("sent without a look at its image: it answered %s", answer.status)
         return
-    if answer.status != 200:
+    if not 200 <= answer.status < 300:
         raise Refused("INVALID_IMAGE_URL", f"the image's address answered {answer.status}")
     if answer.truncated:
         raise Refused("IMAGE_TOO_LARGE", "the image is larger than 10 MB")

@@ -23,18 +23,21 @@ from pathlib import Path
 from typing import BinaryIO
 
 from service.atomic import atomic_write
+from service.codings import is_coded
 from service.errors import BodyTooLarge, ClipbellError, OutboundError
 from service.outbound.client import Outbound
 from service.storage import StorageError
 
 REDIRECTS = 3
 GONE = (403, 404, 410)
+#: Answers that bring the file: 203 where a proxy has touched it, 206 for a part of it.
+_WITH_BODY = (200, 203, 206)
 #: So many bytes are written between two marks; a worker that is killed loses no more.
 MARK_BYTES = 16 * 1024**2
 #: What nobody has gone on with for so long is forgotten.
 KEPT = timedelta(days=2)
 _PIECE = 1024**2
-_RANGE = re.compile(r"bytes ([0-9]+)-[0-9]+/([0-9]+)")
+_RANGE = re.compile(r"bytes +([0-9]+)-[0-9]+/([0-9]+|\*)", re.IGNORECASE)
 
 
 class DownloadError(ClipbellError):
@@ -138,7 +141,7 @@ class Download:
             raise DownloadError(message, hopeless=True) from error
         except (OutboundError, ValueError) as error:
             raise DownloadError(str(error)) from error
-        if answer.status not in (200, 206):
+        if answer.status not in _WITH_BODY:
             raise DownloadError(f"the link answered {answer.status}", gone=answer.status in GONE)
         self._check_size()
 
@@ -152,16 +155,22 @@ class Download:
 
     def _prepare(self, max_bytes: int, status: int, headers: Mapping[str, str]) -> bool:
         """Look at an answer's head; whether its body belongs into the file."""
-        etag, length = headers.get("etag", ""), headers.get("content-length", "")
-        if status == 200:
+        names = ("etag", "content-length", "content-range")
+        etag, length, part = [headers.get(name, "") for name in names]
+        if is_coded(headers.get("content-encoding", "")):
+            # All three are about the coded bytes, not about the file's.
+            etag = length = part = ""
+        if "transfer-encoding" in headers:
+            length = ""
+        if status in (200, 203):
             self._begin(etag, int(length) if length.isdecimal() else None)
         elif status == 206:
-            self._go_on(etag, headers.get("content-range", ""))
+            self._go_on(etag, part)
         elif status == 416:
             self.restart()
         if (self._total or 0) > max_bytes:
             raise BodyTooLarge(f"{self._total} bytes, allowed are {max_bytes}")
-        return status in (200, 206)
+        return status in _WITH_BODY
 
     def _begin(self, etag: str, total: int | None) -> None:
         # A weak one does not promise the same bytes.
@@ -173,11 +182,16 @@ class Download:
 
     def _go_on(self, etag: str, content_range: str) -> None:
         found = _RANGE.fullmatch(content_range)
-        same = etag in ("", self._etag) and self._size > 0
+        same = etag in ("", self._etag)
+        if self._size == 0:
+            # It may send a part although none was asked for.
+            self._begin(etag, None)
+            same = True
         if not found or not same or int(found[1]) != self._size:
             self.restart()
             raise DownloadError("the server sent another part than was asked for")
-        self._total = int(found[2])
+        if found[2] != "*":
+            self._total = int(found[2])
 
     def _keep_mark(self) -> int:
         """Put what has come safely on disk; how much of it the next go can build on."""

@@ -52,6 +52,12 @@ ROWS = {
     "201": says("201 Created", state=DELIVERED),
     "202": says("202 Accepted", state=DELIVERED),
     "299": says("299 Fine", state=DELIVERED),
+    "103, then 200": Row(
+        always(b"HTTP/1.1 103 Early Hints\r\n\r\n" + answer()), DELIVERED, status=200
+    ),
+    "204": says("204 No Content", state=DELIVERED),
+    "205": says("205 Reset Content", state=DELIVERED),
+    "200 with a refusal in it": Row(always(answer(b'{"ok":false}')), DELIVERED, status=200),
     "200 with a large body": Row(always(_LARGE), DELIVERED, status=200),
     "301": says("301 Moved", "Location: /x"),
     "302": says("302 Found", "Location: /x"),
@@ -73,6 +79,7 @@ ROWS = {
     "429 and a date": says(
         "429 Too Many Requests", "Retry-After: Thu, 01 Jan 2026 12:10:00 GMT", wait=600.0
     ),
+    "429 and a fraction": says("429 Too Many Requests", "Retry-After: 30.5", wait=30.5),
     "429 and too long": says("429 Too Many Requests", "Retry-After: 9999999", wait=36_000.0),
     "429 and nonsense": says("429 Too Many Requests", "Retry-After: soon"),
     "500": says("500 Internal Server Error"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import logging
+import random
 import socket
 import ssl
+import time
 import traceback
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -102,13 +105,73 @@ class TestAnswer(OverSockets):
             assert (b"x" * 10, 10, False) == (got.body, got.size, got.truncated)
         assert 1 == server.connections
 
-    def test_compressed_body_is_left_alone(self, start: Start, client: Client) -> None:
+    def test_small_body_does_not_unfold_into_a_huge_one(self, start: Start, client: Client) -> None:
         """
-        Bytes stay as they came, so a small body can't unfold into a huge one.
+        A coded body is decoded up to the cap and no further, in memory as in a file.
         """
-        server = start(always(answer(b"not gzip", "200 OK", "Content-Encoding: gzip")))
+        bomb = answer(gzip.compress(bytes(50_000_000)), "200 OK", "Content-Encoding: gzip")
+        server, file = start(always(bomb)), BytesIO()
 
-        assert b"not gzip" == client().call("GET", server.url(), seconds=5).body
+        got = client().call("GET", server.url(), seconds=5, max_bytes=1000)
+        with pytest.raises(BodyTooLarge, match="1000 bytes"):
+            client().call("GET", server.url(), seconds=5, max_bytes=1000, into=file)
+
+        assert (bytes(1000), 1000, True) == (got.body, got.size, got.truncated)
+        assert len(file.getvalue()) <= 1000
+
+    def test_cap_counts_coded_bytes_too(self, start: Start, client: Client) -> None:
+        """
+        A body that goes on for ever without yielding a byte is not read for ever.
+        """
+        empty = gzip.compress(b"") * 3000
+        server = start(always(answer(empty, "200 OK", "Content-Encoding: gzip")))
+
+        got = client().call("GET", server.url(), seconds=5, max_bytes=1000)
+
+        assert (b"", True) == (got.body, got.truncated)
+
+    def test_damaged_coded_body(self, start: Start, client: Client) -> None:
+        """
+        What begins in its coding and turns to nonsense is no answer.
+        """
+        coded = gzip.compress(random.Random(1).randbytes(200_000))
+        damaged = coded[:100_000] + bytes(1000) + coded[101_000:]
+        server = start(always(answer(damaged, "200 OK", "Content-Encoding: gzip")))
+
+        with pytest.raises(NoAnswer, match="broke"):
+            client().call("GET", server.url(), seconds=5, max_bytes=10**6)
+
+    def test_coded_answers_leave_the_connection_usable(self, start: Start, client: Client) -> None:
+        """
+        A decoded body is read to its end, so the next call needs no new connection.
+        """
+        coded = answer(gzip.compress(b"x" * 10), "200 OK", "Content-Encoding: gzip")
+        server = start(always(b"HTTP/1.1 103 Early Hints\r\n\r\n" + coded))
+        outbound = client()
+
+        for _ in range(3):
+            assert b"x" * 10 == outbound.call("GET", server.url(), seconds=5, max_bytes=50).body
+        assert 1 == server.connections
+
+    def test_provisional_answers_have_a_deadline(self, start: Start, client: Client) -> None:
+        """
+        A server that only ever promises an answer is left when time is over.
+        """
+
+        def promise(server: Server, conn: socket.socket) -> None:
+            server.read(conn)
+            while not server.stopped.wait(0.05):
+                conn.sendall(b"HTTP/1.1 102 Processing\r\n\r\n")
+
+        server = start(promise)
+        began = time.monotonic()
+
+        with pytest.raises(NoAnswer, match=r"within 0\.5 s") as caught:
+            client().call("POST", server.url(), body=b"x", seconds=0.5)
+
+        assert caught.value.timed_out
+        assert 3 > time.monotonic() - began
+        assert 1 == len(server.requests)
 
     def test_chunked_body(self, start: Start, client: Client) -> None:
         """

@@ -1,0 +1,71 @@
+"""
+The head of an HTTP answer, read as RFC 9110 and 9112 allow it to be written.
+
+`http.client` stops at 103 Early Hints, and a field that it cannot parse hides
+all that follow, the length of the body included. A create call must not lose a
+paid task to that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from http.client import HTTPException
+from typing import BinaryIO
+
+#: Of all the heads before one body, provisional ones included.
+HEAD_BYTES = 256 * 1024
+#: So many fields are kept; `http.client` refuses more than 100 lines, the blank one included.
+MAX_FIELDS = 99
+_BLANK = (b"\r\n", b"\n", b"")
+_PROVISIONAL = re.compile(rb"HTTP/\d\.\d +1\d\d\b")
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def read_final_head(file: BinaryIO) -> bytes:
+    """
+    The status line and the fields of the final answer, tidied; `file` then stands at its body.
+
+    Any number of answers 100 to 199 may come before it and are skipped.
+
+    Raises:
+        HTTPException: the heads are longer than `HEAD_BYTES` together.
+    """
+    left = HEAD_BYTES
+    while True:
+        lines: list[bytes] = []
+        while not lines or lines[-1] not in _BLANK:
+            lines.append(file.readline(left + 1))
+            left -= len(lines[-1])
+            if left < 0:
+                raise HTTPException(f"the head is longer than {HEAD_BYTES} bytes")
+        if not _PROVISIONAL.match(lines[0]):
+            return b"".join([lines[0], *_tidy(lines[1:-1]), *lines[1:][-1:]])
+
+
+def _tidy(lines: list[bytes]) -> list[bytes]:
+    """One line per field: unfolded, without what is no field, the repeated ones last."""
+    unfolded: list[bytes] = []
+    for line in lines:
+        if line.startswith((b" ", b"\t")) and unfolded:
+            unfolded[-1] += b" " + line.strip()
+        else:
+            unfolded.append(line.strip())
+    seen: Counter[bytes] = Counter()
+    found: list[tuple[int, bytes]] = []
+    for line in unfolded:
+        name, colon, value = line.partition(b":")
+        name = name.rstrip()
+        if colon and _TOKEN.fullmatch(name):
+            found.append((seen[name.lower()], _field(name, value)))
+            seen[name.lower()] += 1
+    return [field for _, field in sorted(found, key=lambda each: each[0])][:MAX_FIELDS]
+
+
+def _field(name: bytes, value: bytes) -> bytes:
+    value = value.replace(b"\r", b" ").strip()
+    if name.lower() == b"content-length":
+        # A proxy may have joined equal lengths into a list.
+        lengths = {length.strip() for length in value.split(b",")}
+        value = lengths.pop() if len(lengths) == 1 else value
+    return name + b": " + value + b"\r\n"

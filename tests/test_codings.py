@@ -1,0 +1,150 @@
+"""Content codings: undone within a cap, also where several lie over each other or none does."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import random
+import time
+import zlib
+from collections.abc import Callable
+from io import BytesIO
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.codings import (
+    BadCoding,
+    Source,
+    codings_of,
+    content_of,
+    decode,
+    is_coded,
+    open_decoded,
+)
+
+BODY = b'{"code":200,"data":{"taskId":"0123456789"}}' * 20
+
+
+def raw_deflate(data: bytes) -> bytes:
+    """Deflate as many servers write it: without zlib's head."""
+    made = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return made.compress(data) + made.flush()
+
+
+def whole(source: Source, size: int = 65536) -> bytes:
+    """All of it, in pieces of at most that size."""
+    pieces = list(iter(lambda: source.read(size), b""))
+    assert max(map(len, pieces), default=0) <= size
+    return b"".join(pieces)
+
+
+Coder = tuple[str, Callable[[bytes], bytes]]
+CODERS: list[Coder] = [
+    ("gzip", gzip.compress),
+    ("deflate", zlib.compress),
+    ("deflate", raw_deflate),
+]
+CODED = [
+    ("gzip", gzip.compress(BODY)),
+    ("GZip", gzip.compress(BODY)),
+    (" x-gzip ", gzip.compress(BODY)),
+    ("gzip", gzip.compress(BODY[:9]) + gzip.compress(BODY[9:])),
+    ("deflate", zlib.compress(BODY)),
+    ("deflate", raw_deflate(BODY)),
+    ("deflate, gzip", gzip.compress(zlib.compress(BODY))),
+    ("gzip,identity,gzip", gzip.compress(gzip.compress(BODY))),
+    ("identity", BODY),
+    ("", BODY),
+]
+
+
+@pytest.mark.parametrize(("header", "coded"), CODED, ids=range(len(CODED)))
+def test_decoded(header: str, coded: bytes) -> None:
+    """Each coding and each pile of them, whole or piece by piece."""
+    source = open_decoded(BytesIO(coded), header)
+
+    assert BODY == decode(coded, header, len(BODY))
+    assert BODY == content_of({"content-encoding": header}, coded, len(BODY))
+    assert BODY == whole(source, 7)
+
+
+@pytest.mark.parametrize("header", ["gzip", "deflate", "gzip, deflate", "utf-8", "aws-chunked"])
+def test_an_untrue_header_is_ignored(header: str) -> None:
+    """A body that is not coded at all arrives as it is, whatever its header claims."""
+    assert BODY == whole(open_decoded(BytesIO(BODY), header))
+    assert BODY == content_of({"Content-Encoding": header}, BODY, len(BODY))
+
+
+def test_only_what_is_known_is_undone() -> None:
+    """A name that is no coding stands beside one that is."""
+    assert BODY == decode(gzip.compress(BODY), "gzip, aws-chunked", len(BODY))
+    assert (True, False) == (is_coded("Gzip, aws-chunked"), is_coded("binary, br"))
+    assert ["gzip", "br"] == codings_of(" gzip, identity ,,BR")
+
+
+@pytest.mark.parametrize("header", ["gzip", "deflate", "gzip, gzip"])
+def test_a_bomb_stays_small(header: str) -> None:
+    """Of a body that unfolds a thousandfold no more than the cap and one byte is made."""
+    coded = b"\0" * 50_000_000
+    for name in codings_of(header):
+        coded = gzip.compress(coded) if name == "gzip" else zlib.compress(coded)
+
+    assert 1001 == len(decode(coded, header, 1000))
+    assert 0 < len(open_decoded(BytesIO(coded), header).read(1000)) <= 1000
+
+
+@pytest.mark.parametrize("header", ["gzip", "deflate", ", ".join(["gzip"] * 9)])
+def test_a_false_coding_can_be_refused(header: str) -> None:
+    """Who must answer for a body hears that it is not in its coding."""
+    with pytest.raises(BadCoding, match=r"coding gzip|coding deflate|more than 5 codings"):
+        decode(BODY, header, len(BODY))
+
+
+def test_no_pile_keeps_us_busy() -> None:
+    """Layers that unfold into terabytes, none of which is ever given out, are not followed."""
+    empty_blocks = raw_deflate(b"")[:-2] + b"\x00\x00\x00\xff\xff" * 20_000_000
+    coded = gzip.compress(empty_blocks, 1)
+    began = time.monotonic()
+    with pytest.raises(BadCoding, match="too far"):
+        decode(coded, "deflate, gzip", 1000)
+
+    assert 1 > time.monotonic() - began
+
+
+@given(st.binary(max_size=300), st.lists(st.sampled_from(CODERS), max_size=5), st.integers(1, 400))
+def test_every_pile_comes_back(body: bytes, coders: list[Coder], size: int) -> None:
+    """What was coded in any order is decoded to the same bytes, whatever the pieces."""
+    coded = functools.reduce(lambda made, coder: coder[1](made), coders, body)
+    header = ", ".join(name for name, _ in coders)
+
+    assert body == decode(coded, header, len(body))
+    assert body == whole(open_decoded(BytesIO(coded), header), size)
+
+
+def test_long_bodies() -> None:
+    """The end of a body that is longer than what is read at once is not lost."""
+    for body in (bytes(3_000_000), random.Random(1).randbytes(300_000)):
+        for name, code in CODERS:
+            assert body == whole(open_decoded(BytesIO(code(body)), name))
+
+
+def test_cut_off() -> None:
+    """A body that breaks off is decoded as far as it came."""
+    coded = gzip.compress(random.Random(1).randbytes(5000))
+
+    assert 4000 < len(decode(coded[:-500], "gzip", 5000)) < 5000
+    assert (b"", b"") == (decode(b"", "gzip", 9), whole(open_decoded(BytesIO(), "deflate, gzip")))
+
+
+def test_what_follows_is_ignored() -> None:
+    """Padding behind the end of a coded body is not part of it."""
+    for name, code in CODERS:
+        assert BODY == whole(open_decoded(BytesIO(code(BODY) + bytes(512)), name))
+
+
+@given(st.binary(), st.sampled_from(["gzip", "deflate", "gzip, deflate", "br", "zstd", ""]))
+def test_any_bytes(body: bytes, header: str) -> None:
+    """No body breaks the one who reads it."""
+    assert len(content_of({"Content-Encoding": header}, body, 100)) <= 101
