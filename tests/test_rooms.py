@@ -29,6 +29,16 @@ SANDBOX_GUESTS = ("demo", "cli")
 REACH = {
     r"flask(\..*)?": ("web/", "sandbox/"),
     r"requests(\..*)?": ("outbound/",),
+    # No other way out: what a user can steer leaves by the guarded client.
+    r"urllib3(\..*)?": ("outbound/",),
+    r"http\.client(\..*)?": ("outbound/", "channels/", "sandbox/"),
+    r"urllib\.request(\..*)?": ("sandbox/",),
+    r"(httpx|httpcore|aiohttp|pycurl|ftplib|poplib|imaplib|xmlrpc)(\..*)?": (),
+    r"asyncio(\..*)?": ("sandbox/",),
+    # The command line only looks whether a port is free.
+    r"socket\.(socket|create_connection)": ("outbound/", "sandbox/", "cli/", "demo/"),
+    r"(slack_sdk|apprise)(\..*)?": ("channels/",),
+    r"obstore(\..*)?": ("storage/",),
     r"itsdangerous(\..*)?": ("signing.py",),
     r"smtplib(\..*)?": ("channels/",),
     r"os\.environ|os\.getenv": ("settings.py",),
