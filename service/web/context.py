@@ -15,6 +15,7 @@ from service import store
 from service.accounts import key_in_force
 from service.bootstrap import Wiring
 from service.channels.base import Channel
+from service.codings import SUPPORTED, codings_of, decode
 from service.deliveries.subscriptions import open_to
 from service.errors import FieldError, InvalidInput, NotFound
 from service.model import ApiKey, Callback, Delivery, Job, Subscription
@@ -108,12 +109,36 @@ def get_or_404(tx: Connection, kind: type[R], id_: str) -> R:
 
 
 def raw_body(limit: int = BODY_BYTES) -> bytes:
-    """The request's bytes. Raises a Problem (413) for more than `limit`."""
+    """The request's bytes as they came. Raises a Problem (413) for more than `limit`."""
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
     if "raw_body" not in g:
         g.raw_body = request.stream.read(limit + 1)
     body: bytes = g.raw_body
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def decoded_body(limit: int = BODY_BYTES) -> bytes:
+    """
+    The request's bytes without their content codings.
+
+    Raises:
+        Problem: 413 for more than `limit` bytes, coded or decoded; 415 for a coding
+            that is not known here; 400 for a body that is not in the coding it names.
+    """
+    header = request.headers.get("Content-Encoding", "")
+    unknown = [name for name in codings_of(header) if name not in SUPPORTED]
+    if unknown:
+        known = ", ".join(SUPPORTED)
+        hint = f"Send it without Content-Encoding, or in one of {known}."
+        message = f"the content coding {unknown[0][:40]} is not known here"
+        raise Problem(415, message, hint=hint, headers={"Accept-Encoding": known})
+    try:
+        body = decode(raw_body(limit), header, limit)
+    except ValueError as error:
+        raise Problem(400, str(error)) from None
     if len(body) > limit:
         raise _too_large(limit)
     return body
@@ -131,7 +156,7 @@ def json_body(limit: int = BODY_BYTES) -> Any:
         hint = "Send the body with Content-Type: application/json."
         got = request.mimetype or "nothing"
         raise Problem(415, f"the body must be application/json, not {got}", hint=hint)
-    body = raw_body(limit)
+    body = decoded_body(limit)
     try:
         found = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
         _check_depth(found)

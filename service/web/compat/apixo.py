@@ -15,7 +15,7 @@ from service.catalogue.models import MODELS
 from service.messages.payloads import apixo_status
 from service.model import ACCOUNTS_OWN, TERMINAL_EVENTS, JobState, VideoState
 from service.web.compat.base import CompatError, checked, create, find, known_model
-from service.web.context import JOB_BYTES, authenticate, json_body, json_response, raw_body
+from service.web.context import JOB_BYTES, authenticate, decoded_body, json_body, json_response
 from service.web.errors import as_problem
 
 blueprint = Blueprint("apixo_door", __name__, url_prefix="/api/v1")
@@ -61,7 +61,7 @@ def generate_task(slug: str) -> Response:
     authenticate("submit")
     if not known_model(slug, "apixo"):
         raise CompatError(404, f"Model not found: {slug[:80]}")
-    raw, body = raw_body(JOB_BYTES), json_body(JOB_BYTES)
+    raw, body = decoded_body(JOB_BYTES), json_body(JOB_BYTES)
     if not isinstance(body, dict):
         raise CompatError(400, "the body must be a JSON object")
     more = {"provider": body.get("provider"), "notify": _notify(body)}

@@ -26,7 +26,14 @@ from service.web.compat.base import (
     known_model,
 )
 from service.web.compat.waiters import Waiters
-from service.web.context import JOB_BYTES, authenticate, json_body, json_response, raw_body, wiring
+from service.web.context import (
+    JOB_BYTES,
+    authenticate,
+    decoded_body,
+    json_body,
+    json_response,
+    wiring,
+)
 from service.web.errors import Problem, as_problem
 from service.web.files import stored_file
 
@@ -101,7 +108,7 @@ def in_its_place(problem: Problem) -> Response | None:
 
 
 def _run(slug: str) -> Response:
-    raw = raw_body(JOB_BYTES)
+    raw = decoded_body(JOB_BYTES)
     asked = checked(slug, json_body(JOB_BYTES), "segmind_v1")
     job, replayed = create(asked, raw, NO_MONEY)
     if asks_for("Prefer", "respond-async"):
@@ -193,7 +200,7 @@ def submit(slug: str) -> Response:
     authenticate("submit")
     if not known_model(slug, "segmind"):
         raise CompatError(404, f"Model not found: {slug[:80]}")
-    raw = raw_body(JOB_BYTES)
+    raw = decoded_body(JOB_BYTES)
     job, replayed = create(checked(slug, json_body(JOB_BYTES), "segmind_v2"), raw, NO_MONEY)
     headers = {"Idempotency-Replayed": "true"} if replayed else {}
     return json_response(_submitted(job.id), 200, headers)

@@ -49,7 +49,7 @@ _WITH = {
 _BODY = {
     400: "The body is not JSON; `detail` says where.",
     413: "The body is too large.",
-    415: "The body is not application/json.",
+    415: "The body is not application/json, or in a content coding that is not known here.",
 }
 _KEYED = {
     401: "No API key was sent, or one that is not valid.",

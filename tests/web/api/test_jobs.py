@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -141,6 +144,49 @@ def test_no_object(client: FlaskClient, body: str) -> None:
 def test_unreadable(client: FlaskClient, body: bytes, headers: dict[str, str], status: int) -> None:
     """Malformed JSON is 400, another type 415, too large 413."""
     refused(client.post("/v1/jobs", data=body, headers=headers), status)
+
+
+@pytest.mark.parametrize(
+    ("header", "code"),
+    [
+        ("gzip", gzip.compress),
+        ("GZIP, identity", gzip.compress),
+        ("deflate", zlib.compress),
+        ("gzip, gzip", lambda body: gzip.compress(gzip.compress(body))),
+        ("identity", bytes),
+    ],
+)
+def test_coded_body(client: FlaskClient, header: str, code: Callable[[bytes], bytes]) -> None:
+    """A body in a content coding is read, and under one key it is the same as in clear."""
+    body = json.dumps({"model": MODEL, "input": {"prompt": "A fox"}}).encode()
+    headers = JSON | {"Idempotency-Key": "k"}
+    coded = client.post("/v1/jobs", data=code(body), headers=headers | {"Content-Encoding": header})
+    clear = client.post("/v1/jobs", data=body, headers=headers)
+
+    assert (202, 202) == (coded.status_code, clear.status_code)
+    assert coded.get_json() == clear.get_json()
+    assert "true" == clear.headers["Idempotency-Replayed"]
+
+
+@pytest.mark.parametrize(
+    ("header", "body", "status"),
+    [
+        ("br", b"x", 415),
+        ("gzip, zstd", b"x", 415),
+        ("gzip", b"{}", 400),
+        ("deflate", b"\xff\xff", 400),
+        ("gzip", gzip.compress(b"{"), 400),
+        ("gzip", gzip.compress(b'"' + b"x" * JOB_BYTES + b'"'), 413),
+    ],
+    ids=range(6),
+)
+def test_unreadable_coding(client: FlaskClient, header: str, body: bytes, status: int) -> None:
+    """An unknown coding is 415 with the known ones, a false one 400, a bomb 413."""
+    answer = client.post("/v1/jobs", data=body, headers=JSON | {"Content-Encoding": header})
+
+    refused(answer, status)
+    accepted = "gzip, x-gzip, deflate" if status == 415 else None
+    assert accepted == answer.headers.get("Accept-Encoding")
 
 
 HOSTILE = [

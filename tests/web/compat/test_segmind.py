@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -199,6 +201,19 @@ def test_refusals(bench: Bench, client: FlaskClient) -> None:
     assert [401, 404, 405, 406, 400, 400, 404, 404, 404] == statuses
     assert all(answer.get_json()["error"] for answer in found)
     assert "OPTIONS, POST" == found[2].headers["Allow"]
+
+
+def test_coded_body(bench: Bench, client: FlaskClient) -> None:
+    """A door reads gzip; under one key the same request is one job, coded or in clear."""
+    headers = head(bench) | {"Content-Type": "application/json", "Idempotency-Key": "k"}
+    body = json.dumps(FOX).encode()
+    answers = [
+        client.post("/v2/kling-2", data=data, headers=headers | {"Content-Encoding": header})
+        for header, data in (("gzip", gzip.compress(body)), ("identity", body), ("br", body))
+    ]
+
+    assert [200, 200, 406] == [answer.status_code for answer in answers]
+    assert answers[0].get_json() == answers[1].get_json()
 
 
 @pytest.mark.parametrize("settings_given", [{"budget": 2.0}])
