@@ -139,6 +139,10 @@ class ExpiredToken(BadToken):
         self.payload = payload
 
 
+class CallbackTooLarge(ClipbellError):
+    """A callback whose body is larger than is kept, as it came or decoded."""
+
+
 class Busy(ClipbellError):
     """A bounded queue is full; nothing was taken; try again in `retry_after` seconds."""
 

@@ -18,12 +18,12 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Connection
 
 from service.errors import Busy, DatabaseUnavailable, NotFound
-from service.model import CallbackState, new_id
+from service.model import URL_CHECK, CallbackState, new_id
 from service.store.database import Database
 
 QUEUE_LENGTH = 1000
@@ -63,7 +63,7 @@ class _Waiting:
     """A row on its way: `done` resolves after the commit, to whether its job exists."""
 
     row: dict[str, Any]
-    rejected: bool = False
+    kind: Literal["callback", "url check", "refusal"] = "callback"
     done: Future[bool] = field(default_factory=Future)
 
 
@@ -96,14 +96,16 @@ class Ingest:
             "state": CallbackState.RECEIVED.value,
             "received_at": self._moment(now),
         }
-        waiting = _Waiting(row)
-        self._put(waiting)
-        try:
-            known = waiting.done.result(timeout=COMMIT_SECONDS)
-        except Exception as error:
-            raise Busy("the callback could not be stored yet", retry_after=5) from error
-        if not known:
-            raise NotFound("there is no such job")
+        self._commit_known(_Waiting(row))
+
+    def count_url_check(self, job_id: str) -> None:
+        """
+        Count a look at the callback URL of a job, by who wants to know whether it works.
+
+        Raises:
+            NotFound, Busy: as for a callback.
+        """
+        self._commit_known(_Waiting({"job_id": job_id, "reason": URL_CHECK}, "url check"))
 
     def reject(self, reason: str, remote: str, now: datetime) -> None:
         """Count a refusal; under a flood the count gives way, never the callbacks."""
@@ -114,7 +116,7 @@ class Ingest:
             "received_at": self._moment(now),
         }
         if self._queue.qsize() < QUEUE_LENGTH // 2:
-            self._put(_Waiting(row, rejected=True))
+            self._put(_Waiting(row, "refusal"))
 
     def close(self) -> None:
         """Write what is queued and stop; a row that comes later starts it again."""
@@ -128,6 +130,16 @@ class Ingest:
         if not self._database.is_sqlite:
             return now
         return now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+    def _commit_known(self, waiting: _Waiting) -> None:
+        """Returns once the row of a known job is committed. Raises NotFound or Busy."""
+        self._put(waiting)
+        try:
+            known = waiting.done.result(timeout=COMMIT_SECONDS)
+        except Exception as error:
+            raise Busy("the callback could not be stored yet", retry_after=5) from error
+        if not known:
+            raise NotFound("there is no such job")
 
     def _put(self, waiting: _Waiting) -> None:
         with self._lock:
@@ -165,18 +177,22 @@ class Ingest:
                 waiting.done.set_exception(error)
             return
         for waiting in batch:
-            waiting.done.set_result(waiting.rejected or waiting.row["job_id"] in known)
+            refusal = waiting.kind == "refusal"
+            waiting.done.set_result(refusal or waiting.row["job_id"] in known)
 
     def _commit(self, batch: list[_Waiting]) -> set[str]:
-        kept = [waiting.row for waiting in batch if not waiting.rejected]
-        rejected = [waiting.row for waiting in batch if waiting.rejected]
+        kept, checks, rejected = (
+            [waiting.row for waiting in batch if waiting.kind == kind]
+            for kind in ("callback", "url check", "refusal")
+        )
         with self._database.write() as tx:
-            known = self._known_jobs(tx, {row["job_id"] for row in kept})
+            known = self._known_jobs(tx, {row["job_id"] for row in (*kept, *checks)})
             # Sorted, so that two processes never lock the same rows crosswise.
             rows = sorted(kept, key=lambda row: (row["job_id"], row["digest"]))
             self._run_many(tx, _INSERT, [row for row in rows if row["job_id"] in known])
             self._run_many(tx, _REJECT, rejected)
-            self._run_many(tx, _COUNT, sorted(rejected, key=lambda row: str(row["reason"])))
+            counted = rejected + [row for row in checks if row["job_id"] in known]
+            self._run_many(tx, _COUNT, sorted(counted, key=lambda row: str(row["reason"])))
             if rejected:
                 tx.exec_driver_sql(_FORGET)
         return known

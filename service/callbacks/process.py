@@ -7,7 +7,8 @@ asks the provider before anything is recorded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -15,8 +16,10 @@ from sqlalchemy import Connection
 
 from service import store
 from service.callbacks.ingest import Ingest
+from service.codings import content_of
 from service.errors import (
     BadToken,
+    CallbackTooLarge,
     ExpiredToken,
     NotFound,
     ProviderError,
@@ -26,6 +29,7 @@ from service.errors import (
 )
 from service.jobs.polling import LEASE_SECONDS, confirm, may_ask, settle_poll
 from service.model import (
+    CALLBACK_BYTES,
     Callback,
     CallbackState,
     Clock,
@@ -59,21 +63,51 @@ def receive_callback(
     now: datetime,
 ) -> None:
     """
-    Verify the token and keep the bytes; returns when they are on disk.
+    Verify the token and keep the bytes as they came; returns when they are on disk.
+
+    A body with a content coding is kept coded, with the header that says so: whoever
+    reads it decodes it (`content_of`), so a replay sees exactly what was sent.
 
     Raises:
         BadToken, ExpiredToken, NotFound: refused, counted, nothing kept.
-        Busy: not now; the provider shall come again.
+        CallbackTooLarge: the same; it is too large once it is decoded.
+        Busy: not now; the provider is to send it once more.
     """
-    try:
+    with _counting_refusals(ingest, remote, now):
         payload = signer.verify(token, now)
+        if len(content_of(headers, body, CALLBACK_BYTES)) > CALLBACK_BYTES:
+            raise CallbackTooLarge(f"the body is larger than {CALLBACK_BYTES} bytes")
         ingest.insert(payload["job"], payload["provider"], headers, body, now)
-    except (BadToken, NotFound) as error:
+
+
+def check_callback_url(
+    ingest: Ingest, signer: UrlSigner, token: str, remote: str, now: datetime
+) -> None:
+    """
+    Count a provider's look at a callback URL (GET or HEAD), which keeps nothing.
+
+    Raises:
+        BadToken, ExpiredToken, NotFound, Busy: as for a callback.
+    """
+    with _counting_refusals(ingest, remote, now):
+        ingest.count_url_check(signer.verify(token, now)["job"])
+
+
+@contextmanager
+def _counting_refusals(ingest: Ingest, remote: str, now: datetime) -> Iterator[None]:
+    try:
+        yield
+    except tuple(_REASONS) as error:
         ingest.reject(_REASONS[type(error)], remote, now)
         raise
 
 
-_REASONS = {BadToken: "bad_signature", ExpiredToken: "expired", NotFound: "unknown_job"}
+_REASONS: dict[type[Exception], str] = {
+    BadToken: "bad_signature",
+    ExpiredToken: "expired",
+    NotFound: "unknown_job",
+    CallbackTooLarge: "too_large",
+}
 
 
 def process_callback(
@@ -180,7 +214,7 @@ def _settles(found: Outcome | ProviderError, task_id: str, said: Outcome) -> boo
 
 def _parsed(provider: Provider, callback: Callback) -> Outcome | ProviderError:
     try:
-        return provider.parse(callback.body)
+        return provider.parse(content_of(callback.headers, callback.body, CALLBACK_BYTES))
     except ProviderError as error:
         return error
 

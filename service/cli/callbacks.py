@@ -51,14 +51,15 @@ def _list_rejected(wiring: Wiring, limit: int, json_: bool) -> None:
     """Print the newest refused callbacks and the counts by reason."""
     with wiring.db.read() as tx:
         rows = store.callbacks.rejected(tx, limit)
-        counts = store.callbacks.count_rejections(tx)
+        counts, checks = store.callbacks.count_rejections(tx), store.callbacks.url_checks(tx)
     if json_:
-        print_json({"data": [rejection_json(row) for row in rows], "counts": counts})
+        data = [rejection_json(row) for row in rows]
+        print_json({"data": data, "counts": counts, "url_checks": checks})
         return
     if rows:
         table([{"came": ago(r.received_at), "reason": r.reason, "from": r.remote} for r in rows])
     total = ", ".join(f"{count} {reason}" for reason, count in counts.items())
-    console().print(f"Refused in all: {total or 'none'}.")
+    console().print(f"Refused in all: {total or 'none'}. URLs looked at (GET, HEAD): {checks}.")
 
 
 def replay(callback_id: str = typer.Argument(metavar="CBK"), json_: bool = JsonOption) -> None:

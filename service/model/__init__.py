@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from service.model.entities import (
     ACCOUNTS_OWN,
+    CALLBACK_BYTES,
     CONCLUDED,
     DEFAULT_EVENTS,
     OPEN,
     TERMINAL,
     TERMINAL_EVENTS,
+    URL_CHECK,
     Account,
     ApiKey,
     Attempt,
@@ -43,11 +45,13 @@ from service.model.entities import (
 
 __all__ = [
     "ACCOUNTS_OWN",
+    "CALLBACK_BYTES",
     "CONCLUDED",
     "DEFAULT_EVENTS",
     "OPEN",
     "TERMINAL",
     "TERMINAL_EVENTS",
+    "URL_CHECK",
     "Account",
     "ApiKey",
     "Attempt",

@@ -246,9 +246,15 @@ class Job:
         return self.state in TERMINAL and not concluded
 
 
+#: The longest callback that is kept, as it came and once it is decoded.
+CALLBACK_BYTES = 1024 * 1024
+#: The name under which looks at callback URLs are counted.
+URL_CHECK = "url_check"
+
+
 @dataclass(frozen=True)
 class Callback:
-    """One inbound POST to a signed URL, kept byte for byte."""
+    """One inbound POST to a signed URL, kept byte for byte: still coded where it came coded."""
 
     id: str
     job_id: str

@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from service.catalogue.models import MODELS
+from service.codings import content_of
 from service.model import (
+    CALLBACK_BYTES,
     DEFAULT_EVENTS,
     Account,
     ApiKey,
@@ -107,12 +109,19 @@ def callback_json(callback: Callback) -> dict[str, Any]:
 
 
 def callback_content(callback: Callback) -> dict[str, Any]:
-    """What a callback said: its headers, and its body as text, or base64 where it is none."""
+    """
+    What a callback said: its headers, and its body as it came.
+
+    The body is text, or base64 where it is none; `decoded` is the text of one that came
+    in a content coding such as gzip, else None.
+    """
     try:
         said = {"encoding": "utf-8", "body": callback.body.decode()}
     except UnicodeDecodeError:
         said = {"encoding": "base64", "body": base64.b64encode(callback.body).decode()}
-    return {"headers": callback.headers, **said}
+    content = content_of(callback.headers, callback.body, CALLBACK_BYTES)
+    decoded = None if content == callback.body else content.decode("utf-8", "replace")
+    return {"headers": callback.headers, **said, "decoded": decoded}
 
 
 def rejection_json(rejection: Rejection) -> dict[str, Any]:

@@ -76,6 +76,9 @@ class _Rows(Collector):
         for reason, count in store.callbacks.count_rejections(self._tx).items():
             refused.add_metric((reason,), count)
         yield refused
+        help_ = "Looks at callback URLs (GET or HEAD) that were answered 200."
+        checks = store.callbacks.url_checks(self._tx)
+        yield CounterMetricFamily("clipbell_callback_url_checks", help_, value=checks)
 
 
 def _by_name(counts: dict[str, int] | dict[str, bool]) -> list[Row]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, select, update
 
-from service.model import Callback, CallbackState, Rejection
+from service.model import URL_CHECK, Callback, CallbackState, Rejection
 from service.store.schema import callbacks, jobs, rejected_callbacks, rejection_counts
 from service.store.work import Page, claim, newest_page, settle, value, values
 
@@ -114,4 +114,10 @@ def arrivals(tx: Connection, job_id: str) -> list[Arrival]:
 
 def count_rejections(tx: Connection) -> dict[str, int]:
     """How many callbacks were refused, by reason."""
-    return {row[0]: row[1] for row in tx.execute(select(rejection_counts).order_by("reason"))}
+    refused = select(rejection_counts).where(rejection_counts.c.reason != URL_CHECK)
+    return {row[0]: row[1] for row in tx.execute(refused.order_by("reason"))}
+
+
+def url_checks(tx: Connection) -> int:
+    """How often a callback URL was looked at (GET or HEAD) and answered 200."""
+    return tx.scalar(select(rejection_counts.c.count).filter_by(reason=URL_CHECK)) or 0

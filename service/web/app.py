@@ -87,10 +87,12 @@ def create_app(wiring: Wiring) -> Flask:
 
 def _refuse_nul() -> None:
     """No database takes a NUL, and no name of ours holds one; tokens are judged by signature."""
+    if request.endpoint in ("callbacks.receive", "callbacks.check"):
+        return
     bad = [name for name, value in request.args.items() if "\x00" in value]
     if bad:
         raise InvalidInput([FieldError(f"?{n}", "bad_characters", "must hold no NUL") for n in bad])
-    if "\x00" in request.path and not request.path.startswith("/callbacks/"):
+    if "\x00" in request.path:
         raise NotFound("there is nothing at this address")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from datetime import timedelta
 from typing import Any
@@ -11,7 +12,7 @@ from conftest import Bench
 from support.sandboxes import Wire
 
 from service import store
-from service.callbacks.process import process_callback
+from service.callbacks.process import process_callback, replay_callback
 from service.errors import ProviderError, Refused, Unanswered, WrongTask
 from service.model import Callback, CallbackState, EventType, Job, JobState, Outcome, TaskState
 from service.providers.apixo import Apixo
@@ -45,9 +46,9 @@ def said(task: Task, **data: Any) -> bytes:
     return json.dumps({**whole, "data": whole["data"] | data}).encode()
 
 
-def bring(bench: Bench, job: Job, body: bytes) -> Callback:
+def bring(bench: Bench, job: Job, body: bytes, **headers: str) -> Callback:
     """A callback for the job comes in and is looked at; its row afterwards."""
-    bench.wiring.ingest.insert(job.id, "apixo", {}, body, bench.clock())
+    bench.wiring.ingest.insert(job.id, "apixo", headers, body, bench.clock())
     bench.drain("process")
     with bench.db.read() as tx:
         return store.callbacks.of_job(tx, job.id)[-1]
@@ -216,6 +217,21 @@ def test_unknown_job_adopts(bench: Bench, wire: Wire) -> None:
 
     assert (JobState.SUCCEEDED, task.id, None) == (found.state, found.task_id, found.error)
     assert [EventType.JOB_UNKNOWN, EventType.JOB_SUCCEEDED] == types(bench, job)
+
+
+def test_coded_callback(bench: Bench, wire: Wire) -> None:
+    """A callback in a content coding is as good as any, at once and when it is replayed."""
+    job, task = submitted(bench, wire, "[drop]")
+    coded = {"Content-Encoding": "gzip"}
+    early = bring(bench, job, gzip.compress(said(task, taskId=None)), **coded)
+    bench.clock.advance(1)
+    found = bring(bench, job, gzip.compress(said(task)), **coded)
+    with bench.db.write() as tx:
+        replay_callback(tx, found, bench.clock())
+    bench.drain("process")
+
+    assert (CallbackState.IGNORED, CallbackState.PROCESSED) == (early.state, found.state)
+    assert (JobState.SUCCEEDED, task.id) == (bench.job(job).state, bench.job(job).task_id)
 
 
 def test_task_of_another_job_is_not_adopted(bench: Bench, wire: Wire) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from flask import Blueprint, Response, request
 
 from service import store
-from service.callbacks.process import receive_callback, replay_callback
-from service.errors import BadToken, ExpiredToken
-from service.model import Callback, CallbackState
+from service.callbacks.process import check_callback_url, receive_callback, replay_callback
+from service.errors import BadToken, CallbackTooLarge, ExpiredToken
+from service.model import CALLBACK_BYTES, Callback, CallbackState
 from service.model.serializers import callback_content, callback_json, rejection_json
 from service.web.context import (
     authenticate,
@@ -26,25 +29,43 @@ from service.web.pagination import cursor, page_response, page_size
 blueprint = Blueprint("callbacks", __name__)
 
 
-@blueprint.post("/callbacks/<token>")
+@blueprint.post("/callbacks/<token>", strict_slashes=False)
 def receive(token: str) -> Response:
     """Keep a provider's callback; no judgement of its body, no work, no network."""
     w = wiring()
     now = w.clock()
     try:
-        body = raw_body()
+        body = raw_body(CALLBACK_BYTES)
     except Problem:
         w.ingest.reject("too_large", _remote(), now)
         raise
-    try:
+    with _refusals():
         receive_callback(w.ingest, w.signer, token, dict(request.headers), body, _remote(), now)
+    return json_response({"ok": True})
+
+
+@blueprint.get("/callbacks/<token>", strict_slashes=False)
+def check(token: str) -> Response:
+    """A provider looks whether the URL works, before it sends anything: GET or HEAD."""
+    w = wiring()
+    with _refusals():
+        check_callback_url(w.ingest, w.signer, token, _remote(), w.clock())
+    return json_response({"ok": True})
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What the receiver refuses, as HTTP."""
+    try:
+        yield
     except ExpiredToken:
         raise Problem(410, "this callback URL has expired") from None
     except BadToken:
         way_in = {"WWW-Authenticate": 'SignedURL realm="callbacks"'}
         message = "the signature of this callback URL is not ours"
         raise Problem(401, message, headers=way_in) from None
-    return json_response({"ok": True})
+    except CallbackTooLarge as error:
+        raise Problem(413, str(error)) from None
 
 
 def _remote() -> str:
@@ -68,8 +89,9 @@ def _rejected() -> Response:
     authenticate("operator")
     with wiring().db.read() as tx:
         found = store.callbacks.rejected(tx, page_size(), before=cursor())
-        counts = store.callbacks.count_rejections(tx)
-    return page_response([rejection_json(one) for one in found], found.older, counts=counts)
+        counts, checks = store.callbacks.count_rejections(tx), store.callbacks.url_checks(tx)
+    shown = [rejection_json(one) for one in found]
+    return page_response(shown, found.older, counts=counts, url_checks=checks)
 
 
 @blueprint.get("/v1/callbacks/<callback_id>")

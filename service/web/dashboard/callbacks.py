@@ -9,8 +9,9 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
 from service.callbacks.process import replay_callback
+from service.codings import content_of
 from service.formatting import as_sentence, format_clock
-from service.model import Callback, CallbackState, TaskState
+from service.model import CALLBACK_BYTES, Callback, CallbackState, TaskState
 from service.web.context import caller, get_or_404, wiring
 from service.web.dashboard.raw import secrets_of, shown_body, shown_headers
 from service.web.session import live_page, signed_in
@@ -58,7 +59,7 @@ def outcome(callback: Callback) -> str:
     return _ENDS.get(callback.note) or as_sentence(callback.note) or "It was looked at."
 
 
-# Not every name may follow: GET of a callback URL itself stays what it is, a 405.
+# Not every name may follow: GET of a callback URL itself is the receiver's.
 @blueprint.get("/callbacks/cbk_<tail>")
 @signed_in("read")
 def show(tail: str) -> AnyResponse:
@@ -76,7 +77,7 @@ def show(tail: str) -> AnyResponse:
         job=job,
         outcome=outcome(found),
         headers=shown_headers(found.headers, secrets),
-        body=shown_body(found.body, secrets),
+        body=shown_body(content_of(found.headers, found.body, CALLBACK_BYTES), secrets),
         active=found.state is CallbackState.RECEIVED,
     )
 

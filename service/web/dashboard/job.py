@@ -13,11 +13,13 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
 from service.catalogue.models import MODELS
+from service.codings import content_of
 from service.deliveries.subscriptions import target_of
 from service.errors import ProviderError
 from service.jobs.submission import preview
 from service.jobs.timeline import timeline
 from service.model import (
+    CALLBACK_BYTES,
     TERMINAL,
     Callback,
     Delivery,
@@ -158,11 +160,12 @@ def _picture(
 def _came(callback: Callback) -> dict[str, Any]:
     """A callback with what became of it, and what it said, without its secrets."""
     secrets = secrets_of(wiring().settings)
+    content = content_of(callback.headers, callback.body, CALLBACK_BYTES)
     return {
         "row": callback,
         "outcome": outcome(callback),
         "headers": shown_headers(callback.headers, secrets),
-        "body": shown_body(callback.body, secrets),
+        "body": shown_body(content, secrets),
     }
 
 

@@ -81,6 +81,16 @@ OPERATIONS: dict[str, Operation] = {
         },
         (_TOKEN,),
     ),
+    "callbacks.check": Operation(
+        "Signed links",
+        {200: Response("The URL works.", things("Nothing to read."), example={"ok": True})},
+        {
+            401: "The signature is not ours.",
+            404: "The job is gone.",
+            410: "The URL has expired.",
+        },
+        (_TOKEN,),
+    ),
     "videos.watch": Operation(
         "Signed links",
         _file("video/mp4", "The video; most are MP4.", "video/*")

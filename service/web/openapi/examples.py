@@ -104,6 +104,7 @@ EXAMPLES: dict[str, Any] = {
         "headers": {"Content-Type": "application/json"},
         "encoding": "utf-8",
         "body": '{"taskId":"t1","state":"success",…}',
+        "decoded": None,
     },
     "Provider": _PROVIDER,
     "Timeline": {
@@ -151,6 +152,7 @@ EXAMPLES: dict[str, Any] = {
         "data": [{"id": TAIL, "reason": "expired", "remote": "192.0.2.7", "received_at": WHEN}],
         "next_cursor": None,
         "counts": {"expired": 1},
+        "url_checks": 0,
     },
     "Providers": {"data": [_PROVIDER], "next_cursor": None},
     "Events": {

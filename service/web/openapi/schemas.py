@@ -205,7 +205,8 @@ _CONTENT = fields(
     "What it said.",
     headers=things("Its headers."),
     encoding=one_of("How `body` is written.", ("utf-8", "base64")),
-    body=text("Its body."),
+    body=text("Its body, as it came."),
+    decoded=maybe(text("Its body as text, where it came in a content coding such as gzip.")),
 )
 _REJECTION = fields(
     "A callback that was refused.",
@@ -302,6 +303,10 @@ SCHEMAS: dict[str, Schema] = {
     "Events": page_of("Event"),
     "Deliveries": page_of("Delivery"),
     "Callbacks": page_of("Callback"),
-    "Rejections": page_of("Rejection", counts=things("How many were refused, by reason.")),
+    "Rejections": page_of(
+        "Rejection",
+        counts=things("How many were refused, by reason."),
+        url_checks=whole("How often a callback URL was looked at (GET or HEAD)."),
+    ),
     "Providers": page_of("Provider"),
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -19,6 +22,7 @@ from service.accounts import create_key
 from service.callbacks.ingest import Ingest
 from service.errors import Busy
 from service.model import Callback, Job, JobState
+from service.ops.metrics import exposition
 from service.signing import UrlSigner
 from service.store.database import Database
 from service.web.app import create_app
@@ -154,13 +158,101 @@ def test_full_queue(bench: Bench) -> None:
     assert (503, "3") == (answer.status_code, answer.headers["Retry-After"])
 
 
-def test_no_key_and_no_get(client: FlaskClient, bench: Bench) -> None:
-    """A provider needs no key; only POST is taken."""
+def test_no_key_and_no_other_method(client: FlaskClient, bench: Bench) -> None:
+    """A provider needs no key; it may send, and look, and nothing else."""
     path = path_of(bench, bench.new_job().id)
 
     assert [405, 405, 405] == [
-        client.open(path, method=method).status_code for method in ("GET", "PUT", "DELETE")
+        client.open(path, method=method).status_code for method in ("PATCH", "PUT", "DELETE")
     ]
+
+
+@pytest.mark.parametrize("query", ["", "?id=7", "?x=%00"])
+def test_slash_at_the_end(client: FlaskClient, bench: Bench, query: str) -> None:
+    """A proxy's slash behind the URL, or parameters, change nothing."""
+    job = bench.new_job()
+    answer = client.post(f"{path_of(bench, job.id)}/{query}", data=b"{}")
+
+    assert 200 == answer.status_code
+    assert [b"{}"] == [callback.body for callback in kept(bench, job)]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("end", ["", "/"])
+def test_look_at_the_url(client: FlaskClient, bench: Bench, method: str, end: str) -> None:
+    """A vendor that looks first whether the URL works gets its 200, counted and not kept."""
+    job = bench.new_job()
+    path = path_of(bench, job.id) + end
+    answers = [client.open(path, method=method) for _ in range(3)]
+
+    assert [200] * 3 == [answer.status_code for answer in answers]
+    assert [] == kept(bench, job)
+    assert {} == rejection_counts(bench)
+    with bench.db.read() as tx:
+        assert 3 == store.callbacks.url_checks(tx)
+        assert b"clipbell_callback_url_checks_total 3.0" in exposition(tx, bench.clock())
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("end", ["", "/"])
+def test_look_at_a_bad_url(client: FlaskClient, bench: Bench, method: str, end: str) -> None:
+    """What a POST would be refused for, a look is refused for, counted alike."""
+    job = bench.new_job()
+    path = path_of(bench, job.id)
+    expected = {
+        path + "A": 401,
+        "/callbacks/x": 401,
+        path_of(bench, job.id, days=-1): 410,
+        path_of(bench, "job_" + "0" * 32): 404,
+    }
+    found = {url: client.open(url + end, method=method).status_code for url in expected}
+
+    assert expected == found
+    assert {"bad_signature": 2, "expired": 1, "unknown_job": 1} == rejection_counts(bench)
+    with bench.db.read() as tx:
+        assert 0 == store.callbacks.url_checks(tx)
+
+
+ENVELOPE = b'{"code":200,"data":{"taskId":"t1","state":"processing"}}'
+
+
+@pytest.mark.parametrize(
+    ("header", "sent"),
+    [
+        ("gzip", gzip.compress(ENVELOPE)),
+        ("deflate", zlib.compress(ENVELOPE)),
+        ("deflate, GZIP", gzip.compress(zlib.compress(ENVELOPE))),
+        ("gzip", ENVELOPE),
+        ("br", b"\x0b\x02\x80"),
+        ("gzip", gzip.compress(ENVELOPE)[:20] + b"?"),
+    ],
+    ids=range(6),
+)
+def test_coded(client: FlaskClient, bench: Bench, header: str, sent: bytes) -> None:
+    """A body in a content coding is kept as it came, with the header that says so."""
+    job = bench.new_job()
+    answer = client.post(path_of(bench, job.id), data=sent, headers={"Content-Encoding": header})
+    (found,) = kept(bench, job)
+
+    assert 200 == answer.status_code
+    assert (sent, header) == (found.body, found.headers["Content-Encoding"])
+
+
+@pytest.mark.parametrize("header", ["gzip", "gzip, gzip"])
+def test_coded_and_too_large(client: FlaskClient, bench: Bench, header: str) -> None:
+    """A small body that unfolds beyond a mebibyte is refused like a large one."""
+    job = bench.new_job()
+    path, sent = path_of(bench, job.id), {}
+    for size in (MIB, MIB + 1):
+        sent[size] = gzip.compress(bytes(size))
+        if header == "gzip, gzip":
+            sent[size] = gzip.compress(sent[size])
+    headers = {"Content-Encoding": header}
+    answers = [client.post(path, data=data, headers=headers) for data in sent.values()]
+
+    assert [200, 413] == [answer.status_code for answer in answers]
+    assert [sent[MIB]] == [callback.body for callback in kept(bench, job)]
+    assert {"too_large": 1} == rejection_counts(bench)
 
 
 @given(token=st.text(min_size=1), body=st.binary(max_size=64))
@@ -217,7 +309,20 @@ def test_content(alice: FlaskClient, bench: Bench, body: bytes, encoding: str, t
     found = alice.get(f"/v1/callbacks/{listed['id']}").get_json()
 
     assert (encoding, text, len(body)) == (found["encoding"], found["body"], found["bytes"])
+    assert found["decoded"] is None
     assert {"X-Try": "1"} == found["headers"]
+
+
+def test_coded_content(alice: FlaskClient, bench: Bench) -> None:
+    """Every byte of a coded body is shown as it came, and its text besides."""
+    headers = {"content-encoding": "gzip"}
+    coded = gzip.compress("ключ".encode())
+    bench.wiring.ingest.insert(bench.new_job().id, "apixo", headers, coded, bench.clock())
+    (listed,) = alice.get("/v1/callbacks").get_json()["data"]
+    found = alice.get(f"/v1/callbacks/{listed['id']}").get_json()
+
+    assert (coded, "ключ") == (base64.b64decode(found["body"]), found["decoded"])
+    assert (len(coded), "base64") == (found["bytes"], found["encoding"])
 
 
 def test_replay(alice: FlaskClient, bench: Bench) -> None:
@@ -262,7 +367,7 @@ def test_rejected(alice: FlaskClient, bench: Bench) -> None:
 
     assert ["expired", "bad_signature"] == [one["reason"] for one in found["data"]]
     assert {"127.0.0.1"} == {one["remote"] for one in found["data"]}
-    assert {"bad_signature": 1, "expired": 1} == found["counts"]
+    assert ({"bad_signature": 1, "expired": 1}, 0) == (found["counts"], found["url_checks"])
     assert 403 == refused.status_code
 
 
