@@ -174,7 +174,12 @@ class _TlsSocket(ssl.SSLSocket):
         exchange = CURRENT_REQUEST.get()
         self.settimeout(exchange.left())
         exchange.sent = True
-        return super().send(data, flags)
+        try:
+            return super().send(data, flags)
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            # Over TCP alone it would be this, after which urllib3 looks for an answer: one
+            # that refuses a large request comes before all of it was read.
+            raise BrokenPipeError("the other side reads no more") from None
 
     def recv_into(self, buffer: Any, nbytes: int | None = None, flags: int = 0) -> int:
         self.settimeout(CURRENT_REQUEST.get().left())

@@ -153,6 +153,28 @@ class TestAnswer(OverSockets):
             assert b"x" * 10 == outbound.call("GET", server.url(), seconds=5, max_bytes=50).body
         assert 1 == server.connections
 
+    @pytest.mark.parametrize("secure", [False, True])
+    def test_answer_before_the_request_was_read(
+        self, start: Start, client: Client, tls: ssl.SSLContext, ca_file: str, secure: bool
+    ) -> None:
+        """
+        Who refuses a large request at its head is heard, although the rest was never taken.
+        """
+
+        def refuse(server: Server, conn: socket.socket) -> None:
+            conn.recv(1000)
+            conn.sendall(answer(b"no credits", "406 Not Acceptable", "Connection: close"))
+            server.stopped.wait(0.3)
+
+        server = start(refuse, tls if secure else None)
+        outbound = client(resolver=names("127.0.0.1"), ca_file=ca_file)
+
+        got = outbound.call(
+            "POST", server.url(host="hooks.test"), body=b"x" * 20_000_000, seconds=20
+        )
+
+        assert (406, b"no credits") == (got.status, got.body)
+
     def test_provisional_answers_have_a_deadline(self, start: Start, client: Client) -> None:
         """
         A server that only ever promises an answer is left when time is over.
