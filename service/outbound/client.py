@@ -244,14 +244,17 @@ def _read(
     for piece in _pieces(exchange, open_decoded(raw, coding), max_bytes + 1):
         size += len(piece)
         if size > max_bytes and into is not None:
-            raise BodyTooLarge(f"{exchange.host}: the body is longer than {max_bytes} bytes")
+            break
         digest.update(piece)
         write(piece)
+    truncated = max(size, raw.size) > max_bytes
+    if truncated and into is not None:
+        raise BodyTooLarge(f"{exchange.host}: the body is longer than {max_bytes} bytes")
     return _answer(
         exchange,
         response,
         body=b"".join(sink)[:max_bytes],
-        truncated=max(size, raw.size) > max_bytes,
+        truncated=truncated,
         size=min(size, max_bytes),
         sha256=None if into is None else digest.hexdigest(),
     )

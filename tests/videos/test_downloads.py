@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -110,6 +111,78 @@ def test_server_without_ranges(copier: Copier, later: Turn) -> None:
         assert None is copier.goes(server, 2)
 
     assert CONTENT == copier.got
+
+
+SIZE = len(CONTENT)
+
+
+@pytest.mark.parametrize("part", [f"bytes 0-{SIZE - 1}/{SIZE}", f"BYTES  0-{SIZE - 1}/*"])
+def test_whole_as_a_part(copier: Copier, part: str) -> None:
+    """A server that calls the whole a part, although none was asked for, has sent it."""
+    with FileServer(Turn(original(CONTENT), 206, {"Content-Range": part})) as server:
+        assert None is copier.go(server)
+
+    assert CONTENT == copier.got
+
+
+def test_part_that_was_not_asked_for(copier: Copier) -> None:
+    """A server that sends the file in parts from the start is asked for the rest."""
+    part = {"Content-Range": f"bytes 0-99999/{SIZE}"}
+    start = Turn(original(CONTENT[:100_000]), 206, part, etag='"one"')
+    with FileServer(start, WHOLE) as server:
+        assert None is copier.goes(server, 2)
+        assert [(None, None), ("bytes=100000-", '"one"')] == ranges(server)
+
+    assert CONTENT == copier.got
+
+
+def test_rest_of_unknown_length(copier: Copier) -> None:
+    """Who does not know the length in a later part has told it before."""
+    with FileServer(CUT, replace(WHOLE, headers={"Content-Range": ""})) as server:
+        first = copier.go(server)
+        assert first is not None
+        server.turns[1] = Turn(
+            original(CONTENT[first.gained :]),
+            206,
+            {"Content-Range": f"bytes {first.gained}-{SIZE - 1}/*"},
+            etag='"one"',
+            ranges=False,
+        )
+        assert None is copier.go(server)
+
+    assert CONTENT == copier.got
+
+
+CODED = Turn(original(gzip.compress(CONTENT, 0)), headers={"Content-Encoding": "gzip"}, etag='"z"')
+
+
+def test_coded_file(copier: Copier) -> None:
+    """A coded file is kept decoded; one that broke off starts anew: its ranges are not ours."""
+    with FileServer(replace(CODED, cut=100_000), CODED) as server:
+        assert None is copier.goes(server, 2)
+        assert [(None, None)] * 2 == ranges(server)
+
+    assert CONTENT == copier.got
+
+
+def test_coded_rest(copier: Copier) -> None:
+    """Bytes of another coding are not put behind those that came."""
+    coded = replace(WHOLE, headers={"Content-Encoding": "gzip"})
+    with FileServer(CUT, coded, WHOLE) as server:
+        assert None is copier.goes(server, 3)
+        assert (None, None) == ranges(server)[2]
+
+    assert CONTENT == copier.got
+
+
+def test_coded_file_has_the_same_cap(copier: Copier) -> None:
+    """It counts once it is decoded."""
+    with FileServer(CODED) as server:
+        error = copier.go(server, cap=SIZE - 1)
+        assert None is copier.go(server, cap=SIZE * 2)
+
+    assert error is not None
+    assert error.hopeless
 
 
 @pytest.mark.parametrize("etag", ["", 'W/"one"', "one"])
