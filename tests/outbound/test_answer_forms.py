@@ -27,7 +27,7 @@ from service.model import Job, TaskState
 from service.outbound.client import Outbound
 from service.providers import Access, Apixo, Segmind, SegmindSync
 from service.settings import load_settings
-from service.signing import TokenSigner
+from service.signing import UrlSigner
 from service.storage import FileStorage
 from service.storage.uploads import UploadStore
 from service.videos.downloads import opened
@@ -167,9 +167,8 @@ def job_for(model: str, provider: str) -> Job:
 
 def access(outbound: Outbound, url: str, folder: Path) -> Access:
     """Segmind, at that server."""
-    uploads = UploadStore(
-        FileStorage(folder), TokenSigner(["k" * 40], "image"), "http://127.0.0.1:9"
-    )
+    signer = UrlSigner(["k" * 40], "image", "http://127.0.0.1:9/i")
+    uploads = UploadStore(FileStorage(folder), signer)
     return Access(outbound, uploads, TestClock(), url, "k")
 
 
