@@ -106,19 +106,27 @@ class Wiring:
         self.db.close()
 
 
-def build(settings: Settings, clock: Clock = utc_now, patience: float = PATIENCE_SECONDS) -> Wiring:
+def build(
+    settings: Settings,
+    clock: Clock = utc_now,
+    patience: float = PATIENCE_SECONDS,
+    *,
+    follow_database: bool = True,
+) -> Wiring:
     """
     All collaborators of a process.
 
     Args:
         patience: seconds that the database may take for one statement.
+        follow_database: whether the clock is set by PostgreSQL's once a worker runs.
 
     Raises:
         SettingsError: something is set that cannot be, in one line with its mend.
     """
     _refuse_useless(settings)
     keys = settings.keys()
-    db, shared = Database(settings.database_url, patience), SharedClock(clock)
+    db = Database(settings.database_url, patience)
+    shared = SharedClock(clock, follow_database)
     outbound = Outbound(settings.allowed_networks)
     encryptor = Encryptor(keys)
     links = UrlSigner(keys, "video", f"{settings.public_url}/v")

@@ -214,7 +214,7 @@ def bench(
         "segmind_base_url": "http://127.0.0.1:9",
         "allowed_networks": "127.0.0.0/8,::1/128",
     } | settings_given
-    wiring = build(load_settings({}, **given), clock)
+    wiring = build(load_settings({}, **given), clock, follow_database=False)
     with wiring.db.write() as tx:
         for name in wiring.providers:
             store.providers.ensure(tx, name, clock())

@@ -18,11 +18,13 @@ class SharedClock:
     each takes PostgreSQL's time, and counts on from there by its own monotonic
     clock, which nobody sets. SQLite's file has one machine and needs none of this.
 
-    `offset` is how far the machine's clock is behind the database's.
+    `offset` is how far the machine's clock is behind the database's. One that does not
+    follow is the given clock, whatever the database says.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, follows: bool = True) -> None:
         self._clock = clock
+        self._follows = follows
         self._anchor: tuple[datetime, float] | None = None
         self.offset = timedelta(0)
 
@@ -34,7 +36,7 @@ class SharedClock:
 
     def follow(self, tx: Connection) -> None:
         """Take the database's time from here on; SQLite changes nothing."""
-        if tx.dialect.name != "postgresql":
+        if not self._follows or tx.dialect.name != "postgresql":
             return
         began = time.monotonic()
         found: datetime = tx.execute(select(func.clock_timestamp())).scalar_one()
