@@ -1,7 +1,7 @@
 """
-Which delivery is next: accounts in turn, no subscription too often, slow ones aside.
+Which delivery is next: accounts in turn, no subscription too often, slow ones apart.
 
-Everything is asked of the rows, so that all workers keep to it together.
+All of it is decided by the rows, so that it holds across all workers.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def claim_pending(
     # what is counted from here on is exact.
     mark_served(tx, account_id)
     moments["account"] = account_id
-    delivery_id: str | None = tx.scalar(_chosen(slow), moments)
+    delivery_id: str | None = tx.scalar(_delivery_of_account(slow), moments)
     if delivery_id is None:
         return None
     try:
@@ -70,11 +70,11 @@ def claim_pending(
         return None
 
 
-# Statements are made once: to make one takes longer than to carry it out.
+# Statements are built once: building one takes longer than running it.
 
 
 @cache
-def _chosen(slow: bool) -> Select[Any]:
+def _delivery_of_account(slow: bool) -> Select[Any]:
     return select(_next_delivery(_ACCOUNT, slow))
 
 
@@ -101,10 +101,15 @@ def _next_account(slow: bool) -> Select[Any]:
 
 
 def _next_delivery(account: Account, slow: bool) -> SQLColumnExpression[str]:
-    """The id of an account's next delivery; both ways stop at the first that will do."""
+    """The id of an account's next delivery; both searches stop at the first match."""
     if slow:
         return _by_subscription(account, slow)
-    return func.coalesce(_among_oldest(account), _by_subscription(account, slow))
+    # The usual case: one of the few oldest.
+    oldest = _oldest(account, WINDOW).correlate(accounts).subquery()
+    free = oldest.c.subscription_id.not_in(_blocked(slow=False))
+    statement = select(oldest.c.id).where(free, oldest.c.channel.not_in(_paused()))
+    first = statement.order_by(oldest.c.due_at).limit(1).correlate(accounts).scalar_subquery()
+    return func.coalesce(first, _by_subscription(account, slow))
 
 
 def _due() -> tuple[Any, ...]:
@@ -114,14 +119,6 @@ def _due() -> tuple[Any, ...]:
 def _oldest(account: Account, limit: int) -> Select[Any]:
     statement = select(deliveries).where(deliveries.c.account_id == account, *_due())
     return statement.order_by(deliveries.c.due_at).limit(limit)
-
-
-def _among_oldest(account: Account) -> ScalarSelect[str]:
-    """One of the few oldest: the usual case."""
-    oldest = _oldest(account, WINDOW).correlate(accounts).subquery()
-    free = oldest.c.subscription_id.not_in(_blocked(slow=False))
-    statement = select(oldest.c.id).where(free, oldest.c.channel.not_in(_paused()))
-    return statement.order_by(oldest.c.due_at).limit(1).correlate(accounts).scalar_subquery()
 
 
 def _by_subscription(account: Account, slow: bool) -> ScalarSelect[str]:

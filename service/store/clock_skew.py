@@ -35,7 +35,7 @@ def detect(tx: Connection, host: str, now: datetime) -> timedelta:
 
 
 def shift_due_dates(tx: Connection, by: timedelta, now: datetime) -> int:
-    """What waits was dated by the clock before it went back; how many rows are due earlier now."""
+    """Move due dates earlier by `by`, as the clock went back; returns how many rows."""
     count = 0
     for table, states in _WAITING:
         rows = tx.execute(

@@ -56,7 +56,7 @@ def held_providers(tx: Connection) -> dict[str, bool]:
 
 
 def due(tx: Connection, now: datetime) -> list[Due]:
-    """What of each kind of work is due and not yet taken up."""
+    """The work of each kind that is due and not claimed yet."""
     questions = [
         select(literal(kind), func.count(), func.min(table.c.due_at)).where(
             table.c.state.in_(states), table.c.due_at <= now

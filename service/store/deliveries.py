@@ -29,7 +29,7 @@ def settle_claimed(tx: Connection, delivery: Delivery, **changes: Any) -> bool:
 
 
 def make_due_now(tx: Connection, job_id: str, now: datetime) -> None:
-    """What waited for the copy need not wait longer."""
+    """Make a job's deliveries due that were waiting for its video to be archived."""
     waiting = update(deliveries).filter_by(job_id=job_id, state=DeliveryState.PENDING, attempts=0)
     tx.execute(
         waiting.where(deliveries.c.due_at > now, deliveries.c.claims == 0).values(due_at=now)

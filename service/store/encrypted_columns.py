@@ -1,4 +1,4 @@
-"""Everything that is stored sealed, in whichever table."""
+"""All values that are stored encrypted, in whichever table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, select, update
 
 from service.store.schema import accounts, subscriptions
 
-#: Every column that holds a seal.
+#: Every column that holds encrypted values.
 ENCRYPTED_COLUMNS: tuple[tuple[Table, str], ...] = (
     (accounts, "webhook_secret"),
     (subscriptions, "target"),
@@ -18,17 +18,19 @@ ENCRYPTED_COLUMNS: tuple[tuple[Table, str], ...] = (
 
 
 def replace(tx: Connection, reencrypt: Callable[[str], str | None]) -> int:
-    """Put in the place of each seal what `reencrypt` makes of it, unless that is None; how many."""
-    return sum(_replace(tx, table, name, reencrypt) for table, name in ENCRYPTED_COLUMNS)
+    """
+    Replace each encrypted value by the result of `reencrypt`, unless that is None.
 
-
-def _replace(
-    tx: Connection, table: Table, name: str, reencrypt: Callable[[str], str | None]
-) -> int:
-    column, count = table.c[name], 0
-    for row_id, old in tx.execute(select(table.c.id, column).where(column.is_not(None))).all():
-        if (new := reencrypt(old)) is not None:
-            # Compare-and-set: another process may have sealed something newer meanwhile.
-            still = update(table).where(table.c.id == row_id, column == old)
-            count += tx.execute(still.values({name: new})).rowcount
+    Returns:
+        How many values were replaced.
+    """
+    count = 0
+    for table, name in ENCRYPTED_COLUMNS:
+        column = table.c[name]
+        rows = tx.execute(select(table.c.id, column).where(column.is_not(None))).all()
+        changes = [(id_, old, new) for id_, old in rows if (new := reencrypt(old)) is not None]
+        for row_id, old, new in changes:
+            # Compare-and-set: another process may have stored a newer value.
+            unchanged = update(table).where(table.c.id == row_id, column == old)
+            count += tx.execute(unchanged.values({name: new})).rowcount
     return count

@@ -13,10 +13,10 @@ from service.store.schema import high_water
 @dataclass(frozen=True)
 class Position:
     """
-    What the database knows, to be compared with what a data folder knows.
+    The database's record, to be compared with a data folder's own.
 
     `sent` counts the creates of that folder; `timeline` (hex) and `lsn` (bytes) say
-    where PostgreSQL's write-ahead log stands, blank and 0 where that is not to be had.
+    where PostgreSQL's write-ahead log stands, blank and 0 where that is unknown.
     """
 
     sent: int
@@ -35,7 +35,18 @@ def advance(tx: Connection, data_folder: str) -> Position:
 def read(tx: Connection, data_folder: str) -> Position:
     """The position now; nothing sent for a folder that the database does not know."""
     sent = tx.scalar(select(high_water.c.sent).filter_by(data_folder=data_folder)) or 0
-    return Position(sent, *_write_ahead_log(tx))
+    if tx.dialect.name != "postgresql":
+        return Position(sent)
+    lsn = func.pg_current_wal_insert_lsn()
+    place = select(func.pg_walfile_name(lsn), cast(func.pg_wal_lsn_diff(lsn, "0/0"), BigInteger))
+    try:
+        with tx.begin_nested():
+            file_name, position = tx.execute(place).one()
+    except DBAPIError:
+        # Some hosted variants have no such functions; the count of creates has to do.
+        return Position(sent)
+    # A file's name begins with the timeline.
+    return Position(sent, file_name[:8], position)
 
 
 def raise_to(tx: Connection, data_folder: str, sent: int) -> None:
@@ -45,17 +56,3 @@ def raise_to(tx: Connection, data_folder: str, sent: int) -> None:
     known = tx.scalar(select(high_water.c.sent).filter_by(data_folder=data_folder))
     if known is None:
         tx.execute(insert(high_water).values(data_folder=data_folder, sent=sent))
-
-
-def _write_ahead_log(tx: Connection) -> tuple[str, int]:
-    if tx.dialect.name != "postgresql":
-        return "", 0
-    lsn = func.pg_current_wal_insert_lsn()
-    place = select(func.pg_walfile_name(lsn), cast(func.pg_wal_lsn_diff(lsn, "0/0"), BigInteger))
-    try:
-        with tx.begin_nested():
-            name, number = tx.execute(place).one()
-    except DBAPIError:
-        # Some hosted variants have no such functions; the count of creates has to do.
-        return "", 0
-    return name[:8], number

@@ -256,7 +256,7 @@ def holder_of(tx: Connection, provider: str, task_id: str) -> str | None:
 
 
 def is_muted(tx: Connection, job_id: str) -> bool:
-    """Whether nobody shall hear of this job."""
+    """Whether no message about this job goes out."""
     return bool(tx.scalar(select(jobs.c.muted).filter_by(id=job_id)))
 
 

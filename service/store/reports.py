@@ -59,8 +59,8 @@ class DayOfJobs:
     """
     A model's jobs that were sent on one UTC day.
 
-    `spent` is in dollars, spent or reserved; `called` and `polled` are those
-    whose end a callback told or a poll had to find.
+    `spent` is in dollars, spent or reserved; `called` and `polled` count the jobs
+    whose end a callback reported or a poll had to find.
     """
 
     day: date
@@ -73,7 +73,7 @@ class DayOfJobs:
 
 @dataclass(frozen=True)
 class DayOfWaits:
-    """Seconds from submitted to the callback that told the end: half, and 95 %, took no longer."""
+    """Seconds from submission to the callback that ended the job, as percentiles."""
 
     day: date
     model: str
@@ -93,7 +93,7 @@ class DeliveryCount:
 
 
 def days_of_jobs(tx: Connection, account_id: str, since: datetime) -> list[DayOfJobs]:
-    """What an account's jobs cost and how their ends were found, by day of sending."""
+    """The cost of an account's jobs and how their ends were found, by day of sending."""
     day = _UtcDay(jobs.c.sent_at).label("day")
     columns = (
         day,

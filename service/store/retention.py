@@ -1,4 +1,4 @@
-"""What may be forgotten: videos, and the rows that tell how a job went."""
+"""Selecting and deleting old data: videos, and the rows that record how a job went."""
 
 from __future__ import annotations
 
@@ -80,18 +80,18 @@ def mark_deleted(tx: Connection, video: Video, note: str, due_at: datetime, now:
 
 def old_events(tx: Connection, before: datetime, limit: int) -> list[str]:
     """
-    Ids of events from before then that nobody needs: told, of jobs that ended before.
+    Ids of events from before then that nobody needs: delivered, of jobs that ended before.
 
     A job that has a later event keeps all, so that its sequence goes on.
     """
     floor, later = first_id("evt", before), events.alias()
-    untold = select(deliveries.c.id).where(deliveries.c.event_id == events.c.id, _pending)
+    undelivered = select(deliveries.c.id).where(deliveries.c.event_id == events.c.id, _pending)
     goes_on = select(later.c.id).where(later.c.job_id == events.c.job_id, later.c.id >= floor)
     ended = _ended(before).where(jobs.c.id == events.c.job_id)
     statement = select(events.c.id).where(
         events.c.id < floor,
         events.c.feed_sequence.is_not(None),
-        ~untold.exists(),
+        ~undelivered.exists(),
         events.c.job_id.is_(None) | (ended.exists() & ~goes_on.exists()),
     )
     return list(tx.scalars(statement.order_by(events.c.id).limit(limit)))
@@ -103,35 +103,22 @@ def _ended(before: datetime) -> Select[tuple[str]]:
 
 def drop_events(tx: Connection, event_ids: Sequence[str]) -> int:
     """Remove events with their deliveries and attempts; their feeds begin behind them."""
-    _begin_feeds_behind(tx, event_ids)
+    gone = events.c.id.in_(event_ids)
+    last = select(events.c.account_id, func.max(events.c.feed_sequence)).where(gone)
+    for account_id, number in tx.execute(last.group_by(events.c.account_id)).all():
+        feed = update(feeds).where(feeds.c.account_id == account_id, feeds.c.first_seq <= number)
+        tx.execute(feed.values(first_seq=number + 1))
     of_events = select(deliveries.c.id).where(deliveries.c.event_id.in_(event_ids))
     # Locked first: an attempt that is just being written would hinder the rest.
     ids = tx.scalars(of_events.with_for_update()).all()
-    _drop_postings(tx, ids)
+    threads = select(deliveries.c.subscription_id, deliveries.c.job_id).where(
+        deliveries.c.id.in_(ids), deliveries.c.job_id.is_not(None)
+    )
+    for row in tx.execute(threads.distinct()).all():
+        tx.execute(delete(thread_references).filter_by(**row._mapping))
     tx.execute(delete(attempts).where(attempts.c.delivery_id.in_(ids)))
     tx.execute(delete(deliveries).where(deliveries.c.id.in_(ids)))
-    return tx.execute(delete(events).where(events.c.id.in_(event_ids))).rowcount
-
-
-def _begin_feeds_behind(tx: Connection, event_ids: Sequence[str]) -> None:
-    last = select(events.c.account_id, func.max(events.c.feed_sequence)).where(
-        events.c.id.in_(event_ids)
-    )
-    for account_id, feed_sequence in tx.execute(last.group_by(events.c.account_id)).all():
-        behind = update(feeds).where(
-            feeds.c.account_id == account_id, feeds.c.first_seq <= feed_sequence
-        )
-        tx.execute(behind.values(first_seq=feed_sequence + 1))
-
-
-def _drop_postings(tx: Connection, delivery_ids: Sequence[str]) -> None:
-    pairs = select(deliveries.c.subscription_id, deliveries.c.job_id).where(
-        deliveries.c.id.in_(delivery_ids), deliveries.c.job_id.is_not(None)
-    )
-    for subscription_id, job_id in tx.execute(pairs.distinct()).all():
-        tx.execute(
-            delete(thread_references).filter_by(subscription_id=subscription_id, job_id=job_id)
-        )
+    return tx.execute(delete(events).where(gone)).rowcount
 
 
 def drop_callbacks(tx: Connection, before: datetime, limit: int) -> int:

@@ -91,7 +91,7 @@ def _moment(name: str, *, needed: bool = False) -> Column[datetime]:
 
 
 def _work() -> list[Column[Any]]:
-    """What every claimable row has; see `model.Job`."""
+    """The columns of every claimable row; see `model.Job`."""
     return [
         Column("claims", Integer, nullable=False, default=0),
         _moment("due_at"),

@@ -1,4 +1,4 @@
-"""What a channel has posted about a job, so that a later message can follow it."""
+"""A channel's posted message about a job, so that a later one can follow it."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def values(kind: type[T], rows: Sequence[Row[Any]]) -> list[T]:
 
 
 def readable(tx: Connection, statement: Select[Any], kind: type[T]) -> list[T]:
-    """What a statement over one table finds, without the rows that cannot be read."""
+    """The rows of a statement over one table, without those that cannot be read."""
     return values(kind, [row for _, row in _rows_by_id(tx, statement) if row is not None])
 
 
@@ -213,18 +213,12 @@ def kinds_due(tx: Connection, now: datetime) -> set[str]:
         )
         for kind, (table, states) in WORK.items()
     ]
-    questions += [
-        select(literal(kind)).where(question.exists()) for kind, question in _more_work(now)
-    ]
+    # Two kinds have no due date.
+    slow = select(subscriptions.c.id).where(subscriptions.c.slow_until > now)
+    unnumbered = select(events.c.id).where(events.c.feed_sequence.is_(None))
+    questions.append(select(literal("deliver_slow")).where(slow.exists()))
+    questions.append(select(literal("number")).where(unnumbered.exists()))
     return set(tx.scalars(union_all(*questions)))
-
-
-def _more_work(now: datetime) -> Sequence[tuple[str, Select[Any]]]:
-    """Kinds whose rows are not simply due."""
-    return (
-        ("deliver_slow", select(subscriptions.c.id).where(subscriptions.c.slow_until > now)),
-        ("number", select(events.c.id).where(events.c.feed_sequence.is_(None))),
-    )
 
 
 #: The kinds of work: where its rows are, and in which states they want it.
