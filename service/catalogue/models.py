@@ -215,5 +215,5 @@ MODELS: dict[str, Model] = {
 
 
 def model_of(slug: str) -> Model:
-    """What a job's model is; one that a later catalogue lacks is a model that says nothing."""
+    """The model of a job; a blank one where a later catalogue no longer has it."""
     return MODELS.get(slug) or Model(slug, slug, "", (), {})

@@ -31,7 +31,7 @@ def check_input(model: Model, given: dict[str, Any]) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for parameter in model.parameters:
         with errors.collect(json_pointer(parameter.name)):
-            value = _one_value(parameter, given.get(parameter.name))
+            value = _read_value(parameter, given.get(parameter.name))
             if value is not None:
                 values[parameter.name] = value
     faulty = {"/".join(fault.pointer.split("/")[:3]) for fault in errors.found}
@@ -42,20 +42,26 @@ def check_input(model: Model, given: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _one_value(parameter: Parameter, value: Any) -> Any:
+def _read_value(parameter: Parameter, value: Any) -> Any:
     if any(value == blank and type(value) is type(blank) for blank in parameter.absent):
         if parameter.required:
             raise _wrong("required", "this field is required")
         return parameter.default
-    return _READERS[parameter.kind](parameter, value)
+    return READERS[parameter.kind](parameter, value)
 
 
 def _wrong(code: str, message: str) -> InvalidInput:
-    """A fault of the value at hand; `check_input` knows of which parameter."""
+    """An error in the value at hand; `check_input` adds the parameter's name."""
     return InvalidInput.at("", code, message)
 
 
-def _text(parameter: Parameter, value: Any) -> str:
+def read_text(parameter: Parameter, value: Any) -> str:
+    """
+    A string: one of the choices, else not blank and not too long.
+
+    Raises:
+        InvalidInput: as every reader of a parameter's value does.
+    """
     if not isinstance(value, str):
         raise _wrong("wrong_type", "must be a string")
     if parameter.choices:
@@ -77,7 +83,8 @@ def _choice(parameter: Parameter, value: Any) -> Any:
     return value
 
 
-def _number(parameter: Parameter, value: Any) -> float:
+def read_number(parameter: Parameter, value: Any) -> float:
+    """A number within the parameter's range, on one of its steps."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
         raise _wrong("wrong_type", "must be a number")
     _within(parameter, value)
@@ -87,8 +94,8 @@ def _number(parameter: Parameter, value: Any) -> float:
     return value
 
 
-def _integer(parameter: Parameter, value: Any) -> int:
-    """Takes 5 and "5", as the vendors' own samples do; never true or 5.5."""
+def read_integer(parameter: Parameter, value: Any) -> int:
+    """A whole number: 5 or "5", as in the vendors' own samples; never true or 5.5."""
     if isinstance(value, str) and re.fullmatch(r"0|-?[1-9][0-9]{0,4}", value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
@@ -107,11 +114,14 @@ def _within(parameter: Parameter, value: float) -> None:
         raise _wrong("out_of_range", f"must be from {parameter.low:g} to {parameter.high:g}")
 
 
-def _image_text(parameter: Parameter, value: Any) -> str:
+def read_image(parameter: Parameter, value: Any) -> str:
+    """An image as an http(s) URL, which is not fetched here, or as base64 data."""
     if not isinstance(value, str):
         raise _wrong("wrong_type", "must be an http(s) URL or base64 image data")
     if is_url(value):
-        return _image_url(value)
+        if len(value) > 2048 or any(c.isspace() or not c.isprintable() for c in value):
+            raise _wrong("invalid_image_url", "must be one URL of at most 2048 characters")
+        return value
     try:
         decode(value)
     except BadImage as bad:
@@ -119,13 +129,8 @@ def _image_text(parameter: Parameter, value: Any) -> str:
     return value
 
 
-def _image_url(value: str) -> str:
-    if len(value) > 2048 or any(c.isspace() or not c.isprintable() for c in value):
-        raise _wrong("invalid_image_url", "must be one URL of at most 2048 characters")
-    return value
-
-
-def _images(parameter: Parameter, value: Any) -> list[str] | None:
+def read_images(parameter: Parameter, value: Any) -> list[str] | None:
+    """One or two images; None for an empty list."""
     if not isinstance(value, list):
         raise _wrong("wrong_type", "must be a list of one or two image URLs")
     if len(value) > 2:
@@ -133,33 +138,41 @@ def _images(parameter: Parameter, value: Any) -> list[str] | None:
     errors = FieldErrors()
     for place, one in enumerate(value):
         with errors.collect(f"/{place}"):
-            _image_text(parameter, one)
+            read_image(parameter, one)
     errors.raise_any()
     return value or None
 
 
-_READERS: dict[str, Any] = {
-    "text": _text,
-    "number": _number,
-    "integer": _integer,
-    "image": _image_text,
-    "images": _images,
+#: How the value of each kind of parameter is read and checked.
+READERS: dict[str, Any] = {
+    "text": read_text,
+    "number": read_number,
+    "integer": read_integer,
+    "image": read_image,
+    "images": read_images,
 }
 
 
 def _check_relations(model: Model, values: dict[str, Any], errors: FieldErrors) -> None:
-    """What one field demands of another; fills in APIXO's mode from the images."""
+    """Check the fields against each other; fills in APIXO's mode from the images."""
     if model.parameter("image_urls"):
         with errors.collect():
             _check_mode(values)
     if "tail_image_url" in values and "image_url" not in values:
         message = "a last frame needs a first one: give image_url too"
         errors.add("/image_url", "required", message)
-    if model.parameter("camera_control_type"):
-        _check_camera(values, errors)
+    together = ("camera_control_config", "camera_control_config_value")
+    missing = [name for name in together if name not in values]
+    if model.parameter("camera_control_type") and len(missing) < len(together):
+        for name in missing:
+            errors.add(json_pointer(name), "required", "an axis and its value go together")
+        if values.get("camera_control_type") != "simple":
+            message = 'an axis works only with camera_control_type "simple"'
+            errors.add("/camera_control_type", "not_allowed", message)
 
 
 def _check_mode(values: dict[str, Any]) -> None:
+    """Settle APIXO's mode and frame; images and text exclude each other."""
     has_images = "image_urls" in values
     mode = values.setdefault("mode", "image-to-video" if has_images else "text-to-video")
     if mode == "image-to-video" and not has_images:
@@ -175,29 +188,17 @@ def _check_mode(values: dict[str, Any]) -> None:
         values.setdefault("aspect_ratio", "16:9")
 
 
-def _check_camera(values: dict[str, Any], errors: FieldErrors) -> None:
-    together = ("camera_control_config", "camera_control_config_value")
-    missing = [name for name in together if name not in values]
-    if len(missing) == len(together):
-        return
-    for name in missing:
-        errors.add(json_pointer(name), "required", "an axis and its value go together")
-    if values.get("camera_control_type") != "simple":
-        message = 'an axis works only with camera_control_type "simple"'
-        errors.add("/camera_control_type", "not_allowed", message)
-
-
 def json_schema(model: Model) -> dict[str, Any]:
     """The model's input as JSON Schema (2020-12)."""
     return {
         "type": "object",
-        "properties": {p.name: _property(p) for p in model.parameters},
+        "properties": {p.name: _property_schema(p) for p in model.parameters},
         "required": [p.name for p in model.parameters if p.required],
         "additionalProperties": False,
     }
 
 
-def _property(parameter: Parameter) -> dict[str, Any]:
+def _property_schema(parameter: Parameter) -> dict[str, Any]:
     types = {"text": "string", "image": "string", "images": "array"}
     found: dict[str, Any] = {
         "type": types.get(parameter.kind, parameter.kind),
