@@ -10,7 +10,9 @@ Ranges and defaults are the vendors' documented ones, except that no documented
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 ASPECT_RATIOS = ("16:9", "9:16", "1:1")
 CAMERA_AXES = ("horizontal", "vertical", "pan", "tilt", "roll", "zoom")
@@ -212,6 +214,10 @@ MODELS: dict[str, Model] = {
         ),
     )
 }
+
+
+#: A slug, with the schema of all that are sold.
+ModelSlug = Annotated[str, Field(json_schema_extra={"enum": list(MODELS)})]
 
 
 def model_of(slug: str) -> Model:

@@ -9,7 +9,7 @@ from service.cli.account_option import own_job
 from service.cli.jobs import shown_job
 from service.cli.output import JobArgument, JsonOption, open_wiring, print_json
 from service.jobs.timeline import timeline
-from service.model.serializers import callback_content, callback_json, delivery_json
+from service.model.serializers import delivery_json, full_callback_json
 from service.ops.logs import masked
 
 #: Headers of a callback that prove who sent it.
@@ -25,7 +25,7 @@ def export(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
         deliveries = store.deliveries.of_job(tx, job.id)
         attempts = store.deliveries.all_attempts(tx, [delivery.id for delivery in deliveries])
         entries = timeline(tx, job)
-    received = [{**callback_json(one), **callback_content(one)} for one in callbacks]
+    received = [full_callback_json(one) for one in callbacks]
     for callback in received:
         callback["headers"] = {
             name: "***" if any(word in name.lower() for word in _PROOFS) else value

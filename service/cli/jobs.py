@@ -26,11 +26,11 @@ from service.jobs.requests import cancel_job
 from service.jobs.timeline import timeline
 from service.messages.content import cut, plain
 from service.model import Job, JobState
-from service.model.serializers import job_json
+from service.model.serializers import JobJson, job_json
 from service.videos.archive import link_of
 
 
-def shown_job(wiring: Wiring, job: Job) -> dict[str, Any]:
+def shown_job(wiring: Wiring, job: Job) -> JobJson:
     """The job as the API shows it."""
     with wiring.db.read() as tx:
         video = store.videos.of_job(tx, job.id)

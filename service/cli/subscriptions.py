@@ -27,7 +27,7 @@ from service.deliveries.test_sends import (
 )
 from service.errors import InvalidInput, NotFound
 from service.model import Subscription
-from service.model.serializers import subscription_json
+from service.model.serializers import SubscriptionJson, subscription_json
 from service.signing import new_webhook_secret
 
 app = typer.Typer(help="Who is told of what: add, list, test and more.")
@@ -74,7 +74,7 @@ def add(
         console().print(f"Secret (shown only now): {secret}", soft_wrap=True)
 
 
-def _as_json(wiring: Wiring, subscription: Subscription) -> dict[str, Any]:
+def _as_json(wiring: Wiring, subscription: Subscription) -> SubscriptionJson:
     return subscription_json(subscription, target_of(wiring.encryptor, subscription))
 
 

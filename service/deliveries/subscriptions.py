@@ -6,15 +6,18 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
+from pydantic import with_config
 from sqlalchemy import Connection
+from typing_extensions import TypedDict
 
 from service import store
-from service.catalogue.models import MODELS
+from service.catalogue.models import MODELS, ModelSlug
 from service.channels.base import Channel
 from service.errors import BadToken, FieldErrors, InvalidInput, json_pointer
 from service.model import EventType, Subscription, new_id
+from service.model.json_types import about
 from service.signing import Encryptor, digest, new_webhook_secret
 
 #: Said by the reader of a mail: no later job may overrule it.
@@ -27,12 +30,35 @@ NEEDS = {
 }
 #: What counts as not given.
 BLANK = (None, "")
-FIELDS = ("channel", "target", "events", "format", "models", "metadata")
 METADATA_PAIRS = 20
 #: How long a secret that was replaced signs beside the new one.
 OVERLAP = timedelta(hours=24)
 JOBLESS = (EventType.SUBSCRIPTION_DISABLED, EventType.SUBSCRIPTION_RECOVERED)
 NO_TARGET = "say where to send: an address or URL"
+
+
+Events = Annotated[list[EventType], about("Its events; none: the usual ones.", ["job.succeeded"])]
+Format = Annotated[str, about("The format of the body; the channel's first one if missing.")]
+Models = Annotated[list[ModelSlug], about("Only jobs of these models; none: of all.")]
+Pairs = Annotated[
+    dict[str, str | float | bool],
+    about("Only jobs whose metadata has these very pairs.", max_length=METADATA_PAIRS),
+]
+
+
+@with_config(extra="forbid")
+class NewSubscription(TypedDict):
+    """A request for a subscription."""
+
+    channel: Annotated[str, about("The kind of transport.", "webhook")]
+    target: Annotated[str, about("Where events are sent.", "https://example.com/clips")]
+    events: NotRequired[Events]
+    format: NotRequired[Format]
+    models: NotRequired[Models]
+    metadata: NotRequired[Pairs]
+
+
+FIELDS = tuple(NewSubscription.__annotations__)
 
 
 @dataclass(frozen=True)

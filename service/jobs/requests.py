@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
+from pydantic import Field, with_config
 from sqlalchemy import Connection
+from typing_extensions import TypedDict
 
 from service import store
-from service.catalogue.models import MODELS, Model
+from service.catalogue.models import MODELS, Model, ModelSlug
 from service.catalogue.validation import check_input
 from service.channels.base import Channel
 from service.deliveries.subscriptions import (
+    NewSubscription,
     SubscriptionSpec,
     get_or_create_internal,
     parse_subscription,
@@ -22,14 +25,50 @@ from service.errors import Conflict, FieldErrors, InvalidInput, did_you_mean, js
 from service.events.record import record_event
 from service.jobs.budget import price_range
 from service.model import ACCOUNTS_OWN, EventType, Job, JobState, new_id
+from service.model.json_types import about
 from service.settings import Settings
 from service.signing import Encryptor
 
-FIELDS = ("model", "input", "provider", "notify", "metadata")
 METADATA_LENGTH = 4096
 NOTIFY_LENGTH = 10
 #: What a job made by our own API says of the door it came through.
 API_SOURCE = "clipbell"
+
+
+_ShortTarget = Annotated[str, Field(json_schema_extra={"format": "channel-target"})]
+
+
+@with_config(extra="forbid")
+class NewJob(TypedDict):
+    """A request for one video."""
+
+    model: Annotated[ModelSlug, about("The model; see `/v1/models`.")]
+    input: Annotated[dict[str, Any], about("The model's input, under its documented names.")]
+    provider: NotRequired[
+        Annotated[str, about("The vendor's own route; `auto` where it has none.", "auto")]
+    ]
+    notify: NotRequired[
+        Annotated[
+            list[
+                Annotated[str, Field(json_schema_extra={"format": "channel-target"})]
+                | NewSubscription
+            ],
+            about(
+                "Who gets its events: `CHANNEL:TARGET` such as `slack:https://…`, or a subscription"
+                " of its own; `*` stands for your subscriptions. Missing: these. Empty: nobody.",
+                max_length=NOTIFY_LENGTH,
+            ),
+        ]
+    ]
+    metadata: NotRequired[
+        Annotated[
+            dict[str, Any],
+            about("Yours, at most 4 kB; returned in the job and its events.", {"order": 7}),
+        ]
+    ]
+
+
+FIELDS = tuple(NewJob.__annotations__)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -28,7 +27,7 @@ from service.jobs.provider_status import mark_reachable, mark_unreachable
 from service.jobs.requests import API_SOURCE
 from service.model import Clock, EventType, Job, JobError, JobState, Submission
 from service.model.error_codes import HOLD_CODES, RETRY_CODES, as_stored, job_error
-from service.model.serializers import dry_run_json
+from service.model.serializers import DryRunJson, dry_run_json
 from service.outbound.client import Outbound
 from service.providers.base import Provider
 from service.retry import LONGEST_VENDOR_HINT, backoff, bounded
@@ -95,12 +94,12 @@ def callback_url(signer: UrlSigner, job: Job, now: datetime) -> str:
     return signer.url_for(now + CALLBACK_LIFE, job=job.id, provider=job.provider)
 
 
-def preview(providers: Mapping[str, Provider], signer: UrlSigner, job: Job) -> dict[str, Any]:
+def preview(providers: Mapping[str, Provider], signer: UrlSigner, job: Job) -> DryRunJson:
     """The exact request that would go out, its secrets masked, with price and time."""
     url = callback_url(signer, job, job.created_at)
     wire = providers[job.provider].request_for(job, url).masked()
     wire["body"] = shown_body(MODELS[job.model], wire["body"])
-    return dry_run_json(job, wire, url)
+    return dry_run_json(job, wire, url, MODELS[job.model].expected(job.input))
 
 
 def submit_job(db: Database, context: SubmissionContext, clock: Clock) -> bool:

@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import with_config
 from sqlalchemy import Connection
+from typing_extensions import TypedDict
 
 from service import store
-from service.model import Job
+from service.model import Job, JobState
+from service.model.json_types import JobId, Moment, about
 from service.model.serializers import attempt_json, iso
 
 Entry = dict[str, Any]
+
+
+@with_config(extra="allow")
+class TimelineEntryJson(TypedDict):
+    """One thing that happened; more fields by `kind`."""
+
+    at: Annotated[Moment, about("When it happened.")]
+    kind: Annotated[
+        str,
+        about("`requested`, `submitted`, `callback`, `attempt` and more.", "requested"),
+    ]
+    message: Annotated[str, about("What happened, for people.", "the job was asked for")]
+
+
+class TimelineJson(TypedDict):
+    """The whole history of a job, in order of time."""
+
+    job_id: Annotated[JobId, about("The job's id.")]
+    state: Annotated[JobState, about("Its state.", JobState.QUEUED.value)]
+    data: list[TimelineEntryJson]
 
 
 def timeline(tx: Connection, job: Job) -> list[Entry]:

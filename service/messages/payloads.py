@@ -7,13 +7,17 @@ Pure functions of values; a body made here is frozen in its delivery's row.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired
 
-from service.model import Event, Job, JobState, Video
-from service.model.serializers import iso, job_json
+from pydantic import Field
+from typing_extensions import TypedDict
+
+from service.model import Event, EventType, Job, JobState, Video
+from service.model.json_types import ChannelName, JobId, Moment, SubscriptionId, about
+from service.model.serializers import JobJson, iso, job_json
 
 API_VERSION = "v1"
 
@@ -37,8 +41,52 @@ class Notification:
     poster: bytes | None = None
 
 
+class SubscriptionNewsJson(TypedDict):
+    """The subscription that an event is about; never its target, which may be a secret."""
+
+    subscription_id: Annotated[SubscriptionId, about("Its id.")]
+    channel: Annotated[ChannelName, about("Its channel.")]
+    reason: Annotated[str | None, about("Why it happened.", "the endpoint answered 500")]
+
+
+class _EnvelopeJson(TypedDict):
+    timestamp: Annotated[Moment, about("When it happened.")]
+    api_version: Annotated[Literal["v1"], about("The version of the body.")]
+    sequence: Annotated[int, about("1, 2, 3 … within its job.", 3)]
+    sample: NotRequired[Annotated[Literal[True], about("Only in samples: nothing happened.")]]
+
+
+class JobMessageJson(_EnvelopeJson):
+    """The body of a push about a job, in the format `standard`."""
+
+    type: Annotated[
+        Literal[
+            EventType.JOB_SUCCEEDED,
+            EventType.JOB_FAILED,
+            EventType.JOB_SUBMITTED,
+            EventType.JOB_HELD,
+            EventType.JOB_UNKNOWN,
+            EventType.JOB_CANCELED,
+            EventType.JOB_OVERDUE,
+            EventType.VIDEO_EXPIRING,
+        ],
+        about("The fact."),
+    ]
+    data: JobJson
+
+
+class SubscriptionMessageJson(_EnvelopeJson):
+    """The body of a push about a subscription, in the format `standard`."""
+
+    type: Annotated[
+        Literal[EventType.SUBSCRIPTION_DISABLED, EventType.SUBSCRIPTION_RECOVERED],
+        about("The fact."),
+    ]
+    data: SubscriptionNewsJson
+
+
 def standard(notification: Notification) -> dict[str, Any]:
-    """The Standard Webhooks envelope around the job."""
+    """The Standard Webhooks envelope around the job, or around what happened to a subscription."""
     return {
         "type": notification.event.type.value,
         "timestamp": iso(notification.event.created_at),
@@ -49,7 +97,7 @@ def standard(notification: Notification) -> dict[str, Any]:
     }
 
 
-def _data(notification: Notification) -> dict[str, Any]:
+def _data(notification: Notification) -> Mapping[str, Any]:
     if notification.job is None:
         return notification.event.about or {}
     return job_json(notification.job, notification.video, notification.link)
@@ -95,7 +143,8 @@ def _flat_job(notification: Notification, job: Job) -> dict[str, Any]:
 
 
 #: What APIXO's states are called for each of ours.
-_APIXO_STATES = {
+ApixoState = Literal["pending", "processing", "success", "failed"]
+_APIXO_STATES: dict[JobState, ApixoState] = {
     JobState.QUEUED: "pending",
     JobState.HELD: "pending",
     JobState.SUCCEEDED: "success",
@@ -104,16 +153,40 @@ _APIXO_STATES = {
 }
 
 
-def apixo_status(job: Job, link: str | None) -> dict[str, Any]:
+class ApixoTaskStateJson(TypedDict):
+    """The state of a task of APIXO: our job."""
+
+    taskId: Annotated[JobId, about("Its id: our job's.")]
+    state: Annotated[ApixoState, about("Its state.")]
+    createTime: Annotated[int, about("In milliseconds since 1970.", 1767268800000)]
+    resultJson: NotRequired[Annotated[str, about("JSON with `resultUrls`, after a success.")]]
+    failCode: NotRequired[Annotated[str, about("Why it failed, as a word.")]]
+    failMsg: NotRequired[Annotated[str, about("Why it failed, for people.")]]
+    completeTime: NotRequired[Annotated[int, about("In milliseconds since 1970.")]]
+    costTime: NotRequired[Annotated[int, about("In milliseconds.")]]
+
+
+class ApixoTaskJson(TypedDict):
+    """APIXO's envelope around the state of a task."""
+
+    code: Annotated[Literal[200], about("The HTTP status.")]
+    message: Annotated[Literal["success"], about("Always `success`.")]
+    data: ApixoTaskStateJson
+
+
+def apixo_status(job: Job, link: str | None) -> ApixoTaskJson:
     """APIXO's status envelope of a job of ours."""
     state = _APIXO_STATES.get(job.state, "processing")
-    data: dict[str, Any] = {"taskId": job.id, "state": state}
-    data["createTime"] = _millis(job.created_at)
+    data: ApixoTaskStateJson = {
+        "taskId": job.id,
+        "state": state,
+        "createTime": _millis(job.created_at),
+    }
     if state == "success":
         data["resultJson"] = json.dumps({"resultUrls": [link]})
     if state == "failed":
         error = job.error or {"code": "CANCELED", "message": "the job was canceled"}
-        data |= {"failCode": error["code"], "failMsg": error["message"]}
+        data["failCode"], data["failMsg"] = error["code"], error["message"]
     if job.finished_at:
         data["completeTime"] = _millis(job.finished_at)
         data["costTime"] = data["completeTime"] - data["createTime"]
@@ -126,7 +199,7 @@ def _millis(moment: datetime) -> int:
 
 def apixo(notification: Notification) -> dict[str, Any]:
     """The body that a client of APIXO's callback mode expects; it knows jobs only."""
-    body = apixo_status(notification.job, notification.link) if notification.job else {}
+    body = dict(apixo_status(notification.job, notification.link)) if notification.job else {}
     return body | _label(notification.event)
 
 
@@ -135,3 +208,5 @@ FORMATS: dict[str, Callable[[Notification], dict[str, Any]]] = {
     "flat": flat,
     "apixo": apixo,
 }
+#: A name of these.
+FormatName = Annotated[str, Field(json_schema_extra={"enum": list(FORMATS)})]

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from sqlalchemy import Connection
 
@@ -57,7 +58,7 @@ class Health:
     polled_share: float | None = None
 
     @property
-    def status(self) -> str:
+    def status(self) -> Literal["ready", "degraded", "not ready"]:
         """``ready``, ``degraded`` or ``not ready``: no job can be taken or worked on."""
         wrong = [check for check in self.checks if not check.ok]
         if any(check.vital for check in wrong):

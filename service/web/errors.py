@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict
 from http import HTTPStatus
+from typing import Annotated, NotRequired
 
 from flask import Response, request
+from typing_extensions import TypedDict
 from werkzeug.exceptions import HTTPException
 
 from service.errors import (
@@ -22,6 +23,7 @@ from service.errors import (
     TooOften,
 )
 from service.model.error_codes import FAILURES
+from service.model.json_types import about
 from service.storage import StorageError
 
 log = logging.getLogger(__name__)
@@ -47,9 +49,36 @@ class Problem(Exception):
         self.headers = headers or {}
 
 
+class FieldErrorJson(TypedDict):
+    """One thing that is wrong with a request."""
+
+    pointer: Annotated[
+        str,
+        about(
+            "A JSON Pointer into the body, `?name` in the query, `#name` of a header.",
+            "/input/duration",
+        ),
+    ]
+    code: Annotated[str, about("A stable word for programs.", "not_allowed")]
+    message: Annotated[str, about("The sentence for people.", "must be one of 5, 10")]
+
+
+class ProblemJson(TypedDict):
+    """An error (RFC 9457)."""
+
+    type: Annotated[str, about("`about:blank`: the status says what kind it is.", "about:blank")]
+    title: Annotated[str, about("The status in words.", "Unprocessable Entity")]
+    status: Annotated[int, about("The HTTP status.", 422)]
+    detail: Annotated[str, about("What is wrong, in a sentence.", "1 field is wrong")]
+    hint: NotRequired[Annotated[str, about("How to fix it.")]]
+    errors: NotRequired[
+        Annotated[list[FieldErrorJson], about("Everything that is wrong with the request.")]
+    ]
+
+
 def problem_response(problem: Problem) -> Response:
     """The problem as HTTP."""
-    body: dict[str, object] = {
+    body: ProblemJson = {
         "type": "about:blank",
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
@@ -58,7 +87,10 @@ def problem_response(problem: Problem) -> Response:
     if problem.hint:
         body["hint"] = problem.hint
     if problem.errors is not None:
-        body["errors"] = [asdict(fault) for fault in problem.errors]
+        body["errors"] = [
+            {"pointer": one.pointer, "code": one.code, "message": one.message}
+            for one in problem.errors
+        ]
     return Response(
         json.dumps(body, ensure_ascii=False),
         status=problem.status,

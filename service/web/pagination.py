@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -41,7 +42,7 @@ def cursor() -> str | None:
     return found
 
 
-def page_response(data: list[dict[str, Any]], older: str | None, **more: Any) -> Response:
+def page_response(data: Sequence[Mapping[str, Any]], older: str | None, **more: Any) -> Response:
     """
     One page of a list.
 

@@ -13,7 +13,7 @@ from service.jobs.requests import check_request, planned_job
 from service.messages.payloads import FORMATS, Notification, apixo_status, flat, standard
 from service.model import Event, EventType, Job, JobState, Video, VideoState
 from service.model.error_codes import job_error
-from service.model.serializers import dry_run_json, iso, job_json
+from service.model.serializers import dry_run_json, iso, job_json, video_json
 from service.settings import load_settings
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -134,6 +134,7 @@ def test_error_has_the_documented_fields() -> None:
     """Why a job failed: our code, the vendor's words, what to do."""
     error = job_json(failed(), None, None)["error"]
 
+    assert error is not None
     assert ["code", "hint", "message", "provider_code", "retryable"] == sorted(error)
     assert ("CONTENT_VIOLATION", "no foxes", "NSFW") == (
         error["code"],
@@ -145,7 +146,7 @@ def test_error_has_the_documented_fields() -> None:
 def test_no_video_yet() -> None:
     """Before there is a video the field is null; before the poster its link is."""
     assert job_json(job(), None, None)["video"] is None
-    assert job_json(succeeded(), video(poster_file=None), LINK)["video"]["poster_url"] is None
+    assert video_json(video(poster_file=None), LINK)["poster_url"] is None
 
 
 def test_standard() -> None:
@@ -222,7 +223,7 @@ def test_dry_run_hides_the_token() -> None:
     """What would be sent is shown but for the callback's token; price and time are told."""
     url = f"{URL}/callbacks/SECRET"
     wire = {"url": "https://p", "body": {"callback_url": url, "nested": [{"again": url}]}}
-    told = dry_run_json(job(), wire, url)
+    told = dry_run_json(job(), wire, url, 317.18)
 
     assert "SECRET" not in json.dumps(told)
     assert f"{URL}/callbacks/***" == told["request"]["body"]["callback_url"]

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
 from flask import Blueprint, Response, request
+from typing_extensions import TypedDict
 
 from service import store
 from service.callbacks.process import check_callback_url, receive_callback, replay_callback
 from service.errors import BadToken, CallbackTooLarge, ExpiredToken
 from service.model import CALLBACK_BYTES, Callback, CallbackState
-from service.model.serializers import callback_content, callback_json, rejection_json
+from service.model.json_types import Cursor, about
+from service.model.serializers import (
+    RejectionJson,
+    callback_json,
+    full_callback_json,
+    rejection_json,
+)
 from service.web.context import (
     authenticate,
     bool_arg,
@@ -75,8 +83,9 @@ def _remote() -> str:
 @blueprint.get("/v1/callbacks")
 @needs("read", "job_id", "state", "rejected", "limit", "cursor")
 def list_callbacks() -> Response:
-    """An account's callbacks, newest first; with `rejected`, an operator sees the refused ones."""
+    """An account's callbacks, newest first."""
     if bool_arg("rejected"):
+        authenticate("operator")
         return _rejected()
     which = {"job_id": request.args.get("job_id"), "state": choice_arg("state", CallbackState)}
     with wiring().db.read() as tx:
@@ -85,8 +94,29 @@ def list_callbacks() -> Response:
     return page_response([callback_json(callback) for callback in found], found.older)
 
 
+class RejectionsJson(TypedDict):
+    """A page of refused callbacks."""
+
+    data: list[RejectionJson]
+    next_cursor: Cursor
+    counts: Annotated[
+        dict[str, int], about("The number of all refused ones, by reason.", {"expired": 1})
+    ]
+    url_checks: Annotated[int, about("How often a callback URL was looked at (GET or HEAD).", 0)]
+
+
+@blueprint.get("/v1/callbacks/rejected")
+@needs("operator", "limit", "cursor")
+def list_rejected() -> Response:
+    """
+    The last 1,000 callbacks that were refused, newest first, and counts of all.
+
+    `GET /v1/callbacks?rejected=true` answers the same.
+    """
+    return _rejected()
+
+
 def _rejected() -> Response:
-    authenticate("operator")
     with wiring().db.read() as tx:
         found = store.callbacks.rejected(tx, page_size(), before=cursor())
         counts, checks = store.callbacks.count_rejections(tx), store.callbacks.url_checks(tx)
@@ -100,7 +130,7 @@ def get_callback(callback_id: str) -> Response:
     """One callback with its headers and body."""
     with wiring().db.read() as tx:
         found = get_or_404(tx, Callback, callback_id)
-    return json_response(callback_json(found) | callback_content(found))
+    return json_response(full_callback_json(found))
 
 
 @blueprint.post("/v1/callbacks/<callback_id>/replay")

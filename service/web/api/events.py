@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 from flask import Blueprint, Response, request
 from sqlalchemy import Connection
+from typing_extensions import TypedDict
 
 from service import store
 from service.deliveries.notification import build_notification
 from service.errors import FieldError, Gone, InvalidInput
 from service.events.samples import sample_event
-from service.messages.payloads import FORMATS, standard
+from service.messages.payloads import FORMATS, JobMessageJson, SubscriptionMessageJson, standard
 from service.model import Event, EventType
+from service.model.json_types import EventId, about
 from service.web.context import (
     caller,
     choice_arg,
@@ -26,6 +28,26 @@ from service.web.pagination import next_link, page_size
 blueprint = Blueprint("events", __name__, url_prefix="/v1/events")
 
 SAMPLES = 3
+
+
+class _FeedEntry(TypedDict):
+    id: Annotated[EventId, about("The event's id.")]
+    seq: Annotated[int, about("1, 2, 3 … within your account; nothing is skipped.", 1)]
+
+
+class JobEventJson(_FeedEntry, JobMessageJson):
+    """An event of a job, with the body of its push."""
+
+
+class SubscriptionEventJson(_FeedEntry, SubscriptionMessageJson):
+    """An event of a subscription, with the body of its push."""
+
+
+class EventsJson(TypedDict):
+    """A page of events."""
+
+    data: list[JobEventJson | SubscriptionEventJson]
+    next_cursor: Annotated[str, about("The value of `after` for later events.", "1")]
 
 
 @blueprint.get("")

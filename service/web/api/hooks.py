@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
 from flask import Blueprint, Response, url_for
+from typing_extensions import TypedDict
 
 from service import store
 from service.deliveries import endpoint_health
 from service.deliveries.subscriptions import (
     BLANK,
+    Models,
+    Pairs,
     SubscriptionSpec,
     get_or_create_hook,
     parse_subscription,
     target_of,
 )
 from service.errors import FieldError, InvalidInput
-from service.model import DEFAULT_EVENTS, Subscription
-from service.model.serializers import iso
+from service.messages.payloads import FormatName
+from service.model import EventType, Subscription
+from service.model.json_types import HookUrl, Moment, Secret, SubscriptionId, about
+from service.model.serializers import events_of, iso
 from service.web.context import (
     caller,
     channels,
@@ -33,6 +38,20 @@ blueprint = Blueprint("hooks", __name__, url_prefix="/v1/hooks")
 
 #: The names that Zapier, Make and n8n send the target under.
 TARGET_NAMES = ("target_url", "targetUrl", "hookUrl", "url")
+
+
+class NewHook(TypedDict):
+    """A request for a REST hook; unknown fields are ignored."""
+
+    target_url: Annotated[
+        HookUrl,
+        about("Where events are sent; also accepted as `targetUrl`, `hookUrl` or `url`."),
+    ]
+    event: NotRequired[Annotated[EventType | list[EventType], about("An event, or several.")]]
+    events: NotRequired[Annotated[list[EventType], about("The same, if there is no `event`.")]]
+    format: NotRequired[Annotated[FormatName, about("The format of the body. Default: flat.")]]
+    models: NotRequired[Models]
+    metadata: NotRequired[Pairs]
 
 
 @blueprint.post("")
@@ -76,13 +95,33 @@ def _first(body: dict[str, Any], *names: str) -> tuple[str, Any]:
     return (given[0], body[given[0]]) if given else (names[-1], None)
 
 
-def _hook(subscription: Subscription) -> dict[str, Any]:
-    target = target_of(wiring().encryptor, subscription)
+class HookJson(TypedDict):
+    """A subscription as a REST hook."""
+
+    id: Annotated[SubscriptionId, about("The hook's id.")]
+    target_url: Annotated[
+        str, about("Where events are sent.", "https://hooks.zapier.com/hooks/standard/1/2/")
+    ]
+    event: Annotated[EventType | None, about("Its event, if it has just one.", "job.succeeded")]
+    events: Annotated[list[EventType], about("Its events.", ["job.succeeded"])]
+    format: Annotated[str, about("The format of the body.", "flat")]
+    models: Annotated[list[str], about("Only jobs of these models; empty: of all.", [])]
+    metadata: Annotated[dict[str, Any], about("Only jobs with these pairs.", {})]
+    enabled: Annotated[bool, about("Whether it is on.", True)]
+    created_at: Annotated[Moment, about("When it was created.")]
+    expiration_date: Annotated[None, about("Hooks don't expire.")]
+    secret: NotRequired[
+        Annotated[Secret, about("Verifies our signatures; only in the answer that creates it.")]
+    ]
+
+
+def _hook(subscription: Subscription) -> HookJson:
+    events = events_of(subscription)
     return {
         "id": subscription.id,
-        "target_url": target,
-        "event": subscription.events[0] if len(subscription.events) == 1 else None,
-        "events": subscription.events or [event.value for event in DEFAULT_EVENTS],
+        "target_url": target_of(wiring().encryptor, subscription),
+        "event": events[0] if len(events) == 1 else None,
+        "events": events,
         "format": subscription.format,
         "models": subscription.models,
         "metadata": subscription.metadata,

@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired
 
 from flask import Blueprint, Response, request, url_for
+from pydantic import Field, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
 
 from service import store
 from service.catalogue.models import MODELS, Model
 from service.catalogue.validation import json_schema
 from service.errors import FieldError, InvalidInput
 from service.jobs.outcomes import Resolution, resolve_by_hand
-from service.jobs.requests import cancel_job, check_request, mute_job, planned_job, request_job
+from service.jobs.requests import (
+    JobRequest,
+    cancel_job,
+    check_request,
+    mute_job,
+    planned_job,
+    request_job,
+)
 from service.jobs.submission import preview
 from service.jobs.timeline import timeline
 from service.model import Job, JobState, Video
-from service.model.serializers import job_json
+from service.model.json_types import ModelName, ProviderName, Text, about
+from service.model.serializers import JobJson, job_json
 from service.videos.archive import link_of
 from service.videos.retention import erase_job
 from service.web import idempotency
@@ -39,7 +50,7 @@ from service.web.pagination import cursor, page_response, page_size
 blueprint = Blueprint("jobs", __name__, url_prefix="/v1")
 
 
-def shown(job: Job, video: Video | None) -> dict[str, Any]:
+def shown(job: Job, video: Video | None) -> JobJson:
     """The job as JSON, with its link where there is a video."""
     w = wiring()
     return job_json(job, video, link_of(w.db, w.links, w.settings, video, w.clock()))
@@ -48,14 +59,18 @@ def shown(job: Job, video: Video | None) -> dict[str, Any]:
 @blueprint.post("/jobs")
 @needs("submit", "dry_run")
 def create_job() -> Response:
-    """Ask for one video: checked and committed before the 202."""
-    dry_run, key = bool_arg("dry_run"), idempotency.given_key()
+    """
+    Ask for one video.
+
+    It is checked and stored before the answer. `?dry_run=true` answers as
+    `POST /v1/dry-runs` does.
+    """
+    dry, key = bool_arg("dry_run"), idempotency.given_key()
     body = json_body(JOB_BYTES)
     w = wiring()
     asked = check_request(body, channels(), w.providers)
-    if dry_run:
-        job = planned_job(w.settings, caller().account_id, asked, w.clock())
-        return json_response(preview(w.providers, w.signer, job))
+    if dry:
+        return _preview(asked)
     with w.db.write() as tx:
         kept = idempotency.replay(tx, key, json.dumps(body, sort_keys=True).encode())
         if kept is not None:
@@ -67,6 +82,19 @@ def create_job() -> Response:
         )
         idempotency.save(tx, key, response)
     return response
+
+
+@blueprint.post("/dry-runs")
+@needs("submit")
+def dry_run() -> Response:
+    """Check a job and show the request to the vendor; nothing is sent."""
+    return _preview(check_request(json_body(JOB_BYTES), channels(), wiring().providers))
+
+
+def _preview(asked: JobRequest) -> Response:
+    w = wiring()
+    job = planned_job(w.settings, caller().account_id, asked, w.clock())
+    return json_response(preview(w.providers, w.signer, job))
 
 
 @blueprint.get("/jobs")
@@ -132,6 +160,22 @@ def cancel(job_id: str) -> Response:
     return json_response(shown(job, None))
 
 
+#: Not `Literal[True]`, which takes 1 as well.
+_Yes = Annotated[bool, Field(json_schema_extra={"const": True})]
+
+
+@with_config(extra="forbid", json_schema_extra={"minProperties": 1, "maxProperties": 1})
+class ResolutionRequest(TypedDict):
+    """How an unknown job ends: exactly one of these."""
+
+    task_id: NotRequired[Annotated[Text, about("It is this task of the vendor.", min_length=1)]]
+    resend: NotRequired[Annotated[_Yes, about("It is sent once more.")]]
+    fail: NotRequired[Annotated[_Yes, about("It has failed.")]]
+
+
+_RESOLUTION = TypeAdapter(ResolutionRequest)
+
+
 @blueprint.post("/jobs/<job_id>/resolve")
 @needs("submit")
 def resolve(job_id: str) -> Response:
@@ -145,13 +189,13 @@ def resolve(job_id: str) -> Response:
 
 
 def _resolution(body: Any) -> Resolution:
-    if isinstance(body, dict) and len(body) == 1:
-        match body:
-            case {"task_id": str(task_id)} if task_id and "\x00" not in task_id:
+    with suppress(ValidationError):
+        match list(_RESOLUTION.validate_python(body, strict=True).items()):
+            case [("task_id", str(task_id))]:
                 return Resolution(task_id=task_id)
-            case {"resend": True}:
+            case [("resend", True)]:
                 return Resolution(resend=True)
-            case {"fail": True}:
+            case [("fail", True)]:
                 return Resolution()
     message = 'must be {"task_id": "…"}, {"resend": true} or {"fail": true}'
     raise InvalidInput([FieldError("", "not_allowed", message)])
@@ -176,7 +220,33 @@ def models() -> Response:
     return json_response({"data": [_model(m) for m in MODELS.values()], "next_cursor": None})
 
 
-def _model(model: Model) -> dict[str, Any]:
+class PriceJson(TypedDict):
+    """The price of one video; null where nobody states it."""
+
+    currency: Annotated[Literal["USD"], about("The currency.")]
+    min: Annotated[float | None, about("The lowest price.", 0.44)]
+    max: Annotated[float | None, about("The highest price.", 0.88)]
+
+
+class ModelJson(TypedDict):
+    """A model that jobs can ask for."""
+
+    id: Annotated[ModelName, about("Its name in a job.")]
+    title: Annotated[str, about("Its name for people.", "Kling 2.5 Turbo")]
+    provider: Annotated[ProviderName, about("The vendor.")]
+    available: Annotated[bool, about("Whether this server has a key for that vendor.", True)]
+    routes: Annotated[list[str], about("The values that a job's `provider` may have.", ["auto"])]
+    input_schema: Annotated[
+        dict[str, Any], about("The JSON Schema of its input.", {"type": "object"})
+    ]
+    price: PriceJson
+    expected_seconds: Annotated[
+        dict[str, float],
+        about("The vendor's own estimate, by the video's seconds.", {"5": 134.32, "10": 134.32}),
+    ]
+
+
+def _model(model: Model) -> ModelJson:
     w = wiring()
     price = w.settings.prices.get(model.slug)
     return {

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
 from flask import Blueprint, Response
+from typing_extensions import TypedDict
 
 from service import store
 from service.errors import NotFound
 from service.jobs.requests import release_provider
+from service.model.json_types import about
 from service.web.context import json_response, needs, wiring
 
 blueprint = Blueprint("providers", __name__, url_prefix="/v1/providers")
 
 
-def shown(name: str) -> dict[str, Any]:
+class ProviderJson(TypedDict):
+    """A vendor, as it is now."""
+
+    id: Annotated[str, about("Its name.", "apixo")]
+    held: Annotated[str | None, about("Why nothing is sent to it.", None)]
+    paused_seconds: Annotated[float, about("For how long nothing is asked of it.", 0.0)]
+    open_tasks: Annotated[int, about("The tasks that it may be working on.", 2)]
+    task_limit: Annotated[
+        int | None, about("How many it takes at once; null where it states none.", 1000)
+    ]
+
+
+def shown(name: str) -> ProviderJson:
     """A provider as JSON: why it is held, if it is, and how busy it is."""
     w = wiring()
     with w.db.read() as tx:

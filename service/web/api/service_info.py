@@ -2,15 +2,53 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 from flask import Blueprint, Response
+from typing_extensions import TypedDict
 
 from service import store
 from service.errors import NotFound
 from service.jobs import budget
+from service.model.json_types import AccountId, about
 from service.ops.health import examine
 from service.web.context import caller, json_response, needs, wiring
 
 blueprint = Blueprint("service_info", __name__)
+
+
+class MeJson(TypedDict):
+    """The account and the key of the caller."""
+
+    id: Annotated[AccountId, about("The account's id.")]
+    name: Annotated[str, about("The account's name.", "alice")]
+    scopes: Annotated[list[str], about("What the key may do.", ["read", "submit"])]
+    spent_today: Annotated[float, about("US dollars since midnight UTC.", 1.32)]
+    remaining_budget: Annotated[float | None, about("US dollars; null without a budget.", 8.68)]
+
+
+class HealthJson(TypedDict):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class ReadinessJson(TypedDict):
+    """The state of the service and of each of its parts."""
+
+    status: Annotated[
+        Literal["ready", "degraded", "not ready"], about("Whether jobs are taken and worked on.")
+    ]
+    checks: Annotated[
+        dict[str, str],
+        about(
+            "By part: `ok`, or what is wrong and how to fix it.",
+            {"database": "ok", "worker": "ok"},
+        ),
+    ]
+    polled_share: Annotated[
+        float | None, about("The share of recent jobs whose end no callback reported.", 0.0)
+    ]
 
 
 @blueprint.get("/v1/me")
@@ -24,14 +62,21 @@ def me() -> Response:
         spent = budget.spent_today(tx, caller().account_id, w.clock())
     if account is None:
         raise NotFound("the account is gone")
-    body = {"id": account.id, "name": account.name, "scopes": caller().scopes}
-    return json_response({**body, "spent_today": spent, "remaining_budget": left})
+    body: MeJson = {
+        "id": account.id,
+        "name": account.name,
+        "scopes": caller().scopes,
+        "spent_today": spent,
+        "remaining_budget": left,
+    }
+    return json_response(body)
 
 
 @blueprint.get("/healthz")
 def healthz() -> Response:
     """This process answers."""
-    return json_response({"status": "ok"})
+    body: HealthJson = {"status": "ok"}
+    return json_response(body)
 
 
 @blueprint.get("/readyz")
@@ -40,5 +85,9 @@ def readyz() -> Response:
     w = wiring()
     found = examine(w.db, w.storage, w.providers, w.clock())
     checks = {check.name: "ok" if check.ok else check.message for check in found.checks}
-    body = {"status": found.status, "checks": checks, "polled_share": found.polled_share}
+    body: ReadinessJson = {
+        "status": found.status,
+        "checks": checks,
+        "polled_share": found.polled_share,
+    }
     return json_response(body, 503 if found.status == "not ready" else 200)

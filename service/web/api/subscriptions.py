@@ -6,14 +6,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from threading import BoundedSemaphore
-from typing import Any
+from typing import Annotated, Any, NotRequired
 
 from flask import Blueprint, Response, current_app, url_for
+from pydantic import TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
 
 from service import store
 from service.deliveries import endpoint_health
 from service.deliveries.redelivery import recover_subscription
 from service.deliveries.subscriptions import (
+    Events,
+    Models,
+    Pairs,
     SubscriptionSpec,
     parse_changes,
     parse_subscription,
@@ -30,8 +35,10 @@ from service.deliveries.test_sends import (
     test_request_for,
 )
 from service.errors import Busy, FieldError, InvalidInput
+from service.messages.payloads import FormatName
 from service.model import Subscription
-from service.model.serializers import subscription_json
+from service.model.json_types import Cursor, about
+from service.model.serializers import SubscriptionJson, subscription_json
 from service.signing import new_webhook_secret
 from service.web.context import (
     bool_arg,
@@ -50,9 +57,21 @@ from service.web.pagination import cursor, encode_cursor, next_link
 blueprint = Blueprint("subscriptions", __name__, url_prefix="/v1")
 
 
-def shown(subscription: Subscription) -> dict[str, Any]:
+def shown(subscription: Subscription) -> SubscriptionJson:
     """A subscription as JSON, without its secret."""
     return subscription_json(subscription, target_of(wiring().encryptor, subscription))
+
+
+@with_config(extra="forbid")
+class SubscriptionChange(TypedDict):
+    """The fields to change."""
+
+    enabled: NotRequired[Annotated[bool, about("Whether it is on.")]]
+    target: NotRequired[Annotated[str, about("Where events are sent.", pattern=r"\S")]]
+    events: NotRequired[Events]
+    format: NotRequired[FormatName]
+    models: NotRequired[Models]
+    metadata: NotRequired[Pairs]
 
 
 @blueprint.post("/subscriptions")
@@ -130,6 +149,16 @@ def delete(subscription_id: str) -> Response:
     return Response(status=204)
 
 
+class TestJson(TypedDict):
+    """The result of a test."""
+
+    delivered: Annotated[bool, about("Whether the sample was accepted.", True)]
+    status: Annotated[int | None, about("The HTTP status of the endpoint.", 200)]
+    error: Annotated[str | None, about("Why it was not accepted.", None)]
+    response: Annotated[str, about("The first bytes of the answer.", "ok")]
+    milliseconds: Annotated[int, about("How long it took.", 84)]
+
+
 @blueprint.post("/subscriptions/<subscription_id>/test")
 @needs("submit")
 def test(subscription_id: str) -> Response:
@@ -164,6 +193,13 @@ def reserve_test_slot(doing: str = "tests are being sent") -> Iterator[None]:
         slots.release()
 
 
+class RecoveredJson(TypedDict):
+    """How many deliveries are sent again."""
+
+    recovered: Annotated[int, about("The deliveries that are pending again.", 3)]
+    next_cursor: Cursor
+
+
 @blueprint.post("/subscriptions/<subscription_id>/recover")
 @needs("submit", "since", "cursor")
 def recover(subscription_id: str) -> Response:
@@ -181,8 +217,18 @@ def recover(subscription_id: str) -> Response:
         subscription = get_or_404(tx, Subscription, subscription_id)
         done = recover_subscription(tx, subscription, since, w.clock(), cursor())
     following = encode_cursor(done.next_event) if done.next_event else None
-    body = {"recovered": done.count, "next_cursor": following}
+    body: RecoveredJson = {"recovered": done.count, "next_cursor": following}
     return json_response(body, 202, next_link(following))
+
+
+@with_config(extra="forbid")
+class Rotation(TypedDict):
+    """How to replace a secret."""
+
+    revoke: NotRequired[Annotated[bool, about("Whether the old one ends now.", False)]]
+
+
+_ROTATION = TypeAdapter(Rotation)
 
 
 @blueprint.post("/subscriptions/<subscription_id>/rotate-secret")
@@ -203,8 +249,8 @@ def rotate(subscription_id: str) -> Response:
 
 
 def _revoke(body: Any) -> bool:
-    known = isinstance(body, dict) and set(body) <= {"revoke"}
-    if not known or not isinstance(body.get("revoke", False), bool):
+    try:
+        return _ROTATION.validate_python(body, strict=True).get("revoke", False)
+    except ValidationError:
         message = 'takes only {"revoke": true} or {"revoke": false}'
-        raise InvalidInput([FieldError("/revoke", "wrong_type", message)])
-    return bool(body.get("revoke"))
+        raise InvalidInput([FieldError("/revoke", "wrong_type", message)]) from None

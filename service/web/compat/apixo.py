@@ -7,13 +7,16 @@ callback mode the caller's URL gets the status envelope, signed besides.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired
 
 from flask import Blueprint, Response, request
+from pydantic import with_config
+from typing_extensions import TypedDict
 
 from service.catalogue.models import MODELS
 from service.messages.payloads import apixo_status
 from service.model import ACCOUNTS_OWN, TERMINAL_EVENTS, JobState, VideoState
+from service.model.json_types import HookUrl, JobId, about
 from service.web.compat.base import CompatError, checked, create, find, known_model
 from service.web.context import JOB_BYTES, authenticate, decoded_body, json_body, json_response
 from service.web.errors import as_problem
@@ -21,7 +24,6 @@ from service.web.errors import as_problem
 blueprint = Blueprint("apixo_door", __name__, url_prefix="/api/v1")
 
 NO_MONEY = 402
-FIELDS = ("request_type", "callback_url", "provider", "input")
 
 
 @blueprint.errorhandler(Exception)
@@ -37,9 +39,21 @@ def _in_apixo_words(error: Exception) -> Response:
     return _refusal(status, detail, problem.headers)
 
 
+class _ErrorTextJson(TypedDict):
+    error: Annotated[str, about("What is wrong.", "no API key was sent")]
+
+
+class ApixoErrorJson(TypedDict):
+    """APIXO's error."""
+
+    code: Annotated[int, about("The HTTP status.", 401)]
+    message: Annotated[str, about("The status in words.", "Unauthorized")]
+    data: _ErrorTextJson
+
+
 def _refusal(status: int, detail: str, headers: dict[str, str]) -> Response:
     title = _TITLES.get(status, "Error")
-    body = {"code": status, "message": title, "data": {"error": detail}}
+    body: ApixoErrorJson = {"code": status, "message": title, "data": {"error": detail}}
     return json_response(body, status, headers)
 
 
@@ -55,6 +69,44 @@ _TITLES = {
 }
 
 
+@with_config(
+    extra="forbid",
+    json_schema_extra={
+        "if": {
+            "properties": {"request_type": {"const": "callback"}},
+            "required": ["request_type"],
+        },
+        "then": {"properties": {"callback_url": {}}, "required": ["callback_url"]},
+    },
+)
+class NewTask(TypedDict):
+    """A request for a task of APIXO."""
+
+    request_type: NotRequired[
+        Annotated[Literal["async", "callback"], about("`callback` needs `callback_url`.")]
+    ]
+    callback_url: NotRequired[
+        Annotated[HookUrl, about("Gets the state of the task when it has ended.")]
+    ]
+    provider: NotRequired[Annotated[str, about("The vendor's own route.", "auto")]]
+    input: Annotated[dict[str, Any], about("The model's input.")]
+
+
+class _TaskIdJson(TypedDict):
+    taskId: Annotated[JobId, about("Its id: our job's.")]
+
+
+class ApixoCreatedJson(TypedDict):
+    """A new task of APIXO: our job."""
+
+    code: Annotated[Literal[200], about("The HTTP status.")]
+    message: Annotated[Literal["success"], about("Always `success`.")]
+    data: _TaskIdJson
+
+
+FIELDS = tuple(NewTask.__annotations__)
+
+
 @blueprint.post("/generateTask/<slug>")
 def generate_task(slug: str) -> Response:
     """A task; its end is polled for, or told to `callback_url`."""
@@ -68,9 +120,8 @@ def generate_task(slug: str) -> Response:
     asked = checked(slug, body.get("input"), "apixo", **more)
     job, replayed = create(asked, raw, NO_MONEY)
     headers = {"Idempotency-Replayed": "true"} if replayed else {}
-    return json_response(
-        {"code": 200, "message": "success", "data": {"taskId": job.id}}, 200, headers
-    )
+    created: ApixoCreatedJson = {"code": 200, "message": "success", "data": {"taskId": job.id}}
+    return json_response(created, 200, headers)
 
 
 def _notify(body: dict[str, Any]) -> list[Any] | None:
@@ -104,6 +155,6 @@ def status_task(slug: str) -> Response:
     envelope = apixo_status(found.job, found.link)
     waiting = found.video is not None and found.video.state is VideoState.PENDING
     if found.job.state is JobState.SUCCEEDED and waiting:
-        envelope["data"] = {**envelope["data"], "state": "processing"}
+        envelope["data"]["state"] = "processing"
         envelope["data"].pop("resultJson")
     return json_response(envelope)

@@ -7,12 +7,14 @@ are ``{"error": "…"}`` with the statuses of the vendor's own pages.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Literal, NotRequired
 
 from flask import Blueprint, Response, current_app, request
+from typing_extensions import TypedDict
 
 from service.catalogue.models import MODELS
 from service.model import JobState, VideoState
+from service.model.json_types import LINK, JobId, Moment, Url, about
 from service.model.serializers import iso
 from service.storage import media_type_of
 from service.web.compat.base import (
@@ -66,13 +68,20 @@ _STATUS = {
     "RESULT_LOST": 502,
     "PROCESSING_TIMEOUT": 504,
 }
-_V2_STATES = {
+SegmindStatus = Literal["QUEUED", "PROCESSING", "COMPLETED", "FAILED"]
+_V2_STATES: dict[JobState, SegmindStatus] = {
     JobState.QUEUED: "QUEUED",
     JobState.HELD: "QUEUED",
     JobState.SUCCEEDED: "COMPLETED",
     JobState.FAILED: "FAILED",
     JobState.CANCELED: "FAILED",
 }
+
+
+class SegmindErrorJson(TypedDict):
+    """Segmind's error."""
+
+    error: Annotated[str, about("What is wrong.", "prompt: this field is required")]
 
 
 @blueprint.errorhandler(Exception)
@@ -171,14 +180,38 @@ def _with_facts(response: Response, found: Found) -> Response:
     return response
 
 
-def _body(found: Found) -> dict[str, Any]:
+_METRICS = {"cost": 0.44, "total_time": 74.0}
+
+
+class SegmindMetricsJson(TypedDict):
+    """Figures of a request."""
+
+    cost: Annotated[float | None, about("US dollars.")]
+    total_time: Annotated[float | None, about("Seconds from its creation to its end.")]
+
+
+class SegmindRequestJson(TypedDict):
+    """A request of Segmind: our job. A new one has URLs to ask at; an older one has figures."""
+
+    request_id: Annotated[JobId, about("Its id: our job's.")]
+    status: Annotated[SegmindStatus, about("Its state.", "COMPLETED")]
+    output: NotRequired[Annotated[Url | None, about("The video, once it is COMPLETED.", LINK)]]
+    error: NotRequired[Annotated[str, about("Why it has FAILED.")]]
+    metrics: NotRequired[Annotated[SegmindMetricsJson, about("Its figures.", _METRICS)]]
+    created_at: NotRequired[Annotated[Moment, about("When it was created.")]]
+    poll_url: NotRequired[Annotated[Url, about("Answers the request.")]]
+    status_url: NotRequired[Annotated[Url, about("Answers the request's state.")]]
+    response_url: NotRequired[Annotated[Url, about("Answers the request.")]]
+
+
+def _body(found: Found) -> SegmindRequestJson:
     """The v2 body of a job, which v1 answers too where JSON is wanted."""
     job = found.job
-    state = _V2_STATES.get(job.state, "PROCESSING")
+    state: SegmindStatus = _V2_STATES.get(job.state, "PROCESSING")
     waiting = found.video is not None and found.video.state is VideoState.PENDING
     if state == "COMPLETED" and waiting:
         state = "PROCESSING"
-    body: dict[str, Any] = {"request_id": job.id, "status": state}
+    body: SegmindRequestJson = {"request_id": job.id, "status": state}
     if state == "COMPLETED":
         body["output"] = found.link
     if state == "FAILED":
@@ -189,7 +222,8 @@ def _body(found: Found) -> dict[str, Any]:
         "cost": job.actual_cost if job.actual_cost is not None else job.estimated_max,
         "total_time": round((ended - job.created_at).total_seconds(), 2) if ended else None,
     }
-    return body | {"created_at": iso(job.created_at)}
+    body["created_at"] = iso(job.created_at)
+    return body
 
 
 def _url(path: str) -> str:
@@ -208,7 +242,7 @@ def submit(slug: str) -> Response:
     return json_response(_submitted(job.id), 200, headers)
 
 
-def _submitted(job_id: str) -> dict[str, str]:
+def _submitted(job_id: str) -> SegmindRequestJson:
     return {
         "request_id": job_id,
         "status": "QUEUED",
@@ -222,7 +256,8 @@ def _submitted(job_id: str) -> dict[str, str]:
 def status(job_id: str) -> Response:
     """How far a request is; 422 once it has failed."""
     body = _asked(job_id)
-    return _as_v2({name: value for name, value in body.items() if name != "output"})
+    body.pop("output", None)
+    return _as_v2(body)
 
 
 @blueprint.get("/v2/requests/<job_id>")
@@ -232,7 +267,7 @@ def result(job_id: str) -> Response:
     return _as_v2(_asked(job_id))
 
 
-def _asked(job_id: str) -> dict[str, Any]:
+def _asked(job_id: str) -> SegmindRequestJson:
     authenticate("read")
     found = find(job_id)
     if found.job.model not in MODELS:
@@ -240,5 +275,5 @@ def _asked(job_id: str) -> dict[str, Any]:
     return _body(found)
 
 
-def _as_v2(body: dict[str, Any]) -> Response:
+def _as_v2(body: SegmindRequestJson) -> Response:
     return json_response(body, 422 if body["status"] == "FAILED" else 200)

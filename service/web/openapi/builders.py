@@ -1,147 +1,185 @@
-"""The pieces that ``/openapi.json`` is put together from: schemas, parameters, answers."""
+"""The pieces of ``/openapi.json``: operations, parameters, and the schemas of our types."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+
+from service.model.json_types import Text, about
 
 Schema = dict[str, Any]
+#: A type, or the schema itself where it depends on the server.
+Shape = Any
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
-#: Free text in an address: anything but NUL, which no database takes.
-NO_NUL = r"^[^\u0000]*$"
-
-
-def text(note: str, **more: Any) -> Schema:
-    """A string."""
-    return {"type": "string", "description": note, **more}
-
-
-def number(note: str, **more: Any) -> Schema:
-    """A number."""
-    return {"type": "number", "description": note, **more}
-
-
-def whole(note: str, **more: Any) -> Schema:
-    """A whole number."""
-    return {"type": "integer", "description": note, **more}
-
-
-def yes_or_no(note: str, **more: Any) -> Schema:
-    """True or false."""
-    return {"type": "boolean", "description": note, **more}
-
-
-def moment(note: str) -> Schema:
-    """A time, as RFC 3339 in UTC."""
-    return text(note, format="date-time")
-
-
-def one_of(note: str, words: Any) -> Schema:
-    """One of these words."""
-    return text(note, enum=[str(word) for word in words])
-
-
-def list_of(schema: Schema, note: str = "", **more: Any) -> Schema:
-    """An array; `note` says of what where the items don't."""
-    return {"type": "array", "items": schema, **({"description": note} if note else {}), **more}
-
-
-def things(note: str, **more: Any) -> Schema:
-    """An object whose names are not ours."""
-    return {"type": "object", "description": note, **more}
-
-
-def fields(note: str, /, **properties: Schema) -> Schema:
-    """An object of ours as we answer it: always all of its fields, later ones may be added."""
-    return {
-        "type": "object",
-        "description": note,
-        "properties": properties,
-        "required": list(properties),
-    }
-
-
-def maybe(schema: Schema) -> Schema:
-    """The same or null."""
-    if "$ref" in schema or "enum" in schema:
-        return {"anyOf": [schema, {"type": "null"}]}
-    return schema | {"type": [schema["type"], "null"]}
-
-
-def ref(name: str) -> Schema:
-    """One of the components' schemas."""
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def page_of(name: str, **more: Schema) -> Schema:
-    """A list with the way to its next page."""
-    cursor = maybe(text("What `?cursor=` takes for the next page; null after the last."))
-    return fields("A page of a list.", data=list_of(ref(name)), next_cursor=cursor, **more)
 
 
 @dataclass(frozen=True)
 class Response:
     """
-    One answer: what it means, the schema of its body by content type, its headers.
+    One response.
 
-    A header whose name ends in ``?`` is not always there. An `example` is of JSON.
+    Args:
+        note: its meaning.
+        shape: the type of its body, or a schema.
+        headers: their names; one that ends in ``?`` is not always there.
+        example: of the body, or a function that makes it from the example of `shape`.
+        others: schemas of the same answer in other content types.
+        content: the content type of `shape`.
     """
 
     note: str
-    schema: Schema | None = None
+    shape: Shape = None
     headers: tuple[str, ...] = ()
     example: Any = None
-    others: dict[str, Schema] = field(default_factory=dict)
+    others: Mapping[str, Schema] = field(default_factory=dict)
     content: str = JSON
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter in the query, the path or a header."""
+
+    place: str
+    name: str
+    shape: Shape
+    note: str
+    required: bool = False
+    more: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Operation:
     """
-    What a route's code does not say of itself; its docstring, scope and path do.
+    What the code of a route does not say; its docstring, scope and path do.
 
     Args:
-        tag: the group it is shown in.
-        answers: what it answers where all goes well, by status.
-        refuses: what it refuses, by status, besides what every route of its kind refuses.
-        parameters: in path, query and headers, as OpenAPI has them.
-        body: the schema of a JSON body; `optional` where none is needed.
-        example: a body that is taken.
-        scope: of a door, which authenticates by itself.
-        vendor: whose models stand for ``<slug>`` in the path.
-        errors: the schema of its refusals: a vendor's own at the doors.
+        tag: the group that it is shown in.
+        answers: its responses where all goes well, by status.
+        refuses: its refusals by status, besides those of every route of its kind.
+        parameters: in path, query and headers.
+        body: the type of a JSON body, or a schema; `optional` where none is needed.
+        example: a body that is accepted.
+        scope: of a compatible API, which authenticates by itself.
+        vendor: the vendor whose models stand for ``<slug>`` in the path.
+        errors: the type of its refusals, where it is not a problem.
+        unlisted: parameters of the query that another operation of the document stands for.
     """
 
     tag: str
     answers: dict[int, Response]
     refuses: dict[int, str] = field(default_factory=dict)
-    parameters: tuple[Schema, ...] = ()
-    body: Schema | None = None
+    parameters: tuple[Parameter, ...] = ()
+    body: Shape = None
     optional: bool = False
     example: Any = None
     scope: str | None = None
     vendor: str | None = None
-    errors: str = "Problem"
+    errors: Shape = None
+    unlisted: tuple[str, ...] = ()
 
 
-def in_query(name: str, schema: Schema, **more: Any) -> Schema:
-    """A parameter of the query."""
-    return _parameter("query", name, schema, **more)
+def in_query(name: str, shape: Shape, note: str, **more: Any) -> Parameter:
+    """A parameter of the query; `more` as OpenAPI has it."""
+    return Parameter("query", name, shape, note, more.pop("required", False), more)
 
 
-def in_path(name: str, schema: Schema) -> Schema:
+def in_path(name: str, shape: Shape, note: str) -> Parameter:
     """A parameter in the path."""
-    return _parameter("path", name, schema, required=True)
+    return Parameter("path", name, shape, note, required=True)
 
 
-def in_header(name: str, schema: Schema) -> Schema:
+def in_header(name: str, shape: Shape, note: str) -> Parameter:
     """A header of the request."""
-    return _parameter("header", name, schema)
+    return Parameter("header", name, shape, note)
 
 
-def _parameter(place: str, name: str, schema: Schema, **more: Any) -> Schema:
-    note = schema.get("description", "")
-    rest = {key: value for key, value in schema.items() if key != "description"}
-    return {"name": name, "in": place, "description": note, "schema": rest, **more}
+def search(name: str, note: str) -> Parameter:
+    """A filter by any text."""
+    return in_query(name, Text, note)
+
+
+def switch(name: str, note: str) -> Parameter:
+    """A boolean in the query, false where it is missing."""
+    return in_query(name, Annotated[bool, about("")], note)
+
+
+def ref(name: str) -> Schema:
+    """A reference to one of the components' schemas."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def component_name(name: str) -> str:
+    """A name that every generator of clients takes: letters, digits and underscores."""
+    return re.sub(r"[^A-Za-z0-9_]+", "_", name)
+
+
+class _Generator(GenerateJsonSchema):
+    """Schemas without titles; `JobJson` is called ``Job``, a page of them ``JobPage``."""
+
+    def normalize_name(self, name: str) -> str:
+        """The key of a component."""
+        name = re.sub(r"^(.*)\[(.*)Json\]$", r"\2\1", name)
+        return component_name(super().normalize_name(name.removesuffix("Json")))
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """No field has a title: its name says enough."""
+        return False
+
+
+class Schemas:
+    """The schemas of types; those with a name are collected in `components`."""
+
+    def __init__(self) -> None:
+        self.components: dict[str, Schema] = {}
+        self._known: dict[str, Schema] = {}
+
+    def of(self, shape: Shape) -> Schema:
+        """The schema of a type, a reference where it has a name; a schema stays as it is."""
+        if isinstance(shape, dict):
+            return shape
+        if repr(shape) not in self._known:
+            self._known[repr(shape)] = self._made(shape)
+        return self._known[repr(shape)]
+
+    def _made(self, shape: Shape) -> Schema:
+        # As an item of a list a type with a name becomes a reference.
+        whole = TypeAdapter(list[shape]).json_schema(
+            ref_template="#/components/schemas/{model}", schema_generator=_Generator
+        )
+        for name, component in whole.get("$defs", {}).items():
+            component.pop("title", None)
+            self.components.setdefault(name, component)
+        items: Schema = whole["items"]
+        return items
+
+    def example(self, shape: Shape) -> Any:
+        """
+        An example of a type or schema, put together from those of its fields.
+
+        Raises:
+            LookupError: a field has none.
+        """
+        match self.of(shape):
+            case {"examples": [first, *_]} | {"const": first} | {"enum": [first, *_]}:
+                return first
+            case {"$ref": str(name)}:
+                return self.example(self.components[name.rpartition("/")[2]])
+            case {"anyOf": [first, *_]} | {"oneOf": [first, *_]}:
+                return self.example(first)
+            case {"items": items}:
+                return [self.example(items)]
+            case {"properties": dict(fields), **rest}:
+                shown = set(rest.get("required", fields))
+                shown |= {name for name, one in fields.items() if "examples" in one}
+                return {name: self.example(one) for name, one in fields.items() if name in shown}
+            case {"type": "null"}:
+                return None
+            case schema:
+                raise LookupError(f"no example in {schema}")

@@ -1,29 +1,32 @@
-"""What `/openapi.json` tells of callbacks, links, vendors and the machine's own questions."""
+"""The operations on callbacks, signed links and vendors, and the probes, in ``/openapi.json``."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from service.model import CallbackState
+from service.model.json_types import CallbackId, Page
+from service.model.serializers import CallbackJson, CallbackWithContentJson
+from service.web.api.callbacks import RejectionsJson
+from service.web.api.providers import ProviderJson
+from service.web.api.service_info import HealthJson, ReadinessJson
 from service.web.openapi.builders import (
-    NO_NUL,
     Operation,
     Response,
     Schema,
     in_header,
     in_path,
     in_query,
-    one_of,
-    ref,
-    text,
-    things,
+    search,
 )
-from service.web.openapi.jobs import LINK, PAGES, id_of, search, switch
+from service.web.openapi.jobs import LINK, PAGES
 
-_CALLBACK = id_of("callback_id", "cbk")
-_NO_CALLBACK = "You have no such callback."
-_NAME = in_path("name", text("The vendor's name."))
-_NO_PROVIDER = "There is no such vendor here."
-_TOKEN = in_path("token", text("The signed part of the link."))
-_RANGE = in_header("Range", text("Which bytes, such as `bytes=0-1023`."))
+_CALLBACK = in_path("callback_id", CallbackId, "The callback's id.")
+_NO_CALLBACK = {404: "You have no such callback."}
+_NAME = in_path("name", str, "The vendor's name.")
+_NO_PROVIDER = {404: "There is no such vendor here."}
+_TOKEN = in_path("token", str, "The signed part of the link.")
+_RANGE = in_header("Range", str, "The bytes, such as `bytes=0-1023`.")
 _WHOLE = ("ETag?", "Content-Disposition?", "Accept-Ranges?")
 _HTML: dict[str, Schema] = {"text/html": {"type": "string"}}
 
@@ -44,35 +47,34 @@ _FORGED = "The link is not one of ours."
 OPERATIONS: dict[str, Operation] = {
     "callbacks.list_callbacks": Operation(
         "Callbacks",
-        {
-            200: Response(
-                "A page of them; with `rejected` of the refused ones, for operators.",
-                {"anyOf": [ref("Callbacks"), ref("Rejections")]},
-                LINK,
-            )
-        },
+        {200: Response("A page of callbacks.", Page[CallbackJson], LINK)},
         parameters=(
             search("job_id", "Only those of this job."),
-            in_query("state", one_of("Only those in it.", CallbackState)),
-            switch("rejected", "The last 1,000 that were refused, and counts of all."),
+            in_query("state", CallbackState, "Only those in this state."),
             *PAGES,
         ),
+        unlisted=("rejected",),
+    ),
+    "callbacks.list_rejected": Operation(
+        "Callbacks",
+        {200: Response("A page of refused callbacks.", RejectionsJson, LINK)},
+        parameters=PAGES,
     ),
     "callbacks.get_callback": Operation(
         "Callbacks",
-        {200: Response("With headers and body.", ref("CallbackWithContent"))},
-        {404: _NO_CALLBACK},
+        {200: Response("With headers and body.", CallbackWithContentJson)},
+        _NO_CALLBACK,
         (_CALLBACK,),
     ),
     "callbacks.replay": Operation(
         "Callbacks",
-        {202: Response("It will be looked at.", ref("Callback"))},
-        {404: _NO_CALLBACK},
+        {202: Response("It will be processed again.", CallbackJson)},
+        _NO_CALLBACK,
         (_CALLBACK,),
     ),
     "callbacks.receive": Operation(
         "Signed links",
-        {200: Response("It is on disk.", things("Nothing to read."), example={"ok": True})},
+        {200: Response("It is stored.", dict[str, bool], example={"ok": True})},
         {
             401: "The signature is not ours.",
             404: "The job is gone.",
@@ -83,7 +85,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "callbacks.check": Operation(
         "Signed links",
-        {200: Response("The URL works.", things("Nothing to read."), example={"ok": True})},
+        {200: Response("The URL works.", dict[str, bool], example={"ok": True})},
         {
             401: "The signature is not ours.",
             404: "The job is gone.",
@@ -96,7 +98,7 @@ OPERATIONS: dict[str, Operation] = {
         _file("video/mp4", "The video; most are MP4.", "video/*")
         | {302: Response("To the vendor's link until the copy is there.", headers=("Location",))},
         {403: _FORGED, 404: "The video is not here yet.", 410: "The link has expired.", **_BY_HAND},
-        (_TOKEN, _RANGE, in_query("download", text("Save it under a name.", pattern=NO_NUL))),
+        (_TOKEN, _RANGE, search("download", "Any value: save it under a name.")),
     ),
     "videos.poster": Operation(
         "Signed links",
@@ -121,7 +123,7 @@ OPERATIONS: dict[str, Operation] = {
         {
             200: Response(
                 "No more mail (RFC 8058).",
-                things("Nothing to read."),
+                dict[str, bool],
                 example={"unsubscribed": True},
                 others=_HTML,
             )
@@ -130,22 +132,22 @@ OPERATIONS: dict[str, Operation] = {
         (_TOKEN,),
     ),
     "providers.list_providers": Operation(
-        "Operators", {200: Response("All that have a key.", ref("Providers"))}
+        "Operators", {200: Response("All vendors that have a key.", Page[ProviderJson])}
     ),
     "providers.hold": Operation(
-        "Operators", {200: Response("It is held.", ref("Provider"))}, {404: _NO_PROVIDER}, (_NAME,)
+        "Operators", {200: Response("It is held.", ProviderJson)}, _NO_PROVIDER, (_NAME,)
     ),
     "providers.resume": Operation(
-        "Operators", {200: Response("It goes on.", ref("Provider"))}, {404: _NO_PROVIDER}, (_NAME,)
+        "Operators", {200: Response("It goes on.", ProviderJson)}, _NO_PROVIDER, (_NAME,)
     ),
     "service_info.healthz": Operation(
-        "Operators", {200: Response("This process answers.", ref("Health"))}
+        "Operators", {200: Response("This process answers.", HealthJson)}
     ),
     "service_info.readyz": Operation(
         "Operators",
         {
-            200: Response("Jobs are taken and worked on.", ref("Readiness")),
-            503: Response("They are not; `checks` says why.", ref("Readiness")),
+            200: Response("Jobs are taken and worked on.", ReadinessJson),
+            503: Response("They are not; `checks` says why.", ReadinessJson),
         },
     ),
     "metrics.show": Operation(
@@ -153,6 +155,7 @@ OPERATIONS: dict[str, Operation] = {
         {200: Response("Gauges and counters as text.", {"type": "string"}, content="text/plain")},
     ),
     "documentation.show": Operation(
-        "Operators", {200: Response("This document.", things("OpenAPI 3.1."), ("ETag",))}
+        "Operators",
+        {200: Response("This document.", dict[str, Any], ("ETag",), {"openapi": "3.1.0"})},
     ),
 }

@@ -1,4 +1,4 @@
-"""The document: every route of the API with what `OPERATIONS` says of it."""
+"""The document: every route of the API with its entry in `OPERATIONS`."""
 
 from __future__ import annotations
 
@@ -13,49 +13,64 @@ from werkzeug.routing import Rule
 from service import __version__
 from service.bootstrap import Wiring
 from service.catalogue.models import MODELS, Model
-from service.web.openapi import callbacks as inbound
-from service.web.openapi import compat as doors
-from service.web.openapi import jobs, schemas
-from service.web.openapi import subscriptions as flash
-from service.web.openapi.builders import JSON, Operation, Schema, fields, in_header, ref, text
-from service.web.openapi.inputs import job_request, subscription_request, taken_input
-from service.web.openapi.responses import HEADERS, REFUSALS, answered
+from service.messages.payloads import JobMessageJson, SubscriptionMessageJson
+from service.web.openapi import callbacks, compat, jobs, subscriptions
+from service.web.openapi.builders import (
+    JSON,
+    Operation,
+    Parameter,
+    Schemas,
+    component_name,
+    in_header,
+    ref,
+)
+from service.web.openapi.requests import add_requests
+from service.web.openapi.responses import responses, shared_refusals
 
 #: By endpoint; a test compares them with the app's routes.
 OPERATIONS: dict[str, Operation] = (
-    jobs.OPERATIONS | flash.OPERATIONS | inbound.OPERATIONS | doors.OPERATIONS
+    jobs.OPERATIONS | subscriptions.OPERATIONS | callbacks.OPERATIONS | compat.OPERATIONS
 )
 TAGS = {
-    "Jobs": "A job is one video somebody asked for.",
-    "Models": "What can be asked for, with price and time.",
+    "Jobs": "A job is one video that somebody asked for.",
+    "Models": "The models that jobs can ask for, with price and time.",
     "Account": "The owner of jobs, keys and subscriptions; sees only its own.",
-    "Subscriptions": "Who wants which events, by which channel, at which target.",
+    "Subscriptions": "Who gets which events, by which channel, at which target.",
     "REST hooks": "Subscriptions for Zapier, Make and n8n.",
-    "Events": "For those who would rather ask than listen.",
+    "Events": "Polling instead of webhooks.",
     "Deliveries": "One event for one subscription, with every attempt.",
-    "Callbacks": "What vendors sent.",
+    "Callbacks": "The requests that vendors sent.",
     "Signed links": "The link itself is the proof: no key is needed.",
     "Operators": "For whoever runs the service.",
-    "Segmind's doors": "For clients of Segmind's API, with its errors.",
-    "APIXO's doors": "For clients of APIXO's API, with its errors.",
+    "Segmind-compatible API": "For clients of Segmind's API, with its errors.",
+    "APIXO-compatible API": "For clients of APIXO's API, with its errors.",
 }
 ABOUT = """
 Send a video job and forget it: the finished link arrives in Slack, by mail or at a hook.
 
 Send a key as `x-api-key: KEY` or `Authorization: Bearer KEY`. Errors are
-`application/problem+json` (RFC 9457) with every fault at once; the front doors
-answer in their vendor's shape. Lists lead on by `next_cursor` and `Link`. Reads
-have an `ETag`: with `If-None-Match` they answer 304 while nothing has changed.
+`application/problem+json` (RFC 9457) with everything that is wrong at once; the
+compatible APIs answer in their vendor's shape. Lists go on by `next_cursor` and `Link`.
+Reads have an `ETag`: with `If-None-Match` they answer 304 while nothing has changed.
 """
-_MATCH = in_header("If-None-Match", text("The ETag you have."))
+_MATCH = in_header("If-None-Match", str, "The ETag that you have.")
 
 
 def document(app: Flask, wiring: Wiring) -> dict[str, Any]:
-    """The whole of it, for this server: its models, its channels, its address."""
+    """The whole document of this server: its models, its channels, its address; made once."""
+    if "openapi" not in app.extensions:
+        app.extensions["openapi"] = _document(app, wiring)
+    found: dict[str, Any] = app.extensions["openapi"]
+    return found
+
+
+def _document(app: Flask, wiring: Wiring) -> dict[str, Any]:
+    schemas = Schemas()
+    add_requests(schemas, wiring.providers, wiring.channels)
     paths: dict[str, dict[str, Any]] = {}
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
-        for path, method, told in _operations(app, rule):
-            paths.setdefault(path, {})[method] = told
+        for path, method, described in _operations(app, rule, schemas):
+            paths.setdefault(path, {})[method] = described
     return {
         "openapi": "3.1.0",
         "info": {
@@ -67,11 +82,10 @@ def document(app: Flask, wiring: Wiring) -> dict[str, Any]:
         "servers": [{"url": wiring.settings.public_url}],
         "tags": [{"name": name, "description": note} for name, note in TAGS.items()],
         "paths": paths,
-        "webhooks": {"event": {"post": _push()}},
+        "webhooks": {"event": {"post": _push(schemas)}},
         "components": {
-            "schemas": _schemas(wiring),
-            "headers": HEADERS,
-            "responses": REFUSALS,
+            "responses": shared_refusals(schemas),
+            "schemas": dict(sorted(schemas.components.items())),
             "securitySchemes": {
                 "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
                 "bearer": {"type": "http", "scheme": "bearer"},
@@ -80,23 +94,10 @@ def document(app: Flask, wiring: Wiring) -> dict[str, Any]:
     }
 
 
-def _schemas(wiring: Wiring) -> dict[str, Schema]:
-    inputs = {f"Input-{model.slug}": taken_input(model) for model in MODELS.values()}
-    tasks = {
-        f"Task-{model.slug}": doors.apixo_request(model.slug, model.routes)
-        for model in MODELS.values()
-        if model.provider == "apixo"
-    }
-    requests = {
-        "NewJob": job_request(wiring.providers, wiring.channels),
-        "NewSubscription": subscription_request(wiring.channels),
-        "Resolution": jobs.RESOLUTION,
-    }
-    return schemas.SCHEMAS | doors.SCHEMAS | flash.REQUESTS | requests | inputs | tasks
-
-
-def _operations(app: Flask, rule: Rule) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Path, method and what is told, for each operation behind a route."""
+def _operations(
+    app: Flask, rule: Rule, schemas: Schemas
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Path, method and description of each operation behind a route."""
     operation = OPERATIONS.get(rule.endpoint)
     if operation is None:
         return
@@ -105,72 +106,80 @@ def _operations(app: Flask, rule: Rule) -> Iterator[tuple[str, str, dict[str, An
     view = app.view_functions[rule.endpoint]
     for method in sorted(methods):
         if operation.vendor is None:
-            yield path, method.lower(), _told(rule, method, operation, view, None)
+            yield path, method.lower(), _described(rule, method, view, schemas, None)
             continue
         for model in MODELS.values():
             if model.provider == operation.vendor:
                 sold = path.replace("{slug}", model.slug)
-                yield sold, method.lower(), _told(rule, method, operation, view, model)
+                yield sold, method.lower(), _described(rule, method, view, schemas, model)
 
 
-def _told(
-    rule: Rule, method: str, operation: Operation, view: Any, model: Model | None
+def _described(
+    rule: Rule, method: str, view: Any, schemas: Schemas, model: Model | None
 ) -> dict[str, Any]:
+    operation = OPERATIONS[rule.endpoint]
     summary, _, rest = (inspect.getdoc(view) or "").partition("\n")
     title = f" ({model.title})" if model else ""
     scope = operation.scope or vars(view).get("scope")
     read = method == "GET" and scope is not None and rule.rule.startswith("/v1/")
-    body = _body(operation, model)
-    told = {
+    body = _body(operation, schemas, model)
+    parameters = [*operation.parameters, *([_MATCH] if read else [])]
+    described = {
         "operationId": _id(rule, model),
         "tags": [operation.tag],
         "summary": summary.rstrip(".") + title,
         "description": rest.strip().replace("``", "`"),
-        "parameters": [*operation.parameters, *([_MATCH] if read else [])],
+        "parameters": [_parameter(one, schemas) for one in parameters],
         "requestBody": body,
-        "responses": answered(operation, scope, read=read, body=body is not None),
+        "responses": responses(operation, schemas, scope, read=read, body=body is not None),
         "security": [{"key": [scope]}, {"bearer": [scope]}] if scope else [],
     }
-    return {name: value for name, value in told.items() if value or name == "security"}
+    return {name: value for name, value in described.items() if value or name == "security"}
 
 
 def _id(rule: Rule, model: Model | None) -> str:
-    name = str(rule.endpoint).replace(".", "_")
     # The same view under two addresses.
     old = "_v1" if rule.endpoint == "segmind_door.result" and "/v1/" in rule.rule else ""
-    return name + old + (f"_{model.slug}" if model else "")
+    return component_name(f"{rule.endpoint}{old}" + (f"_{model.slug}" if model else ""))
 
 
-def _body(operation: Operation, model: Model | None) -> dict[str, Any] | None:
-    """A body of JSON; at a door that of its model."""
-    schema = operation.body
+def _parameter(parameter: Parameter, schemas: Schemas) -> dict[str, Any]:
+    found = {
+        "name": parameter.name,
+        "in": parameter.place,
+        "description": parameter.note,
+        "schema": schemas.of(parameter.shape),
+    }
+    return found | ({"required": True} if parameter.required else {}) | dict(parameter.more)
+
+
+def _body(operation: Operation, schemas: Schemas, model: Model | None) -> dict[str, Any] | None:
+    """A JSON body; in a compatible API that of its model."""
+    shape = operation.body
     if model is not None and operation.example is not None:
-        schema = ref(f"Task-{model.slug}" if model.provider == "apixo" else f"Input-{model.slug}")
-    if schema is None:
+        kind = "NewTask" if model.provider == "apixo" else "Input"
+        shape = ref(f"{kind}_{component_name(model.slug)}")
+    if shape is None:
         return None
-    content = {JSON: {"schema": schema, "example": operation.example}}
+    content = {JSON: {"schema": schemas.of(shape), "example": operation.example}}
     return {"required": not operation.optional, "content": content}
 
 
-def _push() -> dict[str, Any]:
-    """What a subscription of the channel `webhook` gets."""
+def _push(schemas: Schemas) -> dict[str, Any]:
+    """The request that a subscription of the channel `webhook` gets."""
     names = ("webhook-id", "webhook-timestamp", "webhook-signature")
-    body = fields(
-        "The body in the format `standard`.",
-        **{name: schemas.SCHEMAS["Event"]["properties"][name] for name in _PUSHED},
-    )
+    headers = [in_header(name, str, "See standardwebhooks.com.") for name in names]
+    shape = schemas.of(JobMessageJson | SubscriptionMessageJson)
+    content = {JSON: {"schema": shape, "example": schemas.example(shape)}}
     return {
         "operationId": "event",
         "summary": "An event, pushed to your URL and signed (Standard Webhooks)",
-        "parameters": [in_header(name, text("See standardwebhooks.com.")) for name in names],
-        "requestBody": {"required": True, "content": {JSON: {"schema": body}}},
+        "parameters": [_parameter(header, schemas) for header in headers],
+        "requestBody": {"required": True, "content": content},
         "responses": {
-            "2XX": {"description": "Taken: it is not sent again."},
-            "410": {"description": "No more of these: a hook ends, a subscription is off."},
-            "default": {"description": "It is tried again by the schedule."},
+            "2XX": {"description": "Accepted: it is not sent again."},
+            "410": {"description": "No more events: a hook is deleted, a subscription disabled."},
+            "default": {"description": "It is retried by the schedule."},
         },
         "security": [],
     }
-
-
-_PUSHED = ("type", "timestamp", "api_version", "sequence", "data")

@@ -10,7 +10,6 @@ from typing import Any
 from service.web.openapi.builders import JSON, Schema
 
 Document = dict[str, Any]
-_BLANKS: tuple[Any, ...] = (None, "", [])
 
 
 @dataclass(frozen=True)
@@ -22,14 +21,6 @@ class Row:
     to: str | None
     required: bool
     note: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """One shape of a schema; a schema with several has a title for each."""
-
-    title: str
-    rows: list[Row]
 
 
 @dataclass(frozen=True)
@@ -132,30 +123,31 @@ def error_example(document: Document) -> str:
     return _reply(document, "422", {"$ref": "Refused422"}).example
 
 
-def schemas(document: Document) -> list[tuple[str, str, list[Table]]]:
-    """Every schema by name, with what it is and its tables."""
+def schemas(document: Document) -> list[tuple[str, str, list[Row]]]:
+    """Every schema by name, with its description and its fields, or its shapes."""
     found = document["components"]["schemas"]
-    return [(name, one.get("description", ""), _tables(found, one)) for name, one in found.items()]
+    return [(name, _note(one), list(_rows(found, one))) for name, one in found.items()]
 
 
-def _tables(known: dict[str, Schema], schema: Schema) -> list[Table]:
-    """The shapes that a schema has; those that only narrow fields come after them."""
-    own = [Table("", list(_rows(known, schema)))] if schema.get("properties") else []
-    shapes = [shape for shape in schema.get("anyOf", []) if "properties" in shape]
-    return own + [Table(shape.get("title", ""), list(_rows(known, shape))) for shape in shapes]
+def _note(schema: Schema) -> str:
+    """The description, and the values where there are only some."""
+    values = f" One of {kind(schema)}." if "enum" in schema else ""
+    return f"{schema.get('description', '')}{values}"
 
 
 def _rows(known: dict[str, Schema], schema: Schema, above: str = "") -> Iterator[Row]:
+    for name in map(_target, schema.get("oneOf", [])):
+        yield Row(str(name), str(name), name, False, known[str(name)].get("description", ""))
+    fields = schema.get("properties", {})
     needed = set(schema.get("required", []))
-    if needed == set(schema["properties"]):
+    if needed == set(fields):
         # An answer, which always has all of its fields.
         needed = set()
-    for name, one in schema.get("properties", {}).items():
+    for name, one in fields.items():
         inner = one.get("items", one)
-        default = f" Default: {one['default']}." if "default" in one else ""
         to = _target(inner) or next(filter(None, map(_target, inner.get("anyOf", []))), None)
         note = one.get("description") or known.get(to or "", {}).get("description", "")
-        yield Row(above + name, kind(one), to, name in needed, note + default)
+        yield Row(above + name, kind(one), to, name in needed, note)
         if "properties" in inner:
             end = "[]." if inner is not one else "."
             yield from _rows(known, inner, f"{above}{name}{end}")
@@ -170,7 +162,7 @@ def kind(schema: Schema) -> str:
     if "const" in schema:
         return _bare(schema["const"])
     if "enum" in schema:
-        return _choices(schema["enum"])
+        return ", ".join(map(_bare, schema["enum"]))
     types = schema.get("type", "any")
     words = " or ".join(types) if isinstance(types, list) else str(types)
     if "items" in schema:
@@ -181,13 +173,6 @@ def kind(schema: Schema) -> str:
     limits += [f"up to {schema['maxLength']} characters"] if "maxLength" in schema else []
     limits += [f"up to {schema['maxItems']}"] if "maxItems" in schema else []
     return f"{words} ({', '.join(limits)})" if limits else words
-
-
-def _choices(values: list[Any]) -> str:
-    """The words to choose from; what stands for "not given" is reported as nothing."""
-    words = [_bare(value) for value in values if value not in _BLANKS]
-    blank = ["nothing"] if len(words) < len(values) else []
-    return " or ".join([", ".join(words), *blank] if words else blank)
 
 
 def _bare(value: Any) -> str:

@@ -1,131 +1,124 @@
-"""What `/openapi.json` tells of jobs, models and the caller."""
+"""The operations on jobs, models and the caller's account in ``/openapi.json``."""
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field
+
+from service.jobs.timeline import TimelineJson
 from service.model import JobState
+from service.model.json_types import JobId, Moment, Page
+from service.model.serializers import DryRunJson, JobJson
+from service.web.api.jobs import ModelJson, ResolutionRequest
+from service.web.api.service_info import MeJson
 from service.web.idempotency import HEADER, KEY_LENGTH
 from service.web.openapi.builders import (
-    NO_NUL,
     Operation,
     Response,
-    Schema,
     in_header,
     in_path,
     in_query,
-    moment,
-    one_of,
     ref,
-    text,
-    whole,
+    search,
 )
-from service.web.openapi.examples import EXAMPLES
 from service.web.pagination import LONGEST_PAGE, PAGE_ROWS
 
-NO_JOB = "You have no such job."
-ITEMS = whole("How many.", minimum=1, maximum=LONGEST_PAGE, default=PAGE_ROWS)
-CURSOR = text("The `next_cursor` of the page before.", format="cursor")
-PAGES = (in_query("limit", ITEMS), in_query("cursor", CURSOR))
+LIMIT = in_query(
+    "limit",
+    Annotated[int, Field(ge=1, le=LONGEST_PAGE)],
+    f"The number of items. Default: {PAGE_ROWS}.",
+)
+CURSOR = in_query(
+    "cursor",
+    Annotated[str, Field(json_schema_extra={"format": "cursor"})],
+    "The `next_cursor` of the page before.",
+)
+PAGES = (LIMIT, CURSOR)
 LINK = ("Link?",)
-#: Of the same request, sent again.
-KEY_NOTE = "The same key with the same body is one job, for 24 hours."
-KEY = in_header(HEADER, text(KEY_NOTE, minLength=1, maxLength=KEY_LENGTH, format="idempotency-key"))
-_FORMS = ("true", "false", "1", "0", "True", "False")
+KEY = in_header(
+    HEADER,
+    Annotated[
+        str,
+        Field(min_length=1, max_length=KEY_LENGTH, json_schema_extra={"format": "idempotency-key"}),
+    ],
+    "The same key with the same body is one job, for 24 hours.",
+)
 
-
-def switch(name: str, note: str) -> Schema:
-    """A yes or no in the query."""
-    return in_query(name, {"description": note, "enum": list(_FORMS), "default": "false"})
-
-
-def search(name: str, note: str) -> Schema:
-    """A filter by any text."""
-    return in_query(name, text(note, pattern=NO_NUL))
-
-
-def id_of(name: str, prefix: str) -> Schema:
-    """An id in the path."""
-    return in_path(name, text("Its id.", pattern=f"^{prefix}_[0-9a-f]{{32}}$"))
-
-
-JOB = id_of("job_id", "job")
-_PROMPT = {"prompt": "A fox in the snow", "duration": 5}
-_EXAMPLE = {"model": "kling-2", "input": _PROMPT, "metadata": {"order": 7}}
+_NO_JOB = {404: "You have no such job."}
+_JOB = in_path("job_id", JobId, "The job's id.")
+_EXAMPLE = {
+    "model": "kling-2",
+    "input": {"prompt": "A fox in the snow", "duration": 5},
+    "metadata": {"order": 7},
+}
+_QUEUED = {
+    "state": "queued",
+    "task_id": None,
+    "video": None,
+    "submitted_at": None,
+    "finished_at": None,
+}
 
 OPERATIONS: dict[str, Operation] = {
     "jobs.create_job": Operation(
         "Jobs",
         {
             202: Response(
-                "It is kept and will be sent.",
-                ref("Job"),
+                "It is stored and will be sent.",
+                JobJson,
                 ("Location", "Idempotency-Replayed?"),
-                EXAMPLES["QueuedJob"],
-            ),
-            200: Response("With `dry_run`: what would be sent.", ref("DryRun")),
+                lambda job: job | _QUEUED,
+            )
         },
         {409: "The first request with this key is still running."},
-        (switch("dry_run", "Check it and show the request to the vendor; send nothing."), KEY),
+        (KEY,),
         ref("NewJob"),
+        example=_EXAMPLE,
+        unlisted=("dry_run",),
+    ),
+    "jobs.dry_run": Operation(
+        "Jobs",
+        {200: Response("The request that would be sent.", DryRunJson)},
+        body=ref("NewJob"),
         example=_EXAMPLE,
     ),
     "jobs.list_jobs": Operation(
         "Jobs",
-        {200: Response("A page of them.", ref("Jobs"), LINK)},
+        {200: Response("A page of jobs.", Page[JobJson], LINK)},
         parameters=(
-            in_query("state", one_of("Only those in it.", JobState)),
-            search("model", "Only those of this model."),
-            in_query("since", moment("Only those asked for since then.")),
+            in_query("state", JobState, "Only jobs in this state."),
+            search("model", "Only jobs of this model."),
+            in_query("since", Moment, "Only jobs created since then."),
             search("q", "The beginning of a job's or task's id."),
             *PAGES,
         ),
     ),
-    "jobs.get_job": Operation(
-        "Jobs", {200: Response("The job.", ref("Job"))}, {404: NO_JOB}, (JOB,)
-    ),
+    "jobs.get_job": Operation("Jobs", {200: Response("The job.", JobJson)}, _NO_JOB, (_JOB,)),
     "jobs.erase": Operation(
         "Jobs",
-        {204: Response("It is forgotten; its id, model, state, times and cost stay.")},
-        {404: NO_JOB, 409: "It has not ended yet."},
-        (JOB,),
+        {204: Response("It is erased; its id, model, state, times and cost stay.")},
+        _NO_JOB | {409: "It has not ended yet."},
+        (_JOB,),
     ),
     "jobs.get_timeline": Operation(
-        "Jobs", {200: Response("Its timeline.", ref("Timeline"))}, {404: NO_JOB}, (JOB,)
+        "Jobs", {200: Response("The timeline.", TimelineJson)}, _NO_JOB, (_JOB,)
     ),
     "jobs.cancel": Operation(
         "Jobs",
-        {200: Response("It is canceled.", ref("Job"))},
-        {404: NO_JOB, 409: "It may have been sent: it can only be muted."},
-        (JOB,),
+        {200: Response("It is canceled.", JobJson)},
+        _NO_JOB | {409: "It may have been sent: it can only be muted."},
+        (_JOB,),
     ),
     "jobs.resolve": Operation(
         "Jobs",
-        {200: Response("It goes on, or has failed.", ref("Job"))},
-        {404: NO_JOB, 409: "It is not unknown, or the task is another job's."},
-        (JOB,),
-        ref("Resolution"),
+        {200: Response("It goes on, or has failed.", JobJson)},
+        _NO_JOB | {409: "It is not unknown, or the task is another job's."},
+        (_JOB,),
+        ResolutionRequest,
         example={"task_id": "a1b2c3"},
     ),
-    "jobs.mute": Operation(
-        "Jobs", {200: Response("It is muted.", ref("Job"))}, {404: NO_JOB}, (JOB,)
-    ),
-    "jobs.models": Operation("Models", {200: Response("All of them.", ref("Models"))}),
-    "service_info.me": Operation("Account", {200: Response("Whose key this is.", ref("Me"))}),
-}
-
-RESOLUTION: Schema = {
-    "description": "How an unknown job ends.",
-    "anyOf": [
-        {
-            "type": "object",
-            "title": title,
-            "properties": {name: schema},
-            "required": [name],
-            "additionalProperties": False,
-        }
-        for title, name, schema in (
-            ("It is this task", "task_id", text("The vendor's id.", minLength=1, pattern=NO_NUL)),
-            ("Send it once more", "resend", {"const": True}),
-            ("It has failed", "fail", {"const": True}),
-        )
-    ],
+    "jobs.mute": Operation("Jobs", {200: Response("It is muted.", JobJson)}, _NO_JOB, (_JOB,)),
+    "jobs.models": Operation("Models", {200: Response("All models.", Page[ModelJson])}),
+    "service_info.me": Operation("Account", {200: Response("The account.", MeJson)}),
 }

@@ -1,45 +1,35 @@
-"""The answers of an operation by status: its own, and those that all of its kind have."""
+"""The responses of an operation by status: its own, and those of all operations of its kind."""
 
 from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Any
 
-from service.web.openapi import compat as doors
-from service.web.openapi import examples
-from service.web.openapi.builders import (
-    JSON,
-    PROBLEM,
-    Operation,
-    Response,
-    Schema,
-    ref,
-    text,
-    whole,
-)
+from service.web.errors import FieldErrorJson, ProblemJson
+from service.web.openapi.builders import JSON, PROBLEM, Operation, Response, Schema, Schemas
 
-EXAMPLES: dict[str, Any] = examples.EXAMPLES | doors.EXAMPLES
-_HEADERS = {
-    "Location": text("Where it is."),
-    "Link": text('The next page: `<URL>; rel="next"`.'),
-    "ETag": text("Changes with the answer."),
-    "Retry-After": whole("Seconds until it is worth trying again.", minimum=0),
-    "WWW-Authenticate": text("How to authenticate."),
-    "Idempotency-Replayed": text("`true`: this is the kept answer to an earlier request."),
-    "Preference-Applied": text("`respond-async`."),
-    "Vary": text("What the answer depends on."),
-    "Content-Range": text("Which bytes these are, of how many."),
-    "Content-Disposition": text("The name to save it under."),
-    "Accept-Ranges": text("`bytes`."),
-    "x-request-id": text("Our job's id."),
-    "x-cost": text("US dollars."),
-    "x-remaining-credits": text("US dollars of the budget that are left."),
+_HEADER_NOTES = {
+    "Location": "Its address.",
+    "Link": 'The next page: `<URL>; rel="next"`.',
+    "ETag": "Changes with the answer.",
+    "Retry-After": "The seconds after which to retry.",
+    "WWW-Authenticate": "How to authenticate.",
+    "Idempotency-Replayed": "`true`: this is the stored answer to an earlier request.",
+    "Preference-Applied": "`respond-async`.",
+    "Vary": "The headers that the answer depends on.",
+    "Content-Range": "The place of these bytes, and the size of the whole.",
+    "Content-Disposition": "The name to save it under.",
+    "Accept-Ranges": "`bytes`.",
+    "x-request-id": "Our job's id.",
+    "x-cost": "US dollars.",
+    "x-remaining-credits": "The US dollars that are left of the budget.",
 }
-HEADERS: dict[str, Schema] = {
-    name: {"description": schema["description"], "schema": schema}
-    for name, schema in _HEADERS.items()
+_HEADERS: dict[str, Schema] = {
+    name: {"description": note, "schema": {"type": "string"}}
+    for name, note in _HEADER_NOTES.items()
 }
-#: What a refusal carries besides its body, by status.
+_HEADERS["Retry-After"]["schema"] = {"type": "integer", "minimum": 0}
+#: The headers of a refusal, by status.
 _WITH = {
     401: ("WWW-Authenticate",),
     429: ("Retry-After",),
@@ -70,11 +60,6 @@ _DETAILS = {
     422: "1 field is wrong",
     503: "the service cannot write or read right now",
 }
-_FAULT = {
-    "pointer": "/input/duration",
-    "code": "not_allowed",
-    "message": "must be one of 5, 10",
-}
 
 
 def _headers(names: tuple[str, ...]) -> dict[str, Any]:
@@ -82,82 +67,86 @@ def _headers(names: tuple[str, ...]) -> dict[str, Any]:
     found = {}
     for name in names:
         always = not name.endswith("?")
-        header = HEADERS[name.rstrip("?")]
+        header = _HEADERS[name.rstrip("?")]
         found[name.rstrip("?")] = header | {"required": True} if always else header
     return found
 
 
-def _refusal(status: int, note: str, errors: str, example: Any = None) -> dict[str, Any]:
-    body: dict[str, Any] = {"schema": ref(errors)}
-    if example is not None:
-        body["example"] = example
+def _problem(schemas: Schemas, status: int, detail: str) -> dict[str, Any]:
+    """The example of a problem with that status."""
+    problem: dict[str, Any] = schemas.example(ProblemJson)
+    problem |= {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    if status == 422:
+        problem["errors"] = [schemas.example(FieldErrorJson)]
+    return problem
+
+
+def _refusal(status: int, note: str, schema: Schema, example: Any, content: str) -> dict[str, Any]:
     return {
         "description": note,
         "headers": _headers(_WITH.get(status, ())),
-        "content": {PROBLEM if errors == "Problem" else JSON: body},
+        "content": {content: {"schema": schema, "example": example}},
     }
 
 
-def _problem(status: int, detail: str) -> dict[str, Any]:
-    found = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
-    return found | {"detail": detail} | ({"errors": [_FAULT]} if status == 422 else {})
+def shared_refusals(schemas: Schemas) -> dict[str, Any]:
+    """Refusals that many operations share, by the names of their components."""
+    schema = schemas.of(ProblemJson)
+    return {
+        f"Refused{status}": _refusal(
+            status, note, schema, _problem(schemas, status, _DETAILS[status]), PROBLEM
+        )
+        for status, note in _COMMON.items()
+    }
 
 
-#: Refusals that many operations share.
-REFUSALS: dict[str, Any] = {
-    f"Refused{status}": _refusal(status, note, "Problem", _problem(status, _DETAILS[status]))
-    for status, note in _COMMON.items()
-}
-
-
-def answered(
-    operation: Operation, scope: str | None, *, read: bool, body: bool
+def responses(
+    operation: Operation, schemas: Schemas, scope: str | None, *, read: bool, body: bool
 ) -> dict[str, dict[str, Any]]:
     """All responses of an operation, by status; a `read` has an ETag."""
     found = {
-        status: _answer(answer, read=read and status == 200)
-        for status, answer in operation.answers.items()
+        status: _response(one, schemas, read=read and status == 200)
+        for status, one in operation.answers.items()
     }
     if read:
-        found[304] = _answer(Response("Nothing has changed.", headers=("ETag",)), read=False)
+        unchanged = Response("Nothing has changed.", headers=("ETag",))
+        found[304] = _response(unchanged, schemas, read=False)
     for status, note in (_shared(operation, scope, body) | operation.refuses).items():
-        found.setdefault(status, _named(status, note, operation))
+        found.setdefault(status, _named(status, note, operation, schemas))
     return {str(status): found[status] for status in sorted(found)}
 
 
 def _shared(operation: Operation, scope: str | None, body: bool) -> dict[int, str]:
-    """What every operation of this kind refuses."""
+    """The refusals of every operation of this kind."""
     if operation.tag == "Operators" and scope is None:
         return {}
     away = {503: _COMMON[503]}
-    if operation.errors != "Problem":
+    if operation.errors is not None:
         return _KEYED | away
     if scope is None:
         return away | {404: "There is nothing at this address.", 422: _COMMON[422]}
     return _KEYED | away | {422: _COMMON[422]} | (_BODY if body else {})
 
 
-def _named(status: int, note: str, operation: Operation) -> dict[str, Any]:
-    if operation.errors == "Problem" and _COMMON.get(status) == note:
+def _named(status: int, note: str, operation: Operation, schemas: Schemas) -> dict[str, Any]:
+    if operation.errors is not None:
+        schema, example = schemas.of(operation.errors), schemas.example(operation.errors)
+        return _refusal(status, note, schema, example, JSON)
+    if _COMMON.get(status) == note:
         return {"$ref": f"#/components/responses/Refused{status}"}
-    example = None
-    if operation.errors == "Problem":
-        example = _problem(status, note.rstrip(".").lower())
-    return _refusal(status, note, operation.errors, example)
+    example = _problem(schemas, status, note.rstrip(".").lower())
+    return _refusal(status, note, schemas.of(ProblemJson), example, PROBLEM)
 
 
-def _answer(answer: Response, *, read: bool) -> dict[str, Any]:
-    headers = (*answer.headers, *(["ETag"] if read else []))
-    found: dict[str, Any] = {"description": answer.note, "headers": _headers(headers)}
-    if answer.schema is not None:
-        shown: dict[str, Any] = {"schema": answer.schema}
-        example = answer.example or _example(answer.schema)
-        if example is not None and answer.content == JSON:
-            shown["example"] = example
-        others = {content: {"schema": schema} for content, schema in answer.others.items()}
-        found["content"] = {answer.content: shown, **others}
-    return found
-
-
-def _example(schema: Schema) -> Any:
-    return EXAMPLES.get(schema.get("$ref", "").rpartition("/")[2])
+def _response(response: Response, schemas: Schemas, *, read: bool) -> dict[str, Any]:
+    headers = (*response.headers, *(["ETag"] if read else []))
+    found: dict[str, Any] = {"description": response.note, "headers": _headers(headers)}
+    if response.shape is None:
+        return found
+    shown: dict[str, Any] = {"schema": schemas.of(response.shape)}
+    if callable(response.example):
+        shown["example"] = response.example(schemas.example(response.shape))
+    elif response.content == JSON:
+        shown["example"] = response.example or schemas.example(response.shape)
+    others = {content: {"schema": schema} for content, schema in response.others.items()}
+    return found | {"content": {response.content: shown, **others}}

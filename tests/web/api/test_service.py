@@ -206,7 +206,7 @@ def test_hostile_address(client: FlaskClient, path: str) -> None:
         ("GET", "/v1/jobs/", 404, None),
         ("DELETE", "/v1/jobs", 405, "GET, HEAD, OPTIONS, POST"),
         ("GET", "/v1/hooks", 405, "OPTIONS, POST"),
-        ("GET", "/callbacks/x", 405, "OPTIONS, POST"),
+        ("PUT", "/callbacks/x", 405, "GET, HEAD, OPTIONS, POST"),
         ("POST", "/v/x", 405, "GET, HEAD, OPTIONS"),
         ("POST", "/healthz", 405, "GET, HEAD, OPTIONS"),
     ],
