@@ -33,7 +33,7 @@ class Email(Channel):
         tls: stands in for the usual certificate authorities.
 
     Raises:
-        SettingsError: the URL or the sender cannot be used; says how to mend it.
+        SettingsError: the URL or the sender cannot be used; says how to fix it.
     """
 
     formats = ("build_email",)

@@ -1,4 +1,4 @@
-"""What channels over HTTP share: a URL looked at, one POST, its answer as text."""
+"""Shared by the channels over HTTP: check a URL, send one POST, read its answer as text."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from service.outbound.client import Outbound, Response
 _NEW_URL = "make a new incoming webhook in Slack and subscribe with its URL"
 #: Slack's own: incoming webhooks, and triggers of its workflows, which answer in JSON.
 _SLACK_HOSTS = ("slack.com", "slack-gov.com")
-#: Answers after which this URL will never work again, with the way to mend it.
+#: Slack's words for a URL that will never work again, each with the reason and the fix.
 _DEAD = {
     "no_service": f"Slack has removed or switched off this webhook; {_NEW_URL}",
     "no_team": f"the Slack workspace is gone; {_NEW_URL}",
@@ -101,7 +101,7 @@ def _is_too_rich(answer: Response) -> bool:
 def _refused(answer: Response, request: DeliveryRequest) -> DeliveryError:
     said = shown(answer)
     if _is_slacks_own(request.target):
-        dead = next((mend for word, mend in _DEAD.items() if word in said), None)
+        dead = next((reason for word, reason in _DEAD.items() if word in said), None)
     else:
         # Others may have such a word in a sentence of their own.
         dead = _DEAD.get(said.strip())

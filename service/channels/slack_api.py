@@ -111,7 +111,7 @@ def is_gone(error: Exception) -> bool:
 
 
 def refusal(error: Exception, now: datetime) -> DeliveryError:
-    """What kept a message from being posted, as one error with its flags."""
+    """The reason why a message was not posted, as one error with its next step."""
     if not isinstance(error, SlackApiError):
         # The library's own texts hold the whole answer; the system's say what broke.
         known = isinstance(error, OSError | ValueError)

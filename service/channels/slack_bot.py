@@ -76,48 +76,50 @@ class SlackBot(Channel):
         return target
 
     def render(self, notification: Notification, format_: str) -> bytes:
-        """The card as JSON, with what decides where it goes."""
+        """The card as JSON, with the ``sequence`` and ``alarm`` that decide where it goes."""
         event = notification.event
         about = {"job_id": event.job_id, "event_id": event.id}
         metadata = {"event_type": event.type.value.replace(".", "_"), "event_payload": about}
-        told = {
+        rendered = {
             "sequence": event.sequence,
             "alarm": event.type in _ALARMS,
             "message": card(notification) | {"metadata": metadata},
         }
-        return json.dumps(told, ensure_ascii=False).encode()
+        return json.dumps(rendered, ensure_ascii=False).encode()
 
     def send(self, request: DeliveryRequest) -> DeliveryResult:
         """Post the card, or bring the posted one up to date."""
         until = time.monotonic() + self._seconds
-        told, posting = json.loads(request.body), Posting.read(request.reference)
-        if posting and told["sequence"] < posting.sequence:
+        rendered, posting = json.loads(request.body), Posting.read(request.reference)
+        if posting and rendered["sequence"] < posting.sequence:
             return DeliveryResult(response="not sent: the card tells later news already")
         try:
             return (
-                self._followed(told, posting, until)
+                self._update_card(rendered, posting, until)
                 if posting
-                else self._posted(told, request.target, until)
+                else self._post_card(rendered, request.target, until)
             )
         except self._rules.TROUBLE as error:
             raise self._rules.refusal(error, request.now) from error
 
-    def _posted(self, told: dict[str, Any], target: str, until: float) -> DeliveryResult:
-        answer = self._api.say("chat.postMessage", told["message"] | {"channel": target}, until)
-        posting = Posting(str(answer["channel"]), str(answer["ts"]), told["sequence"])
+    def _post_card(self, rendered: dict[str, Any], target: str, until: float) -> DeliveryResult:
+        answer = self._api.say("chat.postMessage", rendered["message"] | {"channel": target}, until)
+        posting = Posting(str(answer["channel"]), str(answer["ts"]), rendered["sequence"])
         return DeliveryResult(200, f"posted in {posting.channel}", reference=posting.written())
 
-    def _followed(self, told: dict[str, Any], posting: Posting, until: float) -> DeliveryResult:
-        """The posted card changed; changing it twice does no harm, so the thread comes last."""
+    def _update_card(
+        self, rendered: dict[str, Any], posting: Posting, until: float
+    ) -> DeliveryResult:
+        """Update the posted card; updating it twice does no harm, so the thread comes last."""
         try:
-            self._update(told["message"], posting, until)
+            self._update(rendered["message"], posting, until)
         except self._rules.TROUBLE as error:
             if not self._rules.is_gone(error):
                 raise
-            return self._posted(told, posting.channel, until)
-        if told["alarm"]:
-            self._reply(told["message"]["text"], posting, until)
-        now = Posting(posting.channel, posting.ts, told["sequence"])
+            return self._post_card(rendered, posting.channel, until)
+        if rendered["alarm"]:
+            self._reply(rendered["message"]["text"], posting, until)
+        now = Posting(posting.channel, posting.ts, rendered["sequence"])
         return DeliveryResult(200, f"updated in {now.channel}", reference=now.written())
 
     def _update(self, message: dict[str, Any], posting: Posting, until: float) -> None:

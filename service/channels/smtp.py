@@ -230,7 +230,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def refused(error: Exception) -> DeliveryError:
-    """What kept a mail from being sent, as one error with its flags."""
+    """The reason why a mail was not sent, as one error with its next step."""
     if isinstance(error, DeliveryError):
         return error
     code, said = _answer(error)
@@ -248,10 +248,10 @@ def refused(error: Exception) -> DeliveryError:
 
 
 def _misconfigured(what: str, code: int | None, said: str) -> DeliveryError:
-    """What no recipient can help, and no retry before the operator has acted."""
-    mend = f"{what}: check CLIPBELL_SMTP_URL; all mail waits meanwhile"
+    """An error of our own setup: pauses the channel until the operator has fixed it."""
+    message = f"{what}: check CLIPBELL_SMTP_URL; all mail waits meanwhile"
     return DeliveryError(
-        mend, NextStep.PAUSE_CHANNEL, status=code, response=said, wait_seconds=PAUSE_SECONDS
+        message, NextStep.PAUSE_CHANNEL, status=code, response=said, wait_seconds=PAUSE_SECONDS
     )
 
 

@@ -57,6 +57,6 @@ def sqlstate_of(error: BaseException) -> str:
 
 
 def reason_of(error: SQLAlchemyError) -> str:
-    """What the driver said, in one line."""
+    """The driver's message, in one line."""
     lines = str(getattr(error, "orig", error)).splitlines()
     return lines[0] if lines else type(error).__name__
