@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -27,6 +28,7 @@ WAL_BYTES = 16 * 1024**2
 TRUNCATE_MILLISECONDS = 200
 MIGRATION_MILLISECONDS = 30_000
 
+SUFFIXES = ("", "-wal", "-shm")
 #: Device and inode of each of the files.
 Identity = tuple[tuple[int, int], ...]
 
@@ -51,13 +53,17 @@ class SqliteFile:
             raise SettingsError(f"cannot make {path.parent}: {nearest} is no folder; {fix}")
         self.path = path
         self._may_create = False
-        self._pinned: tuple[int, int] | None = None
+        self._lock = threading.Lock()
+        self._open = 0
+        #: The files that our open connections have; once none is open, only the first of them.
+        self._pinned: Identity = ()
 
     def make_engine(self, **options: Any) -> Engine:
         """An engine over this file; its transactions begin as `execution_options` say."""
         engine = create_engine(URL.create("sqlite", database=str(self.path)), **options)
         event.listen(engine, "do_connect", lambda *_: self._connect())
         event.listen(engine, "connect", self._connected)
+        event.listen(engine, "close", self._closed)
         event.listen(engine, "begin", self._begin)
         return engine
 
@@ -78,7 +84,7 @@ class SqliteFile:
 
     def is_missing(self) -> bool:
         """Whether there is no such file, and never was one as far as this process knows."""
-        return self._pinned is None and not self.path.exists()
+        return not self._pinned and not self.path.exists()
 
     def check(self, connection: Connection) -> None:
         """Raises DatabaseUnavailable unless it has open what is there under that name."""
@@ -103,15 +109,20 @@ class SqliteFile:
             raw.execute(f"PRAGMA busy_timeout = {TRUNCATE_MILLISECONDS}")
             raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def _identity(self) -> Identity:
-        """Blank where one of them is not there."""
+    def _identity(self, count: int = len(SUFFIXES)) -> Identity:
+        """Of the first so many files; blank where one of them is not there."""
         try:
-            stats = [os.stat(f"{self.path}{suffix}") for suffix in ("", "-wal", "-shm")]
+            stats = [os.stat(f"{self.path}{suffix}") for suffix in SUFFIXES[:count]]
         except OSError:
             return ()
         return tuple((stat.st_dev, stat.st_ino) for stat in stats)
 
     def _connect(self) -> sqlite3.Connection:
+        with self._lock:
+            pinned = self._pinned
+        # Before it is opened: SQLite would close another file by writing our log into it.
+        if pinned and self._identity(len(pinned)) != pinned:
+            raise self._lost()
         # Any byte may be in a folder's name; none of them has a meaning here.
         address = f"file:{quote(os.fsencode(self.path.absolute()))}"
         mode = "rwc" if self._may_create else "rw"
@@ -127,10 +138,18 @@ class SqliteFile:
 
     def _connected(self, _: sqlite3.Connection, record: Any) -> None:
         opened = self._identity()
-        if not opened or opened[0] != (self._pinned or opened[0]):
-            raise self._lost()
-        self._pinned = opened[0]
-        record.info["opened"] = opened
+        with self._lock:
+            if not opened or opened[: len(self._pinned)] != self._pinned:
+                raise self._lost()
+            self._pinned = record.info["opened"] = opened
+            self._open += 1
+
+    def _closed(self, _: sqlite3.Connection, record: Any) -> None:
+        """The last of all connections, here or elsewhere, takes the log and its index away."""
+        with self._lock:
+            self._open -= "opened" in record.info
+            if not self._open:
+                self._pinned = self._pinned[:1]
 
     def _begin(self, connection: Connection) -> None:
         self.check(connection)

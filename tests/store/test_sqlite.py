@@ -114,12 +114,39 @@ def test_lost_before_the_commit(db: Database, path: Path, lose: Callable[[Path],
         lose(path)
 
 
-def test_new_connections_too(db: Database, path: Path) -> None:
-    """A thread that opens the file only now gets no other one either."""
+@pytest.mark.parametrize("lose", LOSSES, ids=lambda lose: lose.__name__)
+def test_new_connections_too(db: Database, path: Path, lose: Callable[[Path], None]) -> None:
+    """A thread that opens the file only now gets no other one, and takes nothing of ours away."""
     with db.read():
-        replace(path)
+        lose(path)
+        before = sorted(path.parent.glob("*")) if path.parent.exists() else []
         with pytest.raises(DatabaseUnavailable, match="deleted or replaced"):
             look(db)
+        after = sorted(path.parent.glob("*")) if path.parent.exists() else []
+
+    assert before == after
+
+
+def test_put_back_after_new_connections(db: Database, path: Path) -> None:
+    """Commits that are only in the log outlive another file under the name, and who asks then."""
+    away = path.with_name("away.db")
+    shutil.copy(path, path.with_name("other.db"))
+    with db.read():
+        path.rename(away)
+        path.with_name("other.db").rename(path)
+        for _ in range(3):
+            with pytest.raises(DatabaseUnavailable):
+                look(db)
+        away.replace(path)
+    with db.read() as tx:
+        assert NOON == store.work.last_beat(tx)
+
+
+def test_all_connections_closed(db: Database) -> None:
+    """With its last connection SQLite takes the log away: that is no loss."""
+    db.engine.dispose()
+    beat(db)
+    look(db)
 
 
 def test_put_back(db: Database, path: Path) -> None:
