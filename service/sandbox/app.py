@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-from types import TracebackType
-
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from service.sandbox.options import SandboxOptions
+from service.sandbox.serving import AppServer
 from service.sandbox.vendors.apixo import Refusal, apixo_blueprint, refusal_response
 from service.sandbox.vendors.control import control_blueprint
 from service.sandbox.vendors.renderer import Renderer
 from service.sandbox.vendors.segmind import segmind_blueprint
 
 __all__ = ["SandboxOptions", "SandboxServer", "create_sandbox"]
-
-log = logging.getLogger(__name__)
 
 
 def create_sandbox(options: SandboxOptions) -> Flask:
@@ -51,20 +45,11 @@ def create_sandbox(options: SandboxOptions) -> Flask:
     return app
 
 
-class SandboxServer:
-    """
-    A sandbox on a socket of its own; also a context manager.
-
-    `port` 0 takes a free one; `url` (without a slash at the end) tells which.
-    """
+class SandboxServer(AppServer):
+    """A sandbox on a socket of its own; see `AppServer`."""
 
     def __init__(self, options: SandboxOptions, host: str = "127.0.0.1", port: int = 0) -> None:
-        self.app = create_sandbox(options)
-        self._server = make_server(
-            host, port, self.app, threaded=True, request_handler=_QuietHandler
-        )
-        self._thread: threading.Thread | None = None
-        self.url = f"http://{host}:{self._server.port}"
+        super().__init__(create_sandbox(options), host, port)
 
     @property
     def renderer(self) -> Renderer:
@@ -72,42 +57,8 @@ class SandboxServer:
         renderer: Renderer = self.app.extensions["sandbox"]
         return renderer
 
-    def start(self) -> SandboxServer:
-        """Serves in a thread from now on; returns itself."""
-        self._thread = threading.Thread(target=self.serve, name="sandbox", daemon=True)
-        self._thread.start()
-        return self
-
-    def serve(self) -> None:
-        """Serves in this thread until `close` is called from another."""
-        self._server.serve_forever(poll_interval=0.25)
-
     def close(self) -> None:
         """Stops serving and ends all threads."""
         self.renderer.book.close()
-        if self._thread:
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
+        super().close()
         self.renderer.close()
-
-    def __enter__(self) -> SandboxServer:
-        return self.start()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-class _QuietHandler(WSGIRequestHandler):
-    """Requests go to our log instead of the terminal."""
-
-    protocol_version = "HTTP/1.1"
-
-    def log(self, type: str, message: str, *args: object) -> None:
-        """Writes one line at debug level."""
-        log.debug(message, *args)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -14,7 +13,6 @@ from typing import Any
 from conftest import Bench
 from flask.testing import FlaskClient
 from web.test_session import HERE, KEYS, form_token
-from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from service import store
@@ -34,6 +32,7 @@ from service.model import (
 )
 from service.model.error_codes import job_error
 from service.sandbox.rendering.render import Scene, render_video
+from service.sandbox.serving import AppServer
 from service.web.app import create_app
 from service.web.session import login_url
 from support.sandboxes import FRAME_RATE
@@ -150,13 +149,8 @@ def fetched(client: FlaskClient, path: str) -> TestResponse:
 def served(bench: Bench) -> Iterator[Bench]:
     """The bench's pages and API at its public URL."""
     port = int(bench.wiring.settings.public_url.rpartition(":")[2])
-    server = make_server("127.0.0.1", port, create_app(bench.wiring), threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield bench
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with AppServer(create_app(bench.wiring), "127.0.0.1", port):
+        yield bench
 
 
 def texts(page: str, pattern: str) -> list[str]:

@@ -8,7 +8,6 @@ answers be other ones; see `script`.
 
 from __future__ import annotations
 
-import logging
 import re
 import secrets
 import threading
@@ -17,12 +16,12 @@ from collections.abc import Callable
 from email.message import EmailMessage
 from functools import partial
 from html import unescape
-from typing import Any
+from typing import Any, Self
 
 from flask import Flask, Response, abort, g, render_template, request
 from standardwebhooks import Webhook, WebhookVerificationError
-from werkzeug.serving import WSGIRequestHandler, make_server
 
+from service.sandbox.serving import AppServer
 from service.sandbox.sinks.inbox import Inbox, Received
 from service.sandbox.sinks.mail import ANSWER, ANSWER_HELP, CONTENT_ID, Mailbox
 from service.sandbox.sinks.slack import (
@@ -37,7 +36,6 @@ from service.sandbox.sinks.slack import (
 
 __all__ = ["Received", "SinkServer", "create_sinks"]
 
-log = logging.getLogger(__name__)
 
 # A card's picture lies at the service's own public address, as it does for Slack.
 _RULES = "default-src 'none'; img-src 'self' https:; frame-src 'self'; form-action 'none'"
@@ -47,7 +45,7 @@ _MAIL_RULES = (
 )
 
 
-class SinkServer:
+class SinkServer(AppServer):
     """
     The sinks on sockets of their own; also a context manager.
 
@@ -60,12 +58,8 @@ class SinkServer:
         self._inbox = Inbox()
         self._stopped = threading.Event()
         app = create_sinks(self._inbox, self.hook_secrets, self._stopped)
-        self._server = make_server(host, port, app, threaded=True, request_handler=_QuietHandler)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.1,), name="sinks", daemon=True
-        )
+        super().__init__(app, host, port)
         self._mailbox = Mailbox(self._inbox, host) if smtp else None
-        self.url = f"http://{host}:{self._server.port}"
         self.slack_url = self.url + SLACK_PATH
         self.slack_api_url = self.url + API_PATH
         self.hook_url = f"{self.url}/hook"
@@ -88,34 +82,18 @@ class SinkServer:
         """
         _script(self._inbox, sink, list(answers))
 
-    def start(self) -> SinkServer:
+    def start(self) -> Self:
         """Serves in threads from now on; returns itself."""
-        self._thread.start()
         if self._mailbox:
             self._mailbox.start()
-        return self
+        return super().start()
 
     def close(self) -> None:
         """Stops serving and ends all threads."""
         self._stopped.set()
         if self._mailbox:
             self._mailbox.stop()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def __enter__(self) -> SinkServer:
-        return self.start()
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class _QuietHandler(WSGIRequestHandler):
-    """Requests go to our log instead of the terminal."""
-
-    def log(self, type: str, message: str, *args: object) -> None:
-        log.debug(message, *args)
+        super().close()
 
 
 def create_sinks(inbox: Inbox, hook_secrets: list[str], stopped: threading.Event) -> Flask:
