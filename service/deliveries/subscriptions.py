@@ -64,7 +64,7 @@ FIELDS = tuple(NewSubscription.__annotations__)
 @dataclass(frozen=True)
 class SubscriptionSpec:
     """
-    Where news shall go, checked: the channel, its target, which events, in which format.
+    A checked destination of messages: the channel, its target, which events, in which format.
 
     `models` and `metadata` narrow it to jobs of these models, with these very pairs.
     """
@@ -301,7 +301,7 @@ def target_of(encryptor: Encryptor, subscription: Subscription) -> str:
 
 
 def secrets_of(encryptor: Encryptor, subscription: Subscription, now: datetime) -> tuple[str, ...]:
-    """What signs now: the secret and, while it is being replaced, the one before."""
+    """The secrets to sign with: the current one and, while it is replaced, the one before."""
     current = encryptor.decrypt(subscription.secret)
     until = subscription.previous_until
     if subscription.previous_secret is None or until is None or until <= now:

@@ -24,7 +24,7 @@ from service.settings import Settings
 def price_range(
     settings: Settings, model: Model, values: dict[str, Any]
 ) -> tuple[float | None, float | None]:
-    """What this input costs in dollars: the operator's price, else the catalogue's."""
+    """The lowest and highest cost in dollars: the operator's price, else the catalogue's."""
     price = settings.prices.get(model.slug)
     return (price, price) if price is not None else model.price_range(values)
 

@@ -1,5 +1,5 @@
 """
-Asking the provider: confirms a callback, and finds the end that no callback told.
+Asking the provider: confirms a callback, and finds the end that no callback reported.
 
 Polls go out in batches, so that ten thousand waiting jobs need neither threads
 nor a commit each. Also where a lease that ran out while sending becomes

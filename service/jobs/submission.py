@@ -237,7 +237,7 @@ def _settle_accepted(
     mark_reachable(tx, job.provider)
     holder = store.jobs.holder_of(tx, job.provider, submission.task_id)
     if holder == job.id:
-        # A callback told it first, or the commit of this very answer only seemed to fail.
+        # A callback was first, or the commit of this very answer only seemed to fail.
         return
     if holder:
         mark_unknown(tx, job, f"the provider named task {submission.task_id}, as for {holder}", now)
@@ -338,7 +338,7 @@ def _hold_provider(tx: Connection, job: Job, error: JobError, now: datetime) -> 
 def hold_job(
     tx: Connection, job: Job, error: JobError, due_at: datetime | None, now: datetime
 ) -> None:
-    """The claimed job waits until `due_at`, or for a person; its owner is told."""
+    """The claimed job waits until `due_at`, or for a person; its owner is notified."""
     changes = {"state": JobState.HELD, "error": as_stored(error), "due_at": due_at}
     if store.jobs.settle_claimed(tx, job, **changes):
         store.jobs.add_step(tx, job.id, "held", f"{error.code}: {error.message}", now)

@@ -39,7 +39,7 @@ DIAL: dict[str, Any] = {
 GRACE_SECONDS = 0.5
 #: So long a session may hold its locks while its process does nothing, being frozen or gone.
 IDLE_SECONDS = 60
-#: All connections are made anew at most so often because the server takes no writes.
+#: All connections are replaced at most so often because the server takes no writes.
 RECONNECT_SECONDS = 1.0
 
 
