@@ -2,7 +2,7 @@
 The console command.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage. An error is one line on stderr
-that says how to mend it.
+that says how to fix it.
 """
 
 from __future__ import annotations
@@ -105,19 +105,19 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit."""
-    sys.exit(_run(arguments))
-
-
-def _run(arguments: Sequence[str] | None) -> int:
-    """The exit code; whatever went wrong is told in one line."""
+    """Run the command line and exit; any error is printed in one line."""
+    exit_code = 1
     try:
-        return app(arguments, prog_name=NAME, standalone_mode=False) or 0
+        exit_code = app(arguments, prog_name=NAME, standalone_mode=False) or 0
     except BrokenPipeError:
-        return 1
+        pass
     except typer.TyperException as error:
-        print_error(_usage(error))
-        return error.exit_code
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else NAME
+        # Pydantic's prefix says nothing to whoever typed the command.
+        message = error.format_message().replace("Value error, ", "")
+        print_error(f"{message.rstrip('. ')}; see `{path} --help`")
+        exit_code = error.exit_code
     except typer.Abort:
         print_error("stopped: nothing was done")
     except ClipbellError as error:
@@ -126,13 +126,4 @@ def _run(arguments: Sequence[str] | None) -> int:
         print_error(f"the database failed: {reason_of(error)}; `clipbell doctor` looks at it")
     except OSError as error:
         print_error(f"{error.filename or 'the system'}: {error.strerror or error}")
-    return 1
-
-
-def _usage(error: typer.TyperException) -> str:
-    """What is wrong with the words of a command, and where it stands how they go."""
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context else NAME
-    # Pydantic's words, which say nothing to whoever typed the command.
-    message = error.format_message().replace("Value error, ", "")
-    return f"{message.rstrip('. ')}; see `{path} --help`"
+    sys.exit(exit_code)

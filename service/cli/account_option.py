@@ -19,7 +19,7 @@ _CHOSEN: ContextVar[str | None] = ContextVar("account", default=None)
 
 
 def acting_account(wiring: Wiring) -> Account:
-    """The account that was named by `--account`, else the first. Raises NotFound."""
+    """The account that `--account` names, else the first. Raises NotFound."""
     chosen = _CHOSEN.get()
     with wiring.db.read() as tx:
         account = store.accounts.first(tx)
@@ -43,30 +43,28 @@ def own_job(wiring: Wiring, job_id: str) -> Job:
     return job
 
 
-def _choose(name: str | None) -> None:
-    _CHOSEN.set(name)
+_holder = typer.Typer(add_completion=False)
 
 
+@_holder.command()
 def _shared(
     _: str = typer.Option(
         None,
         "--account",
         metavar="NAME",
         help="Act for this account, by name or id; else for the first.",
-        callback=_choose,
+        callback=lambda name: _CHOSEN.set(name),
         expose_value=False,
     ),
 ) -> None:
-    """Nothing but the options that such verbs share."""
+    """Declare the options that such verbs share."""
 
 
-_holder = typer.Typer(add_completion=False)
-_holder.command()(_shared)
 _OPTIONS = get_command(_holder).params
 
 
 class Acting(TyperCommand):
-    """A verb that acts for an account: to its own options come the shared ones."""
+    """A verb that acts for an account: it has the shared options besides its own."""
 
     def __init__(self, *args: Any, params: list[Any], **rest: Any) -> None:
         super().__init__(*args, params=[*params, *_OPTIONS], **rest)

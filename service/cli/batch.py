@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rich.progress import Progress
-from sqlalchemy import Connection
+from rich.progress import track
 
 from service.bootstrap import Wiring
 from service.cli.account_option import acting_account
@@ -22,7 +21,7 @@ from service.jobs.batches import BatchRow, numbered, request_once
 from service.jobs.requests import FIELDS, JobRequest, check_request, planned_job
 from service.model import Account, Job
 
-#: So many rows are committed at once.
+#: Rows per transaction.
 CHUNK = 50
 #: Above this many, the remaining faults are counted only.
 SHOWN_FAULTS = 20
@@ -38,26 +37,30 @@ def submit_file(path: Path, defaults: dict[str, Any], dry_run: bool, json_: bool
     Send every row that was not sent before; nothing at all when one row is wrong.
 
     Args:
-        defaults: what a row that does not say it gets: `model`, `provider`, `notify`.
+        defaults: `model`, `provider`, `notify` of the rows that name none.
     """
     wiring = open_wiring()
     rows = numbered(_read(path, defaults))
-    asked = _checked(wiring, rows)
+    job_requests: list[JobRequest] = []
+    faults: list[str] = []
+    for row in rows:
+        try:
+            job_requests.append(check_request(row.body, wiring.channels, wiring.providers))
+        except InvalidInput as error:
+            faults += [f"row {row.number}: {f.pointer or '/'}: {f.message}" for f in error.faults]
+    for fault in faults[:SHOWN_FAULTS]:
+        print_error(fault)
+    if faults:
+        raise FileError(f"{len(faults)} faults, nothing was sent: fix them and run again")
     account = acting_account(wiring)
     if dry_run:
-        _tell_price(wiring, account, asked, json_)
-        return
-    made = _submit(wiring, account, list(zip(rows, asked, strict=True)))
-    new = sum(is_new for _, is_new in made)
-    if json_:
-        jobs = [{"id": job.id, "row": r.number} for (job, _), r in zip(made, rows, strict=True)]
-        print_json({"submitted": new, "repeated": len(made) - new, "jobs": jobs})
-        return
-    again = f"; {len(made) - new} were sent before" if new < len(made) else ""
-    console().print(f"{new} jobs sent{again}. `clipbell jobs` lists them.")
+        _print_price(wiring, account, job_requests, json_)
+    else:
+        _submit(wiring, account, list(zip(rows, job_requests, strict=True)), json_)
 
 
 def _read(path: Path, defaults: dict[str, Any]) -> Iterator[RawRow]:
+    """The rows of the file: number, own id and body. Raises FileError."""
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise FileError(f"{path}: must end in {' or '.join(_READERS)}")
@@ -71,17 +74,13 @@ def _read(path: Path, defaults: dict[str, Any]) -> Iterator[RawRow]:
     for number, row in reader(text):
         empty = False
         own_id = row.pop("id", None)
-        body = defaults | _body(row)
-        yield number, None if own_id in (None, "") else str(own_id), body
+        # A column that is no field of a job is input of the model.
+        body = {name: value for name, value in row.items() if name in FIELDS}
+        inputs = {name: value for name, value in row.items() if name not in FIELDS}
+        body = body | inputs if "input" in body else {**body, "input": inputs}
+        yield number, None if own_id in (None, "") else str(own_id), defaults | body
     if empty:
         raise FileError(f"{path} holds no row")
-
-
-def _body(row: dict[str, Any]) -> dict[str, Any]:
-    """A row as the body of a job: what is no field of a job is input of the model."""
-    body = {name: value for name, value in row.items() if name in FIELDS}
-    inputs = {name: value for name, value in row.items() if name not in FIELDS}
-    return {**body, "input": inputs} if "input" not in body else body | inputs
 
 
 def _csv_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -97,15 +96,13 @@ def _csv_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _typed(cells: dict[str, str]) -> dict[str, Any]:
-    """Cells are text: numbers where the model wants them, lists by blanks."""
-    row: dict[str, Any] = {}
-    for name, cell in cells.items():
-        if name == "notify":
-            row[name] = cell.split()
-        else:
-            own = name in ("id", *FIELDS)
-            row[name] = cell if own else as_input(cells.get("model", ""), name, cell.split(" "))
-    return row
+    """Cells with their types: numbers where the model wants them, lists split at blanks."""
+    model = cells.get("model", "")
+    row = {
+        name: cell if name in ("id", *FIELDS) else as_input(model, name, cell.split(" "))
+        for name, cell in cells.items()
+    }
+    return row | ({"notify": cells["notify"].split()} if "notify" in cells else {})
 
 
 def _json_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -127,25 +124,12 @@ _READERS: dict[str, Callable[[str], Iterator[tuple[int, dict[str, Any]]]]] = {
 }
 
 
-def _checked(wiring: Wiring, rows: list[BatchRow]) -> list[JobRequest]:
-    """Every row as a request; all faults of the file at once."""
-    asked: list[JobRequest] = []
-    faults: list[str] = []
-    for row in rows:
-        try:
-            asked.append(check_request(row.body, wiring.channels, wiring.providers))
-        except InvalidInput as error:
-            faults += [f"row {row.number}: {f.pointer or '/'}: {f.message}" for f in error.faults]
-    if faults:
-        for fault in faults[:SHOWN_FAULTS]:
-            print_error(fault)
-        raise FileError(f"{len(faults)} faults, nothing was sent: fix them and run again")
-    return asked
-
-
-def _tell_price(wiring: Wiring, account: Account, asked: list[JobRequest], json_: bool) -> None:
+def _print_price(
+    wiring: Wiring, account: Account, job_requests: list[JobRequest], json_: bool
+) -> None:
+    """Print what the jobs would cost together, in US dollars."""
     now = wiring.clock()
-    jobs = [planned_job(wiring.settings, account.id, one, now) for one in asked]
+    jobs = [planned_job(wiring.settings, account.id, request, now) for request in job_requests]
     unknown = sum(job.estimated_max is None for job in jobs)
     low, high = (
         round(sum(getattr(job, name) or 0.0 for job in jobs), 2)
@@ -159,22 +143,29 @@ def _tell_price(wiring: Wiring, account: Account, asked: list[JobRequest], json_
 
 
 def _submit(
-    wiring: Wiring, account: Account, work: list[tuple[BatchRow, JobRequest]]
-) -> list[tuple[Job, bool]]:
-    made: list[tuple[Job, bool]] = []
-    with Progress(console=errors()) as progress:
-        bar = progress.add_task("sending", total=len(work))
-        for start in range(0, len(work), CHUNK):
-            with wiring.db.write() as tx:
-                chunk = work[start : start + CHUNK]
-                made += [_request(tx, wiring, account, row, asked) for row, asked in chunk]
-            progress.update(bar, completed=len(made))
-    return made
-
-
-def _request(
-    tx: Connection, wiring: Wiring, account: Account, row: BatchRow, asked: JobRequest
-) -> tuple[Job, bool]:
-    now = wiring.clock()
-    asked = replace(asked, input=wiring.uploads.save(asked.model, asked.input, now))
-    return request_once(tx, wiring.encryptor, wiring.settings, account.id, row, asked, now)
+    wiring: Wiring, account: Account, work: list[tuple[BatchRow, JobRequest]], json_: bool
+) -> None:
+    """Store the jobs, a chunk per transaction, and print how many are new."""
+    chunks = [work[start : start + CHUNK] for start in range(0, len(work), CHUNK)]
+    jobs: list[tuple[Job, bool]] = []
+    for chunk in track(chunks, "sending", console=errors()):
+        uploaded = [
+            (row, replace(one, input=wiring.uploads.save(one.model, one.input, wiring.clock())))
+            for row, one in chunk
+        ]
+        with wiring.db.write() as tx:
+            jobs += [
+                request_once(
+                    tx, wiring.encryptor, wiring.settings, account.id, row, one, wiring.clock()
+                )
+                for row, one in uploaded
+            ]
+    new = sum(is_new for _, is_new in jobs)
+    if json_:
+        shown = [
+            {"id": j.id, "row": row.number} for (j, _), (row, _) in zip(jobs, work, strict=True)
+        ]
+        print_json({"submitted": new, "repeated": len(jobs) - new, "jobs": shown})
+        return
+    again = f"; {len(jobs) - new} were sent before" if new < len(jobs) else ""
+    console().print(f"{new} jobs sent{again}. `clipbell jobs` lists them.")

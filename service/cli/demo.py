@@ -7,7 +7,7 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -47,7 +47,7 @@ def demo(
 
 
 def _show(folder: Path, port: int | None, *, once: bool, quiet: bool) -> bool:
-    """Run the demo in that folder; says whether something was wrong."""
+    """Run the demo in that folder; returns whether something was wrong."""
     try:
         # Imported here because its libraries are an extra that a service can do without.
         from service.demo.run import running
@@ -60,17 +60,18 @@ def _show(folder: Path, port: int | None, *, once: bool, quiet: bool) -> bool:
         demo.subscribe()
         demo.submit()
         _follow(demo, out)
-        wrong = demo.problems()
+        problems = demo.problems()
         seconds = round(time.monotonic() - began, 1)
-        _tell(demo, out, seconds)
-        for problem in wrong:
+        _print_result(demo, out, seconds)
+        for problem in problems:
             print_error(problem)
         if quiet:
-            print_json(_summary(demo, seconds))
+            found = {"jobs": demo.progress.jobs, "deliveries": demo.progress.deliveries}
+            print_json(found | {"dashboard": demo.login_url, "seconds": seconds})
         if not once:
             out.print("\nCtrl-C ends everything and leaves nothing behind.")
             signal.pause()
-    return bool(wrong)
+    return bool(problems)
 
 
 def _follow(demo: Demo, out: Console) -> None:
@@ -84,28 +85,23 @@ def _follow(demo: Demo, out: Console) -> None:
 
 
 def _table(demo: Demo) -> Table:
+    """The jobs as they stand, each with its time and the channels that have delivered."""
     grid = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("", "model", "state", "time", "delivered"):
         grid.add_column(name)
+    delivered = [d for d in demo.progress.deliveries if d["state"] == "delivered"]
     for job in demo.progress.jobs:
+        began, ended = job["created_at"], job["finished_at"]
+        until = datetime.fromisoformat(ended) if ended else datetime.now(UTC)
+        elapsed = format_duration((until - datetime.fromisoformat(began)).total_seconds())
+        channels = " ".join(d["channel"] for d in delivered if d["job_id"] == job["id"])
         mark = MARKS.get(job["state"], "[yellow]●[/]")
-        grid.add_row(mark, job["model"], job["state"], _elapsed(job), _arrived(demo, job["id"]))
+        grid.add_row(mark, job["model"], job["state"], elapsed, channels or "…")
     return grid
 
 
-def _elapsed(job: dict[str, Any]) -> str:
-    began = datetime.fromisoformat(job["created_at"])
-    ended = job["finished_at"]
-    until = datetime.fromisoformat(ended) if ended else datetime.now(UTC)
-    return format_duration((until - began).total_seconds())
-
-
-def _arrived(demo: Demo, job_id: str) -> str:
-    own = [d for d in demo.progress.deliveries if d["job_id"] == job_id]
-    return " ".join(d["channel"] for d in own if d["state"] == "delivered") or "…"
-
-
-def _tell(demo: Demo, out: Console, seconds: float) -> None:
+def _print_result(demo: Demo, out: Console, seconds: float) -> None:
+    """Print the links of the videos and where to look at the rest."""
     out.print()
     for job in demo.progress.jobs:
         if job["video"]:
@@ -114,12 +110,3 @@ def _tell(demo: Demo, out: Console, seconds: float) -> None:
     out.print(f"Slack card, mail and hook:  {demo.sinks.url}", soft_wrap=True)
     count = len(demo.progress.deliveries)
     out.print(f"\n{count} deliveries in {format_duration(seconds)}.")
-
-
-def _summary(demo: Demo, seconds: float) -> dict[str, Any]:
-    return {
-        "jobs": demo.progress.jobs,
-        "deliveries": demo.progress.deliveries,
-        "dashboard": demo.login_url,
-        "seconds": seconds,
-    }

@@ -6,7 +6,6 @@ import http.server
 import json
 import signal
 from contextlib import suppress
-from typing import Any
 
 import typer
 
@@ -46,7 +45,7 @@ def listen(
 
 
 class Sink(http.server.ThreadingHTTPServer):
-    """The endpoint; without secrets of its own it believes those of the database."""
+    """The endpoint; without secrets of its own it reads those of the database."""
 
     daemon_threads = True
 
@@ -57,35 +56,32 @@ class Sink(http.server.ThreadingHTTPServer):
         self._wiring, self._secrets, self._json = wiring, secrets, json_
 
     def take(self, headers: dict[str, str], body: bytes) -> bool:
-        """Look at one POST and print it; whether its signature is true."""
+        """Verify one POST and print it; returns whether its signature is valid."""
         fault = webhook_fault(self._known(), headers, body, utc_now())
         try:
             content = json.loads(body)
         except ValueError:
             content = body.decode("utf-8", "replace")
-        told = {"id": headers.get("webhook-id"), "verified": fault is None, "problem": fault}
+        id_ = headers.get("webhook-id")
         if self._json:
-            print_json({**told, "body": content})
+            verdict = {"id": id_, "verified": fault is None, "problem": fault}
+            print_json({**verdict, "body": content})
         else:
-            _print(told, content)
+            mark = "verified" if fault is None else f"NOT VERIFIED: {fault}"
+            console().print(f"{id_ or 'no id'}  {mark}", soft_wrap=True)
+            console().print(json.dumps(content, indent=2, ensure_ascii=False), soft_wrap=True)
         return fault is None
 
     def _known(self) -> list[str]:
-        """Asked anew each time: a subscription may be younger than this process."""
+        """The secrets, read for each POST: a subscription may be younger than this process."""
         if self._wiring is None:
             return self._secrets
         account, encryptor = acting_account(self._wiring), self._wiring.encryptor
         with self._wiring.db.read() as tx:
-            found = store.subscriptions.all_of(tx, account.id)
-        own = [secret for s in found for secret in secrets_of(encryptor, s, self._wiring.clock())]
+            subscriptions = store.subscriptions.all_of(tx, account.id)
+        now = self._wiring.clock()
+        own = [secret for s in subscriptions for secret in secrets_of(encryptor, s, now)]
         return [encryptor.decrypt(account.webhook_secret), *own]
-
-
-def _print(told: dict[str, Any], content: Any) -> None:
-    out = console()
-    mark = "verified" if told["verified"] else f"NOT VERIFIED: {told['problem']}"
-    out.print(f"{told['id'] or 'no id'}  {mark}", soft_wrap=True)
-    out.print(json.dumps(content, indent=2, ensure_ascii=False), soft_wrap=True)
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -107,4 +103,4 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """What arrived is printed already."""
+        """Print no access log: `take` prints what arrives."""

@@ -1,10 +1,11 @@
-"""What is given as words of a command line or cells of a file: a model's input, a time."""
+"""Parsing the words of a command line and the cells of a file: a model's input, a time."""
 
 from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,23 +23,25 @@ def as_input(model: str, name: str, words: Sequence[str]) -> Any:
     kind = parameter.kind if parameter else "text"
     if kind == "images":
         return [_image(word) for word in words if word]
-    return _READERS.get(kind, str)(" ".join(words))
+    text = " ".join(words)
+    if kind == "number":
+        with suppress(ValueError):
+            return float(text)
+    return _image(text) if kind == "image" else text
 
 
 def from_pairs(model: str, pairs: Sequence[str]) -> dict[str, Any]:
     """``key=value`` pairs; a repeated key is a list where the model takes one, else the last."""
-    found: dict[str, list[str]] = {}
+    values: dict[str, list[str]] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
             raise typer.BadParameter(f"{pair!r} is not key=value", param_hint="--input")
-        found.setdefault(name, []).append(value)
-    return {name: as_input(model, name, _words(model, name, v)) for name, v in found.items()}
-
-
-def _words(model: str, name: str, values: list[str]) -> list[str]:
-    parameter = MODELS[model].parameter(name) if model in MODELS else None
-    return values if parameter and parameter.kind == "images" else values[-1:]
+        values.setdefault(name, []).append(value)
+    parameters = MODELS[model].parameters if model in MODELS else ()
+    lists = {parameter.name for parameter in parameters if parameter.kind == "images"}
+    words = {name: given if name in lists else given[-1:] for name, given in values.items()}
+    return {name: as_input(model, name, given) for name, given in words.items()}
 
 
 def _image(text: str) -> str:
@@ -54,15 +57,8 @@ def _image(text: str) -> str:
     return base64.b64encode(path.read_bytes()).decode()
 
 
-def _number(text: str) -> Any:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
+#: Seconds of each unit of time.
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
-_READERS: dict[str, Callable[[str], Any]] = {"number": _number, "image": _image}
 
 
 def moment(given: str, now: datetime) -> datetime:

@@ -13,7 +13,7 @@ from pathlib import Path
 import typer
 
 from service import worker as workers
-from service.bootstrap import Wiring, build
+from service.bootstrap import build
 from service.cli.output import JsonOption, print_json
 from service.errors import SchemaError, SettingsError
 from service.model import utc_now
@@ -25,6 +25,12 @@ log = logging.getLogger(__name__)
 
 #: A process started beside `clipbell migrate` waits this long for it.
 SCHEMA_SECONDS = 30.0
+#: Shell commands that point a service at the sandbox for both vendors; any key will do.
+SANDBOX_SETTINGS = (
+    "export CLIPBELL_APIXO_BASE_URL={url} CLIPBELL_SEGMIND_BASE_URL={url}\n"
+    "export CLIPBELL_APIXO_API_KEY=any CLIPBELL_SEGMIND_API_KEY=any"
+    " CLIPBELL_ALLOWED_NETWORKS=127.0.0.0/8"
+)
 
 
 def serve(
@@ -103,27 +109,26 @@ def _welcome(public_url: str, own_url: str, link: str | None) -> str:
 
 
 def _ready(settings: Settings) -> Settings:
-    """Settings that build, over a database that is at head or soon will be."""
+    """
+    The settings, once they build and the database is at head.
+
+    Raises:
+        SchemaError: it is not at head after `SCHEMA_SECONDS`.
+    """
     configure(settings.log_format)
     for sentence in misspelt():
         log.warning("%s", sentence)
     wiring = build(settings)
-    _await_schema(wiring)
+    deadline = time.monotonic() + SCHEMA_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(SchemaError):
+            wiring.db.check()
+            break
+        time.sleep(0.25)
+    else:
+        wiring.db.check()
     wiring.close()
     return settings
-
-
-def _await_schema(wiring: Wiring) -> None:
-    deadline = time.monotonic() + SCHEMA_SECONDS
-    while True:
-        try:
-            wiring.db.check()
-        except SchemaError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.25)
-        else:
-            return
 
 
 def sandbox(
@@ -148,15 +153,8 @@ def sandbox(
             print_json({"url": server.url})
         else:
             typer.echo(f"sandbox provider at {server.url}; stop it with Ctrl-C")
-            typer.echo(f"`serve` and `worker` use it with these settings:\n{_pointing(server.url)}")
+            typer.echo("`serve` and `worker` use it with these settings:")
+            typer.echo(SANDBOX_SETTINGS.format(url=server.url))
         with suppress(KeyboardInterrupt):
             server.serve()
         server.close()
-
-
-def _pointing(url: str) -> str:
-    """What to export so that a service takes this for both vendors; any key will do."""
-    bases = f"CLIPBELL_APIXO_BASE_URL={url} CLIPBELL_SEGMIND_BASE_URL={url}"
-    keys = "CLIPBELL_APIXO_API_KEY=any CLIPBELL_SEGMIND_API_KEY=any"
-    networks = "CLIPBELL_ALLOWED_NETWORKS=127.0.0.0/8"
-    return f"export {bases}\nexport {keys} {networks}"

@@ -11,36 +11,36 @@ from service.model import TERMINAL, Job, JobState
 
 #: Where the bar stands when the model's time is over but the video is not there.
 USUAL_SHARE = 0.9
-#: What a bar never passes before the end.
+#: The bar stays at or below this share until the end.
 HIGHEST_SHARE = 0.99
 
 
 def share(seconds: float, expected: float) -> float:
-    """How much of a generation is probably done after so long: below 1 however long it takes."""
+    """The share of a generation that is probably done after so many seconds, always below 1."""
     if seconds <= expected:
         return USUAL_SHARE * max(seconds, 0.0) / expected
     return USUAL_SHARE + (HIGHEST_SHARE - USUAL_SHARE) * (1 - expected / seconds)
 
 
 def expected_seconds(job: Job) -> float:
-    """How long the vendor says that this job takes."""
+    """The seconds that the vendor says this job takes."""
     return MODELS[job.model].expected(job.input)
 
 
 def seconds_of(job: Job, now: datetime) -> float:
-    """How long the provider has had it, or had it in all; before that, 0."""
+    """The seconds that the provider has had it, or had it in all; before that, 0."""
     began = job.submitted_at or job.sent_at
     return ((job.finished_at or now) - began).total_seconds() if began else 0.0
 
 
 def done(job: Job, now: datetime) -> float:
-    """How much of the job is done, from 0 to 1; 1 is the end."""
+    """The share of the job that is done, from 0 to 1; 1 is the end."""
     return 1.0 if job.state in TERMINAL else share(seconds_of(job, now), expected_seconds(job))
 
 
 def doing(job: Job, now: datetime, trouble: str = "") -> str:
     """
-    What the job waits for.
+    The step that the job waits for, as a sentence.
 
     Args:
         trouble: what keeps jobs from going out; blank for nothing.
@@ -50,13 +50,10 @@ def doing(job: Job, now: datetime, trouble: str = "") -> str:
             return trouble or "waits for a worker"
         case JobState.SUBMITTING:
             return f"is being sent to {job.provider}"
+        case JobState.SUBMITTED if seconds_of(job, now) <= expected_seconds(job):
+            usual = format_duration(expected_seconds(job))
+            return f"{job.provider} works on it, about {usual} in all"
         case JobState.SUBMITTED:
-            return _generation(job, now)
+            usual = format_duration(expected_seconds(job))
+            return f"{job.provider} takes longer than its {usual}; we go on asking"
     return plain(job.error["message"]) if job.error else ""
-
-
-def _generation(job: Job, now: datetime) -> str:
-    expected = expected_seconds(job)
-    if seconds_of(job, now) <= expected:
-        return f"{job.provider} works on it, about {format_duration(expected)} in all"
-    return f"{job.provider} takes longer than its {format_duration(expected)}; we go on asking"

@@ -24,7 +24,7 @@ def hold(name: str = typer.Argument(metavar="PROVIDER"), json_: bool = JsonOptio
     with wiring.db.write() as tx:
         store.providers.ensure(tx, _known(wiring, name), wiring.clock())
         store.providers.hold(tx, name, "held by an operator")
-    _tell({"id": name, "held": True}, f"{name} is held; `clipbell resume {name}` goes on.", json_)
+    _print({"id": name, "held": True}, f"{name} is held; `clipbell resume {name}` goes on.", json_)
 
 
 def resume(name: str = typer.Argument(metavar="PROVIDER"), json_: bool = JsonOption) -> None:
@@ -34,10 +34,10 @@ def resume(name: str = typer.Argument(metavar="PROVIDER"), json_: bool = JsonOpt
         store.providers.ensure(tx, _known(wiring, name), wiring.clock())
         count = release_provider(tx, name, wiring.clock())
     body = {"id": name, "held": False, "released": count}
-    _tell(body, f"{name} goes on; {count} jobs that waited are due now.", json_)
+    _print(body, f"{name} goes on; {count} jobs that waited are due now.", json_)
 
 
-def _tell(body: dict[str, object], text: str, json_: bool) -> None:
+def _print(body: dict[str, object], text: str, json_: bool) -> None:
     if json_:
         print_json(body)
     else:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import signal
-from typing import Any
 
 import typer
 from rich.text import Text
 
 from service.cli.output import JsonOption, console, open_wiring, print_json
 from service.jobs.restore import mark_unknown_after_restore
-from service.ops import doctor as findings
-from service.ops.health import Check
+from service.ops import doctor as checkup
 from service.ops.setup import initialise, make_folder
 from service.settings import load_settings
 
@@ -44,11 +42,11 @@ def migrate(
     settings = load_settings()
     if settings.database_url.startswith("sqlite"):
         make_folder(settings)
-    wiring_db = findings.open_database(settings)
-    before, _ = wiring_db.revision()
-    wiring_db.migrate()
-    after, _ = wiring_db.revision()
-    wiring_db.close()
+    database = checkup.open_database(settings)
+    before, _ = database.revision()
+    database.migrate()
+    after, _ = database.revision()
+    database.close()
     if json_:
         print_json({"before": before, "after": after})
     else:
@@ -80,16 +78,14 @@ def recover_from_backup(json_: bool = JsonOption) -> None:
 
 
 def doctor(json_: bool = JsonOption) -> None:
-    """Look for what is amiss, and tell how to mend it. Settings, database, network, clock."""
-    found = findings.examine()
+    """Check settings, database, network and clock, and say how to fix what is wrong."""
+    checks = checkup.examine()
+    ok = all(check.ok for check in checks)
     if json_:
-        print_json({"ok": all(f.ok for f in found), "findings": [_as_json(f) for f in found]})
-    for finding in [] if json_ else found:
-        mark = Text("ok  ", "green") if finding.ok else Text("FIX ", "red")
-        console().print(mark, f"{finding.name}: {finding.message}", soft_wrap=True)
-    if not all(finding.ok for finding in found):
+        shown = [{"subject": c.name, "ok": c.ok, "message": c.message} for c in checks]
+        print_json({"ok": ok, "findings": shown})
+    for check in [] if json_ else checks:
+        mark = Text("ok  ", "green") if check.ok else Text("FIX ", "red")
+        console().print(mark, f"{check.name}: {check.message}", soft_wrap=True)
+    if not ok:
         raise typer.Exit(1)
-
-
-def _as_json(check: Check) -> dict[str, Any]:
-    return {"subject": check.name, "ok": check.ok, "message": check.message}

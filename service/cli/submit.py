@@ -56,16 +56,16 @@ def submit(
 def _submit_one(body: dict[str, Any], dry_run: bool, wait: bool, json_: bool) -> None:
     wiring = open_wiring()
     account = acting_account(wiring)
-    asked = check_request(body, wiring.channels, wiring.providers)
+    request = check_request(body, wiring.channels, wiring.providers)
     now = wiring.clock()
     if dry_run:
-        job = planned_job(wiring.settings, account.id, asked, now)
-        found = preview(wiring.providers, wiring.signer, job)
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        job = planned_job(wiring.settings, account.id, request, now)
+        shown = preview(wiring.providers, wiring.signer, job)
+        print(json.dumps(shown, indent=2, ensure_ascii=False))
         return
-    asked = replace(asked, input=wiring.uploads.save(asked.model, asked.input, now))
+    request = replace(request, input=wiring.uploads.save(request.model, request.input, now))
     with wiring.db.write() as tx:
-        job = request_job(tx, wiring.encryptor, wiring.settings, account.id, asked, now)
+        job = request_job(tx, wiring.encryptor, wiring.settings, account.id, request, now)
     if wait:
         job = _wait(wiring, job)
     print_job(wiring, job, json_)
@@ -75,8 +75,11 @@ def _submit_one(body: dict[str, Any], dry_run: bool, wait: bool, json_: bool) ->
 
 def _wait(wiring: Wiring, job: Job) -> Job:
     """The job at its end; its progress is shown on stderr, if that is a terminal."""
+    out = errors()
+    bar = (BarColumn(bar_width=24), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
+    text = TextColumn("{task.fields[state]} {task.description}", markup=False)
     try:
-        with _bar() as progress:
+        with Progress(*bar, text, console=out, disable=not out.is_terminal) as progress:
             job = _follow(wiring, job, progress)
     except KeyboardInterrupt:
         print_error(f"{job.id} goes on; `clipbell show {job.id}` tells how it is")
@@ -87,23 +90,16 @@ def _wait(wiring: Wiring, job: Job) -> Job:
     return job
 
 
-def _bar() -> Progress:
-    out = errors()
-    looks = (BarColumn(bar_width=24), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
-    said = TextColumn("{task.fields[state]} {task.description}", markup=False)
-    return Progress(*looks, said, console=out, disable=not out.is_terminal)
-
-
 def _follow(wiring: Wiring, job: Job, progress: Progress) -> Job:
-    """The job once it has ended, or waits for a person."""
+    """The job once it has ended or waits for a person; moves the progress until then."""
     bar = progress.add_task("", total=1.0, state=job.state)
     while True:
         with wiring.db.read() as tx:
             job = store.jobs.find(tx, job.id) or job
             now = wiring.clock()
             trouble = worker_trouble(tx, now) or provider_trouble(tx, [job.provider], now)
-        told = doing(job, now, trouble)
-        progress.update(bar, completed=done(job, now), description=told, state=job.state)
+        text = doing(job, now, trouble)
+        progress.update(bar, completed=done(job, now), description=text, state=job.state)
         if job.state in (*TERMINAL, JobState.HELD, JobState.UNKNOWN):
             return job
         time.sleep(POLL_SECONDS)

@@ -53,12 +53,12 @@ def add(
     account = acting_account(wiring)
     if target is None:
         channel, _, target = channel.partition(":")
-    body: dict[str, Any] = {"channel": channel, "target": target, "events": events}
     try:
-        body |= {"models": models, "metadata": dict(map(parse_key_value, metadata))}
+        pairs = dict(map(parse_key_value, metadata))
     except InvalidInput as error:
         raise typer.BadParameter(error.faults[0].message, param_hint="--metadata") from None
-    body |= {"format": format_} if format_ else {}
+    body: dict[str, Any] = {"channel": channel, "target": target, "events": events}
+    body |= {"models": models, "metadata": pairs} | ({"format": format_} if format_ else {})
     spec, secret = parse_subscription(wiring.channels, body, ""), new_webhook_secret()
     if test_first:
         now = wiring.clock()

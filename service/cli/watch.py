@@ -47,11 +47,11 @@ class Snapshot:
     now: datetime
 
     def moving(self) -> int:
-        """How many jobs of the account go on by themselves."""
+        """The number of jobs of the account that go on by themselves."""
         return sum(self.counts.get(state, 0) for state in MOVING)
 
     def mark(self, job: Job) -> Any:
-        """What differs when a job has changed."""
+        """The parts of a job whose change is worth a line."""
         video = self.videos.get(job.id)
         return job.state, job.task_id, job.overdue, video.state if video else None
 
@@ -69,20 +69,20 @@ def watch(
     """Jobs as they go on, until Ctrl-C. With --json, one line for each change."""
     wiring, out = open_wiring(), console()
     live_view = out.is_terminal and not json_
-    sights = _sights(wiring, limit or (15 if live_view else 200), every, until_idle)
+    snapshots = _snapshots(wiring, limit or (15 if live_view else 200), every, until_idle)
     try:
         if not live_view:
-            _tell_changes(wiring, sights, json_)
+            _print_changes(wiring, snapshots, json_)
             return
         with Live(console=out, auto_refresh=False) as live:
-            for snapshot in sights:
+            for snapshot in snapshots:
                 live.update(_picture(snapshot, out.width), refresh=True)
     except KeyboardInterrupt:
         return
 
 
-def _sights(wiring: Wiring, limit: int, every: float, until_idle: bool) -> Iterator[Snapshot]:
-    """One look after another; the last one shows the end."""
+def _snapshots(wiring: Wiring, limit: int, every: float, until_idle: bool) -> Iterator[Snapshot]:
+    """One snapshot after another, `every` seconds; the last one shows the end."""
     account_id = acting_account(wiring).id
     while True:
         with wiring.db.read() as tx:
@@ -99,33 +99,26 @@ def _sights(wiring: Wiring, limit: int, every: float, until_idle: bool) -> Itera
         time.sleep(every)
 
 
-def _tell_changes(wiring: Wiring, sights: Iterator[Snapshot], json_: bool) -> None:
-    """A line for each job that has not ended, and for each change since."""
+def _print_changes(wiring: Wiring, snapshots: Iterator[Snapshot], json_: bool) -> None:
+    """Print a line for each job that has not ended, and for each change since."""
     known: dict[str, Any] | None = None
-    for snapshot in sights:
-        marks = {job.id: snapshot.mark(job) for job in reversed(snapshot.jobs)}
-        before = known if known is not None else _ended(snapshot)
-        changed = [job for job in reversed(snapshot.jobs) if before.get(job.id) != marks[job.id]]
+    for snapshot in snapshots:
+        marks = {job.id: snapshot.mark(job) for job in snapshot.jobs}
+        if known is None:
+            known = {job.id: marks[job.id] for job in snapshot.jobs if job.state in TERMINAL}
+        changed = [job for job in reversed(snapshot.jobs) if known.get(job.id) != marks[job.id]]
         for job in changed:
+            text = doing(job, snapshot.now, snapshot.last_errors[job.provider])
+            line = f"{snapshot.now:%H:%M:%S}  {job.id}  {job.state:<10}  {job.model:<19}  {text}"
             if json_:
                 print_json(shown_job(wiring, job))
             else:
-                print(_line(snapshot, job), flush=True)
+                print(line.rstrip(), flush=True)
         known = marks
 
 
-def _ended(snapshot: Snapshot) -> dict[str, Any]:
-    """What is no news any more."""
-    return {job.id: snapshot.mark(job) for job in snapshot.jobs if job.state in TERMINAL}
-
-
-def _line(snapshot: Snapshot, job: Job) -> str:
-    told = doing(job, snapshot.now, snapshot.last_errors[job.provider])
-    line = f"{snapshot.now:%H:%M:%S}  {job.id}  {job.state:<10}  {job.model:<19}  {told}"
-    return line.rstrip()
-
-
 def _picture(snapshot: Snapshot, width: int) -> Group:
+    """The jobs as a table with bars, for a terminal of `width` columns."""
     roomy = width >= ROOMY
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("job", "state", "time", *(["progress"] if roomy else []), "waits for"):
@@ -133,13 +126,9 @@ def _picture(snapshot: Snapshot, width: int) -> Group:
         grid.add_column(name, min_width=ID_WIDTH if first else None, no_wrap=first)
     for job in snapshot.jobs:
         bar = ProgressBar(total=1.0, completed=done(job, snapshot.now), width=12)
-        told = doing(job, snapshot.now, snapshot.last_errors[job.provider]) or job.model
-        state, time_ = in_colour(job.state), _elapsed(job, snapshot.now)
-        grid.add_row(job.id, state, time_, *([bar] if roomy else []), told)
+        text = doing(job, snapshot.now, snapshot.last_errors[job.provider]) or job.model
+        minutes, seconds = divmod(int(seconds_of(job, snapshot.now)), 60)
+        elapsed = f"{minutes}:{seconds:02}" if minutes or seconds else ""
+        grid.add_row(job.id, in_colour(job.state), elapsed, *([bar] if roomy else []), text)
     counts = ", ".join(f"{count} {state}" for state, count in sorted(snapshot.counts.items()))
     return Group(grid, Text(f"{counts or 'no jobs yet'}; Ctrl-C ends", "dim"))
-
-
-def _elapsed(job: Job, now: datetime) -> str:
-    seconds = int(seconds_of(job, now))
-    return f"{seconds // 60}:{seconds % 60:02}" if seconds else ""
