@@ -9,6 +9,7 @@ environment and log files of its order, but it starts in milliseconds.
 from __future__ import annotations
 
 import atexit
+import ctypes
 import gc
 import json
 import os
@@ -24,11 +25,16 @@ import service.cli
 import service.sandbox.app
 import service.web.server  # noqa: F401
 
+#: Of Linux's prctl(2): the signal that this process gets when its parent dies.
+PR_SET_PDEATHSIG = 1
+
 
 def serve() -> None:
     """Answer orders until stdin ends; then kill the children that are left."""
-    children: set[int] = set()
+    # Ctrl-C reaches the whole group: the tests end first, then stdin does.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()
+    children: set[int] = set()
     for line in sys.stdin:
         order = json.loads(line)
         if "exited" in order:
@@ -49,6 +55,9 @@ def serve() -> None:
 def _become(order: dict[str, Any]) -> None:
     """Turn this fork into the process of the order; does not return."""
     os.setsid()
+    # Should the server be killed, nobody would end its children.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.alarm(order["seconds"])
     os.environ.clear()
     os.environ.update(order["environ"])
