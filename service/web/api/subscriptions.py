@@ -149,7 +149,7 @@ def delete(subscription_id: str) -> Response:
     return Response(status=204)
 
 
-class TestJson(TypedDict):
+class TestResultJson(TypedDict):
     """The result of a test."""
 
     delivered: Annotated[bool, about("Whether the sample was accepted.", True)]

@@ -39,7 +39,9 @@ def _in_apixo_words(error: Exception) -> Response:
     return _refusal(status, detail, problem.headers)
 
 
-class _ErrorTextJson(TypedDict):
+class ApixoErrorTextJson(TypedDict):
+    """The words of an error."""
+
     error: Annotated[str, about("What is wrong.", "no API key was sent")]
 
 
@@ -48,7 +50,7 @@ class ApixoErrorJson(TypedDict):
 
     code: Annotated[int, about("The HTTP status.", 401)]
     message: Annotated[str, about("The status in words.", "Unauthorized")]
-    data: _ErrorTextJson
+    data: ApixoErrorTextJson
 
 
 def _refusal(status: int, detail: str, headers: dict[str, str]) -> Response:
@@ -92,7 +94,9 @@ class NewTask(TypedDict):
     input: Annotated[dict[str, Any], about("The model's input.")]
 
 
-class _TaskIdJson(TypedDict):
+class ApixoTaskIdJson(TypedDict):
+    """The id of a task."""
+
     taskId: Annotated[JobId, about("Its id: our job's.")]
 
 
@@ -101,7 +105,7 @@ class ApixoCreatedJson(TypedDict):
 
     code: Annotated[Literal[200], about("The HTTP status.")]
     message: Annotated[Literal["success"], about("Always `success`.")]
-    data: _TaskIdJson
+    data: ApixoTaskIdJson
 
 
 FIELDS = tuple(NewTask.__annotations__)

@@ -12,7 +12,12 @@ from service.model.json_types import DeliveryId, Moment, Page, SubscriptionId
 from service.model.serializers import DeliveryJson, SubscriptionJson, SubscriptionWithSecretJson
 from service.web.api.events import EventsJson
 from service.web.api.hooks import HookJson, NewHook
-from service.web.api.subscriptions import RecoveredJson, Rotation, SubscriptionChange, TestJson
+from service.web.api.subscriptions import (
+    RecoveredJson,
+    Rotation,
+    SubscriptionChange,
+    TestResultJson,
+)
 from service.web.openapi.builders import (
     Operation,
     Response,
@@ -72,7 +77,7 @@ OPERATIONS: dict[str, Operation] = {
         "Subscriptions", {204: Response("It is deleted.")}, _NONE, (_ID,)
     ),
     "subscriptions.test": Operation(
-        "Subscriptions", {200: Response("The result.", TestJson)}, _NONE | _BUSY, (_ID,)
+        "Subscriptions", {200: Response("The result.", TestResultJson)}, _NONE | _BUSY, (_ID,)
     ),
     "subscriptions.recover": Operation(
         "Subscriptions",
