@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 
 import pytest
@@ -62,6 +63,14 @@ def test_webm(codec: str) -> None:
     expected = ProbeResult("webm", 3.0, 128, 72)
 
     assert expected == read(record(128, 72, kind="webm", codec=codec))
+
+
+def test_no_encoder_makes_the_tests_a_real_time_process() -> None:
+    """What a film is encoded with changes nothing about the process that asks for it."""
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    record(96, 64, kind="webm", codec="libsvtav1")
+
+    assert before == (os.sched_getscheduler(0), os.sched_getparam(0))
 
 
 def test_matroska() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -52,6 +55,7 @@ def record(
     """A film as `film` makes it, of any kind; `corners` paints them red, green, blue, white."""
     options = {"movflags": flags} if flags else {}
     with (
+        _same_priority(),
         NamedTemporaryFile(suffix=f".{kind}") as file,
         av.open(file.name, "w", _FORMATS.get(kind), options) as container,
     ):
@@ -73,6 +77,21 @@ def record(
         container.mux(stream.encode())
         container.close()
         return Path(file.name).read_bytes()
+
+
+@contextmanager
+def _same_priority() -> Iterator[None]:
+    """
+    Give the thread back the scheduling that it had.
+
+    As root, SVT-AV1 makes the thread that starts it a real-time one of the highest
+    priority; all that it starts later inherits that, and starves the machine.
+    """
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, *before)
 
 
 def four_corners(width: int, height: int) -> Image.Image:
