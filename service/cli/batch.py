@@ -84,25 +84,25 @@ def _read(path: Path, defaults: dict[str, Any]) -> Iterator[RawRow]:
 
 
 def _csv_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line numbers and rows; cells become numbers where the model wants them, lists at blanks."""
     table = csv.DictReader(text.splitlines(keepends=True), restkey="", strict=True)
     try:
-        for row in table:
-            if "" in row:
-                raise FileError(f"row {table.line_num}: has more cells than the header has names")
-            filled = {name.strip(): cell for name, cell in row.items() if cell not in (None, "")}
-            yield table.line_num, _typed(filled)
+        rows = [(table.line_num, row) for row in table]
     except csv.Error as error:
         raise FileError(f"row {table.line_num}: {error}") from None
-
-
-def _typed(cells: dict[str, str]) -> dict[str, Any]:
-    """Cells with their types: numbers where the model wants them, lists split at blanks."""
-    model = cells.get("model", "")
-    row = {
-        name: cell if name in ("id", *FIELDS) else as_input(model, name, cell.split(" "))
-        for name, cell in cells.items()
-    }
-    return row | ({"notify": cells["notify"].split()} if "notify" in cells else {})
+    for number, row in rows:
+        if "" in row:
+            raise FileError(f"row {number}: has more cells than the header has names")
+        cells = {name.strip(): cell for name, cell in row.items() if cell not in (None, "")}
+        values: dict[str, Any] = {
+            name: cell
+            if name in ("id", *FIELDS)
+            else as_input(cells.get("model", ""), name, cell.split(" "))
+            for name, cell in cells.items()
+        }
+        if "notify" in cells:
+            values["notify"] = cells["notify"].split()
+        yield number, values
 
 
 def _json_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -162,9 +162,8 @@ def _submit(
             ]
     new = sum(is_new for _, is_new in jobs)
     if json_:
-        shown = [
-            {"id": j.id, "row": row.number} for (j, _), (row, _) in zip(jobs, work, strict=True)
-        ]
+        numbers = [row.number for row, _ in work]
+        shown = [{"id": j.id, "row": n} for (j, _), n in zip(jobs, numbers, strict=True)]
         print_json({"submitted": new, "repeated": len(jobs) - new, "jobs": shown})
         return
     again = f"; {len(jobs) - new} were sent before" if new < len(jobs) else ""

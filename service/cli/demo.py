@@ -66,8 +66,8 @@ def _show(folder: Path, port: int | None, *, once: bool, quiet: bool) -> bool:
         for problem in problems:
             print_error(problem)
         if quiet:
-            found = {"jobs": demo.progress.jobs, "deliveries": demo.progress.deliveries}
-            print_json(found | {"dashboard": demo.login_url, "seconds": seconds})
+            body = {"jobs": demo.progress.jobs, "deliveries": demo.progress.deliveries}
+            print_json(body | {"dashboard": demo.login_url, "seconds": seconds})
         if not once:
             out.print("\nCtrl-C ends everything and leaves nothing behind.")
             signal.pause()

@@ -1,4 +1,4 @@
-"""How verbs speak: text for people, JSON for programs, one line for errors."""
+"""Output of the verbs: text for people, JSON for programs, one line for errors."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _COLOURS = {
     "cyan": "queued submitting submitted pending received",
     "dim": "canceled deleted ignored",
 }
-#: How the first word of a state looks on a terminal.
+#: The style of a state on a terminal, by its first word.
 _STYLES = {word: style for style, words in _COLOURS.items() for word in words.split()}
 #: Columns of an output that is no terminal: each row is one line, for grep and its like.
 UNFOLDED = 10_000
 #: Columns of an id.
 ID_WIDTH = 36
-#: Below so many columns of a terminal there is no room for what can be spared.
+#: On a terminal with fewer columns, tables leave out the column that can be spared.
 ROOMY = 100
 JobArgument = typer.Argument(metavar="JOB", autocompletion=job_ids)
 JsonOption = typer.Option(False, "--json", help="Print JSON for programs.")
@@ -94,5 +94,5 @@ def in_colour(state: str) -> Text:
 
 
 def ago(moment: datetime) -> str:
-    """How long ago, by this machine's clock."""
+    """The age of the moment by this machine's clock, such as "5 min ago"."""
     return format_age(moment, utc_now())

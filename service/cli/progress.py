@@ -1,4 +1,4 @@
-"""How far a job has come, as a share and in words; for `submit --wait` and `watch`."""
+"""The progress of a job, as a share and in words; for `submit --wait` and `watch`."""
 
 from __future__ import annotations
 

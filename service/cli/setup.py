@@ -20,17 +20,17 @@ def init(
 ) -> None:
     """Make data folder, secrets, database and a first key. Safe to run again."""
     settings = load_settings()
-    found = initialise(settings, owner_email)
+    service = initialise(settings, owner_email)
     if json_:
-        print_json(found)
+        print_json(service)
         return
     out = console()
-    out.print(f"Ready in {settings.data_dir}. Account {found['account']}.")
-    if found["api_key"]:
-        out.print(f"API key (shown only now): {found['api_key']}", style="bold", soft_wrap=True)
+    out.print(f"Ready in {settings.data_dir}. Account {service['account']}.")
+    if service["api_key"]:
+        out.print(f"API key (shown only now): {service['api_key']}", style="bold", soft_wrap=True)
     else:
         out.print("API key: made before; `clipbell keys create` makes another.")
-    out.print(f"Webhook secret: {found['webhook_secret']}", soft_wrap=True)
+    out.print(f"Webhook secret: {service['webhook_secret']}", soft_wrap=True)
     out.print("Next: `clipbell up`, or `clipbell serve` and `clipbell worker`.")
 
 
@@ -61,15 +61,15 @@ def migrate(
 def recover_from_backup(json_: bool = JsonOption) -> None:
     """Run after a restore, before any worker starts. No job is sent or paid again by itself."""
     wiring = open_wiring()
-    found = mark_unknown_after_restore(wiring.db, wiring.high_water, wiring.clock())
+    counts = mark_unknown_after_restore(wiring.db, wiring.high_water, wiring.clock())
     wiring.close()
     if json_:
-        print_json(found)
+        print_json(counts)
         return
-    asked, waiting = found["asked"], found["waiting"]
+    asked, waiting, damaged = counts["asked"], counts["waiting"], counts["damaged"]
     console().print(f"{asked} jobs have a task: the worker will ask the provider about them.")
-    if found["damaged"]:
-        console().print(f"{found['damaged']} jobs cannot be read and are quarantined; see /readyz.")
+    if damaged:
+        console().print(f"{damaged} jobs cannot be read and are quarantined; see /readyz.")
     console().print(f"{waiting} jobs may have been sent since the backup: they are unknown.")
     if waiting:
         advice = "look for them at the provider, then `clipbell resolve`"

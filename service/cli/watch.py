@@ -76,7 +76,7 @@ def watch(
             return
         with Live(console=out, auto_refresh=False) as live:
             for snapshot in snapshots:
-                live.update(_picture(snapshot, out.width), refresh=True)
+                live.update(_render(snapshot, out.width), refresh=True)
     except KeyboardInterrupt:
         return
 
@@ -108,16 +108,16 @@ def _print_changes(wiring: Wiring, snapshots: Iterator[Snapshot], json_: bool) -
             known = {job.id: marks[job.id] for job in snapshot.jobs if job.state in TERMINAL}
         changed = [job for job in reversed(snapshot.jobs) if known.get(job.id) != marks[job.id]]
         for job in changed:
-            text = doing(job, snapshot.now, snapshot.last_errors[job.provider])
-            line = f"{snapshot.now:%H:%M:%S}  {job.id}  {job.state:<10}  {job.model:<19}  {text}"
             if json_:
                 print_json(shown_job(wiring, job))
-            else:
-                print(line.rstrip(), flush=True)
+                continue
+            text = doing(job, snapshot.now, snapshot.last_errors[job.provider])
+            line = f"{snapshot.now:%H:%M:%S}  {job.id}  {job.state:<10}  {job.model:<19}  {text}"
+            print(line.rstrip(), flush=True)
         known = marks
 
 
-def _picture(snapshot: Snapshot, width: int) -> Group:
+def _render(snapshot: Snapshot, width: int) -> Group:
     """The jobs as a table with bars, for a terminal of `width` columns."""
     roomy = width >= ROOMY
     grid = Table(box=None, pad_edge=False, header_style="bold")

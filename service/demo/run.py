@@ -1,5 +1,5 @@
 """
-The whole product on one machine: what `clipbell demo` starts and follows.
+The whole product on one machine, as `clipbell demo` runs it.
 
 Sandbox provider, web and worker are real processes over SQLite in a temporary
 folder; the Slack, mail and REST-hook sinks live here, so that what arrived can
@@ -21,7 +21,7 @@ from service.model import utc_now
 from service.ops.processes import HOST, Processes, free_port
 from service.ops.setup import initialise
 from service.outbound.client import Outbound, Response
-from service.sandbox.sinks.pages import Received, SinkServer
+from service.sandbox.sinks.pages import SinkServer
 from service.settings import Settings, child_environ, load_settings
 from service.web.session import operator_login_url
 
@@ -112,8 +112,8 @@ class Api:
         if not 200 <= answer.status < 300:
             text = answer.body[:300].decode("utf-8", "replace")
             raise DemoError(f"{path} answered {answer.status}: {text}")
-        found: dict[str, Any] = json.loads(answer.body)
-        return found
+        body: dict[str, Any] = json.loads(answer.body)
+        return body
 
 
 class Demo:
@@ -127,34 +127,34 @@ class Demo:
         self.progress = Progress()
 
     def subscribe(self) -> None:
-        """Slack, mail and a REST hook hear of every end."""
+        """Subscribe Slack, mail and a REST hook to every end of a job."""
         specs = (
             {"channel": "slack", "target": self.sinks.slack_url},
             {"channel": "email", "target": "you@example.com"},
             {"channel": "webhook", "target": self.sinks.hook_url},
         )
         for spec in specs:
-            made = self.api.post("/v1/subscriptions", spec)
+            subscription = self.api.post("/v1/subscriptions", spec)
             if spec["channel"] == "webhook":
-                self.sinks.hook_secrets.append(made["secret"])
+                self.sinks.hook_secrets.append(subscription["secret"])
         self.progress.expected_deliveries = len(specs) * len(JOBS)
 
     def submit(self) -> None:
-        """One job per model."""
+        """Submit one job per model."""
         for model, values in JOBS:
             job = self.api.post("/v1/jobs", {"model": model, "input": values})
             self.progress.jobs.append(job)
 
     def look(self) -> Progress:
-        """Ask where everything stands."""
-        asked = {job["id"] for job in self.progress.jobs}
-        found = [job for job in self.api.get("/v1/jobs")["data"] if job["id"] in asked]
-        self.progress.jobs = sorted(found, key=lambda job: str(job["id"]))
+        """Read the state of the jobs and deliveries from the API."""
+        submitted = {job["id"] for job in self.progress.jobs}
+        jobs = [job for job in self.api.get("/v1/jobs")["data"] if job["id"] in submitted]
+        self.progress.jobs = sorted(jobs, key=lambda job: str(job["id"]))
         self.progress.deliveries = self.api.get("/v1/deliveries")["data"]
         return self.progress
 
     def problems(self) -> list[str]:
-        """What is wrong with the result; empty when all arrived and plays."""
+        """The faults of the result, one sentence each; none when all arrived and plays."""
         wrong = [
             f"{job['model']} is {job['state']}: {(job['error'] or {}).get('message', '')}"
             for job in self.progress.jobs
@@ -176,16 +176,15 @@ class Demo:
 
     def _missing(self, kind: str) -> list[str]:
         arrived = [received for received in self.sinks.received() if received.kind == kind]
-        told = {received.job_id for received in arrived}
-        wrong = [p for received in arrived for p in _faults(received)]
-        missing = [job["model"] for job in self.progress.jobs if job["id"] not in told]
+        reported = {received.job_id for received in arrived}
+        wrong = [
+            f"{kind}: {problem}"
+            for received in arrived
+            if not received.ok
+            for problem in received.problems or ["refused"]
+        ]
+        missing = [job["model"] for job in self.progress.jobs if job["id"] not in reported]
         return wrong + [f"no {kind} about {model} arrived" for model in missing]
-
-
-def _faults(received: Received) -> list[str]:
-    if received.ok:
-        return []
-    return [f"{received.kind}: {problem}" for problem in received.problems or ["refused"]]
 
 
 @contextmanager
@@ -193,13 +192,22 @@ def running(folder: Path, port: int | None) -> Iterator[Demo]:
     """
     A demo with all its processes; everything ends with the block.
 
+    Args:
+        port: of the web pages; None takes `FIRST_PORT`, or a free one when that is taken.
+
     Raises:
-        SettingsError: the port is taken.
+        SettingsError: the given port is taken.
         ProcessFailed: a process did not come up; with the end of its log.
     """
+    try:
+        own_port = free_port(FIRST_PORT if port is None else port)
+    except SettingsError:
+        if port is not None:
+            raise
+        own_port = free_port(0)
     with ExitStack() as stack:
         sinks = stack.enter_context(SinkServer())
-        own_port, sandbox_port = _web_port(port), free_port(0)
+        sandbox_port = free_port(0)
         given = _settings(folder, own_port, sandbox_port, sinks.smtp_url)
         settings = load_settings({}, **given)
         environ = child_environ({name: str(value) for name, value in given.items()})
@@ -216,17 +224,8 @@ def running(folder: Path, port: int | None) -> Iterator[Demo]:
         yield Demo(settings, api, sinks, login_url)
 
 
-def _web_port(asked: int | None) -> int:
-    """The asked port, else 8000 or a free one. Raises SettingsError when the asked one is taken."""
-    if asked is not None:
-        return free_port(asked)
-    try:
-        return free_port(FIRST_PORT)
-    except SettingsError:
-        return free_port(0)
-
-
 def _settings(folder: Path, own_port: int, sandbox_port: int, smtp_url: str) -> dict[str, Any]:
+    """The settings of web and worker: both providers are the sandbox, mail goes to the sink."""
     sandbox_url = f"http://{HOST}:{sandbox_port}"
     return {
         "data_dir": str(folder / "data"),

@@ -1,5 +1,5 @@
 """
-What the operator needs: health, doctor, metrics, logs, setup, key rotation.
+Tools of the operator: health, doctor, metrics, logs, setup, key rotation.
 
 Enters: the wiring or its parts. Leaves: checks with their fixes, figures, log
 lines. May import: everything below the doors.

@@ -1,4 +1,4 @@
-"""What `clipbell doctor` looks at: one finding per subject, each with its fix."""
+"""The checks of `clipbell doctor`: one finding per subject, each with its fix."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from service.settings import Settings, load_settings, misspelt
 from service.store.database import Database
 
 PROBE_SECONDS = 5.0
+#: Clocks further apart than this break signatures and links.
 CLOCK_SECONDS = 60.0
+#: Checks of `/readyz` that a person should see before the worker starts, too.
+RUNNING = ("disk", "providers", "channels", "clock", "rows", "callbacks")
 
 
 def open_database(settings: Settings) -> Database:
@@ -32,33 +35,24 @@ def examine() -> list[Check]:
         wiring = build(load_settings())
     except ClipbellError as error:
         return [Check("settings", False, str(error))]
-    found = [Check("settings", True, "all values can be used")]
-    found += [Check("settings", False, sentence) for sentence in misspelt()]
-    found += findings(wiring, CHECKS)
-    found += _running(wiring)
+    checks = [Check("settings", True, "all values can be used")]
+    checks += [Check("settings", False, sentence) for sentence in misspelt()]
+    checks += findings(wiring, CHECKS)
+    health = look_at_health(wiring.db, wiring.storage, wiring.providers, wiring.clock())
+    checks += [check for check in health.checks if check.name in RUNNING and not check.ok]
     wiring.close()
-    return found
+    return checks
 
 
 def findings(w: Wiring, subjects: Iterable[str]) -> list[Check]:
-    """What was found of these `CHECKS`, one after the other."""
-    return [_found(w, subject) for subject in subjects]
-
-
-def _found(w: Wiring, subject: str) -> Check:
-    try:
-        return CHECKS[subject](w)
-    except ClipbellError as error:
-        return Check(subject, False, str(error))
-
-
-#: What `/readyz` says and a person should know before the worker is started, too.
-RUNNING = ("disk", "providers", "channels", "clock", "rows", "callbacks")
-
-
-def _running(w: Wiring) -> list[Check]:
-    health = look_at_health(w.db, w.storage, w.providers, w.clock())
-    return [check for check in health.checks if check.name in RUNNING and not check.ok]
+    """The results of these `CHECKS`, in their order; an error of ours is a failed check."""
+    checks = []
+    for subject in subjects:
+        try:
+            checks.append(CHECKS[subject](w))
+        except ClipbellError as error:
+            checks.append(Check(subject, False, str(error)))
+    return checks
 
 
 def _database(w: Wiring) -> Check:
@@ -81,7 +75,7 @@ def _providers(w: Wiring) -> Check:
 
 
 def _public_url(w: Wiring) -> Check:
-    """Asks the public address for this service, as a provider's callback would."""
+    """Call this service at its public address, as providers do, and compare the clocks."""
     url = w.settings.public_url
     try:
         answer = w.outbound.call("GET", f"{url}/healthz", seconds=PROBE_SECONDS)
@@ -92,12 +86,8 @@ def _public_url(w: Wiring) -> Check:
     if answer.status != 200:
         fix = "is `clipbell serve` behind it?"
         return Check("public url", False, f"{url}/healthz answered {answer.status}: {fix}")
-    return _clock(answer.headers.get("Date"))
-
-
-def _clock(date: str | None) -> Check:
     try:
-        there = parsedate_to_datetime(date or "").replace(tzinfo=UTC)
+        there = parsedate_to_datetime(answer.headers.get("Date") or "").replace(tzinfo=UTC)
     except ValueError:
         return Check("public url", True, "reachable")
     off = abs((datetime.now(UTC) - there).total_seconds())
@@ -121,5 +111,5 @@ CHECKS: dict[str, Callable[[Wiring], Check]] = {
     "public url": _public_url,
     "media": _media,
 }
-#: Those that ask nobody and write nothing.
+#: The checks that call no other machine and write nothing.
 QUICK = ("database", "providers", "media")

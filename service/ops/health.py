@@ -1,4 +1,4 @@
-"""What is not as it should be, in words that say how to mend it."""
+"""Health checks: each says what is wrong and how to fix it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from service.store.database import Database
 from service.store.quarantine import UNREADABLE
 
 WORKER_SILENCE = timedelta(seconds=30)
-#: Clocks may differ by so much without a word; leases go by the database's in any case.
+#: Clocks that differ by less are no fault; leases go by the database's clock in any case.
 CLOCK_TOLERANCE = timedelta(seconds=2)
 #: Waits of a moment are the usual pace of sending, and no trouble.
 SHORT_PAUSE = timedelta(seconds=10)
-#: So many ended jobs tell whether callbacks arrive; of fewer than `FEW` nothing is concluded.
+#: The newest ended jobs that show whether callbacks arrive; fewer than `FEW` show nothing.
 RECENT = 100
 FEW = 5
 
@@ -50,8 +50,8 @@ class Health:
     """
     All that was looked at.
 
-    `polled_share` is the part of the recent ends that a callback should have
-    told and a poll had to find; None with too few to tell.
+    `polled_share` is the share, 0 to 1, of the recent ends that a poll found
+    instead of a callback; None when there are too few.
     """
 
     checks: list[Check]
@@ -72,12 +72,12 @@ def _judged(name: str, trouble: str, fine: str, *, vital: bool = False) -> Check
 
 
 def examine(db: Database, storage: Storage, providers: Collection[str], now: datetime) -> Health:
-    """All that `/readyz` tells of; a storage on another machine is asked, and may take its time."""
+    """All checks of `/readyz`; a storage on another machine is called, which may take long."""
     return _examine(db, providers, now, [_storage(storage), _disk(db, storage)])
 
 
 def glance(db: Database, storage: Storage, providers: Collection[str], now: datetime) -> Health:
-    """The same without a question to another machine: a storage there is left out."""
+    """The same without a call to another machine: a storage there is left out."""
     near = [] if storage.remote else [_storage(storage)]
     with suppress(OSError):
         # Else made by the storage's own check, which is not always asked here.
@@ -108,8 +108,8 @@ def _examine(
     except ClipbellError as error:
         return Health([Check("database", False, str(error), vital=True), *outside])
     except UNREADABLE as error:
-        said = f"a row that everything leans on cannot be read: {error}"
-        return Health([Check("database", False, said, vital=True), *outside])
+        reason = f"a row that everything leans on cannot be read: {error}"
+        return Health([Check("database", False, reason, vital=True), *outside])
     database = Check("database", True, "answers, and its schema is the one needed", vital=True)
     return Health([database, *outside, *rows], share)
 
@@ -118,7 +118,7 @@ def _storage(storage: Storage) -> Check:
     try:
         storage.check()
     except ClipbellError as error:
-        # Without a bucket jobs go out all the same, and links lead to the provider meanwhile.
+        # Without a bucket jobs still go out, and links lead to the provider for the time being.
         return Check("storage", False, str(error), vital=not storage.remote)
     return Check("storage", True, "files can be written", vital=not storage.remote)
 
@@ -139,39 +139,39 @@ def _disk(db: Database, storage: Storage) -> Check:
 
 
 def worker_trouble(tx: Connection, now: datetime) -> str:
-    """What to do where no worker is alive; blank while one is."""
+    """The fix when no worker is alive; blank while one is."""
     seen = store.work.last_beat(tx, now + WORKER_SILENCE)
     gone = seen is None or now - seen > WORKER_SILENCE
     return "no worker is alive: start `clipbell worker`" if gone else ""
 
 
 def clock_trouble(tx: Connection, now: datetime) -> str:
-    """Which workers' machines have clocks that differ from the database's; blank for none."""
+    """The workers whose clocks differ from the database's, and by how much; blank for none."""
     wrong = store.work.wrong_clocks(tx, now - WORKER_SILENCE, CLOCK_TOLERANCE)
-    found = [
+    faults = [
         f"the clock of {worker} is {abs(offset):.0f} s {'behind' if offset > 0 else 'ahead'}"
         for worker, offset in wrong
     ]
-    return "; ".join([*found, "set it by NTP"]) if found else ""
+    return "; ".join([*faults, "set it by NTP"]) if faults else ""
 
 
 def provider_trouble(tx: Connection, names: Collection[str], now: datetime) -> str:
-    """Which of these providers are held, wait or cannot be asked, and why; blank for none."""
-    found = []
+    """The providers of these that are held, wait or cannot be asked, and why; blank for none."""
+    faults = []
     for row in store.providers.all_rows(tx):
         if row.name not in names:
             continue
         resume = f"`clipbell resume {row.name}`"
         if row.held_reason:
-            found.append(f"{row.name} is held ({row.held_reason}): {resume} goes on")
+            faults.append(f"{row.name} is held ({row.held_reason}): {resume} goes on")
             continue
         if row.last_error:
             since = f"{row.last_error_since:%Y-%m-%d %H:%M} UTC"
-            found.append(f"{row.name} cannot be asked since {since} ({row.last_error})")
+            faults.append(f"{row.name} cannot be asked since {since} ({row.last_error})")
         if row.paused_until is not None and row.paused_until - now > SHORT_PAUSE:
             until = f"{row.paused_until:%Y-%m-%d %H:%M:%S} UTC"
-            found.append(f"{row.name} gets no new job until {until}: {resume} ends the wait")
-    return "; ".join(found)
+            faults.append(f"{row.name} gets no new job until {until}: {resume} ends the wait")
+    return "; ".join(faults)
 
 
 def _channels(tx: Connection, now: datetime) -> Check:
@@ -183,27 +183,27 @@ def _channels(tx: Connection, now: datetime) -> Check:
 
 
 def _rows(tx: Connection) -> Check:
-    aside = store.quarantine.rows(tx)
-    if not aside:
+    rows = store.quarantine.rows(tx)
+    if not rows:
         return Check("rows", True, "none is quarantined")
-    first = f"{aside[0].work} {aside[0].row_id}: {aside[0].reason}"
-    count = f"{len(aside)} quarantined, tried again every ten minutes"
+    first = f"{rows[0].work} {rows[0].row_id}: {rows[0].reason}"
+    count = f"{len(rows)} quarantined, tried again every ten minutes"
     return Check("rows", False, f"{count}; the first is {first}")
 
 
 def polled_share(tx: Connection) -> float | None:
-    """Of the recent ends that a callback should have told, the part that polls had to find."""
+    """The share, 0 to 1, of recent ends that polls found before callbacks; None for too few."""
     models = [model.slug for model in MODELS.values() if model.calls_back]
     ways = store.jobs.recent_ends(tx, models, RECENT)
-    told = [way for way in ways if way in ("callback", "poll")]
-    return told.count("poll") / len(told) if len(told) >= FEW else None
+    counted = [way for way in ways if way in ("callback", "poll")]
+    return counted.count("poll") / len(counted) if len(counted) >= FEW else None
 
 
 def _callbacks(share: float | None) -> Check:
     if share is None:
         return Check("callbacks", True, "too few ends of late to tell whether they arrive")
     if share < 1:
-        told = format_share(1 - share, 1)
-        return Check("callbacks", True, f"{told} of the ends of late were told by one")
+        part = format_share(1 - share, 1)
+        return Check("callbacks", True, f"{part} of the ends of late were told by one")
     advice = "is CLIPBELL_PUBLIC_URL right? `clipbell doctor` looks"
     return Check("callbacks", False, f"none arrives, every end had to be polled for: {advice}")

@@ -1,8 +1,8 @@
 """
 Rotating the secret keys: a new one signs and seals, the old ones still verify.
 
-First the file, then the processes, and only then the rows: whoever still runs
-with the old keys could not open what the new one has sealed.
+First the file, then the processes, and only then the rows: a process that still
+runs with the old keys cannot open what the new one has sealed.
 """
 
 from __future__ import annotations
@@ -43,9 +43,12 @@ def make_first_key(settings: Settings) -> None:
 
 def add_key(settings: Settings) -> int:
     """
-    Put a new key before the others in ``DATA_DIR/secret_keys``; how many there are now.
+    Put a new key before the others in ``DATA_DIR/secret_keys``.
 
-    The file is there whole at every moment, readable by the owner that it had alone.
+    The file is replaced atomically; only the owner that it had can read it.
+
+    Returns:
+        The number of keys in the file now.
 
     Raises:
         SettingsError: there is no such file, or it cannot be replaced.
@@ -65,7 +68,7 @@ def add_key(settings: Settings) -> int:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Whoever else writes keys into the folder waits until the block ends."""
+    """Hold the lock on the folder: other writers of keys wait until the block ends."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

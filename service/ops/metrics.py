@@ -1,5 +1,5 @@
 """
-What a monitoring system reads, in Prometheus' text format.
+Metrics for a monitoring system, in Prometheus' text format.
 
 Counted from the rows when it is asked for, not in processes: every web process
 says the same, and a restart forgets nothing. Names no account and no spending.
@@ -61,8 +61,8 @@ class _Rows(Collector):
         yield _gauge("work_overdue_seconds", help_, ("kind",), waits)
         alive = store.counts.workers_since(self._tx, self._now - WORKER_SILENCE)
         yield _gauge("workers", "Workers that are alive.", (), [((), alive)])
-        aside = len(store.quarantine.rows(self._tx))
-        yield _gauge("rows_set_aside", "Damaged rows that are left alone.", (), [((), aside)])
+        quarantined = len(store.quarantine.rows(self._tx))
+        yield _gauge("rows_set_aside", "Damaged rows that are left alone.", (), [((), quarantined)])
 
     def _outside(self) -> Iterator[Metric]:
         held = _by_name(store.counts.held_providers(self._tx))

@@ -8,8 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,7 +24,7 @@ STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ProcessFailed(ClipbellError):
-    """A process of ours ended or does not answer; the message holds its last words."""
+    """A process of ours ended or does not answer; the message holds its last line of log."""
 
 
 class Processes:
@@ -98,7 +98,11 @@ class Processes:
         trace: TracebackType | None,
     ) -> None:
         """End all, the last started first."""
-        with _undisturbed():
+        with ExitStack() as handlers:
+            for number in STOPPING_SIGNALS:
+                # A second Ctrl-C must not leave processes behind.
+                before = signal.signal(number, signal.SIG_IGN)
+                handlers.callback(signal.signal, number, before)
             for child in reversed(self._children.values()):
                 child.terminate()
             for child in self._children.values():
@@ -116,17 +120,6 @@ class Processes:
         logs = [self._log(verb) for verb in verbs] if self._logs else []
         lines = [log.read_text().strip().splitlines()[-1:] for log in logs]
         return "".join(f"; it said: {line[0]}" for line in lines if line)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """A second Ctrl-C must not leave processes behind."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in STOPPING_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def interrupt_on_signals() -> None:

@@ -1,4 +1,4 @@
-"""What `clipbell init` makes: folder, secrets, schema, first account and its key."""
+"""The steps of `clipbell init`: folder, secrets, schema, first account and its key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from service import store
 from service.accounts import SCOPES, create_account, create_key
-from service.bootstrap import Wiring, build
+from service.bootstrap import build
 from service.channels.email_address import ascii_address
 from service.errors import SettingsError
 from service.ops.key_rotation import make_first_key
@@ -14,15 +14,29 @@ from service.settings import Settings
 
 
 def initialise(settings: Settings, owner_email: str | None = None) -> dict[str, Any]:
-    """Make all that a fresh service needs; the `api_key` is None when it was there before."""
+    """
+    Make all that a fresh service needs. Safe to run again.
+
+    Returns:
+        `account`, its id; `api_key`, None when the account was there before; `webhook_secret`.
+
+    Raises:
+        SettingsError: the address, the folder or a setting cannot be used.
+    """
     owner_email = owner_address(owner_email)
     make_folder(settings)
     make_first_key(settings)
     wiring = build(settings)
     wiring.db.migrate()
-    found = _first_account(wiring, owner_email)
+    now = wiring.clock()
+    with wiring.db.write() as tx:
+        account, key = store.accounts.first(tx), None
+        if account is None:
+            account = create_account(tx, wiring.encryptor, "default", owner_email, now)
+            key = create_key(tx, account.id, "first key", SCOPES, now)
+    secret = wiring.encryptor.decrypt(account.webhook_secret)
     wiring.close()
-    return found
+    return {"account": account.id, "api_key": key, "webhook_secret": secret}
 
 
 def owner_address(given: str | None) -> str | None:
@@ -34,7 +48,7 @@ def owner_address(given: str | None) -> str | None:
 
 
 def make_folder(settings: Settings) -> None:
-    """DATA_DIR exists, for its owner only. Raises SettingsError."""
+    """Make DATA_DIR, for its owner only, unless it exists. Raises SettingsError."""
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
@@ -42,14 +56,3 @@ def make_folder(settings: Settings) -> None:
             f"cannot make {settings.data_dir}: {error.strerror}; "
             "set CLIPBELL_DATA_DIR to a folder that you may write to"
         ) from None
-
-
-def _first_account(wiring: Wiring, owner_email: str | None) -> dict[str, Any]:
-    now = wiring.clock()
-    with wiring.db.write() as tx:
-        account, key = store.accounts.first(tx), None
-        if account is None:
-            account = create_account(tx, wiring.encryptor, "default", owner_email, now)
-            key = create_key(tx, account.id, "first key", SCOPES, now)
-    secret = wiring.encryptor.decrypt(account.webhook_secret)
-    return {"account": account.id, "api_key": key, "webhook_secret": secret}
