@@ -36,8 +36,9 @@ def test_without_a_script(browser: Browser, site: Bench) -> None:
     page = context.new_page()
     page.goto(url_of(site, "/docs"))
     page.locator("summary", has_text="Express").click()
-    page.locator("article:has(#jobs_create_job) summary").click()
+    create = page.locator("article:has(#jobs_create_job)")
+    create.locator("summary").click()
 
     assert page.get_by_text("express.raw").is_visible()
-    assert page.get_by_text("With dry_run: what would be sent.").is_visible()
+    assert create.get_by_text("It is stored and will be sent.").is_visible()
     context.close()
