@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +11,13 @@ import hypothesis
 import pytest
 from support.buckets import Buckets, moto, use
 from support.databases import DATABASES, Template, missing_server, template
+from support.harness import Harness, TestClock
 from support.requirements import need
-from support.sandboxes import Wire, sandbox
+from support.sandboxes import SandboxClient, start_sandbox
 from support.servers import Clipbell
 
 from service import store
-from service.accounts import SCOPES, create_account, create_key
 from service.bootstrap import Wiring, build
-from service.jobs.requests import API_SOURCE, check_request, request_job
-from service.model import Account, Job
 from service.settings import load_settings
 from service.store.database import Database
 
@@ -34,72 +30,6 @@ hypothesis.settings.load_profile("ci")
 SLOW_SECONDS = 180
 #: Two thousand examples of everything.
 LONG_SECONDS = 4 * 3600
-NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
-
-
-class TestClock:
-    """A clock that stands still until it is moved."""
-
-    __test__ = False
-
-    def __init__(self) -> None:
-        self.now = NOON
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, seconds: float) -> datetime:
-        """Let that much time pass."""
-        self.now += timedelta(seconds=seconds)
-        return self.now
-
-
-class Bench:
-    """The wiring over a fresh database, with a clock to turn and short ways to make rows."""
-
-    def __init__(self, wiring: Wiring, clock: TestClock) -> None:
-        self.wiring = wiring
-        self.clock = clock
-        self.db = wiring.db
-        self.account, self.key = self.new_account("alice")
-
-    def new_account(self, name: str) -> tuple[Account, str]:
-        """An account and a key with all scopes."""
-        with self.db.write() as tx:
-            account = create_account(tx, self.wiring.encryptor, name, None, self.clock())
-            return account, create_key(tx, account.id, name, SCOPES, self.clock())
-
-    def new_job(self, prompt: str = "A fox", source: str = API_SOURCE, **body: Any) -> Job:
-        """A queued job for APIXO's model."""
-        whole = {"model": "kling-2-5-turbo-pro", "input": {"prompt": prompt}} | body
-        asked = check_request(whole, self.wiring.channels, self.wiring.providers)
-        asked = replace(asked, source=source)
-        with self.db.write() as tx:
-            return request_job(
-                tx,
-                self.wiring.encryptor,
-                self.wiring.settings,
-                self.account.id,
-                asked,
-                self.clock(),
-            )
-
-    def job(self, job: Job) -> Job:
-        """The job as it is now."""
-        with self.db.read() as tx:
-            found = store.jobs.find(tx, job.id)
-        assert found is not None
-        return found
-
-    def unit(self, kind: str) -> bool:
-        """Run one unit of work."""
-        return self.wiring.units()[kind]()
-
-    def drain(self, *kinds: str) -> None:
-        """Run units of these kinds until none has anything left."""
-        units = self.wiring.units()
-        while sum(units[kind]() for kind in kinds):
-            pass
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -191,17 +121,17 @@ def clock() -> TestClock:
 
 @pytest.fixture
 def settings_given() -> dict[str, Any]:
-    """Settings of the bench besides its own; tests override the fixture."""
+    """Settings of the harness besides its own; tests override the fixture."""
     return {}
 
 
 @pytest.fixture
-def bench(
+def harness(
     database_url: str,
     tmp_path: Path,
     clock: TestClock,
     settings_given: dict[str, Any],
-) -> Iterator[Bench]:
+) -> Iterator[Harness]:
     """All collaborators over an empty database; the provider is nowhere unless it is given."""
     given = {
         "data_dir": tmp_path / "data",
@@ -218,7 +148,7 @@ def bench(
     with wiring.db.write() as tx:
         for name in wiring.providers:
             store.providers.ensure(tx, name, clock())
-    yield Bench(wiring, clock)
+    yield Harness(wiring, clock)
     wiring.close()
 
 
@@ -234,7 +164,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
     """Web, worker and sandbox, running; one for all tests of this process."""
     folder = tmp_path_factory.mktemp("stack")
     with (
-        sandbox(folder / "provider", credits=1e9) as provider,
+        start_sandbox(folder / "provider", credits=1e9) as provider,
         Clipbell(folder, provider.url, poll_after="0.2", poll_every="0.2") as made,
     ):
         yield made.start()
@@ -255,10 +185,10 @@ def worker(clipbell: Clipbell) -> Iterator[Wiring]:
 
 
 @pytest.fixture(scope="module")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxClient]:
     """A sandbox provider with small pictures, over a real socket."""
-    with sandbox(tmp_path_factory.mktemp("sandbox"), credits=1e6) as server:
-        yield Wire(server)
+    with start_sandbox(tmp_path_factory.mktemp("sandbox"), credits=1e6) as server:
+        yield SandboxClient(server)
 
 
 @pytest.fixture(scope="session")

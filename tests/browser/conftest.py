@@ -1,4 +1,4 @@
-"""Chromium, and a bench that is served to it."""
+"""Chromium, and a harness that is served to it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import Bench
 from playwright.sync_api import Browser, sync_playwright
 from support.dashboards import served
+from support.harness import Harness
 from support.requirements import need
 from support.servers import free_port
 
@@ -32,7 +32,7 @@ def settings_given() -> dict[str, Any]:
 
 
 @pytest.fixture
-def site(bench: Bench) -> Iterator[Bench]:
-    """The bench, served."""
-    with served(bench) as site:
+def site(harness: Harness) -> Iterator[Harness]:
+    """The harness, served."""
+    with served(harness) as site:
         yield site

@@ -1,4 +1,4 @@
-"""What tests in a browser share: Chromium, a served bench, alice's page."""
+"""What tests in a browser share: Chromium, a served harness, alice's page."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import Bench
 from playwright.sync_api import Browser, Page
+from support.harness import Harness
 from web.test_session import KEYS
 
 from service import store
@@ -61,7 +61,7 @@ def screen(browser: Browser, size: str = "desktop", scheme: Any = "light") -> It
 
 @contextmanager
 def opened(
-    browser: Browser, site: Bench, size: str = "desktop", scheme: Any = "light"
+    browser: Browser, site: Harness, size: str = "desktop", scheme: Any = "light"
 ) -> Iterator[Page]:
     """alice's page, signed in."""
     with site.db.read() as tx:
@@ -72,7 +72,7 @@ def opened(
         yield page
 
 
-def url_of(site: Bench, path: str) -> str:
+def url_of(site: Harness, path: str) -> str:
     """The whole address of a page."""
     return site.wiring.settings.public_url + path
 

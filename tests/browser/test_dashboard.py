@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Bench
 from playwright.sync_api import Browser
 from support.dashboards import called_back, fail, lost, subscribed, succeed, told_after
+from support.harness import Harness
 
 from browser.screens import PLAY, SCREENS, faults, opened, url_of
 from service import store
@@ -20,7 +20,7 @@ PROMPT = "A lighthouse at dusk, slow waves, warm light"
 pytestmark = pytest.mark.browser
 
 
-def test_video_plays_and_seeks(browser: Browser, site: Bench) -> None:
+def test_video_plays_and_seeks(browser: Browser, site: Harness) -> None:
     """The finished job's video plays in full size and can be sought."""
     job = succeed(site, site.new_job(PROMPT), 720)
     with opened(browser, site) as page:
@@ -31,7 +31,7 @@ def test_video_plays_and_seeks(browser: Browser, site: Bench) -> None:
     assert 4.1 < found[2] <= 5
 
 
-def test_page_moves_by_itself(browser: Browser, site: Bench) -> None:
+def test_page_moves_by_itself(browser: Browser, site: Harness) -> None:
     """An open page shows the end of its job without a reload, then asks no more."""
     job = site.new_job(PROMPT)
     with opened(browser, site) as page:
@@ -47,7 +47,7 @@ def test_page_moves_by_itself(browser: Browser, site: Bench) -> None:
     assert [True, 0] == found
 
 
-def test_playing_video_is_left_alone(browser: Browser, site: Bench) -> None:
+def test_playing_video_is_left_alone(browser: Browser, site: Harness) -> None:
     """News about deliveries arrive around a player that is not touched."""
     subscribed(site, "http://127.0.0.1:9/")
     job = succeed(site, site.new_job(PROMPT))
@@ -62,7 +62,7 @@ def test_playing_video_is_left_alone(browser: Browser, site: Bench) -> None:
     assert "mine" == mark
 
 
-def test_form_by_keyboard(browser: Browser, site: Bench) -> None:
+def test_form_by_keyboard(browser: Browser, site: Harness) -> None:
     """A job can be made with the keyboard alone; another model brings its own fields."""
     with opened(browser, site) as page:
         page.goto(url_of(site, "/new"))
@@ -82,7 +82,7 @@ def test_form_by_keyboard(browser: Browser, site: Bench) -> None:
 
 
 @pytest.mark.parametrize(("size", "scheme"), SCREENS)
-def test_everybody_can_use_it(browser: Browser, site: Bench, size: str, scheme: str) -> None:
+def test_everybody_can_use_it(browser: Browser, site: Harness, size: str, scheme: str) -> None:
     """axe finds nothing to complain about on any page, and none is wider than its screen."""
     pages = _pages(site)
     found: list[str] = []
@@ -94,7 +94,7 @@ def test_everybody_can_use_it(browser: Browser, site: Bench, size: str, scheme: 
     assert [] == found
 
 
-def _pages(site: Bench) -> list[str]:
+def _pages(site: Harness) -> list[str]:
     done = succeed(site, site.new_job(PROMPT))
     failed = fail(site, site.new_job("A fox"), "it did not work")
     waiting, unknown = site.new_job("A heron"), lost(site)
@@ -117,7 +117,7 @@ def _pages(site: Bench) -> list[str]:
     ]
 
 
-def _operations(site: Bench) -> list[str]:
+def _operations(site: Harness) -> list[str]:
     """Callbacks, numbers and settings, with something to see on each."""
     job = told_after(site, 60)
     site.wiring.ingest.reject("bad_signature", "203.0.113.7", site.clock())

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import Bench
 from playwright.sync_api import Browser
+from support.harness import Harness
 
 from browser.screens import SCREENS, opened, url_of
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.mark.parametrize(("size", "scheme"), SCREENS)
-def test_everybody_can_read_it(browser: Browser, site: Bench, size: str, scheme: Any) -> None:
+def test_everybody_can_read_it(browser: Browser, site: Harness, size: str, scheme: Any) -> None:
     """axe finds nothing, nothing is wider than the screen, no other server is asked."""
     with opened(browser, site, size, scheme) as page:
         asked: list[str] = []
@@ -30,7 +30,7 @@ def test_everybody_can_read_it(browser: Browser, site: Bench, size: str, scheme:
     assert asked and all(url.startswith(site.wiring.settings.public_url) for url in asked)
 
 
-def test_without_a_script(browser: Browser, site: Bench) -> None:
+def test_without_a_script(browser: Browser, site: Harness) -> None:
     """All of it is in the page itself: a recipe and the answers open without JavaScript."""
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()

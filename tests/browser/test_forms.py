@@ -6,9 +6,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from conftest import Bench
 from playwright.sync_api import Browser, Page
 from support.dashboards import subscribed
+from support.harness import Harness
 from support.sandboxes import png
 from support.servers import Hook
 
@@ -38,7 +38,7 @@ def chosen_file(page: Page, folder: Path) -> str:
     return page.input_value(IMAGE)
 
 
-def test_job_is_typed(browser: Browser, site: Bench, tmp_path: Path) -> None:
+def test_job_is_typed(browser: Browser, site: Harness, tmp_path: Path) -> None:
     """Price and faults follow what is typed, nobody else is called, and the job is that one."""
     with opened(browser, site) as page:
         page.goto(url_of(site, "/new"))
@@ -72,7 +72,7 @@ def test_job_is_typed(browser: Browser, site: Bench, tmp_path: Path) -> None:
     assert {urlsplit(site.wiring.settings.public_url).netloc} == {urlsplit(u).netloc for u in asked}
 
 
-def test_request_is_shown(browser: Browser, site: Bench) -> None:
+def test_request_is_shown(browser: Browser, site: Harness) -> None:
     """The request and the code stand below the form, can be copied, and follow what is typed."""
     with opened(browser, site) as page:
         page.context.grant_permissions(["clipboard-read", "clipboard-write"])
@@ -101,7 +101,7 @@ def test_request_is_shown(browser: Browser, site: Bench) -> None:
     assert ([False, True], []) == (seen, made)
 
 
-def test_subscription_is_tried(browser: Browser, site: Bench) -> None:
+def test_subscription_is_tried(browser: Browser, site: Harness) -> None:
     """A target that fails is reported in words, a good one is saved, tested, given a new secret."""
     with Hook([500, 200]) as hook, opened(browser, site, "phone") as page:
         page.goto(url_of(site, "/subscriptions"))
@@ -129,7 +129,7 @@ def test_subscription_is_tried(browser: Browser, site: Bench) -> None:
 
 @pytest.mark.parametrize(("size", "scheme"), SCREENS)
 def test_everybody_can_use_them(
-    browser: Browser, site: Bench, tmp_path: Path, size: str, scheme: str
+    browser: Browser, site: Harness, tmp_path: Path, size: str, scheme: str
 ) -> None:
     """axe has nothing to say of the forms in any state, and none is wider than its screen."""
     found: list[str] = []

@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 import pytest
-from conftest import Bench
 from playwright.sync_api import Browser, Page, expect
 from support.dashboards import fail, subscribed
+from support.harness import Harness
 from support.servers import Hook, free_port
 
 from browser.screens import SIZES, opened, url_of
@@ -39,7 +39,7 @@ def tab_to(page: Page, name: str) -> None:
     raise AssertionError(f"no way by Tab to {name!r}; now at {focused(page)!r}")
 
 
-def test_cancel_by_the_keyboard(browser: Browser, site: Bench) -> None:
+def test_cancel_by_the_keyboard(browser: Browser, site: Harness) -> None:
     """Ticks outlast a live update, Enter on one does nothing, and the result shows at once."""
     jobs = [site.new_job(f"Fox {number}") for number in range(3)]
     with opened(browser, site) as page:
@@ -64,7 +64,7 @@ def test_cancel_by_the_keyboard(browser: Browser, site: Bench) -> None:
     assert states == [site.job(job).state for job in jobs]
 
 
-def test_select_all(browser: Browser, site: Bench) -> None:
+def test_select_all(browser: Browser, site: Harness) -> None:
     """One button ticks the whole page and unticks it again; what comes later is not ticked."""
     for number in range(3):
         site.new_job(f"Fox {number}")
@@ -85,7 +85,7 @@ def test_select_all(browser: Browser, site: Bench) -> None:
     assert [3, "3 selected.", 0, "Nothing sel", 3] == found
 
 
-def test_resend_and_watch(browser: Browser, site: Bench) -> None:
+def test_resend_and_watch(browser: Browser, site: Harness) -> None:
     """A delivery that was given up is resent with one press, and seen to arrive by itself."""
     with Hook([500, 200]) as hook, opened(browser, site) as page:
         subscribed(site, hook.url)
@@ -106,7 +106,7 @@ def test_resend_and_watch(browser: Browser, site: Bench) -> None:
 
 
 @pytest.mark.parametrize("size", list(SIZES))
-def test_course(browser: Browser, site: Bench, size: str) -> None:
+def test_course(browser: Browser, site: Harness, size: str) -> None:
     """The course of a job fits the screen, has a name, and its bars lie within it."""
     subscribed(site, "http://127.0.0.1:9/")
     job = site.new_job()

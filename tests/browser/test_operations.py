@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
-from conftest import Bench
 from playwright.sync_api import Browser, Page
 from support.dashboards import sent, told_after
+from support.harness import Harness
 
 from browser.screens import SIZES, opened, url_of
 from service import store
@@ -36,7 +36,7 @@ OVERLAPS = """() => [...document.querySelectorAll('.plot')].flatMap((plot) => {
 pytestmark = pytest.mark.browser
 
 
-def busy_month(site: Bench) -> None:
+def busy_month(site: Harness) -> None:
     """Jobs of every model on each of thirty days, the last ones dear."""
     for day in range(30):
         site.clock.advance(86_400)
@@ -45,7 +45,7 @@ def busy_month(site: Bench) -> None:
         sent(site, resolved_by="poll", actual_cost=0.2)
 
 
-def test_forged_callback(browser: Browser, site: Bench) -> None:
+def test_forged_callback(browser: Browser, site: Harness) -> None:
     """Whoever calls with a forged token is found on the page, with what that means."""
     answer = requests.post(url_of(site, "/callbacks/forged"), data=b"{}", timeout=10)
     site.wiring.ingest.close()
@@ -61,7 +61,7 @@ def test_forged_callback(browser: Browser, site: Bench) -> None:
     assert "CLIPBELL_SECRET_KEYS" in told
 
 
-def test_replay(browser: Browser, site: Bench) -> None:
+def test_replay(browser: Browser, site: Harness) -> None:
     """Replaying a callback leads to its page, which shows by itself what came of it."""
     job = site.new_job("An early fox")
     site.wiring.ingest.insert(job.id, "apixo", {}, b'{"state": "success"}', site.clock())
@@ -81,7 +81,7 @@ def test_replay(browser: Browser, site: Bench) -> None:
 
 
 @pytest.mark.parametrize("size", list(SIZES))
-def test_charts(browser: Browser, site: Bench, size: str) -> None:
+def test_charts(browser: Browser, site: Harness, size: str) -> None:
     """Every chart is whole and legible on a screen of that size, also for axe, also as a table."""
     busy_month(site)
     with opened(browser, site, size, "dark") as page:
@@ -99,7 +99,7 @@ def test_charts(browser: Browser, site: Bench, size: str) -> None:
     assert ([], [], False, []) == (outside, overlaps, wide, [v["id"] for v in violations])
 
 
-def test_hold_and_resume(browser: Browser, site: Bench) -> None:
+def test_hold_and_resume(browser: Browser, site: Harness) -> None:
     """A provider is held and goes on by its button; the button says what it would do next."""
     with opened(browser, site) as page:
         page.goto(url_of(site, "/settings"))
@@ -112,12 +112,12 @@ def test_hold_and_resume(browser: Browser, site: Bench) -> None:
     assert ("held by an operator", None) == (held, _held(site))
 
 
-def _held(site: Bench) -> str | None:
+def _held(site: Harness) -> str | None:
     with site.db.read() as tx:
         return store.providers.held(tx, "apixo")
 
 
-def test_doctor(browser: Browser, site: Bench) -> None:
+def test_doctor(browser: Browser, site: Harness) -> None:
     """The button asks the public address and shows the answer in its place."""
     with opened(browser, site) as page:
         page.goto(url_of(site, "/settings"))
@@ -131,7 +131,7 @@ def test_doctor(browser: Browser, site: Bench) -> None:
     assert "public url" in told and "reachable" in told.lower()
 
 
-def test_doctor_is_refused(browser: Browser, site: Bench) -> None:
+def test_doctor_is_refused(browser: Browser, site: Harness) -> None:
     """A check that cannot be made says why, instead of leaving a gap."""
     with opened(browser, site) as page:
         page.goto(url_of(site, "/settings"))
@@ -143,7 +143,7 @@ def test_doctor_is_refused(browser: Browser, site: Bench) -> None:
     assert way_out
 
 
-def test_menu_by_keyboard(browser: Browser, site: Bench) -> None:
+def test_menu_by_keyboard(browser: Browser, site: Harness) -> None:
     """On a phone every page is reached from the menu without a pointer, and Escape closes it."""
     with opened(browser, site, "phone") as page:
         before = page.is_visible("#pages")
@@ -170,7 +170,7 @@ def _walk_to(page: Page, name: str) -> None:
     raise AssertionError(f"the keyboard does not reach {name}")
 
 
-def test_first_steps_vanish(browser: Browser, site: Bench) -> None:
+def test_first_steps_vanish(browser: Browser, site: Harness) -> None:
     """An open page of a fresh account turns into the list when the first job is there."""
     with opened(browser, site) as page:
         page.wait_for_selector("text=Say who is notified")
@@ -181,7 +181,7 @@ def test_first_steps_vanish(browser: Browser, site: Bench) -> None:
     assert 0 == left
 
 
-def test_old_days(browser: Browser, site: Bench) -> None:
+def test_old_days(browser: Browser, site: Harness) -> None:
     """What lies further back than thirty days is in no chart."""
     told_after(site, 60)
     site.clock.advance(timedelta(days=31).total_seconds())

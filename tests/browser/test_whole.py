@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from support.sandboxes import Wire, sandbox
+from support.sandboxes import SandboxClient, start_sandbox
 from support.servers import Clipbell, Hook, http_call
 
 from browser.screens import PLAY, SCREENS, faults, screen
@@ -21,8 +21,8 @@ def clipbell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
     """The service with a vendor that renders in full size; a failed delivery waits for a person."""
     folder = tmp_path_factory.mktemp("whole")
     with (
-        sandbox(folder / "sandbox", height=720, credits=1e6) as provider,
-        Clipbell(folder, Wire(provider).server.url, retry_schedule="0,6000") as made,
+        start_sandbox(folder / "sandbox", height=720, credits=1e6) as provider,
+        Clipbell(folder, SandboxClient(provider).server.url, retry_schedule="0,6000") as made,
     ):
         yield made.start()
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NOON, Bench
 from sqlalchemy import func, select
+from support.harness import NOON, Harness
 from support.servers import eventually
 
 from service import store
@@ -26,25 +26,25 @@ pytestmark = pytest.mark.postgresql
 BODY = b'{"code": 200, "data": {}}'
 
 
-def keep(bench: Bench, job_id: str, body: bytes = BODY) -> None:
+def keep(harness: Harness, job_id: str, body: bytes = BODY) -> None:
     """Store one callback."""
-    bench.wiring.ingest.insert(job_id, "apixo", {"X-Who": "vendor"}, body, NOON)
+    harness.wiring.ingest.insert(job_id, "apixo", {"X-Who": "vendor"}, body, NOON)
 
 
-def kept(bench: Bench, job: Job) -> list[Callback]:
+def kept(harness: Harness, job: Job) -> list[Callback]:
     """The job's callbacks, seen over a connection of another process's kind."""
-    other = Database(bench.wiring.settings.database_url)
+    other = Database(harness.wiring.settings.database_url)
     with other.read() as tx:
         found = store.callbacks.of_job(tx, job.id)
     other.close()
     return found
 
 
-def test_durable_before_return(bench: Bench) -> None:
+def test_durable_before_return(harness: Harness) -> None:
     """When `keep` returns, everybody sees the bytes, headers and time as they came."""
-    job, body = bench.new_job(), bytes(range(256))
-    keep(bench, job.id, body)
-    (callback,) = kept(bench, job)
+    job, body = harness.new_job(), bytes(range(256))
+    keep(harness, job.id, body)
+    (callback,) = kept(harness, job)
 
     assert (body, {"X-Who": "vendor"}, NOON) == (
         callback.body,
@@ -54,59 +54,59 @@ def test_durable_before_return(bench: Bench) -> None:
     assert (CallbackState.RECEIVED, 0, NOON) == (callback.state, callback.repeats, callback.due_at)
 
 
-def test_repeats_are_counted(bench: Bench) -> None:
+def test_repeats_are_counted(harness: Harness) -> None:
     """The same bytes again are the same callback, once more; other bytes are another."""
-    job = bench.new_job()
+    job = harness.new_job()
     for body in (BODY, BODY, b"other", BODY):
-        keep(bench, job.id, body)
+        keep(harness, job.id, body)
 
-    assert {BODY: 2, b"other": 0} == {c.body: c.repeats for c in kept(bench, job)}
+    assert {BODY: 2, b"other": 0} == {c.body: c.repeats for c in kept(harness, job)}
 
 
-def test_same_bytes_for_two_jobs(bench: Bench) -> None:
+def test_same_bytes_for_two_jobs(harness: Harness) -> None:
     """Identical bytes for another job are no repeat."""
-    jobs = [bench.new_job(), bench.new_job()]
+    jobs = [harness.new_job(), harness.new_job()]
     for job in jobs:
-        keep(bench, job.id)
+        keep(harness, job.id)
 
-    assert [[0], [0]] == [[c.repeats for c in kept(bench, job)] for job in jobs]
+    assert [[0], [0]] == [[c.repeats for c in kept(harness, job)] for job in jobs]
 
 
-def test_empty_body(bench: Bench) -> None:
+def test_empty_body(harness: Harness) -> None:
     """Nothing is a body too."""
-    job = bench.new_job()
-    keep(bench, job.id, b"")
+    job = harness.new_job()
+    keep(harness, job.id, b"")
 
-    assert [b""] == [callback.body for callback in kept(bench, job)]
+    assert [b""] == [callback.body for callback in kept(harness, job)]
 
 
-def test_unknown_job(bench: Bench) -> None:
+def test_unknown_job(harness: Harness) -> None:
     """A job that is not there is reported at once, and the next callback is kept."""
     with pytest.raises(NotFound):
-        keep(bench, "job_none")
-    job = bench.new_job()
-    keep(bench, job.id)
+        keep(harness, "job_none")
+    job = harness.new_job()
+    keep(harness, job.id)
 
-    assert 1 == len(kept(bench, job))
+    assert 1 == len(kept(harness, job))
 
 
-def test_thirty_two_threads(bench: Bench) -> None:
+def test_thirty_two_threads(harness: Harness) -> None:
     """A burst from thirty-two sides is kept whole: every call returns, every byte is there."""
-    jobs = [bench.new_job(f"fox {number}") for number in range(8)]
+    jobs = [harness.new_job(f"fox {number}") for number in range(8)]
     wanted = [(job, f"{job.id} {number}".encode()) for job in jobs for number in range(20)]
     with ThreadPoolExecutor(32) as pool:
-        list(pool.map(lambda pair: keep(bench, pair[0].id, pair[1]), wanted * 2))
-    found = {(c.job_id, c.body): c.repeats for job in jobs for c in kept(bench, job)}
+        list(pool.map(lambda pair: keep(harness, pair[0].id, pair[1]), wanted * 2))
+    found = {(c.job_id, c.body): c.repeats for job in jobs for c in kept(harness, job)}
 
     assert {(job.id, body): 1 for job, body in wanted} == found
 
 
-def test_two_processes_with_crossed_jobs(bench: Bench) -> None:
+def test_two_processes_with_crossed_jobs(harness: Harness) -> None:
     """Two writers with the same rows in opposite order both get through."""
-    jobs = [bench.new_job(f"fox {number}") for number in range(10)]
-    other = Ingest(bench.db)
+    jobs = [harness.new_job(f"fox {number}") for number in range(10)]
+    other = Ingest(harness.db)
     with ThreadPoolExecutor(20) as pool:
-        list(pool.map(lambda job: keep(bench, job.id), jobs * 5))
+        list(pool.map(lambda job: keep(harness, job.id), jobs * 5))
         list(
             pool.map(
                 lambda job: other.insert(job.id, "apixo", {}, BODY, NOON), list(reversed(jobs))
@@ -114,17 +114,17 @@ def test_two_processes_with_crossed_jobs(bench: Bench) -> None:
         )
     other.close()
 
-    assert [5] * 10 == [kept(bench, job)[0].repeats for job in jobs]
+    assert [5] * 10 == [kept(harness, job)[0].repeats for job in jobs]
 
 
-def test_bad_row_fails_alone(bench: Bench) -> None:
+def test_bad_row_fails_alone(harness: Harness) -> None:
     """A row that the database refuses takes none of its neighbours down."""
-    job = bench.new_job()
+    job = harness.new_job()
     too_long = "job_" + "0" * 200 + "\x00"
 
     def one(number: int) -> str:
         try:
-            keep(bench, too_long if number == 7 else job.id, str(number).encode())
+            keep(harness, too_long if number == 7 else job.id, str(number).encode())
         except ClipbellError as error:
             return type(error).__name__
         return "kept"
@@ -134,22 +134,22 @@ def test_bad_row_fails_alone(bench: Bench) -> None:
 
     assert 15 == ends.count("kept")
     assert ends[7] in ("Busy", "NotFound")
-    assert 15 == len(kept(bench, job))
+    assert 15 == len(kept(harness, job))
 
 
-def test_writer_outlives_a_disk_that_fails(bench: Bench) -> None:
+def test_writer_outlives_a_disk_that_fails(harness: Harness) -> None:
     """A file in trouble is Busy soon, and once that is over callbacks are kept again."""
-    job = bench.new_job()
-    if not bench.db.is_sqlite:
+    job = harness.new_job()
+    if not harness.db.is_sqlite:
         pytest.skip("skipped: only SQLite has a lock file")
-    lock = Path(f"{bench.db.engine.url.database}.lock")
+    lock = Path(f"{harness.db.engine.url.database}.lock")
     lock.unlink()
     lock.mkdir()
     answers: list[str] = []
 
     def one(body: bytes) -> None:
         try:
-            keep(bench, job.id, body)
+            keep(harness, job.id, body)
             answers.append("kept")
         except Busy:
             answers.append("busy")
@@ -161,10 +161,10 @@ def test_writer_outlives_a_disk_that_fails(bench: Bench) -> None:
     eventually(lambda: answers == ["busy", "kept"], 4)
 
 
-def test_full_queue_is_busy(bench: Bench) -> None:
+def test_full_queue_is_busy(harness: Harness) -> None:
     """While nothing can be written the queue fills to its bound, then callers hear Busy at once."""
-    job = bench.new_job()
-    flood = Ingest(bench.db)
+    job = harness.new_job()
+    flood = Ingest(harness.db)
     answers: list[str] = []
 
     def one(number: int) -> None:
@@ -175,11 +175,11 @@ def test_full_queue_is_busy(bench: Bench) -> None:
             answers.append(f"busy {busy.retry_after}")
 
     extra = 80
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         # Nobody else can write now: the lock of SQLite, the job's row of PostgreSQL.
         store.jobs.lock(tx, job.id)
         tx.exec_driver_sql("DELETE FROM jobs WHERE id = 'none'")
-        if not bench.db.is_sqlite:
+        if not harness.db.is_sqlite:
             tx.exec_driver_sql("LOCK TABLE callbacks IN ACCESS EXCLUSIVE MODE")
         threads = [
             threading.Thread(target=one, args=(number,)) for number in range(QUEUE_LENGTH + extra)
@@ -193,54 +193,54 @@ def test_full_queue_is_busy(bench: Bench) -> None:
     flood.close()
 
     assert {"busy 1"} == refused_early
-    assert answers.count("kept") == len(kept(bench, job)) >= QUEUE_LENGTH
+    assert answers.count("kept") == len(kept(harness, job)) >= QUEUE_LENGTH
     assert {"kept", "busy 1"} == set(answers)
 
 
-def test_close_writes_what_is_queued(bench: Bench) -> None:
+def test_close_writes_what_is_queued(harness: Harness) -> None:
     """Closing loses nothing, and a callback after it is still kept."""
-    job = bench.new_job()
+    job = harness.new_job()
     with ThreadPoolExecutor(8) as pool:
-        sent = [pool.submit(keep, bench, job.id, str(number).encode()) for number in range(40)]
-        bench.wiring.ingest.close()
+        sent = [pool.submit(keep, harness, job.id, str(number).encode()) for number in range(40)]
+        harness.wiring.ingest.close()
         for one in sent:
             one.result(timeout=15)
-    keep(bench, job.id, b"after")
+    keep(harness, job.id, b"after")
 
-    assert 41 == len(kept(bench, job))
+    assert 41 == len(kept(harness, job))
 
 
-def rejection_counts(bench: Bench) -> tuple[dict[str, int], int]:
+def rejection_counts(harness: Harness) -> tuple[dict[str, int], int]:
     """The counters, and how many rows are kept with their reasons."""
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         rows = tx.scalar(select(func.count()).select_from(rejected_callbacks)) or 0
         return store.callbacks.count_rejections(tx), rows
 
 
-def test_refusals_are_counted(bench: Bench) -> None:
+def test_refusals_are_counted(harness: Harness) -> None:
     """Each refusal is counted under its reason."""
     for reason in ("expired", "bad_signature", "expired"):
-        bench.wiring.ingest.reject(reason, "10.0.0.1", NOON)
-    bench.wiring.ingest.close()
+        harness.wiring.ingest.reject(reason, "10.0.0.1", NOON)
+    harness.wiring.ingest.close()
 
-    assert ({"bad_signature": 1, "expired": 2}, 3) == rejection_counts(bench)
+    assert ({"bad_signature": 1, "expired": 2}, 3) == rejection_counts(harness)
 
 
-def test_last_thousand_refusals(bench: Bench) -> None:
+def test_last_thousand_refusals(harness: Harness) -> None:
     """The counters count on; of the rows the last thousand stay, and not one more."""
     for number in range(1010):
-        bench.wiring.ingest.reject("expired", f"10.0.0.{number % 250}", bench.clock.advance(1))
+        harness.wiring.ingest.reject("expired", f"10.0.0.{number % 250}", harness.clock.advance(1))
         if number % 200 == 0:
-            bench.wiring.ingest.close()
-    bench.wiring.ingest.close()
+            harness.wiring.ingest.close()
+    harness.wiring.ingest.close()
 
-    assert ({"expired": 1010}, 1000) == rejection_counts(bench)
+    assert ({"expired": 1010}, 1000) == rejection_counts(harness)
 
 
-def test_refusals(bench: Bench) -> None:
+def test_refusals(harness: Harness) -> None:
     """Forged, expired and orphaned URLs are refused, counted, and leave no row."""
-    w, now = bench.wiring, bench.clock()
-    job = bench.new_job()
+    w, now = harness.wiring, harness.clock()
+    job = harness.new_job()
     url = w.signer.url_for(now, job=job.id, provider="apixo").rpartition("/")[2]
     orphan = w.signer.url_for(now, job="job_none", provider="apixo").rpartition("/")[2]
     later = now + timedelta(seconds=2)
@@ -254,7 +254,7 @@ def test_refusals(bench: Bench) -> None:
         with pytest.raises(error):
             receive_callback(w.ingest, w.signer, token, {}, b"{}", "10.0.0.1", moment)
     w.ingest.close()
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         counts = store.callbacks.count_rejections(tx)
         rows = store.callbacks.of_job(tx, job.id)
 

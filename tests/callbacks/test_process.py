@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import Bench
-from support.sandboxes import Wire
+from support.harness import Harness
+from support.sandboxes import SandboxClient
 
 from service import store
 from service.callbacks.process import process_callback, replay_callback
@@ -25,19 +25,19 @@ FORGED = {"state": "success", "resultJson": '{"resultUrls": ["http://127.0.0.1:9
 
 
 @pytest.fixture
-def settings_given(wire: Wire) -> dict[str, Any]:
+def settings_given(sandbox: SandboxClient) -> dict[str, Any]:
     """The sandbox is the vendor."""
-    return {"apixo_base_url": wire.server.url, "submit_timeout": 1.5}
+    return {"apixo_base_url": sandbox.server.url, "submit_timeout": 1.5}
 
 
-def submitted(bench: Bench, wire: Wire, orders: str = "") -> tuple[Job, Task]:
+def submitted(harness: Harness, sandbox: SandboxClient, orders: str = "") -> tuple[Job, Task]:
     """A job that the vendor has, and its task at its end."""
-    job = bench.new_job(f"{orders} A fox")
-    bench.drain("submit")
-    job = bench.job(job)
+    job = harness.new_job(f"{orders} A fox")
+    harness.drain("submit")
+    job = harness.job(job)
     if job.task_id is None:
-        return job, wire.ended(wire.server.renderer.book.all()[-1].id)
-    return job, wire.ended(job.task_id)
+        return job, sandbox.ended(sandbox.server.renderer.book.all()[-1].id)
+    return job, sandbox.ended(job.task_id)
 
 
 def said(task: Task, **data: Any) -> bytes:
@@ -46,77 +46,79 @@ def said(task: Task, **data: Any) -> bytes:
     return json.dumps({**whole, "data": whole["data"] | data}).encode()
 
 
-def bring(bench: Bench, job: Job, body: bytes, **headers: str) -> Callback:
+def bring(harness: Harness, job: Job, body: bytes, **headers: str) -> Callback:
     """A callback for the job comes in and is looked at; its row afterwards."""
-    bench.wiring.ingest.insert(job.id, "apixo", headers, body, bench.clock())
-    bench.drain("process")
-    with bench.db.read() as tx:
+    harness.wiring.ingest.insert(job.id, "apixo", headers, body, harness.clock())
+    harness.drain("process")
+    with harness.db.read() as tx:
         return store.callbacks.of_job(tx, job.id)[-1]
 
 
-def types(bench: Bench, job: Job) -> list[EventType]:
+def types(harness: Harness, job: Job) -> list[EventType]:
     """The job's events, by type."""
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         return [event.type for event in store.events.of_job(tx, job.id)]
 
 
-def link(bench: Bench, job: Job) -> str | None:
+def link(harness: Harness, job: Job) -> str | None:
     """Where the result is said to be."""
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         video = store.videos.of_job(tx, job.id)
     return video.provider_url if video else None
 
 
-def test_confirmed(bench: Bench, wire: Wire) -> None:
+def test_confirmed(harness: Harness, sandbox: SandboxClient) -> None:
     """A true callback ends the job with the vendor's link and one event."""
-    job, task = submitted(bench, wire)
-    callback = bring(bench, job, said(task))
+    job, task = submitted(harness, sandbox)
+    callback = bring(harness, job, said(task))
 
-    assert (CallbackState.PROCESSED, JobState.SUCCEEDED) == (callback.state, bench.job(job).state)
-    assert ("callback", task.result_url) == (bench.job(job).resolved_by, link(bench, job))
-    assert [EventType.JOB_SUBMITTED, EventType.JOB_SUCCEEDED] == types(bench, job)
+    assert (CallbackState.PROCESSED, JobState.SUCCEEDED) == (callback.state, harness.job(job).state)
+    assert ("callback", task.result_url) == (harness.job(job).resolved_by, link(harness, job))
+    assert [EventType.JOB_SUBMITTED, EventType.JOB_SUCCEEDED] == types(harness, job)
 
 
 @pytest.mark.parametrize(
     "data", [FORGED, FORGED | {"taskId": "another"}, {"state": "failed", "failCode": "NSFW"}]
 )
-def test_forged_body_on_a_true_url(bench: Bench, wire: Wire, data: dict[str, Any]) -> None:
+def test_forged_body_on_a_true_url(
+    harness: Harness, sandbox: SandboxClient, data: dict[str, Any]
+) -> None:
     """Whatever the body claims, only what the vendor says of our own task is recorded."""
-    job, task = submitted(bench, wire)
-    bring(bench, job, said(task, **data))
+    job, task = submitted(harness, sandbox)
+    bring(harness, job, said(task, **data))
 
-    assert (JobState.SUCCEEDED, task.result_url) == (bench.job(job).state, link(bench, job))
+    assert (JobState.SUCCEEDED, task.result_url) == (harness.job(job).state, link(harness, job))
 
 
-def test_forged_success_of_a_running_task(bench: Bench, wire: Wire) -> None:
+def test_forged_success_of_a_running_task(harness: Harness, sandbox: SandboxClient) -> None:
     """A success that the vendor does not know of ends nothing."""
-    job = bench.new_job("[slow 30] A fox")
-    bench.drain("submit")
-    task = wire.server.renderer.book.all()[-1]
-    bring(bench, job, said(task, **FORGED))
+    job = harness.new_job("[slow 30] A fox")
+    harness.drain("submit")
+    task = sandbox.server.renderer.book.all()[-1]
+    bring(harness, job, said(task, **FORGED))
 
-    assert (JobState.SUBMITTED, None) == (bench.job(job).state, link(bench, job))
+    assert (JobState.SUBMITTED, None) == (harness.job(job).state, link(harness, job))
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"data": 1}', b"<p>"])
-def test_malformed_body(bench: Bench, wire: Wire, body: bytes) -> None:
+def test_malformed_body(harness: Harness, sandbox: SandboxClient, body: bytes) -> None:
     """A body that says nothing is a knock at the door: the vendor is asked, and answers."""
-    job, task = submitted(bench, wire)
-    bring(bench, job, body)
+    job, task = submitted(harness, sandbox)
+    bring(harness, job, body)
 
-    assert (JobState.SUCCEEDED, task.result_url) == (bench.job(job).state, link(bench, job))
+    assert (JobState.SUCCEEDED, task.result_url) == (harness.job(job).state, link(harness, job))
 
 
-def test_repeated_and_reordered(bench: Bench, wire: Wire) -> None:
+def test_repeated_and_reordered(harness: Harness, sandbox: SandboxClient) -> None:
     """More callbacks, older ones after newer ones, change nothing and tell nobody again."""
-    job, task = submitted(bench, wire)
+    job, task = submitted(harness, sandbox)
     bodies = [said(task), said(task, state="processing"), said(task), said(task, state="failed")]
     for body in bodies:
-        bring(bench, job, body)
+        bring(harness, job, body)
 
-    assert JobState.SUCCEEDED is bench.job(job).state
-    assert [EventType.JOB_SUBMITTED, EventType.JOB_SUCCEEDED] == types(bench, job)
-    with bench.db.read() as tx:
+    assert JobState.SUCCEEDED is harness.job(job).state
+    assert [EventType.JOB_SUBMITTED, EventType.JOB_SUCCEEDED] == types(harness, job)
+    with harness.db.read() as tx:
         states = {callback.state for callback in store.callbacks.of_job(tx, job.id)}
     assert {CallbackState.PROCESSED} == states
 
@@ -135,122 +137,122 @@ class Away(Apixo):
         return self.found
 
 
-def away(bench: Bench) -> Away:
+def away(harness: Harness) -> Away:
     """An adapter whose vendor cannot be asked."""
-    return Away(bench.wiring.outbound, "http://127.0.0.1:9", "k", 1.0)
+    return Away(harness.wiring.outbound, "http://127.0.0.1:9", "k", 1.0)
 
 
-def process_with(bench: Bench, provider: Apixo, **settings: Any) -> bool:
+def process_with(harness: Harness, provider: Apixo, **settings: Any) -> bool:
     """Look at the next callback by another adapter, under other settings."""
-    changed = bench.wiring.settings.model_copy(update=settings)
-    return process_callback(bench.db, {"apixo": provider}, changed, bench.clock)
+    changed = harness.wiring.settings.model_copy(update=settings)
+    return process_callback(harness.db, {"apixo": provider}, changed, harness.clock)
 
 
-def test_confirm_fails(bench: Bench, wire: Wire) -> None:
+def test_confirm_fails(harness: Harness, sandbox: SandboxClient) -> None:
     """A vendor that cannot be asked leaves the callback waiting, and it counts later."""
-    job, task = submitted(bench, wire)
-    bench.wiring.ingest.insert(job.id, "apixo", {}, said(task), bench.clock())
+    job, task = submitted(harness, sandbox)
+    harness.wiring.ingest.insert(job.id, "apixo", {}, said(task), harness.clock())
     for _ in range(5):
-        assert process_with(bench, away(bench))
-        assert not process_with(bench, away(bench))
-        assert JobState.SUBMITTED is bench.job(job).state
-        bench.clock.advance(6)
-    bench.drain("process")
+        assert process_with(harness, away(harness))
+        assert not process_with(harness, away(harness))
+        assert JobState.SUBMITTED is harness.job(job).state
+        harness.clock.advance(6)
+    harness.drain("process")
 
-    assert JobState.SUCCEEDED is bench.job(job).state
+    assert JobState.SUCCEEDED is harness.job(job).state
 
 
-def test_worker_dies_while_confirming(bench: Bench, wire: Wire) -> None:
+def test_worker_dies_while_confirming(harness: Harness, sandbox: SandboxClient) -> None:
     """A callback whose worker died comes up again by itself."""
-    job, task = submitted(bench, wire)
-    bench.wiring.ingest.insert(job.id, "apixo", {}, said(task), bench.clock())
+    job, task = submitted(harness, sandbox)
+    harness.wiring.ingest.insert(job.id, "apixo", {}, said(task), harness.clock())
 
     def die() -> None:
         raise KeyboardInterrupt
 
-    struck = away(bench)
+    struck = away(harness)
     struck.meanwhile = die
     with pytest.raises(KeyboardInterrupt):
-        process_with(bench, struck)
-    bench.drain("process")
-    assert JobState.SUBMITTED is bench.job(job).state
-    bench.clock.advance(60)
-    bench.drain("process")
+        process_with(harness, struck)
+    harness.drain("process")
+    assert JobState.SUBMITTED is harness.job(job).state
+    harness.clock.advance(60)
+    harness.drain("process")
 
-    assert JobState.SUCCEEDED is bench.job(job).state
+    assert JobState.SUCCEEDED is harness.job(job).state
 
 
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.HELD])
-def test_job_that_was_never_sent(bench: Bench, wire: Wire, state: JobState) -> None:
+def test_job_that_was_never_sent(harness: Harness, sandbox: SandboxClient, state: JobState) -> None:
     """A callback for a job without a task is ignored, whatever task it names."""
-    _, task = submitted(bench, wire)
-    job = bench.new_job()
-    with bench.db.write() as tx:
+    _, task = submitted(harness, sandbox)
+    job = harness.new_job()
+    with harness.db.write() as tx:
         store.jobs.change(tx, job.id, [JobState.QUEUED], state=state)
-    callback = bring(bench, job, said(task))
+    callback = bring(harness, job, said(task))
 
-    assert (CallbackState.IGNORED, state) == (callback.state, bench.job(job).state)
+    assert (CallbackState.IGNORED, state) == (callback.state, harness.job(job).state)
 
 
-def test_callback_beats_the_answer(bench: Bench, wire: Wire) -> None:
+def test_callback_beats_the_answer(harness: Harness, sandbox: SandboxClient) -> None:
     """While the create call is under way a callback waits, and counts right after the answer."""
-    job, task = submitted(bench, wire)
-    with bench.db.write() as tx:
+    job, task = submitted(harness, sandbox)
+    with harness.db.write() as tx:
         changes = {"state": JobState.SUBMITTING, "task_id": None}
-        due_at = bench.clock() + timedelta(seconds=80)
+        due_at = harness.clock() + timedelta(seconds=80)
         store.jobs.change(tx, job.id, [JobState.SUBMITTED], due_at=due_at, **changes)
-    assert CallbackState.RECEIVED is bring(bench, job, said(task)).state
-    with bench.db.write() as tx:
+    assert CallbackState.RECEIVED is bring(harness, job, said(task)).state
+    with harness.db.write() as tx:
         store.jobs.change(tx, job.id, list(JobState), state=JobState.SUBMITTED, task_id=task.id)
-        store.callbacks.make_due_now(tx, job.id, bench.clock())
-    bench.drain("process")
+        store.callbacks.make_due_now(tx, job.id, harness.clock())
+    harness.drain("process")
 
-    assert JobState.SUCCEEDED is bench.job(job).state
+    assert JobState.SUCCEEDED is harness.job(job).state
 
 
-def test_unknown_job_adopts(bench: Bench, wire: Wire) -> None:
+def test_unknown_job_adopts(harness: Harness, sandbox: SandboxClient) -> None:
     """The callback of a job that was given up brings its task, and the end of it."""
-    job, task = submitted(bench, wire, "[drop]")
+    job, task = submitted(harness, sandbox, "[drop]")
     assert JobState.UNKNOWN is job.state
-    bring(bench, job, said(task))
-    found = bench.job(job)
+    bring(harness, job, said(task))
+    found = harness.job(job)
 
     assert (JobState.SUCCEEDED, task.id, None) == (found.state, found.task_id, found.error)
-    assert [EventType.JOB_UNKNOWN, EventType.JOB_SUCCEEDED] == types(bench, job)
+    assert [EventType.JOB_UNKNOWN, EventType.JOB_SUCCEEDED] == types(harness, job)
 
 
-def test_coded_callback(bench: Bench, wire: Wire) -> None:
+def test_coded_callback(harness: Harness, sandbox: SandboxClient) -> None:
     """A callback in a content coding is as good as any, at once and when it is replayed."""
-    job, task = submitted(bench, wire, "[drop]")
+    job, task = submitted(harness, sandbox, "[drop]")
     coded = {"Content-Encoding": "gzip"}
-    early = bring(bench, job, gzip.compress(said(task, taskId=None)), **coded)
-    bench.clock.advance(1)
-    found = bring(bench, job, gzip.compress(said(task)), **coded)
-    with bench.db.write() as tx:
-        replay_callback(tx, found, bench.clock())
-    bench.drain("process")
+    early = bring(harness, job, gzip.compress(said(task, taskId=None)), **coded)
+    harness.clock.advance(1)
+    found = bring(harness, job, gzip.compress(said(task)), **coded)
+    with harness.db.write() as tx:
+        replay_callback(tx, found, harness.clock())
+    harness.drain("process")
 
     assert (CallbackState.IGNORED, CallbackState.PROCESSED) == (early.state, found.state)
-    assert (JobState.SUCCEEDED, task.id) == (bench.job(job).state, bench.job(job).task_id)
+    assert (JobState.SUCCEEDED, task.id) == (harness.job(job).state, harness.job(job).task_id)
 
 
-def test_task_of_another_job_is_not_adopted(bench: Bench, wire: Wire) -> None:
+def test_task_of_another_job_is_not_adopted(harness: Harness, sandbox: SandboxClient) -> None:
     """No job ever gets the video of another one's task."""
-    other, others_task = submitted(bench, wire)
-    job, _ = submitted(bench, wire, "[drop]")
-    callback = bring(bench, job, said(others_task))
+    other, others_task = submitted(harness, sandbox)
+    job, _ = submitted(harness, sandbox, "[drop]")
+    callback = bring(harness, job, said(others_task))
 
-    assert (CallbackState.IGNORED, JobState.UNKNOWN) == (callback.state, bench.job(job).state)
-    assert (None, others_task.id) == (bench.job(job).task_id, bench.job(other).task_id)
+    assert (CallbackState.IGNORED, JobState.UNKNOWN) == (callback.state, harness.job(job).state)
+    assert (None, others_task.id) == (harness.job(job).task_id, harness.job(other).task_id)
 
 
 @pytest.mark.parametrize("task_id", [None, 7, "", "f" * 32])
-def test_nothing_to_adopt(bench: Bench, wire: Wire, task_id: Any) -> None:
+def test_nothing_to_adopt(harness: Harness, sandbox: SandboxClient, task_id: Any) -> None:
     """Without the name of a task that the vendor knows a lost job stays as it is."""
-    job, task = submitted(bench, wire, "[drop]")
-    bring(bench, job, said(task, taskId=task_id))
+    job, task = submitted(harness, sandbox, "[drop]")
+    bring(harness, job, said(task, taskId=task_id))
 
-    assert (JobState.UNKNOWN, None) == (bench.job(job).state, bench.job(job).task_id)
+    assert (JobState.UNKNOWN, None) == (harness.job(job).state, harness.job(job).task_id)
 
 
 @pytest.mark.parametrize(
@@ -272,36 +274,36 @@ def test_nothing_to_adopt(bench: Bench, wire: Wire, task_id: Any) -> None:
         "<callback><taskId>TASK</taskId></callback>",
     ],
 )
-def test_forms_of_a_rescue(bench: Bench, wire: Wire, shape: str) -> None:
+def test_forms_of_a_rescue(harness: Harness, sandbox: SandboxClient, shape: str) -> None:
     """A lost job is rescued by whatever body names its task, since the vendor is asked anyway."""
-    job, task = submitted(bench, wire, "[drop]")
-    bring(bench, job, shape.replace("TASK", task.id).encode())
+    job, task = submitted(harness, sandbox, "[drop]")
+    bring(harness, job, shape.replace("TASK", task.id).encode())
 
-    assert (JobState.SUCCEEDED, task.id) == (bench.job(job).state, bench.job(job).task_id)
+    assert (JobState.SUCCEEDED, task.id) == (harness.job(job).state, harness.job(job).task_id)
 
 
-def test_several_ids_in_a_rescue(bench: Bench, wire: Wire) -> None:
+def test_several_ids_in_a_rescue(harness: Harness, sandbox: SandboxClient) -> None:
     """Each id is asked about until the vendor knows one; another job's is left alone."""
-    _, others = submitted(bench, wire)
-    job, task = submitted(bench, wire, "[drop]")
+    _, others = submitted(harness, sandbox)
+    job, task = submitted(harness, sandbox, "[drop]")
     ids = {"taskId": others.id, "id": "row-7", "requestId": "trace-1", "jobs": [{"uuid": task.id}]}
-    bring(bench, job, json.dumps({"code": 200, "data": ids}).encode())
+    bring(harness, job, json.dumps({"code": 200, "data": ids}).encode())
 
-    assert (JobState.SUCCEEDED, task.id) == (bench.job(job).state, bench.job(job).task_id)
-    assert task.result_url == link(bench, job)
+    assert (JobState.SUCCEEDED, task.id) == (harness.job(job).state, harness.job(job).task_id)
+    assert task.result_url == link(harness, job)
 
 
-def test_ids_that_nobody_confirms(bench: Bench, wire: Wire) -> None:
+def test_ids_that_nobody_confirms(harness: Harness, sandbox: SandboxClient) -> None:
     """Ids of which the vendor knows none are asked about for five minutes, and none is adopted."""
-    job, _ = submitted(bench, wire, "[drop]")
+    job, _ = submitted(harness, sandbox, "[drop]")
     body = b'{"data": {"taskId": "made-up-1", "id": "made-up-2"}}'
-    assert CallbackState.RECEIVED is bring(bench, job, body).state
-    bench.clock.advance(301)
-    bench.drain("process")
-    with bench.db.read() as tx:
+    assert CallbackState.RECEIVED is bring(harness, job, body).state
+    harness.clock.advance(301)
+    harness.drain("process")
+    with harness.db.read() as tx:
         (callback,) = store.callbacks.of_job(tx, job.id)
 
-    assert (CallbackState.IGNORED, JobState.UNKNOWN) == (callback.state, bench.job(job).state)
+    assert (CallbackState.IGNORED, JobState.UNKNOWN) == (callback.state, harness.job(job).state)
     assert "made-up-1" in callback.note
     assert "made-up-2" in callback.note
 
@@ -320,88 +322,94 @@ def test_ids_that_nobody_confirms(bench: Bench, wire: Wire) -> None:
     ],
 )
 def test_what_confirms_an_id(
-    bench: Bench, wire: Wire, body: bytes, found: Outcome | ProviderError, adopted: str | None
+    harness: Harness,
+    sandbox: SandboxClient,
+    body: bytes,
+    found: Outcome | ProviderError,
+    adopted: str | None,
 ) -> None:
     """An answer about that task does; one without a name only for what is named as the task."""
-    job, _ = submitted(bench, wire, "[drop]")
-    bench.wiring.ingest.insert(job.id, "apixo", {}, body, bench.clock())
-    provider = away(bench)
+    job, _ = submitted(harness, sandbox, "[drop]")
+    harness.wiring.ingest.insert(job.id, "apixo", {}, body, harness.clock())
+    provider = away(harness)
     provider.found = found
-    process_with(bench, provider)
+    process_with(harness, provider)
 
-    assert adopted == bench.job(job).task_id
-    assert (JobState.SUBMITTED if adopted else JobState.UNKNOWN) is bench.job(job).state
+    assert adopted == harness.job(job).task_id
+    assert (JobState.SUBMITTED if adopted else JobState.UNKNOWN) is harness.job(job).state
 
 
-def test_no_further_id_of_a_vendor_that_is_away(bench: Bench, wire: Wire) -> None:
+def test_no_further_id_of_a_vendor_that_is_away(harness: Harness, sandbox: SandboxClient) -> None:
     """A vendor that cannot be asked about one id is not asked about the next, but later."""
-    job, task = submitted(bench, wire, "[drop]")
+    job, task = submitted(harness, sandbox, "[drop]")
     body = json.dumps({"data": {"taskId": "unknown-1", "id": task.id}}).encode()
-    bench.wiring.ingest.insert(job.id, "apixo", {}, body, bench.clock())
+    harness.wiring.ingest.insert(job.id, "apixo", {}, body, harness.clock())
     asked: list[None] = []
-    provider = away(bench)
+    provider = away(harness)
     provider.meanwhile = lambda: asked.append(None)
-    process_with(bench, provider)
+    process_with(harness, provider)
     assert 1 == len(asked)
-    bench.clock.advance(6)
-    bench.drain("process")
+    harness.clock.advance(6)
+    harness.drain("process")
 
-    assert (JobState.SUCCEEDED, task.id) == (bench.job(job).state, bench.job(job).task_id)
+    assert (JobState.SUCCEEDED, task.id) == (harness.job(job).state, harness.job(job).task_id)
 
 
-def test_answer_about_another_task(bench: Bench, wire: Wire) -> None:
+def test_answer_about_another_task(harness: Harness, sandbox: SandboxClient) -> None:
     """Such an answer settles nothing: the timeline says so once, and the vendor is asked again."""
-    job, task = submitted(bench, wire)
-    bench.wiring.ingest.insert(job.id, "apixo", {}, said(task), bench.clock())
-    provider = away(bench)
+    job, task = submitted(harness, sandbox)
+    harness.wiring.ingest.insert(job.id, "apixo", {}, said(task), harness.clock())
+    provider = away(harness)
     provider.found = WrongTask("PROVIDER_ERROR", "the provider answered about task x")
     for _ in range(3):
-        assert process_with(bench, provider)
-        assert JobState.SUBMITTED is bench.job(job).state
-        bench.clock.advance(6)
-    with bench.db.read() as tx:
+        assert process_with(harness, provider)
+        assert JobState.SUBMITTED is harness.job(job).state
+        harness.clock.advance(6)
+    with harness.db.read() as tx:
         steps = [step.message for step in store.jobs.all_steps(tx, job.id)]
-    bench.drain("process")
+    harness.drain("process")
 
     assert 1 == steps.count("the provider answered about task x")
-    assert (JobState.SUCCEEDED, task.result_url) == (bench.job(job).state, link(bench, job))
+    assert (JobState.SUCCEEDED, task.result_url) == (harness.job(job).state, link(harness, job))
 
 
-def test_late_answer_during_adoption(bench: Bench, wire: Wire) -> None:
+def test_late_answer_during_adoption(harness: Harness, sandbox: SandboxClient) -> None:
     """A job that got its own task meanwhile is not ended with what another task brought."""
-    job, _ = submitted(bench, wire, "[drop]")
-    _, foreign = submitted(bench, wire)
-    bench.wiring.ingest.insert(job.id, "apixo", {}, said(foreign, taskId="e" * 32), bench.clock())
+    job, _ = submitted(harness, sandbox, "[drop]")
+    _, foreign = submitted(harness, sandbox)
+    harness.wiring.ingest.insert(
+        job.id, "apixo", {}, said(foreign, taskId="e" * 32), harness.clock()
+    )
 
     def own_answer() -> None:
-        with bench.db.write() as tx:
+        with harness.db.write() as tx:
             changes = {"state": JobState.SUBMITTED, "task_id": "own"}
             store.jobs.change(tx, job.id, [JobState.UNKNOWN], **changes)
 
-    provider = away(bench)
-    provider.found = bench.wiring.providers["apixo"].parse(said(foreign))
+    provider = away(harness)
+    provider.found = harness.wiring.providers["apixo"].parse(said(foreign))
     provider.meanwhile = own_answer
-    process_with(bench, provider)
+    process_with(harness, provider)
 
-    assert (JobState.SUBMITTED, "own") == (bench.job(job).state, bench.job(job).task_id)
-    assert link(bench, job) is None
+    assert (JobState.SUBMITTED, "own") == (harness.job(job).state, harness.job(job).task_id)
+    assert link(harness, job) is None
 
 
-def unconfirmed(bench: Bench, job: Job, body: bytes, *hosts: str) -> Callback:
+def unconfirmed(harness: Harness, job: Job, body: bytes, *hosts: str) -> Callback:
     """The callback is taken at its word, as far as the hosts allow."""
-    bench.wiring.ingest.insert(job.id, "apixo", {}, body, bench.clock())
-    while process_with(bench, away(bench), confirm_callbacks=False, result_hosts=hosts):
+    harness.wiring.ingest.insert(job.id, "apixo", {}, body, harness.clock())
+    while process_with(harness, away(harness), confirm_callbacks=False, result_hosts=hosts):
         pass
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         return store.callbacks.of_job(tx, job.id)[-1]
 
 
-def test_unconfirmed_from_a_named_host(bench: Bench, wire: Wire) -> None:
+def test_unconfirmed_from_a_named_host(harness: Harness, sandbox: SandboxClient) -> None:
     """Where confirming is off, a result on a named host counts."""
-    job, task = submitted(bench, wire)
-    unconfirmed(bench, job, said(task), "127.0.0.1")
+    job, task = submitted(harness, sandbox)
+    unconfirmed(harness, job, said(task), "127.0.0.1")
 
-    assert (JobState.SUCCEEDED, task.result_url) == (bench.job(job).state, link(bench, job))
+    assert (JobState.SUCCEEDED, task.result_url) == (harness.job(job).state, link(harness, job))
 
 
 @pytest.mark.parametrize(
@@ -412,17 +420,19 @@ def test_unconfirmed_from_a_named_host(bench: Bench, wire: Wire) -> None:
         {"taskId": "another"},
     ],
 )
-def test_unconfirmed_from_elsewhere(bench: Bench, wire: Wire, data: dict[str, Any]) -> None:
+def test_unconfirmed_from_elsewhere(
+    harness: Harness, sandbox: SandboxClient, data: dict[str, Any]
+) -> None:
     """A result anywhere else, or another task's, is not believed, and the job goes on."""
-    job, task = submitted(bench, wire)
+    job, task = submitted(harness, sandbox)
 
-    assert CallbackState.IGNORED is unconfirmed(bench, job, said(task, **data), "127.0.0.1").state
-    assert JobState.SUBMITTED is bench.job(job).state
+    assert CallbackState.IGNORED is unconfirmed(harness, job, said(task, **data), "127.0.0.1").state
+    assert JobState.SUBMITTED is harness.job(job).state
 
 
 @pytest.mark.parametrize("body", [b"{", b"", b'{"data": {}}'])
-def test_unconfirmed_and_malformed(bench: Bench, wire: Wire, body: bytes) -> None:
+def test_unconfirmed_and_malformed(harness: Harness, sandbox: SandboxClient, body: bytes) -> None:
     """What cannot be read is done with at once: it will not become readable."""
-    job, _ = submitted(bench, wire)
+    job, _ = submitted(harness, sandbox)
 
-    assert CallbackState.IGNORED is unconfirmed(bench, job, body, "127.0.0.1").state
+    assert CallbackState.IGNORED is unconfirmed(harness, job, body, "127.0.0.1").state

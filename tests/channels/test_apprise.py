@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
 from support.channel_targets import LINK, HttpTarget, delivery_request, error, notification
+from support.harness import Harness
 
 from service.accounts import create_key
 from service.channels import Apprise, Slack
@@ -107,15 +107,15 @@ JOB = {"model": "kling-2", "input": {"prompt": "A fox"}, "notify": [TARGET]}
 
 
 @pytest.fixture
-def client(bench: Bench) -> FlaskClient:
-    """The doors over the bench."""
-    return create_app(bench.wiring).test_client()
+def client(harness: Harness) -> FlaskClient:
+    """The doors over the harness."""
+    return create_app(harness.wiring).test_client()
 
 
-def key(bench: Bench, *scopes: str) -> dict[str, str]:
+def key(harness: Harness, *scopes: str) -> dict[str, str]:
     """The header of a key with those scopes."""
-    with bench.db.write() as tx:
-        return {"x-api-key": create_key(tx, bench.account.id, "k", scopes, bench.clock())}
+    with harness.db.write() as tx:
+        return {"x-api-key": create_key(tx, harness.account.id, "k", scopes, harness.clock())}
 
 
 @pytest.mark.parametrize(
@@ -123,22 +123,22 @@ def key(bench: Bench, *scopes: str) -> dict[str, str]:
     [("/v1/subscriptions", TARGET, "/channel"), ("/v1/jobs", JOB, "/notify/0/channel")],
 )
 def test_every_door_asks_for_the_operator(
-    path: str, body: dict[str, Any], place: str, client: FlaskClient, bench: Bench
+    path: str, body: dict[str, Any], place: str, client: FlaskClient, harness: Harness
 ) -> None:
     """Neither a subscription nor a job takes others' keys past our guard."""
-    other = client.post(path, json=body, headers=key(bench, "read", "submit", "admin"))
-    operators = client.post(path, json=body, headers=key(bench, "submit", "admin", "operator"))
+    other = client.post(path, json=body, headers=key(harness, "read", "submit", "admin"))
+    operators = client.post(path, json=body, headers=key(harness, "submit", "admin", "operator"))
 
     assert (422, True) == (other.status_code, operators.status_code in (201, 202))
     assert [place] == [f["pointer"] for f in other.get_json(force=True)["errors"]]
 
 
-def test_it_cannot_be_changed_by_others(client: FlaskClient, bench: Bench) -> None:
+def test_it_cannot_be_changed_by_others(client: FlaskClient, harness: Harness) -> None:
     """What the operator made stays where it leads."""
-    operator = key(bench, "admin", "operator")
+    operator = key(harness, "admin", "operator")
     made = client.post("/v1/subscriptions", json=TARGET, headers=operator).get_json()
     path, change = f"/v1/subscriptions/{made['id']}", {"target": "json://10.0.0.2/x"}
-    other = client.patch(path, json=change, headers=key(bench, "admin"))
+    other = client.patch(path, json=change, headers=key(harness, "admin"))
 
     assert 422 == other.status_code
     assert 200 == client.patch(path, json=change, headers=operator).status_code

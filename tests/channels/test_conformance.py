@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import standardwebhooks
 import svix.webhooks
-from conftest import Bench
+from support.harness import Harness
 from support.servers import Hook
 
 from service.deliveries.subscriptions import SubscriptionSpec, rotate_secret, subscribe
@@ -129,18 +129,18 @@ def hook() -> Iterator[Hook]:
 
 @pytest.mark.parametrize("name", VERIFIERS)
 @pytest.mark.parametrize("format_", ["standard", "flat", "apixo"])
-def test_outside_verifiers(bench: Bench, hook: Hook, name: str, format_: str) -> None:
+def test_outside_verifiers(harness: Harness, hook: Hook, name: str, format_: str) -> None:
     """What comes out of the socket is believed with either secret while one is rotated."""
-    bench.clock.now = utc_now()
-    with bench.db.write() as tx:
+    harness.clock.now = utc_now()
+    with harness.db.write() as tx:
         spec, encryptor = (
             SubscriptionSpec("webhook", hook.url, format=format_),
-            bench.wiring.encryptor,
+            harness.wiring.encryptor,
         )
-        subscription, old = subscribe(tx, encryptor, bench.account.id, spec, bench.clock())
-        new = rotate_secret(tx, encryptor, subscription, bench.clock())
-        record_sample(tx, bench.account.id, EventType.JOB_SUCCEEDED, bench.clock())
-    bench.drain("deliver")
+        subscription, old = subscribe(tx, encryptor, harness.account.id, spec, harness.clock())
+        new = rotate_secret(tx, encryptor, subscription, harness.clock())
+        record_sample(tx, harness.account.id, EventType.JOB_SUCCEEDED, harness.clock())
+    harness.drain("deliver")
     (hit,) = hook.hits
     headers = {key.lower(): value for key, value in hit.headers.items()}
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Bench
 from deliveries.test_attempts import now_is
 from support.channel_targets import EVENT_ID, JOB_ID, delivery_request, error, notification
+from support.harness import Harness
 
 from service import store
 from service.channels import SlackBot
@@ -270,31 +270,31 @@ def test_thread_is_told_again_after_trouble(sinks: SinkServer, bot: SlackBot) ->
     assert ["postMessage", *["update", "reply"] * 2] == methods(sinks)
 
 
-def deliver(bench: Bench, bot: SlackBot) -> None:
+def deliver(harness: Harness, bot: SlackBot) -> None:
     """All that is due goes out, at Slack's own pace."""
-    post = replace(bench.wiring.notifications, channels={"slack_bot": bot})
+    post = replace(harness.wiring.notifications, channels={"slack_bot": bot})
     for _ in range(3):
-        while attempt_delivery(bench.db, post, bench.clock):
+        while attempt_delivery(harness.db, post, harness.clock):
             pass
-        bench.clock.advance(2)
+        harness.clock.advance(2)
 
 
-def test_the_whole_walk_keeps_one_card(bench: Bench, sinks: SinkServer, bot: SlackBot) -> None:
+def test_the_whole_walk_keeps_one_card(harness: Harness, sinks: SinkServer, bot: SlackBot) -> None:
     """From the rows: what was posted at the submit is found again at the end, per job."""
     spec = parse_subscription({"slack_bot": bot}, f"slack_bot:{CHANNEL}", "")
-    with bench.db.write() as tx:
-        subscribe(tx, bench.wiring.encryptor, bench.account.id, spec, bench.clock())
-    jobs = [bench.new_job(), bench.new_job()]
+    with harness.db.write() as tx:
+        subscribe(tx, harness.wiring.encryptor, harness.account.id, spec, harness.clock())
+    jobs = [harness.new_job(), harness.new_job()]
     for job in jobs:
-        with bench.db.write() as tx:
-            record_event(tx, job, SUBMITTED, bench.clock())
-        deliver(bench, bot)
-    with bench.db.write() as tx:
-        fail_job(tx, jobs[0], job_error("OPERATOR", "ended"), "operator", bench.clock())
+        with harness.db.write() as tx:
+            record_event(tx, job, SUBMITTED, harness.clock())
+        deliver(harness, bot)
+    with harness.db.write() as tx:
+        fail_job(tx, jobs[0], job_error("OPERATOR", "ended"), "operator", harness.clock())
         deliveries = store.deliveries.of_job(tx, jobs[0].id)
-    deliver(bench, bot)
+    deliver(harness, bot)
 
-    assert [DeliveryState.DELIVERED] * 2 == [now_is(bench, d).state for d in deliveries]
+    assert [DeliveryState.DELIVERED] * 2 == [now_is(harness, d).state for d in deliveries]
     assert ["postMessage", "postMessage", "update", "reply"] == methods(sinks)
     ended, waiting = posts(sinks.received())
     assert ["Video failed", "Video on its way"] == [header(ended.shown), header(waiting.shown)]

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, func, select
-from support.sandboxes import sandbox
+from support.sandboxes import start_sandbox
 from support.servers import Clipbell, Reply, eventually
 
 from chaos.cluster import Cluster
@@ -272,7 +272,7 @@ def chaos_run_on(
     patience = (0.1, 0.4, *(0.8,) * 400)
     with (
         Sink(plan.seed, plan.refusing) as sink,
-        sandbox(folder / "provider", credits=1e6, retry_delays=patience) as provider,
+        start_sandbox(folder / "provider", credits=1e6, retry_delays=patience) as provider,
         Clipbell(
             folder,
             provider.url,

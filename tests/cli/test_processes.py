@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.sandboxes import Wire
+from support.sandboxes import SandboxClient
 from support.servers import Clipbell, eventually, http_call
 from support.serving import QuietHandler, Served
 from support.terminals import Terminal
@@ -103,9 +103,9 @@ def start_up(clipbell: Clipbell) -> dict[str, str]:
     return printed
 
 
-def test_up(tmp_path: Path, wire: Wire) -> None:
+def test_up(tmp_path: Path, sandbox: SandboxClient) -> None:
     """One command serves and works at the address it prints, and lets its reader in."""
-    with Clipbell(tmp_path, wire.server.url) as clipbell:
+    with Clipbell(tmp_path, sandbox.server.url) as clipbell:
         printed = start_up(clipbell)
         signed_in = http_call("GET", printed["login_url"])
         job_id = clipbell.submit("A fox")["id"]

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from conftest import Bench
 from standardwebhooks import Webhook
+from support.harness import Harness
 from support.servers import Hit, Hook
 
 from service import store
@@ -44,51 +44,51 @@ def hook() -> Iterator[Hook]:
         yield made
 
 
-def subscribed(bench: Bench, url: str) -> tuple[Subscription, str]:
-    """A subscription of the bench's account, and its secret."""
-    with bench.db.write() as tx:
+def subscribed(harness: Harness, url: str) -> tuple[Subscription, str]:
+    """A subscription of the harness's account, and its secret."""
+    with harness.db.write() as tx:
         return subscribe(
             tx,
-            bench.wiring.encryptor,
-            bench.account.id,
+            harness.wiring.encryptor,
+            harness.account.id,
             SubscriptionSpec("webhook", url),
-            bench.clock(),
+            harness.clock(),
         )
 
 
-def failed(bench: Bench) -> tuple[Job, list[Delivery]]:
+def failed(harness: Harness) -> tuple[Job, list[Delivery]]:
     """A job that has ended, and the deliveries that tell of it."""
-    job = bench.new_job()
-    with bench.db.write() as tx:
-        fail_job(tx, job, job_error("OPERATOR", "ended"), "operator", bench.clock())
+    job = harness.new_job()
+    with harness.db.write() as tx:
+        fail_job(tx, job, job_error("OPERATOR", "ended"), "operator", harness.clock())
         return job, store.deliveries.of_job(tx, job.id)
 
 
-def one_failed(bench: Bench) -> Delivery:
+def one_failed(harness: Harness) -> Delivery:
     """The same, where there is one delivery."""
-    (delivery,) = failed(bench)[1]
+    (delivery,) = failed(harness)[1]
     return delivery
 
 
-def now_is(bench: Bench, delivery: Delivery) -> Delivery:
+def now_is(harness: Harness, delivery: Delivery) -> Delivery:
     """The delivery as it is now."""
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         found = store.deliveries.owned(tx, delivery.account_id, delivery.id)
     assert found is not None
     return found
 
 
-def attempts(bench: Bench, delivery: Delivery) -> list[Attempt]:
+def attempts(harness: Harness, delivery: Delivery) -> list[Attempt]:
     """All tries at it."""
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         return store.deliveries.all_attempts(tx, [delivery.id])
 
 
-def until_due(bench: Bench, delivery: Delivery) -> float:
+def until_due(harness: Harness, delivery: Delivery) -> float:
     """Seconds to its next attempt."""
-    due_at = now_is(bench, delivery).due_at
+    due_at = now_is(harness, delivery).due_at
     assert due_at is not None
-    return (due_at - bench.clock()).total_seconds()
+    return (due_at - harness.clock()).total_seconds()
 
 
 def verified(secret: str, hit: Hit, now: datetime) -> None:
@@ -99,49 +99,49 @@ def verified(secret: str, hit: Hit, now: datetime) -> None:
     assert signature in found["webhook-signature"].split(" ")
 
 
-def test_delivered(bench: Bench, hook: Hook) -> None:
+def test_delivered(harness: Harness, hook: Hook) -> None:
     """One attempt, one signed body, and then nothing more to do."""
-    _, secret = subscribed(bench, hook.url)
-    delivery = one_failed(bench)
-    bench.drain("deliver")
-    bench.clock.advance(DAY)
-    bench.drain("deliver")
+    _, secret = subscribed(harness, hook.url)
+    delivery = one_failed(harness)
+    harness.drain("deliver")
+    harness.clock.advance(DAY)
+    harness.drain("deliver")
 
     assert 1 == len(hook.hits)
-    verified(secret, hook.hits[0], bench.clock() - timedelta(seconds=DAY))
-    found = now_is(bench, delivery)
+    verified(secret, hook.hits[0], harness.clock() - timedelta(seconds=DAY))
+    found = now_is(harness, delivery)
     assert (DeliveryState.DELIVERED, 1, None) == (found.state, found.attempts, found.due_at)
-    assert [(200, None)] == [(a.status, a.error) for a in attempts(bench, delivery)]
+    assert [(200, None)] == [(a.status, a.error) for a in attempts(harness, delivery)]
 
 
-def test_schedule(bench: Bench, hook: Hook) -> None:
+def test_schedule(harness: Harness, hook: Hook) -> None:
     """Attempts keep to the schedule within a fifth; after the last one it is exhausted."""
     hook.answers = [500]
-    subscribed(bench, hook.url)
-    delivery = one_failed(bench)
+    subscribed(harness, hook.url)
+    delivery = one_failed(harness)
     for number, delay in enumerate(SCHEDULE):
-        assert 0.8 * delay <= until_due(bench, delivery) <= 1.2 * delay
-        bench.clock.advance(until_due(bench, delivery))
-        bench.drain("deliver")
+        assert 0.8 * delay <= until_due(harness, delivery) <= 1.2 * delay
+        harness.clock.advance(until_due(harness, delivery))
+        harness.drain("deliver")
         assert number + 1 == len(hook.hits)
-    bench.clock.advance(DAY)
-    bench.drain("deliver")
+    harness.clock.advance(DAY)
+    harness.drain("deliver")
 
-    assert (3, DeliveryState.EXHAUSTED) == (len(hook.hits), now_is(bench, delivery).state)
-    assert [500] * 3 == [attempt.status for attempt in attempts(bench, delivery)]
+    assert (3, DeliveryState.EXHAUSTED) == (len(hook.hits), now_is(harness, delivery).state)
+    assert [500] * 3 == [attempt.status for attempt in attempts(harness, delivery)]
 
 
-def test_frozen_bytes_and_fresh_signature(bench: Bench, hook: Hook) -> None:
+def test_frozen_bytes_and_fresh_signature(harness: Harness, hook: Hook) -> None:
     """A later attempt sends the first one's bytes and id, signed again for its own moment."""
     hook.answers = [500, 500, 200]
-    _, secret = subscribed(bench, hook.url)
-    job, (delivery,) = failed(bench)
+    _, secret = subscribed(harness, hook.url)
+    job, (delivery,) = failed(harness)
     moments = []
     for _ in SCHEDULE:
-        moments.append(bench.clock.advance(until_due(bench, delivery)))
-        bench.drain("deliver")
-        with bench.db.write() as tx:
-            store.jobs.change(tx, job.id, [bench.job(job).state], metadata={"changed": "since"})
+        moments.append(harness.clock.advance(until_due(harness, delivery)))
+        harness.drain("deliver")
+        with harness.db.write() as tx:
+            store.jobs.change(tx, job.id, [harness.job(job).state], metadata={"changed": "since"})
 
     assert 1 == len({hit.body for hit in hook.hits})
     assert 1 == len({hit.headers["webhook-id"] for hit in hook.hits})
@@ -151,67 +151,67 @@ def test_frozen_bytes_and_fresh_signature(bench: Bench, hook: Hook) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_retry_after_holds_the_subscription(bench: Bench, hook: Hook, status: int) -> None:
+def test_retry_after_holds_the_subscription(harness: Harness, hook: Hook, status: int) -> None:
     """Nothing at all goes to an endpoint before the moment that it named."""
     hook.answers = [(status, {"Retry-After": "1000"}), 200]
-    subscribed(bench, hook.url)
-    first = one_failed(bench)
-    bench.drain("deliver")
-    second = one_failed(bench)
-    bench.clock.advance(999)
-    bench.drain("deliver")
+    subscribed(harness, hook.url)
+    first = one_failed(harness)
+    harness.drain("deliver")
+    second = one_failed(harness)
+    harness.clock.advance(999)
+    harness.drain("deliver")
     assert 1 == len(hook.hits)
-    bench.clock.advance(201)
-    bench.drain("deliver")
+    harness.clock.advance(201)
+    harness.drain("deliver")
 
-    assert [DeliveryState.DELIVERED] * 2 == [now_is(bench, d).state for d in (first, second)]
+    assert [DeliveryState.DELIVERED] * 2 == [now_is(harness, d).state for d in (first, second)]
 
 
-def test_shorter_hold_does_not_cut_a_longer_one(bench: Bench, hook: Hook) -> None:
+def test_shorter_hold_does_not_cut_a_longer_one(harness: Harness, hook: Hook) -> None:
     """Two answers at once: the longer wait stands."""
-    subscription, _ = subscribed(bench, hook.url)
-    with bench.db.write() as tx:
+    subscription, _ = subscribed(harness, hook.url)
+    with harness.db.write() as tx:
         for seconds in (1000, 1):
-            until = bench.clock() + timedelta(seconds=seconds)
+            until = harness.clock() + timedelta(seconds=seconds)
             store.subscriptions.hold(tx, subscription.id, until)
-    one_failed(bench)
-    bench.clock.advance(10)
-    bench.drain("deliver")
+    one_failed(harness)
+    harness.clock.advance(10)
+    harness.drain("deliver")
 
     assert [] == hook.hits
 
 
 @pytest.mark.parametrize("answer", [410, (200, {"webhook-delivery": "disable"})])
-def test_endpoint_that_ends_it(bench: Bench, hook: Hook, answer: Any) -> None:
+def test_endpoint_that_ends_it(harness: Harness, hook: Hook, answer: Any) -> None:
     """Gone is gone: nothing more is sent, and nothing more is planned."""
     hook.answers = [answer]
-    subscription, _ = subscribed(bench, hook.url)
-    deliveries = [one_failed(bench), one_failed(bench)]
-    bench.drain("deliver")
-    bench.clock.advance(DAY)
-    bench.drain("deliver")
-    with bench.db.read() as tx:
+    subscription, _ = subscribed(harness, hook.url)
+    deliveries = [one_failed(harness), one_failed(harness)]
+    harness.drain("deliver")
+    harness.clock.advance(DAY)
+    harness.drain("deliver")
+    with harness.db.read() as tx:
         found = store.subscriptions.find(tx, subscription.id)
 
     assert found is not None
     assert (1, False) == (len(hook.hits), found.enabled)
-    assert DeliveryState.PENDING not in [now_is(bench, d).state for d in deliveries]
-    assert [] == failed(bench)[1]
+    assert DeliveryState.PENDING not in [now_is(harness, d).state for d in deliveries]
+    assert [] == failed(harness)[1]
 
 
 @pytest.mark.parametrize("status", [301, 302, 308, 400, 404])
-def test_anything_but_2xx_is_tried_again(bench: Bench, hook: Hook, status: int) -> None:
+def test_anything_but_2xx_is_tried_again(harness: Harness, hook: Hook, status: int) -> None:
     """Redirects are not followed, and no other refusal is the end."""
     hook.answers = [(status, {"Location": hook.url + "/elsewhere"}), 204]
-    subscribed(bench, hook.url)
-    delivery = one_failed(bench)
-    bench.drain("deliver")
-    bench.clock.advance(15)
-    bench.drain("deliver")
+    subscribed(harness, hook.url)
+    delivery = one_failed(harness)
+    harness.drain("deliver")
+    harness.clock.advance(15)
+    harness.drain("deliver")
 
     assert (["/hook"] * 2, DeliveryState.DELIVERED) == (
         [hit.path for hit in hook.hits],
-        now_is(bench, delivery).state,
+        now_is(harness, delivery).state,
     )
 
 
@@ -224,80 +224,80 @@ class Dying(WebhookChannel):
         raise KeyboardInterrupt
 
 
-def test_killed_between_claim_and_settle(bench: Bench, hook: Hook) -> None:
+def test_killed_between_claim_and_settle(harness: Harness, hook: Hook) -> None:
     """The attempt is on record as interrupted, and the message goes out again, the same."""
-    subscribed(bench, hook.url)
-    delivery = one_failed(bench)
+    subscribed(harness, hook.url)
+    delivery = one_failed(harness)
     post: NotificationContext = replace(
-        bench.wiring.notifications, channels={"webhook": Dying(bench.wiring.outbound)}
+        harness.wiring.notifications, channels={"webhook": Dying(harness.wiring.outbound)}
     )
     with pytest.raises(KeyboardInterrupt):
-        attempt_delivery(bench.db, post, bench.clock)
-    (struck,) = attempts(bench, delivery)
+        attempt_delivery(harness.db, post, harness.clock)
+    (struck,) = attempts(harness, delivery)
     assert "interrupted" in (struck.error or "")
-    bench.drain("deliver")
+    harness.drain("deliver")
     assert 1 == len(hook.hits)
-    bench.clock.advance(LEASE_SECONDS)
-    bench.drain("deliver")
+    harness.clock.advance(LEASE_SECONDS)
+    harness.drain("deliver")
 
     assert 1 == len({(hit.body, hit.headers["webhook-id"]) for hit in hook.hits})
-    assert (2, DeliveryState.DELIVERED) == (len(hook.hits), now_is(bench, delivery).state)
+    assert (2, DeliveryState.DELIVERED) == (len(hook.hits), now_is(harness, delivery).state)
 
 
-def test_resend(bench: Bench, hook: Hook) -> None:
+def test_resend(harness: Harness, hook: Hook) -> None:
     """An ended delivery goes out once more with its id and bytes."""
-    subscribed(bench, hook.url)
-    delivery = one_failed(bench)
-    bench.drain("deliver")
-    bench.clock.advance(DAY)
-    with bench.db.write() as tx:
-        resend_delivery(tx, now_is(bench, delivery), bench.clock())
-    bench.drain("deliver")
+    subscribed(harness, hook.url)
+    delivery = one_failed(harness)
+    harness.drain("deliver")
+    harness.clock.advance(DAY)
+    with harness.db.write() as tx:
+        resend_delivery(tx, now_is(harness, delivery), harness.clock())
+    harness.drain("deliver")
 
     assert 2 == len(hook.hits)
     assert 1 == len({(hit.body, hit.headers["webhook-id"]) for hit in hook.hits})
-    assert [1, 2] == [attempt.number for attempt in attempts(bench, delivery)]
+    assert [1, 2] == [attempt.number for attempt in attempts(harness, delivery)]
 
 
-def test_muted(bench: Bench, hook: Hook) -> None:
+def test_muted(harness: Harness, hook: Hook) -> None:
     """A muted job's pending news ends unsent."""
-    subscribed(bench, hook.url)
-    job, (delivery,) = failed(bench)
-    with bench.db.write() as tx:
-        mute_job(tx, job, bench.clock())
-    bench.drain("deliver")
+    subscribed(harness, hook.url)
+    job, (delivery,) = failed(harness)
+    with harness.db.write() as tx:
+        mute_job(tx, job, harness.clock())
+    harness.drain("deliver")
 
-    assert ([], DeliveryState.EXHAUSTED) == (hook.hits, now_is(bench, delivery).state)
+    assert ([], DeliveryState.EXHAUSTED) == (hook.hits, now_is(harness, delivery).state)
 
 
-def test_disabled_meanwhile(bench: Bench, hook: Hook) -> None:
+def test_disabled_meanwhile(harness: Harness, hook: Hook) -> None:
     """What waits for a subscription that was switched off is not sent."""
-    subscription, _ = subscribed(bench, hook.url)
-    delivery = one_failed(bench)
-    with bench.db.write() as tx:
+    subscription, _ = subscribed(harness, hook.url)
+    delivery = one_failed(harness)
+    with harness.db.write() as tx:
         store.subscriptions.change(tx, subscription.id, enabled=False)
-    bench.drain("deliver")
+    harness.drain("deliver")
 
-    assert ([], DeliveryState.EXHAUSTED) == (hook.hits, now_is(bench, delivery).state)
+    assert ([], DeliveryState.EXHAUSTED) == (hook.hits, now_is(harness, delivery).state)
 
 
 @pytest.mark.parametrize("wrong", ["channel", "secret", "format"])
-def test_one_that_cannot_be_sent(bench: Bench, hook: Hook, wrong: str) -> None:
+def test_one_that_cannot_be_sent(harness: Harness, hook: Hook, wrong: str) -> None:
     """A delivery that this server cannot even prepare is in nobody else's way."""
     lost = Encryptor(["another key of forty characters, really"]).encrypt("whsec_eA==")
     broken = {"channel": "gone", "secret": lost, "format": "gone"}[wrong]
-    subscription, _ = subscribed(bench, hook.url)
-    with bench.db.write() as tx:
+    subscription, _ = subscribed(harness, hook.url)
+    with harness.db.write() as tx:
         store.subscriptions.change(tx, subscription.id, **{wrong: broken})
-    one_failed(bench)
-    bench.account, _ = bench.new_account("bob")
-    subscribed(bench, hook.url)
-    bench.clock.advance(1)
-    bobs = one_failed(bench)
+    one_failed(harness)
+    harness.account, _ = harness.new_account("bob")
+    subscribed(harness, hook.url)
+    harness.clock.advance(1)
+    bobs = one_failed(harness)
     for _ in range(3):
         try:
-            bench.unit("deliver")
+            harness.unit("deliver")
         except Exception:  # noqa: S112 - the engine goes on too
             continue
 
-    assert DeliveryState.DELIVERED is now_is(bench, bobs).state
+    assert DeliveryState.DELIVERED is now_is(harness, bobs).state

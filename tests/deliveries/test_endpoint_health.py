@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import Bench
 from support.channel_targets import MailTarget
+from support.harness import Harness
 from support.raw_servers import Server, silent
 from support.servers import Hook
 
@@ -55,28 +55,28 @@ def hook() -> Iterator[Hook]:
         yield made
 
 
-def subscribed(bench: Bench, target: str, *events: str, **more: Any) -> Subscription:
-    """A subscription of the bench's account."""
-    with bench.db.write() as tx:
+def subscribed(harness: Harness, target: str, *events: str, **more: Any) -> Subscription:
+    """A subscription of the harness's account."""
+    with harness.db.write() as tx:
         spec = SubscriptionSpec("webhook", target, events)
-        encryptor, now = bench.wiring.encryptor, bench.clock()
-        return subscribe(tx, encryptor, bench.account.id, spec, now, **more)[0]
+        encryptor, now = harness.wiring.encryptor, harness.clock()
+        return subscribe(tx, encryptor, harness.account.id, spec, now, **more)[0]
 
 
-def happens(bench: Bench, channel: Channel | None = None) -> None:
+def happens(harness: Harness, channel: Channel | None = None) -> None:
     """A sample event, and all that is due because of it."""
-    with bench.db.write() as tx:
-        record_sample(tx, bench.account.id, EventType.JOB_SUCCEEDED, bench.clock())
-    post = bench.wiring.notifications
+    with harness.db.write() as tx:
+        record_sample(tx, harness.account.id, EventType.JOB_SUCCEEDED, harness.clock())
+    post = harness.wiring.notifications
     post = replace(post, channels={"webhook": channel}) if channel else post
     for slow in (False, True, False):
-        while attempt_delivery(bench.db, post, bench.clock, slow=slow):
+        while attempt_delivery(harness.db, post, harness.clock, slow=slow):
             pass
 
 
-def now_is(bench: Bench, subscription: Subscription) -> Subscription:
+def now_is(harness: Harness, subscription: Subscription) -> Subscription:
     """The subscription as it is now."""
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         found = store.subscriptions.find(tx, subscription.id)
     assert found is not None
     return found
@@ -87,25 +87,25 @@ def told(hook: Hook) -> list[str]:
     return [hit.json()["type"] for hit in hook.hits]
 
 
-def test_off_after_five_days_and_well_again(bench: Bench, hook: Hook) -> None:
+def test_off_after_five_days_and_well_again(harness: Harness, hook: Hook) -> None:
     """Five days without a success end it; the owner hears so once, and of the first success."""
     hook.answers = [500]
-    subscription = subscribed(bench, hook.url)
+    subscription = subscribed(harness, hook.url)
     with Hook() as owners:
-        subscribed(bench, owners.url, *OWNERS)
+        subscribed(harness, owners.url, *OWNERS)
         for _ in range(5):
-            happens(bench)
-            bench.clock.advance(DAY)
-        assert (True, []) == (now_is(bench, subscription).enabled, owners.hits)
-        happens(bench)
-        off = now_is(bench, subscription)
+            happens(harness)
+            harness.clock.advance(DAY)
+        assert (True, []) == (now_is(harness, subscription).enabled, owners.hits)
+        happens(harness)
+        off = now_is(harness, subscription)
         assert (False, ["subscription.disabled"]) == (off.enabled, told(owners))
         assert "2026-01-01 12:00" in (off.disabled_reason or "")
         hook.answers = [*[500] * len(hook.hits), 200]
-        with bench.db.write() as tx:
+        with harness.db.write() as tx:
             store.subscriptions.enable(tx, subscription.id)
-        happens(bench)
-        happens(bench)
+        happens(harness)
+        happens(harness)
 
     assert list(OWNERS) == told(owners)
     first, second = (hit.json()["data"] for hit in owners.hits)
@@ -113,42 +113,42 @@ def test_off_after_five_days_and_well_again(bench: Bench, hook: Hook) -> None:
     assert (off.disabled_reason, None) == (first["reason"], second["reason"])
 
 
-def test_one_incident_is_told_once(bench: Bench, hook: Hook) -> None:
+def test_one_incident_is_told_once(harness: Harness, hook: Hook) -> None:
     """Switched on and off again without a success between is the same trouble."""
     hook.answers = [410]
-    subscription = subscribed(bench, hook.url)
+    subscription = subscribed(harness, hook.url)
     with Hook() as owners:
-        subscribed(bench, owners.url, *OWNERS)
+        subscribed(harness, owners.url, *OWNERS)
         for _ in range(3):
-            happens(bench)
-            assert not now_is(bench, subscription).enabled
-            with bench.db.write() as tx:
+            happens(harness)
+            assert not now_is(harness, subscription).enabled
+            with harness.db.write() as tx:
                 store.subscriptions.enable(tx, subscription.id)
-        happens(bench)
+        happens(harness)
 
     assert ["subscription.disabled"] == told(owners)
 
 
 @pytest.mark.parametrize("answers", [[500, 200, 500], [500]])
-def test_patience(bench: Bench, hook: Hook, answers: list[Any]) -> None:
+def test_patience(harness: Harness, hook: Hook, answers: list[Any]) -> None:
     """A success between, or one single delivery that was given up, is not the end."""
     hook.answers = answers
-    subscription = subscribed(bench, hook.url)
+    subscription = subscribed(harness, hook.url)
     for _ in answers:
-        happens(bench)
-        bench.clock.advance(6 * DAY)
+        happens(harness)
+        harness.clock.advance(6 * DAY)
 
-    assert now_is(bench, subscription).enabled
+    assert now_is(harness, subscription).enabled
 
 
-def test_owner_is_told_by_mail(bench: Bench, hook: Hook, mailbox: MailTarget) -> None:
+def test_owner_is_told_by_mail(harness: Harness, hook: Hook, mailbox: MailTarget) -> None:
     """Without any other subscription a letter goes to the owner's address."""
-    with bench.db.write() as tx:
-        encryptor, now = bench.wiring.encryptor, bench.clock()
-        bench.account = create_account(tx, encryptor, "olga", "olga@example.com", now)
+    with harness.db.write() as tx:
+        encryptor, now = harness.wiring.encryptor, harness.clock()
+        harness.account = create_account(tx, encryptor, "olga", "olga@example.com", now)
     hook.answers = [410]
-    subscription = subscribed(bench, hook.url)
-    happens(bench)
+    subscription = subscribed(harness, hook.url)
+    happens(harness)
     (letter,) = mailbox.bodies
 
     assert b"\r\nTo: olga@example.com\r\n" in letter
@@ -156,43 +156,43 @@ def test_owner_is_told_by_mail(bench: Bench, hook: Hook, mailbox: MailTarget) ->
     assert subscription.id.encode() in letter
 
 
-def test_gone_hook_is_removed_in_silence(bench: Bench, hook: Hook) -> None:
+def test_gone_hook_is_removed_in_silence(harness: Harness, hook: Hook) -> None:
     """A REST hook whose client says 410 has ended it itself: nobody is notified."""
     hook.answers = [410]
-    subscription = subscribed(bench, hook.url, hook=True)
+    subscription = subscribed(harness, hook.url, hook=True)
     with Hook() as owners:
-        subscribed(bench, owners.url, *OWNERS)
-        happens(bench)
+        subscribed(harness, owners.url, *OWNERS)
+        happens(harness)
 
     assert ([], True, False) == (
         owners.hits,
-        now_is(bench, subscription).hidden,
-        now_is(bench, subscription).enabled,
+        now_is(harness, subscription).hidden,
+        now_is(harness, subscription).enabled,
     )
 
 
-def test_slow_and_quick_again(bench: Bench, hook: Hook) -> None:
+def test_slow_and_quick_again(harness: Harness, hook: Hook) -> None:
     """Who lets us wait until time is over is slow for an hour, or until the next quick answer."""
     server = Server(silent)
-    subscription = subscribed(bench, f"http://127.0.0.1:{server.port}/")
-    happens(bench, Webhook(bench.wiring.outbound, seconds=0.3))
+    subscription = subscribed(harness, f"http://127.0.0.1:{server.port}/")
+    happens(harness, Webhook(harness.wiring.outbound, seconds=0.3))
     server.close()
-    assert bench.clock() + SLOW_FOR == now_is(bench, subscription).slow_until
-    with bench.db.write() as tx:
-        encrypted = bench.wiring.encryptor.encrypt(hook.url)
+    assert harness.clock() + SLOW_FOR == now_is(harness, subscription).slow_until
+    with harness.db.write() as tx:
+        encrypted = harness.wiring.encryptor.encrypt(hook.url)
         store.subscriptions.change(tx, subscription.id, target=encrypted)
-    happens(bench)
+    happens(harness)
 
-    assert (1, None) == (len(hook.hits), now_is(bench, subscription).slow_until)
+    assert (1, None) == (len(hook.hits), now_is(harness, subscription).slow_until)
 
 
-def test_refused_is_not_slow(bench: Bench) -> None:
+def test_refused_is_not_slow(harness: Harness) -> None:
     """Nobody there is quickly known: no reason for the slow lane."""
-    subscription = subscribed(bench, "http://127.0.0.1:9/")
-    happens(bench)
+    subscription = subscribed(harness, "http://127.0.0.1:9/")
+    happens(harness)
 
-    assert now_is(bench, subscription).slow_until is None
-    assert 1 == now_is(bench, subscription).exhausted
+    assert now_is(harness, subscription).slow_until is None
+    assert 1 == now_is(harness, subscription).exhausted
 
 
 class Unpaid(Webhook):
@@ -203,39 +203,39 @@ class Unpaid(Webhook):
         raise DeliveryError("check the password", NextStep.PAUSE_CHANNEL, wait_seconds=60.0)
 
 
-def test_paused_channel(bench: Bench, hook: Hook) -> None:
+def test_paused_channel(harness: Harness, hook: Hook) -> None:
     """All its deliveries wait; the attempt is on record and has used up nothing."""
-    subscription = subscribed(bench, hook.url)
-    happens(bench, Unpaid(bench.wiring.outbound))
-    happens(bench)
-    with bench.db.read() as tx:
-        (pause,) = store.channels.paused(tx, bench.clock())
-        deliveries = store.deliveries.page(tx, bench.account.id, 10)
+    subscription = subscribed(harness, hook.url)
+    happens(harness, Unpaid(harness.wiring.outbound))
+    happens(harness)
+    with harness.db.read() as tx:
+        (pause,) = store.channels.paused(tx, harness.clock())
+        deliveries = store.deliveries.page(tx, harness.account.id, 10)
         attempts = store.deliveries.all_attempts(tx, [d.id for d in deliveries])
     assert ("webhook", "check the password", []) == (pause.name, pause.reason, hook.hits)
     assert ["check the password"] == [attempt.error for attempt in attempts]
-    bench.clock.advance(60)
-    bench.drain("deliver")
-    with bench.db.read() as tx:
-        states = {d.state for d in store.deliveries.page(tx, bench.account.id, 10)}
-        assert [] == store.channels.paused(tx, bench.clock())
+    harness.clock.advance(60)
+    harness.drain("deliver")
+    with harness.db.read() as tx:
+        states = {d.state for d in store.deliveries.page(tx, harness.account.id, 10)}
+        assert [] == store.channels.paused(tx, harness.clock())
 
     assert (2, {DeliveryState.DELIVERED}) == (len(hook.hits), states)
-    assert now_is(bench, subscription).failing_since is None
+    assert now_is(harness, subscription).failing_since is None
 
 
-def test_longer_pause_stays(bench: Bench) -> None:
+def test_longer_pause_stays(harness: Harness) -> None:
     """Two findings of the same trouble: the channel waits for the later end."""
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         for seconds in (100, 10):
-            until = bench.clock() + timedelta(seconds=seconds)
+            until = harness.clock() + timedelta(seconds=seconds)
             store.channels.pause(tx, "email", until, f"{seconds}")
-        (pause,) = store.channels.paused(tx, bench.clock())
+        (pause,) = store.channels.paused(tx, harness.clock())
         store.channels.resume(tx, "email")
 
     assert "100" == pause.reason
-    with bench.db.read() as tx:
-        assert [] == store.channels.paused(tx, bench.clock())
+    with harness.db.read() as tx:
+        assert [] == store.channels.paused(tx, harness.clock())
 
 
 class Patient(Webhook):
@@ -244,36 +244,36 @@ class Patient(Webhook):
     min_interval = 1.0
 
 
-def test_min_interval(bench: Bench, hook: Hook) -> None:
+def test_min_interval(harness: Harness, hook: Hook) -> None:
     """One message a second to one target, at once to another."""
-    subscribed(bench, hook.url)
-    channel = Patient(bench.wiring.outbound)
-    post: NotificationContext = replace(bench.wiring.notifications, channels={"webhook": channel})
-    happens(bench, channel)
-    happens(bench, channel)
+    subscribed(harness, hook.url)
+    channel = Patient(harness.wiring.outbound)
+    post: NotificationContext = replace(harness.wiring.notifications, channels={"webhook": channel})
+    happens(harness, channel)
+    happens(harness, channel)
     found = []
     for _ in range(3):
-        while attempt_delivery(bench.db, post, bench.clock):
+        while attempt_delivery(harness.db, post, harness.clock):
             pass
         found.append(len(hook.hits))
-        bench.clock.advance(0.5)
+        harness.clock.advance(0.5)
 
     assert [1, 1, 2] == found
 
 
-def exhausted(bench: Bench) -> list[Delivery]:
+def exhausted(harness: Harness) -> list[Delivery]:
     """What was given up."""
-    with bench.db.read() as tx:
-        return store.deliveries.page(tx, bench.account.id, 10, state="exhausted")
+    with harness.db.read() as tx:
+        return store.deliveries.page(tx, harness.account.id, 10, state="exhausted")
 
 
-def test_pending_ones_end_with_it(bench: Bench, hook: Hook) -> None:
+def test_pending_ones_end_with_it(harness: Harness, hook: Hook) -> None:
     """What waited for a subscription that is switched off ends too; a recovery finds it."""
     hook.answers = [410]
-    subscribed(bench, hook.url)
-    with bench.db.write() as tx:
+    subscribed(harness, hook.url)
+    with harness.db.write() as tx:
         for _ in range(3):
-            record_sample(tx, bench.account.id, EventType.JOB_SUCCEEDED, bench.clock())
-    bench.drain("deliver")
+            record_sample(tx, harness.account.id, EventType.JOB_SUCCEEDED, harness.clock())
+    harness.drain("deliver")
 
-    assert (1, 3) == (len(hook.hits), len(exhausted(bench)))
+    assert (1, 3) == (len(hook.hits), len(exhausted(harness)))

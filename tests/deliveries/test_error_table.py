@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from conftest import Bench
+from support.harness import Harness
 from support.raw_servers import Handler, Server, always, answer, drip, once, silent
 
 from service import store
@@ -101,22 +101,22 @@ ROWS = {
 }
 
 
-def attempted(bench: Bench, row: Row) -> tuple[Delivery, Subscription]:
+def attempted(harness: Harness, row: Row) -> tuple[Delivery, Subscription]:
     """One attempt at an endpoint that behaves so."""
     server = Server(row.handler)
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         spec = SubscriptionSpec("webhook", server.url("/hook"))
-        encryptor, now = bench.wiring.encryptor, bench.clock()
-        subscription, _ = subscribe(tx, encryptor, bench.account.id, spec, now)
-        record_sample(tx, bench.account.id, EventType.JOB_FAILED, now)
-    quick = {"webhook": Webhook(bench.wiring.outbound, seconds=1.0)}
+        encryptor, now = harness.wiring.encryptor, harness.clock()
+        subscription, _ = subscribe(tx, encryptor, harness.account.id, spec, now)
+        record_sample(tx, harness.account.id, EventType.JOB_FAILED, now)
+    quick = {"webhook": Webhook(harness.wiring.outbound, seconds=1.0)}
     assert attempt_delivery(
-        bench.db, replace(bench.wiring.notifications, channels=quick), bench.clock
+        harness.db, replace(harness.wiring.notifications, channels=quick), harness.clock
     )
     server.close()
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         (delivery,) = store.deliveries.page(
-            tx, bench.account.id, 2, subscription_id=subscription.id
+            tx, harness.account.id, 2, subscription_id=subscription.id
         )
         found = store.subscriptions.find(tx, subscription.id)
         (attempt,) = store.deliveries.all_attempts(tx, [delivery.id])
@@ -127,15 +127,15 @@ def attempted(bench: Bench, row: Row) -> tuple[Delivery, Subscription]:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_table(bench: Bench, name: str) -> None:
+def test_table(harness: Harness, name: str) -> None:
     """Each answer has its consequence, and no other."""
     row = ROWS[name]
-    delivery, subscription = attempted(bench, row)
+    delivery, subscription = attempted(harness, row)
     held = subscription.held_until
-    wait = (held - bench.clock()).total_seconds() if held else 0.0
+    wait = (held - harness.clock()).total_seconds() if held else 0.0
 
     assert (row.state, row.enabled) == (delivery.state, subscription.enabled)
     assert (row.wait, row.slow) == (wait, subscription.slow_until is not None)
     if row.state is PENDING:
         assert delivery.due_at is not None
-        assert (delivery.due_at - bench.clock()).total_seconds() >= max(row.wait, 4.0)
+        assert (delivery.due_at - harness.clock()).total_seconds() >= max(row.wait, 4.0)

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from conftest import NOON, Bench
+from support.harness import NOON, Harness
 from support.servers import Hook
 
 from service import store
@@ -45,65 +45,67 @@ def hook() -> Iterator[Hook]:
         yield made
 
 
-def subscribed(bench: Bench, target: str, **spec: Any) -> Subscription:
-    """A subscription of the bench's account."""
-    with bench.db.write() as tx:
+def subscribed(harness: Harness, target: str, **spec: Any) -> Subscription:
+    """A subscription of the harness's account."""
+    with harness.db.write() as tx:
         wished = SubscriptionSpec("webhook", target, **spec)
-        return subscribe(tx, bench.wiring.encryptor, bench.account.id, wished, bench.clock())[0]
+        return subscribe(tx, harness.wiring.encryptor, harness.account.id, wished, harness.clock())[
+            0
+        ]
 
 
-def happens(bench: Bench, **job: Any) -> None:
+def happens(harness: Harness, **job: Any) -> None:
     """A job's failure."""
-    made = bench.new_job(**job)
-    with bench.db.write() as tx:
-        record_event(tx, made, EventType.JOB_FAILED, bench.clock())
+    made = harness.new_job(**job)
+    with harness.db.write() as tx:
+        record_event(tx, made, EventType.JOB_FAILED, harness.clock())
 
 
-def changed(bench: Bench, subscription: Subscription, **changes: Any) -> None:
+def changed(harness: Harness, subscription: Subscription, **changes: Any) -> None:
     """Its row, otherwise."""
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         store.subscriptions.change(tx, subscription.id, **changes)
 
 
-def found(bench: Bench, **which: str) -> list[Delivery]:
+def found(harness: Harness, **which: str) -> list[Delivery]:
     """The account's deliveries, newest first."""
-    with bench.db.read() as tx:
-        return store.deliveries.page(tx, bench.account.id, 100, **which)
+    with harness.db.read() as tx:
+        return store.deliveries.page(tx, harness.account.id, 100, **which)
 
 
-def resent(bench: Bench, delivery: Delivery) -> Delivery:
+def resent(harness: Harness, delivery: Delivery) -> Delivery:
     """Sent again and settled; how it is then."""
-    with bench.db.write() as tx:
-        resend_delivery(tx, delivery, bench.clock())
-    bench.drain("deliver")
-    return next(d for d in found(bench) if d.id == delivery.id)
+    with harness.db.write() as tx:
+        resend_delivery(tx, delivery, harness.clock())
+    harness.drain("deliver")
+    return next(d for d in found(harness) if d.id == delivery.id)
 
 
 def recovered(
-    bench: Bench, subscription: Subscription, since: datetime = NOON, **more: Any
+    harness: Harness, subscription: Subscription, since: datetime = NOON, **more: Any
 ) -> Recovered:
     """One page of a recovery."""
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         now = store.subscriptions.find(tx, subscription.id)
         assert now is not None
-        return recover_subscription(tx, now, since, bench.clock(), **more)
+        return recover_subscription(tx, now, since, harness.clock(), **more)
 
 
 @pytest.mark.parametrize("first", [200, 500])
-def test_failed_resend_leaves_all_as_it_was(bench: Bench, hook: Hook, first: int) -> None:
+def test_failed_resend_leaves_all_as_it_was(harness: Harness, hook: Hook, first: int) -> None:
     """One attempt, marked as asked for: no schedule follows, and a delivered one stays so."""
     hook.answers = [first]
-    subscription = subscribed(bench, hook.url)
-    happens(bench)
+    subscription = subscribed(harness, hook.url)
+    happens(harness)
     for _ in range(2):
-        bench.drain("deliver")
-        bench.clock.advance(1000)
-    (before,) = found(bench)
-    with bench.db.read() as tx:
+        harness.drain("deliver")
+        harness.clock.advance(1000)
+    (before,) = found(harness)
+    with harness.db.read() as tx:
         health = store.subscriptions.find(tx, subscription.id)
     hook.answers = [*[first] * len(hook.hits), 500]
-    after = resent(bench, before)
-    with bench.db.read() as tx:
+    after = resent(harness, before)
+    with harness.db.read() as tx:
         attempts = store.deliveries.all_attempts(tx, [before.id])
         assert health == store.subscriptions.find(tx, subscription.id)
 
@@ -112,31 +114,31 @@ def test_failed_resend_leaves_all_as_it_was(bench: Bench, hook: Hook, first: int
     assert [*[False] * before.attempts, True] == [attempt.manual for attempt in attempts]
 
 
-def test_pending_one_keeps_its_schedule(bench: Bench, hook: Hook) -> None:
+def test_pending_one_keeps_its_schedule(harness: Harness, hook: Hook) -> None:
     """An attempt between two of the schedule's uses up neither."""
     hook.answers = [500, 500, 200]
-    subscribed(bench, hook.url)
-    happens(bench)
-    bench.drain("deliver")
-    (before,) = found(bench)
-    after = resent(bench, before)
+    subscribed(harness, hook.url)
+    happens(harness)
+    harness.drain("deliver")
+    (before,) = found(harness)
+    after = resent(harness, before)
     assert (DeliveryState.PENDING, 1, 2) == (after.state, after.scheduled_attempts, after.attempts)
-    bench.clock.advance(150)
-    bench.drain("deliver")
+    harness.clock.advance(150)
+    harness.drain("deliver")
 
-    assert DeliveryState.DELIVERED is found(bench)[0].state
+    assert DeliveryState.DELIVERED is found(harness)[0].state
 
 
-def test_resend_to_one_that_is_off(bench: Bench, hook: Hook) -> None:
+def test_resend_to_one_that_is_off(harness: Harness, hook: Hook) -> None:
     """What a person asks for is sent to a subscription that was switched off, signed again."""
     hook.answers = [410, 200]
-    subscription = subscribed(bench, hook.url)
-    happens(bench)
-    bench.drain("deliver")
-    (before,) = found(bench)
-    with bench.db.write() as tx:
-        rotate_secret(tx, bench.wiring.encryptor, subscription, bench.clock())
-    after = resent(bench, before)
+    subscription = subscribed(harness, hook.url)
+    happens(harness)
+    harness.drain("deliver")
+    (before,) = found(harness)
+    with harness.db.write() as tx:
+        rotate_secret(tx, harness.wiring.encryptor, subscription, harness.clock())
+    after = resent(harness, before)
     one, two = (hit.headers["webhook-signature"].split(" ") for hit in hook.hits)
 
     assert (DeliveryState.EXHAUSTED, DeliveryState.DELIVERED) == (before.state, after.state)
@@ -145,128 +147,128 @@ def test_resend_to_one_that_is_off(bench: Bench, hook: Hook) -> None:
 
 
 @pytest.mark.parametrize("reason", [UNSUBSCRIBED, "removed"])
-def test_readers_own_no_stays(bench: Bench, hook: Hook, reason: str) -> None:
+def test_readers_own_no_stays(harness: Harness, hook: Hook, reason: str) -> None:
     """Who has unsubscribed gets nothing more, by hand neither."""
-    subscription = subscribed(bench, hook.url)
-    happens(bench)
-    bench.drain("deliver")
-    changed(bench, subscription, enabled=False, disabled_reason=reason)
+    subscription = subscribed(harness, hook.url)
+    happens(harness)
+    harness.drain("deliver")
+    changed(harness, subscription, enabled=False, disabled_reason=reason)
 
     with pytest.raises(Conflict, match=reason):
-        resent(bench, found(bench)[0])
+        resent(harness, found(harness)[0])
 
 
-def test_one_resend_at_a_time(bench: Bench) -> None:
+def test_one_resend_at_a_time(harness: Harness) -> None:
     """A second click before the first was served hears so."""
-    subscribed(bench, "http://127.0.0.1:9/")
-    happens(bench)
-    with bench.db.write() as tx:
-        resend_delivery(tx, found(bench)[0], bench.clock())
+    subscribed(harness, "http://127.0.0.1:9/")
+    happens(harness)
+    with harness.db.write() as tx:
+        resend_delivery(tx, found(harness)[0], harness.clock())
 
-    with bench.db.write() as tx, pytest.raises(Conflict, match="under way"):
-        resend_delivery(tx, found(bench)[0], bench.clock())
+    with harness.db.write() as tx, pytest.raises(Conflict, match="under way"):
+        resend_delivery(tx, found(harness)[0], harness.clock())
 
 
-def test_resends_are_limited(bench: Bench) -> None:
+def test_resends_are_limited(harness: Harness) -> None:
     """So many in a minute for an account; then others still may, and so may it a minute later."""
-    subscribed(bench, "http://127.0.0.1:9/")
-    with bench.db.write() as tx:
+    subscribed(harness, "http://127.0.0.1:9/")
+    with harness.db.write() as tx:
         for _ in range(RESENDS + 1):
-            record_sample(tx, bench.account.id, EventType.JOB_FAILED, bench.clock())
-    with bench.db.write() as tx:
-        *most, last = store.deliveries.page(tx, bench.account.id, RESENDS + 1)
+            record_sample(tx, harness.account.id, EventType.JOB_FAILED, harness.clock())
+    with harness.db.write() as tx:
+        *most, last = store.deliveries.page(tx, harness.account.id, RESENDS + 1)
         for delivery in most:
-            resend_delivery(tx, delivery, bench.clock())
+            resend_delivery(tx, delivery, harness.clock())
         with pytest.raises(TooOften):
-            resend_delivery(tx, last, bench.clock())
-        resend_delivery(tx, last, bench.clock.advance(61))
+            resend_delivery(tx, last, harness.clock())
+        resend_delivery(tx, last, harness.clock.advance(61))
 
 
-def test_recovery(bench: Bench, hook: Hook) -> None:
+def test_recovery(harness: Harness, hook: Hook) -> None:
     """All that it wanted and did not get since then is sent, and nothing else, once."""
     hook.answers = [410, 200]
-    subscription = subscribed(bench, hook.url, events=("job.failed",), metadata={"team": "a"})
-    happens(bench, metadata={"team": "a"}, prompt="too long ago")
-    bench.clock.advance(60)
-    happens(bench, metadata={"team": "a"}, prompt="exhausted")
-    bench.drain("deliver")
-    bench.clock.advance(60)
-    happens(bench, metadata={"team": "a"}, prompt="while it was off")
-    happens(bench, metadata={"team": "b"}, prompt="of no interest")
-    happens(bench, metadata={"team": "a"}, notify=[], prompt="for nobody")
-    with bench.db.write() as tx:
-        record_sample(tx, bench.account.id, EventType.JOB_FAILED, bench.clock())
+    subscription = subscribed(harness, hook.url, events=("job.failed",), metadata={"team": "a"})
+    happens(harness, metadata={"team": "a"}, prompt="too long ago")
+    harness.clock.advance(60)
+    happens(harness, metadata={"team": "a"}, prompt="exhausted")
+    harness.drain("deliver")
+    harness.clock.advance(60)
+    happens(harness, metadata={"team": "a"}, prompt="while it was off")
+    happens(harness, metadata={"team": "b"}, prompt="of no interest")
+    happens(harness, metadata={"team": "a"}, notify=[], prompt="for nobody")
+    with harness.db.write() as tx:
+        record_sample(tx, harness.account.id, EventType.JOB_FAILED, harness.clock())
         store.subscriptions.enable(tx, subscription.id)
     since = NOON.replace(minute=1)
 
-    assert Recovered(2, None) == recovered(bench, subscription, since)
-    bench.drain("deliver")
-    assert Recovered(0, None) == recovered(bench, subscription, since)
+    assert Recovered(2, None) == recovered(harness, subscription, since)
+    harness.drain("deliver")
+    assert Recovered(0, None) == recovered(harness, subscription, since)
     prompts = [hit.json()["data"]["input"]["prompt"] for hit in hook.hits[1:]]
     assert ["exhausted", "while it was off"] == sorted(prompts)
 
 
-def test_recovery_of_a_long_time(bench: Bench) -> None:
+def test_recovery_of_a_long_time(harness: Harness) -> None:
     """The past is gone through in pages, each a transaction of its own."""
     for _ in range(5):
-        happens(bench)
-        bench.clock.advance(1)
-    subscription = subscribed(bench, "http://127.0.0.1:9/")
+        happens(harness)
+        harness.clock.advance(1)
+    subscription = subscribed(harness, "http://127.0.0.1:9/")
     counts, after = [], None
     for _ in range(3):
-        done = recovered(bench, subscription, after=after, at_once=2)
+        done = recovered(harness, subscription, after=after, at_once=2)
         counts.append(done.count)
         after = done.next_event
 
     assert ([2, 2, 1], None) == (counts, after)
-    assert 5 == len(found(bench, state="pending"))
+    assert 5 == len(found(harness, state="pending"))
 
 
-def test_recovery_of_all(bench: Bench) -> None:
+def test_recovery_of_all(harness: Harness) -> None:
     """All pages, one after the other, are one press of a button."""
     for _ in range(5):
-        happens(bench)
-        bench.clock.advance(1)
-    subscription = subscribed(bench, "http://127.0.0.1:9/")
-    counts = [recover_since(bench.db, subscription, NOON, bench.clock, 2) for _ in range(2)]
+        happens(harness)
+        harness.clock.advance(1)
+    subscription = subscribed(harness, "http://127.0.0.1:9/")
+    counts = [recover_since(harness.db, subscription, NOON, harness.clock, 2) for _ in range(2)]
 
     assert [5, 0] == counts
-    assert 5 == len(found(bench, state="pending"))
+    assert 5 == len(found(harness, state="pending"))
 
 
-def test_recovery_of_one_that_is_off(bench: Bench) -> None:
+def test_recovery_of_one_that_is_off(harness: Harness) -> None:
     """It has to be switched on first: deliveries to it would only end."""
-    subscription = subscribed(bench, "http://127.0.0.1:9/")
-    changed(bench, subscription, enabled=False)
+    subscription = subscribed(harness, "http://127.0.0.1:9/")
+    changed(harness, subscription, enabled=False)
 
     with pytest.raises(Conflict, match="enable"):
-        recovered(bench, subscription)
+        recovered(harness, subscription)
 
 
-def test_end_of_a_job_is_told_again(bench: Bench, hook: Hook) -> None:
+def test_end_of_a_job_is_told_again(harness: Harness, hook: Hook) -> None:
     """Each subscription that heard of the end hears of it once more; other events are not."""
-    subscribed(bench, hook.url, events=("job.submitted", "job.failed"))
-    job = bench.new_job()
+    subscribed(harness, hook.url, events=("job.submitted", "job.failed"))
+    job = harness.new_job()
     for type_ in (EventType.JOB_SUBMITTED, EventType.JOB_FAILED):
-        with bench.db.write() as tx:
-            record_event(tx, job, type_, bench.clock())
-    bench.drain("deliver")
-    with bench.db.write() as tx:
-        first = redeliver_final_event(tx, job, bench.clock())
-        second = redeliver_final_event(tx, job, bench.clock())
-    bench.drain("deliver")
+        with harness.db.write() as tx:
+            record_event(tx, job, type_, harness.clock())
+    harness.drain("deliver")
+    with harness.db.write() as tx:
+        first = redeliver_final_event(tx, job, harness.clock())
+        second = redeliver_final_event(tx, job, harness.clock())
+    harness.drain("deliver")
 
     assert [""] == first
     assert ["an attempt at this delivery is under way: wait for its end"] == second
     assert ["job.failed"] == [hit.json()["type"] for hit in hook.hits[2:]]
 
 
-def test_no_end_to_tell(bench: Bench) -> None:
+def test_no_end_to_tell(harness: Harness) -> None:
     """A job that goes on, or whose end was nobody's business, says so."""
-    job = bench.new_job()
-    with bench.db.write() as tx, pytest.raises(Conflict, match="the job is queued"):
-        redeliver_final_event(tx, job, bench.clock())
-    with bench.db.write() as tx:
-        record_event(tx, job, EventType.JOB_FAILED, bench.clock())
+    job = harness.new_job()
+    with harness.db.write() as tx, pytest.raises(Conflict, match="the job is queued"):
+        redeliver_final_event(tx, job, harness.clock())
+    with harness.db.write() as tx:
+        record_event(tx, job, EventType.JOB_FAILED, harness.clock())
         with pytest.raises(Conflict, match="nobody was to be told"):
-            redeliver_final_event(tx, job, bench.clock())
+            redeliver_final_event(tx, job, harness.clock())

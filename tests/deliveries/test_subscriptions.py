@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import pytest
-from conftest import Bench
+from support.harness import Harness
 
 from service import store
 from service.deliveries.subscriptions import (
@@ -30,16 +30,16 @@ TARGET = "http://127.0.0.1:9/hook"
 GIVEN = {"channel": "webhook", "target": TARGET}
 
 
-def faults(bench: Bench, given: Any) -> dict[str, str]:
+def faults(harness: Harness, given: Any) -> dict[str, str]:
     """What is wrong with a wish: pointer to code."""
     with pytest.raises(InvalidInput) as caught:
-        parse_subscription(bench.wiring.channels, given, "/notify/0")
+        parse_subscription(harness.wiring.channels, given, "/notify/0")
     return {fault.pointer: fault.code for fault in caught.value.faults}
 
 
-def test_short_and_long_form(bench: Bench) -> None:
+def test_short_and_long_form(harness: Harness) -> None:
     """A string and an object say the same thing."""
-    channels = bench.wiring.channels
+    channels = harness.wiring.channels
     long = {"channel": "webhook", "target": f" {TARGET} ", "format": "standard"}
 
     assert SubscriptionSpec("webhook", TARGET) == parse_subscription(
@@ -72,25 +72,25 @@ def test_short_and_long_form(bench: Bench) -> None:
         ({"channel": "webhook", "target": TARGET, "secret": "x"}, "/secret"),
     ],
 )
-def test_bad_wish(bench: Bench, given: Any, at: str) -> None:
+def test_bad_wish(harness: Harness, given: Any, at: str) -> None:
     """Each fault points at its field."""
-    assert f"/notify/0{at}" in faults(bench, given)
+    assert f"/notify/0{at}" in faults(harness, given)
 
 
-def test_all_faults_at_once(bench: Bench) -> None:
+def test_all_faults_at_once(harness: Harness) -> None:
     """Nobody has to try four times."""
     given = {"channel": "webhook", "target": "x", "events": ["?"], "format": "?", "more": 1}
     pointers = {f"/notify/0/{name}" for name in ("target", "events/0", "format", "more")}
 
-    assert pointers == set(faults(bench, given))
+    assert pointers == set(faults(harness, given))
 
 
-def test_sealed_at_rest(bench: Bench) -> None:
+def test_sealed_at_rest(harness: Harness) -> None:
     """Neither the target nor the secret can be read in the row; both come back."""
-    encryptor = bench.wiring.encryptor
-    with bench.db.write() as tx:
+    encryptor = harness.wiring.encryptor
+    with harness.db.write() as tx:
         made, secret = subscribe(
-            tx, encryptor, bench.account.id, SubscriptionSpec("webhook", TARGET), bench.clock()
+            tx, encryptor, harness.account.id, SubscriptionSpec("webhook", TARGET), harness.clock()
         )
         row = store.subscriptions.find(tx, made.id)
     assert row is not None
@@ -100,36 +100,36 @@ def test_sealed_at_rest(bench: Bench) -> None:
     assert (TARGET, secret) == (encryptor.decrypt(row.target), encryptor.decrypt(row.secret))
 
 
-def hidden(bench: Bench, account_id: str, spec: SubscriptionSpec) -> str:
+def hidden(harness: Harness, account_id: str, spec: SubscriptionSpec) -> str:
     """The hidden subscription's id."""
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         return get_or_create_internal(
-            tx, bench.wiring.encryptor, account_id, spec, bench.clock()
+            tx, harness.wiring.encryptor, account_id, spec, harness.clock()
         ).id
 
 
-def test_one_hidden_row_for_each_target(bench: Bench) -> None:
+def test_one_hidden_row_for_each_target(harness: Harness) -> None:
     """The same target is the same row; another account's is another, with its own secret."""
-    bob, _ = bench.new_account("bob")
+    bob, _ = harness.new_account("bob")
     spec = SubscriptionSpec("webhook", TARGET)
-    alices = [hidden(bench, bench.account.id, spec) for _ in range(3)]
-    bobs = hidden(bench, bob.id, spec)
-    with bench.db.read() as tx:
+    alices = [hidden(harness, harness.account.id, spec) for _ in range(3)]
+    bobs = hidden(harness, bob.id, spec)
+    with harness.db.read() as tx:
         rows = [store.subscriptions.find(tx, one) for one in (alices[0], bobs)]
 
     assert 1 == len(set(alices))
     assert bobs not in alices
-    assert [bench.account.webhook_secret, bob.webhook_secret] == [r and r.secret for r in rows]
+    assert [harness.account.webhook_secret, bob.webhook_secret] == [r and r.secret for r in rows]
 
 
-def test_hidden_row_under_threads(bench: Bench) -> None:
+def test_hidden_row_under_threads(harness: Harness) -> None:
     """Eight requests that name a new target at once make one row."""
     found: list[str] = []
     start = threading.Barrier(8)
 
     def ask() -> None:
         start.wait()
-        found.append(hidden(bench, bench.account.id, SubscriptionSpec("webhook", TARGET)))
+        found.append(hidden(harness, harness.account.id, SubscriptionSpec("webhook", TARGET)))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
@@ -140,48 +140,48 @@ def test_hidden_row_under_threads(bench: Bench) -> None:
     assert (8, 1) == (len(found), len(set(found)))
 
 
-def test_hidden_ones_are_not_listed(bench: Bench) -> None:
+def test_hidden_ones_are_not_listed(harness: Harness) -> None:
     """Nobody finds, lists or owns a hidden row by the ordinary ways; nor another account's."""
-    bob, _ = bench.new_account("bob")
-    one = hidden(bench, bench.account.id, SubscriptionSpec("webhook", TARGET))
-    with bench.db.write() as tx:
+    bob, _ = harness.new_account("bob")
+    one = hidden(harness, harness.account.id, SubscriptionSpec("webhook", TARGET))
+    with harness.db.write() as tx:
         spec = SubscriptionSpec("webhook", TARGET)
-        own, _ = subscribe(tx, bench.wiring.encryptor, bench.account.id, spec, bench.clock())
-        listed = store.subscriptions.all_of(tx, bench.account.id)
+        own, _ = subscribe(tx, harness.wiring.encryptor, harness.account.id, spec, harness.clock())
+        listed = store.subscriptions.all_of(tx, harness.account.id)
         owned = [
             store.subscriptions.owned(tx, account_id, subscription_id)
-            for account_id, subscription_id in ((bench.account.id, one), (bob.id, own.id))
+            for account_id, subscription_id in ((harness.account.id, one), (bob.id, own.id))
         ]
 
     assert [own.id] == [subscription.id for subscription in listed]
     assert [None, None] == owned
 
 
-def subscription_of(bench: Bench, **fields: Any) -> Subscription:
+def subscription_of(harness: Harness, **fields: Any) -> Subscription:
     """A new webhook subscription."""
-    spec = parse_subscription(bench.wiring.channels, {**GIVEN, **fields}, "")
-    with bench.db.write() as tx:
-        return subscribe(tx, bench.wiring.encryptor, bench.account.id, spec, bench.clock())[0]
+    spec = parse_subscription(harness.wiring.channels, {**GIVEN, **fields}, "")
+    with harness.db.write() as tx:
+        return subscribe(tx, harness.wiring.encryptor, harness.account.id, spec, harness.clock())[0]
 
 
-def changed(bench: Bench, before: Subscription, **fields: Any) -> dict[str, Any]:
+def changed(harness: Harness, before: Subscription, **fields: Any) -> dict[str, Any]:
     """The columns that a change writes."""
-    w = bench.wiring
+    w = harness.wiring
     return parse_changes(w.channels, w.encryptor, before, fields)
 
 
-def test_changes(bench: Bench) -> None:
+def test_changes(harness: Harness) -> None:
     """Only what is given changes; enabling starts with a clean slate, disabling keeps the rest."""
-    before = subscription_of(bench, events=["job.failed"], format="flat")
+    before = subscription_of(harness, events=["job.failed"], format="flat")
 
-    assert {} == changed(bench, before)
-    assert {"enabled": False} == changed(bench, before, enabled=False, channel="webhook")
-    assert store.subscriptions.ENABLED == changed(bench, before, enabled=True)
-    other = changed(bench, before, events=["job.held"])
+    assert {} == changed(harness, before)
+    assert {"enabled": False} == changed(harness, before, enabled=False, channel="webhook")
+    assert store.subscriptions.ENABLED == changed(harness, before, enabled=True)
+    other = changed(harness, before, events=["job.held"])
     assert (["job.held"], "flat") == (other["events"], other["format"])
     assert "target" not in other
-    moved = changed(bench, before, target=f"{TARGET}/2")
-    assert f"{TARGET}/2" == bench.wiring.encryptor.decrypt(moved["target"])
+    moved = changed(harness, before, target=f"{TARGET}/2")
+    assert f"{TARGET}/2" == harness.wiring.encryptor.decrypt(moved["target"])
     assert moved["target_digest"] != before.target_digest
 
 
@@ -195,15 +195,15 @@ def test_changes(bench: Bench) -> None:
         ({"colour": "red"}, "/colour"),
     ],
 )
-def test_bad_changes(bench: Bench, fields: dict[str, Any], pointer: str) -> None:
+def test_bad_changes(harness: Harness, fields: dict[str, Any], pointer: str) -> None:
     """A change is checked like a new subscription, and its channel stays."""
     with pytest.raises(InvalidInput) as caught:
-        changed(bench, subscription_of(bench), **fields)
+        changed(harness, subscription_of(harness), **fields)
 
     assert [pointer] == [fault.pointer for fault in caught.value.faults]
 
 
-def test_one_hook_for_each_target_and_events(bench: Bench) -> None:
+def test_one_hook_for_each_target_and_events(harness: Harness) -> None:
     """The same hook again is the one that is there, enabled, in the format asked for last."""
     specs = [
         SubscriptionSpec("webhook", TARGET, ("job.failed",), "flat"),
@@ -212,9 +212,9 @@ def test_one_hook_for_each_target_and_events(bench: Bench) -> None:
     ]
     hooks = []
     for spec in specs:
-        with bench.db.write() as tx:
+        with harness.db.write() as tx:
             found = get_or_create_hook(
-                tx, bench.wiring.encryptor, bench.account.id, spec, bench.clock()
+                tx, harness.wiring.encryptor, harness.account.id, spec, harness.clock()
             )
             store.subscriptions.change(tx, found[0].id, enabled=False)
         hooks.append(found)
@@ -225,16 +225,16 @@ def test_one_hook_for_each_target_and_events(bench: Bench) -> None:
     assert other.id != first.id
 
 
-def test_unsubscribe(bench: Bench) -> None:
+def test_unsubscribe(harness: Harness) -> None:
     """What its reader wants no more is disabled for good, and nothing is pending for it."""
-    subscription = subscription_of(bench, events=["job.failed"])
-    job = bench.new_job()
-    with bench.db.write() as tx:
-        fail_job(tx, job, job_error("OPERATOR", "ended"), "operator", bench.clock())
-        unsubscribe(tx, subscription.id, bench.clock())
-    with bench.db.read() as tx:
+    subscription = subscription_of(harness, events=["job.failed"])
+    job = harness.new_job()
+    with harness.db.write() as tx:
+        fail_job(tx, job, job_error("OPERATOR", "ended"), "operator", harness.clock())
+        unsubscribe(tx, subscription.id, harness.clock())
+    with harness.db.read() as tx:
         found = store.subscriptions.find(tx, subscription.id)
-        pending = store.deliveries.page(tx, bench.account.id, 9, state="pending")
+        pending = store.deliveries.page(tx, harness.account.id, 9, state="pending")
 
     assert found and (False, UNSUBSCRIBED) == (found.enabled, found.disabled_reason)
     assert [] == pending

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
 from standardwebhooks import Webhook
+from support.harness import Harness
 from support.servers import Hook, eventually
 
 from service import store
@@ -15,10 +15,10 @@ from service.web.app import TRIALS, create_app
 
 
 @pytest.fixture
-def client(bench: Bench) -> FlaskClient:
-    """The doors over the bench, as alice."""
-    client = create_app(bench.wiring).test_client()
-    client.environ_base["HTTP_X_API_KEY"] = bench.key
+def client(harness: Harness) -> FlaskClient:
+    """The doors over the harness, as alice."""
+    client = create_app(harness.wiring).test_client()
+    client.environ_base["HTTP_X_API_KEY"] = harness.key
     return client
 
 
@@ -29,7 +29,7 @@ def made(client: FlaskClient, target: str, **more: object) -> dict[str, str]:
     return answer
 
 
-def test_trial(client: FlaskClient, bench: Bench) -> None:
+def test_trial(client: FlaskClient, harness: Harness) -> None:
     """The sample arrives at once, signed and labelled, and leaves no row behind."""
     with Hook() as hook:
         subscription = made(client, hook.url, events=["job.failed"])
@@ -39,7 +39,7 @@ def test_trial(client: FlaskClient, bench: Bench) -> None:
     names = ("webhook-id", "webhook-timestamp", "webhook-signature")
     found = {name.lower(): value for name, value in hit.headers.items()}
     signature = Webhook(subscription["secret"]).sign(
-        found["webhook-id"], bench.clock(), hit.body.decode()
+        found["webhook-id"], harness.clock(), hit.body.decode()
     )
 
     assert (True, 200, None) == (told["delivered"], told["status"], told["error"])
@@ -61,7 +61,7 @@ def test_failed_trial(client: FlaskClient, answer: int) -> None:
     assert before == client.get(path).get_json()
 
 
-def test_before_save(client: FlaskClient, bench: Bench) -> None:
+def test_before_save(client: FlaskClient, harness: Harness) -> None:
     """With ?test=true only what works is saved, with the secret that signed the test."""
     with Hook(answers=[500, 200]) as hook:
         spec = {"channel": "webhook", "target": hook.url}
@@ -71,7 +71,7 @@ def test_before_save(client: FlaskClient, bench: Bench) -> None:
     (fault,) = refused.get_json(force=True)["errors"]
     found = {name.lower(): value for name, value in hook.hits[1].headers.items()}
     signature = Webhook(saved["secret"]).sign(
-        found["webhook-id"], bench.clock(), hook.hits[1].body.decode()
+        found["webhook-id"], harness.clock(), hook.hits[1].body.decode()
     )
 
     assert (422, "/target", "test_failed") == (
@@ -94,20 +94,20 @@ def test_endpoint_that_checks_signatures(client: FlaskClient) -> None:
     assert "save without a test, give it the secret, then test" in fault["message"]
 
 
-def test_trials_leave_threads_for_others(bench: Bench) -> None:
+def test_trials_leave_threads_for_others(harness: Harness) -> None:
     """While so many hang, one more is asked to come back."""
-    app = create_app(bench.wiring)
+    app = create_app(harness.wiring)
     seats = app.extensions["test_sends"]
     for _ in range(TRIALS):
         assert seats.acquire(blocking=False)
     client = app.test_client()
-    client.environ_base["HTTP_X_API_KEY"] = bench.key
+    client.environ_base["HTTP_X_API_KEY"] = harness.key
     answer = client.post(f"/v1/subscriptions/{made(client, 'http://127.0.0.1:9/')['id']}/test")
 
     assert (503, "5") == (answer.status_code, answer.headers["Retry-After"])
 
 
-def test_rotation(client: FlaskClient, bench: Bench) -> None:
+def test_rotation(client: FlaskClient, harness: Harness) -> None:
     """Two signatures for a day; then, or as soon as the old one is revoked, one."""
     with Hook() as hook:
         first = made(client, hook.url)
@@ -119,7 +119,7 @@ def test_rotation(client: FlaskClient, bench: Bench) -> None:
         third = client.post(f"{path}/rotate-secret", json={"revoke": True}).get_json()
         client.post(f"{path}/test")
         client.post(f"{path}/rotate-secret", json={})
-        bench.clock.advance(24 * 3600)
+        harness.clock.advance(24 * 3600)
         client.post(f"{path}/test")
     found = [hit.headers["webhook-signature"].split(" ") for hit in hook.hits]
 
@@ -129,7 +129,7 @@ def test_rotation(client: FlaskClient, bench: Bench) -> None:
     assert 3 == len(set(secrets))
     expected = Webhook(secrets[0]).sign(
         hook.hits[0].headers["webhook-id"],
-        bench.clock.now.replace(day=1),
+        harness.clock.now.replace(day=1),
         hook.hits[0].body.decode(),
     )
     assert expected == found[0][1]
@@ -143,21 +143,21 @@ def test_bad_rotation(client: FlaskClient, body: object) -> None:
     assert 422 == client.post(f"{path}/rotate-secret", json=body).status_code
 
 
-def test_secrets_are_sealed(client: FlaskClient, bench: Bench) -> None:
+def test_secrets_are_sealed(client: FlaskClient, harness: Harness) -> None:
     """Neither the new secret nor the old one stands in the database."""
     first = made(client, "http://127.0.0.1:9/")
     path = f"/v1/subscriptions/{first['id']}"
     second = client.post(f"{path}/rotate-secret").get_json()
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         row = repr(store.subscriptions.find(tx, first["id"]))
 
     assert first["secret"].removeprefix("whsec_") not in row
     assert second["secret"].removeprefix("whsec_") not in row
 
 
-def test_recover_over_http(client: FlaskClient, bench: Bench) -> None:
+def test_recover_over_http(client: FlaskClient, harness: Harness) -> None:
     """What was missed since then is pending; without a time it is refused."""
-    client.post(f"/v1/jobs/{bench.new_job().id}/cancel")
+    client.post(f"/v1/jobs/{harness.new_job().id}/cancel")
     subscription = made(client, "http://127.0.0.1:9/", events=["job.canceled"])
     path = f"/v1/subscriptions/{subscription['id']}/recover"
     found = client.post(f"{path}?since=2026-01-01T00:00:00Z")
@@ -195,7 +195,7 @@ def test_filters_over_http(client: FlaskClient) -> None:
     )
 
 
-def test_two_trials_at_once(client: FlaskClient, bench: Bench) -> None:
+def test_two_trials_at_once(client: FlaskClient, harness: Harness) -> None:
     """A seat is free again after its trial, so that many in a row are all made."""
     with Hook() as hook:
         path = f"/v1/subscriptions/{made(client, hook.url)['id']}/test"

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from support.sandboxes import sandbox
+from support.sandboxes import start_sandbox
 from support.servers import Clipbell, Hook, eventually
 
 HERE = Path(__file__).parent
@@ -23,7 +23,7 @@ def campaign(folder: Path, seed: int, *options: str) -> subprocess.CompletedProc
     Once there is one of everything the worker stops: what is made by requests that
     nobody means is not rendered.
     """
-    with sandbox(folder / "sandbox", credits=1e6) as server, Hook() as hook:
+    with start_sandbox(folder / "sandbox", credits=1e6) as server, Hook() as hook:
         settings = {"sync_timeout": SYNC_SECONDS, "poll_after": "0.2", "poll_every": "0.2"}
         with Clipbell(folder, server.url, **settings) as clipbell:
             clipbell.start()

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Bench
-from support.sandboxes import Wire
+from support.harness import Harness
+from support.sandboxes import SandboxClient
 
 from service import store
 from service.jobs.journal import CreateAnswer, Journal, Refusal, Silence
@@ -26,9 +26,9 @@ ANSWERS: list[Submission | Refusal | Silence] = [
 
 
 @pytest.fixture
-def settings_given(wire: Wire) -> dict[str, Any]:
+def settings_given(sandbox: SandboxClient) -> dict[str, Any]:
     """The sandbox is the vendor; its callbacks go nowhere."""
-    return {"apixo_base_url": wire.server.url}
+    return {"apixo_base_url": sandbox.server.url}
 
 
 @pytest.mark.parametrize("result", ANSWERS)
@@ -56,34 +56,34 @@ def test_a_broken_file_stops_no_other(tmp_path: Path) -> None:
     assert (tmp_path / "job_0.json").exists()
 
 
-def left(bench: Bench) -> list[str]:
+def left(harness: Harness) -> list[str]:
     """What lies in the journal."""
-    return [path.name for path in bench.wiring.settings.submissions.glob("*.json")]
+    return [path.name for path in harness.wiring.settings.submissions.glob("*.json")]
 
 
-def test_nothing_is_left_of_what_is_committed(bench: Bench, wire: Wire) -> None:
+def test_nothing_is_left_of_what_is_committed(harness: Harness, sandbox: SandboxClient) -> None:
     """The usual way leaves no file behind."""
-    job = bench.new_job("[lose] a fox")
-    bench.drain("submit")
+    job = harness.new_job("[lose] a fox")
+    harness.drain("submit")
 
-    assert (JobState.SUBMITTED, []) == (bench.job(job).state, left(bench))
+    assert (JobState.SUBMITTED, []) == (harness.job(job).state, left(harness))
 
 
-def test_a_restarted_worker_commits_what_it_finds(bench: Bench, wire: Wire) -> None:
+def test_a_restarted_worker_commits_what_it_finds(harness: Harness, sandbox: SandboxClient) -> None:
     """A task that was accepted while the database was away is the job's, also after its lease."""
-    job = bench.new_job("[lose] a fox")
-    with bench.db.write() as tx:
-        sent = store.jobs.claim_queued(tx, ["apixo"], bench.clock(), 60)
+    job = harness.new_job("[lose] a fox")
+    with harness.db.write() as tx:
+        sent = store.jobs.claim_queued(tx, ["apixo"], harness.clock(), 60)
     assert sent is not None
-    journal = bench.wiring.journal
+    journal = harness.wiring.journal
     journal.write(CreateAnswer(sent.id, sent.claims, Submission("a" * 32)))
     journal.release(sent.id)
-    bench.clock.advance(61)
-    bench.drain("reconcile")
-    assert JobState.UNKNOWN is bench.job(job).state
+    harness.clock.advance(61)
+    harness.drain("reconcile")
+    assert JobState.UNKNOWN is harness.job(job).state
 
-    count = commit_left_answers(bench.db, journal, bench.wiring.settings, bench.clock)
-    again = commit_left_answers(bench.db, journal, bench.wiring.settings, bench.clock)
+    count = commit_left_answers(harness.db, journal, harness.wiring.settings, harness.clock)
+    again = commit_left_answers(harness.db, journal, harness.wiring.settings, harness.clock)
 
-    assert (1, 0, []) == (count, again, left(bench))
-    assert (JobState.SUBMITTED, "a" * 32) == (bench.job(job).state, bench.job(job).task_id)
+    assert (1, 0, []) == (count, again, left(harness))
+    assert (JobState.SUBMITTED, "a" * 32) == (harness.job(job).state, harness.job(job).task_id)

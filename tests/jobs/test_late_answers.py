@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import Bench
+from support.harness import Harness
 from support.vendor import Call, Vendor
 
 from service import store
@@ -33,65 +33,65 @@ def settings_given() -> dict[str, Any]:
 
 
 @pytest.fixture
-def vendor(bench: Bench) -> Vendor:
+def vendor(harness: Harness) -> Vendor:
     """Answers when it is asked to."""
-    return Vendor(bench.wiring.outbound, SUBMIT_SECONDS)
+    return Vendor(harness.wiring.outbound, SUBMIT_SECONDS)
 
 
-def unit(bench: Bench, vendor: Vendor, kind: str) -> Call | bool:
+def unit(harness: Harness, vendor: Vendor, kind: str) -> Call | bool:
     """One unit of work, as far as the vendor's door."""
-    wiring = replace(bench.wiring, providers={"apixo": vendor})
+    wiring = replace(harness.wiring, providers={"apixo": vendor})
     return vendor.run(wiring.units()[kind])
 
 
-def asked(bench: Bench, vendor: Vendor, kind: str) -> Call:
+def asked(harness: Harness, vendor: Vendor, kind: str) -> Call:
     """The request that the unit waits for."""
-    call = unit(bench, vendor, kind)
+    call = unit(harness, vendor, kind)
     assert isinstance(call, Call), "the vendor was not asked"
     return call
 
 
-def resend(bench: Bench, job: Job) -> None:
+def resend(harness: Harness, job: Job) -> None:
     """A person has looked: it goes out once more."""
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         found = store.jobs.lock(tx, job.id)
         assert found is not None
-        resolve_by_hand(tx, found, Resolution(resend=True), bench.clock())
+        resolve_by_hand(tx, found, Resolution(resend=True), harness.clock())
 
 
-def types(bench: Bench, job: Job) -> list[EventType]:
+def types(harness: Harness, job: Job) -> list[EventType]:
     """The job's events, by type."""
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         return [event.type for event in store.events.of_job(tx, job.id)]
 
 
 @pytest.fixture
-def twice(bench: Bench, vendor: Vendor) -> tuple[Job, Call, Call]:
+def twice(harness: Harness, vendor: Vendor) -> tuple[Job, Call, Call]:
     """A job that a person sent once more while its first create was still under way."""
-    job = bench.new_job()
-    first = asked(bench, vendor, "submit")
-    bench.clock.advance(LEASE)
-    unit(bench, vendor, "reconcile")
-    resend(bench, job)
+    job = harness.new_job()
+    first = asked(harness, vendor, "submit")
+    harness.clock.advance(LEASE)
+    unit(harness, vendor, "reconcile")
+    resend(harness, job)
     # The next day, so that the first create does not stand in the way of the budget.
-    bench.clock.advance(timedelta(days=1).total_seconds())
-    return job, first, asked(bench, vendor, "submit")
+    harness.clock.advance(timedelta(days=1).total_seconds())
+    return job, first, asked(harness, vendor, "submit")
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_both_are_accepted(
-    bench: Bench, vendor: Vendor, twice: tuple[Job, Call, Call], order: tuple[int, int]
+    harness: Harness, vendor: Vendor, twice: tuple[Job, Call, Call], order: tuple[int, int]
 ) -> None:
     """The first task that is reported is the job's; the other is named in the timeline."""
     job, *calls = twice
     for place in order:
         vendor.reply(calls[place], Submission(f"task {place}"))
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         kinds = [step.kind for step in store.jobs.all_steps(tx, job.id)]
 
     assert (JobState.SUBMITTED, f"task {order[0]}") == (
-        bench.job(job).state,
-        bench.job(job).task_id,
+        harness.job(job).state,
+        harness.job(job).task_id,
     )
     assert 1 == kinds.count("surplus")
 
@@ -110,61 +110,61 @@ LATE = [
     ids=lambda answer: answer.code,
 )
 def test_first_answers_after_the_second(
-    bench: Bench, vendor: Vendor, twice: tuple[Job, Call, Call], answer: ProviderError
+    harness: Harness, vendor: Vendor, twice: tuple[Job, Call, Call], answer: ProviderError
 ) -> None:
     """A job whose second create has made a task keeps it, whatever becomes of the first."""
     job, first, second = twice
     vendor.reply(second, Submission("second"))
     vendor.reply(first, answer)
 
-    assert (JobState.SUBMITTED, "second") == (bench.job(job).state, bench.job(job).task_id)
+    assert (JobState.SUBMITTED, "second") == (harness.job(job).state, harness.job(job).task_id)
 
 
 @pytest.mark.parametrize("answer", LATE, ids=lambda answer: answer.code)
 def test_second_answers_after_the_first(
-    bench: Bench, vendor: Vendor, twice: tuple[Job, Call, Call], answer: ProviderError
+    harness: Harness, vendor: Vendor, twice: tuple[Job, Call, Call], answer: ProviderError
 ) -> None:
     """A job whose first create has made a task keeps it, whatever becomes of the second."""
     job, first, second = twice
     vendor.reply(first, Submission("first"))
     vendor.reply(second, answer)
 
-    assert (JobState.SUBMITTED, "first") == (bench.job(job).state, bench.job(job).task_id)
+    assert (JobState.SUBMITTED, "first") == (harness.job(job).state, harness.job(job).task_id)
 
 
-def test_refused_for_credits_gives_the_budget_back(bench: Bench, vendor: Vendor) -> None:
+def test_refused_for_credits_gives_the_budget_back(harness: Harness, vendor: Vendor) -> None:
     """A job that was refused for the vendor's credits goes out after the resume."""
-    bench.new_job()
-    vendor.reply(asked(bench, vendor, "submit"), NO_CREDITS)
-    with bench.db.write() as tx:
-        release_provider(tx, "apixo", bench.clock())
+    harness.new_job()
+    vendor.reply(asked(harness, vendor, "submit"), NO_CREDITS)
+    with harness.db.write() as tx:
+        release_provider(tx, "apixo", harness.clock())
 
-    vendor.reply(asked(bench, vendor, "submit"), Submission("task"))
+    vendor.reply(asked(harness, vendor, "submit"), Submission("task"))
 
 
-def test_resent_job_over_budget_is_held_once(bench: Bench, vendor: Vendor) -> None:
+def test_resent_job_over_budget_is_held_once(harness: Harness, vendor: Vendor) -> None:
     """What a budget holds is held quietly, not told again at each look."""
-    job = bench.new_job()
-    vendor.reply(asked(bench, vendor, "submit"), NO_ANSWER)
-    resend(bench, job)
+    job = harness.new_job()
+    vendor.reply(asked(harness, vendor, "submit"), NO_ANSWER)
+    resend(harness, job)
     for _ in range(3):
-        call = unit(bench, vendor, "submit")
+        call = unit(harness, vendor, "submit")
         if isinstance(call, Call):
             vendor.reply(call, Submission("task"))
-        bench.clock.advance(301)
-        unit(bench, vendor, "reconcile")
+        harness.clock.advance(301)
+        unit(harness, vendor, "reconcile")
 
-    assert types(bench, job).count(EventType.JOB_HELD) <= 1
+    assert types(harness, job).count(EventType.JOB_HELD) <= 1
 
 
-def test_late_poll_of_an_ended_job(bench: Bench, vendor: Vendor) -> None:
+def test_late_poll_of_an_ended_job(harness: Harness, vendor: Vendor) -> None:
     """After the end of a job nothing more is reported of it."""
-    job = bench.new_job()
-    vendor.reply(asked(bench, vendor, "submit"), Submission("task"))
-    bench.clock.advance(400)
-    poll = asked(bench, vendor, "poll")
-    bench.wiring.ingest.insert(job.id, "apixo", {}, b"{}", bench.clock())
-    vendor.reply(asked(bench, vendor, "process"), DONE)
+    job = harness.new_job()
+    vendor.reply(asked(harness, vendor, "submit"), Submission("task"))
+    harness.clock.advance(400)
+    poll = asked(harness, vendor, "poll")
+    harness.wiring.ingest.insert(job.id, "apixo", {}, b"{}", harness.clock())
+    vendor.reply(asked(harness, vendor, "process"), DONE)
     vendor.reply(poll, Outcome(TaskState.RUNNING))
 
-    assert [EventType.JOB_SUBMITTED, EventType.JOB_SUCCEEDED] == types(bench, job)
+    assert [EventType.JOB_SUBMITTED, EventType.JOB_SUCCEEDED] == types(harness, job)

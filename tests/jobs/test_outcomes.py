@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Bench
+from support.harness import Harness
 
 from service import store
 from service.deliveries.subscriptions import SubscriptionSpec, subscribe
@@ -42,45 +42,45 @@ def settings_given() -> dict[str, Any]:
     return {"archive_wait": 10}
 
 
-def record(bench: Bench, job: Job, outcome: Outcome, by: str = "poll") -> bool:
+def record(harness: Harness, job: Job, outcome: Outcome, by: str = "poll") -> bool:
     """Somebody found this out."""
-    with bench.db.write() as tx:
-        return record_outcome(tx, bench.wiring.settings, job, outcome, by, bench.clock())
+    with harness.db.write() as tx:
+        return record_outcome(tx, harness.wiring.settings, job, outcome, by, harness.clock())
 
 
-def types(bench: Bench, job: Job) -> list[EventType]:
+def types(harness: Harness, job: Job) -> list[EventType]:
     """The job's events."""
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         return [event.type for event in store.events.of_job(tx, job.id)]
 
 
-def link(bench: Bench, job: Job) -> str | None:
+def link(harness: Harness, job: Job) -> str | None:
     """Where its result is said to be."""
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         video = store.videos.of_job(tx, job.id)
     return video.provider_url if video else None
 
 
 @pytest.mark.parametrize("first", [DONE, FAILED])
 @pytest.mark.parametrize("second", [DONE, OTHER, FAILED, RUNNING])
-def test_first_end_wins(bench: Bench, first: Outcome, second: Outcome) -> None:
+def test_first_end_wins(harness: Harness, first: Outcome, second: Outcome) -> None:
     """Nothing that comes after the end changes a single column, or tells anybody."""
-    job = bench.new_job()
-    assert record(bench, job, first)
-    ended, told, at = bench.job(job), types(bench, job), link(bench, job)
-    bench.clock.advance(5)
+    job = harness.new_job()
+    assert record(harness, job, first)
+    ended, told, at = harness.job(job), types(harness, job), link(harness, job)
+    harness.clock.advance(5)
 
-    assert not record(bench, job, second)
-    assert (ended, told, at) == (bench.job(job), types(bench, job), link(bench, job))
+    assert not record(harness, job, second)
+    assert (ended, told, at) == (harness.job(job), types(harness, job), link(harness, job))
     assert 1 == len(told)
 
 
-def test_running_is_no_end(bench: Bench) -> None:
+def test_running_is_no_end(harness: Harness) -> None:
     """An outcome that is not terminal leaves the job as it is."""
-    job = bench.new_job()
+    job = harness.new_job()
 
-    assert not record(bench, job, RUNNING)
-    assert (job, []) == (bench.job(job), types(bench, job))
+    assert not record(harness, job, RUNNING)
+    assert (job, []) == (harness.job(job), types(harness, job))
 
 
 def race(*runners: Callable[[], object]) -> list[object]:
@@ -103,104 +103,104 @@ def race(*runners: Callable[[], object]) -> list[object]:
 
 
 @pytest.mark.parametrize("second", [Resolution("task_9"), Resolution(resend=True), Resolution()])
-def test_resolved_by_two(bench: Bench, second: Resolution) -> None:
+def test_resolved_by_two(harness: Harness, second: Resolution) -> None:
     """Of two who resolve what they saw as unknown, the later one learns it, and changes nothing."""
-    job = bench.new_job()
-    with bench.db.write() as tx:
-        mark_unknown(tx, job, "no answer", bench.clock())
-    seen = bench.job(job)
-    with bench.db.write() as tx:
-        resolve_by_hand(tx, seen, Resolution(resend=True), bench.clock())
+    job = harness.new_job()
+    with harness.db.write() as tx:
+        mark_unknown(tx, job, "no answer", harness.clock())
+    seen = harness.job(job)
+    with harness.db.write() as tx:
+        resolve_by_hand(tx, seen, Resolution(resend=True), harness.clock())
         steps = store.jobs.all_steps(tx, job.id)
-    with pytest.raises(Conflict, match="the job is queued"), bench.db.write() as tx:
-        resolve_by_hand(tx, seen, second, bench.clock())
+    with pytest.raises(Conflict, match="the job is queued"), harness.db.write() as tx:
+        resolve_by_hand(tx, seen, second, harness.clock())
 
-    assert JobState.QUEUED is bench.job(job).state
-    with bench.db.read() as tx:
+    assert JobState.QUEUED is harness.job(job).state
+    with harness.db.read() as tx:
         assert steps == store.jobs.all_steps(tx, job.id)
 
 
-def test_eight_find_it_at_once(bench: Bench) -> None:
+def test_eight_find_it_at_once(harness: Harness) -> None:
     """Eight that race with different ends: one wins, one event, one delivery, its link."""
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         spec = SubscriptionSpec("webhook", TARGET)
-        subscribe(tx, bench.wiring.encryptor, bench.account.id, spec, bench.clock())
+        subscribe(tx, harness.wiring.encryptor, harness.account.id, spec, harness.clock())
     for _ in range(5):
-        job = bench.new_job()
+        job = harness.new_job()
         outcomes = [DONE, OTHER, FAILED, DONE, FAILED, OTHER, DONE, FAILED]
-        ends = race(*[lambda job=job, o=o: record(bench, job, o) for o in outcomes])
-        with bench.db.read() as tx:
+        ends = race(*[lambda job=job, o=o: record(harness, job, o) for o in outcomes])
+        with harness.db.read() as tx:
             deliveries = store.deliveries.of_job(tx, job.id)
 
         assert 1 == ends.count(True)
-        assert (1, 1) == (len(types(bench, job)), len(deliveries))
-        succeeded = bench.job(job).state is JobState.SUCCEEDED
-        assert succeeded == (link(bench, job) is not None)
+        assert (1, 1) == (len(types(harness, job)), len(deliveries))
+        succeeded = harness.job(job).state is JobState.SUCCEEDED
+        assert succeeded == (link(harness, job) is not None)
 
 
-def test_cancel_races_with_sending(bench: Bench) -> None:
+def test_cancel_races_with_sending(harness: Harness) -> None:
     """A job is taken back or sent, never both."""
     for _ in range(8):
-        job = bench.new_job()
+        job = harness.new_job()
 
         def release(job: Job = job) -> bool:
-            with bench.db.write() as tx:
-                cancel_job(tx, job, bench.clock())
+            with harness.db.write() as tx:
+                cancel_job(tx, job, harness.clock())
             return True
 
         def claim() -> bool:
-            with bench.db.write() as tx:
-                return store.jobs.claim_queued(tx, ["apixo"], bench.clock(), 60) is not None
+            with harness.db.write() as tx:
+                return store.jobs.claim_queued(tx, ["apixo"], harness.clock(), 60) is not None
 
         assert 1 == race(release, claim).count(True)
-        assert bench.job(job).state in (JobState.CANCELED, JobState.SUBMITTING)
-        with bench.db.write() as tx:
-            store.jobs.end(tx, job.id, bench.clock(), state=JobState.FAILED)
+        assert harness.job(job).state in (JobState.CANCELED, JobState.SUBMITTING)
+        with harness.db.write() as tx:
+            store.jobs.end(tx, job.id, harness.clock(), state=JobState.FAILED)
 
 
 @pytest.mark.parametrize("state", sorted(set(JobState) - {JobState.QUEUED, JobState.HELD}))
-def test_cancel_once_it_may_have_been_sent(bench: Bench, state: JobState) -> None:
+def test_cancel_once_it_may_have_been_sent(harness: Harness, state: JobState) -> None:
     """What may have cost money is not taken back."""
-    job = bench.new_job()
-    with bench.db.write() as tx:
+    job = harness.new_job()
+    with harness.db.write() as tx:
         store.jobs.change(tx, job.id, list(JobState), state=state)
-    with pytest.raises(Conflict, match=r"queued and held"), bench.db.write() as tx:
-        cancel_job(tx, bench.job(job), bench.clock())
+    with pytest.raises(Conflict, match=r"queued and held"), harness.db.write() as tx:
+        cancel_job(tx, harness.job(job), harness.clock())
 
-    assert (state, []) == (bench.job(job).state, types(bench, job))
+    assert (state, []) == (harness.job(job).state, types(harness, job))
 
 
-def test_muted_while_it_was_found_out(bench: Bench) -> None:
+def test_muted_while_it_was_found_out(harness: Harness) -> None:
     """No news goes out for a job that was muted before its end was recorded."""
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         spec = SubscriptionSpec("webhook", TARGET)
-        subscribe(tx, bench.wiring.encryptor, bench.account.id, spec, bench.clock())
-    job = bench.new_job()
-    with bench.db.write() as tx:
-        mute_job(tx, job, bench.clock())
-    assert record(bench, job, DONE)  # by somebody who had read the job before
-    with bench.db.read() as tx:
+        subscribe(tx, harness.wiring.encryptor, harness.account.id, spec, harness.clock())
+    job = harness.new_job()
+    with harness.db.write() as tx:
+        mute_job(tx, job, harness.clock())
+    assert record(harness, job, DONE)  # by somebody who had read the job before
+    with harness.db.read() as tx:
         states = [delivery.state for delivery in store.deliveries.of_job(tx, job.id)]
 
     assert DeliveryState.PENDING not in states
 
 
-def test_cost(bench: Bench) -> None:
+def test_cost(harness: Harness) -> None:
     """What it cost is kept; without a word about it there is none."""
-    jobs = [bench.new_job(), bench.new_job()]
+    jobs = [harness.new_job(), harness.new_job()]
     for job, outcome in zip(jobs, (DONE, OTHER), strict=True):
-        record(bench, job, outcome)
+        record(harness, job, outcome)
 
-    assert [0.4, None] == [bench.job(job).actual_cost for job in jobs]
+    assert [0.4, None] == [harness.job(job).actual_cost for job in jobs]
 
 
-def test_terminal_events_are_unique_in_the_database(bench: Bench) -> None:
+def test_terminal_events_are_unique_in_the_database(harness: Harness) -> None:
     """Even code that forgets to ask cannot write two terminal events of one type for one job."""
-    job = bench.new_job()
+    job = harness.new_job()
     for type_ in TERMINAL_EVENTS:
-        with bench.db.write() as tx:
-            store.events.insert_for_job(tx, job.account_id, job.id, type_, bench.clock())
-        with pytest.raises(Exception, match=r"(?i)unique"), bench.db.write() as tx:
-            store.events.insert_for_job(tx, job.account_id, job.id, type_, bench.clock())
+        with harness.db.write() as tx:
+            store.events.insert_for_job(tx, job.account_id, job.id, type_, harness.clock())
+        with pytest.raises(Exception, match=r"(?i)unique"), harness.db.write() as tx:
+            store.events.insert_for_job(tx, job.account_id, job.id, type_, harness.clock())
 
     assert {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED} == TERMINAL

@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import NOON, Bench
 from sqlalchemy import select, update
-from support.sandboxes import Wire
+from support.harness import NOON, Harness
+from support.sandboxes import SandboxClient
 
 from service import store
 from service.errors import ProviderError, Refused, Unanswered, WrongTask
@@ -30,136 +30,136 @@ OTHER_TASK = WrongTask("PROVIDER_ERROR", "the provider answered about task x ins
 
 
 @pytest.fixture
-def settings_given(wire: Wire) -> dict[str, Any]:
+def settings_given(sandbox: SandboxClient) -> dict[str, Any]:
     """The sandbox is the vendor; its callbacks go nowhere."""
-    return {"apixo_base_url": wire.server.url, "submit_timeout": 1.5, "poll_after": 30}
+    return {"apixo_base_url": sandbox.server.url, "submit_timeout": 1.5, "poll_after": 30}
 
 
-def submitted(bench: Bench, wire: Wire, orders: str = "[lose]") -> Job:
+def submitted(harness: Harness, sandbox: SandboxClient, orders: str = "[lose]") -> Job:
     """A job that the vendor has brought to its end."""
-    job = bench.new_job(f"{orders} A fox")
-    bench.drain("submit")
-    job = bench.job(job)
-    wire.ended(job.task_id or "")
+    job = harness.new_job(f"{orders} A fox")
+    harness.drain("submit")
+    job = harness.job(job)
+    sandbox.ended(job.task_id or "")
     return job
 
 
-def poll(bench: Bench, seconds: float = 31.0) -> None:
+def poll(harness: Harness, seconds: float = 31.0) -> None:
     """So much later, whatever is due is asked after."""
-    bench.clock.advance(seconds)
-    bench.drain("poll", "reconcile")
+    harness.clock.advance(seconds)
+    harness.drain("poll", "reconcile")
 
 
-def find(bench: Bench, job: Job, found: Outcome | ProviderError) -> Job:
+def find(harness: Harness, job: Job, found: Outcome | ProviderError) -> Job:
     """A poll found this; the job afterwards."""
-    with bench.db.write() as tx:
-        settle_poll(tx, bench.wiring.settings, bench.job(job), found, "poll", bench.clock())
-    return bench.job(job)
+    with harness.db.write() as tx:
+        settle_poll(tx, harness.wiring.settings, harness.job(job), found, "poll", harness.clock())
+    return harness.job(job)
 
 
-def types(bench: Bench, job: Job) -> list[EventType]:
+def types(harness: Harness, job: Job) -> list[EventType]:
     """The job's events, by type."""
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         return [event.type for event in store.events.of_job(tx, job.id)]
 
 
-def steps(bench: Bench, job: Job) -> list[str]:
+def steps(harness: Harness, job: Job) -> list[str]:
     """What the timeline says."""
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         return [step.message for step in store.jobs.all_steps(tx, job.id)]
 
 
-def wait(bench: Bench, job: Job) -> float:
+def wait(harness: Harness, job: Job) -> float:
     """Seconds until the job is looked at again."""
-    due_at = bench.job(job).due_at
+    due_at = harness.job(job).due_at
     assert due_at is not None
-    return (due_at - bench.clock()).total_seconds()
+    return (due_at - harness.clock()).total_seconds()
 
 
-def test_recovered_by_polling(bench: Bench, wire: Wire) -> None:
+def test_recovered_by_polling(harness: Harness, sandbox: SandboxClient) -> None:
     """A callback that never came costs nothing but time."""
-    job = submitted(bench, wire)
-    poll(bench, 29)
-    assert JobState.SUBMITTED is bench.job(job).state
-    poll(bench, 1)
+    job = submitted(harness, sandbox)
+    poll(harness, 29)
+    assert JobState.SUBMITTED is harness.job(job).state
+    poll(harness, 1)
 
-    assert (JobState.SUCCEEDED, "poll") == (bench.job(job).state, bench.job(job).resolved_by)
-    assert "recovered by polling" in steps(bench, job)
+    assert (JobState.SUCCEEDED, "poll") == (harness.job(job).state, harness.job(job).resolved_by)
+    assert "recovered by polling" in steps(harness, job)
 
 
-def test_failure_found_by_polling(bench: Bench, wire: Wire) -> None:
+def test_failure_found_by_polling(harness: Harness, sandbox: SandboxClient) -> None:
     """So is a failure, with the vendor's own word."""
-    job = submitted(bench, wire, "[lose] [fail NSFW_DETECTED]")
-    poll(bench)
-    error = bench.job(job).error or {}
+    job = submitted(harness, sandbox, "[lose] [fail NSFW_DETECTED]")
+    poll(harness)
+    error = harness.job(job).error or {}
 
     assert ("CONTENT_VIOLATION", "NSFW_DETECTED") == (error["code"], error["provider_code"])
 
 
 @pytest.mark.parametrize("orders", ["[html]", "[unknown-state dreaming]"])
-def test_answers_that_say_nothing(bench: Bench, wire: Wire, orders: str) -> None:
+def test_answers_that_say_nothing(harness: Harness, sandbox: SandboxClient, orders: str) -> None:
     """A gateway's page or a state that nobody knows is no end: the job goes on to its real one."""
-    job = submitted(bench, wire, f"[lose] {orders}")
-    poll(bench)
-    assert JobState.SUBMITTED is bench.job(job).state
-    poll(bench)
-    poll(bench)
+    job = submitted(harness, sandbox, f"[lose] {orders}")
+    poll(harness)
+    assert JobState.SUBMITTED is harness.job(job).state
+    poll(harness)
+    poll(harness)
 
-    assert JobState.SUCCEEDED is bench.job(job).state
+    assert JobState.SUCCEEDED is harness.job(job).state
 
 
-def test_unknown_state_in_the_timeline(bench: Bench, wire: Wire) -> None:
+def test_unknown_state_in_the_timeline(harness: Harness, sandbox: SandboxClient) -> None:
     """A vendor's word that nobody knows, and its message, are shown once as long as they stay."""
-    job = submitted(bench, wire)
+    job = submitted(harness, sandbox)
     words = [("archiving", "soon"), ("archiving", "soon"), ("sealing", ""), ("archiving", "soon")]
     for word, message in words:
         odd = Outcome(TaskState.RUNNING, raw_state=word, message=message, is_understood=False)
-        assert JobState.SUBMITTED is find(bench, job, odd).state
-    shown = [step for step in steps(bench, job) if "'archiving'" in step or "'sealing'" in step]
+        assert JobState.SUBMITTED is find(harness, job, odd).state
+    shown = [step for step in steps(harness, job) if "'archiving'" in step or "'sealing'" in step]
 
     assert [True, False, True] == ["soon" in step for step in shown]
 
 
-def test_unknown_state_of_a_poll(bench: Bench, wire: Wire) -> None:
+def test_unknown_state_of_a_poll(harness: Harness, sandbox: SandboxClient) -> None:
     """The same through the whole way of a poll, and the job goes on to its end."""
-    job = submitted(bench, wire, "[lose] [unknown-state dreaming]")
-    poll(bench)
-    assert 1 == sum("'dreaming'" in step for step in steps(bench, job))
-    poll(bench)
-    poll(bench)
+    job = submitted(harness, sandbox, "[lose] [unknown-state dreaming]")
+    poll(harness)
+    assert 1 == sum("'dreaming'" in step for step in steps(harness, job))
+    poll(harness)
+    poll(harness)
 
-    assert JobState.SUCCEEDED is bench.job(job).state
-    assert 1 == sum("'dreaming'" in step for step in steps(bench, job))
+    assert JobState.SUCCEEDED is harness.job(job).state
+    assert 1 == sum("'dreaming'" in step for step in steps(harness, job))
 
 
-def test_answer_about_another_task(bench: Bench, wire: Wire) -> None:
+def test_answer_about_another_task(harness: Harness, sandbox: SandboxClient) -> None:
     """It ends nothing, however often it comes, and the timeline says so once."""
-    job = submitted(bench, wire)
+    job = submitted(harness, sandbox)
     for _ in range(5):
-        assert JobState.SUBMITTED is find(bench, job, OTHER_TASK).state
-    assert 1 == steps(bench, job).count(OTHER_TASK.message)
-    poll(bench, 300)
+        assert JobState.SUBMITTED is find(harness, job, OTHER_TASK).state
+    assert 1 == steps(harness, job).count(OTHER_TASK.message)
+    poll(harness, 300)
 
-    assert JobState.SUCCEEDED is bench.job(job).state
+    assert JobState.SUCCEEDED is harness.job(job).state
 
 
-def test_words_beside_an_empty_result(bench: Bench, wire: Wire) -> None:
+def test_words_beside_an_empty_result(harness: Harness, sandbox: SandboxClient) -> None:
     """What the vendor said of a success without a video is kept beside it."""
-    job = submitted(bench, wire)
+    job = submitted(harness, sandbox)
     empty = Outcome(TaskState.SUCCEEDED, message="filtered")
-    with bench.db.write() as tx:
-        words = settle_poll(tx, bench.wiring.settings, job, empty, "poll", bench.clock())
+    with harness.db.write() as tx:
+        words = settle_poll(tx, harness.wiring.settings, job, empty, "poll", harness.clock())
 
     assert "without a video: filtered" in words
 
 
-def missing_for(bench: Bench, job: Job, found: ProviderError | Outcome, time: timedelta) -> Job:
+def missing_for(harness: Harness, job: Job, found: ProviderError | Outcome, time: timedelta) -> Job:
     """The job after it was polled with that answer whenever it was due, for so long."""
-    end = bench.clock() + time
-    while bench.clock() < end and bench.job(job).state is JobState.SUBMITTED:
-        bench.clock.advance(max(wait(bench, job), 1.0))
-        find(bench, job, found)
-    return bench.job(job)
+    end = harness.clock() + time
+    while harness.clock() < end and harness.job(job).state is JobState.SUBMITTED:
+        harness.clock.advance(max(wait(harness, job), 1.0))
+        find(harness, job, found)
+    return harness.job(job)
 
 
 MISSING: dict[str, tuple[ProviderError | Outcome, timedelta, timedelta]] = {
@@ -169,13 +169,13 @@ MISSING: dict[str, tuple[ProviderError | Outcome, timedelta, timedelta]] = {
 
 
 @pytest.mark.parametrize("code", MISSING)
-def test_patience_with_what_is_missing(bench: Bench, wire: Wire, code: str) -> None:
+def test_patience_with_what_is_missing(harness: Harness, sandbox: SandboxClient, code: str) -> None:
     """A task that is done without a video, or not known, is asked about as long as pays off."""
     found, long, more = MISSING[code]
-    job = submitted(bench, wire)
-    patient = missing_for(bench, job, found, long)
-    asked, said = patient.polls, steps(bench, job)
-    ended = missing_for(bench, job, found, more)
+    job = submitted(harness, sandbox)
+    patient = missing_for(harness, job, found, long)
+    asked, said = patient.polls, steps(harness, job)
+    ended = missing_for(harness, job, found, more)
 
     assert JobState.SUBMITTED is patient.state
     assert 10 < asked < 320
@@ -185,159 +185,161 @@ def test_patience_with_what_is_missing(bench: Bench, wire: Wire, code: str) -> N
 
 
 @pytest.mark.parametrize("found", [EMPTY, NO_TASK], ids=["empty", "no task"])
-def test_a_result_that_turns_up_late(bench: Bench, wire: Wire, found: Any) -> None:
+def test_a_result_that_turns_up_late(harness: Harness, sandbox: SandboxClient, found: Any) -> None:
     """Twenty seconds without a result, as some vendors have it, cost nothing."""
-    job = submitted(bench, wire)
-    missing_for(bench, job, found, timedelta(seconds=20))
-    find(bench, job, DONE)
+    job = submitted(harness, sandbox)
+    missing_for(harness, job, found, timedelta(seconds=20))
+    find(harness, job, DONE)
 
-    assert (JobState.SUCCEEDED, None) == (bench.job(job).state, bench.job(job).error)
-    assert [EventType.JOB_SUBMITTED, EventType.JOB_SUCCEEDED] == types(bench, job)
+    assert (JobState.SUCCEEDED, None) == (harness.job(job).state, harness.job(job).error)
+    assert [EventType.JOB_SUBMITTED, EventType.JOB_SUCCEEDED] == types(harness, job)
 
 
-def test_a_running_task_ends_the_wait(bench: Bench, wire: Wire) -> None:
+def test_a_running_task_ends_the_wait(harness: Harness, sandbox: SandboxClient) -> None:
     """Each time that something is missing counts from its own beginning."""
-    job = submitted(bench, wire)
-    missing_for(bench, job, NO_TASK, timedelta(minutes=40))
-    back = find(bench, job, RUNNING)
-    again = missing_for(bench, job, NO_TASK, timedelta(minutes=40))
+    job = submitted(harness, sandbox)
+    missing_for(harness, job, NO_TASK, timedelta(minutes=40))
+    back = find(harness, job, RUNNING)
+    again = missing_for(harness, job, NO_TASK, timedelta(minutes=40))
 
     assert (0, None) == (back.failed_polls, back.missing_since)
     assert JobState.SUBMITTED is again.state
 
 
 @pytest.mark.parametrize("code", MISSING)
-def test_success_after_our_own_verdict(bench: Bench, wire: Wire, code: str) -> None:
+def test_success_after_our_own_verdict(harness: Harness, sandbox: SandboxClient, code: str) -> None:
     """A job that we gave up becomes a success when the vendor shows the result after all."""
     found, long, more = MISSING[code]
-    job = submitted(bench, wire)
-    given_up = missing_for(bench, job, found, long + more)
-    with bench.db.read() as tx:
+    job = submitted(harness, sandbox)
+    given_up = missing_for(harness, job, found, long + more)
+    with harness.db.read() as tx:
         reserved = store.jobs.spent_since(tx, job.account_id, NOON - timedelta(days=1))
-    after = find(bench, job, DONE)
-    again = find(bench, job, DONE)
+    after = find(harness, job, DONE)
+    again = find(harness, job, DONE)
 
     assert (JobState.FAILED, "deadline") == (given_up.state, given_up.resolved_by)
     assert (given_up.estimated_max or 0.0) == reserved
     assert (JobState.SUCCEEDED, None, again) == (after.state, after.error, after)
     ends = [EventType.JOB_FAILED, EventType.JOB_SUCCEEDED]
-    assert ends == [type_ for type_ in types(bench, job) if type_ in TERMINAL_EVENTS]
+    assert ends == [type_ for type_ in types(harness, job) if type_ in TERMINAL_EVENTS]
 
 
-def test_a_vendors_own_verdict_stays(bench: Bench, wire: Wire) -> None:
+def test_a_vendors_own_verdict_stays(harness: Harness, sandbox: SandboxClient) -> None:
     """What the vendor itself called failed is not overwritten."""
-    job = submitted(bench, wire)
-    failed = find(bench, job, Outcome(TaskState.FAILED, error=job_error("PROVIDER_ERROR", "no")))
+    job = submitted(harness, sandbox)
+    failed = find(harness, job, Outcome(TaskState.FAILED, error=job_error("PROVIDER_ERROR", "no")))
 
-    assert failed == find(bench, job, DONE)
+    assert failed == find(harness, job, DONE)
 
 
-def test_absent_vendor_is_no_miss(bench: Bench, wire: Wire) -> None:
+def test_absent_vendor_is_no_miss(harness: Harness, sandbox: SandboxClient) -> None:
     """A vendor that cannot be asked, for however long, has not lost the task."""
-    job = submitted(bench, wire)
+    job = submitted(harness, sandbox)
     for _ in range(40):
-        find(bench, job, AWAY)
+        find(harness, job, AWAY)
 
-    assert JobState.SUBMITTED is bench.job(job).state
-    assert JobState.SUCCEEDED is find(bench, job, DONE).state
+    assert JobState.SUBMITTED is harness.job(job).state
+    assert JobState.SUCCEEDED is find(harness, job, DONE).state
 
 
-def test_absent_vendor_between_misses(bench: Bench, wire: Wire) -> None:
+def test_absent_vendor_between_misses(harness: Harness, sandbox: SandboxClient) -> None:
     """Nor does its absence make the misses before it forgotten."""
-    job = submitted(bench, wire)
-    find(bench, job, NO_TASK)
-    bench.clock.advance(3700)
-    find(bench, job, AWAY)
+    job = submitted(harness, sandbox)
+    find(harness, job, NO_TASK)
+    harness.clock.advance(3700)
+    find(harness, job, AWAY)
 
-    assert JobState.FAILED is find(bench, job, NO_TASK).state
+    assert JobState.FAILED is find(harness, job, NO_TASK).state
 
 
-def test_overdue(bench: Bench, wire: Wire) -> None:
+def test_overdue(harness: Harness, sandbox: SandboxClient) -> None:
     """After the deadline: told once, asked rarely, and a late success counts."""
-    job = submitted(bench, wire)
-    find(bench, job, RUNNING)
-    assert 5.0 == wait(bench, job)
-    bench.clock.advance(301)
+    job = submitted(harness, sandbox)
+    find(harness, job, RUNNING)
+    assert 5.0 == wait(harness, job)
+    harness.clock.advance(301)
     for _ in range(3):
-        find(bench, job, RUNNING)
-        assert 300.0 == wait(bench, job)
-        bench.clock.advance(301)
-    find(bench, job, AWAY)
-    poll(bench, 301)
+        find(harness, job, RUNNING)
+        assert 300.0 == wait(harness, job)
+        harness.clock.advance(301)
+    find(harness, job, AWAY)
+    poll(harness, 301)
 
     expected = [EventType.JOB_SUBMITTED, EventType.JOB_OVERDUE, EventType.JOB_SUCCEEDED]
-    assert expected == types(bench, job)
+    assert expected == types(harness, job)
 
 
-def test_overdue_is_told_once_by_two(bench: Bench, wire: Wire) -> None:
+def test_overdue_is_told_once_by_two(harness: Harness, sandbox: SandboxClient) -> None:
     """A poll and a confirm that find the deadline passed at the same time tell it once."""
-    job = submitted(bench, wire)
-    bench.clock.advance(301)
+    job = submitted(harness, sandbox)
+    harness.clock.advance(301)
     for by in ("poll", "callback"):
-        with bench.db.write() as tx:
-            settle_poll(tx, bench.wiring.settings, job, RUNNING, by, bench.clock())
+        with harness.db.write() as tx:
+            settle_poll(tx, harness.wiring.settings, job, RUNNING, by, harness.clock())
 
-    assert [EventType.JOB_SUBMITTED, EventType.JOB_OVERDUE] == types(bench, job)
+    assert [EventType.JOB_SUBMITTED, EventType.JOB_OVERDUE] == types(harness, job)
 
 
-def test_callback_is_no_poll(bench: Bench, wire: Wire) -> None:
+def test_callback_is_no_poll(harness: Harness, sandbox: SandboxClient) -> None:
     """A timeline that got a callback does not say that there was none."""
-    job = submitted(bench, wire)
-    with bench.db.write() as tx:
-        settle_poll(tx, bench.wiring.settings, job, RUNNING, "callback", bench.clock())
+    job = submitted(harness, sandbox)
+    with harness.db.write() as tx:
+        settle_poll(tx, harness.wiring.settings, job, RUNNING, "callback", harness.clock())
 
-    assert "no callback yet: asking the provider" not in steps(bench, job)
+    assert "no callback yet: asking the provider" not in steps(harness, job)
 
 
-def test_terminal_stays(bench: Bench, wire: Wire) -> None:
+def test_terminal_stays(harness: Harness, sandbox: SandboxClient) -> None:
     """Whatever a late poll finds, an ended job keeps its end and no further date."""
-    job = submitted(bench, wire)
-    ended = find(bench, job, DONE)
+    job = submitted(harness, sandbox)
+    ended = find(harness, job, DONE)
     failure = Outcome(TaskState.FAILED, error=job_error("PROVIDER_ERROR", "no"))
     for found in (failure, RUNNING, DONE, NO_TASK, NO_TASK, NO_TASK, AWAY):
-        with bench.db.write() as tx:
-            settle_poll(tx, bench.wiring.settings, job, found, "poll", bench.clock())
+        with harness.db.write() as tx:
+            settle_poll(tx, harness.wiring.settings, job, found, "poll", harness.clock())
 
-    assert (ended, None) == (bench.job(job), bench.job(job).due_at)
+    assert (ended, None) == (harness.job(job), harness.job(job).due_at)
 
 
 @pytest.mark.parametrize("text", ["bad \x00 byte", "half a \ud83d pair"])
-def test_words_that_no_database_takes(bench: Bench, wire: Wire, text: str) -> None:
+def test_words_that_no_database_takes(harness: Harness, sandbox: SandboxClient, text: str) -> None:
     """A failure ends the job whatever characters the vendor puts into its message."""
-    job = submitted(bench, wire)
+    job = submitted(harness, sandbox)
     error = replace(job_error("PROVIDER_ERROR", "no"), message=text, provider_code=text)
-    found = find(bench, job, Outcome(TaskState.FAILED, error=error))
+    found = find(harness, job, Outcome(TaskState.FAILED, error=error))
 
     assert JobState.FAILED is found.state
 
 
-def test_model_that_is_gone(bench: Bench, wire: Wire) -> None:
+def test_model_that_is_gone(harness: Harness, sandbox: SandboxClient) -> None:
     """What was sent, and paid for, comes to its end although a later catalogue lacks its model."""
-    job = submitted(bench, wire)
-    with bench.db.write() as tx:
+    job = submitted(harness, sandbox)
+    with harness.db.write() as tx:
         store.jobs.change(tx, job.id, [JobState.SUBMITTED], model="gone")
-    running = find(bench, job, Outcome(TaskState.RUNNING))
-    ended = find(bench, job, Outcome(TaskState.SUCCEEDED, result_url="https://x.example/v.mp4"))
+    running = find(harness, job, Outcome(TaskState.RUNNING))
+    ended = find(harness, job, Outcome(TaskState.SUCCEEDED, result_url="https://x.example/v.mp4"))
 
     assert (JobState.SUBMITTED, JobState.SUCCEEDED) == (running.state, ended.state)
 
 
-def test_provider_that_was_removed(bench: Bench, wire: Wire) -> None:
+def test_provider_that_was_removed(harness: Harness, sandbox: SandboxClient) -> None:
     """An open job of a provider without a key keeps nobody else's job from being polled."""
-    orphan = replace(submitted(bench, wire), id="job_" + "0" * 32, provider="gone", task_id="x")
-    early = bench.clock() - timedelta(seconds=60)
-    with bench.db.write() as tx:
+    orphan = replace(
+        submitted(harness, sandbox), id="job_" + "0" * 32, provider="gone", task_id="x"
+    )
+    early = harness.clock() - timedelta(seconds=60)
+    with harness.db.write() as tx:
         store.jobs.insert(tx, replace(orphan, due_at=early))
-    job = submitted(bench, wire)
-    bench.clock.advance(60)
+    job = submitted(harness, sandbox)
+    harness.clock.advance(60)
     for _ in range(4):
         try:
-            bench.unit("poll")
+            harness.unit("poll")
         except KeyError:
             continue
 
-    assert JobState.SUCCEEDED is bench.job(job).state
-    assert JobState.SUBMITTED is bench.job(orphan).state
+    assert JobState.SUCCEEDED is harness.job(job).state
+    assert JobState.SUBMITTED is harness.job(orphan).state
 
 
 class Slow:
@@ -346,9 +348,9 @@ class Slow:
     name = "apixo"
     limits = Limits()
 
-    def __init__(self, bench: Bench, seconds: float, chokes_on: str = "") -> None:
+    def __init__(self, harness: Harness, seconds: float, chokes_on: str = "") -> None:
         self.asked: list[str] = []
-        self._bench = bench
+        self._bench = harness
         self._seconds = seconds
         self._chokes_on = chokes_on
 
@@ -361,89 +363,89 @@ class Slow:
         return RUNNING
 
 
-def many(bench: Bench, count: int) -> list[Job]:
+def many(harness: Harness, count: int) -> list[Job]:
     """Jobs with tasks that are due to be polled."""
-    jobs = [bench.new_job(f"fox {number}") for number in range(count)]
-    with bench.db.write() as tx:
+    jobs = [harness.new_job(f"fox {number}") for number in range(count)]
+    with harness.db.write() as tx:
         for job in jobs:
             changes = {"state": JobState.SUBMITTED, "task_id": f"t-{job.id}"}
             store.jobs.change(tx, job.id, [JobState.QUEUED], **changes)
     return jobs
 
 
-def poll_by(bench: Bench, provider: Slow) -> bool:
+def poll_by(harness: Harness, provider: Slow) -> bool:
     """One unit of polling at this provider."""
     there: Any = {"apixo": provider}
-    return poll_jobs(bench.db, there, bench.wiring.settings, bench.clock)
+    return poll_jobs(harness.db, there, harness.wiring.settings, harness.clock)
 
 
-def test_polls_in_batches(bench: Bench) -> None:
+def test_polls_in_batches(harness: Harness) -> None:
     """Forty due jobs take three units, each job asked about once, then none is due."""
-    jobs, provider = many(bench, 40), Slow(bench, 0)
-    units = [poll_by(bench, provider) for _ in range(4)]
+    jobs, provider = many(harness, 40), Slow(harness, 0)
+    units = [poll_by(harness, provider) for _ in range(4)]
 
     assert [True, True, True, False] == units
     assert sorted(job.id for job in jobs) == sorted(provider.asked)
-    assert {JobState.SUBMITTED} == {bench.job(job).state for job in jobs}
-    assert {5.0} == {wait(bench, job) for job in jobs}
+    assert {JobState.SUBMITTED} == {harness.job(job).state for job in jobs}
+    assert {5.0} == {wait(harness, job) for job in jobs}
 
 
-def test_choking_on_one_task(bench: Bench) -> None:
+def test_choking_on_one_task(harness: Harness) -> None:
     """A task whose answer breaks us is quarantined; the others of its batch are polled."""
-    jobs = many(bench, 3)
-    provider = Slow(bench, 0, chokes_on=jobs[1].id)
-    poll_by(bench, provider)
-    with bench.db.read() as tx:
+    jobs = many(harness, 3)
+    provider = Slow(harness, 0, chokes_on=jobs[1].id)
+    poll_by(harness, provider)
+    with harness.db.read() as tx:
         aside = [row.row_id for row in store.quarantine.rows(tx)]
 
     assert [jobs[1].id] == aside
-    assert [5.0, 5.0] == [wait(bench, jobs[place]) for place in (0, 2)]
+    assert [5.0, 5.0] == [wait(harness, jobs[place]) for place in (0, 2)]
 
 
-def test_slow_provider(bench: Bench) -> None:
+def test_slow_provider(harness: Harness) -> None:
     """No lease runs out over a slow provider: the rest of the batch is handed back at once."""
-    jobs, provider = many(bench, 10), Slow(bench, 10)
-    poll_by(bench, provider)
+    jobs, provider = many(harness, 10), Slow(harness, 10)
+    poll_by(harness, provider)
 
     assert 2 == len(provider.asked)
-    assert 8 == sum(bench.job(job).due_at == bench.clock() for job in jobs)
+    assert 8 == sum(harness.job(job).due_at == harness.clock() for job in jobs)
 
 
-def test_polls_become_rarer(bench: Bench) -> None:
+def test_polls_become_rarer(harness: Harness) -> None:
     """Each poll comes a quarter later than the one before, up to a minute."""
-    (job,), provider = many(bench, 1), Slow(bench, 0)
+    (job,), provider = many(harness, 1), Slow(harness, 0)
     waits = []
     for _ in range(14):
-        poll_by(bench, provider)
-        waits.append(wait(bench, job))
-        bench.clock.advance(waits[-1])
+        poll_by(harness, provider)
+        waits.append(wait(harness, job))
+        harness.clock.advance(waits[-1])
 
     assert [5.0, 6.25, 7.8125] == waits[:3]
     assert sorted(waits) == waits
     assert 60.0 == waits[-1]
 
 
-def test_polls_stretch_in_a_crowd(bench: Bench) -> None:
+def test_polls_stretch_in_a_crowd(harness: Harness) -> None:
     """Twice as many open tasks as a crowd: polls of each are half as frequent."""
-    jobs = many(bench, 400)
-    with bench.db.write() as tx:
-        settle_poll(tx, bench.wiring.settings, jobs[0], RUNNING, "poll", bench.clock())
+    jobs = many(harness, 400)
+    with harness.db.write() as tx:
+        settle_poll(tx, harness.wiring.settings, jobs[0], RUNNING, "poll", harness.clock())
 
-    assert 10.0 == wait(bench, jobs[0])
+    assert 10.0 == wait(harness, jobs[0])
 
 
-def test_absent_vendor_is_told(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+def test_absent_vendor_is_told(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
     """Since when a vendor cannot be asked is remembered until it answers again; logged once."""
     caplog.set_level("INFO", "service.jobs.provider_status")
-    (job,) = many(bench, 1)
-    began = bench.clock()
+    (job,) = many(harness, 1)
+    began = harness.clock()
     for found in (AWAY, AWAY):
-        find(bench, job, found)
-        bench.clock.advance(60)
-    with bench.db.read() as tx:
+        find(harness, job, found)
+        harness.clock.advance(60)
+    with harness.db.read() as tx:
         (row,) = [row for row in store.providers.all_rows(tx) if row.name == "apixo"]
-    find(bench, job, RUNNING)
-    with bench.db.read() as tx:
+    find(harness, job, RUNNING)
+    with harness.db.read() as tx:
         (after,) = [row for row in store.providers.all_rows(tx) if row.name == "apixo"]
 
     assert ("PROVIDER_UNAVAILABLE: away", began) == (row.last_error, row.last_error_since)
@@ -454,38 +456,38 @@ def test_absent_vendor_is_told(bench: Bench, caplog: pytest.LogCaptureFixture) -
     ] == caplog.messages
 
 
-def tokens(bench: Bench) -> int:
+def tokens(harness: Harness) -> int:
     """Requests that may still go out at once to APIXO."""
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         return int(tx.scalar(select(providers.c.tokens).filter_by(name="apixo")) or 0)
 
 
 @pytest.mark.parametrize(
     ("asked", "wait"), [(120.0, 120.0), (999_999_999.0, 900.0), (1e300, 900.0)]
 )
-def test_vendor_that_wants_fewer_polls(bench: Bench, asked: float, wait: float) -> None:
+def test_vendor_that_wants_fewer_polls(harness: Harness, asked: float, wait: float) -> None:
     """Its wait is kept, up to a quarter of an hour: no job is forgotten for one header."""
-    job = bench.new_job()
+    job = harness.new_job()
     slower = Refused("RATE_LIMITED", "slower", retry_after=asked)
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         store.jobs.accept(tx, job.id, [JobState.QUEUED], task_id="t1")
-        settle_poll(tx, bench.wiring.settings, job, slower, "poll", bench.clock())
+        settle_poll(tx, harness.wiring.settings, job, slower, "poll", harness.clock())
 
-    assert bench.clock() + timedelta(seconds=wait) == bench.job(job).due_at
+    assert harness.clock() + timedelta(seconds=wait) == harness.job(job).due_at
 
 
-def test_one_bucket_for_all_requests(bench: Bench, wire: Wire) -> None:
+def test_one_bucket_for_all_requests(harness: Harness, sandbox: SandboxClient) -> None:
     """A submit, a poll and a confirm each take from the vendor's one allowance."""
-    job = bench.new_job("[unknown-state dreaming] A fox")
-    bench.drain("submit")
-    left = [tokens(bench)]
-    bench.clock.advance(31)
-    with bench.db.write() as tx:
-        tx.execute(update(providers).values(refilled_at=bench.clock()))
-    bench.unit("poll")
-    left.append(tokens(bench))
-    bench.wiring.ingest.insert(job.id, "apixo", {}, b"{}", bench.clock())
-    bench.unit("process")
-    left.append(tokens(bench))
+    job = harness.new_job("[unknown-state dreaming] A fox")
+    harness.drain("submit")
+    left = [tokens(harness)]
+    harness.clock.advance(31)
+    with harness.db.write() as tx:
+        tx.execute(update(providers).values(refilled_at=harness.clock()))
+    harness.unit("poll")
+    left.append(tokens(harness))
+    harness.wiring.ingest.insert(job.id, "apixo", {}, b"{}", harness.clock())
+    harness.unit("process")
+    left.append(tokens(harness))
 
     assert [999, 998, 997] == left

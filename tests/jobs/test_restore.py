@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Bench
-from support.sandboxes import Wire
+from support.harness import Harness
+from support.sandboxes import SandboxClient
 
 from service import store
 from service.errors import Conflict
@@ -18,144 +18,147 @@ pytestmark = pytest.mark.postgresql
 
 
 @pytest.fixture
-def settings_given(wire: Wire) -> dict[str, Any]:
+def settings_given(sandbox: SandboxClient) -> dict[str, Any]:
     """The sandbox is the vendor."""
-    return {"apixo_base_url": wire.server.url}
+    return {"apixo_base_url": sandbox.server.url}
 
 
-def in_state(bench: Bench, state: JobState, **changes: Any) -> Job:
+def in_state(harness: Harness, state: JobState, **changes: Any) -> Job:
     """A job as the backup shows it."""
-    job = bench.new_job(f"{state} fox")
-    with bench.db.write() as tx:
+    job = harness.new_job(f"{state} fox")
+    with harness.db.write() as tx:
         store.jobs.change(tx, job.id, [JobState.QUEUED], state=state, **changes)
-    return bench.job(job)
+    return harness.job(job)
 
 
-def types(bench: Bench, job: Job) -> list[EventType]:
+def types(harness: Harness, job: Job) -> list[EventType]:
     """The job's events."""
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         return [event.type for event in store.events.of_job(tx, job.id)]
 
 
 @pytest.mark.parametrize("state", ["queued", "held", "submitting"])
-def test_without_a_task(bench: Bench, wire: Wire, state: str) -> None:
+def test_without_a_task(harness: Harness, sandbox: SandboxClient, state: str) -> None:
     """Whatever may have gone out since is unknown, told so, and never sent by itself."""
-    job = in_state(bench, JobState(state))
-    before = len(wire.server.renderer.book.all())
+    job = in_state(harness, JobState(state))
+    before = len(sandbox.server.renderer.book.all())
     assert {"asked": 0, "waiting": 1, "damaged": 0} == mark_unknown_after_restore(
-        bench.db, bench.wiring.high_water, bench.clock()
+        harness.db, harness.wiring.high_water, harness.clock()
     )
     for _ in range(5):
-        bench.clock.advance(3600)
-        bench.drain("submit", "generate", "poll", "reconcile")
+        harness.clock.advance(3600)
+        harness.drain("submit", "generate", "poll", "reconcile")
 
-    assert before == len(wire.server.renderer.book.all())
-    found = bench.job(job)
+    assert before == len(sandbox.server.renderer.book.all())
+    found = harness.job(job)
     assert (JobState.UNKNOWN, "RESTORED") == (found.state, (found.error or {})["code"])
-    assert EventType.JOB_UNKNOWN is types(bench, job)[0]
+    assert EventType.JOB_UNKNOWN is types(harness, job)[0]
 
 
-def test_with_a_task(bench: Bench, wire: Wire) -> None:
+def test_with_a_task(harness: Harness, sandbox: SandboxClient) -> None:
     """A job with a task is asked about at once and ends as it ended."""
-    job = bench.new_job("[lose] A fox")
-    bench.drain("submit")
-    wire.ended(bench.job(job).task_id or "")
+    job = harness.new_job("[lose] A fox")
+    harness.drain("submit")
+    sandbox.ended(harness.job(job).task_id or "")
     assert {"asked": 1, "waiting": 0, "damaged": 0} == mark_unknown_after_restore(
-        bench.db, bench.wiring.high_water, bench.clock()
+        harness.db, harness.wiring.high_water, harness.clock()
     )
-    assert JobState.UNKNOWN is bench.job(job).state
-    bench.drain("poll")
+    assert JobState.UNKNOWN is harness.job(job).state
+    harness.drain("poll")
 
-    assert JobState.SUCCEEDED is bench.job(job).state
-    assert [EventType.JOB_SUBMITTED, EventType.JOB_SUCCEEDED] == types(bench, job)
+    assert JobState.SUCCEEDED is harness.job(job).state
+    assert [EventType.JOB_SUBMITTED, EventType.JOB_SUCCEEDED] == types(harness, job)
 
 
-def test_with_a_task_that_is_running(bench: Bench, wire: Wire) -> None:
+def test_with_a_task_that_is_running(harness: Harness, sandbox: SandboxClient) -> None:
     """What still runs is submitted again, without its error, and polled on."""
-    job = bench.new_job("[lose] [slow 60] A fox")
-    bench.drain("submit")
-    mark_unknown_after_restore(bench.db, bench.wiring.high_water, bench.clock())
-    bench.drain("poll")
-    found = bench.job(job)
+    job = harness.new_job("[lose] [slow 60] A fox")
+    harness.drain("submit")
+    mark_unknown_after_restore(harness.db, harness.wiring.high_water, harness.clock())
+    harness.drain("poll")
+    found = harness.job(job)
 
     assert (JobState.SUBMITTED, None) == (found.state, found.error)
     assert found.due_at is not None
 
 
-def test_callback_after_the_restore(bench: Bench, wire: Wire) -> None:
+def test_callback_after_the_restore(harness: Harness, sandbox: SandboxClient) -> None:
     """A callback for a restored job with a task is believed for that task."""
-    job = bench.new_job("[lose] A fox")
-    bench.drain("submit")
-    task_id = bench.job(job).task_id
-    wire.ended(task_id or "")
-    mark_unknown_after_restore(bench.db, bench.wiring.high_water, bench.clock())
+    job = harness.new_job("[lose] A fox")
+    harness.drain("submit")
+    task_id = harness.job(job).task_id
+    sandbox.ended(task_id or "")
+    mark_unknown_after_restore(harness.db, harness.wiring.high_water, harness.clock())
     body = f'{{"code":200,"data":{{"taskId":"{task_id}","state":"success"}}}}'.encode()
-    bench.wiring.ingest.insert(job.id, "apixo", {}, body, bench.clock())
-    bench.drain("process")
+    harness.wiring.ingest.insert(job.id, "apixo", {}, body, harness.clock())
+    harness.drain("process")
 
-    assert (JobState.SUCCEEDED, "callback") == (bench.job(job).state, bench.job(job).resolved_by)
+    assert (JobState.SUCCEEDED, "callback") == (
+        harness.job(job).state,
+        harness.job(job).resolved_by,
+    )
 
 
-def test_resend_by_hand(bench: Bench, wire: Wire) -> None:
+def test_resend_by_hand(harness: Harness, sandbox: SandboxClient) -> None:
     """A person may send it again, once."""
-    job = in_state(bench, JobState.QUEUED)
-    mark_unknown_after_restore(bench.db, bench.wiring.high_water, bench.clock())
-    before = len(wire.server.renderer.book.all())
-    with bench.db.write() as tx:
-        resolve_by_hand(tx, bench.job(job), Resolution(resend=True), bench.clock())
-    bench.drain("submit")
+    job = in_state(harness, JobState.QUEUED)
+    mark_unknown_after_restore(harness.db, harness.wiring.high_water, harness.clock())
+    before = len(sandbox.server.renderer.book.all())
+    with harness.db.write() as tx:
+        resolve_by_hand(tx, harness.job(job), Resolution(resend=True), harness.clock())
+    harness.drain("submit")
 
     assert (JobState.SUBMITTED, 1) == (
-        bench.job(job).state,
-        len(wire.server.renderer.book.all()) - before,
+        harness.job(job).state,
+        len(sandbox.server.renderer.book.all()) - before,
     )
 
 
 @pytest.mark.parametrize("state", ["succeeded", "failed", "canceled", "unknown"])
-def test_others_are_left_alone(bench: Bench, state: str) -> None:
+def test_others_are_left_alone(harness: Harness, state: str) -> None:
     """What had ended, or was unknown before, stays as it is."""
-    job = in_state(bench, JobState(state))
+    job = in_state(harness, JobState(state))
     assert {"asked": 0, "waiting": 0, "damaged": 0} == mark_unknown_after_restore(
-        bench.db, bench.wiring.high_water, bench.clock()
+        harness.db, harness.wiring.high_water, harness.clock()
     )
 
-    assert job == bench.job(job)
+    assert job == harness.job(job)
 
 
-def test_twice(bench: Bench) -> None:
+def test_twice(harness: Harness) -> None:
     """Running it again changes and tells nothing more."""
-    job = in_state(bench, JobState.QUEUED)
-    mark_unknown_after_restore(bench.db, bench.wiring.high_water, bench.clock())
-    once = bench.job(job)
+    job = in_state(harness, JobState.QUEUED)
+    mark_unknown_after_restore(harness.db, harness.wiring.high_water, harness.clock())
+    once = harness.job(job)
     assert {"asked": 0, "waiting": 0, "damaged": 0} == mark_unknown_after_restore(
-        bench.db, bench.wiring.high_water, bench.clock()
+        harness.db, harness.wiring.high_water, harness.clock()
     )
 
-    assert once == bench.job(job)
-    assert [EventType.JOB_UNKNOWN] == types(bench, job)
+    assert once == harness.job(job)
+    assert [EventType.JOB_UNKNOWN] == types(harness, job)
 
 
-def test_beside_a_worker(bench: Bench) -> None:
+def test_beside_a_worker(harness: Harness) -> None:
     """As long as a worker may be alive nothing is touched."""
-    job = in_state(bench, JobState.QUEUED)
-    with bench.db.write() as tx:
-        store.work.beat(tx, "w1", bench.clock())
-    bench.clock.advance(29)
+    job = in_state(harness, JobState.QUEUED)
+    with harness.db.write() as tx:
+        store.work.beat(tx, "w1", harness.clock())
+    harness.clock.advance(29)
     with pytest.raises(Conflict, match="stop every worker"):
-        mark_unknown_after_restore(bench.db, bench.wiring.high_water, bench.clock())
-    assert job == bench.job(job)
-    bench.clock.advance(2)
+        mark_unknown_after_restore(harness.db, harness.wiring.high_water, harness.clock())
+    assert job == harness.job(job)
+    harness.clock.advance(2)
 
     assert {"asked": 0, "waiting": 1, "damaged": 0} == mark_unknown_after_restore(
-        bench.db, bench.wiring.high_water, bench.clock()
+        harness.db, harness.wiring.high_water, harness.clock()
     )
 
 
-def test_more_than_a_batch(bench: Bench) -> None:
+def test_more_than_a_batch(harness: Harness) -> None:
     """All of them, however many."""
     for _ in range(230):
-        bench.new_job()
+        harness.new_job()
 
     assert {"asked": 0, "waiting": 230, "damaged": 0} == mark_unknown_after_restore(
-        bench.db, bench.wiring.high_water, bench.clock()
+        harness.db, harness.wiring.high_water, harness.clock()
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from conftest import Bench
+from support.harness import Harness
 
 from service import store
 from service.model import JobState
@@ -19,42 +19,46 @@ pytestmark = pytest.mark.postgresql
 
 
 @pytest.fixture
-def bench(bench: Bench) -> Bench:
-    """A bench on which a worker has just been seen."""
-    with bench.db.write() as tx:
-        store.work.beat(tx, "w1", bench.clock())
-    return bench
+def harness(harness: Harness) -> Harness:
+    """A harness on which a worker has just been seen."""
+    with harness.db.write() as tx:
+        store.work.beat(tx, "w1", harness.clock())
+    return harness
 
 
-def look(bench: Bench) -> Health:
-    """The health of the bench."""
-    w = bench.wiring
-    return examine(bench.db, w.storage, w.providers, bench.clock())
+def look(harness: Harness) -> Health:
+    """The health of the harness."""
+    w = harness.wiring
+    return examine(harness.db, w.storage, w.providers, harness.clock())
 
 
-def troubles(bench: Bench) -> dict[str, str]:
+def troubles(harness: Harness) -> dict[str, str]:
     """What is wrong, by check."""
-    return {check.name: check.message for check in look(bench).checks if not check.ok}
+    return {check.name: check.message for check in look(harness).checks if not check.ok}
 
 
-def end_jobs(bench: Bench, *ways: str, model: str = "kling-2-5-turbo-pro") -> None:
+def end_jobs(harness: Harness, *ways: str, model: str = "kling-2-5-turbo-pro") -> None:
     """Ended jobs, whose ends were found in these ways."""
     for way in ways:
-        job = bench.new_job(way)
-        with bench.db.write() as tx:
+        job = harness.new_job(way)
+        with harness.db.write() as tx:
             ended = jobs.update().filter_by(id=job.id)
             tx.execute(ended.values(state=JobState.SUCCEEDED, resolved_by=way, model=model))
 
 
-def test_all_is_well(bench: Bench) -> None:
+def test_all_is_well(harness: Harness) -> None:
     """Without a trouble it is ready; there is nothing to say of callbacks yet."""
-    assert ("ready", {}, None) == (look(bench).status, troubles(bench), look(bench).polled_share)
+    assert ("ready", {}, None) == (
+        look(harness).status,
+        troubles(harness),
+        look(harness).polled_share,
+    )
 
 
-def test_every_check_says_what_it_found(bench: Bench) -> None:
+def test_every_check_says_what_it_found(harness: Harness) -> None:
     """Also what is as it should be is told in words, with its figures."""
-    end_jobs(bench, *["poll"] * 2, *["callback"] * 6)
-    found = {check.name: check.message for check in look(bench).checks}
+    end_jobs(harness, *["poll"] * 2, *["callback"] * 6)
+    found = {check.name: check.message for check in look(harness).checks}
 
     assert "" not in found.values()
     assert "is alive" == found["worker"]
@@ -62,20 +66,20 @@ def test_every_check_says_what_it_found(bench: Bench) -> None:
     assert "free at" in found["disk"]
 
 
-def test_no_worker(bench: Bench) -> None:
+def test_no_worker(harness: Harness) -> None:
     """Without a worker for half a minute nothing would be worked on."""
-    bench.clock.advance(31)
+    harness.clock.advance(31)
 
-    assert "not ready" == look(bench).status
-    assert "clipbell worker" in troubles(bench)["worker"]
+    assert "not ready" == look(harness).status
+    assert "clipbell worker" in troubles(harness)["worker"]
 
 
-def test_no_place_to_write(bench: Bench) -> None:
+def test_no_place_to_write(harness: Harness) -> None:
     """A folder that is none stops it, with the folder's name."""
-    nowhere = FileStorage(bench.wiring.settings.data_dir / "file" / "folder")
+    nowhere = FileStorage(harness.wiring.settings.data_dir / "file" / "folder")
     nowhere.folder.parent.parent.mkdir(parents=True, exist_ok=True)
     nowhere.folder.parent.write_text("a file, not a folder")
-    found = examine(bench.db, nowhere, bench.wiring.providers, bench.clock())
+    found = examine(harness.db, nowhere, harness.wiring.providers, harness.clock())
     (storage,) = [check for check in found.checks if check.name == "storage"]
 
     assert "not ready" == found.status
@@ -92,97 +96,97 @@ class Elsewhere(FileStorage):
         raise StorageError("no answer")
 
 
-def test_a_glance_asks_nobody(bench: Bench) -> None:
+def test_a_glance_asks_nobody(harness: Harness) -> None:
     """Where a page cannot wait, a storage elsewhere is left out and all else looked at."""
-    elsewhere = Elsewhere(bench.wiring.storage.folder)
-    given = (bench.db, elsewhere, bench.wiring.providers, bench.clock())
+    elsewhere = Elsewhere(harness.wiring.storage.folder)
+    given = (harness.db, elsewhere, harness.wiring.providers, harness.clock())
     whole = [check.name for check in examine(*given).checks]
 
     assert ("degraded", "ready") == (examine(*given).status, glance(*given).status)
     assert [n for n in whole if n != "storage"] == [check.name for check in glance(*given).checks]
 
 
-def test_held_provider(bench: Bench) -> None:
+def test_held_provider(harness: Harness) -> None:
     """A hold is told with its reason and the command that ends it; jobs are taken meanwhile."""
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         store.providers.hold(tx, "apixo", "INSUFFICIENT_CREDITS: none left")
 
-    assert "degraded" == look(bench).status
+    assert "degraded" == look(harness).status
     assert (
         "apixo is held (INSUFFICIENT_CREDITS: none left): `clipbell resume apixo`"
-        in (troubles(bench)["providers"])
+        in (troubles(harness)["providers"])
     )
 
 
-def test_absent_provider(bench: Bench) -> None:
+def test_absent_provider(harness: Harness) -> None:
     """A vendor that cannot be asked is told with the time since when."""
-    with bench.db.write() as tx:
-        store.providers.record_error(tx, "apixo", "connection refused", bench.clock())
-        store.providers.record_error(tx, "apixo", "timed out", bench.clock.advance(60))
-        store.work.beat(tx, "w1", bench.clock())
+    with harness.db.write() as tx:
+        store.providers.record_error(tx, "apixo", "connection refused", harness.clock())
+        store.providers.record_error(tx, "apixo", "timed out", harness.clock.advance(60))
+        store.work.beat(tx, "w1", harness.clock())
 
     expected = "apixo cannot be asked since 2026-01-01 12:00 UTC (timed out)"
-    assert {"providers": expected} == troubles(bench)
+    assert {"providers": expected} == troubles(harness)
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(2, False), (900, True)])
-def test_waiting_provider(bench: Bench, seconds: int, shown: bool) -> None:
+def test_waiting_provider(harness: Harness, seconds: int, shown: bool) -> None:
     """A wait that a vendor asked for is told with its end and the command that ends it."""
-    with bench.db.write() as tx:
-        store.providers.pause(tx, "apixo", bench.clock() + timedelta(seconds=seconds))
+    with harness.db.write() as tx:
+        store.providers.pause(tx, "apixo", harness.clock() + timedelta(seconds=seconds))
     told = "apixo gets no new job until 2026-01-01 12:15:00 UTC: `clipbell resume apixo`"
 
-    assert ("degraded" if shown else "ready") == look(bench).status
-    assert shown is (told in troubles(bench).get("providers", ""))
+    assert ("degraded" if shown else "ready") == look(harness).status
+    assert shown is (told in troubles(harness).get("providers", ""))
 
 
-def test_row_aside(bench: Bench) -> None:
+def test_row_aside(harness: Harness) -> None:
     """A row that was quarantined is named with its trouble."""
-    job = bench.new_job()
-    with bench.db.write() as tx:
-        store.quarantine.put(tx, "jobs", job.id, job.claims, "no price", bench.clock())
+    job = harness.new_job()
+    with harness.db.write() as tx:
+        store.quarantine.put(tx, "jobs", job.id, job.claims, "no price", harness.clock())
 
-    assert "degraded" == look(bench).status
-    assert f"jobs {job.id}: no price" in troubles(bench)["rows"]
+    assert "degraded" == look(harness).status
+    assert f"jobs {job.id}: no price" in troubles(harness)["rows"]
 
 
-def test_callbacks_that_never_come(bench: Bench) -> None:
+def test_callbacks_that_never_come(harness: Harness) -> None:
     """When every end had to be polled for, the public address is in doubt."""
-    end_jobs(bench, *["poll"] * FEW, "answer", "operator")
+    end_jobs(harness, *["poll"] * FEW, "answer", "operator")
 
-    assert 1.0 == look(bench).polled_share
-    assert "CLIPBELL_PUBLIC_URL" in troubles(bench)["callbacks"]
+    assert 1.0 == look(harness).polled_share
+    assert "CLIPBELL_PUBLIC_URL" in troubles(harness)["callbacks"]
 
 
-def test_some_callbacks_come(bench: Bench) -> None:
+def test_some_callbacks_come(harness: Harness) -> None:
     """A share is told, and is no trouble as long as some come."""
-    end_jobs(bench, *["poll"] * 2, *["callback"] * 6)
+    end_jobs(harness, *["poll"] * 2, *["callback"] * 6)
 
-    assert (0.25, {}) == (look(bench).polled_share, troubles(bench))
+    assert (0.25, {}) == (look(harness).polled_share, troubles(harness))
 
 
-def test_models_that_are_always_polled(bench: Bench) -> None:
+def test_models_that_are_always_polled(harness: Harness) -> None:
     """A vendor without callbacks says nothing about ours."""
-    end_jobs(bench, *["poll"] * 9, model="kling-2")
+    end_jobs(harness, *["poll"] * 9, model="kling-2")
 
-    assert (None, {}) == (look(bench).polled_share, troubles(bench))
+    assert (None, {}) == (look(harness).polled_share, troubles(harness))
 
 
-def test_unused_provider(bench: Bench) -> None:
+def test_unused_provider(harness: Harness) -> None:
     """The trouble of a provider that has no key here is nobody's."""
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         store.providers.hold(tx, "apixo", "once")
-    wiring = replace(bench.wiring, providers={})
-    found = examine(bench.db, wiring.storage, wiring.providers, bench.clock())
+    wiring = replace(harness.wiring, providers={})
+    found = examine(harness.db, wiring.storage, wiring.providers, harness.clock())
 
     assert "ready" == found.status
 
 
-def test_paused_channel(bench: Bench) -> None:
+def test_paused_channel(harness: Harness) -> None:
     """A channel that waits for its operator is told with the reason."""
-    until = bench.clock() + timedelta(minutes=15)
-    with bench.db.write() as tx:
+    until = harness.clock() + timedelta(minutes=15)
+    with harness.db.write() as tx:
         store.channels.pause(tx, "email", until, "535 bad credentials")
 
     expected = "email waits until 12:15 UTC (535 bad credentials)"
-    assert {"channels": expected} == troubles(bench)
+    assert {"channels": expected} == troubles(harness)

@@ -9,8 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from conftest import Bench
 from sqlalchemy import Column, select
+from support.harness import Harness
 
 from service import store
 from service.deliveries.subscriptions import parse_subscription, rotate_secret, subscribe
@@ -46,9 +46,9 @@ def test_newest_first(settings: Settings) -> None:
     assert [] == [name for name in os.listdir(settings.data_dir) if name.startswith(".")]
 
 
-def test_old_tokens_verify(bench: Bench, settings: Settings) -> None:
+def test_old_tokens_verify(harness: Harness, settings: Settings) -> None:
     """What was signed before is still ours; what is signed now is signed by the new key."""
-    now = bench.clock()
+    now = harness.clock()
     later = now + timedelta(days=30)
     old = UrlSigner(settings.keys(), "video", "").url_for(later, video="vid_1")
     add_key(settings)
@@ -85,39 +85,39 @@ def test_file_that_cannot_be_replaced(settings: Settings) -> None:
     assert [] == [name for name in os.listdir(settings.data_dir) if name.startswith(".")]
 
 
-def seal_something(bench: Bench) -> None:
+def seal_something(harness: Harness) -> None:
     """Beside the account's secret, whatever a subscription seals."""
-    w, now = bench.wiring, bench.clock()
-    with bench.db.write() as tx:
+    w, now = harness.wiring, harness.clock()
+    with harness.db.write() as tx:
         spec = parse_subscription(w.channels, "webhook:https://example.com/a", "")
-        made, _ = subscribe(tx, w.encryptor, bench.account.id, spec, now)
+        made, _ = subscribe(tx, w.encryptor, harness.account.id, spec, now)
         rotate_secret(tx, w.encryptor, made, now)
 
 
-def encrypted_values(bench: Bench) -> list[str]:
+def encrypted_values(harness: Harness) -> list[str]:
     """Everything that is stored sealed."""
     columns: list[Column[str]] = [table.c[name] for table, name in ENCRYPTED_COLUMNS]
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         found = [seal for column in columns for seal in tx.scalars(select(column))]
     return [seal for seal in found if seal is not None]
 
 
-def test_every_seal_is_renewed(bench: Bench) -> None:
+def test_every_seal_is_renewed(harness: Harness) -> None:
     """The newest key alone opens all that is stored; once more changes nothing."""
-    seal_something(bench)
-    before = [bench.wiring.encryptor.decrypt(seal) for seal in encrypted_values(bench)]
-    newest = Encryptor([NEW, *bench.wiring.settings.keys()])
-    with bench.db.write() as tx:
+    seal_something(harness)
+    before = [harness.wiring.encryptor.decrypt(seal) for seal in encrypted_values(harness)]
+    newest = Encryptor([NEW, *harness.wiring.settings.keys()])
+    with harness.db.write() as tx:
         first, again = reencrypt_all(tx, newest), reencrypt_all(tx, newest)
 
     assert ((4, 0), (0, 0)) == (first, again)
-    assert before == [Encryptor([NEW]).decrypt(seal) for seal in encrypted_values(bench)]
+    assert before == [Encryptor([NEW]).decrypt(seal) for seal in encrypted_values(harness)]
 
 
-def test_every_sealed_column_is_known(bench: Bench) -> None:
+def test_every_sealed_column_is_known(harness: Harness) -> None:
     """No column holds a seal that rotating would forget."""
-    seal_something(bench)
-    with bench.db.read() as tx:
+    seal_something(harness)
+    with harness.db.read() as tx:
         rows = [(t, row) for t in metadata.sorted_tables for row in tx.execute(select(t)).all()]
     found = {(t.name, n) for t, row in rows for n, v in row._mapping.items() if _is_seal(v)}
 
@@ -129,19 +129,19 @@ def _is_seal(value: object) -> bool:
     return isinstance(value, str) and value.startswith("gAAAAA")
 
 
-def test_seal_of_a_lost_key(bench: Bench) -> None:
+def test_seal_of_a_lost_key(harness: Harness) -> None:
     """What no key opens is counted and stays; the others are renewed."""
-    bench.new_account("bob")
+    harness.new_account("bob")
     strange = Encryptor(["x" * 40]).encrypt("whsec_x")
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         bob = store.accounts.named(tx, "bob")[0]
         store.encrypted_columns.replace(
             tx, lambda old: strange if old == bob.webhook_secret else None
         )
-        found = reencrypt_all(tx, Encryptor([NEW, *bench.wiring.settings.keys()]))
+        found = reencrypt_all(tx, Encryptor([NEW, *harness.wiring.settings.keys()]))
 
     assert (1, 1) == found
-    assert strange in encrypted_values(bench)
+    assert strange in encrypted_values(harness)
 
 
 def test_first_key_is_made_once(tmp_path: Path) -> None:

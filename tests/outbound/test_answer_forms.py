@@ -16,8 +16,8 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from conftest import NOON, TestClock
 from support.channel_targets import delivery_request, frozen
+from support.harness import NOON, TestClock
 from support.raw_servers import LOCAL, Handler, Server
 
 from service.channels import Slack, Webhook

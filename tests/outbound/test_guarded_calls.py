@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import Bench
+from support.harness import Harness
 from support.raw_servers import Server, always, answer
 
 from service.deliveries import test_sends
@@ -21,52 +21,52 @@ from service.events.record import record_sample
 from service.jobs.outcomes import record_outcome
 from service.model import EventType, Outcome, TaskState
 
-Call = Callable[[Bench, str], None]
+Call = Callable[[Harness, str], None]
 
 
 def deliver(channel: str) -> Call:
     """An event goes to a subscription's target."""
 
-    def call(bench: Bench, url: str) -> None:
-        with bench.db.write() as tx:
-            encryptor, now = bench.wiring.encryptor, bench.clock()
-            subscribe(tx, encryptor, bench.account.id, SubscriptionSpec(channel, url), now)
-            record_sample(tx, bench.account.id, EventType.JOB_FAILED, now)
-        bench.unit("deliver")
+    def call(harness: Harness, url: str) -> None:
+        with harness.db.write() as tx:
+            encryptor, now = harness.wiring.encryptor, harness.clock()
+            subscribe(tx, encryptor, harness.account.id, SubscriptionSpec(channel, url), now)
+            record_sample(tx, harness.account.id, EventType.JOB_FAILED, now)
+        harness.unit("deliver")
 
     return call
 
 
-def try_out(bench: Bench, url: str) -> None:
+def try_out(harness: Harness, url: str) -> None:
     """A target is tested before it is subscribed."""
     test_request = test_sends.TestRequest(
-        bench.account.id, "", "webhook", url, "standard", (), ("whsec_" + "A" * 32,)
+        harness.account.id, "", "webhook", url, "standard", (), ("whsec_" + "A" * 32,)
     )
-    test_sends.send_test(bench.db, bench.wiring.notifications, test_request, bench.clock())
+    test_sends.send_test(harness.db, harness.wiring.notifications, test_request, harness.clock())
 
 
-def ask_the_vendor(bench: Bench, url: str) -> None:
+def ask_the_vendor(harness: Harness, url: str) -> None:
     """A job goes out to the vendor, whose address is a setting."""
-    bench.new_job()
-    bench.drain("submit")
+    harness.new_job()
+    harness.drain("submit")
 
 
-def look_at_images(bench: Bench, url: str) -> None:
+def look_at_images(harness: Harness, url: str) -> None:
     """The images of a job are looked at before it goes out."""
-    bench.new_job(
+    harness.new_job(
         model="kling-2-5-turbo-pro",
         input={"prompt": "A fox", "mode": "image-to-video", "image_urls": [f"{url}/a.png"]},
     )
-    bench.drain("submit")
+    harness.drain("submit")
 
 
-def copy_the_film(bench: Bench, url: str) -> None:
+def copy_the_film(harness: Harness, url: str) -> None:
     """The vendor names a link, and the film is copied from there."""
-    job = bench.new_job()
+    job = harness.new_job()
     done = Outcome(TaskState.SUCCEEDED, result_url=f"{url}/a.mp4")
-    with bench.db.write() as tx:
-        record_outcome(tx, bench.wiring.settings, job, done, "poll", bench.clock())
-    bench.drain("archive")
+    with harness.db.write() as tx:
+        record_outcome(tx, harness.wiring.settings, job, done, "poll", harness.clock())
+    harness.drain("archive")
 
 
 CALLS: dict[str, Call] = {
@@ -94,9 +94,9 @@ def settings_given(request: pytest.FixtureRequest, server: Server) -> dict[str, 
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_no_call_goes_past_the_guard(bench: Bench, server: Server, name: str) -> None:
+def test_no_call_goes_past_the_guard(harness: Harness, server: Server, name: str) -> None:
     """None reaches this machine unless its network is allowed, and then each does."""
-    CALLS[name](bench, server.url(""))
-    bench.clock.advance(timedelta(hours=1).total_seconds())
+    CALLS[name](harness, server.url(""))
+    harness.clock.advance(timedelta(hours=1).total_seconds())
 
-    assert bool(bench.wiring.settings.allowed_networks) is (server.connections > 0)
+    assert bool(harness.wiring.settings.allowed_networks) is (server.connections > 0)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NOON, TestClock
-from support.sandboxes import Wire
+from support.harness import NOON, TestClock
+from support.sandboxes import SandboxClient
 from support.servers import free_port
 from support.serving import QuietHandler, Served
 
@@ -106,9 +106,9 @@ def parts(tmp_path: Path, clock: TestClock) -> Iterator[Parts]:
 
 
 @pytest.fixture
-def vendor(adapter: Adapter, parts: Parts, wire: Wire) -> Provider:
+def vendor(adapter: Adapter, parts: Parts, sandbox: SandboxClient) -> Provider:
     """The adapter before the sandbox."""
-    return adapter.make(parts, wire.server.url, 20.0)
+    return adapter.make(parts, sandbox.server.url, 20.0)
 
 
 def jobs(adapter: Adapter, prompt: str = "A fox") -> list[Job]:
@@ -124,9 +124,9 @@ def jobs(adapter: Adapter, prompt: str = "A fox") -> list[Job]:
     return made
 
 
-def tasks(wire: Wire) -> int:
+def tasks(sandbox: SandboxClient) -> int:
     """How many the vendor has made so far."""
-    return len(wire.server.renderer.book.all())
+    return len(sandbox.server.renderer.book.all())
 
 
 class Scripted(Served):
@@ -168,61 +168,61 @@ class Turns(Served):
         self.serve(Handler)
 
 
-def test_request_is_only_shown(adapter: Adapter, vendor: Provider, wire: Wire) -> None:
+def test_request_is_only_shown(adapter: Adapter, vendor: Provider, sandbox: SandboxClient) -> None:
     """The wire request names the price-making duration, hides its key, and sends nothing."""
-    before = tasks(wire)
+    before = tasks(sandbox)
     for job in jobs(adapter):
         request = vendor.request_for(job, CALLBACK)
         values = request.body.get("input", request.body)
 
         assert (5, "A fox") == (values["duration"], values["prompt"])
-        assert request.url.startswith(wire.server.url)
+        assert request.url.startswith(sandbox.server.url)
         assert KEY in str(request.headers)
         assert KEY not in json.dumps(request.masked())
-    assert before == tasks(wire)
+    assert before == tasks(sandbox)
 
 
-def test_walk(adapter: Adapter, vendor: Provider, wire: Wire, parts: Parts) -> None:
+def test_walk(adapter: Adapter, vendor: Provider, sandbox: SandboxClient, parts: Parts) -> None:
     """Every model: one create call, one task, and in the end a video."""
     for job in jobs(adapter):
-        before = tasks(wire)
+        before = tasks(sandbox)
         submission = vendor.submit(job, CALLBACK)
         sent = replace(job, task_id=submission.task_id)
         if adapter.keeps_records:
-            wire.ended(submission.task_id)
+            sandbox.ended(submission.task_id)
         found = submission.outcome or vendor.fetch(sent)
 
-        assert 1 == tasks(wire) - before
+        assert 1 == tasks(sandbox) - before
         assert TaskState.SUCCEEDED is found.state
         if found.result_file:
             assert b"ftyp" == parts.answers.path(found.result_file).read_bytes()[4:8]
         else:
-            assert 200 == wire.call("GET", found.result_url or "").status
+            assert 200 == sandbox.call("GET", found.result_url or "").status
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 406, 429])
-def test_refused(adapter: Adapter, vendor: Provider, wire: Wire, status: int) -> None:
+def test_refused(adapter: Adapter, vendor: Provider, sandbox: SandboxClient, status: int) -> None:
     """The vendor's no is a no in our vocabulary: no task, and the same call is not made again."""
     for job in jobs(adapter, f"[refuse {status}] A fox"):
-        before = tasks(wire)
+        before = tasks(sandbox)
         with pytest.raises(Refused) as caught:
             vendor.submit(job, CALLBACK)
 
         assert caught.value.code in FAILURES
         assert str(status) == caught.value.provider_code
         assert KEY not in str(caught.value) + repr(caught.value)
-        assert before == tasks(wire)
+        assert before == tasks(sandbox)
 
 
 @pytest.mark.parametrize("orders", ["drop", "hang"])
-def test_broken_off(adapter: Adapter, parts: Parts, wire: Wire, orders: str) -> None:
+def test_broken_off(adapter: Adapter, parts: Parts, sandbox: SandboxClient, orders: str) -> None:
     """After the request was sent, no answer is never taken for a no."""
     job = jobs(adapter, f"[{orders}] A fox")[0]
-    before = tasks(wire)
+    before = tasks(sandbox)
     with pytest.raises(Unanswered):
-        adapter.make(parts, wire.server.url, 1.0).submit(job, CALLBACK)
+        adapter.make(parts, sandbox.server.url, 1.0).submit(job, CALLBACK)
 
-    assert 1 == tasks(wire) - before
+    assert 1 == tasks(sandbox) - before
 
 
 def test_nobody_there(adapter: Adapter, parts: Parts) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Bench
 from support.film import record
-from support.sandboxes import Wire
+from support.harness import Harness
+from support.sandboxes import SandboxClient
 from support.servers import Clipbell, eventually
 from support.serving import QuietHandler, Served
 
@@ -22,9 +22,9 @@ KLING_2: dict[str, Any] = {"model": "kling-2", "input": {"prompt": "A fox", "dur
 
 
 @pytest.fixture
-def clipbell(wire: Wire, tmp_path: Path) -> Iterator[Clipbell]:
+def clipbell(sandbox: SandboxClient, tmp_path: Path) -> Iterator[Clipbell]:
     """A running service that speaks v1 to its vendor."""
-    with Clipbell(tmp_path, wire.server.url, segmind_api="v1", sync_timeout="3") as made:
+    with Clipbell(tmp_path, sandbox.server.url, segmind_api="v1", sync_timeout="3") as made:
         yield made.start()
 
 
@@ -58,39 +58,39 @@ def test_answer_is_json(clipbell: Clipbell) -> None:
     eventually(lambda: clipbell.job(job["id"])["video"]["sha256"])
 
 
-def test_interrupted(clipbell: Clipbell, wire: Wire) -> None:
+def test_interrupted(clipbell: Clipbell, sandbox: SandboxClient) -> None:
     """A worker that dies during the call leaves the job unknown, and it is not sent again."""
-    before = len(wire.server.renderer.book.all())
+    before = len(sandbox.server.renderer.book.all())
     body = {**KLING_2, "input": {"prompt": "[slow 60] A fox", "duration": 5}}
     made = clipbell.call("POST", "/v1/jobs", body).json()
-    eventually(lambda: len(wire.server.renderer.book.all()) > before)
+    eventually(lambda: len(sandbox.server.renderer.book.all()) > before)
     clipbell.kill("worker")
     clipbell.start_worker()
     job = clipbell.await_state(made["id"], "unknown", seconds=60)
 
     assert "SUBMIT_TIMEOUT_UNKNOWN" == job["error"]["code"]
-    assert 1 == len(wire.server.renderer.book.all()) - before
+    assert 1 == len(sandbox.server.renderer.book.all()) - before
 
 
 @pytest.mark.parametrize("settings_given", [{"segmind_api": "v1"}])
-def test_answer_on_disk(bench: Bench) -> None:
+def test_answer_on_disk(harness: Harness) -> None:
     """Struck between the whole answer and its record, the video is found on our own disk."""
-    job = bench.new_job(**KLING_2)
-    with bench.db.write() as tx:
-        store.jobs.claim_queued(tx, ["segmind"], bench.clock(), 60)
+    job = harness.new_job(**KLING_2)
+    with harness.db.write() as tx:
+        store.jobs.claim_queued(tx, ["segmind"], harness.clock(), 60)
     name = f"vid_{job.id.removeprefix('job_')}.mp4"
-    with FileStorage(bench.wiring.settings.answers).writing(name) as file:
+    with FileStorage(harness.wiring.settings.answers).writing(name) as file:
         scene = Scene(prompt="A fox", seconds=5, aspect_ratio="16:9")
         render_video(Path(file.name), scene, short_side=90)
-    bench.clock.advance(61)
-    bench.drain("poll", "reconcile", "archive")
-    with bench.db.read() as tx:
+    harness.clock.advance(61)
+    harness.drain("poll", "reconcile", "archive")
+    with harness.db.read() as tx:
         video = store.videos.of_job(tx, job.id)
 
-    assert JobState.SUCCEEDED is bench.job(job).state
+    assert JobState.SUCCEEDED is harness.job(job).state
     assert video is not None
-    assert (VideoState.STORED, len(bench.wiring.storage.read(name))) == (video.state, video.bytes)
-    assert not FileStorage(bench.wiring.settings.answers).exists(name)
+    assert (VideoState.STORED, len(harness.wiring.storage.read(name))) == (video.state, video.bytes)
+    assert not FileStorage(harness.wiring.settings.answers).exists(name)
 
 
 WEBM = record(kind="webm", codec="libvpx-vp9")
@@ -124,14 +124,14 @@ def settings_given(vendor: Vendor) -> dict[str, Any]:
     return {"segmind_api": "v1", "segmind_base_url": vendor.origin}
 
 
-def test_answer_of_another_kind(bench: Bench) -> None:
+def test_answer_of_another_kind(harness: Harness) -> None:
     """An answer that is a film of any kind is ours, and paid for once."""
-    job = bench.new_job(**KLING_2)
-    bench.drain("generate", "archive")
-    with bench.db.read() as tx:
+    job = harness.new_job(**KLING_2)
+    harness.drain("generate", "archive")
+    with harness.db.read() as tx:
         video = store.videos.of_job(tx, job.id)
 
-    assert (JobState.SUCCEEDED, True) == (bench.job(job).state, video is not None)
+    assert (JobState.SUCCEEDED, True) == (harness.job(job).state, video is not None)
     assert video and (VideoState.STORED, 3.0) == (video.state, video.seconds)
     assert (video.file or "").endswith(".webm")
-    assert WEBM == bench.wiring.storage.read(video.file or "")
+    assert WEBM == harness.wiring.storage.read(video.file or "")

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import Bench
+from support.harness import Harness
 
 from service.ops.health import examine
 from service.storage.disk import Disks, disks_of
@@ -32,12 +32,12 @@ def test_folder_that_is_not_there(tmp_path: Path) -> None:
     assert not Disks((tmp_path / "nowhere",), 1 << 62).nearly_full()
 
 
-def test_disks_of_the_service(bench: Bench) -> None:
+def test_disks_of_the_service(harness: Harness) -> None:
     """Videos count, and the database where it is a file; with room `/readyz` says nothing."""
-    disks = disks_of(bench.db, bench.wiring.storage)
-    bench.wiring.storage.check()
-    health = examine(bench.db, bench.wiring.storage, bench.wiring.providers, bench.clock())
+    disks = disks_of(harness.db, harness.wiring.storage)
+    harness.wiring.storage.check()
+    health = examine(harness.db, harness.wiring.storage, harness.wiring.providers, harness.clock())
 
-    assert bench.wiring.storage.folder == disks.folders[0]
-    assert (2 if bench.db.is_sqlite else 1) == len(disks.folders)
+    assert harness.wiring.storage.folder == disks.folders[0]
+    assert (2 if harness.db.is_sqlite else 1) == len(disks.folders)
     assert [True] == [check.ok for check in health.checks if check.name == "disk"]

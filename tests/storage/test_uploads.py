@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import Bench
-from support.sandboxes import Pictures, Wire, png
+from support.harness import Harness
+from support.sandboxes import Pictures, SandboxClient, png
 
 from service.catalogue.models import MODELS
 from service.catalogue.validation import check_input
@@ -31,34 +31,34 @@ def pictures() -> Iterator[Pictures]:
 
 
 @pytest.fixture
-def settings_given(wire: Wire) -> dict[str, Any]:
+def settings_given(sandbox: SandboxClient) -> dict[str, Any]:
     """Both vendors are the sandbox."""
-    return {"apixo_base_url": wire.server.url, "segmind_base_url": wire.server.url}
+    return {"apixo_base_url": sandbox.server.url, "segmind_base_url": sandbox.server.url}
 
 
 @pytest.mark.parametrize("uri", [True, False])
-def test_inline_images_become_urls_of_ours(bench: Bench, uri: bool) -> None:
+def test_inline_images_become_urls_of_ours(harness: Harness, uri: bool) -> None:
     """Base64 and data URIs are kept as files and served to whoever has the link."""
     text = base64.b64encode(RED).decode()
     given = {"prompt": "A fox", "image_url": f"data:image/png;base64,{text}" if uri else text}
     values = check_input(TURBO, given)
-    kept = bench.wiring.uploads.save(TURBO, values, bench.clock())
-    path = kept["image_url"].removeprefix(bench.wiring.settings.public_url)
-    with create_app(bench.wiring).test_client().get(path) as answer:
+    kept = harness.wiring.uploads.save(TURBO, values, harness.clock())
+    path = kept["image_url"].removeprefix(harness.wiring.settings.public_url)
+    with create_app(harness.wiring).test_client().get(path) as answer:
         served = (answer.mimetype, answer.get_data())
 
     assert path.startswith("/i/")
     assert ("image/png", RED) == served
-    assert text == bench.wiring.uploads.inlined(TURBO, kept, bench.clock())["image_url"]
+    assert text == harness.wiring.uploads.inlined(TURBO, kept, harness.clock())["image_url"]
 
 
-def test_segmind_gets_base64(bench: Bench, wire: Wire) -> None:
+def test_segmind_gets_base64(harness: Harness, sandbox: SandboxClient) -> None:
     """An inline image reaches Segmind as base64, though the job names a URL of ours."""
     text = base64.b64encode(RED).decode()
     values = check_input(TURBO, {"prompt": "A fox", "image_url": text})
-    kept = bench.wiring.uploads.save(TURBO, values, bench.clock())
-    job = bench.new_job(model="kling-2.5-turbo", input=kept)
-    request = bench.wiring.providers["segmind"].request_for(job, "")
+    kept = harness.wiring.uploads.save(TURBO, values, harness.clock())
+    job = harness.new_job(model="kling-2.5-turbo", input=kept)
+    request = harness.wiring.providers["segmind"].request_for(job, "")
 
     assert job.input["image_url"].startswith("http")
     assert text == request.body["image_url"]
@@ -98,53 +98,55 @@ def test_other_kinds() -> None:
             kind_of(data)
 
 
-def look(bench: Bench, url: str) -> None:
+def look(harness: Harness, url: str) -> None:
     """Look at a job's image as the worker does before it sends."""
-    job = bench.new_job(model="kling-2", input={"prompt": "A fox", "start_image": url})
-    w = bench.wiring
-    check_images(w.outbound, w.uploads, MODELS["kling-2"], job, bench.clock())
+    job = harness.new_job(model="kling-2", input={"prompt": "A fox", "start_image": url})
+    w = harness.wiring
+    check_images(w.outbound, w.uploads, MODELS["kling-2"], job, harness.clock())
 
 
-def test_seen_images(bench: Bench, pictures: Pictures) -> None:
+def test_seen_images(harness: Harness, pictures: Pictures) -> None:
     """What is seen at the address counts: a picture passes, anything else is refused."""
-    look(bench, pictures.url(0))
+    look(harness, pictures.url(0))
     found = []
     for place in (1, 2):
         with pytest.raises(Refused) as caught:
-            look(bench, pictures.url(place))
+            look(harness, pictures.url(place))
         found.append(caught.value.code)
 
     assert ["UNSUPPORTED_FORMAT", "IMAGE_TOO_LARGE"] == found
 
 
-def test_address_without_image(bench: Bench, wire: Wire) -> None:
+def test_address_without_image(harness: Harness, sandbox: SandboxClient) -> None:
     """An address that has nothing is refused before the vendor is asked."""
     with pytest.raises(Refused) as caught:
-        look(bench, f"{wire.server.url}/nowhere.png")
+        look(harness, f"{sandbox.server.url}/nowhere.png")
 
     assert "INVALID_IMAGE_URL" == caught.value.code
 
 
-def test_forbidden_addresses(bench: Bench) -> None:
+def test_forbidden_addresses(harness: Harness) -> None:
     """An image at a private address is never fetched for anybody."""
     with pytest.raises(Refused) as caught:
-        look(bench, "http://10.1.2.3/secret.png")
+        look(harness, "http://10.1.2.3/secret.png")
 
     assert "INVALID_IMAGE_URL" == caught.value.code
 
 
-def test_out_of_reach_is_left_to_the_vendor(bench: Bench) -> None:
+def test_out_of_reach_is_left_to_the_vendor(harness: Harness) -> None:
     """That we cannot reach an address is no verdict on the image."""
-    look(bench, "http://127.0.0.1:9/a.png")
+    look(harness, "http://127.0.0.1:9/a.png")
 
 
-def test_refused_image_costs_nothing(bench: Bench, wire: Wire, pictures: Pictures) -> None:
+def test_refused_image_costs_nothing(
+    harness: Harness, sandbox: SandboxClient, pictures: Pictures
+) -> None:
     """A job with a bad image ends as failed before the vendor hears of it."""
-    before = len(wire.server.renderer.book.all())
+    before = len(sandbox.server.renderer.book.all())
     values = {"prompt": "A fox", "start_image": pictures.url(1)}
-    job = bench.new_job(model="kling-2", input=values)
-    bench.drain("submit")
-    done = bench.job(job)
+    job = harness.new_job(model="kling-2", input=values)
+    harness.drain("submit")
+    done = harness.job(job)
 
     assert (JobState.FAILED, "UNSUPPORTED_FORMAT") == (done.state, (done.error or {})["code"])
-    assert before == len(wire.server.renderer.book.all())
+    assert before == len(sandbox.server.renderer.book.all())

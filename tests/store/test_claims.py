@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import Bench
+from support.harness import Harness
 from support.raw_servers import Server, silent
 from support.servers import Hook, eventually
 
@@ -28,70 +28,70 @@ LEASE = 30.0
 NOWHERE = "http://127.0.0.1:9/hook"
 
 
-def subscribed(bench: Bench, account: Account, target: str = NOWHERE) -> Subscription:
+def subscribed(harness: Harness, account: Account, target: str = NOWHERE) -> Subscription:
     """A subscription of that account."""
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         spec = SubscriptionSpec("webhook", target)
-        return subscribe(tx, bench.wiring.encryptor, account.id, spec, bench.clock())[0]
+        return subscribe(tx, harness.wiring.encryptor, account.id, spec, harness.clock())[0]
 
 
-def happened(bench: Bench, account: Account, count: int = 1) -> None:
+def happened(harness: Harness, account: Account, count: int = 1) -> None:
     """So many events for all its subscriptions."""
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         for _ in range(count):
-            record_sample(tx, account.id, EventType.JOB_SUCCEEDED, bench.clock())
+            record_sample(tx, account.id, EventType.JOB_SUCCEEDED, harness.clock())
 
 
-def claimed(bench: Bench, *, slow: bool = False) -> Delivery | None:
+def claimed(harness: Harness, *, slow: bool = False) -> Delivery | None:
     """The next one."""
-    with bench.db.write() as tx:
-        return store.claims.claim_pending(tx, bench.clock(), LEASE, slow=slow)
+    with harness.db.write() as tx:
+        return store.claims.claim_pending(tx, harness.clock(), LEASE, slow=slow)
 
 
-def all_claimed(bench: Bench, *, slow: bool = False) -> list[Delivery]:
+def all_claimed(harness: Harness, *, slow: bool = False) -> list[Delivery]:
     """One after the other until there is none."""
-    return list(iter(lambda: claimed(bench, slow=slow), None))
+    return list(iter(lambda: claimed(harness, slow=slow), None))
 
 
-def changed(bench: Bench, subscription: Subscription, **changes: Any) -> None:
+def changed(harness: Harness, subscription: Subscription, **changes: Any) -> None:
     """Its row, otherwise."""
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         store.subscriptions.change(tx, subscription.id, **changes)
 
 
-def test_four_at_once_to_one(bench: Bench) -> None:
+def test_four_at_once_to_one(harness: Harness) -> None:
     """One subscription has four under way at most; the others are not held up by that."""
-    first, second = (subscribed(bench, bench.account) for _ in range(2))
-    happened(bench, bench.account, 10)
-    found = [delivery.subscription_id for delivery in all_claimed(bench)]
+    first, second = (subscribed(harness, harness.account) for _ in range(2))
+    happened(harness, harness.account, 10)
+    found = [delivery.subscription_id for delivery in all_claimed(harness)]
 
     assert (IN_FLIGHT, IN_FLIGHT) == (found.count(first.id), found.count(second.id))
     assert 2 * IN_FLIGHT == len(found)
 
 
-def test_settling_and_dying_make_room(bench: Bench) -> None:
+def test_settling_and_dying_make_room(harness: Harness) -> None:
     """A settled delivery frees its place at once, that of a dead worker is free after its lease."""
-    subscribed(bench, bench.account)
-    happened(bench, bench.account, 10)
-    first, *_ = all_claimed(bench)
-    with bench.db.write() as tx:
+    subscribed(harness, harness.account)
+    happened(harness, harness.account, 10)
+    first, *_ = all_claimed(harness)
+    with harness.db.write() as tx:
         store.deliveries.settle_claimed(tx, first, state=DeliveryState.DELIVERED, due_at=None)
-    assert 1 == len(all_claimed(bench))
-    bench.clock.advance(LEASE)
+    assert 1 == len(all_claimed(harness))
+    harness.clock.advance(LEASE)
 
-    assert IN_FLIGHT == len(all_claimed(bench))
+    assert IN_FLIGHT == len(all_claimed(harness))
 
 
-def test_four_at_once_under_threads(bench: Bench) -> None:
+def test_four_at_once_under_threads(harness: Harness) -> None:
     """Eight claimers at the same moment never take more than four."""
-    subscribed(bench, bench.account)
-    happened(bench, bench.account, 20)
+    subscribed(harness, harness.account)
+    happened(harness, harness.account, 20)
     found: list[Delivery] = []
     together = threading.Barrier(8)
 
     def claim() -> None:
         together.wait()
-        found.extend(all_claimed(bench))
+        found.extend(all_claimed(harness))
 
     threads = [threading.Thread(target=claim) for _ in range(8)]
     for thread in threads:
@@ -102,50 +102,50 @@ def test_four_at_once_under_threads(bench: Bench) -> None:
     assert IN_FLIGHT == len({delivery.id for delivery in found}) == len(found)
 
 
-def test_many_held_ones_in_front(bench: Bench) -> None:
+def test_many_held_ones_in_front(harness: Harness) -> None:
     """However many rows of a held subscription are older, the next one's turn comes."""
-    held = subscribed(bench, bench.account)
-    happened(bench, bench.account, 2 * WINDOW)
-    free = subscribed(bench, bench.account)
-    bench.clock.advance(1)
-    happened(bench, bench.account)
-    changed(bench, held, held_until=bench.clock() + timedelta(seconds=60))
+    held = subscribed(harness, harness.account)
+    happened(harness, harness.account, 2 * WINDOW)
+    free = subscribed(harness, harness.account)
+    harness.clock.advance(1)
+    happened(harness, harness.account)
+    changed(harness, held, held_until=harness.clock() + timedelta(seconds=60))
 
-    assert [free.id] == [delivery.subscription_id for delivery in all_claimed(bench)]
+    assert [free.id] == [delivery.subscription_id for delivery in all_claimed(harness)]
 
 
-def test_accounts_take_turns(bench: Bench) -> None:
+def test_accounts_take_turns(harness: Harness) -> None:
     """A batch holds up another account's news by one claim, however large it is."""
-    bob, _ = bench.new_account("bob")
-    for account in (bench.account, bob):
-        subscribed(bench, account)
-    happened(bench, bench.account, 500)
-    bench.clock.advance(1)
-    happened(bench, bob)
-    first, second = claimed(bench), claimed(bench)
+    bob, _ = harness.new_account("bob")
+    for account in (harness.account, bob):
+        subscribed(harness, account)
+    happened(harness, harness.account, 500)
+    harness.clock.advance(1)
+    happened(harness, bob)
+    first, second = claimed(harness), claimed(harness)
 
     assert first and second
-    assert {bench.account.id, bob.id} == {first.account_id, second.account_id}
+    assert {harness.account.id, bob.id} == {first.account_id, second.account_id}
 
 
-def test_two_lanes(bench: Bench) -> None:
+def test_two_lanes(harness: Harness) -> None:
     """What counts as slow is left to the slow lane, and nothing else is taken there."""
-    slow, fast = (subscribed(bench, bench.account) for _ in range(2))
-    happened(bench, bench.account)
-    changed(bench, slow, slow_until=bench.clock() + timedelta(seconds=60))
-    found = [[d.subscription_id for d in all_claimed(bench, slow=lane)] for lane in (False, True)]
+    slow, fast = (subscribed(harness, harness.account) for _ in range(2))
+    happened(harness, harness.account)
+    changed(harness, slow, slow_until=harness.clock() + timedelta(seconds=60))
+    found = [[d.subscription_id for d in all_claimed(harness, slow=lane)] for lane in (False, True)]
 
     assert [[fast.id], [slow.id]] == found
 
 
-def test_slow_lane_is_asked_only_for_slow_ones(bench: Bench) -> None:
+def test_slow_lane_is_asked_only_for_slow_ones(harness: Harness) -> None:
     """No seat of the slow lane is called where nobody is slow."""
-    slow = subscribed(bench, bench.account)
-    happened(bench, bench.account)
-    assert {"deliver", "number"} == bench.wiring.due()
-    changed(bench, slow, slow_until=bench.clock() + timedelta(seconds=60))
+    slow = subscribed(harness, harness.account)
+    happened(harness, harness.account)
+    assert {"deliver", "number"} == harness.wiring.due()
+    changed(harness, slow, slow_until=harness.clock() + timedelta(seconds=60))
 
-    assert "deliver_slow" in bench.wiring.due()
+    assert "deliver_slow" in harness.wiring.due()
 
 
 @pytest.fixture
@@ -156,22 +156,22 @@ def hanging() -> Iterator[Server]:
     server.close()
 
 
-def test_huge_batch_and_hanging_endpoint(bench: Bench, hanging: Server) -> None:
+def test_huge_batch_and_hanging_endpoint(harness: Harness, hanging: Server) -> None:
     """With both in the house, bob's one message goes out while almost all of them still wait."""
     batch = 200
-    bob, _ = bench.new_account("bob")
-    carol, _ = bench.new_account("carol")
+    bob, _ = harness.new_account("bob")
+    carol, _ = harness.new_account("carol")
     with Hook() as busy, Hook() as bobs:
-        subscribed(bench, bench.account, busy.url)
-        subscribed(bench, carol, f"http://127.0.0.1:{hanging.port}/")
-        subscribed(bench, bob, bobs.url)
-        happened(bench, bench.account, batch)
-        happened(bench, carol, 50)
-        happened(bench, bob)
+        subscribed(harness, harness.account, busy.url)
+        subscribed(harness, carol, f"http://127.0.0.1:{hanging.port}/")
+        subscribed(harness, bob, bobs.url)
+        happened(harness, harness.account, batch)
+        happened(harness, carol, 50)
+        happened(harness, bob)
         # Two seconds stand for the fifteen that an attempt may take.
-        quick = {"webhook": Webhook(bench.wiring.outbound, seconds=2.0)}
+        quick = {"webhook": Webhook(harness.wiring.outbound, seconds=2.0)}
         wiring = replace(
-            bench.wiring, notifications=replace(bench.wiring.notifications, channels=quick)
+            harness.wiring, notifications=replace(harness.wiring.notifications, channels=quick)
         )
         units = {kind: wiring.units()[kind] for kind in ("deliver", "deliver_slow", "number")}
         engine = ThreadEngine(units, wiring.due, {"deliver": 6, "deliver_slow": 2, "number": 1})

@@ -13,10 +13,10 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.command import upgrade
 from alembic.runtime.migration import MigrationContext
-from conftest import NOON
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import IntegrityError, OperationalError
 from support.databases import POSTGRES
+from support.harness import NOON
 
 from service import store
 from service.errors import SchemaError, SettingsError

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from chaos import cluster
 from chaos.cluster import Cluster
-from conftest import NOON
 from support import pgbouncer
+from support.harness import NOON
 from support.pgbouncer import PgBouncer
 from support.requirements import need
 from support.servers import eventually

@@ -7,7 +7,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from conftest import NOON, TestClock
+from support.harness import NOON, TestClock
 
 from service import store
 from service.store.database import Database

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Bench
 from sqlalchemy.exc import OperationalError
+from support.harness import Harness
 
 from service import store
 from service.callbacks.process import process_callback
@@ -25,43 +25,43 @@ def settings_given() -> dict[str, Any]:
     return prices | {"confirm_callbacks": False, "result_hosts": "cdn.example"}
 
 
-def aside(bench: Bench) -> dict[str, str]:
+def aside(harness: Harness) -> dict[str, str]:
     """Why which row is quarantined."""
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         return {row.row_id: row.reason for row in store.quarantine.rows(tx)}
 
 
-def break_row(bench: Bench, job: Job, **changes: Any) -> None:
+def break_row(harness: Harness, job: Job, **changes: Any) -> None:
     """A row that can be read, and makes no sense."""
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         tx.execute(jobs.update().filter_by(id=job.id).values(**changes))
 
 
-def test_queued_job(bench: Bench) -> None:
+def test_queued_job(harness: Harness) -> None:
     """A job that cannot even be looked at is not sent; the next one is tried."""
-    bad, good = bench.new_job("one"), bench.new_job("two")
-    break_row(bench, bad, model="gone-model")
-    bench.drain("submit")
+    bad, good = harness.new_job("one"), harness.new_job("two")
+    break_row(harness, bad, model="gone-model")
+    harness.drain("submit")
 
-    assert [bad.id] == list(aside(bench))
-    assert "gone-model" in aside(bench)[bad.id]
-    assert (JobState.QUEUED, None) == (bench.job(bad).state, bench.job(bad).due_at)
-    assert "postponed" in [step.kind for step in steps(bench, good)]
+    assert [bad.id] == list(aside(harness))
+    assert "gone-model" in aside(harness)[bad.id]
+    assert (JobState.QUEUED, None) == (harness.job(bad).state, harness.job(bad).due_at)
+    assert "postponed" in [step.kind for step in steps(harness, good)]
 
 
-def steps(bench: Bench, job: Job) -> list[Any]:
+def steps(harness: Harness, job: Job) -> list[Any]:
     """The job's timeline."""
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         return store.jobs.all_steps(tx, job.id)
 
 
-def test_held_job(bench: Bench) -> None:
+def test_held_job(harness: Harness) -> None:
     """The same for a job that waits for its hold's end."""
-    held = bench.new_job("one")
-    break_row(bench, held, model="gone-model", state=JobState.HELD)
-    bench.drain("reconcile")
+    held = harness.new_job("one")
+    break_row(harness, held, model="gone-model", state=JobState.HELD)
+    harness.drain("reconcile")
 
-    assert [held.id] == list(aside(bench))
+    assert [held.id] == list(aside(harness))
 
 
 class Choking:
@@ -75,36 +75,36 @@ class Choking:
         raise ZeroDivisionError("choked")
 
 
-def test_callback(bench: Bench) -> None:
+def test_callback(harness: Harness) -> None:
     """A callback that breaks us waits for better times, byte for byte."""
-    job = bench.new_job()
-    break_row(bench, job, state=JobState.SUBMITTED, task_id="t")
+    job = harness.new_job()
+    break_row(harness, job, state=JobState.SUBMITTED, task_id="t")
     body = b'{"code":200,"data":{"taskId":"t","state":"processing"}}'
-    bench.wiring.ingest.insert(job.id, "apixo", {}, body, bench.clock())
+    harness.wiring.ingest.insert(job.id, "apixo", {}, body, harness.clock())
     choking: Any = {"apixo": Choking()}
     for _ in range(2):
-        process_callback(bench.db, choking, bench.wiring.settings, bench.clock)
+        process_callback(harness.db, choking, harness.wiring.settings, harness.clock)
 
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         (kept,) = store.callbacks.of_job(tx, job.id)
     assert body == kept.body
-    assert {kept.id: "ZeroDivisionError: choked"} == aside(bench)
+    assert {kept.id: "ZeroDivisionError: choked"} == aside(harness)
 
 
-def test_database_trouble_is_nobodys_fault(bench: Bench) -> None:
+def test_database_trouble_is_nobodys_fault(harness: Harness) -> None:
     """While the database is away, no row is blamed for it."""
-    job = bench.new_job()
+    job = harness.new_job()
     with (
         pytest.raises(OperationalError),
-        quarantine_on_error(bench.db, "jobs", bench.clock) as held,
+        quarantine_on_error(harness.db, "jobs", harness.clock) as held,
     ):
         held.row = job
         raise OperationalError("SELECT", {}, Exception("away"))
 
-    assert {} == aside(bench)
+    assert {} == aside(harness)
 
 
-def test_trouble_before_any_row(bench: Bench) -> None:
+def test_trouble_before_any_row(harness: Harness) -> None:
     """An error without a row to blame is raised."""
-    with pytest.raises(ZeroDivisionError), quarantine_on_error(bench.db, "jobs", bench.clock):
+    with pytest.raises(ZeroDivisionError), quarantine_on_error(harness.db, "jobs", harness.clock):
         _ = 1 / 0

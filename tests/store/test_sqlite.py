@@ -10,8 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import NOON
 from support.databases import Template
+from support.harness import NOON
 
 from service import store
 from service.errors import DatabaseUnavailable, SchemaError, SettingsError

@@ -10,7 +10,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from conftest import Bench
 from flask.testing import FlaskClient
 from web.test_session import HERE, KEYS, form_token
 from werkzeug.test import TestResponse
@@ -35,99 +34,100 @@ from service.sandbox.rendering.render import Scene, render_video
 from service.sandbox.serving import AppServer
 from service.web.app import create_app
 from service.web.session import login_url
+from support.harness import Harness
 from support.sandboxes import FRAME_RATE
 
 EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
 
 
-def browser_of(bench: Bench, account_id: str, *scopes: str) -> FlaskClient:
+def browser_of(harness: Harness, account_id: str, *scopes: str) -> FlaskClient:
     """A browser that is signed in to that account; with a new key of these `scopes` only."""
-    client = create_app(bench.wiring).test_client()
-    with bench.db.write() as tx:
+    client = create_app(harness.wiring).test_client()
+    with harness.db.write() as tx:
         if scopes:
-            create_key(tx, account_id, "narrow", scopes, bench.clock())
+            create_key(tx, account_id, "narrow", scopes, harness.clock())
         keys = store.accounts.keys(tx, account_id)
     key = next(key for key in keys if not scopes or key.name == "narrow")
-    client.get(login_url("", KEYS, key.id, bench.clock()))
+    client.get(login_url("", KEYS, key.id, harness.clock()))
     return client
 
 
-def succeed(bench: Bench, job: Job, height: int = 90) -> Job:
+def succeed(harness: Harness, job: Job, height: int = 90) -> Job:
     """End the job with a real video, copied and with its poster."""
-    name = f"{new_id('vid', bench.clock())}.mp4"
-    with bench.wiring.storage.writing(name) as file:
+    name = f"{new_id('vid', harness.clock())}.mp4"
+    with harness.wiring.storage.writing(name) as file:
         render_video(Path(file.name), Scene(str(job.input["prompt"])), height, FRAME_RATE)
     outcome = Outcome(TaskState.SUCCEEDED, result_file=name, cost=0.42)
-    with bench.db.write() as tx:
-        record_outcome(tx, bench.wiring.settings, job, outcome, "callback", bench.clock())
-    bench.drain("archive")
-    return bench.job(job)
+    with harness.db.write() as tx:
+        record_outcome(tx, harness.wiring.settings, job, outcome, "callback", harness.clock())
+    harness.drain("archive")
+    return harness.job(job)
 
 
-def sent(bench: Bench, **changes: Any) -> Job:
+def sent(harness: Harness, **changes: Any) -> Job:
     """A job that went out and has ended just now; columns in `changes` are otherwise."""
-    job, now = bench.new_job(), bench.clock()
+    job, now = harness.new_job(), harness.clock()
     given = {"state": JobState.SUCCEEDED, "sent_at": now, "submitted_at": now, "finished_at": now}
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         store.jobs.change(tx, job.id, [JobState.QUEUED], **given | changes)
-    return bench.job(job)
+    return harness.job(job)
 
 
-def told_after(bench: Bench, seconds: float, **changes: Any) -> Job:
+def told_after(harness: Harness, seconds: float, **changes: Any) -> Job:
     """A job whose callback comes so long after it went out, and tells its end."""
-    job = sent(bench, **{"resolved_by": "callback", "actual_cost": 0.42} | changes)
-    came = bench.clock() + timedelta(seconds=seconds)
-    bench.wiring.ingest.insert(job.id, job.provider, {}, b'{"state": "success"}', came)
-    with bench.db.write() as tx:
+    job = sent(harness, **{"resolved_by": "callback", "actual_cost": 0.42} | changes)
+    came = harness.clock() + timedelta(seconds=seconds)
+    harness.wiring.ingest.insert(job.id, job.provider, {}, b'{"state": "success"}', came)
+    with harness.db.write() as tx:
         store.jobs.change(tx, job.id, [job.state], finished_at=came)
-    return bench.job(job)
+    return harness.job(job)
 
 
-def fail(bench: Bench, job: Job, message: str) -> Job:
+def fail(harness: Harness, job: Job, message: str) -> Job:
     """End the job without a video."""
     outcome = Outcome(TaskState.FAILED, error=job_error("PROVIDER_ERROR", message, "E42"))
-    with bench.db.write() as tx:
-        record_outcome(tx, bench.wiring.settings, job, outcome, "poll", bench.clock())
-    return bench.job(job)
+    with harness.db.write() as tx:
+        record_outcome(tx, harness.wiring.settings, job, outcome, "poll", harness.clock())
+    return harness.job(job)
 
 
-def lost(bench: Bench, prompt: str = "A fox") -> Job:
+def lost(harness: Harness, prompt: str = "A fox") -> Job:
     """A job that was sent and got no answer."""
-    job = bench.new_job(prompt)
-    with bench.db.write() as tx:
-        mark_unknown(tx, job, "no answer within 60 s", bench.clock())
-    return bench.job(job)
+    job = harness.new_job(prompt)
+    with harness.db.write() as tx:
+        mark_unknown(tx, job, "no answer within 60 s", harness.clock())
+    return harness.job(job)
 
 
-def called_back(bench: Bench, job: Job, body: bytes, **headers: str) -> Callback:
+def called_back(harness: Harness, job: Job, body: bytes, **headers: str) -> Callback:
     """A callback that came for the job, and was looked at."""
-    bench.wiring.ingest.insert(job.id, "apixo", headers, body, bench.clock())
-    with bench.db.write() as tx:
+    harness.wiring.ingest.insert(job.id, "apixo", headers, body, harness.clock())
+    with harness.db.write() as tx:
         found = store.callbacks.of_job(tx, job.id)[-1]
         done = {"state": CallbackState.PROCESSED, "note": "it was of no use", "due_at": None}
         store.callbacks.settle_claimed(tx, found, **done)
     return found
 
 
-def subscribed(bench: Bench, url: str) -> None:
+def subscribed(harness: Harness, url: str) -> None:
     """alice hears of everything at that address."""
-    spec = parse_subscription(bench.wiring.channels, {"channel": "webhook", "target": url}, "")
-    with bench.db.write() as tx:
-        subscribe(tx, bench.wiring.encryptor, bench.account.id, spec, bench.clock())
+    spec = parse_subscription(harness.wiring.channels, {"channel": "webhook", "target": url}, "")
+    with harness.db.write() as tx:
+        subscribe(tx, harness.wiring.encryptor, harness.account.id, spec, harness.clock())
 
 
-def told_in_time(bench: Bench) -> Job:
+def told_in_time(harness: Harness) -> Job:
     """A job that failed, and of which everybody was notified at the first or the second attempt."""
-    job = fail(bench, bench.new_job(), "no")
-    bench.drain("deliver")
-    bench.clock.advance(10)
-    bench.drain("deliver")
+    job = fail(harness, harness.new_job(), "no")
+    harness.drain("deliver")
+    harness.clock.advance(10)
+    harness.drain("deliver")
     return job
 
 
-def deliveries(bench: Bench, job: Job) -> list[Delivery]:
+def deliveries(harness: Harness, job: Job) -> list[Delivery]:
     """The job's deliveries."""
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         return store.deliveries.of_job(tx, job.id)
 
 
@@ -146,11 +146,11 @@ def fetched(client: FlaskClient, path: str) -> TestResponse:
 
 
 @contextmanager
-def served(bench: Bench) -> Iterator[Bench]:
-    """The bench's pages and API at its public URL."""
-    port = int(bench.wiring.settings.public_url.rpartition(":")[2])
-    with AppServer(create_app(bench.wiring), "127.0.0.1", port):
-        yield bench
+def served(harness: Harness) -> Iterator[Harness]:
+    """The harness's pages and API at its public URL."""
+    port = int(harness.wiring.settings.public_url.rpartition(":")[2])
+    with AppServer(create_app(harness.wiring), "127.0.0.1", port):
+        yield harness
 
 
 def texts(page: str, pattern: str) -> list[str]:

@@ -6,7 +6,7 @@ import uuid
 from typing import Any
 
 from service.sandbox.vendors.tasks import Task
-from support.sandboxes import Wire
+from support.sandboxes import SandboxClient
 from support.servers import Clipbell, Reply, eventually
 
 #: Settings for who cannot wait long.
@@ -18,7 +18,7 @@ QUICK = {
 }
 
 
-def tasks(provider: Wire, prompt: str) -> list[Task]:
+def tasks(provider: SandboxClient, prompt: str) -> list[Task]:
     """What the provider was asked to make, and paid for, with that prompt."""
     return [t for t in provider.server.renderer.book.all() if t.values["prompt"] == prompt]
 

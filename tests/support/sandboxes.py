@@ -1,7 +1,7 @@
 """
 The harness of the sandbox's tests.
 
-`Wire` calls it over a real socket, `Receiver` is the party that gets called back.
+`SandboxClient` calls it over a real socket, `Receiver` is the party that gets called back.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Response:
         return json.loads(self.body)
 
 
-class Wire:
+class SandboxClient:
     """Calls to one sandbox, with a key for each vendor."""
 
     def __init__(self, server: SandboxServer) -> None:
@@ -165,7 +165,7 @@ def png(colour: str, size: tuple[int, int] = (64, 48)) -> bytes:
     return buffer.getvalue()
 
 
-def sandbox(folder: Path, **settings: Any) -> SandboxServer:
+def start_sandbox(folder: Path, **settings: Any) -> SandboxServer:
     """A sandbox with small pictures and no waits between callback tries."""
     small = {"height": HEIGHT, "frame_rate": FRAME_RATE, "retry_delays": (0.0, 0.0, 0.0)}
     given: dict[str, Any] = small | settings

@@ -23,7 +23,7 @@ from support import pgbouncer
 from support.outages import QUICK, ask, await_words, fresh, readyz, steps, tasks
 from support.pgbouncer import PgBouncer
 from support.requirements import need
-from support.sandboxes import Wire, sandbox
+from support.sandboxes import SandboxClient, start_sandbox
 from support.servers import Clipbell, Reply, eventually, http_call
 
 pytestmark = pytest.mark.slow
@@ -37,11 +37,11 @@ HEALTHZ_SECONDS = 1.0
 
 
 @pytest.fixture(scope="module")
-def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxClient]:
     """A sandbox that brings a callback again and again until it is taken."""
     folder = tmp_path_factory.mktemp("provider")
-    with sandbox(folder, credits=1e6, retry_delays=(0.3,) * 400) as server:
-        yield Wire(server)
+    with start_sandbox(folder, credits=1e6, retry_delays=(0.3,) * 400) as server:
+        yield SandboxClient(server)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def refused(replies: list[Reply]) -> bool:
     return {(503, "5")} == {(reply.status, reply.headers.get("Retry-After")) for reply in replies}
 
 
-def taken_and_ended(clipbell: Clipbell, provider: Wire, prompt: str) -> bool:
+def taken_and_ended(clipbell: Clipbell, provider: SandboxClient, prompt: str) -> bool:
     """Whether each of the same requests is taken now, and ends well, with one create."""
     for reply in crowd_asks(clipbell, prompt):
         assert 202 == reply.status, reply.body
@@ -101,7 +101,7 @@ def taken_and_ended(clipbell: Clipbell, provider: Wire, prompt: str) -> bool:
     return made == [1] * CROWD
 
 
-def test_frozen_postgres(provider: Wire, postgres: Cluster, tmp_path: Path) -> None:
+def test_frozen_postgres(provider: SandboxClient, postgres: Cluster, tmp_path: Path) -> None:
     """A server that says nothing any more: 503 within ten seconds for all, and then it goes on."""
     prompt, before = fresh("frozen"), fresh("before")
     given = QUICK | {"database_url": postgres.url}
@@ -127,7 +127,7 @@ def test_frozen_postgres(provider: Wire, postgres: Cluster, tmp_path: Path) -> N
     assert 1 == len(tasks(provider, before))
 
 
-def test_read_only_postgres(provider: Wire, postgres: Cluster, tmp_path: Path) -> None:
+def test_read_only_postgres(provider: SandboxClient, postgres: Cluster, tmp_path: Path) -> None:
     """
     A server that takes no writes, as managed ones do when they are full or fail over.
 
@@ -170,7 +170,7 @@ def _resume(postgres: Cluster) -> None:
         operator.execute("UPDATE providers SET held_reason = NULL")
 
 
-def test_held_lock_of_sqlite(provider: Wire, tmp_path: Path) -> None:
+def test_held_lock_of_sqlite(provider: SandboxClient, tmp_path: Path) -> None:
     """Somebody holds SQLite's lock: writes hear 503 in time, reads go on, and so does all after."""
     prompt = fresh("locked")
     with Clipbell(tmp_path, provider.server.url, **QUICK) as clipbell:
@@ -195,7 +195,7 @@ def test_held_lock_of_sqlite(provider: Wire, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["deleted", "replaced"])
-def test_lost_file_of_sqlite(provider: Wire, tmp_path: Path, replaced: bool) -> None:
+def test_lost_file_of_sqlite(provider: SandboxClient, tmp_path: Path, replaced: bool) -> None:
     """The file goes under the running service: nothing is taken or sent until it is back."""
     prompt, before = fresh("lost"), fresh("before")
     with Clipbell(tmp_path, provider.server.url, **QUICK) as clipbell:
@@ -224,7 +224,9 @@ def test_lost_file_of_sqlite(provider: Wire, tmp_path: Path, replaced: bool) -> 
     assert "deleted or replaced" in body["checks"]["database"]
 
 
-def test_forty_jobs_behind_pgbouncer(provider: Wire, postgres: Cluster, tmp_path: Path) -> None:
+def test_forty_jobs_behind_pgbouncer(
+    provider: SandboxClient, postgres: Cluster, tmp_path: Path
+) -> None:
     """Through a transaction pooler with two connections all jobs are taken, and all end well."""
     need(pgbouncer.missing())
     prompt = fresh("pooled")

@@ -12,7 +12,7 @@ from chaos import cluster
 from chaos.cluster import Cluster
 from support.clocked import set_clock
 from support.requirements import need
-from support.sandboxes import Wire, sandbox
+from support.sandboxes import SandboxClient, start_sandbox
 from support.servers import Clipbell, eventually
 
 QUICK = {"submit_timeout": "20", "poll_after": "90", "archive_wait": "0"}
@@ -21,10 +21,10 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxClient]:
     """A vendor with enough credits."""
-    with sandbox(tmp_path_factory.mktemp("provider"), credits=1e6) as server:
-        yield Wire(server)
+    with start_sandbox(tmp_path_factory.mktemp("provider"), credits=1e6) as server:
+        yield SandboxClient(server)
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def postgres() -> Iterator[Cluster]:
         yield made
 
 
-def created(provider: Wire, mark: str) -> list[str]:
+def created(provider: SandboxClient, mark: str) -> list[str]:
     """The prompts of the creates that had this mark, one for each create."""
     prompts = [str(task.values["prompt"]) for task in provider.server.renderer.book.all()]
     return sorted(prompt for prompt in prompts if mark in prompt)
@@ -57,7 +57,7 @@ def states(clipbell: Clipbell, jobs: list[dict[str, Any]]) -> list[str]:
 
 
 def test_an_older_copy_under_a_live_worker(
-    postgres: Cluster, provider: Wire, tmp_path: Path
+    postgres: Cluster, provider: SandboxClient, tmp_path: Path
 ) -> None:
     """Six sent jobs are queued again in the copy that takes over; none is created a second time."""
     mark = uuid.uuid4().hex[:12]
@@ -88,7 +88,7 @@ def test_an_older_copy_under_a_live_worker(
 
 @pytest.mark.parametrize("wrong_by", [60.0, -600.0])
 def test_two_workers_with_clocks_apart(
-    postgres: Cluster, provider: Wire, tmp_path: Path, wrong_by: float
+    postgres: Cluster, provider: SandboxClient, tmp_path: Path, wrong_by: float
 ) -> None:
     """No create that is under way is called unknown by the other worker, and `/readyz` tells it."""
     mark, clock = uuid.uuid4().hex[:12], tmp_path / "wrong-by"

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import pytest
-from conftest import TestClock
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -30,6 +29,7 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import Connection, select
 from support.databases import Template
+from support.harness import TestClock
 from support.vendor import Call, Died, Vendor
 
 from service import store

@@ -22,7 +22,7 @@ from chaos.cluster import Cluster
 from support.clocked import set_clock
 from support.outages import QUICK, ask, await_words, fresh, readyz, steps, tasks
 from support.requirements import need
-from support.sandboxes import HEIGHT, Wire, sandbox
+from support.sandboxes import HEIGHT, SandboxClient, start_sandbox
 from support.servers import Clipbell, Hook, Reply, eventually, free_port, http_call
 from support.small_disk import SmallDisk, is_root
 from support.small_disk import missing as no_small_disk
@@ -35,15 +35,17 @@ HOUR = 3600.0
 
 
 @pytest.fixture(scope="module")
-def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxClient]:
     """A sandbox that brings a callback again and again until it is taken."""
     folder = tmp_path_factory.mktemp("provider")
-    with sandbox(folder, credits=1e6, retry_delays=(0.3,) * 400) as server:
-        yield Wire(server)
+    with start_sandbox(folder, credits=1e6, retry_delays=(0.3,) * 400) as server:
+        yield SandboxClient(server)
 
 
 @pytest.fixture(scope="module")
-def running(provider: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
+def running(
+    provider: SandboxClient, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Clipbell]:
     """A service on SQLite for those troubles that leave it as it was."""
     with Clipbell(tmp_path_factory.mktemp("running"), provider.server.url, **QUICK) as made:
         yield made.start()
@@ -60,7 +62,7 @@ class TestDatabase:
 
     pytestmark = pytest.mark.slow
 
-    def test_gone_while_sending(self, provider: Wire, tmp_path: Path) -> None:
+    def test_gone_while_sending(self, provider: SandboxClient, tmp_path: Path) -> None:
         """
         An answer that comes meanwhile is kept until it can be written; nothing becomes unknown.
 
@@ -100,7 +102,7 @@ class TestDisk:
 
     pytestmark = pytest.mark.slow
 
-    def test_full(self, provider: Wire, tmp_path: Path) -> None:
+    def test_full(self, provider: SandboxClient, tmp_path: Path) -> None:
         """Asked or called, it says 503; whatever was answered otherwise is kept and carried out."""
         if not is_root():
             pytest.skip("skipped: only root can mount a small disk to fill")
@@ -153,7 +155,7 @@ class TestClock:
 
     pytestmark = pytest.mark.slow
 
-    def test_goes_back(self, provider: Wire, tmp_path: Path) -> None:
+    def test_goes_back(self, provider: SandboxClient, tmp_path: Path) -> None:
         """Jobs, polls and retries that were dated by the wrong clock don't wait for that hour."""
         queued, polled, told = fresh("queued"), fresh("polled"), fresh("told")
         wrong_by = tmp_path / "wrong-by"
@@ -240,7 +242,7 @@ def _tried_often(clipbell: Clipbell) -> list[dict[str, Any]]:
 class TestProcess:
     """A process of gunicorn's dies, or is sent more than it will bear."""
 
-    def test_web_child_killed(self, running: Clipbell, provider: Wire) -> None:
+    def test_web_child_killed(self, running: Clipbell, provider: SandboxClient) -> None:
         """gunicorn's master starts another one by itself."""
         first = running.children("serve")
         os.kill(first[0], signal.SIGKILL)
@@ -255,7 +257,7 @@ class TestProcess:
         [b"[", *(pytest.param(one, marks=pytest.mark.slow) for one in (b'{"a":', b" ", b"\xff"))],
     )
     def test_callback_of_one_mebibyte(
-        self, running: Clipbell, provider: Wire, piece: bytes
+        self, running: Clipbell, provider: SandboxClient, piece: bytes
     ) -> None:
         """It is kept byte for byte and does no harm; one byte more is refused and counted."""
         prompt = fresh("large")
@@ -297,7 +299,7 @@ def _bodies(clipbell: Clipbell, job_id: str) -> list[bytes]:
 class TestRow:
     """Rows that nobody can read, found damaged while the service runs."""
 
-    def test_set_aside_and_back(self, running: Clipbell, provider: Wire) -> None:
+    def test_set_aside_and_back(self, running: Clipbell, provider: SandboxClient) -> None:
         """Each is told and stops itself alone; mended, it is taken up again by itself."""
         first, held, behind = fresh("first"), fresh("held"), fresh("behind")
         done = running.await_state(running.submit(first)["id"], "succeeded")["id"]

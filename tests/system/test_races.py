@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from conftest import NOON, Bench
+from support.harness import NOON, Harness
 
 from service import store
 from service.bootstrap import Wiring, build
@@ -53,48 +53,48 @@ class Meeting(Apixo):
         return Submission(f"task of {job.id}")
 
 
-def two_workers(bench: Bench, vendor: Meeting) -> None:
+def two_workers(harness: Harness, vendor: Meeting) -> None:
     """Each with connections of its own sends one job, both at the same time."""
-    other = build(bench.wiring.settings, bench.clock)
+    other = build(harness.wiring.settings, harness.clock)
 
     def send(wiring: Wiring) -> None:
         chosen: Any = {"apixo": vendor}
         replace(wiring, providers=chosen).units()["submit"]()
 
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(send, (bench.wiring, other)))
+        list(pool.map(send, (harness.wiring, other)))
     other.close()
 
 
 @pytest.mark.parametrize(
     "settings_given", [{"budget": 1.0, "prices": {MODEL: 0.6}}], ids=["a dollar"]
 )
-def test_the_last_dollars(bench: Bench) -> None:
+def test_the_last_dollars(harness: Harness) -> None:
     """What is left of a budget for one job is not spent by two."""
-    jobs = [bench.new_job(), bench.new_job()]
-    vendor = Meeting(bench.wiring.outbound, tasks=1000)
-    two_workers(bench, vendor)
-    states = sorted(bench.job(job).state for job in jobs)
+    jobs = [harness.new_job(), harness.new_job()]
+    vendor = Meeting(harness.wiring.outbound, tasks=1000)
+    two_workers(harness, vendor)
+    states = sorted(harness.job(job).state for job in jobs)
 
     assert [JobState.HELD, JobState.SUBMITTED] == states
     assert 1 == len(vendor.sent)
 
 
-def of_another_account(bench: Bench) -> Job:
+def of_another_account(harness: Harness) -> Job:
     """A queued job that no lock on the first account covers."""
-    w, body = bench.wiring, {"model": MODEL, "input": {"prompt": "A fox"}}
-    account, _ = bench.new_account("bob")
+    w, body = harness.wiring, {"model": MODEL, "input": {"prompt": "A fox"}}
+    account, _ = harness.new_account("bob")
     with w.db.write() as tx:
         asked = check_request(body, w.channels, w.providers)
-        return request_job(tx, w.encryptor, w.settings, account.id, asked, bench.clock())
+        return request_job(tx, w.encryptor, w.settings, account.id, asked, harness.clock())
 
 
-def test_the_last_slot(bench: Bench) -> None:
+def test_the_last_slot(harness: Harness) -> None:
     """Where the vendor has room for one more task, two accounts do not get it both."""
-    jobs = [bench.new_job(), of_another_account(bench)]
-    vendor = Meeting(bench.wiring.outbound, tasks=1)
-    two_workers(bench, vendor)
-    out = [job for job in jobs if bench.job(job).state is JobState.SUBMITTED]
+    jobs = [harness.new_job(), of_another_account(harness)]
+    vendor = Meeting(harness.wiring.outbound, tasks=1)
+    two_workers(harness, vendor)
+    out = [job for job in jobs if harness.job(job).state is JobState.SUBMITTED]
 
     assert len(out) <= 1
 
@@ -112,9 +112,9 @@ def greedy(url: str) -> int:
     return granted
 
 
-def test_processes_share_the_bucket(bench: Bench) -> None:
+def test_processes_share_the_bucket(harness: Harness) -> None:
     """Two processes together get a burst's worth of requests and no more."""
-    url = bench.wiring.settings.database_url
+    url = harness.wiring.settings.database_url
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
         granted = list(pool.map(greedy, [url, url]))
 

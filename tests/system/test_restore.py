@@ -16,7 +16,7 @@ import pytest
 from support import backups
 from support.backups import Keeper, PostgresKeeper, SqliteKeeper
 from support.requirements import need
-from support.sandboxes import Wire, sandbox
+from support.sandboxes import SandboxClient, start_sandbox
 from support.servers import Clipbell, http_call
 
 from service.sandbox.vendors.apixo import callback_bodies
@@ -27,10 +27,10 @@ pytestmark = pytest.mark.postgresql
 
 
 @pytest.fixture
-def provider(tmp_path: Path) -> Iterator[Wire]:
+def provider(tmp_path: Path) -> Iterator[SandboxClient]:
     """A vendor that remembers all it was ever asked for."""
-    with sandbox(tmp_path / "provider", credits=1e6) as server:
-        yield Wire(server)
+    with start_sandbox(tmp_path / "provider", credits=1e6) as server:
+        yield SandboxClient(server)
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ class Life:
     """A service with its provider; `jobs` are the ids by prompt."""
 
     clipbell: Clipbell
-    provider: Wire
+    provider: SandboxClient
     jobs: dict[str, str] = field(default_factory=dict)
 
     def ask(self, prompt: str, orders: str = "") -> str:
@@ -87,7 +87,7 @@ class Life:
 
 
 @pytest.fixture
-def life(provider: Wire, keeper: Keeper, tmp_path: Path) -> Iterator[Life]:
+def life(provider: SandboxClient, keeper: Keeper, tmp_path: Path) -> Iterator[Life]:
     """Everything runs."""
     with Clipbell(
         tmp_path,

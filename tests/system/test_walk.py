@@ -9,7 +9,7 @@ from typing import Any
 import av
 import pytest
 from standardwebhooks import Webhook
-from support.sandboxes import HEIGHT, Wire, sandbox
+from support.sandboxes import HEIGHT, SandboxClient, start_sandbox
 from support.servers import Clipbell, Hook, eventually
 
 from service.sandbox.vendors.tasks import Task
@@ -18,15 +18,15 @@ pytestmark = pytest.mark.postgresql
 
 
 @pytest.fixture
-def provider(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Wire]:
+def provider(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SandboxClient]:
     """A sandbox that repeats callbacks quickly; a test may choose the height of its videos."""
     height = getattr(request, "param", HEIGHT)
-    with sandbox(tmp_path / "sandbox", height=height, retry_delays=(0.2,) * 30) as server:
-        yield Wire(server)
+    with start_sandbox(tmp_path / "sandbox", height=height, retry_delays=(0.2,) * 30) as server:
+        yield SandboxClient(server)
 
 
 @pytest.fixture
-def clipbell(provider: Wire, tmp_path: Path, database_url: str) -> Iterator[Clipbell]:
+def clipbell(provider: SandboxClient, tmp_path: Path, database_url: str) -> Iterator[Clipbell]:
     """A fresh service on either database, its processes not yet started."""
     with Clipbell(
         tmp_path,
@@ -40,7 +40,7 @@ def clipbell(provider: Wire, tmp_path: Path, database_url: str) -> Iterator[Clip
 
 
 @pytest.mark.parametrize("provider", [720], indirect=True)
-def test_walk(clipbell: Clipbell, provider: Wire, tmp_path: Path) -> None:
+def test_walk(clipbell: Clipbell, provider: SandboxClient, tmp_path: Path) -> None:
     """A job goes out, its callback comes in, the hook gets a link that plays."""
     clipbell.start()
     with Hook() as hook:
@@ -60,7 +60,7 @@ def test_walk(clipbell: Clipbell, provider: Wire, tmp_path: Path) -> None:
     assert [200] == [attempt.status for attempt in task.attempts]
 
 
-def task_of(provider: Wire, task_id: str) -> Task:
+def task_of(provider: SandboxClient, task_id: str) -> Task:
     """The task as the sandbox has it."""
     task = provider.server.renderer.book.find(task_id)
     assert task is not None
@@ -92,7 +92,7 @@ def _assert_timeline(clipbell: Clipbell, job_id: str) -> None:
     assert sorted(entry["at"] for entry in entries) == [entry["at"] for entry in entries]
 
 
-def test_worker_killed_while_sending(clipbell: Clipbell, provider: Wire) -> None:
+def test_worker_killed_while_sending(clipbell: Clipbell, provider: SandboxClient) -> None:
     """Struck between sending and the answer, the callback adopts the job; it is paid once."""
     clipbell.start()
     before = len(provider.server.renderer.book.all())
@@ -112,7 +112,7 @@ def test_worker_killed_while_sending(clipbell: Clipbell, provider: Wire) -> None
     assert "adopted" in kinds
 
 
-def test_web_killed_during_callback(clipbell: Clipbell, provider: Wire) -> None:
+def test_web_killed_during_callback(clipbell: Clipbell, provider: SandboxClient) -> None:
     """A callback that finds nobody is repeated by the provider and counts then."""
     clipbell.start()
     with Hook() as hook:

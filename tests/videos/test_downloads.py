@@ -13,8 +13,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from conftest import NOON
 from support.file_server import FileServer, Turn, original, says
+from support.harness import NOON
 
 from service.outbound.client import Outbound
 from service.storage import StorageError

@@ -6,17 +6,17 @@ import html
 import re
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
+from support.harness import Harness
 
 from service.web.app import create_app
 from service.web.documentation import FOLDER, RECIPES
 
 
 @pytest.fixture
-def client(bench: Bench) -> FlaskClient:
+def client(harness: Harness) -> FlaskClient:
     """Somebody without a key."""
-    return create_app(bench.wiring).test_client()
+    return create_app(harness.wiring).test_client()
 
 
 def test_whole(client: FlaskClient) -> None:

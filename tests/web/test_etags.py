@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
+from support.harness import Harness
 
 from service.web.app import create_app
 
 
 @pytest.fixture
-def client(bench: Bench) -> FlaskClient:
-    """The doors over the bench, as alice."""
-    client = create_app(bench.wiring).test_client()
-    client.environ_base["HTTP_X_API_KEY"] = bench.key
+def client(harness: Harness) -> FlaskClient:
+    """The doors over the harness, as alice."""
+    client = create_app(harness.wiring).test_client()
+    client.environ_base["HTTP_X_API_KEY"] = harness.key
     return client
 
 
-def test_reads(client: FlaskClient, bench: Bench) -> None:
+def test_reads(client: FlaskClient, harness: Harness) -> None:
     """Every read has a tag; with it 304 without a body, until something has changed."""
-    job = bench.new_job()
+    job = harness.new_job()
     reads = [f"/v1/jobs/{job.id}", f"/v1/jobs/{job.id}/timeline", "/v1/jobs", "/v1/jobs?limit=1"]
     reads += [f"/v1/requests/{job.id}"]
     still = ["/v1/models", "/v1/me", "/v1/subscriptions", "/v1/providers", "/v1/deliveries"]
@@ -35,7 +35,7 @@ def test_reads(client: FlaskClient, bench: Bench) -> None:
         assert 304 != client.get(path, headers={"If-None-Match": tags[path]}).status_code, path
 
 
-def test_who_may_keep_it(client: FlaskClient, bench: Bench) -> None:
+def test_who_may_keep_it(client: FlaskClient, harness: Harness) -> None:
     """A read is its caller's alone and asked about again; errors and secrets are never kept."""
     target = {"channel": "webhook", "target": "http://127.0.0.1:9/"}
     made = client.post("/v1/subscriptions", json=target)
@@ -53,11 +53,11 @@ def test_who_may_keep_it(client: FlaskClient, bench: Bench) -> None:
         assert "no-store" == client.get(path).headers["Cache-Control"]
 
 
-def test_tags_of_others(client: FlaskClient, bench: Bench) -> None:
+def test_tags_of_others(client: FlaskClient, harness: Harness) -> None:
     """A tag opens nothing: without the key it is 401, with another's key their own answer."""
-    bench.new_job()
+    harness.new_job()
     tag = {"If-None-Match": client.get("/v1/jobs").headers["ETag"]}
-    bob = {"x-api-key": bench.new_account("bob")[1]}
+    bob = {"x-api-key": harness.new_account("bob")[1]}
 
     assert 401 == client.get("/v1/jobs", headers={"x-api-key": "clb_x", **tag}).status_code
     assert [] == client.get("/v1/jobs", headers=bob | tag).get_json()["data"]

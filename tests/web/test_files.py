@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Bench, TestClock
 from flask.testing import FlaskClient
 from support.buckets import Buckets
 from support.factories import MOVIE, PICTURE, kept_video, path_of
+from support.harness import Harness, TestClock
 from werkzeug.test import TestResponse
 
 from service.bootstrap import build
@@ -38,9 +38,9 @@ def settings_given(server: str, request: pytest.FixtureRequest) -> dict[str, Any
 
 
 @pytest.fixture
-def client(bench: Bench) -> FlaskClient:
-    """The doors over the bench."""
-    return create_app(bench.wiring).test_client()
+def client(harness: Harness) -> FlaskClient:
+    """The doors over the harness."""
+    return create_app(harness.wiring).test_client()
 
 
 def fetch(client: FlaskClient, path: str, **more: Any) -> TestResponse:
@@ -55,9 +55,9 @@ ours = pytest.mark.parametrize("server", ["file none", "s3 none"], indirect=True
 @pytest.mark.parametrize(
     ("wanted", "part"), [("bytes=4-7", slice(4, 8)), ("bytes=-10", slice(-10, None))]
 )
-def test_range(client: FlaskClient, bench: Bench, wanted: str, part: slice) -> None:
+def test_range(client: FlaskClient, harness: Harness, wanted: str, part: slice) -> None:
     """We send the part that is asked for, wherever the file lies."""
-    answer = fetch(client, path_of(bench, kept_video(bench)), headers={"Range": wanted})
+    answer = fetch(client, path_of(harness, kept_video(harness)), headers={"Range": wanted})
     start, stop, _ = part.indices(len(MOVIE))
 
     assert (206, MOVIE[part]) == (answer.status_code, answer.data)
@@ -65,9 +65,9 @@ def test_range(client: FlaskClient, bench: Bench, wanted: str, part: slice) -> N
 
 
 @ours
-def test_whole(client: FlaskClient, bench: Bench) -> None:
+def test_whole(client: FlaskClient, harness: Harness) -> None:
     """Video and poster come whole, with their kinds; who has them gets 304."""
-    path = path_of(bench, kept_video(bench))
+    path = path_of(harness, kept_video(harness))
     for ending, content, kind in (("", MOVIE, "video/mp4"), ("/poster.jpg", PICTURE, "image/jpeg")):
         answer = fetch(client, path + ending)
         known = fetch(client, path + ending, headers={"If-None-Match": answer.headers["ETag"]})
@@ -78,31 +78,31 @@ def test_whole(client: FlaskClient, bench: Bench) -> None:
 
 
 @ours
-def test_outside(client: FlaskClient, bench: Bench) -> None:
+def test_outside(client: FlaskClient, harness: Harness) -> None:
     """Beyond the end it is 416, and a file that is gone 404."""
-    video = kept_video(bench)
-    path = path_of(bench, video)
+    video = kept_video(harness)
+    path = path_of(harness, video)
     assert 416 == fetch(client, path, headers={"Range": "bytes=999999-"}).status_code
-    bench.wiring.storage.delete(video.file or "")
+    harness.wiring.storage.delete(video.file or "")
 
     assert 404 == fetch(client, path).status_code
 
 
 @pytest.mark.parametrize("server", ["s3 presigned"], indirect=True)
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_presigned(client: FlaskClient, bench: Bench, method: str) -> None:
+def test_presigned(client: FlaskClient, harness: Harness, method: str) -> None:
     """The viewer is sent to the bucket, by a URL that holds for the method it came with."""
-    answer = fetch(client, path_of(bench, kept_video(bench)), method=method)
+    answer = fetch(client, path_of(harness, kept_video(harness)), method=method)
 
     assert (302, "no-store") == (answer.status_code, answer.headers["Cache-Control"])
-    assert answer.headers["Location"].startswith(f"{bench.wiring.storage.origin}/")
+    assert answer.headers["Location"].startswith(f"{harness.wiring.storage.origin}/")
     assert "X-Amz-Expires=21600&" in answer.headers["Location"]
 
 
 @pytest.mark.parametrize("server", ["s3 presigned"], indirect=True)
-def test_not_presigned(client: FlaskClient, bench: Bench) -> None:
+def test_not_presigned(client: FlaskClient, harness: Harness) -> None:
     """A download needs its name and a poster is small: those we send ourselves."""
-    path = path_of(bench, kept_video(bench))
+    path = path_of(harness, kept_video(harness))
     saved = fetch(client, path + "?download=1")
 
     assert (200, MOVIE) == (saved.status_code, saved.data)
@@ -111,34 +111,34 @@ def test_not_presigned(client: FlaskClient, bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("server", ["file x-accel"], indirect=True)
-def test_x_accel(client: FlaskClient, bench: Bench) -> None:
+def test_x_accel(client: FlaskClient, harness: Harness) -> None:
     """The proxy is told which of its files to send, and all that it does not know of it."""
-    video = kept_video(bench)
-    answer = fetch(client, path_of(bench, video) + "?download=1")
+    video = kept_video(harness)
+    answer = fetch(client, path_of(harness, video) + "?download=1")
     prefix, inner = "/clipbell-files/", answer.headers["X-Accel-Redirect"]
 
     assert (200, b"", "video/mp4") == (answer.status_code, answer.data, answer.content_type)
-    assert MOVIE == (bench.wiring.storage.folder / inner.removeprefix(prefix)).read_bytes()
+    assert MOVIE == (harness.wiring.storage.folder / inner.removeprefix(prefix)).read_bytes()
     assert inner.startswith(prefix)
     name = f"a-fox-{video.job_id[-6:]}.mp4"
     assert f"attachment; filename={name}" == answer.headers["Content-Disposition"]
 
 
 @pytest.mark.parametrize("server", ["file x-accel"], indirect=True)
-def test_x_accel_of_another_kind(client: FlaskClient, bench: Bench) -> None:
+def test_x_accel_of_another_kind(client: FlaskClient, harness: Harness) -> None:
     """The proxy is told what kind of film it sends."""
-    answer = fetch(client, path_of(bench, kept_video(bench, kind="webm")))
+    answer = fetch(client, path_of(harness, kept_video(harness, kind="webm")))
 
     assert (200, "video/webm") == (answer.status_code, answer.content_type)
     assert answer.headers["X-Accel-Redirect"].endswith(".webm")
 
 
-def test_policy_of_pages(client: FlaskClient, bench: Bench, server: str) -> None:
+def test_policy_of_pages(client: FlaskClient, harness: Harness, server: str) -> None:
     """A page lets the player follow to the bucket, and nowhere else, only where it is sent."""
     policy = client.get("/login", headers={"Accept": "text/html"}).headers[
         "Content-Security-Policy"
     ]
-    origin = bench.wiring.storage.origin
+    origin = harness.wiring.storage.origin
     expected = f"media-src 'self' {origin};" if server == "s3 presigned" else "media-src 'self';"
 
     assert expected in policy

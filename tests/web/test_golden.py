@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
 from support import golden
 from support.databases import Template
 from support.factories import kept_video
+from support.harness import Harness
 from werkzeug.test import TestResponse
 
 from service import store
@@ -41,29 +41,29 @@ def database_url(database_template: Template, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def client(bench: Bench) -> FlaskClient:
-    """The API over the bench, as alice."""
-    client = create_app(bench.wiring).test_client()
-    client.environ_base |= {"HTTP_X_API_KEY": bench.key, "HTTP_USER_AGENT": "test"}
+def client(harness: Harness) -> FlaskClient:
+    """The API over the harness, as alice."""
+    client = create_app(harness.wiring).test_client()
+    client.environ_base |= {"HTTP_X_API_KEY": harness.key, "HTTP_USER_AGENT": "test"}
     return client
 
 
 @pytest.fixture
-def rows(bench: Bench, client: FlaskClient) -> dict[str, str]:
+def rows(harness: Harness, client: FlaskClient) -> dict[str, str]:
     """One of everything: the ids by the word that a table of calls has for them."""
-    job = bench.new_job()
-    kept_video(bench, job)
-    unknown = bench.new_job("A hare")
+    job = harness.new_job()
+    kept_video(harness, job)
+    unknown = harness.new_job("A hare")
     subscription = client.post(
         "/v1/subscriptions",
         json={"channel": "webhook", "target": TARGET, "events": list(EventType)},
     ).get_json()
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         store.jobs.change(tx, unknown.id, list(JobState), state=JobState.UNKNOWN, due_at=None)
-        record_event(tx, job, EventType.JOB_SUBMITTED, bench.clock())
-    bench.drain("number", "deliver")
-    tomorrow = bench.clock() + timedelta(days=1)
-    callback = bench.wiring.signer.url_for(tomorrow, job=job.id, provider="apixo")
+        record_event(tx, job, EventType.JOB_SUBMITTED, harness.clock())
+    harness.drain("number", "deliver")
+    tomorrow = harness.clock() + timedelta(days=1)
+    callback = harness.wiring.signer.url_for(tomorrow, job=job.id, provider="apixo")
     client.post(f"/callbacks/{callback.rpartition('/')[2]}", data=b'{"a": 1}')
     return {
         "JOB": job.id,
@@ -168,11 +168,11 @@ ANSWERS: list[Call] = [
 ]
 
 
-def test_golden_answers(client: FlaskClient, bench: Bench, rows: dict[str, str]) -> None:
+def test_golden_answers(client: FlaskClient, harness: Harness, rows: dict[str, str]) -> None:
     """Each kind of answer, byte for byte but for ids and secrets."""
     found = []
     for call in ANSWERS:
-        bench.clock.advance(1)
+        harness.clock.advance(1)
         found.append(row_of(call, called(client, rows, call)))
 
     golden.check("answers.txt", "\n".join(found))
@@ -362,7 +362,7 @@ WITH_HEADERS: list[tuple[dict[str, str], Call]] = [
 ]
 
 
-def test_golden_refusals(client: FlaskClient, bench: Bench, rows: dict[str, str]) -> None:
+def test_golden_refusals(client: FlaskClient, harness: Harness, rows: dict[str, str]) -> None:
     """Each refusal's status, code, pointer and sentence."""
     found = []
     for call in REFUSALS:
@@ -372,8 +372,8 @@ def test_golden_refusals(client: FlaskClient, bench: Bench, rows: dict[str, str]
         answer = called(client, rows, call, **headers)
         shown = json.dumps({name: value[:20] for name, value in headers.items()})
         found.append(f"{shown} {row_of(call, answer)}")
-    with bench.db.write() as tx:
-        reader = create_key(tx, bench.account.id, "reader", ("read",), bench.clock())
+    with harness.db.write() as tx:
+        reader = create_key(tx, harness.account.id, "reader", ("read",), harness.clock())
     for call in [*bodies("POST", "/v1/jobs", GOOD), ("GET", "/v1/providers", None)]:
         found.append(f"reader: {row_of(call, called(client, rows, call, **{'x-api-key': reader}))}")
 

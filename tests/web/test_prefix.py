@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import Bench
 from flask import Flask
 from flask.testing import FlaskClient
 from support.channel_targets import jpeg
 from support.dashboards import called_back, fail, lost, subscribed, succeed
 from support.databases import Template
-from support.sandboxes import Wire
+from support.harness import Harness
+from support.sandboxes import SandboxClient
 from support.servers import Clipbell, Hook, eventually, http_call
 from support.serving import QuietHandler, Served
 from werkzeug.test import TestResponse
@@ -68,9 +68,9 @@ def settings_given() -> dict[str, Any]:
 
 
 @pytest.fixture(params=["strips", "passes"])
-def app(bench: Bench, request: pytest.FixtureRequest) -> Flask:
+def app(harness: Harness, request: pytest.FixtureRequest) -> Flask:
     """The app behind a proxy that strips the prefix, or passes it on."""
-    app = create_app(bench.wiring)
+    app = create_app(harness.wiring)
     inner, strips = app.wsgi_app, request.param == "strips"
 
     def proxy(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -86,36 +86,36 @@ def app(bench: Bench, request: pytest.FixtureRequest) -> Flask:
 
 
 @pytest.fixture
-def client(app: Flask, bench: Bench) -> FlaskClient:
+def client(app: Flask, harness: Harness) -> FlaskClient:
     """alice's browser, signed in by a link."""
     client = app.test_client()
-    with bench.db.read() as tx:
-        key = store.accounts.keys(tx, bench.account.id)[0]
-    url = login_url(bench.wiring.settings.public_url, KEYS, key.id, bench.clock())
+    with harness.db.read() as tx:
+        key = store.accounts.keys(tx, harness.account.id)[0]
+    url = login_url(harness.wiring.settings.public_url, KEYS, key.id, harness.clock())
     client.get(url.removeprefix(ORIGIN))
     return client
 
 
-def api(app: Flask, bench: Bench) -> FlaskClient:
+def api(app: Flask, harness: Harness) -> FlaskClient:
     """The API as alice's program."""
     client = app.test_client()
-    client.environ_base["HTTP_X_API_KEY"] = bench.key
+    client.environ_base["HTTP_X_API_KEY"] = harness.key
     return client
 
 
-def of_every_kind(bench: Bench) -> None:
+def of_every_kind(harness: Harness) -> None:
     """Rows that fill each page of the dashboard."""
-    subscribed(bench, "http://127.0.0.1:9/")
-    job = bench.new_job("A fox")
+    subscribed(harness, "http://127.0.0.1:9/")
+    job = harness.new_job("A fox")
     for number in range(26):
-        called_back(bench, job, b"%d" % number)
-        bench.wiring.ingest.reject("bad_signature", "127.0.0.1", bench.clock())
+        called_back(harness, job, b"%d" % number)
+        harness.wiring.ingest.reject("bad_signature", "127.0.0.1", harness.clock())
     image = base64.b64encode(jpeg()).decode()
     model, plain = MODELS["kling-2-5-turbo-pro"], {"prompt": "A bear", "image_urls": [image]}
-    put = bench.wiring.uploads.save(model, plain, bench.clock())
-    succeed(bench, bench.new_job(input=put))
-    fail(bench, bench.new_job("A wolf"), "no")
-    lost(bench)
+    put = harness.wiring.uploads.save(model, plain, harness.clock())
+    succeed(harness, harness.new_job(input=put))
+    fail(harness, harness.new_job("A wolf"), "no")
+    lost(harness)
 
 
 def crawl(client: FlaskClient, start: str) -> tuple[list[tuple[str, str]], dict[str, int]]:
@@ -136,9 +136,9 @@ def crawl(client: FlaskClient, start: str) -> tuple[list[tuple[str, str]], dict[
     return seen, answers
 
 
-def test_every_link(client: FlaskClient, app: Flask, bench: Bench) -> None:
+def test_every_link(client: FlaskClient, app: Flask, harness: Harness) -> None:
     """From the front page all pages are reached, and no address on them misses the prefix."""
-    of_every_kind(bench)
+    of_every_kind(harness)
     links, answers = crawl(client, f"{PREFIX}/")
     sent = {link for where, link in links if where.rpartition(" ")[2] in SENT}
     visited = {endpoint(app, "GET", address) for address in answers}
@@ -168,12 +168,12 @@ def pages(app: Flask, method: str) -> set[str]:
     return shown | {rule.endpoint for rule in rules if rule.endpoint.startswith("dashboard.")}
 
 
-def test_signing_in(app: Flask, bench: Bench) -> None:
+def test_signing_in(app: Flask, harness: Harness) -> None:
     """A visitor is led to the sign-in and back, with a cookie for our path alone; out again too."""
     client = app.test_client()
     sent = client.get(f"{PREFIX}/jobs/job_1")
     page = client.get(sent.location).text
-    form = {"form_token": form_token(page), "key": bench.key, "next": "/jobs/job_1"}
+    form = {"form_token": form_token(page), "key": harness.key, "next": "/jobs/job_1"}
     came = client.post(action_of(page), data=form, headers=HERE)
     token = form_token(client.get(f"{PREFIX}/").text)
     left = client.post(f"{PREFIX}/logout", data={"form_token": token}, headers=HERE)
@@ -192,7 +192,7 @@ def action_of(page: str) -> str:
     return found[1]
 
 
-def test_form_that_leads_on(client: FlaskClient, bench: Bench) -> None:
+def test_form_that_leads_on(client: FlaskClient, harness: Harness) -> None:
     """After a form the browser is led on below the prefix."""
     page = client.get(f"{PREFIX}/new").text
     form = {"form_token": form_token(page), "model": "kling-2", "prompt": "A fox"}
@@ -203,9 +203,9 @@ def test_form_that_leads_on(client: FlaskClient, bench: Bench) -> None:
     assert "A fox" in client.get(made.location).text
 
 
-def test_live_part(client: FlaskClient, bench: Bench) -> None:
+def test_live_part(client: FlaskClient, harness: Harness) -> None:
     """A page that refreshes itself asks below the prefix."""
-    job = bench.new_job("A fox")
+    job = harness.new_job("A fox")
     page = client.get(f"{PREFIX}/jobs/{job.id}").text
     asked = [link for name, link in Links(page).found if name == "hx-get"]
 
@@ -226,9 +226,9 @@ def test_error_page(client: FlaskClient) -> None:
     assert f'href="{PREFIX}/">Open the dashboard' in shown.text
 
 
-def test_api_links(app: Flask, bench: Bench) -> None:
+def test_api_links(app: Flask, harness: Harness) -> None:
     """Location and Link headers, the document's server: each leads where it says."""
-    client = api(app, bench)
+    client = api(app, harness)
     given = {"model": "kling-2", "input": {"prompt": "A fox"}}
     hook = {"target_url": "http://127.0.0.1:9/", "event": "job.succeeded"}
     subscription = {"channel": "webhook", "target": "http://127.0.0.1:9/"}
@@ -254,9 +254,9 @@ def next_of(answer: TestResponse) -> str:
     return found[2]
 
 
-def test_front_door(app: Flask, bench: Bench) -> None:
+def test_front_door(app: Flask, harness: Harness) -> None:
     """A vendor's client that was given our URL as its base finds the addresses in the answers."""
-    client = api(app, bench)
+    client = api(app, harness)
     made = client.post(f"{PREFIX}/v2/kling-2", json={"prompt": "A fox"}).get_json()
     urls = [made[name] for name in ("poll_url", "status_url", "response_url")]
 
@@ -264,17 +264,17 @@ def test_front_door(app: Flask, bench: Bench) -> None:
     assert [200] * 3 == [client.get(url.removeprefix(ORIGIN)).status_code for url in urls]
 
 
-def test_signed_links(app: Flask, bench: Bench) -> None:
+def test_signed_links(app: Flask, harness: Harness) -> None:
     """The callback, the video with its poster, and the way out of a mail lead to us."""
-    job = succeed(bench, bench.new_job("A fox"))
-    subscribed(bench, "http://127.0.0.1:9/")
-    client, now = api(app, bench), bench.clock()
-    with bench.db.read() as tx:
-        subscription = store.subscriptions.all_of(tx, bench.account.id)[0]
+    job = succeed(harness, harness.new_job("A fox"))
+    subscribed(harness, "http://127.0.0.1:9/")
+    client, now = api(app, harness), harness.clock()
+    with harness.db.read() as tx:
+        subscription = store.subscriptions.all_of(tx, harness.account.id)[0]
     video = client.get(f"{PREFIX}/v1/jobs/{job.id}").get_json()["video"]
     later = now.replace(year=2027)
-    mail = bench.wiring.unsubscribe.url_for(later, subscription=subscription.id)
-    callback = bench.wiring.signer.url_for(later, job=job.id, provider=job.provider)
+    mail = harness.wiring.unsubscribe.url_for(later, subscription=subscription.id)
+    callback = harness.wiring.signer.url_for(later, job=job.id, provider=job.provider)
     shown = [video["url"], video["download_url"], video["poster_url"], mail]
 
     for url in [*shown, callback]:
@@ -285,9 +285,9 @@ def test_signed_links(app: Flask, bench: Bench) -> None:
     ]
 
 
-def test_past_the_proxy(bench: Bench) -> None:
+def test_past_the_proxy(harness: Harness) -> None:
     """Whoever asks this process directly needs no prefix: health checks, `curl 127.0.0.1:8000`."""
-    client = create_app(bench.wiring).test_client()
+    client = create_app(harness.wiring).test_client()
 
     assert [200, 200] == [client.get(f"{p}/healthz").status_code for p in ("", PREFIX)]
     assert 404 == client.get(f"{PREFIX}s/healthz").status_code
@@ -323,11 +323,11 @@ class StrippingProxy(Served):
 
 
 @pytest.mark.timeout(120)
-def test_walk_below_a_path(tmp_path: Path, wire: Wire) -> None:
+def test_walk_below_a_path(tmp_path: Path, sandbox: SandboxClient) -> None:
     """Under gunicorn a callback comes in, and the link that goes out plays, on both ways."""
     with (
         StrippingProxy() as proxy,
-        Clipbell(tmp_path, wire.server.url, public_url=proxy.url, poll_after="30") as clipbell,
+        Clipbell(tmp_path, sandbox.server.url, public_url=proxy.url, poll_after="30") as clipbell,
         Hook() as hook,
     ):
         proxy.behind = clipbell.url
@@ -345,9 +345,9 @@ def test_walk_below_a_path(tmp_path: Path, wire: Wire) -> None:
     ]
 
 
-def test_own_paths(bench: Bench) -> None:
+def test_own_paths(harness: Harness) -> None:
     """The settings know every beginning of a path of ours."""
-    rules = create_app(bench.wiring).url_map.iter_rules()
+    rules = create_app(harness.wiring).url_map.iter_rules()
     begun = {rule.rule.split("/")[1] for rule in rules}
 
     assert [] == sorted(begun - {"", *OWN_PATHS})

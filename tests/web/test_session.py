@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import NOON, Bench
 from flask.testing import FlaskClient
 from pydantic import SecretStr
+from support.harness import NOON, Harness
 
 from service import store
 from service.accounts import create_key
@@ -21,20 +21,20 @@ HERE = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
 
 
 @pytest.fixture
-def client(bench: Bench) -> FlaskClient:
+def client(harness: Harness) -> FlaskClient:
     """A browser without a cookie."""
-    return create_app(bench.wiring).test_client()
+    return create_app(harness.wiring).test_client()
 
 
-def key_id(bench: Bench) -> str:
+def key_id(harness: Harness) -> str:
     """The id of alice's first key."""
-    with bench.db.read() as tx:
-        return store.accounts.keys(tx, bench.account.id)[0].id
+    with harness.db.read() as tx:
+        return store.accounts.keys(tx, harness.account.id)[0].id
 
 
-def follow(client: FlaskClient, bench: Bench, key: str) -> Any:
+def follow(client: FlaskClient, harness: Harness, key: str) -> Any:
     """Open a fresh sign-in link."""
-    return client.get(login_url("", KEYS, key, bench.clock()))
+    return client.get(login_url("", KEYS, key, harness.clock()))
 
 
 def form_token(html: str) -> str:
@@ -59,15 +59,15 @@ def test_visitor_is_shown_the_way_in(client: FlaskClient) -> None:
     assert 'name="next" value="/jobs/job_1"' in shown.text
 
 
-def test_cookie(client: FlaskClient, bench: Bench) -> None:
+def test_cookie(client: FlaskClient, harness: Harness) -> None:
     """The cookie is out of reach of scripts and other sites, and holds no key."""
-    answer = paste(client, bench.key)
+    answer = paste(client, harness.key)
     cookie = answer.headers["Set-Cookie"]
 
     assert (303, "/") == (answer.status_code, answer.location)
     assert "HttpOnly" in cookie and "SameSite=Lax" in cookie and "Path=/" in cookie
     assert "Secure" not in cookie
-    assert bench.key not in cookie
+    assert harness.key not in cookie
 
 
 class TestUnderHttps:
@@ -78,9 +78,9 @@ class TestUnderHttps:
         """PUBLIC_URL under https."""
         return {"public_url": "https://clips.example.com"}
 
-    def test_cookie(self, client: FlaskClient, bench: Bench) -> None:
+    def test_cookie(self, client: FlaskClient, harness: Harness) -> None:
         """The cookie never travels in clear; the public origin counts as ours."""
-        answer = paste(client, bench.key, {"Origin": "https://clips.example.com"})
+        answer = paste(client, harness.key, {"Origin": "https://clips.example.com"})
 
         assert 303 == answer.status_code
         assert "Secure" in answer.headers["Set-Cookie"]
@@ -99,26 +99,26 @@ def test_wrong_key(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     "wanted", ["//evil.example", "/\\evil.example", "https://evil.example", "/\t/evil.example", ""]
 )
-def test_never_leads_elsewhere(client: FlaskClient, bench: Bench, wanted: str) -> None:
+def test_never_leads_elsewhere(client: FlaskClient, harness: Harness, wanted: str) -> None:
     """After the sign-in nobody lands on another site."""
-    assert "/" == paste(client, bench.key, next=wanted).location
+    assert "/" == paste(client, harness.key, next=wanted).location
 
 
-def test_leads_back(client: FlaskClient, bench: Bench) -> None:
+def test_leads_back(client: FlaskClient, harness: Harness) -> None:
     """After the sign-in one is where one wanted to go."""
-    assert "/jobs/job_1?live" == paste(client, bench.key, next="/jobs/job_1?live").location
+    assert "/jobs/job_1?live" == paste(client, harness.key, next="/jobs/job_1?live").location
 
 
-def test_link_signs_in(client: FlaskClient, bench: Bench) -> None:
+def test_link_signs_in(client: FlaskClient, harness: Harness) -> None:
     """A sign-in link opens the dashboard."""
-    assert "/" == follow(client, bench, key_id(bench)).location
+    assert "/" == follow(client, harness, key_id(harness)).location
     assert 200 == client.get("/").status_code
 
 
-def test_expired_link(client: FlaskClient, bench: Bench) -> None:
+def test_expired_link(client: FlaskClient, harness: Harness) -> None:
     """A link older than a day is refused and says what to do."""
-    url = login_url("", KEYS, key_id(bench), NOON)
-    bench.clock.advance(timedelta(hours=24, seconds=1).total_seconds())
+    url = login_url("", KEYS, key_id(harness), NOON)
+    harness.clock.advance(timedelta(hours=24, seconds=1).total_seconds())
     answer = client.get(url)
 
     assert 410 == answer.status_code
@@ -127,37 +127,37 @@ def test_expired_link(client: FlaskClient, bench: Bench) -> None:
     assert 'name="key"' in answer.text
 
 
-def test_forged_link(client: FlaskClient, bench: Bench) -> None:
+def test_forged_link(client: FlaskClient, harness: Harness) -> None:
     """A changed link, and a token made for something else, open nothing."""
-    url = login_url("", ["x" * 40], key_id(bench), NOON)
+    url = login_url("", ["x" * 40], key_id(harness), NOON)
 
     assert 403 == client.get(url).status_code
     assert 403 == client.get(f"/login/{form_token(client.get('/login').text)}").status_code
     assert 303 == client.get("/").status_code
 
 
-def test_session_ends(client: FlaskClient, bench: Bench) -> None:
+def test_session_ends(client: FlaskClient, harness: Harness) -> None:
     """After twelve hours one signs in again."""
-    follow(client, bench, key_id(bench))
-    bench.clock.advance(timedelta(hours=12, seconds=1).total_seconds())
+    follow(client, harness, key_id(harness))
+    harness.clock.advance(timedelta(hours=12, seconds=1).total_seconds())
 
     assert 303 == client.get("/").status_code
 
 
-def test_revoked_key_is_out_at_once(client: FlaskClient, bench: Bench) -> None:
+def test_revoked_key_is_out_at_once(client: FlaskClient, harness: Harness) -> None:
     """Revoking a key ends its sessions and links with the next request."""
-    follow(client, bench, key_id(bench))
-    with bench.db.write() as tx:
-        store.accounts.revoke_key(tx, key_id(bench), bench.clock())
+    follow(client, harness, key_id(harness))
+    with harness.db.write() as tx:
+        store.accounts.revoke_key(tx, key_id(harness), harness.clock())
 
     assert 303 == client.get("/").status_code
-    assert 403 == follow(client, bench, key_id(bench)).status_code
-    assert 401 == paste(client, bench.key).status_code
+    assert 403 == follow(client, harness, key_id(harness)).status_code
+    assert 401 == paste(client, harness.key).status_code
 
 
-def test_sign_out(client: FlaskClient, bench: Bench) -> None:
+def test_sign_out(client: FlaskClient, harness: Harness) -> None:
     """Signing out forgets the cookie."""
-    follow(client, bench, key_id(bench))
+    follow(client, harness, key_id(harness))
     token = form_token(client.get("/").text)
     answer = client.post("/logout", data={"form_token": token}, headers=HERE)
 
@@ -178,9 +178,11 @@ def test_sign_out(client: FlaskClient, bench: Bench) -> None:
         {"Sec-Fetch-Site": "same-origin", "Origin": "https://evil.example"},
     ],
 )
-def test_form_from_elsewhere(client: FlaskClient, bench: Bench, headers: dict[str, str]) -> None:
+def test_form_from_elsewhere(
+    client: FlaskClient, harness: Harness, headers: dict[str, str]
+) -> None:
     """A form that another site sent is refused, even with a good token."""
-    follow(client, bench, key_id(bench))
+    follow(client, harness, key_id(harness))
     token = form_token(client.get("/").text)
     answer = client.post("/logout", data={"form_token": token}, headers=headers)
 
@@ -189,10 +191,10 @@ def test_form_from_elsewhere(client: FlaskClient, bench: Bench, headers: dict[st
     assert 200 == client.get("/").status_code
 
 
-def test_form_without_its_token(client: FlaskClient, bench: Bench) -> None:
+def test_form_without_its_token(client: FlaskClient, harness: Harness) -> None:
     """A form without a token, with another browser's or an earlier session's is refused."""
     before = form_token(client.get("/login").text)
-    follow(client, bench, key_id(bench))
+    follow(client, harness, key_id(harness))
     client.get("/")
     others = form_token(client.application.test_client().get("/login").text)
 
@@ -203,9 +205,9 @@ def test_form_without_its_token(client: FlaskClient, bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("path", ["/login", "/logout", "/subscriptions/new"])
-def test_large_form(client: FlaskClient, bench: Bench, path: str) -> None:
+def test_large_form(client: FlaskClient, harness: Harness, path: str) -> None:
     """No form but that for images takes a large file, whoever sends it."""
-    follow(client, bench, key_id(bench))
+    follow(client, harness, key_id(harness))
     kind = "multipart/form-data; boundary=x"
     answer = client.post(path, data=bytes(2**21), content_type=kind, headers=HERE)
 
@@ -213,20 +215,20 @@ def test_large_form(client: FlaskClient, bench: Bench, path: str) -> None:
     assert 200 == client.get("/").status_code
 
 
-def test_no_form_without_a_session(client: FlaskClient, bench: Bench) -> None:
+def test_no_form_without_a_session(client: FlaskClient, harness: Harness) -> None:
     """Whoever has no cookie can send no form, whatever stands in it."""
     for token in ("", "None", "x"):
-        form = {"form_token": token, "key": bench.key}
+        form = {"form_token": token, "key": harness.key}
         assert 403 == client.post("/login", data=form, headers=HERE).status_code
 
 
-def test_cookie_of_another_server(client: FlaskClient, bench: Bench) -> None:
+def test_cookie_of_another_server(client: FlaskClient, harness: Harness) -> None:
     """A cookie that another key signed, or that is cut, is no session, and no error."""
-    follow(client, bench, key_id(bench))
+    follow(client, harness, key_id(harness))
     cookie = client.get_cookie("clipbell_session")
     assert cookie is not None
-    settings = bench.wiring.settings.model_copy(update={"secret_keys": (SecretStr("x" * 40),)})
-    stranger = create_app(replace(bench.wiring, settings=settings)).test_client()
+    settings = harness.wiring.settings.model_copy(update={"secret_keys": (SecretStr("x" * 40),)})
+    stranger = create_app(replace(harness.wiring, settings=settings)).test_client()
 
     for value in (cookie.value, cookie.value[:-3], "x", "é.é"):
         stranger.set_cookie("clipbell_session", value)
@@ -235,36 +237,36 @@ def test_cookie_of_another_server(client: FlaskClient, bench: Bench) -> None:
         assert (200 if value == cookie.value else 303) == client.get("/").status_code
 
 
-def test_session_outlives_a_new_key(client: FlaskClient, bench: Bench) -> None:
+def test_session_outlives_a_new_key(client: FlaskClient, harness: Harness) -> None:
     """After a rotation of the secret keys nobody has to sign in again."""
-    follow(client, bench, key_id(bench))
+    follow(client, harness, key_id(harness))
     cookie = client.get_cookie("clipbell_session")
     assert cookie is not None
-    settings = bench.wiring.settings.model_copy(
-        update={"secret_keys": (SecretStr("n" * 40), *bench.wiring.settings.secret_keys)}
+    settings = harness.wiring.settings.model_copy(
+        update={"secret_keys": (SecretStr("n" * 40), *harness.wiring.settings.secret_keys)}
     )
-    later = create_app(replace(bench.wiring, settings=settings)).test_client()
+    later = create_app(replace(harness.wiring, settings=settings)).test_client()
     later.set_cookie("clipbell_session", cookie.value)
 
     assert 200 == later.get("/").status_code
 
 
-def test_cookie_is_set_once(client: FlaskClient, bench: Bench) -> None:
+def test_cookie_is_set_once(client: FlaskClient, harness: Harness) -> None:
     """Looking at pages neither changes the cookie nor makes it live longer."""
-    follow(client, bench, key_id(bench))
+    follow(client, harness, key_id(harness))
     client.get("/")
 
     assert "Set-Cookie" not in client.get("/").headers
     assert "Set-Cookie" not in client.get("/?live=1").headers
-    assert "Set-Cookie" not in client.get("/v1/models", headers={"x-api-key": bench.key}).headers
+    assert "Set-Cookie" not in client.get("/v1/models", headers={"x-api-key": harness.key}).headers
 
 
-def test_scopes(client: FlaskClient, bench: Bench) -> None:
+def test_scopes(client: FlaskClient, harness: Harness) -> None:
     """A key that may only read sees everything and changes nothing."""
-    with bench.db.write() as tx:
-        create_key(tx, bench.account.id, "reader", ("read",), bench.clock())
-        ids = {key.name: key.id for key in store.accounts.keys(tx, bench.account.id)}
-    follow(client, bench, ids["reader"])
+    with harness.db.write() as tx:
+        create_key(tx, harness.account.id, "reader", ("read",), harness.clock())
+        ids = {key.name: key.id for key in store.accounts.keys(tx, harness.account.id)}
+    follow(client, harness, ids["reader"])
 
     assert 200 == client.get("/").status_code
     assert 403 == client.get("/new").status_code

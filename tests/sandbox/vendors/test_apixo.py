@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.sandboxes import APIXO, APIXO_STATUS, Pictures, Response, Wire, png, sandbox
+from support.sandboxes import (
+    APIXO,
+    APIXO_STATUS,
+    Pictures,
+    Response,
+    SandboxClient,
+    png,
+    start_sandbox,
+)
 from support.servers import free_port
 
 GOOD = {"prompt": "A fox", "mode": "text-to-video", "duration": 5}
@@ -24,9 +32,9 @@ def refused(answer: Response) -> tuple[int, int, str]:
     return answer.status, body["code"], body["data"]["error"]
 
 
-def test_create_answer(wire: Wire) -> None:
+def test_create_answer(sandbox: SandboxClient) -> None:
     """A create answers with the envelope and an id of 32 hex digits."""
-    answer = wire.apixo("A fox")
+    answer = sandbox.apixo("A fox")
     body = answer.json()
 
     assert (200, 200, "success") == (answer.status, body["code"], body["message"])
@@ -34,9 +42,9 @@ def test_create_answer(wire: Wire) -> None:
     assert re.fullmatch("[0-9a-f]{32}", body["data"]["taskId"])
 
 
-def test_success(wire: Wire) -> None:
+def test_success(sandbox: SandboxClient) -> None:
     """The result is a JSON text inside JSON; times are milliseconds."""
-    data = wire.status(wire.apixo_task("A fox"))
+    data = sandbox.status(sandbox.apixo_task("A fox"))
 
     assert "success" == data["state"]
     assert isinstance(data["resultJson"], str)
@@ -45,20 +53,20 @@ def test_success(wire: Wire) -> None:
     assert data["createTime"] > 1_600_000_000_000
 
 
-def test_under_way(wire: Wire) -> None:
+def test_under_way(sandbox: SandboxClient) -> None:
     """Until its end a task says so, with neither result nor end time."""
-    task_id = wire.apixo("A fox [slow 3600]").json()["data"]["taskId"]
-    wire.when(task_id, lambda task: task.started is not None)
+    task_id = sandbox.apixo("A fox [slow 3600]").json()["data"]["taskId"]
+    sandbox.when(task_id, lambda task: task.started is not None)
 
-    data = wire.status(task_id)
+    data = sandbox.status(task_id)
     assert "processing" == data["state"]
     assert {"taskId", "state", "createTime"} == set(data)
 
 
-def test_failure_is_a_successful_answer(wire: Wire) -> None:
+def test_failure_is_a_successful_answer(sandbox: SandboxClient) -> None:
     """A failed task is reported with HTTP 200 and code 200; the state alone tells."""
-    task_id = wire.apixo_task("A fox [fail CONTENT_VIOLATION]")
-    answer = wire.call("GET", APIXO_STATUS + task_id)
+    task_id = sandbox.apixo_task("A fox [fail CONTENT_VIOLATION]")
+    answer = sandbox.call("GET", APIXO_STATUS + task_id)
     data = answer.json()["data"]
 
     assert (200, 200, "success") == (answer.status, answer.json()["code"], answer.json()["message"])
@@ -70,24 +78,24 @@ def test_failure_is_a_successful_answer(wire: Wire) -> None:
 @pytest.mark.parametrize(
     "header", ["", "Bearer ", "Bearer", "Basic k", "k"], ids=lambda header: header or "none"
 )
-def test_without_a_key(wire: Wire, header: str) -> None:
+def test_without_a_key(sandbox: SandboxClient, header: str) -> None:
     """Only a bearer key opens, and x-api-key is nothing here."""
-    answer = wire.call("POST", APIXO, {"input": GOOD}, {"Authorization": header})
+    answer = sandbox.call("POST", APIXO, {"input": GOOD}, {"Authorization": header})
 
     assert (401, 401) == refused(answer)[:2]
 
 
 def test_keys_and_their_tasks(tmp_path: Path) -> None:
     """A named key opens, another does not, and nobody sees the task of another key."""
-    with sandbox(tmp_path, api_keys=frozenset({"alice", "bob"})) as server:
-        wire = Wire(server)
+    with start_sandbox(tmp_path, api_keys=frozenset({"alice", "bob"})) as server:
+        sandbox = SandboxClient(server)
         alice, bob, charlie = (
             {"Authorization": f"Bearer {n}"} for n in ("alice", "bob", "charlie")
         )
-        task_id = wire.call("POST", APIXO, {"input": GOOD}, alice).json()["data"]["taskId"]
+        task_id = sandbox.call("POST", APIXO, {"input": GOOD}, alice).json()["data"]["taskId"]
         path = APIXO_STATUS + task_id
 
-        statuses = [wire.call("GET", path, headers=key).status for key in (alice, bob, charlie)]
+        statuses = [sandbox.call("GET", path, headers=key).status for key in (alice, bob, charlie)]
         assert [200, 404, 401] == statuses
 
 
@@ -122,9 +130,9 @@ def test_keys_and_their_tasks(tmp_path: Path) -> None:
         (FRAMES | {"image_urls": [URL, "ftp://example.com/b"]}, "input.image_urls[1]"),
     ],
 )
-def test_input_refused(wire: Wire, change: dict[str, Any], detail: str) -> None:
+def test_input_refused(sandbox: SandboxClient, change: dict[str, Any], detail: str) -> None:
     """What the documents refuse is a 400 that names the field."""
-    status, code, told = refused(wire.call("POST", APIXO, {"input": GOOD | change}))
+    status, code, told = refused(sandbox.call("POST", APIXO, {"input": GOOD | change}))
 
     assert (400, 400) == (status, code)
     assert detail in told
@@ -143,14 +151,14 @@ def test_input_refused(wire: Wire, change: dict[str, Any], detail: str) -> None:
         {"input": GOOD, "provider": "best"},
     ],
 )
-def test_envelope_refused(wire: Wire, body: Any) -> None:
+def test_envelope_refused(sandbox: SandboxClient, body: Any) -> None:
     """What stands around the input is checked as strictly."""
-    assert (400, 400) == refused(wire.call("POST", APIXO, body))[:2]
+    assert (400, 400) == refused(sandbox.call("POST", APIXO, body))[:2]
 
 
-def test_wrong_content_type(wire: Wire) -> None:
+def test_wrong_content_type(sandbox: SandboxClient) -> None:
     """A body that is not said to be JSON is not read."""
-    answer = wire.call("POST", APIXO, {"input": GOOD}, {"Content-Type": "text/plain"})
+    answer = sandbox.call("POST", APIXO, {"input": GOOD}, {"Content-Type": "text/plain"})
 
     assert (400, 400) == refused(answer)[:2]
 
@@ -164,12 +172,12 @@ def test_wrong_content_type(wire: Wire) -> None:
         {"input": GOOD, "request_type": "async", "provider": "official", "source": "client"},
     ],
 )
-def test_input_taken(wire: Wire, body: Any) -> None:
+def test_input_taken(sandbox: SandboxClient, body: Any) -> None:
     """What the documents allow is taken, durations as text and unknown envelope fields too."""
-    answer = wire.call("POST", APIXO, body)
+    answer = sandbox.call("POST", APIXO, body)
 
     assert 200 == answer.status
-    assert "success" == wire.ended(answer.json()["data"]["taskId"]).state
+    assert "success" == sandbox.ended(answer.json()["data"]["taskId"]).state
 
 
 @pytest.mark.parametrize(
@@ -184,17 +192,17 @@ def test_input_taken(wire: Wire, body: Any) -> None:
         ("GET", "/api/v1/nowhere", 404),
     ],
 )
-def test_nothing_there(wire: Wire, method: str, path: str, status: int) -> None:
+def test_nothing_there(sandbox: SandboxClient, method: str, path: str, status: int) -> None:
     """Unknown models, tasks and routes are reported in the vendor's own envelope."""
-    assert (status, status) == refused(wire.call(method, path, {"input": GOOD}))[:2]
+    assert (status, status) == refused(sandbox.call(method, path, {"input": GOOD}))[:2]
 
 
 def test_requests_per_minute(tmp_path: Path) -> None:
     """Beyond the limit a key, and only that one, is asked to wait."""
-    with sandbox(tmp_path, requests_per_minute=2) as server:
-        wire = Wire(server)
-        answers = [wire.call("GET", APIXO_STATUS + "f") for _ in range(3)]
-        other = wire.call("GET", APIXO_STATUS + "f", headers={"Authorization": "Bearer other"})
+    with start_sandbox(tmp_path, requests_per_minute=2) as server:
+        sandbox = SandboxClient(server)
+        answers = [sandbox.call("GET", APIXO_STATUS + "f") for _ in range(3)]
+        other = sandbox.call("GET", APIXO_STATUS + "f", headers={"Authorization": "Bearer other"})
 
     assert [404, 404, 429] == [answer.status for answer in answers]
     assert 1 <= int(answers[2].headers["retry-after"]) <= 60
@@ -203,10 +211,10 @@ def test_requests_per_minute(tmp_path: Path) -> None:
 
 def test_concurrent_tasks(tmp_path: Path) -> None:
     """A task that is over makes room for the next."""
-    with sandbox(tmp_path, concurrent_tasks=1) as server:
-        wire = Wire(server)
-        first = wire.apixo("A fox [slow 3600]")
-        second = wire.apixo("A fox")
+    with start_sandbox(tmp_path, concurrent_tasks=1) as server:
+        sandbox = SandboxClient(server)
+        first = sandbox.apixo("A fox [slow 3600]")
+        second = sandbox.apixo("A fox")
 
         assert [200, 429] == [first.status, second.status]
         assert "retry-after" in second.headers
@@ -214,20 +222,20 @@ def test_concurrent_tasks(tmp_path: Path) -> None:
 
 def test_credits_run_out(tmp_path: Path) -> None:
     """Credits are taken at create and come back for a task that fails."""
-    with sandbox(tmp_path, credits=0.4) as server:
-        wire = Wire(server)
-        wire.apixo_task("A fox [fail GENERATION_FAILED]")
-        wire.apixo_task("A fox")
+    with start_sandbox(tmp_path, credits=0.4) as server:
+        sandbox = SandboxClient(server)
+        sandbox.apixo_task("A fox [fail GENERATION_FAILED]")
+        sandbox.apixo_task("A fox")
 
-        assert (402, 402) == refused(wire.apixo("A fox"))[:2]
+        assert (402, 402) == refused(sandbox.apixo("A fox"))[:2]
 
 
-def test_images_are_fetched(wire: Wire) -> None:
+def test_images_are_fetched(sandbox: SandboxClient) -> None:
     """Two images make a video of their ratio."""
     with Pictures(png("#c04020"), png("#2040c0")) as pictures:
         urls = [pictures.url(0), pictures.url(1)]
         body = {"input": FRAMES | {"image_urls": urls}}
-        task = wire.ended(wire.call("POST", APIXO, body).json()["data"]["taskId"])
+        task = sandbox.ended(sandbox.call("POST", APIXO, body).json()["data"]["taskId"])
 
     assert ("success", "") == (task.state, task.fail_message)
 
@@ -241,12 +249,12 @@ def test_images_are_fetched(wire: Wire) -> None:
         (None, "INVALID_IMAGE_URL"),
     ],
 )
-def test_bad_image_fails_the_task(wire: Wire, content: bytes | None, code: str) -> None:
+def test_bad_image_fails_the_task(sandbox: SandboxClient, content: bytes | None, code: str) -> None:
     """The create call succeeds, and the task then fails with the vendor's own word."""
     with Pictures(content or b"") as pictures:
         gone = f"http://127.0.0.1:{free_port()}/0"
         body = {"input": FRAMES | {"image_urls": [gone if content is None else pictures.url(0)]}}
-        task_id = wire.ended(wire.call("POST", APIXO, body).json()["data"]["taskId"]).id
+        task_id = sandbox.ended(sandbox.call("POST", APIXO, body).json()["data"]["taskId"]).id
 
-    data = wire.status(task_id)
+    data = sandbox.status(task_id)
     assert ("failed", code) == (data["state"], data["failCode"])

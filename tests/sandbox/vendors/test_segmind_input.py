@@ -6,19 +6,19 @@ import base64
 from typing import Any
 
 import pytest
-from support.sandboxes import Pictures, Wire, png
+from support.sandboxes import Pictures, SandboxClient, png
 
 TURBO, TEXT, TWO = "kling-2.5-turbo", "kling-text2video", "kling-2"
 FOX = {"prompt": "A fox", "duration": 5}
 CAMERA = {"camera_control_type": "simple", "camera_control_config": "pan"}
 
 
-def made(wire: Wire, slug: str, **body: Any) -> Any:
+def made(sandbox: SandboxClient, slug: str, **body: Any) -> Any:
     """The result of a request to version 2, as soon as it is over."""
-    answer = wire.call("POST", f"/v2/{slug}", FOX | body)
+    answer = sandbox.call("POST", f"/v2/{slug}", FOX | body)
     assert 200 == answer.status, answer.body
-    request_id = wire.ended(answer.json()["request_id"]).id
-    return wire.call("GET", f"/v2/requests/{request_id}").json()
+    request_id = sandbox.ended(answer.json()["request_id"]).id
+    return sandbox.call("GET", f"/v2/requests/{request_id}").json()
 
 
 @pytest.mark.parametrize(
@@ -41,9 +41,9 @@ def made(wire: Wire, slug: str, **body: Any) -> Any:
         (TEXT, "camera_control_config_value", 11),
     ],
 )
-def test_input_refused(wire: Wire, slug: str, name: str, value: Any) -> None:
+def test_input_refused(sandbox: SandboxClient, slug: str, name: str, value: Any) -> None:
     """A parameter outside the documents is a 400 that tells about it."""
-    answer = wire.call("POST", f"/v2/{slug}", FOX | {name: value})
+    answer = sandbox.call("POST", f"/v2/{slug}", FOX | {name: value})
 
     assert (400, ["error"]) == (answer.status, list(answer.json()))
     assert name.removeprefix("tail_") in answer.json()["error"]
@@ -60,27 +60,27 @@ def test_input_refused(wire: Wire, slug: str, name: str, value: Any) -> None:
         (TWO, {"aspect_ratio": "9:16"}),
     ],
 )
-def test_input_taken(wire: Wire, slug: str, change: dict[str, Any]) -> None:
+def test_input_taken(sandbox: SandboxClient, slug: str, change: dict[str, Any]) -> None:
     """The documents' own values pass, blanks and durations as text among them."""
-    assert "COMPLETED" == made(wire, slug, **change)["status"]
+    assert "COMPLETED" == made(sandbox, slug, **change)["status"]
 
 
-def test_images_as_base64_and_url(wire: Wire) -> None:
+def test_images_as_base64_and_url(sandbox: SandboxClient) -> None:
     """An image may be plain base64, a data URI or an address."""
     plain = base64.b64encode(png("#c04020")).decode()
     with Pictures(png("#2040c0")) as pictures:
         ends = [
-            made(wire, TURBO, image_url=plain, tail_image_url=pictures.url(0)),
-            made(wire, TWO, start_image="data:image/png;base64," + plain),
+            made(sandbox, TURBO, image_url=plain, tail_image_url=pictures.url(0)),
+            made(sandbox, TWO, start_image="data:image/png;base64," + plain),
         ]
 
     assert ["COMPLETED"] * 2 == [end["status"] for end in ends]
 
 
-def test_image_that_is_none(wire: Wire) -> None:
+def test_image_that_is_none(sandbox: SandboxClient) -> None:
     """Base64 of something else is refused at once, with the field and the reason."""
     body = {**FOX, "start_image": base64.b64encode(b"text").decode()}
-    answer = wire.call("POST", f"/v2/{TWO}", body)
+    answer = sandbox.call("POST", f"/v2/{TWO}", body)
 
     assert 400 == answer.status
     assert "start_image" in answer.json()["error"]
@@ -99,10 +99,10 @@ def test_image_that_is_none(wire: Wire) -> None:
         (TEXT, {"mode": "pro", "duration": 10}, 1.96),
     ],
 )
-def test_prices(wire: Wire, slug: str, change: dict[str, Any], cost: float) -> None:
+def test_prices(sandbox: SandboxClient, slug: str, change: dict[str, Any], cost: float) -> None:
     """Every combination has its price, and it is taken from the credits."""
-    before = wire.server.renderer.book.credits
-    metrics = made(wire, slug, **change)["metrics"]
+    before = sandbox.server.renderer.book.credits
+    metrics = made(sandbox, slug, **change)["metrics"]
 
     assert cost == metrics["cost"]
     assert before - cost == pytest.approx(metrics["remaining_credits"])

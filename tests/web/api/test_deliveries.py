@@ -5,28 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
+from support.harness import Harness
 from support.servers import Hook
 
 from service.web.app import create_app
 
 
 @pytest.fixture
-def client(bench: Bench) -> FlaskClient:
-    """The doors over the bench, as alice."""
-    client = create_app(bench.wiring).test_client()
-    client.environ_base["HTTP_X_API_KEY"] = bench.key
+def client(harness: Harness) -> FlaskClient:
+    """The doors over the harness, as alice."""
+    client = create_app(harness.wiring).test_client()
+    client.environ_base["HTTP_X_API_KEY"] = harness.key
     return client
 
 
-def canceled(client: FlaskClient, bench: Bench, *targets: str) -> str:
+def canceled(client: FlaskClient, harness: Harness, *targets: str) -> str:
     """A job whose end is news for these targets; its id."""
     for target in targets:
         spec = {"channel": "webhook", "target": target, "events": ["job.canceled"]}
         assert 201 == client.post("/v1/subscriptions", json=spec).status_code
-    bench.clock.advance(1)
-    job = bench.new_job()
+    harness.clock.advance(1)
+    job = harness.new_job()
     assert 200 == client.post(f"/v1/jobs/{job.id}/cancel").status_code
     return job.id
 
@@ -39,9 +39,9 @@ def listed(client: FlaskClient, query: str = "", **headers: str) -> list[dict[st
     return found
 
 
-def test_pending(client: FlaskClient, bench: Bench) -> None:
+def test_pending(client: FlaskClient, harness: Harness) -> None:
     """A delivery names its event, job, subscription, channel and state."""
-    job_id = canceled(client, bench, "http://127.0.0.1:9/hook")
+    job_id = canceled(client, harness, "http://127.0.0.1:9/hook")
     (found,) = listed(client)
     subscription = client.get("/v1/subscriptions").get_json()["data"][0]
 
@@ -51,13 +51,13 @@ def test_pending(client: FlaskClient, bench: Bench) -> None:
     assert found == client.get(f"/v1/deliveries/{found['id']}").get_json()
 
 
-def test_attempts(client: FlaskClient, bench: Bench) -> None:
+def test_attempts(client: FlaskClient, harness: Harness) -> None:
     """Each attempt is reported: its time, status, milliseconds, what went wrong."""
     with Hook(answers=[500, 200]) as hook:
-        canceled(client, bench, hook.url)
-        assert bench.unit("deliver")
-        bench.clock.advance(3600)
-        assert bench.unit("deliver")
+        canceled(client, harness, hook.url)
+        assert harness.unit("deliver")
+        harness.clock.advance(3600)
+        assert harness.unit("deliver")
     (found,) = listed(client)
     first, second = found["attempts"]
 
@@ -67,12 +67,12 @@ def test_attempts(client: FlaskClient, bench: Bench) -> None:
     assert {"started_at", "milliseconds", "response"} <= first.keys()
 
 
-def test_filters(client: FlaskClient, bench: Bench) -> None:
+def test_filters(client: FlaskClient, harness: Harness) -> None:
     """Each name narrows the list."""
     with Hook() as hook:
-        old = canceled(client, bench, hook.url)
-        bench.drain("deliver")
-    new = canceled(client, bench)
+        old = canceled(client, harness, hook.url)
+        harness.drain("deliver")
+    new = canceled(client, harness)
     (pending,) = listed(client, "state=pending")
     expected = {
         "": [new, old],
@@ -94,11 +94,11 @@ def test_unknown_state(client: FlaskClient) -> None:
     assert 422 == client.get("/v1/deliveries?state=done").status_code
 
 
-def test_pages(client: FlaskClient, bench: Bench) -> None:
+def test_pages(client: FlaskClient, harness: Harness) -> None:
     """Cursor and Link lead through all, newest first, each once."""
-    canceled(client, bench, "http://127.0.0.1:9/hook")
+    canceled(client, harness, "http://127.0.0.1:9/hook")
     for _ in range(4):
-        canceled(client, bench)
+        canceled(client, harness)
     path, found = "/v1/deliveries?limit=2&channel=webhook", []
     while path:
         answer = client.get(path)
@@ -108,15 +108,15 @@ def test_pages(client: FlaskClient, bench: Bench) -> None:
     assert (5, sorted(found, reverse=True)) == (len(found), found)
 
 
-def test_resend(client: FlaskClient, bench: Bench) -> None:
+def test_resend(client: FlaskClient, harness: Harness) -> None:
     """Sent once more by hand: the same bytes under the same id, another attempt."""
     with Hook() as hook:
-        canceled(client, bench, hook.url)
-        bench.drain("deliver")
-        bench.clock.advance(60)
+        canceled(client, harness, hook.url)
+        harness.drain("deliver")
+        harness.clock.advance(60)
         (done,) = listed(client)
         answer = client.post(f"/v1/deliveries/{done['id']}/resend")
-        bench.drain("deliver")
+        harness.drain("deliver")
     first, second = hook.hits
 
     assert (202, "pending") == (answer.status_code, answer.get_json()["state"])
@@ -125,49 +125,49 @@ def test_resend(client: FlaskClient, bench: Bench) -> None:
     assert [1, 2] == [attempt["number"] for attempt in listed(client)[0]["attempts"]]
 
 
-def test_resend_of_an_exhausted_one(client: FlaskClient, bench: Bench) -> None:
+def test_resend_of_an_exhausted_one(client: FlaskClient, harness: Harness) -> None:
     """What had used up its attempts gets its one more, and is exhausted again after it."""
     with Hook(answers=[500]) as hook:
-        canceled(client, bench, hook.url)
+        canceled(client, harness, hook.url)
         for _ in range(8):
-            assert bench.unit("deliver")
-            bench.clock.advance(100_000)
-        assert not bench.unit("deliver")
+            assert harness.unit("deliver")
+            harness.clock.advance(100_000)
+        assert not harness.unit("deliver")
         (done,) = listed(client, "state=exhausted")
         assert 202 == client.post(f"/v1/deliveries/{done['id']}/resend").status_code
-        bench.drain("deliver")
+        harness.drain("deliver")
 
     assert (9, 9) == (len(hook.hits), len(listed(client, "state=exhausted")[0]["attempts"]))
 
 
-def test_resend_is_never_swallowed(client: FlaskClient, bench: Bench) -> None:
+def test_resend_is_never_swallowed(client: FlaskClient, harness: Harness) -> None:
     """Of a subscription that is off, sending again is refused or done, not accepted and dropped."""
     with Hook(answers=[410, 200]) as hook:
-        canceled(client, bench, hook.url)
-        bench.drain("deliver")
+        canceled(client, harness, hook.url)
+        harness.drain("deliver")
         (done,) = listed(client)
         answer = client.post(f"/v1/deliveries/{done['id']}/resend")
-        bench.drain("deliver")
+        harness.drain("deliver")
 
     assert (answer.status_code, len(hook.hits)) in ((409, 1), (202, 2))
 
 
-def test_hostile_retry_after(client: FlaskClient, bench: Bench) -> None:
+def test_hostile_retry_after(client: FlaskClient, harness: Harness) -> None:
     """A receiver's header cannot keep its delivery from being settled."""
     hostile = {"Retry-After": "Thu, 01 Jan 99999999999999999999 00:00:00 GMT"}
     with Hook(answers=[(503, hostile)]) as hook:
-        canceled(client, bench, hook.url)
-        assert bench.unit("deliver")
+        canceled(client, harness, hook.url)
+        assert harness.unit("deliver")
 
     assert [503] == [attempt["status"] for attempt in listed(client)[0]["attempts"]]
 
 
-def test_others_see_nothing(client: FlaskClient, bench: Bench) -> None:
+def test_others_see_nothing(client: FlaskClient, harness: Harness) -> None:
     """Bob and charlie neither see alice's deliveries nor send them again."""
-    job_id = canceled(client, bench, "http://127.0.0.1:9/hook")
+    job_id = canceled(client, harness, "http://127.0.0.1:9/hook")
     (mine,) = listed(client)
     for name in ("bob", "charlie"):
-        headers = {"x-api-key": bench.new_account(name)[1]}
+        headers = {"x-api-key": harness.new_account(name)[1]}
         assert [] == listed(client, f"job_id={job_id}", **headers)
         path = f"/v1/deliveries/{mine['id']}"
         assert 404 == client.get(path, headers=headers).status_code
@@ -176,11 +176,11 @@ def test_others_see_nothing(client: FlaskClient, bench: Bench) -> None:
     assert [mine] == listed(client)
 
 
-def test_mute_ends_what_is_pending(client: FlaskClient, bench: Bench) -> None:
+def test_mute_ends_what_is_pending(client: FlaskClient, harness: Harness) -> None:
     """Nothing is sent of a muted job."""
     with Hook() as hook:
-        job_id = canceled(client, bench, hook.url)
+        job_id = canceled(client, harness, hook.url)
         assert 200 == client.post(f"/v1/jobs/{job_id}/mute").status_code
-        bench.drain("deliver")
+        harness.drain("deliver")
 
     assert ([], "exhausted") == (hook.hits, listed(client)[0]["state"])

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
+from support.harness import Harness
 from support.servers import Hook
 
 from service import store
@@ -19,44 +19,44 @@ from service.web.app import create_app
 
 
 @pytest.fixture
-def client(bench: Bench) -> FlaskClient:
-    """The doors over the bench, as alice."""
-    client = create_app(bench.wiring).test_client()
-    client.environ_base["HTTP_X_API_KEY"] = bench.key
+def client(harness: Harness) -> FlaskClient:
+    """The doors over the harness, as alice."""
+    client = create_app(harness.wiring).test_client()
+    client.environ_base["HTTP_X_API_KEY"] = harness.key
     return client
 
 
-def canceled(client: FlaskClient, bench: Bench, count: int = 1) -> list[str]:
+def canceled(client: FlaskClient, harness: Harness, count: int = 1) -> list[str]:
     """Jobs that were canceled, and their events numbered."""
-    found = [bench.new_job().id for _ in range(count)]
+    found = [harness.new_job().id for _ in range(count)]
     for job_id in found:
-        bench.clock.advance(1)
+        harness.clock.advance(1)
         assert 200 == client.post(f"/v1/jobs/{job_id}/cancel").status_code
-    bench.drain("number")
+    harness.drain("number")
     return found
 
 
-def test_pages(client: FlaskClient, bench: Bench) -> None:
+def test_pages(client: FlaskClient, harness: Harness) -> None:
     """Cursor or Link lead through all events in order, and then stay at the end for more."""
-    jobs = canceled(client, bench, 5)
+    jobs = canceled(client, harness, 5)
     path, found = "/v1/events?limit=2", []
     for _ in range(4):
         answer = client.get(path)
         found += answer.get_json()["data"]
         path = answer.headers["Link"].removeprefix("<").partition(">")[0]
     assert (jobs, [1, 2, 3, 4, 5]) == ([e["data"]["id"] for e in found], [e["seq"] for e in found])
-    (later,) = canceled(client, bench)
+    (later,) = canceled(client, harness)
 
     assert [later] == [event["data"]["id"] for event in client.get(path).get_json()["data"]]
 
 
-def test_body_is_that_of_the_push(client: FlaskClient, bench: Bench) -> None:
+def test_body_is_that_of_the_push(client: FlaskClient, harness: Harness) -> None:
     """Who catches up reads what was pushed, and the event's id and number."""
     with Hook() as hook:
         spec = {"channel": "webhook", "target": hook.url, "events": ["job.canceled"]}
         client.post("/v1/subscriptions", json=spec)
-        canceled(client, bench)
-        bench.drain("deliver")
+        canceled(client, harness)
+        harness.drain("deliver")
     (event,) = client.get("/v1/events").get_json()["data"]
     pushed = hook.hits[0]
 
@@ -65,9 +65,9 @@ def test_body_is_that_of_the_push(client: FlaskClient, bench: Bench) -> None:
     assert pushed.json() == event
 
 
-def test_types(client: FlaskClient, bench: Bench) -> None:
+def test_types(client: FlaskClient, harness: Harness) -> None:
     """A filter passes over the others, and its cursor does too."""
-    canceled(client, bench, 3)
+    canceled(client, harness, 3)
     answer = client.get("/v1/events?type=job.failed,job.held").get_json()
 
     assert ([], "3") == (answer["data"], answer["next_cursor"])
@@ -82,11 +82,11 @@ def test_invalid(client: FlaskClient, query: str) -> None:
     assert 422 == client.get(f"/v1/events?{query}").status_code
 
 
-def test_cursor_that_would_skip(client: FlaskClient, bench: Bench) -> None:
+def test_cursor_that_would_skip(client: FlaskClient, harness: Harness) -> None:
     """Older than what is kept, or newer than all there is: 410, and where to go on."""
-    canceled(client, bench, 3)
-    with bench.db.write() as tx:
-        oldest = store.events.feed(tx, bench.account.id, 0, 2, [], 2)
+    canceled(client, harness, 3)
+    with harness.db.write() as tx:
+        oldest = store.events.feed(tx, harness.account.id, 0, 2, [], 2)
         store.retention.drop_events(tx, [event.id for event in oldest])
     found = {after: client.get(f"/v1/events?after={after}") for after in (0, 1, 2, 3, 4)}
 
@@ -95,10 +95,10 @@ def test_cursor_that_would_skip(client: FlaskClient, bench: Bench) -> None:
     assert [3] == [event["seq"] for event in client.get("/v1/events").get_json()["data"]]
 
 
-def test_others_see_nothing(client: FlaskClient, bench: Bench) -> None:
+def test_others_see_nothing(client: FlaskClient, harness: Harness) -> None:
     """Bob's feed has nothing of alice's, and his samples neither."""
-    (job,) = canceled(client, bench)
-    headers = {"x-api-key": bench.new_account("bob")[1]}
+    (job,) = canceled(client, harness)
+    headers = {"x-api-key": harness.new_account("bob")[1]}
 
     assert [] == client.get("/v1/events", headers=headers).get_json()["data"]
     assert job not in client.get("/v1/events/samples?event=job.canceled", headers=headers).get_data(
@@ -119,14 +119,14 @@ def test_static_samples(client: FlaskClient, type_: EventType) -> None:
     assert sample["id"].startswith("evt_")
 
 
-def test_own_samples(client: FlaskClient, bench: Bench) -> None:
+def test_own_samples(client: FlaskClient, harness: Harness) -> None:
     """With events of its own the account sees these, newest first, as they are pushed."""
     with Hook() as hook:
         client.post("/v1/hooks", json={"target_url": hook.url, "event": "job.canceled"})
         for _ in range(4):
-            canceled(client, bench)
-            bench.clock.advance(1)
-        bench.drain("deliver")
+            canceled(client, harness)
+            harness.clock.advance(1)
+        harness.drain("deliver")
     found = client.get("/v1/events/samples?event=job.canceled").get_json()
     pushed = sorted((hit.json() for hit in hook.hits), key=lambda body: str(body["id"]))
 

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from support.harness import Harness
 from werkzeug.test import TestResponse
 
 from service import store
@@ -27,17 +27,17 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture
-def client(bench: Bench) -> FlaskClient:
-    """The doors over the bench, as alice."""
-    client = create_app(bench.wiring).test_client()
-    client.environ_base["HTTP_X_API_KEY"] = bench.key
+def client(harness: Harness) -> FlaskClient:
+    """The doors over the harness, as alice."""
+    client = create_app(harness.wiring).test_client()
+    client.environ_base["HTTP_X_API_KEY"] = harness.key
     return client
 
 
-def jobs(bench: Bench) -> int:
+def jobs(harness: Harness) -> int:
     """How many jobs alice has."""
-    with bench.db.read() as tx:
-        return len(store.jobs.page(tx, bench.account.id, 1000))
+    with harness.db.read() as tx:
+        return len(store.jobs.page(tx, harness.account.id, 1000))
 
 
 def refused(answer: TestResponse, status: int) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def pointers(answer: TestResponse) -> dict[str, str]:
     return {fault["pointer"]: fault["code"] for fault in problem["errors"]}
 
 
-def test_accepted(client: FlaskClient, bench: Bench) -> None:
+def test_accepted(client: FlaskClient, harness: Harness) -> None:
     """202, the job with its place, and it is committed."""
     answer = client.post("/v1/jobs", json={**GOOD, "metadata": {"order": 7}, "provider": "value"})
     job = answer.get_json()
@@ -113,11 +113,11 @@ def test_accepted(client: FlaskClient, bench: Bench) -> None:
     ],
 )
 def test_invalid(
-    client: FlaskClient, bench: Bench, change: dict[str, Any], expected: dict[str, str]
+    client: FlaskClient, harness: Harness, change: dict[str, Any], expected: dict[str, str]
 ) -> None:
     """Every wrong field is told at once with pointer, code and message; nothing is stored."""
     assert expected == pointers(client.post("/v1/jobs", json=GOOD | change))
-    assert 0 == jobs(bench)
+    assert 0 == jobs(harness)
 
 
 @pytest.mark.parametrize("body", ["[]", "1", '"x"', "null", "true"])
@@ -243,7 +243,7 @@ def test_any_body(client: FlaskClient, body: object) -> None:
     assert answer.status_code in (202, 400, 422)
 
 
-def test_dry_run(client: FlaskClient, bench: Bench) -> None:
+def test_dry_run(client: FlaskClient, harness: Harness) -> None:
     """A dry run shows the request with its secrets masked and its price; nothing is stored."""
     answer = client.post("/v1/jobs?dry_run=true", json={**GOOD, "model": "kling-2"})
     told = answer.get_json()
@@ -251,17 +251,17 @@ def test_dry_run(client: FlaskClient, bench: Bench) -> None:
     assert (200, 1.75) == (answer.status_code, told["cost"]["estimated_max"])
     assert "test" not in told["request"]["headers"].values()
     assert "callbacks/ey" not in answer.text
-    assert 0 == jobs(bench)
+    assert 0 == jobs(harness)
     pointers(client.post("/v1/jobs?dry_run=true", json={**GOOD, "model": "kling-9"}))
 
 
 @pytest.mark.parametrize("value", ["yes", "on", "treu", ""])
-def test_dry_run_is_never_mistaken(client: FlaskClient, bench: Bench, value: str) -> None:
+def test_dry_run_is_never_mistaken(client: FlaskClient, harness: Harness, value: str) -> None:
     """A dry run that is not understood is refused, not sent and paid."""
     assert client.post(f"/v1/jobs?dry_run={value}", json=GOOD).status_code in (200, 422)
     blank = {"Idempotency-Key": " "}
     assert 422 == client.post("/v1/jobs?dry_run=1", json=GOOD, headers=blank).status_code
-    assert 0 == jobs(bench)
+    assert 0 == jobs(harness)
 
 
 def keyed(client: FlaskClient, key: str, body: dict[str, Any], account: str = "") -> TestResponse:
@@ -270,7 +270,7 @@ def keyed(client: FlaskClient, key: str, body: dict[str, Any], account: str = ""
     return client.post("/v1/jobs", json=body, headers=headers)
 
 
-def test_same_key_same_body(client: FlaskClient, bench: Bench) -> None:
+def test_same_key_same_body(client: FlaskClient, harness: Harness) -> None:
     """The same request again is the same bytes and no second job, whatever became of it since."""
     first = keyed(client, "k1", GOOD)
     client.post(f"{first.headers['Location']}/cancel")
@@ -281,20 +281,20 @@ def test_same_key_same_body(client: FlaskClient, bench: Bench) -> None:
     assert (None, "true") == tuple(
         answer.headers.get("Idempotency-Replayed") for answer in (first, again)
     )
-    assert 1 == jobs(bench)
+    assert 1 == jobs(harness)
 
 
-def test_same_key_other_request(client: FlaskClient, bench: Bench) -> None:
+def test_same_key_other_request(client: FlaskClient, harness: Harness) -> None:
     """Another body under the key is 422; an invalid one leaves the key free."""
     pointers(keyed(client, "k1", {"model": MODEL}))
     assert 202 == keyed(client, "k1", GOOD).status_code
     refused(keyed(client, "k1", {**GOOD, "metadata": {"a": 1}}), 422)
-    assert 1 == jobs(bench)
+    assert 1 == jobs(harness)
 
 
-def test_keys_are_per_account(client: FlaskClient, bench: Bench) -> None:
+def test_keys_are_per_account(client: FlaskClient, harness: Harness) -> None:
     """Bob's key of the same name is his own."""
-    _, bob = bench.new_account("bob")
+    _, bob = harness.new_account("bob")
 
     assert (
         keyed(client, "k1", GOOD).get_json()["id"]
@@ -308,28 +308,28 @@ def test_bad_key(client: FlaskClient, key: str) -> None:
     assert ["#Idempotency-Key"] == list(pointers(keyed(client, key, GOOD)))
 
 
-def test_quoted_key(client: FlaskClient, bench: Bench) -> None:
+def test_quoted_key(client: FlaskClient, harness: Harness) -> None:
     """A key in quotes, as its draft has it, is the same without them; one quote is its own."""
     ids = [keyed(client, key, GOOD).get_json()["id"] for key in ('"k1"', "k1", '"k1')]
 
     assert ids[0] == ids[1] != ids[2]
 
 
-def test_two_at_once(client: FlaskClient, bench: Bench) -> None:
+def test_two_at_once(client: FlaskClient, harness: Harness) -> None:
     """Eight requests at once under one key are one job; each gets its bytes or a 409."""
-    app = create_app(bench.wiring)
+    app = create_app(harness.wiring)
     with ThreadPoolExecutor(8) as pool:
-        work = [pool.submit(keyed, app.test_client(), "k1", GOOD, bench.key) for _ in range(8)]
+        work = [pool.submit(keyed, app.test_client(), "k1", GOOD, harness.key) for _ in range(8)]
         answers = [one.result() for one in work]
 
-    assert 1 == jobs(bench)
+    assert 1 == jobs(harness)
     assert {202} == {answer.status_code for answer in answers} - {409}
     assert 1 == len({answer.data for answer in answers if answer.status_code == 202})
 
 
-def test_cancel_and_timeline(client: FlaskClient, bench: Bench) -> None:
+def test_cancel_and_timeline(client: FlaskClient, harness: Harness) -> None:
     """A queued job can be taken back once; its timeline tells both."""
-    path = f"/v1/jobs/{bench.new_job().id}"
+    path = f"/v1/jobs/{harness.new_job().id}"
 
     assert "canceled" == client.post(f"{path}/cancel").get_json()["state"]
     refused(client.post(f"{path}/cancel"), 409)

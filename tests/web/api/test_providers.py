@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
+from support.harness import Harness
 
 from service import store
 from service.accounts import create_key
@@ -17,38 +17,38 @@ from service.web.app import create_app
 
 
 @pytest.fixture
-def client(bench: Bench) -> FlaskClient:
+def client(harness: Harness) -> FlaskClient:
     """The app, with the operator's key on every request."""
-    made = create_app(bench.wiring).test_client()
-    made.environ_base["HTTP_X_API_KEY"] = bench.key
+    made = create_app(harness.wiring).test_client()
+    made.environ_base["HTTP_X_API_KEY"] = harness.key
     return made
 
 
-def claimed(bench: Bench) -> Job:
+def claimed(harness: Harness) -> Job:
     """A job that a worker has just taken."""
-    bench.new_job()
-    with bench.db.write() as tx:
-        job = store.jobs.claim_queued(tx, ["apixo"], bench.clock(), 60)
+    harness.new_job()
+    with harness.db.write() as tx:
+        job = store.jobs.claim_queued(tx, ["apixo"], harness.clock(), 60)
     assert job is not None
     return job
 
 
-def test_hold_and_resume(bench: Bench, client: FlaskClient) -> None:
+def test_hold_and_resume(harness: Harness, client: FlaskClient) -> None:
     """A held provider is shown as held; resuming queues its held jobs again."""
-    job = claimed(bench)
-    with bench.db.write() as tx:
-        hold_job(tx, job, job_error("INSUFFICIENT_CREDITS", "none left"), None, bench.clock())
+    job = claimed(harness)
+    with harness.db.write() as tx:
+        hold_job(tx, job, job_error("INSUFFICIENT_CREDITS", "none left"), None, harness.clock())
     held = client.post("/v1/providers/apixo/hold").get_json()
     resumed = client.post("/v1/providers/apixo/resume").get_json()
 
     assert ("held by an operator", None) == (held["held"], resumed["held"])
-    assert JobState.QUEUED is bench.job(job).state
+    assert JobState.QUEUED is harness.job(job).state
 
 
-def test_wait_is_shown_and_ended(bench: Bench, client: FlaskClient) -> None:
+def test_wait_is_shown_and_ended(harness: Harness, client: FlaskClient) -> None:
     """A vendor that asked for time is shown with what is left of it; resuming ends that."""
-    with bench.db.write() as tx:
-        store.providers.pause(tx, "apixo", bench.clock() + timedelta(seconds=900))
+    with harness.db.write() as tx:
+        store.providers.pause(tx, "apixo", harness.clock() + timedelta(seconds=900))
     (waiting,) = [
         one for one in client.get("/v1/providers").get_json()["data"] if one["id"] == "apixo"
     ]
@@ -57,29 +57,29 @@ def test_wait_is_shown_and_ended(bench: Bench, client: FlaskClient) -> None:
     assert (900.0, 0.0) == (waiting["paused_seconds"], resumed["paused_seconds"])
 
 
-def test_held_providers_get_nothing(bench: Bench, client: FlaskClient) -> None:
+def test_held_providers_get_nothing(harness: Harness, client: FlaskClient) -> None:
     """While it is held, nothing is claimed for it."""
-    bench.new_job()
+    harness.new_job()
     client.post("/v1/providers/apixo/hold")
-    with bench.db.write() as tx:
-        assert store.jobs.claim_queued(tx, ["apixo"], bench.clock(), 60) is None
+    with harness.db.write() as tx:
+        assert store.jobs.claim_queued(tx, ["apixo"], harness.clock(), 60) is None
 
 
-def test_operators_only(bench: Bench, client: FlaskClient) -> None:
+def test_operators_only(harness: Harness, client: FlaskClient) -> None:
     """A key without the scope operator cannot stop a provider for everybody."""
-    with bench.db.write() as tx:
-        key = create_key(tx, bench.account.id, "admin", ("read", "admin"), bench.clock())
+    with harness.db.write() as tx:
+        key = create_key(tx, harness.account.id, "admin", ("read", "admin"), harness.clock())
     answer = client.post("/v1/providers/apixo/hold", headers={"x-api-key": key})
 
     assert 403 == answer.status_code
     assert 404 == client.post("/v1/providers/nobody/hold").status_code
 
 
-def unknown(bench: Bench) -> Job:
+def unknown(harness: Harness) -> Job:
     """A job that may have been sent."""
-    job = claimed(bench)
-    with bench.db.write() as tx:
-        mark_unknown(tx, job, "no answer", bench.clock())
+    job = claimed(harness)
+    with harness.db.write() as tx:
+        mark_unknown(tx, job, "no answer", harness.clock())
     return job
 
 
@@ -92,19 +92,19 @@ def unknown(bench: Bench) -> Job:
     ],
 )
 def test_resolve(
-    bench: Bench, client: FlaskClient, body: dict[str, object], state: str, task_id: str | None
+    harness: Harness, client: FlaskClient, body: dict[str, object], state: str, task_id: str | None
 ) -> None:
     """A person says what became of an unknown job: its task, once more, or nothing."""
-    job = unknown(bench)
+    job = unknown(harness)
     found = client.post(f"/v1/jobs/{job.id}/resolve", json=body).get_json()
 
     assert (state, task_id) == (found["state"], found["task_id"])
 
 
-def test_resolve_refusals(bench: Bench, client: FlaskClient) -> None:
+def test_resolve_refusals(harness: Harness, client: FlaskClient) -> None:
     """Only unknown jobs, only one way at a time, never another job's task."""
-    first, second = unknown(bench), unknown(bench)
-    queued = bench.new_job()
+    first, second = unknown(harness), unknown(harness)
+    queued = harness.new_job()
     client.post(f"/v1/jobs/{first.id}/resolve", json={"task_id": "t1"})
     found = [
         client.post(f"/v1/jobs/{second.id}/resolve", json={"task_id": "t1"}),
@@ -115,4 +115,4 @@ def test_resolve_refusals(bench: Bench, client: FlaskClient) -> None:
     ]
 
     assert [409, 409, 422, 422, 422] == [answer.status_code for answer in found]
-    assert JobState.UNKNOWN is bench.job(second).state
+    assert JobState.UNKNOWN is harness.job(second).state

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
+from support.harness import Harness
 from werkzeug.test import TestResponse
 
 from service import store
@@ -52,10 +52,10 @@ ROUTES = [
 
 
 @pytest.fixture
-def client(bench: Bench) -> FlaskClient:
-    """The doors over the bench, as alice."""
-    client = create_app(bench.wiring).test_client()
-    client.environ_base["HTTP_X_API_KEY"] = bench.key
+def client(harness: Harness) -> FlaskClient:
+    """The doors over the harness, as alice."""
+    client = create_app(harness.wiring).test_client()
+    client.environ_base["HTTP_X_API_KEY"] = harness.key
     return client
 
 
@@ -72,9 +72,9 @@ def refused(answer: TestResponse, status: int) -> dict[str, Any]:
     return problem
 
 
-def test_no_key(bench: Bench) -> None:
+def test_no_key(harness: Harness) -> None:
     """Without a key of ours every route says 401 and how to come in."""
-    client = create_app(bench.wiring).test_client()
+    client = create_app(harness.wiring).test_client()
     for method, path, _ in ROUTES:
         for headers in ({}, {"x-api-key": "clb_x"}, {"Authorization": "Basic YTpi"}):
             answer = client.open(path, method=method, headers=headers)
@@ -83,13 +83,13 @@ def test_no_key(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-def test_scope(bench: Bench, scope: str) -> None:
+def test_scope(harness: Harness, scope: str) -> None:
     """A key with every other scope is refused with 403; the one scope is enough."""
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         rest = tuple(other for other in SCOPES if other != scope)
-        others = create_key(tx, bench.account.id, "x", rest, bench.clock())
-        alone = create_key(tx, bench.account.id, "y", (scope,), bench.clock())
-    client = create_app(bench.wiring).test_client()
+        others = create_key(tx, harness.account.id, "x", rest, harness.clock())
+        alone = create_key(tx, harness.account.id, "y", (scope,), harness.clock())
+    client = create_app(harness.wiring).test_client()
     for method, path, needed in ROUTES:
         if needed == scope:
             answer = client.open(path, method=method, headers={"x-api-key": others})
@@ -101,42 +101,42 @@ def test_scope(bench: Bench, scope: str) -> None:
 @pytest.mark.parametrize(
     "header", ["x-api-key: {}", "Authorization: Bearer {}", "authorization: bearer {}"]
 )
-def test_key(bench: Bench, header: str) -> None:
+def test_key(harness: Harness, header: str) -> None:
     """A key is taken in either header."""
-    name, _, value = header.format(bench.key).partition(": ")
-    answer = create_app(bench.wiring).test_client().get("/v1/me", headers={name: value})
+    name, _, value = header.format(harness.key).partition(": ")
+    answer = create_app(harness.wiring).test_client().get("/v1/me", headers={name: value})
 
-    assert (200, bench.account.id) == (answer.status_code, answer.get_json()["id"])
+    assert (200, harness.account.id) == (answer.status_code, answer.get_json()["id"])
 
 
-def test_revoked_key(client: FlaskClient, bench: Bench) -> None:
+def test_revoked_key(client: FlaskClient, harness: Harness) -> None:
     """A revoked key ends with the next request."""
-    with bench.db.write() as tx:
-        key = store.accounts.keys(tx, bench.account.id)[0]
-        store.accounts.revoke_key(tx, key.id, bench.clock())
+    with harness.db.write() as tx:
+        key = store.accounts.keys(tx, harness.account.id)[0]
+        store.accounts.revoke_key(tx, key.id, harness.clock())
 
     refused(client.get("/v1/jobs"), 401)
 
 
-def test_jobs_of_others(client: FlaskClient, bench: Bench) -> None:
+def test_jobs_of_others(client: FlaskClient, harness: Harness) -> None:
     """Bob and charlie see nothing of alice's job and can do nothing with it."""
-    job = bench.new_job()
+    job = harness.new_job()
     actions = [("GET", ""), ("GET", "/timeline"), ("POST", "/cancel"), ("POST", "/mute")]
     for name in ("bob", "charlie"):
-        headers = {"x-api-key": bench.new_account(name)[1]}
+        headers = {"x-api-key": harness.new_account(name)[1]}
         assert [] == client.get("/v1/jobs", headers=headers).get_json()["data"]
         assert [] == client.get(f"/v1/jobs?q={job.id}", headers=headers).get_json()["data"]
         for method, path in actions:
             refused(client.open(f"/v1/jobs/{job.id}{path}", method=method, headers=headers), 404)
 
-    assert (JobState.QUEUED, False) == (bench.job(job).state, bench.job(job).muted)
+    assert (JobState.QUEUED, False) == (harness.job(job).state, harness.job(job).muted)
     assert [job.id] == [one["id"] for one in client.get("/v1/jobs").get_json()["data"]]
 
 
-def test_pages(client: FlaskClient, bench: Bench) -> None:
+def test_pages(client: FlaskClient, harness: Harness) -> None:
     """Cursor and Link lead through all jobs, newest first, each once; filters stay on."""
-    made = [bench.new_job(f"fox {n}").id for n in range(5) if bench.clock.advance(1)]
-    bench.new_job("other", model="kling-2")
+    made = [harness.new_job(f"fox {n}").id for n in range(5) if harness.clock.advance(1)]
+    harness.new_job("other", model="kling-2")
     path, found = f"/v1/jobs?limit=2&model={MODEL}", []
     while path:
         answer = client.get(path)
@@ -148,11 +148,11 @@ def test_pages(client: FlaskClient, bench: Bench) -> None:
     assert made[::-1] == found
 
 
-def test_filters(client: FlaskClient, bench: Bench) -> None:
+def test_filters(client: FlaskClient, harness: Harness) -> None:
     """state, model, since and the prefix of an id each narrow the list."""
-    old = bench.new_job()
-    later = bench.clock.advance(3600)
-    new = bench.new_job(model="kling-2")
+    old = harness.new_job()
+    later = harness.clock.advance(3600)
+    new = harness.new_job(model="kling-2")
     client.post(f"/v1/jobs/{old.id}/cancel")
     expected = {
         "state=canceled": [old.id],
@@ -221,10 +221,10 @@ def test_no_such_route(
     assert allow == answer.headers.get("Allow")
 
 
-def test_me(client: FlaskClient, bench: Bench) -> None:
+def test_me(client: FlaskClient, harness: Harness) -> None:
     """Whose key this is; without a budget nothing is limited."""
     assert {
-        "id": bench.account.id,
+        "id": harness.account.id,
         "name": "alice",
         "scopes": ["read", "submit", "admin", "operator"],
         "spent_today": 0.0,
@@ -243,17 +243,17 @@ def test_models(client: FlaskClient) -> None:
     assert {"5": 317.18, "10": 317.18} == two["expected_seconds"]
 
 
-def test_ready(client: FlaskClient, bench: Bench) -> None:
+def test_ready(client: FlaskClient, harness: Harness) -> None:
     """Ready with a worker that was seen lately; 503 with the reason without one."""
     assert "clipbell worker" in client.get("/readyz").get_json()["checks"]["worker"]
     assert 503 == client.get("/readyz").status_code
-    with bench.db.write() as tx:
-        store.work.beat(tx, "w1", bench.clock())
+    with harness.db.write() as tx:
+        store.work.beat(tx, "w1", harness.clock())
     assert (200, "ready") == (
         client.get("/readyz").status_code,
         client.get("/readyz").get_json()["status"],
     )
-    bench.clock.advance(60)
+    harness.clock.advance(60)
     assert [503, 200] == [client.get(path).status_code for path in ("/readyz", "/healthz")]
 
 

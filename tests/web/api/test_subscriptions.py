@@ -7,8 +7,8 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
+from support.harness import Harness
 from werkzeug.test import TestResponse
 
 from service import store
@@ -21,10 +21,10 @@ DEFAULTS = ["job.succeeded", "job.failed", "job.unknown", "job.held"]
 
 
 @pytest.fixture
-def client(bench: Bench) -> FlaskClient:
-    """The doors over the bench, as alice."""
-    client = create_app(bench.wiring).test_client()
-    client.environ_base["HTTP_X_API_KEY"] = bench.key
+def client(harness: Harness) -> FlaskClient:
+    """The doors over the harness, as alice."""
+    client = create_app(harness.wiring).test_client()
+    client.environ_base["HTTP_X_API_KEY"] = harness.key
     return client
 
 
@@ -36,7 +36,7 @@ def pointers(answer: TestResponse) -> list[str]:
     return sorted(fault["pointer"] for fault in problem["errors"])
 
 
-def test_made(client: FlaskClient, bench: Bench) -> None:
+def test_made(client: FlaskClient, harness: Harness) -> None:
     """201 with its place and, this once, its secret; the default events are reported."""
     answer = client.post("/v1/subscriptions", json=GOOD)
     made = answer.get_json()
@@ -49,10 +49,10 @@ def test_made(client: FlaskClient, bench: Bench) -> None:
     assert DEFAULTS == [event.value for event in DEFAULT_EVENTS]
 
 
-def test_target_is_sealed(client: FlaskClient, bench: Bench) -> None:
+def test_target_is_sealed(client: FlaskClient, harness: Harness) -> None:
     """Neither the target nor the secret stands in the database."""
     made = client.post("/v1/subscriptions", json=GOOD).get_json()
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         row = store.subscriptions.find(tx, made["id"])
 
     assert TARGET not in repr(row)
@@ -121,7 +121,7 @@ def test_invalid_change(client: FlaskClient, body: Any, expected: list[str]) -> 
     assert TARGET == client.get(path).get_json()["target"]
 
 
-def test_removed(client: FlaskClient, bench: Bench) -> None:
+def test_removed(client: FlaskClient, harness: Harness) -> None:
     """A removed subscription is gone, and gets no event any more."""
     path = client.post("/v1/subscriptions", json=GOOD).headers["Location"]
 
@@ -130,16 +130,16 @@ def test_removed(client: FlaskClient, bench: Bench) -> None:
         client.get(path).status_code,
         client.delete(path).status_code,
     ]
-    job = bench.new_job()
+    job = harness.new_job()
     client.post(f"/v1/jobs/{job.id}/cancel")
     assert [] == client.get("/v1/deliveries").get_json()["data"]
 
 
-def test_others_see_nothing(client: FlaskClient, bench: Bench) -> None:
+def test_others_see_nothing(client: FlaskClient, harness: Harness) -> None:
     """Bob and charlie cannot see, change or end alice's subscription or hook."""
     made = client.post("/v1/subscriptions", json=GOOD).get_json()
     for name in ("bob", "charlie"):
-        headers = {"x-api-key": bench.new_account(name)[1]}
+        headers = {"x-api-key": harness.new_account(name)[1]}
         assert [] == client.get("/v1/subscriptions", headers=headers).get_json()["data"]
         for kind in ("subscriptions", "hooks"):
             path = f"/v1/{kind}/{made['id']}"
@@ -182,9 +182,9 @@ def test_same_hook_again(client: FlaskClient, event: str | None) -> None:
     )
 
 
-def test_same_hook_at_once(client: FlaskClient, bench: Bench) -> None:
+def test_same_hook_at_once(client: FlaskClient, harness: Harness) -> None:
     """Eight requests at once for one pair make one hook."""
-    app, headers = create_app(bench.wiring), {"x-api-key": bench.key}
+    app, headers = create_app(harness.wiring), {"x-api-key": harness.key}
     together = Barrier(8)
 
     def make(_: int) -> str:

@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
 from support.factories import MOVIE, PICTURE, kept_video, path_of
+from support.harness import Harness
 from werkzeug.http import parse_options_header
 from werkzeug.test import TestResponse
 
@@ -21,9 +21,9 @@ DIGEST = "ab" * 32
 
 
 @pytest.fixture
-def client(bench: Bench) -> FlaskClient:
-    """The doors over the bench, for anybody: without a key."""
-    return create_app(bench.wiring).test_client()
+def client(harness: Harness) -> FlaskClient:
+    """The doors over the harness, for anybody: without a key."""
+    return create_app(harness.wiring).test_client()
 
 
 def fetch(client: FlaskClient, path: str, **more: Any) -> TestResponse:
@@ -31,15 +31,15 @@ def fetch(client: FlaskClient, path: str, **more: Any) -> TestResponse:
     return client.open(path, buffered=True, **more)
 
 
-def video(bench: Bench, prompt: str = "A fox", **changes: Any) -> str:
+def video(harness: Harness, prompt: str = "A fox", **changes: Any) -> str:
     """The path of the link to a job's video, in storage."""
     given = {"provider_url": PROVIDER} | changes
-    return path_of(bench, kept_video(bench, bench.new_job(prompt), **given))
+    return path_of(harness, kept_video(harness, harness.new_job(prompt), **given))
 
 
-def test_plays(client: FlaskClient, bench: Bench) -> None:
+def test_plays(client: FlaskClient, harness: Harness) -> None:
     """The whole copy, as a video, with what a player needs to seek."""
-    answer = fetch(client, video(bench))
+    answer = fetch(client, video(harness))
 
     assert (200, MOVIE, "video/mp4") == (answer.status_code, answer.data, answer.content_type)
     assert "bytes" == answer.headers["Accept-Ranges"]
@@ -48,9 +48,9 @@ def test_plays(client: FlaskClient, bench: Bench) -> None:
     assert "nosniff" == answer.headers["X-Content-Type-Options"]
 
 
-def test_head(client: FlaskClient, bench: Bench) -> None:
+def test_head(client: FlaskClient, harness: Harness) -> None:
     """HEAD tells the same without the bytes."""
-    answer = fetch(client, video(bench), method="HEAD")
+    answer = fetch(client, video(harness), method="HEAD")
 
     assert (200, b"", str(len(MOVIE))) == (
         answer.status_code,
@@ -70,18 +70,18 @@ def test_head(client: FlaskClient, bench: Bench) -> None:
         ("bytes=0-999999", slice(0, None)),
     ],
 )
-def test_range(client: FlaskClient, bench: Bench, wanted: str, part: slice) -> None:
+def test_range(client: FlaskClient, harness: Harness, wanted: str, part: slice) -> None:
     """A part is 206 with exactly its bytes and where they lie."""
-    answer = fetch(client, video(bench), headers={"Range": wanted})
+    answer = fetch(client, video(harness), headers={"Range": wanted})
     start, stop, _ = part.indices(len(MOVIE))
 
     assert (206, MOVIE[part]) == (answer.status_code, answer.data)
     assert f"bytes {start}-{stop - 1}/{len(MOVIE)}" == answer.headers["Content-Range"]
 
 
-def test_range_outside(client: FlaskClient, bench: Bench) -> None:
+def test_range_outside(client: FlaskClient, harness: Harness) -> None:
     """Beyond the end it is 416, and how long the video is."""
-    answer = fetch(client, video(bench), headers={"Range": "bytes=999999-"})
+    answer = fetch(client, video(harness), headers={"Range": "bytes=999999-"})
 
     assert (416, f"bytes */{len(MOVIE)}") == (
         answer.status_code,
@@ -89,9 +89,9 @@ def test_range_outside(client: FlaskClient, bench: Bench) -> None:
     )
 
 
-def test_etag(client: FlaskClient, bench: Bench) -> None:
+def test_etag(client: FlaskClient, harness: Harness) -> None:
     """Who has it already gets 304; a range of another version gets the whole."""
-    path = video(bench)
+    path = video(harness)
     known = fetch(client, path, headers={"If-None-Match": f'"{DIGEST}"'})
     other = fetch(client, path, headers={"If-Range": '"other"', "Range": "bytes=0-3"})
 
@@ -111,23 +111,25 @@ def test_etag(client: FlaskClient, bench: Bench) -> None:
         ("बर्फ में लोमड़ी", "बर्फ-में-लोमड़ी-{id}.mp4"),
     ],
 )
-def test_download(client: FlaskClient, bench: Bench, prompt: str, name: str) -> None:
+def test_download(client: FlaskClient, harness: Harness, prompt: str, name: str) -> None:
     """With download=1 it is saved, under a name that says what it is in every script."""
-    disposition = fetch(client, video(bench, prompt) + "?download=1").headers["Content-Disposition"]
+    disposition = fetch(client, video(harness, prompt) + "?download=1").headers[
+        "Content-Disposition"
+    ]
     kind, options = parse_options_header(disposition)
-    with bench.db.read() as tx:
-        job = store.jobs.page(tx, bench.account.id, 1)[0]
+    with harness.db.read() as tx:
+        job = store.jobs.page(tx, harness.account.id, 1)[0]
 
     assert ("attachment", name.format(id=job.id[-6:])) == (kind, options["filename"])
     assert disposition.isascii(), "gunicorn sends no other header"
 
 
-def test_poster(client: FlaskClient, bench: Bench) -> None:
+def test_poster(client: FlaskClient, harness: Harness) -> None:
     """A frame beside the video; 404 where there is none."""
-    answer = fetch(client, video(bench) + "/poster.jpg")
+    answer = fetch(client, video(harness) + "/poster.jpg")
 
     assert (200, PICTURE, "image/jpeg") == (answer.status_code, answer.data, answer.content_type)
-    assert 404 == fetch(client, video(bench, poster_file=None) + "/poster.jpg").status_code
+    assert 404 == fetch(client, video(harness, poster_file=None) + "/poster.jpg").status_code
 
 
 @pytest.mark.parametrize(
@@ -140,10 +142,10 @@ def test_poster(client: FlaskClient, bench: Bench) -> None:
         ("mkv", "video/x-matroska"),
     ],
 )
-def test_kinds(client: FlaskClient, bench: Bench, kind: str, media_type: str) -> None:
+def test_kinds(client: FlaskClient, harness: Harness, kind: str, media_type: str) -> None:
     """Each kind of film has its own media type and its own name; its poster is a JPEG."""
-    kept = kept_video(bench, kind=kind)
-    path, name = path_of(bench, kept), f"a-fox-{kept.job_id[-6:]}"
+    kept = kept_video(harness, kind=kind)
+    path, name = path_of(harness, kept), f"a-fox-{kept.job_id[-6:]}"
     saved, poster = fetch(client, path + "?download=1"), fetch(client, path + "/poster.jpg")
 
     assert (200, MOVIE, media_type) == (saved.status_code, saved.data, saved.content_type)
@@ -153,43 +155,43 @@ def test_kinds(client: FlaskClient, bench: Bench, kind: str, media_type: str) ->
 
 
 @pytest.mark.parametrize("state", [VideoState.PENDING, VideoState.LOST])
-def test_before_the_copy(client: FlaskClient, bench: Bench, state: VideoState) -> None:
+def test_before_the_copy(client: FlaskClient, harness: Harness, state: VideoState) -> None:
     """Until the copy is there the same link leads to the provider, and is never cached."""
-    answer = fetch(client, video(bench, state=state, file=None, sha256=None))
+    answer = fetch(client, video(harness, state=state, file=None, sha256=None))
 
     assert (302, PROVIDER) == (answer.status_code, answer.headers["Location"])
     assert "no-store" == answer.headers["Cache-Control"]
 
 
 @pytest.mark.parametrize("ending", ["", "/poster.jpg"])
-def test_forged(client: FlaskClient, bench: Bench, ending: str) -> None:
+def test_forged(client: FlaskClient, harness: Harness, ending: str) -> None:
     """What we did not sign is 403, also when it was signed for something else."""
-    path, later = video(bench), bench.clock() + timedelta(days=1)
-    callback = bench.wiring.signer.url_for(later, job="job_1").rpartition("/")[2]
+    path, later = video(harness), harness.clock() + timedelta(days=1)
+    callback = harness.wiring.signer.url_for(later, job="job_1").rpartition("/")[2]
     for token in ("x", path[3:-1], path[3:] + "A", callback):
         answer = fetch(client, f"/v/{token}{ending}")
         assert (403, "application/problem+json") == (answer.status_code, answer.content_type)
         assert answer.get_json(force=True)["hint"]
 
 
-def test_expired(client: FlaskClient, bench: Bench) -> None:
+def test_expired(client: FlaskClient, harness: Harness) -> None:
     """After its time the link is 410 and says how to get a new one."""
-    path = video(bench)
-    bench.clock.advance(90 * 86_400)
+    path = video(harness)
+    harness.clock.advance(90 * 86_400)
     assert 200 == fetch(client, path).status_code
-    bench.clock.advance(1)
+    harness.clock.advance(1)
     answer = fetch(client, path)
 
     assert (410, True) == (answer.status_code, "new one" in answer.get_json(force=True)["hint"])
     assert 410 == fetch(client, path + "/poster.jpg").status_code
 
 
-def test_gone(client: FlaskClient, bench: Bench) -> None:
+def test_gone(client: FlaskClient, harness: Harness) -> None:
     """A file that was removed, and a video that never was, are 404."""
-    path = video(bench)
-    for file in bench.wiring.storage.folder.rglob("*.mp4"):
+    path = video(harness)
+    for file in harness.wiring.storage.folder.rglob("*.mp4"):
         file.unlink()
-    nobody = bench.wiring.links.url_for(bench.clock() + timedelta(days=1), video="vid_x")
+    nobody = harness.wiring.links.url_for(harness.clock() + timedelta(days=1), video="vid_x")
 
     assert 404 == fetch(client, path).status_code
-    assert 404 == fetch(client, nobody.removeprefix(bench.wiring.settings.public_url)).status_code
+    assert 404 == fetch(client, nobody.removeprefix(harness.wiring.settings.public_url)).status_code

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
 from standardwebhooks import Webhook
+from support.harness import Harness
 from support.servers import Clipbell, Hook, Reply, eventually
 
 from service.web.app import create_app
@@ -75,9 +75,9 @@ def test_failure(clipbell: Clipbell) -> None:
 
 
 @pytest.fixture
-def client(bench: Bench) -> FlaskClient:
+def client(harness: Harness) -> FlaskClient:
     """The app without processes, on either database."""
-    return create_app(bench.wiring).test_client()
+    return create_app(harness.wiring).test_client()
 
 
 @pytest.mark.parametrize(
@@ -95,9 +95,9 @@ def client(bench: Bench) -> FlaskClient:
         ([], "object"),
     ],
 )
-def test_bad_requests(bench: Bench, client: FlaskClient, body: Any, words: str) -> None:
+def test_bad_requests(harness: Harness, client: FlaskClient, body: Any, words: str) -> None:
     """A 400 is an envelope that names the field, and nothing was made."""
-    headers = {"Authorization": f"Bearer {bench.key}"}
+    headers = {"Authorization": f"Bearer {harness.key}"}
     answer = client.post(CREATE, json=body, headers=headers)
     envelope = answer.get_json()
 
@@ -106,9 +106,9 @@ def test_bad_requests(bench: Bench, client: FlaskClient, body: Any, words: str) 
     assert [] == client.get("/v1/jobs", headers=headers).get_json()["data"]
 
 
-def test_refusals(bench: Bench, client: FlaskClient) -> None:
+def test_refusals(harness: Harness, client: FlaskClient) -> None:
     """Key, model and task have APIXO's codes, as status and in the envelope."""
-    headers = {"Authorization": f"Bearer {bench.key}"}
+    headers = {"Authorization": f"Bearer {harness.key}"}
     found = [
         client.post(CREATE, json={"input": FOX}),
         client.post("/api/v1/generateTask/kling-9", json={"input": FOX}, headers=headers),
@@ -122,8 +122,8 @@ def test_refusals(bench: Bench, client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("settings_given", [{"budget": 5.0}])
-def test_unknown_price_under_a_budget_is_402(bench: Bench, client: FlaskClient) -> None:
+def test_unknown_price_under_a_budget_is_402(harness: Harness, client: FlaskClient) -> None:
     """APIXO states no price: under a budget its door refuses until PRICES names one."""
-    answer = client.post(CREATE, json={"input": FOX}, headers={"x-api-key": bench.key})
+    answer = client.post(CREATE, json={"input": FOX}, headers={"x-api-key": harness.key})
 
     assert (402, 402) == (answer.status_code, answer.get_json()["code"])

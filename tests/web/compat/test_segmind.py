@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
 from support.factories import MOVIE, kept_video
-from support.sandboxes import Wire, png
+from support.harness import Harness
+from support.sandboxes import SandboxClient, png
 from support.servers import Clipbell, Reply, eventually
 
 from service import store
@@ -28,12 +28,14 @@ FOX = {"prompt": "A fox", "duration": 5}
 
 
 @pytest.fixture(scope="module")
-def clipbell(wire: Wire, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
+def clipbell(
+    sandbox: SandboxClient, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Clipbell]:
     """A running service with one seat for requests that wait."""
     folder = tmp_path_factory.mktemp("clipbell")
     settings = {"poll_after": "0.2", "poll_every": "0.2", "sync_waiters": "1", "sync_timeout": "3"}
     settings["budget"] = "1000"
-    with Clipbell(folder, wire.server.url, **settings) as made:
+    with Clipbell(folder, sandbox.server.url, **settings) as made:
         yield made.start()
 
 
@@ -115,10 +117,10 @@ def test_same_key_is_one_job(clipbell: Clipbell) -> None:
     assert 1 == len(_named(clipbell, "fox for once"))
 
 
-def test_shutdown_frees_those_who_wait(wire: Wire, tmp_path: Path) -> None:
+def test_shutdown_frees_those_who_wait(sandbox: SandboxClient, tmp_path: Path) -> None:
     """SIGTERM answers 504 at once to those who wait; their job goes on."""
     answers: list[Reply] = []
-    with Clipbell(tmp_path, wire.server.url) as clipbell:
+    with Clipbell(tmp_path, sandbox.server.url) as clipbell:
         clipbell.start()
 
         def wait() -> None:
@@ -135,14 +137,14 @@ def test_shutdown_frees_those_who_wait(wire: Wire, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def client(bench: Bench) -> FlaskClient:
+def client(harness: Harness) -> FlaskClient:
     """The app without processes, on either database."""
-    return create_app(bench.wiring).test_client()
+    return create_app(harness.wiring).test_client()
 
 
-def head(bench: Bench) -> dict[str, str]:
+def head(harness: Harness) -> dict[str, str]:
     """What every request carries."""
-    return {"x-api-key": bench.key}
+    return {"x-api-key": harness.key}
 
 
 @pytest.mark.parametrize(
@@ -158,17 +160,17 @@ def head(bench: Bench) -> dict[str, str]:
     ],
 )
 def test_kind_of_the_video(
-    bench: Bench, client: FlaskClient, kind: str, accept: str, expected: str
+    harness: Harness, client: FlaskClient, kind: str, accept: str, expected: str
 ) -> None:
     """Whoever asks for the video gets it as what it is; a label that is not true helps nobody."""
-    headers = {**head(bench), "Idempotency-Key": "once"}
+    headers = {**head(harness), "Idempotency-Key": "once"}
     later = {**headers, "Prefer": "respond-async"}
     made = client.post("/v1/kling-2", json=FOX, headers=later).get_json()
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         store.jobs.change(tx, made["request_id"], [JobState.QUEUED], state=JobState.SUCCEEDED)
         job = store.jobs.find(tx, made["request_id"])
     assert job is not None
-    kept_video(bench, job, kind=kind)
+    kept_video(harness, job, kind=kind)
     answer = client.post(
         "/v1/kling-2", json=FOX, headers={**headers, "Accept": accept}, buffered=True
     )
@@ -182,9 +184,9 @@ def test_kind_of_the_video(
         )
 
 
-def test_refusals(bench: Bench, client: FlaskClient) -> None:
+def test_refusals(harness: Harness, client: FlaskClient) -> None:
     """Key, model, method, content type and body have the statuses of the vendor's pages."""
-    headers = head(bench)
+    headers = head(harness)
     found = [
         client.post("/v1/kling-2", json=FOX),
         client.post("/v1/kling-9", json=FOX, headers=headers),
@@ -203,9 +205,9 @@ def test_refusals(bench: Bench, client: FlaskClient) -> None:
     assert "OPTIONS, POST" == found[2].headers["Allow"]
 
 
-def test_coded_body(bench: Bench, client: FlaskClient) -> None:
+def test_coded_body(harness: Harness, client: FlaskClient) -> None:
     """A door reads gzip; under one key the same request is one job, coded or in clear."""
-    headers = head(bench) | {"Content-Type": "application/json", "Idempotency-Key": "k"}
+    headers = head(harness) | {"Content-Type": "application/json", "Idempotency-Key": "k"}
     body = json.dumps(FOX).encode()
     answers = [
         client.post("/v2/kling-2", data=data, headers=headers | {"Content-Encoding": header})
@@ -217,65 +219,67 @@ def test_coded_body(bench: Bench, client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("settings_given", [{"budget": 2.0}])
-def test_no_budget_is_406_at_once(bench: Bench, client: FlaskClient) -> None:
+def test_no_budget_is_406_at_once(harness: Harness, client: FlaskClient) -> None:
     """A door never holds a job: what the budget does not cover is refused, and not made."""
-    bench.drain("submit")
-    answer = client.post("/v2/kling-2", json={**FOX, "duration": 10}, headers=head(bench))
+    harness.drain("submit")
+    answer = client.post("/v2/kling-2", json={**FOX, "duration": 10}, headers=head(harness))
 
     assert 406 == answer.status_code
     assert "Insufficient credits" in answer.get_json()["error"]
-    assert [] == client.get("/v1/jobs", headers=head(bench)).get_json()["data"]
+    assert [] == client.get("/v1/jobs", headers=head(harness)).get_json()["data"]
 
 
-def test_held_provider_is_406_at_once(bench: Bench, client: FlaskClient) -> None:
+def test_held_provider_is_406_at_once(harness: Harness, client: FlaskClient) -> None:
     """While the vendor's own credits are gone, its door says so before any job exists."""
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         store.providers.hold(tx, "segmind", "INSUFFICIENT_CREDITS: none left")
-    answer = client.post("/v2/kling-2", json=FOX, headers=head(bench))
+    answer = client.post("/v2/kling-2", json=FOX, headers=head(harness))
 
     assert 406 == answer.status_code
 
 
-def test_who_waits_is_refused_when_the_credits_end(bench: Bench, client: FlaskClient) -> None:
+def test_who_waits_is_refused_when_the_credits_end(harness: Harness, client: FlaskClient) -> None:
     """A door's job that is queued when the vendor's credits end is refused, not held."""
-    path = client.post("/v2/kling-2", json=FOX, headers=head(bench)).get_json()["response_url"]
-    own = bench.new_job(model="kling-2", input=FOX)
-    with bench.db.write() as tx:
-        first = store.jobs.claim_queued(tx, ["segmind"], bench.clock(), 60)
+    path = client.post("/v2/kling-2", json=FOX, headers=head(harness)).get_json()["response_url"]
+    own = harness.new_job(model="kling-2", input=FOX)
+    with harness.db.write() as tx:
+        first = store.jobs.claim_queued(tx, ["segmind"], harness.clock(), 60)
         assert first is not None
         refused = Refusal("INSUFFICIENT_CREDITS", "none left")
-        settle_refused(tx, first, refused, bench.clock())
-    answer = client.get(path.removeprefix(bench.wiring.settings.public_url), headers=head(bench))
+        settle_refused(tx, first, refused, harness.clock())
+    answer = client.get(
+        path.removeprefix(harness.wiring.settings.public_url), headers=head(harness)
+    )
 
     assert (422, "FAILED") == (answer.status_code, answer.get_json()["status"])
-    assert JobState.QUEUED is bench.job(own).state
+    assert JobState.QUEUED is harness.job(own).state
 
 
 @pytest.mark.parametrize(("megabytes", "status"), [(9, 200), (11, 400)])
-def test_large_images(bench: Bench, client: FlaskClient, megabytes: int, status: int) -> None:
+def test_large_images(harness: Harness, client: FlaskClient, megabytes: int, status: int) -> None:
     """An inline image may have up to 10 MB, and one that is larger is told so."""
     image = png("#c81e1e") + b"0" * (megabytes * 1024 * 1024)
     body = {**FOX, "start_image": base64.b64encode(image).decode()}
-    answer = client.post("/v2/kling-2", json=body, headers=head(bench))
+    answer = client.post("/v2/kling-2", json=body, headers=head(harness))
 
     assert status == answer.status_code
     assert status == 200 or "10 MB" in answer.get_json()["error"]
 
 
-def test_scope(bench: Bench, client: FlaskClient) -> None:
+def test_scope(harness: Harness, client: FlaskClient) -> None:
     """A key that may only read gets the door's 403."""
-    with bench.db.write() as tx:
-        key = create_key(tx, bench.account.id, "reader", ("read",), bench.clock())
+    with harness.db.write() as tx:
+        key = create_key(tx, harness.account.id, "reader", ("read",), harness.clock())
     answer = client.post("/v1/kling-2", json=FOX, headers={"x-api-key": key})
 
     assert (403, True) == (answer.status_code, bool(answer.get_json()["error"]))
 
 
-def test_others_see_nothing(bench: Bench, client: FlaskClient) -> None:
+def test_others_see_nothing(harness: Harness, client: FlaskClient) -> None:
     """Another account's key finds no request of ours."""
-    made = client.post("/v2/kling-2", json=FOX, headers=head(bench)).get_json()
-    _, charlie = bench.new_account("charlie")
+    made = client.post("/v2/kling-2", json=FOX, headers=head(harness)).get_json()
+    _, charlie = harness.new_account("charlie")
     path = f"/v2/requests/{made['request_id']}"
 
-    assert 200 == client.get(path, headers=head(bench)).status_code
+    assert 200 == client.get(path, headers=head(harness)).status_code
     assert 404 == client.get(path, headers={"x-api-key": charlie}).status_code

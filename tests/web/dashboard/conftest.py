@@ -1,14 +1,14 @@
-"""alice's browser over a bench."""
+"""alice's browser over a harness."""
 
 from __future__ import annotations
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
 from support.dashboards import browser_of
+from support.harness import Harness
 
 
 @pytest.fixture
-def client(bench: Bench) -> FlaskClient:
+def client(harness: Harness) -> FlaskClient:
     """alice's browser, signed in."""
-    return browser_of(bench, bench.account.id)
+    return browser_of(harness, harness.account.id)

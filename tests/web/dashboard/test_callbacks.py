@@ -6,9 +6,9 @@ import re
 from datetime import timedelta
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
 from support.dashboards import browser_of, press
+from support.harness import Harness
 
 from service import store
 from service.model import Callback, CallbackState, JobState
@@ -18,18 +18,18 @@ EVIL = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
 BODY = b'{"data": {"token": "secret-1", "url": "/callbacks/ey.abc", "key": "test"}}'
 
 
-def kept(bench: Bench, body: bytes = BODY, prompt: str = "A fox") -> Callback:
+def kept(harness: Harness, body: bytes = BODY, prompt: str = "A fox") -> Callback:
     """A callback for a job of alice's that was not sent yet."""
-    job = bench.new_job(prompt)
+    job = harness.new_job(prompt)
     headers = {"Authorization": "Bearer secret-2", "User-Agent": EVIL}
-    bench.wiring.ingest.insert(job.id, "apixo", headers, body, bench.clock())
-    with bench.db.read() as tx:
+    harness.wiring.ingest.insert(job.id, "apixo", headers, body, harness.clock())
+    with harness.db.read() as tx:
         return store.callbacks.of_job(tx, job.id)[0]
 
 
-def settled(bench: Bench, callback: Callback, state: CallbackState, note: str) -> None:
+def settled(harness: Harness, callback: Callback, state: CallbackState, note: str) -> None:
     """What became of it."""
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         store.callbacks.settle_claimed(tx, callback, state=state, note=note, due_at=None)
 
 
@@ -51,22 +51,22 @@ def test_empty(client: FlaskClient) -> None:
         ("ignored", "it names task 7, not ours", "It names task 7, not ours."),
     ],
 )
-def test_outcome(client: FlaskClient, bench: Bench, state: str, note: str, words: str) -> None:
+def test_outcome(client: FlaskClient, harness: Harness, state: str, note: str, words: str) -> None:
     """What became of a callback stands there as a sentence."""
-    found = kept(bench)
-    settled(bench, found, CallbackState(state), note)
+    found = kept(harness)
+    settled(harness, found, CallbackState(state), note)
 
     assert f'class="outcome">{words}<' in client.get("/callbacks").text
     assert f"{words}</h1>" in client.get(f"/callbacks/{found.id}").text
 
 
-def test_list(client: FlaskClient, bench: Bench) -> None:
+def test_list(client: FlaskClient, harness: Harness) -> None:
     """The newest stands first, with its job and its repeats; states can be seen alone."""
-    first = kept(bench, prompt="An old heron")
-    bench.wiring.ingest.insert(first.job_id, "apixo", {}, BODY, bench.clock())
-    settled(bench, first, CallbackState.PROCESSED, "succeeded")
-    bench.clock.advance(60)
-    kept(bench, prompt="A new fox")
+    first = kept(harness, prompt="An old heron")
+    harness.wiring.ingest.insert(first.job_id, "apixo", {}, BODY, harness.clock())
+    settled(harness, first, CallbackState.PROCESSED, "succeeded")
+    harness.clock.advance(60)
+    kept(harness, prompt="A new fox")
     shown = client.get("/callbacks").text
 
     assert shown.index("A new fox") < shown.index("An old heron")
@@ -76,9 +76,9 @@ def test_list(client: FlaskClient, bench: Bench) -> None:
     assert 200 == client.get("/callbacks?state=nonsense&before=nonsense").status_code
 
 
-def test_next_page(client: FlaskClient, bench: Bench) -> None:
+def test_next_page(client: FlaskClient, harness: Harness) -> None:
     """Older callbacks are a link away, none twice and none left out."""
-    made = [kept(bench, b"%d" % number).id for number in range(27)]
+    made = [kept(harness, b"%d" % number).id for number in range(27)]
     first = client.get("/callbacks").text
     older = re.findall(r'rel="next" href="([^"]+)"', first)[0]
     pages = [re.findall(r'<li id="(cbk_\w+)"', t) for t in (first, client.get(older).text)]
@@ -87,9 +87,9 @@ def test_next_page(client: FlaskClient, bench: Bench) -> None:
     assert sorted(made) == sorted(pages[0] + pages[1])
 
 
-def test_raw(client: FlaskClient, bench: Bench) -> None:
+def test_raw(client: FlaskClient, harness: Harness) -> None:
     """Headers and body are laid out, without what could be used, and never as markup."""
-    found = kept(bench)
+    found = kept(harness)
     shown = client.get(f"/callbacks/{found.id}").text
 
     assert "&#34;data&#34;: {\n    &#34;token&#34;" in shown
@@ -98,18 +98,18 @@ def test_raw(client: FlaskClient, bench: Bench) -> None:
         assert secret not in shown
 
 
-def test_empty_body(client: FlaskClient, bench: Bench) -> None:
+def test_empty_body(client: FlaskClient, harness: Harness) -> None:
     """A callback that said nothing says so."""
-    assert "It came without a body." in client.get(f"/callbacks/{kept(bench, b'').id}").text
+    assert "It came without a body." in client.get(f"/callbacks/{kept(harness, b'').id}").text
 
 
-def test_replay(client: FlaskClient, bench: Bench) -> None:
+def test_replay(client: FlaskClient, harness: Harness) -> None:
     """A replayed callback is looked at again, and its page shows what came of it."""
-    found = kept(bench)
-    bench.drain("process")
+    found = kept(harness)
+    harness.drain("process")
     answer = press(client, "/callbacks", f"/callbacks/{found.id}/replay")
     waiting = client.get(answer.location).text
-    bench.drain("process")
+    harness.drain("process")
     seen = client.get(answer.location).text
 
     assert (303, f"/callbacks/{found.id}") == (answer.status_code, answer.location)
@@ -117,20 +117,20 @@ def test_replay(client: FlaskClient, bench: Bench) -> None:
     assert "The job is queued: it has no task." in seen and "hx-trigger" not in seen
 
 
-def test_postponed(client: FlaskClient, bench: Bench) -> None:
+def test_postponed(client: FlaskClient, harness: Harness) -> None:
     """One that could not be confirmed yet says when it is looked at again."""
-    found = kept(bench)
-    with bench.db.write() as tx:
-        store.callbacks.postpone(tx, found, bench.clock() + timedelta(seconds=5))
+    found = kept(harness)
+    with harness.db.write() as tx:
+        store.callbacks.postpone(tx, found, harness.clock() + timedelta(seconds=5))
 
     assert "looked at again at 12:00:05 UTC" in client.get("/callbacks").text
 
 
-def test_replay_only_by_form(client: FlaskClient, bench: Bench) -> None:
+def test_replay_only_by_form(client: FlaskClient, harness: Harness) -> None:
     """Nothing is replayed without the page's own form, nor by a key that only reads."""
-    found = kept(bench)
-    bench.drain("process")
-    reader = browser_of(bench, bench.account.id, "read")
+    found = kept(harness)
+    harness.drain("process")
+    reader = browser_of(harness, harness.account.id, "read")
     refused = [
         client.post(f"/callbacks/{found.id}/replay", headers=HERE),
         press(reader, "/callbacks", f"/callbacks/{found.id}/replay"),
@@ -141,10 +141,10 @@ def test_replay_only_by_form(client: FlaskClient, bench: Bench) -> None:
     assert "ignored" in reader.get("/callbacks").text
 
 
-def test_charlie_sees_nothing(client: FlaskClient, bench: Bench) -> None:
+def test_charlie_sees_nothing(client: FlaskClient, harness: Harness) -> None:
     """Another account's callbacks do not exist for charlie."""
-    found = kept(bench, prompt="A secret fox")
-    charlie = browser_of(bench, bench.new_account("charlie")[0].id)
+    found = kept(harness, prompt="A secret fox")
+    charlie = browser_of(harness, harness.new_account("charlie")[0].id)
 
     assert "A secret fox" not in charlie.get("/callbacks").text
     assert 404 == charlie.get(f"/callbacks/{found.id}").status_code
@@ -152,16 +152,16 @@ def test_charlie_sees_nothing(client: FlaskClient, bench: Bench) -> None:
     assert "A secret fox" in client.get("/callbacks").text
 
 
-def test_receiver_is_untouched(client: FlaskClient, bench: Bench) -> None:
+def test_receiver_is_untouched(client: FlaskClient, harness: Harness) -> None:
     """Beside the pages, callback URLs go on taking what providers send, and their looks."""
-    job = bench.new_job()
-    url = bench.wiring.signer.url_for(
-        bench.clock() + timedelta(days=1), job=job.id, provider="apixo"
+    job = harness.new_job()
+    url = harness.wiring.signer.url_for(
+        harness.clock() + timedelta(days=1), job=job.id, provider="apixo"
     )
-    path = url.removeprefix(bench.wiring.settings.public_url)
+    path = url.removeprefix(harness.wiring.settings.public_url)
 
     assert 200 == client.post(path, data=b"{}").status_code
     assert 200 == client.get(path).status_code
     assert 401 == client.post("/callbacks/rejected", data=b"{}").status_code
     assert 401 == client.post(f"/callbacks/cbk_{'0' * 32}", data=b"{}").status_code
-    assert JobState.QUEUED is bench.job(job).state
+    assert JobState.QUEUED is harness.job(job).state

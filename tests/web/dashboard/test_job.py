@@ -8,7 +8,6 @@ import re
 from datetime import timedelta
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
 from support.dashboards import (
     EVIL,
@@ -22,6 +21,7 @@ from support.dashboards import (
     subscribed,
     succeed,
 )
+from support.harness import Harness
 from support.servers import Hook
 
 from service import store
@@ -37,9 +37,9 @@ def alert(text: str) -> str:
     return html.unescape(re.findall(r'role="alert"[^>]*>.*?<strong>([^<]+)<', text, re.DOTALL)[0])
 
 
-def test_succeeded_job(client: FlaskClient, bench: Bench) -> None:
+def test_succeeded_job(client: FlaskClient, harness: Harness) -> None:
     """The page of a job has its player, facts, price, link and story."""
-    job = succeed(bench, bench.new_job("A heron", metadata={"order": 7}))
+    job = succeed(harness, harness.new_job("A heron", metadata={"order": 7}))
     shown = client.get(f"/jobs/{job.id}").text
     source = re.findall(r'<video [^>]*src="([^"]+)" poster="([^"]+)"', shown)[0]
 
@@ -51,34 +51,34 @@ def test_succeeded_job(client: FlaskClient, bench: Bench) -> None:
     assert "hx-trigger" not in shown
 
 
-def test_link_is_renewed(bench: Bench) -> None:
+def test_link_is_renewed(harness: Harness) -> None:
     """Whoever looks at a job whose link has expired gets one that works, with its time."""
-    job = succeed(bench, bench.new_job())
-    bench.clock.advance(bench.wiring.settings.link_ttl + 1)
-    client = browser_of(bench, bench.account.id)
+    job = succeed(harness, harness.new_job())
+    harness.clock.advance(harness.wiring.settings.link_ttl + 1)
+    client = browser_of(harness, harness.account.id)
     shown = client.get(f"/jobs/{job.id}").text
     source = re.findall(r'<video [^>]*src="([^"]+)"', shown)[0]
 
     assert 200 == fetched(client, source).status_code
-    until = bench.clock.now + timedelta(seconds=bench.wiring.settings.link_ttl)
+    until = harness.clock.now + timedelta(seconds=harness.wiring.settings.link_ttl)
     assert f"It works until {format_date(until)}" in shown
 
 
-def test_no_player_before_the_copy(client: FlaskClient, bench: Bench) -> None:
+def test_no_player_before_the_copy(client: FlaskClient, harness: Harness) -> None:
     """Before our copy is here the page plays nothing and goes on looking."""
-    job = bench.new_job()
+    job = harness.new_job()
     outcome = Outcome(TaskState.SUCCEEDED, result_url="http://127.0.0.1:9/video.mp4")
-    with bench.db.write() as tx:
-        record_outcome(tx, bench.wiring.settings, job, outcome, "callback", bench.clock())
+    with harness.db.write() as tx:
+        record_outcome(tx, harness.wiring.settings, job, outcome, "callback", harness.clock())
     shown = client.get(f"/jobs/{job.id}").text
 
     assert "<video" not in shown
     assert "Copying it here" in shown and "hx-trigger" in shown
 
 
-def test_failed_job(client: FlaskClient, bench: Bench) -> None:
+def test_failed_job(client: FlaskClient, harness: Harness) -> None:
     """A failure is reported with what to do about it and the vendor's own word."""
-    job = fail(bench, bench.new_job(), "it did not work")
+    job = fail(harness, harness.new_job(), "it did not work")
     shown = client.get(f"/jobs/{job.id}").text
 
     assert "It did not work." in shown
@@ -86,18 +86,18 @@ def test_failed_job(client: FlaskClient, bench: Bench) -> None:
     assert "PROVIDER_ERROR · E42" in shown
 
 
-def test_deliveries(client: FlaskClient, bench: Bench) -> None:
+def test_deliveries(client: FlaskClient, harness: Harness) -> None:
     """Every attempt is shown, and a delivery can be sent once more."""
     with Hook([500, 200]) as hook:
-        subscribed(bench, hook.url)
-        job = fail(bench, bench.new_job(), "no")
-        bench.drain("deliver")
-        bench.clock.advance(10)
-        bench.drain("deliver")
+        subscribed(harness, hook.url)
+        job = fail(harness, harness.new_job(), "no")
+        harness.drain("deliver")
+        harness.clock.advance(10)
+        harness.drain("deliver")
         shown = client.get(f"/jobs/{job.id}").text
-        delivery = deliveries(bench, job)[0]
+        delivery = deliveries(harness, job)[0]
         answer = press(client, f"/jobs/{job.id}", f"/deliveries/{delivery.id}/resend")
-        bench.drain("deliver")
+        harness.drain("deliver")
 
     assert ["500", "200"] == re.findall(r'class="(?:good|bad)">(\d+)<', shown)
     assert masked(hook.url) in shown and hook.url not in shown
@@ -105,27 +105,27 @@ def test_deliveries(client: FlaskClient, bench: Bench) -> None:
     assert 3 == len(hook.hits)
 
 
-def test_cancel_and_mute(client: FlaskClient, bench: Bench) -> None:
+def test_cancel_and_mute(client: FlaskClient, harness: Harness) -> None:
     """A waiting job can be taken back, any unfinished one muted, none without its form."""
-    first, second = bench.new_job(), bench.new_job()
+    first, second = harness.new_job(), harness.new_job()
     page = f"/jobs/{first.id}"
     refused = client.post(f"{page}/cancel", headers=HERE)
     canceled = press(client, page, f"{page}/cancel")
     muted = press(client, page, f"/jobs/{second.id}/mute")
 
     assert [403, 303, 303] == [a.status_code for a in (refused, canceled, muted)]
-    assert JobState.CANCELED == bench.job(first).state
-    assert bench.job(second).muted
+    assert JobState.CANCELED == harness.job(first).state
+    assert harness.job(second).muted
     assert 409 == press(client, page, f"{page}/cancel").status_code
 
 
-def test_live_parts(client: FlaskClient, bench: Bench) -> None:
+def test_live_parts(client: FlaskClient, harness: Harness) -> None:
     """The live parts answer 304 until something has happened, and end with the job."""
-    job = bench.new_job()
+    job = harness.new_job()
     url = f"/jobs/{job.id}?live"
     first = client.get(url)
     same = client.get(url, headers={"If-None-Match": first.headers["ETag"]})
-    fail(bench, job, "no")
+    fail(harness, job, "no")
     changed = client.get(url, headers={"If-None-Match": first.headers["ETag"]})
 
     assert [200, 304, 200] == [a.status_code for a in (first, same, changed)]
@@ -133,15 +133,15 @@ def test_live_parts(client: FlaskClient, bench: Bench) -> None:
     assert "hx-trigger" not in changed.text
 
 
-def test_course_of_a_job(client: FlaskClient, bench: Bench) -> None:
+def test_course_of_a_job(client: FlaskClient, harness: Harness) -> None:
     """The course is a picture with its words for who cannot see it, and stands still for 304s."""
-    job = bench.new_job()
-    bench.clock.advance(3)
-    fail(bench, job, "no")
+    job = harness.new_job()
+    harness.clock.advance(3)
+    fail(harness, job, "no")
     shown = client.get(f"/jobs/{job.id}").text
-    waiting = bench.new_job()
+    waiting = harness.new_job()
     live = client.get(f"/jobs/{waiting.id}?live=1")
-    bench.clock.advance(20)
+    harness.clock.advance(20)
     again = client.get(
         f"/jobs/{waiting.id}?live=1", headers={"If-None-Match": live.headers["ETag"]}
     )
@@ -153,12 +153,12 @@ def test_course_of_a_job(client: FlaskClient, bench: Bench) -> None:
     assert 304 == again.status_code
 
 
-def test_raw_callback(client: FlaskClient, bench: Bench) -> None:
+def test_raw_callback(client: FlaskClient, harness: Harness) -> None:
     """Callbacks are shown as they came, but for secrets, and are text whatever they hold."""
-    job = bench.new_job()
+    job = harness.new_job()
     said = json.dumps({"state": EVIL, "api_key": "geheim"}).encode()
-    called_back(bench, job, said, Authorization="Bearer geheim", Note=EVIL)
-    called_back(bench, job, b"\xff\x00" + EVIL.encode())
+    called_back(harness, job, said, Authorization="Bearer geheim", Note=EVIL)
+    called_back(harness, job, b"\xff\x00" + EVIL.encode())
     shown = client.get(f"/jobs/{job.id}").text
 
     assert "geheim" not in shown and "***" in shown
@@ -167,27 +167,27 @@ def test_raw_callback(client: FlaskClient, bench: Bench) -> None:
     assert html.escape(json.dumps(EVIL)[1:-1], quote=False).replace('"', "&#34;") in shown
 
 
-def test_many_callbacks(client: FlaskClient, bench: Bench) -> None:
+def test_many_callbacks(client: FlaskClient, harness: Harness) -> None:
     """Of many callbacks the newest are shown, and where the others are."""
-    job = bench.new_job()
+    job = harness.new_job()
     for number in range(7):
-        bench.clock.advance(1)
-        called_back(bench, job, b"number %d" % number)
+        harness.clock.advance(1)
+        called_back(harness, job, b"number %d" % number)
     shown = client.get(f"/jobs/{job.id}").text
 
     assert ["6", "5", "4", "3", "2"] == re.findall("<code>number (.)</code>", shown)
     assert f"2 earlier: <code>GET /v1/callbacks?job_id={job.id}" in shown
 
 
-def test_replay(client: FlaskClient, bench: Bench) -> None:
+def test_replay(client: FlaskClient, harness: Harness) -> None:
     """A stored callback is looked at once more, by its owner only."""
-    job = bench.new_job()
-    callback = called_back(bench, job, b"{}")
+    job = harness.new_job()
+    callback = called_back(harness, job, b"{}")
     action = f"/callbacks/{callback.id}/replay"
-    charlie = browser_of(bench, bench.new_account("charlie")[0].id)
+    charlie = browser_of(harness, harness.new_account("charlie")[0].id)
     theirs = press(charlie, "/new", action)
     ours = press(client, f"/jobs/{job.id}", action)
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         found = store.callbacks.find(tx, callback.id)
 
     assert (404, 303) == (theirs.status_code, ours.status_code)
@@ -196,9 +196,9 @@ def test_replay(client: FlaskClient, bench: Bench) -> None:
     assert f"callback {callback.id}, by hand" in client.get(f"/jobs/{job.id}").text
 
 
-def test_wire_request(client: FlaskClient, bench: Bench) -> None:
+def test_wire_request(client: FlaskClient, harness: Harness) -> None:
     """The request to the provider is shown without its keys; it is not drawn again by itself."""
-    job = bench.new_job("A fox")
+    job = harness.new_job("A fox")
     page, live = client.get(f"/jobs/{job.id}").text, client.get(f"/jobs/{job.id}?live=1").text
     sent = html.unescape(re.findall("Request to apixo.*?<code>({.*?})</code>", page, re.DOTALL)[0])
 
@@ -217,9 +217,11 @@ def test_wire_request(client: FlaskClient, bench: Bench) -> None:
         ({"how": "fail"}, JobState.FAILED),
     ],
 )
-def test_resolve(client: FlaskClient, bench: Bench, form: dict[str, str], state: JobState) -> None:
+def test_resolve(
+    client: FlaskClient, harness: Harness, form: dict[str, str], state: JobState
+) -> None:
     """An unknown job is settled as the person says, once."""
-    job = lost(bench)
+    job = lost(harness)
     page = f"/jobs/{job.id}"
     shown = client.get(page).text
     first = press(client, page, f"{page}/resolve", **form)
@@ -227,8 +229,8 @@ def test_resolve(client: FlaskClient, bench: Bench, form: dict[str, str], state:
 
     assert "you pay for both" in shown and "Its callback may still come" in shown
     assert (303, 409) == (first.status_code, second.status_code)
-    assert state == bench.job(job).state
-    assert form.get("task_id", "").strip() == (bench.job(job).task_id or "")
+    assert state == harness.job(job).state
+    assert form.get("task_id", "").strip() == (harness.job(job).task_id or "")
     assert "you pay for both" not in client.get(page).text
 
 
@@ -242,23 +244,23 @@ def test_resolve(client: FlaskClient, bench: Bench, form: dict[str, str], state:
     ],
 )
 def test_senseless_resolution(
-    client: FlaskClient, bench: Bench, form: dict[str, str], told: str
+    client: FlaskClient, harness: Harness, form: dict[str, str], told: str
 ) -> None:
     """What is missing is said on the job's page, and nothing has happened."""
-    job = lost(bench)
+    job = lost(harness)
     answer = press(client, f"/jobs/{job.id}", f"/jobs/{job.id}/resolve", **form)
 
     assert (422, told) == (answer.status_code, alert(answer.text))
-    assert JobState.UNKNOWN == bench.job(job).state
+    assert JobState.UNKNOWN == harness.job(job).state
     assert "How long it took" in answer.text
 
 
-def test_conflict_is_told_on_the_page(client: FlaskClient, bench: Bench) -> None:
+def test_conflict_is_told_on_the_page(client: FlaskClient, harness: Harness) -> None:
     """What cannot be done is shown there, and the page goes on refreshing from its address."""
-    taken = lost(bench)
+    taken = lost(harness)
     page = f"/jobs/{taken.id}"
     press(client, page, f"{page}/resolve", how="task", task_id="task_1")
-    job = lost(bench)
+    job = lost(harness)
     page = f"/jobs/{job.id}"
     answer = press(client, page, f"{page}/resolve", how="task", task_id="task_1")
 
@@ -267,11 +269,11 @@ def test_conflict_is_told_on_the_page(client: FlaskClient, bench: Bench) -> None
     assert 404 == press(client, page, "/jobs/job_0/cancel").status_code
 
 
-def test_resend_that_is_under_way(client: FlaskClient, bench: Bench) -> None:
+def test_resend_that_is_under_way(client: FlaskClient, harness: Harness) -> None:
     """A delivery that is being sent says so on the page of its job."""
-    subscribed(bench, "http://127.0.0.1:9/")
-    job = fail(bench, bench.new_job(), "no")
-    delivery = deliveries(bench, job)[0]
+    subscribed(harness, "http://127.0.0.1:9/")
+    job = fail(harness, harness.new_job(), "no")
+    delivery = deliveries(harness, job)[0]
     action = f"/deliveries/{delivery.id}/resend"
     answers = [press(client, f"/jobs/{job.id}", action) for _ in range(2)]
 
@@ -279,9 +281,9 @@ def test_resend_that_is_under_way(client: FlaskClient, bench: Bench) -> None:
     assert "An attempt at this delivery is under way: wait for its end." == alert(answers[1].text)
 
 
-def test_forget(client: FlaskClient, bench: Bench) -> None:
+def test_forget(client: FlaskClient, harness: Harness) -> None:
     """A job that has ended can be forgotten for good, after a word for it."""
-    job, waiting = succeed(bench, bench.new_job("A secret fox")), bench.new_job()
+    job, waiting = succeed(harness, harness.new_job("A secret fox")), harness.new_job()
     page = f"/jobs/{job.id}"
     unsure = press(client, page, f"{page}/erase")
     early = press(client, page, f"/jobs/{waiting.id}/erase", sure="yes")
@@ -293,11 +295,11 @@ def test_forget(client: FlaskClient, bench: Bench) -> None:
     assert "A secret fox" not in shown and "What was asked for has been deleted." in shown
 
 
-def test_key_that_may_only_read(bench: Bench) -> None:
+def test_key_that_may_only_read(harness: Harness) -> None:
     """Who may not act sees no buttons, and pressing them all the same is refused."""
-    job = lost(bench)
-    called_back(bench, job, b"{}")
-    reader = browser_of(bench, bench.account.id, "read")
+    job = lost(harness)
+    called_back(harness, job, b"{}")
+    reader = browser_of(harness, harness.account.id, "read")
     shown = reader.get(f"/jobs/{job.id}").text
 
     assert [] == re.findall('action="/(?:jobs|deliveries|callbacks)/', shown)

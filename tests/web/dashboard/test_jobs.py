@@ -6,7 +6,6 @@ import html
 import re
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
 from support.dashboards import (
     EVIL,
@@ -18,6 +17,7 @@ from support.dashboards import (
     subscribed,
     succeed,
 )
+from support.harness import Harness
 from support.servers import Hook
 
 from service.accounts import create_account, create_key
@@ -37,11 +37,11 @@ def test_empty(client: FlaskClient) -> None:
     assert "curl http://127.0.0.1:9/v1/jobs" in shown.text
 
 
-def test_jobs(client: FlaskClient, bench: Bench) -> None:
+def test_jobs(client: FlaskClient, harness: Harness) -> None:
     """Jobs stand newest first, with state, model, age, and a picture where there is one."""
-    succeed(bench, bench.new_job("An old heron"))
-    bench.clock.advance(7200)
-    fail(bench, bench.new_job("A new fox"), "it did not work")
+    succeed(harness, harness.new_job("An old heron"))
+    harness.clock.advance(7200)
+    fail(harness, harness.new_job("A new fox"), "it did not work")
     shown = client.get("/").text
 
     assert shown.index("A new fox") < shown.index("An old heron")
@@ -51,10 +51,10 @@ def test_jobs(client: FlaskClient, bench: Bench) -> None:
     assert [200] == [fetched(client, poster).status_code for poster in posters]
 
 
-def test_filter(client: FlaskClient, bench: Bench) -> None:
+def test_filter(client: FlaskClient, harness: Harness) -> None:
     """States are counted, and each can be seen alone."""
-    bench.new_job("A patient heron")
-    fail(bench, bench.new_job("A hasty fox"), "no")
+    harness.new_job("A patient heron")
+    fail(harness, harness.new_job("A hasty fox"), "no")
     shown = client.get("/?state=failed").text
 
     assert "A hasty fox" in shown and "A patient heron" not in shown
@@ -62,12 +62,12 @@ def test_filter(client: FlaskClient, bench: Bench) -> None:
     assert 200 == client.get("/?state=nonsense&before=nonsense").status_code
 
 
-def test_search_model_and_time(client: FlaskClient, bench: Bench) -> None:
+def test_search_model_and_time(client: FlaskClient, harness: Harness) -> None:
     """Filters narrow together, stay in the links and the form, and what is senseless is dropped."""
-    old = bench.new_job("A red fox")
-    bench.clock.advance(7200)
-    bench.new_job("A red heron", model="kling-2", input={"prompt": "A red heron", "duration": 5})
-    bench.new_job("A blue fox")
+    old = harness.new_job("A red fox")
+    harness.clock.advance(7200)
+    harness.new_job("A red heron", model="kling-2", input={"prompt": "A red heron", "duration": 5})
+    harness.new_job("A blue fox")
     found = {
         query: re.findall(r'href="/jobs/(?:job_\w+)">([^<]+)<', client.get(f"/?{query}").text)
         for query in (
@@ -88,9 +88,9 @@ def test_search_model_and_time(client: FlaskClient, bench: Bench) -> None:
     assert '<span class="count">1</span>' in page
 
 
-def test_next_page(client: FlaskClient, bench: Bench) -> None:
+def test_next_page(client: FlaskClient, harness: Harness) -> None:
     """Older jobs are a link away, none twice and none left out."""
-    made = [bench.new_job(f"Fox {number}").id for number in range(27)]
+    made = [harness.new_job(f"Fox {number}").id for number in range(27)]
     first = client.get("/").text
     older = re.findall(r'rel="next" href="([^"]+)"', first)[0]
     pages = [re.findall(r"/jobs/(job_\w+)", text) for text in (first, client.get(older).text)]
@@ -109,79 +109,79 @@ def picked(client: FlaskClient, action: str, *jobs: Job, page: str = "/") -> str
     return html.unescape(re.findall('role="status" tabindex="-1" autofocus>([^<]+)<', shown)[0])
 
 
-def test_cancel_the_ticked(client: FlaskClient, bench: Bench) -> None:
+def test_cancel_the_ticked(client: FlaskClient, harness: Harness) -> None:
     """What waits is taken back; what could not be says why; charlie's ticks change nothing."""
-    jobs = [bench.new_job(), bench.new_job(), fail(bench, bench.new_job(), "no")]
-    charlie = browser_of(bench, bench.new_account("charlie")[0].id)
+    jobs = [harness.new_job(), harness.new_job(), fail(harness, harness.new_job(), "no")]
+    charlie = browser_of(harness, harness.new_account("charlie")[0].id)
     theirs = picked(charlie, "cancel", *jobs, page="/new")
     ours = picked(client, "cancel", *jobs)
 
     assert "0 canceled. 1 could not be: you have no job" in theirs
     assert "2 canceled. 1 could not be: the job is failed." == ours
-    assert [JobState.CANCELED] * 2 == [bench.job(job).state for job in jobs[:2]]
+    assert [JobState.CANCELED] * 2 == [harness.job(job).state for job in jobs[:2]]
     assert "Nothing was selected: tick a job first." == picked(client, "cancel")
     assert 403 == client.post("/jobs/selected/cancel", headers=HERE).status_code
 
 
-def test_line_is_for_its_reader(client: FlaskClient, bench: Bench) -> None:
+def test_line_is_for_its_reader(client: FlaskClient, harness: Harness) -> None:
     """What was done is shown to who did it, for a while; no link can make us say anything else."""
     data = {"form_token": form_token(client.get("/new").text)}
     address = client.post("/jobs/selected/cancel", data=data, headers=HERE).location
-    charlie = browser_of(bench, bench.new_account("charlie")[0].id)
+    charlie = browser_of(harness, harness.new_account("charlie")[0].id)
     shown = [one.get(address).text for one in (client, charlie)]
-    bench.clock.advance(121)
+    harness.clock.advance(121)
 
     assert [True, False] == ["Nothing was selected" in text for text in shown]
     assert "Nothing was selected" not in client.get(address).text
 
 
-def test_resend_the_news_of_the_ticked(client: FlaskClient, bench: Bench) -> None:
+def test_resend_the_news_of_the_ticked(client: FlaskClient, harness: Harness) -> None:
     """The end of each job is reported once more to each that hears of it."""
     with Hook() as hook:
-        subscribed(bench, hook.url)
-        jobs = [fail(bench, bench.new_job(), "no"), bench.new_job()]
-        bench.drain("deliver")
+        subscribed(harness, hook.url)
+        jobs = [fail(harness, harness.new_job(), "no"), harness.new_job()]
+        harness.drain("deliver")
         line = picked(client, "resend", *jobs)
-        bench.drain("deliver")
+        harness.drain("deliver")
 
     assert "1 sent again. 1 could not be: the job is queued." == line
     assert 2 == len(hook.hits)
     assert 1 == len({hit.headers["webhook-id"] for hit in hook.hits})
 
 
-def test_tick_all(client: FlaskClient, bench: Bench) -> None:
+def test_tick_all(client: FlaskClient, harness: Harness) -> None:
     """All of a page can be ticked without a script, but only by a key that may act."""
-    bench.new_job(), bench.new_job()
-    with bench.db.write() as tx:
-        account = create_account(tx, bench.wiring.encryptor, "reader", None, bench.clock())
-        create_key(tx, account.id, "reader", ("read",), bench.clock())
+    harness.new_job(), harness.new_job()
+    with harness.db.write() as tx:
+        account = create_account(tx, harness.wiring.encryptor, "reader", None, harness.clock())
+        create_key(tx, account.id, "reader", ("read",), harness.clock())
     ticks = [client.get(path).text.count(" checked>") for path in ("/", "/?pick=all")]
 
     assert [0, 2] == ticks
-    assert "Select all" not in browser_of(bench, account.id).get("/").text
+    assert "Select all" not in browser_of(harness, account.id).get("/").text
 
 
-def test_charlie_sees_nothing(client: FlaskClient, bench: Bench) -> None:
+def test_charlie_sees_nothing(client: FlaskClient, harness: Harness) -> None:
     """Another account's jobs, deliveries and subscriptions do not exist for charlie."""
     with Hook() as hook:
-        subscribed(bench, hook.url)
-        job = fail(bench, bench.new_job("A secret fox"), "no")
-    delivery = deliveries(bench, job)[0]
-    charlie = browser_of(bench, bench.new_account("charlie")[0].id)
+        subscribed(harness, hook.url)
+        job = fail(harness, harness.new_job("A secret fox"), "no")
+    delivery = deliveries(harness, job)[0]
+    charlie = browser_of(harness, harness.new_account("charlie")[0].id)
 
     assert 404 == charlie.get(f"/jobs/{job.id}").status_code
     assert 404 == press(charlie, "/", f"/jobs/{job.id}/mute").status_code
     assert 404 == press(charlie, "/", f"/jobs/{job.id}/cancel").status_code
     assert 404 == press(charlie, "/", f"/deliveries/{delivery.id}/resend").status_code
-    for page in ("/", "/?state=failed", f"/?before={new_id('job', bench.clock())}"):
+    for page in ("/", "/?state=failed", f"/?before={new_id('job', harness.clock())}"):
         assert "A secret fox" not in charlie.get(page).text
     assert "sub_" not in charlie.get("/subscriptions").text
     assert "A secret fox" in client.get("/").text
 
 
-def test_nothing_is_taken_for_markup(client: FlaskClient, bench: Bench) -> None:
+def test_nothing_is_taken_for_markup(client: FlaskClient, harness: Harness) -> None:
     """Whatever users and providers write comes out as text."""
-    job = fail(bench, bench.new_job(EVIL, metadata={EVIL: EVIL}), EVIL)
+    job = fail(harness, harness.new_job(EVIL, metadata={EVIL: EVIL}), EVIL)
     pages = [client.get(f"/jobs/{job.id}").text, client.get("/").text]
     pages.append(press(client, "/new", "/new", prompt=EVIL, model=EVIL, notify=EVIL).text)
     pages.append(client.get("/login", query_string={"next": EVIL}).text)
@@ -205,12 +205,12 @@ def test_masked(target: str, shown: str) -> None:
     assert shown == masked(target)
 
 
-def test_expired_link_is_a_page(bench: Bench) -> None:
+def test_expired_link_is_a_page(harness: Harness) -> None:
     """Whoever opens an expired video link reads how to get a new one."""
-    url = bench.wiring.links.url_for(bench.clock(), video=new_id("vid", bench.clock()))
-    bench.clock.advance(1)
+    url = harness.wiring.links.url_for(harness.clock(), video=new_id("vid", harness.clock()))
+    harness.clock.advance(1)
     path = url.removeprefix("http://127.0.0.1:9")
-    client = create_app(bench.wiring).test_client()
+    client = create_app(harness.wiring).test_client()
     page, api = client.get(path, headers=BROWSER), client.get(path)
 
     assert (410, "text/html") == (page.status_code, page.mimetype)

@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
 from support.dashboards import browser_of, press, texts
+from support.harness import Harness
 from support.sandboxes import png
 
 from service import store
@@ -23,7 +23,7 @@ from service.web.context import JOB_BYTES
 from web.test_session import HERE
 
 
-def test_new_job(client: FlaskClient, bench: Bench) -> None:
+def test_new_job(client: FlaskClient, harness: Harness) -> None:
     """The form makes the job that the API would make; sent twice, it is one."""
     shown = client.get("/new").text
     once = re.findall(r'name="once" value="([^"]+)"', shown)[0]
@@ -36,8 +36,8 @@ def test_new_job(client: FlaskClient, bench: Bench) -> None:
         "kling-2.duration": "10",
     }
     answers = [press(client, "/new", "/new", **given) for _ in range(2)]
-    with bench.db.read() as tx:
-        made = store.jobs.page(tx, bench.account.id, 10)
+    with harness.db.read() as tx:
+        made = store.jobs.page(tx, harness.account.id, 10)
 
     assert [(303, f"/jobs/{made[0].id}")] * 2 == [(a.status_code, a.location) for a in answers]
     assert 1 == len(made)
@@ -46,7 +46,7 @@ def test_new_job(client: FlaskClient, bench: Bench) -> None:
     )
 
 
-def test_new_job_names_every_fault(client: FlaskClient, bench: Bench) -> None:
+def test_new_job_names_every_fault(client: FlaskClient, harness: Harness) -> None:
     """What is wrong stands at its field, and nothing that was typed is lost."""
     given = {
         "model": "kling-text2video",
@@ -62,8 +62,8 @@ def test_new_job_names_every_fault(client: FlaskClient, bench: Bench) -> None:
     assert {"prompt", "kling-text2video.cfg_scale", "notify"} == set(invalid)
     assert 'value="kling-text2video" checked' in answer.text
     assert 'value="no rain"' in answer.text and 'value="much"' in answer.text
-    with bench.db.read() as tx:
-        assert [] == store.jobs.page(tx, bench.account.id, 10)
+    with harness.db.read() as tx:
+        assert [] == store.jobs.page(tx, harness.account.id, 10)
 
 
 def test_form_has_every_parameter(client: FlaskClient) -> None:
@@ -77,7 +77,7 @@ def test_form_has_every_parameter(client: FlaskClient) -> None:
     assert "$0.28–1.96 · about 5 min 20 s" in shown
 
 
-def test_quote(client: FlaskClient, bench: Bench) -> None:
+def test_quote(client: FlaskClient, harness: Harness) -> None:
     """Price and time follow what is chosen, with or without a prompt; nothing is stored."""
     chosen = {"model": "kling-2.5-turbo", "kling-2.5-turbo.duration": "5"}
     short = press(client, "/new", "/new/quote", **chosen).text
@@ -87,13 +87,13 @@ def test_quote(client: FlaskClient, bench: Bench) -> None:
     assert "$0.44" in short and "ready in about 2 min 14 s" in short
     assert "$0.88" in long and "price not stated" in unstated
     assert "left today" not in short
-    assert [] == jobs_of(bench)
+    assert [] == jobs_of(harness)
 
 
-def jobs_of(bench: Bench) -> list[Job]:
+def jobs_of(harness: Harness) -> list[Job]:
     """alice's jobs, newest first."""
-    with bench.db.read() as tx:
-        return store.jobs.page(tx, bench.account.id, 10)
+    with harness.db.read() as tx:
+        return store.jobs.page(tx, harness.account.id, 10)
 
 
 class TestBudget:
@@ -132,7 +132,7 @@ def test_field_is_checked_alone(client: FlaskClient) -> None:
 IMAGE = "kling-2.5-turbo.image_url"
 
 
-def test_chosen_file(client: FlaskClient, bench: Bench) -> None:
+def test_chosen_file(client: FlaskClient, harness: Harness) -> None:
     """A file becomes a URL of ours, shown from here, and one job is made with it."""
     picture = png("teal")
     given = {"model": "kling-2.5-turbo", "prompt": "A fox", f"{IMAGE}.file": file_of(picture)}
@@ -141,7 +141,7 @@ def test_chosen_file(client: FlaskClient, bench: Bench) -> None:
     press(client, "/new", "/new", **given | {IMAGE: url, f"{IMAGE}.file": file_of(b"", "")})
     for other in (picture, picture, png("red")):
         press(client, "/new", "/new", **given | {f"{IMAGE}.file": file_of(other), "once": "2"})
-    made = [job.input["image_url"] for job in jobs_of(bench)]
+    made = [job.input["image_url"] for job in jobs_of(harness)]
 
     assert picture == content(client, preview)
     assert url in made and 3 == len(made)
@@ -166,7 +166,7 @@ def sources(shown: str) -> list[str]:
     return [path for path in re.findall(r'<img src="([^"]+)"', shown) if "/static/" not in path]
 
 
-def test_no_image(client: FlaskClient, bench: Bench) -> None:
+def test_no_image(client: FlaskClient, harness: Harness) -> None:
     """What is no image is shown at its field; an image typed as a data URI is kept like a file."""
     given = {"model": "kling-2.5-turbo", "prompt": "A fox"}
     bad = press(client, "/new", "/new", **given, **{f"{IMAGE}.file": file_of(b"no", "my cat.png")})
@@ -182,21 +182,21 @@ def test_no_image(client: FlaskClient, bench: Bench) -> None:
         bad.text, r'class="error"[^>]*>(.*?)<'
     )
     assert 'value="my_cat.png"' in bad.text
-    assert [] == jobs_of(bench)
+    assert [] == jobs_of(harness)
     assert 1 == len(sources(typed)) and data not in typed
     assert [] == sources(foreign) and "http://a.example/b.png" in foreign
 
 
-def test_two_images(client: FlaskClient, bench: Bench) -> None:
+def test_two_images(client: FlaskClient, harness: Harness) -> None:
     """Files stand beside URLs where a model takes two images."""
     name = "kling-2-5-turbo-pro.image_urls"
     given: dict[str, Any] = {"model": "kling-2-5-turbo-pro", "prompt": "A fox"}
     given |= {name: "http://127.0.0.1:9/a.png", f"{name}.file": file_of(png("teal"))}
     press(client, "/new", "/new", **given)
-    found = jobs_of(bench)[0].input["image_urls"]
+    found = jobs_of(harness)[0].input["image_urls"]
 
     assert "http://127.0.0.1:9/a.png" == found[0]
-    assert bench.wiring.uploads.holds(found[1])
+    assert harness.wiring.uploads.holds(found[1])
 
 
 def test_larger_than_a_job(client: FlaskClient) -> None:
@@ -210,7 +210,7 @@ def test_larger_than_a_job(client: FlaskClient) -> None:
     assert ("beforeend", True) == (part.headers["HX-Reswap"], "may have 10 MB" in part.text)
 
 
-def test_dry_run(client: FlaskClient, bench: Bench) -> None:
+def test_dry_run(client: FlaskClient, harness: Harness) -> None:
     """The request is shown as it would go out, its secrets masked; nothing is made or sent."""
     given = {"model": "kling-2.5-turbo", "prompt": "A fox", "kling-2.5-turbo.duration": "5"}
     given |= {"kling-2.5-turbo.negative_prompt": "no rain"}
@@ -224,20 +224,20 @@ def test_dry_run(client: FlaskClient, bench: Bench) -> None:
         body[name] for name in ("prompt", "duration", "negative_prompt")
     )
     assert "$0.44" in shown.text and 'value="no rain"' in shown.text
-    assert [] == jobs_of(bench)
+    assert [] == jobs_of(harness)
     assert 422 == press(client, "/new", "/new/request", model="kling-2").status_code
 
 
-def test_use_again(client: FlaskClient, bench: Bench) -> None:
+def test_use_again(client: FlaskClient, harness: Harness) -> None:
     """An earlier job fills in the form; sent as it is, it asks for the same."""
     body = {"model": "kling-2-5-turbo-pro", "provider": "value"}
     asked = {"prompt": "A fox\nin snow", "duration": 10, "cfg_scale": 0.5}
-    job = bench.new_job(**body, input=asked | {"image_urls": ["http://127.0.0.1:9/a.png"]})
-    bench.clock.advance(1)
+    job = harness.new_job(**body, input=asked | {"image_urls": ["http://127.0.0.1:9/a.png"]})
+    harness.clock.advance(1)
     shown = client.get(f"/new?like={job.id}").text
     press(client, "/new", "/new", **fields(shown))
-    charlie = browser_of(bench, bench.new_account("charlie")[0].id)
-    again = jobs_of(bench)[0]
+    charlie = browser_of(harness, harness.new_account("charlie")[0].id)
+    again = jobs_of(harness)[0]
 
     assert again.id != job.id
     assert (job.input, job.route) == (again.input, again.route)
@@ -278,14 +278,14 @@ class Form(HTMLParser):
             self._open = ""
 
 
-def test_use_again_without_its_image(client: FlaskClient, bench: Bench) -> None:
+def test_use_again_without_its_image(client: FlaskClient, harness: Harness) -> None:
     """An image whose time on our shelf is over has to be chosen again, and the page says so."""
     given = {"model": "kling-2.5-turbo", "prompt": "A fox", f"{IMAGE}.file": file_of(png("teal"))}
     press(client, "/new", "/new", **given)
-    job = jobs_of(bench)[0]
+    job = jobs_of(harness)[0]
     there = client.get(f"/new?like={job.id}").text
-    bench.clock.advance(31 * 86_400)
-    gone = browser_of(bench, bench.account.id).get(f"/new?like={job.id}").text
+    harness.clock.advance(31 * 86_400)
+    gone = browser_of(harness, harness.account.id).get(f"/new?like={job.id}").text
 
     assert 1 == len(sources(there)) and "no longer kept" not in there
     assert [] == sources(gone) and "An image of it is no longer kept" in gone

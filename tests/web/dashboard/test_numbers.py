@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
 from sqlalchemy import insert
 from support.dashboards import browser_of, fail, sent, subscribed, succeed, told_after
+from support.harness import Harness
 
 from service import store
 from service.events.record import record_event
@@ -35,9 +35,9 @@ def test_empty(client: FlaskClient) -> None:
     assert "The budget is $4.00 a day" in shown.text
 
 
-def test_one_job(client: FlaskClient, bench: Bench) -> None:
+def test_one_job(client: FlaskClient, harness: Harness) -> None:
     """One job is in every chart: its price, its wait, how its end was found, its state."""
-    told_after(bench, 75, actual_cost=1.5)
+    told_after(harness, 75, actual_cost=1.5)
     shown = client.get("/numbers").text
 
     assert "<title>1 Jan: $1.50, Kling 2.5 Turbo Pro</title>" in shown
@@ -47,21 +47,21 @@ def test_one_job(client: FlaskClient, bench: Bench) -> None:
     assert re.search(r'succeeded</span>\s*<span class="said">1<', shown)
 
 
-def test_only_polls(client: FlaskClient, bench: Bench) -> None:
+def test_only_polls(client: FlaskClient, harness: Harness) -> None:
     """Where no callback arrives at all, the page says what is probably wrong."""
     for _ in range(3):
-        sent(bench, resolved_by="poll")
+        sent(harness, resolved_by="poll")
     shown = client.get("/numbers").text
 
     assert "All 3 had to be found by polling" in shown
     assert "CLIPBELL_PUBLIC_URL" in shown
 
 
-def test_models_that_never_call_back(client: FlaskClient, bench: Bench) -> None:
+def test_models_that_never_call_back(client: FlaskClient, harness: Harness) -> None:
     """A model that is always polled is named, not counted; one that is gone is neither."""
-    told_after(bench, 5)
-    sent(bench, model="kling-2", resolved_by="poll")
-    sent(bench, model="kling-0", resolved_by="poll", actual_cost=0.1)
+    told_after(harness, 5)
+    sent(harness, model="kling-2", resolved_by="poll")
+    sent(harness, model="kling-0", resolved_by="poll", actual_cost=0.1)
     shown = client.get("/numbers").text
 
     assert "0 of 1 ends (0 %) had to be found by polling" in shown
@@ -69,14 +69,14 @@ def test_models_that_never_call_back(client: FlaskClient, bench: Bench) -> None:
     assert "$0.10, kling-0" in shown
 
 
-def test_ten_thousand_jobs(client: FlaskClient, bench: Bench) -> None:
+def test_ten_thousand_jobs(client: FlaskClient, harness: Harness) -> None:
     """Ten thousand jobs of thirty days are as many columns as there are days and models."""
-    row, now = vars(sent(bench, actual_cost=0.5, resolved_by="poll")), bench.clock()
+    row, now = vars(sent(harness, actual_cost=0.5, resolved_by="poll")), harness.clock()
     rows = []
     for number in range(9_999):
         at = now - timedelta(seconds=number * 250)
         rows.append(row | {"id": new_id("job", at), "task_id": f"t{number}", "sent_at": at})
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         tx.execute(insert(schema.jobs), rows)
     shown = client.get("/numbers").text
 
@@ -85,13 +85,13 @@ def test_ten_thousand_jobs(client: FlaskClient, bench: Bench) -> None:
     assert "10,000" in shown and len(shown) < 100_000
 
 
-def test_told(client: FlaskClient, bench: Bench) -> None:
+def test_told(client: FlaskClient, harness: Harness) -> None:
     """Each subscription has its share of deliveries that arrived, its target masked."""
-    subscribed(bench, "http://127.0.0.1:9/services/topsecret")
+    subscribed(harness, "http://127.0.0.1:9/services/topsecret")
     for _ in range(2):
-        fail(bench, bench.new_job(), "no")
-    with bench.db.write() as tx:
-        (first, _) = store.deliveries.page(tx, bench.account.id, 2)
+        fail(harness, harness.new_job(), "no")
+    with harness.db.write() as tx:
+        (first, _) = store.deliveries.page(tx, harness.account.id, 2)
         store.deliveries.settle_claimed(tx, first, state="delivered")
     shown = client.get("/numbers").text
 
@@ -99,22 +99,22 @@ def test_told(client: FlaskClient, bench: Bench) -> None:
     assert "1 pending, 1 delivered; 100 % of those that ended arrived" in shown
 
 
-def test_charlie_sees_nothing(client: FlaskClient, bench: Bench) -> None:
+def test_charlie_sees_nothing(client: FlaskClient, harness: Harness) -> None:
     """Another account's figures are not in charlie's."""
-    subscribed(bench, "http://127.0.0.1:9/services/topsecret")
-    job = sent(bench, actual_cost=1.5, resolved_by="poll")
-    with bench.db.write() as tx:
-        record_event(tx, job, EventType.JOB_SUCCEEDED, bench.clock())
-    charlie = browser_of(bench, bench.new_account("charlie")[0].id)
+    subscribed(harness, "http://127.0.0.1:9/services/topsecret")
+    job = sent(harness, actual_cost=1.5, resolved_by="poll")
+    with harness.db.write() as tx:
+        record_event(tx, job, EventType.JOB_SUCCEEDED, harness.clock())
+    charlie = browser_of(harness, harness.new_account("charlie")[0].id)
 
     assert "Nothing was spent yet" in charlie.get("/numbers").text
     assert "<svg" not in charlie.get("/numbers").text
     assert "$1.50" in client.get("/numbers").text
 
 
-def test_real_job(client: FlaskClient, bench: Bench) -> None:
+def test_real_job(client: FlaskClient, harness: Harness) -> None:
     """A job that went the real way counts; nothing on the page needs an inline style."""
-    succeed(bench, sent(bench, state=JobState.SUBMITTED))
+    succeed(harness, sent(harness, state=JobState.SUBMITTED))
     shown = client.get("/numbers").text
 
     assert "$0.42 in 30 days" in shown

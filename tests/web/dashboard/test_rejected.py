@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import re
 
-from conftest import Bench
 from flask.testing import FlaskClient
 from support.dashboards import browser_of
+from support.harness import Harness
 
 from service.web.app import create_app
 from service.web.dashboard.rejected import REASONS
 
 
-def refuse(bench: Bench, *reasons: str) -> None:
+def refuse(harness: Harness, *reasons: str) -> None:
     """Callbacks that were turned away, a second apart."""
     for reason in reasons:
-        bench.clock.advance(1)
-        bench.wiring.ingest.reject(reason, "203.0.113.7", bench.clock())
-    bench.wiring.ingest.close()
+        harness.clock.advance(1)
+        harness.wiring.ingest.reject(reason, "203.0.113.7", harness.clock())
+    harness.wiring.ingest.close()
 
 
 def listed(text: str) -> list[str]:
@@ -30,10 +30,10 @@ def counters(text: str) -> dict[str, str]:
     return dict(re.findall(r"<h2><a [^>]+>([^<]+)</a> <b>([^<]+)</b>", text))
 
 
-def test_forged(client: FlaskClient, bench: Bench) -> None:
+def test_forged(client: FlaskClient, harness: Harness) -> None:
     """A forged URL that somebody really called is counted, listed and explained."""
-    answer = create_app(bench.wiring).test_client().post("/callbacks/forged", data=b"{}")
-    bench.wiring.ingest.close()
+    answer = create_app(harness.wiring).test_client().post("/callbacks/forged", data=b"{}")
+    harness.wiring.ingest.close()
     shown = client.get("/callbacks/rejected").text
 
     assert 401 == answer.status_code
@@ -53,9 +53,9 @@ def test_none(client: FlaskClient) -> None:
     assert len(REASONS) == len(counters(shown))
 
 
-def test_one_reason(client: FlaskClient, bench: Bench) -> None:
+def test_one_reason(client: FlaskClient, harness: Harness) -> None:
     """The newest stand first; one reason can be seen alone, while all are counted."""
-    refuse(bench, "expired", "bad_signature", "bad_signature", "too_large")
+    refuse(harness, "expired", "bad_signature", "bad_signature", "too_large")
     one = client.get("/callbacks/rejected?reason=bad_signature").text
 
     assert ["Too large", "Bad signature", "Bad signature", "Expired"] == listed(
@@ -66,10 +66,10 @@ def test_one_reason(client: FlaskClient, bench: Bench) -> None:
     assert [] == listed(client.get("/callbacks/rejected?reason=<b>&before=x").text)
 
 
-def test_last_thousand(client: FlaskClient, bench: Bench) -> None:
+def test_last_thousand(client: FlaskClient, harness: Harness) -> None:
     """A thousand can be paged through, each once; the others still count."""
     for _ in range(5):
-        refuse(bench, *["bad_signature"] * 201)
+        refuse(harness, *["bad_signature"] * 201)
     path: str | None = "/callbacks/rejected?reason=bad_signature"
     seen = 0
     while path:
@@ -82,17 +82,17 @@ def test_last_thousand(client: FlaskClient, bench: Bench) -> None:
     assert 1000 == seen
 
 
-def test_unknown_reason(client: FlaskClient, bench: Bench) -> None:
+def test_unknown_reason(client: FlaskClient, harness: Harness) -> None:
     """A reason that this version does not know is counted all the same."""
-    refuse(bench, "too_rude")
+    refuse(harness, "too_rude")
 
     assert ["Too rude"] == listed(client.get("/callbacks/rejected").text)
 
 
-def test_operators_only(bench: Bench) -> None:
+def test_operators_only(harness: Harness) -> None:
     """Whoever is no operator sees nothing of them, and why."""
-    refuse(bench, "bad_signature")
-    shown = browser_of(bench, bench.account.id, "read", "submit").get("/callbacks/rejected")
+    refuse(harness, "bad_signature")
+    shown = browser_of(harness, harness.account.id, "read", "submit").get("/callbacks/rejected")
 
     assert 403 == shown.status_code
     assert "Only an operator can see these" in shown.text

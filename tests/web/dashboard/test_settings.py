@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
 from support.dashboards import browser_of, press
+from support.harness import Harness
 
 from service import store
 from service.settings import Settings, load_settings
@@ -21,10 +21,10 @@ from web.test_session import HERE
 SECRET = "do-not-show-me-anywhere"
 
 
-def alive(bench: Bench) -> None:
+def alive(harness: Harness) -> None:
     """A worker that was just seen."""
-    with bench.db.write() as tx:
-        store.work.beat(tx, "wrk_1", bench.clock())
+    with harness.db.write() as tx:
+        store.work.beat(tx, "wrk_1", harness.clock())
 
 
 def rows(text: str) -> dict[str, str]:
@@ -36,13 +36,13 @@ def rows(text: str) -> dict[str, str]:
     return dict(zip(found, said, strict=True))
 
 
-def test_operator(client: FlaskClient, bench: Bench) -> None:
+def test_operator(client: FlaskClient, harness: Harness) -> None:
     """An operator sees the account, the health, the doctor's findings, settings and versions."""
-    alive(bench)
+    alive(harness)
     shown = client.get("/settings").text
     found = rows(shown)
 
-    assert "alice" in shown and bench.account.id in shown and "there is no budget" in shown
+    assert "alice" in shown and harness.account.id in shown and "there is no budget" in shown
     assert "</i>ready</span>" in shown
     assert "Is alive." == found["worker"]
     assert "free at" in found["disk"]
@@ -50,12 +50,12 @@ def test_operator(client: FlaskClient, bench: Bench) -> None:
     assert "public url" not in found
     assert "SQLite" in shown and "Python" in shown
     assert {"storage", "channels", "rows", "callbacks"} <= set(found)
-    assert bench.key not in shown and "to fix" not in shown
+    assert harness.key not in shown and "to fix" not in shown
 
 
-def test_trouble(client: FlaskClient, bench: Bench) -> None:
+def test_trouble(client: FlaskClient, harness: Harness) -> None:
     """What is wrong stands there with its fix."""
-    with bench.db.write() as tx:
+    with harness.db.write() as tx:
         store.providers.hold(tx, "apixo", "no credits")
     shown = client.get("/settings").text
 
@@ -64,9 +64,9 @@ def test_trouble(client: FlaskClient, bench: Bench) -> None:
     assert "No credits. Jobs wait until you resume." in shown
 
 
-def test_others(bench: Bench) -> None:
+def test_others(harness: Harness) -> None:
     """Without the scope operator one sees one's own, and nothing about the service."""
-    shown = browser_of(bench, bench.account.id, "read").get("/settings")
+    shown = browser_of(harness, harness.account.id, "read").get("/settings")
 
     assert 200 == shown.status_code
     assert "alice" in shown.text and ">read</dd>" in shown.text
@@ -75,11 +75,11 @@ def test_others(bench: Bench) -> None:
     assert "Hold" not in shown.text
 
 
-def test_hold_and_resume(client: FlaskClient, bench: Bench) -> None:
+def test_hold_and_resume(client: FlaskClient, harness: Harness) -> None:
     """A provider is held and goes on by a button; the page says which of the two it is."""
     held = press(client, "/settings", "/settings/providers/apixo/hold")
     page = client.get("/settings").text
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         reason = store.providers.held(tx, "apixo")
     resumed = press(client, "/settings", "/settings/providers/apixo/resume")
 
@@ -90,19 +90,19 @@ def test_hold_and_resume(client: FlaskClient, bench: Bench) -> None:
     assert 404 == press(client, "/settings", "/settings/providers/nobody/hold").status_code
 
 
-def test_operators_only(bench: Bench) -> None:
+def test_operators_only(harness: Harness) -> None:
     """Nobody else can stop a provider or make the service ask others, nor without the form."""
-    admin = browser_of(bench, bench.account.id, "read", "submit", "admin")
+    admin = browser_of(harness, harness.account.id, "read", "submit", "admin")
     actions = ["check", "providers/apixo/hold", "providers/apixo/resume"]
     refused = [press(admin, "/settings", f"/settings/{one}") for one in actions]
     refused += [admin.post(f"/settings/{one}", headers=HERE) for one in actions]
-    with bench.db.read() as tx:
+    with harness.db.read() as tx:
         assert store.providers.held(tx, "apixo") is None
 
     assert [403] * 6 == [answer.status_code for answer in refused]
 
 
-def test_check(client: FlaskClient, bench: Bench) -> None:
+def test_check(client: FlaskClient, harness: Harness) -> None:
     """The button asks the public address, too, and says what to do where nothing answers."""
     shown = press(client, "/settings", "/settings/check")
 
@@ -111,11 +111,11 @@ def test_check(client: FlaskClient, bench: Bench) -> None:
     assert "Checked" in shown.text and "free in" in rows(shown.text)["storage"]
 
 
-def test_few_checks_at_once(bench: Bench) -> None:
+def test_few_checks_at_once(harness: Harness) -> None:
     """While as many checks run as a process allows, the next is asked to retry."""
-    app = create_app(bench.wiring)
+    app = create_app(harness.wiring)
     client = app.test_client()
-    client.set_cookie("clipbell_session", _cookie(browser_of(bench, bench.account.id)))
+    client.set_cookie("clipbell_session", _cookie(browser_of(harness, harness.account.id)))
     seats = app.extensions["test_sends"]
     while seats.acquire(blocking=False):
         pass
@@ -171,10 +171,12 @@ def test_in_force(given: dict[str, Any], name: str, value: str | None, changed: 
     assert SECRET not in str(groups)
 
 
-def test_no_password_of_the_database(bench: Bench) -> None:
+def test_no_password_of_the_database(harness: Harness) -> None:
     """The database's address is shown without its password."""
     database = Database(f"postgresql://me:{SECRET}@127.0.0.1:9/none")
-    shown = in_force(bench.wiring.settings, str(replace(bench.wiring, db=database).db.engine.url))
+    shown = in_force(
+        harness.wiring.settings, str(replace(harness.wiring, db=database).db.engine.url)
+    )
     database.close()
 
     assert "postgresql+psycopg://me:***@127.0.0.1:9/none" in str(shown)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Bench
 from support.dashboards import browser_of, press, served, texts
+from support.harness import Harness
 from support.node import finish, need_node
 from support.servers import free_port
 
@@ -37,18 +37,18 @@ def settings_given() -> dict[str, Any]:
     return {"public_url": f"http://127.0.0.1:{free_port()}"}
 
 
-def snippets(bench: Bench, account: Account) -> dict[str, str]:
+def snippets(harness: Harness, account: Account) -> dict[str, str]:
     """The snippets of a filled-in form, as one would copy them."""
-    page = press(browser_of(bench, account.id), "/new", "/new/request", **GIVEN).text
+    page = press(browser_of(harness, account.id), "/new", "/new/request", **GIVEN).text
     words = texts(page, r'<pre[^>]* id="snippet-(\w+)"')
     return dict(
         zip(words, texts(page, r'<pre[^>]* id="snippet-\w+"[^>]*>(.*?)</pre>'), strict=True)
     )
 
 
-def environ_of(bench: Bench) -> dict[str, str]:
+def environ_of(harness: Harness) -> dict[str, str]:
     """Settings of a process over the same rows."""
-    settings = bench.wiring.settings
+    settings = harness.wiring.settings
     given = {name: str(getattr(settings, name)) for name in ("data_dir", "database_url")}
     given |= {"secret_keys": ",".join(KEYS), "public_url": settings.public_url}
     given |= {"apixo_api_key": "test", "allowed_networks": "127.0.0.0/8"}
@@ -60,12 +60,12 @@ def meant(job: Job) -> tuple[Any, ...]:
     return job.model, job.route, job.input, job.notify, job.metadata, job.estimated_max
 
 
-def test_snippets_make_the_same_job(bench: Bench, tmp_path: Path) -> None:
+def test_snippets_make_the_same_job(harness: Harness, tmp_path: Path) -> None:
     """curl, Python, JavaScript and the command line each make the very job that the form makes."""
     need_node(18)
-    bob, key = bench.new_account("bob")
-    with served(bench):
-        found = snippets(bench, bob)
+    bob, key = harness.new_account("bob")
+    with served(harness):
+        found = snippets(harness, bob)
         (tmp_path / "job.mjs").write_text(found["javascript"])
         commands = {
             "curl": ["bash", "-c", found["curl"]],
@@ -73,10 +73,10 @@ def test_snippets_make_the_same_job(bench: Bench, tmp_path: Path) -> None:
             "javascript": ["node", "job.mjs"],
             "cli": ["bash", "-c", found["cli"]],
         }
-        environ = environ_of(bench) | {"CLIPBELL_KEY": key}
+        environ = environ_of(harness) | {"CLIPBELL_KEY": key}
         done = [finish(command, tmp_path, **environ) for command in commands.values()]
-        press(browser_of(bench, bob.id), "/new", "/new", **GIVEN)
-    with bench.db.read() as tx:
+        press(browser_of(harness, bob.id), "/new", "/new", **GIVEN)
+    with harness.db.read() as tx:
         made = store.jobs.page(tx, bob.id, 10)
 
     assert [0] * 4 == [one.returncode for one in done], [one.stderr for one in done]
@@ -90,11 +90,11 @@ def test_snippets_make_the_same_job(bench: Bench, tmp_path: Path) -> None:
     ]
 
 
-def test_no_key_in_snippets(bench: Bench) -> None:
+def test_no_key_in_snippets(harness: Harness) -> None:
     """The key is named, never shown."""
-    found = snippets(bench, bench.account)
+    found = snippets(harness, harness.account)
 
     assert {"curl", "python", "javascript", "cli"} == set(found)
-    assert [] == [word for word, text in found.items() if bench.key[:12] in text]
+    assert [] == [word for word, text in found.items() if harness.key[:12] in text]
     assert "--account" not in found["cli"]
     assert ["curl", "python", "javascript"] == [w for w, t in found.items() if "CLIPBELL_KEY" in t]

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
 from standardwebhooks import Webhook
 from support.dashboards import browser_of, fail, press, subscribed, texts, told_in_time
+from support.harness import Harness
 from support.servers import Hit, Hook
 
 from service import store
@@ -23,21 +23,21 @@ from web.test_session import HERE, form_token
 EVIL = "<script>alert(1)</script>"
 
 
-def all_of(bench: Bench) -> list[Subscription]:
+def all_of(harness: Harness) -> list[Subscription]:
     """alice's subscriptions, oldest first."""
-    with bench.db.read() as tx:
-        return store.subscriptions.all_of(tx, bench.account.id)
+    with harness.db.read() as tx:
+        return store.subscriptions.all_of(tx, harness.account.id)
 
 
-def path_of(bench: Bench) -> str:
+def path_of(harness: Harness) -> str:
     """The page of alice's newest subscription."""
-    return f"/subscriptions/{all_of(bench)[-1].id}"
+    return f"/subscriptions/{all_of(harness)[-1].id}"
 
 
-def change(bench: Bench, **changes: Any) -> None:
+def change(harness: Harness, **changes: Any) -> None:
     """Write columns of alice's newest subscription."""
-    with bench.db.write() as tx:
-        store.subscriptions.change(tx, all_of(bench)[-1].id, **changes)
+    with harness.db.write() as tx:
+        store.subscriptions.change(tx, all_of(harness)[-1].id, **changes)
 
 
 def added(client: FlaskClient, target: str, **more: Any) -> Any:
@@ -69,13 +69,13 @@ def test_nobody_yet(client: FlaskClient) -> None:
     assert "Nobody is notified yet" in shown and 'href="/subscriptions/new"' in shown
 
 
-def test_list(client: FlaskClient, bench: Bench) -> None:
+def test_list(client: FlaskClient, harness: Harness) -> None:
     """The list tells at a glance what arrives, and shows nothing that others could use."""
     with Hook([500, 200, 200]) as hook:
-        subscribed(bench, hook.url)
+        subscribed(harness, hook.url)
         for _ in range(2):
-            told_in_time(bench)
-    bench.clock.advance(180)
+            told_in_time(harness)
+    harness.clock.advance(180)
     shown = client.get("/subscriptions").text
 
     assert "2 of the last 3 attempts arrived" in shown
@@ -98,13 +98,15 @@ def test_list(client: FlaskClient, bench: Bench) -> None:
     ],
 )
 def test_health(
-    client: FlaskClient, bench: Bench, changes: dict[str, Any], word: str, says: str
+    client: FlaskClient, harness: Harness, changes: dict[str, Any], word: str, says: str
 ) -> None:
     """How it is stands there as a dot, a word and a reason, on its page and in the list."""
-    subscribed(bench, "http://127.0.0.1:9/services/T1/B2/topsecret")
-    moments = {k: bench.clock() + timedelta(seconds=v) for k, v in changes.items() if k in MOMENTS}
-    change(bench, **changes | moments) if changes else None
-    page, listed = client.get(path_of(bench)).text, client.get("/subscriptions").text
+    subscribed(harness, "http://127.0.0.1:9/services/T1/B2/topsecret")
+    moments = {
+        k: harness.clock() + timedelta(seconds=v) for k, v in changes.items() if k in MOMENTS
+    }
+    change(harness, **changes | moments) if changes else None
+    page, listed = client.get(path_of(harness)).text, client.get("/subscriptions").text
 
     assert f'class="state {word}"' in page and f'class="state {word}"' in listed
     assert says in page
@@ -116,20 +118,20 @@ def test_health(
 MOMENTS = ("slow_until", "failing_since", "held_until")
 
 
-def test_added(client: FlaskClient, bench: Bench) -> None:
+def test_added(client: FlaskClient, harness: Harness) -> None:
     """A sample is sent first; then the secret is shown, this once, and signs what comes."""
     with Hook() as hook:
         given = {"test": "yes", "events": ["job.failed"], "models": ["kling-2-5-turbo-pro"]}
         made = added(client, hook.url, **given, metadata="customer=acme\nrank=7", format="flat")
         again = added(client, hook.url, **given, metadata="customer=acme\nrank=7", format="flat")
-        fail(bench, bench.new_job(metadata={"customer": "acme", "rank": 7}), "no")
-        fail(bench, bench.new_job(metadata={"customer": "other"}), "no")
-        bench.drain("deliver")
-    secret, (saved,) = secret_on(made.text), all_of(bench)
-    later = client.get(path_of(bench)).text
+        fail(harness, harness.new_job(metadata={"customer": "acme", "rank": 7}), "no")
+        fail(harness, harness.new_job(metadata={"customer": "other"}), "no")
+        harness.drain("deliver")
+    secret, (saved,) = secret_on(made.text), all_of(harness)
+    later = client.get(path_of(harness)).text
 
     assert (201, 3) == (made.status_code, len(hook.hits))
-    assert (303, path_of(bench)) == (again.status_code, again.location)
+    assert (303, path_of(harness)) == (again.status_code, again.location)
     assert hook.hits[0].json()["sample"]
     assert [True, True] == [verified(hit, secret) for hit in (hook.hits[0], hook.hits[2])]
     assert (["job.failed"], ["kling-2-5-turbo-pro"], "flat", {"customer": "acme", "rank": 7}) == (
@@ -138,7 +140,7 @@ def test_added(client: FlaskClient, bench: Bench) -> None:
     assert "whsec_" not in later
 
 
-def test_failed_test_saves_nothing(client: FlaskClient, bench: Bench) -> None:
+def test_failed_test_saves_nothing(client: FlaskClient, harness: Harness) -> None:
     """What does not arrive is not saved; the page says why, and keeps what was typed."""
     with Hook([404]) as hook:
         refused = added(client, hook.url, test="yes", events=["job.failed"], metadata="a=1")
@@ -149,28 +151,28 @@ def test_failed_test_saves_nothing(client: FlaskClient, bench: Bench) -> None:
     assert f'value="{hook.url}"' in refused.text and ">a=1</textarea>" in refused.text
     assert ["job.failed"] == re.findall(r'name="events" value="([^"]+)" checked', refused.text)
     assert "Connection refused" in nobody.text
-    assert [] == all_of(bench)
+    assert [] == all_of(harness)
 
 
-def test_untested(client: FlaskClient, bench: Bench) -> None:
+def test_untested(client: FlaskClient, harness: Harness) -> None:
     """Without the tick it is saved as it is; what is wrong is reported at each field."""
     saved = added(client, "http://127.0.0.1:9/nobody")
     wrong = added(client, "ftp://x", events=["job.exploded"], metadata="none")
     channel = added(client, EVIL, channel="pigeon")
 
     assert [201, 422, 422] == [saved.status_code, wrong.status_code, channel.status_code]
-    assert 1 == len(all_of(bench))
+    assert 1 == len(all_of(harness))
     assert "is not key=value" in wrong.text
     assert EVIL not in channel.text and "#channel" in channel.text
     faults = added(client, "ftp://x", events=["job.exploded"]).text
     assert {"#target", "#events"} == set(re.findall(r'<a href="(#\w+)">', faults))
 
 
-def test_tested_by_hand(client: FlaskClient, bench: Bench) -> None:
+def test_tested_by_hand(client: FlaskClient, harness: Harness) -> None:
     """A test now says how it went and counts for nothing."""
     with Hook([200, 500]) as hook:
-        subscribed(bench, hook.url)
-        path = path_of(bench)
+        subscribed(harness, hook.url)
+        path = path_of(harness)
         good, bad = (press(client, path, f"{path}/test").text for _ in range(2))
     listed = client.get("/subscriptions").text
 
@@ -179,55 +181,55 @@ def test_tested_by_hand(client: FlaskClient, bench: Bench) -> None:
     assert 2 == len(hook.hits) and "nothing sent yet" in listed
 
 
-def test_attempts(client: FlaskClient, bench: Bench) -> None:
+def test_attempts(client: FlaskClient, harness: Harness) -> None:
     """Recent attempts stand newest first, each with its answer and the way to its job."""
     with Hook([500, 200]) as hook:
-        subscribed(bench, hook.url)
-        job = told_in_time(bench)
-    shown = client.get(path_of(bench)).text
+        subscribed(harness, hook.url)
+        job = told_in_time(harness)
+    shown = client.get(path_of(harness)).text
 
     assert ["200", "500"] == texts(shown, r'<b class="(?:good|bad)">(.*?)</b>')
     assert 2 == shown.count(f'href="/jobs/{job.id}#news">job.failed')
     assert "every 3s" not in shown
 
 
-def test_what_waits(client: FlaskClient, bench: Bench) -> None:
+def test_what_waits(client: FlaskClient, harness: Harness) -> None:
     """As long as something waits for it the page says so, and looks again by itself."""
     with Hook([500]) as hook:
-        subscribed(bench, hook.url)
+        subscribed(harness, hook.url)
         for _ in range(2):
-            fail(bench, bench.new_job(), "no")
-        waiting = client.get(path_of(bench)).text
-        bench.drain("deliver")
-    tried = texts(client.get(path_of(bench)).text, r'<section class="tries"[^>]*>(.*?)</p>')[0]
+            fail(harness, harness.new_job(), "no")
+        waiting = client.get(path_of(harness)).text
+        harness.drain("deliver")
+    tried = texts(client.get(path_of(harness)).text, r'<section class="tries"[^>]*>(.*?)</p>')[0]
 
     assert "2 deliveries wait." in waiting and "every 3s" in waiting
     assert "2 deliveries wait; the next attempt is at 12:00:0" in tried
 
 
-def test_switched(client: FlaskClient, bench: Bench) -> None:
+def test_switched(client: FlaskClient, harness: Harness) -> None:
     """Off, on with a clean slate, and gone for good."""
-    subscribed(bench, "http://127.0.0.1:9/hook")
-    path = path_of(bench)
-    change(bench, failing_since=bench.clock())
+    subscribed(harness, "http://127.0.0.1:9/hook")
+    path = path_of(harness)
+    change(harness, failing_since=harness.clock())
     states = []
     for action in ("disable", "enable"):
         answer = press(client, path, f"{path}/{action}")
-        states.append((answer.status_code, answer.location, all_of(bench)[0].enabled))
-    clean = all_of(bench)[0].failing_since
+        states.append((answer.status_code, answer.location, all_of(harness)[0].enabled))
+    clean = all_of(harness)[0].failing_since
     removed = press(client, path, f"{path}/remove")
 
     assert [(303, path, False), (303, path, True)] == states
     assert clean is None
     assert (303, "/subscriptions") == (removed.status_code, removed.location)
-    assert [] == all_of(bench) and 404 == client.get(path).status_code
+    assert [] == all_of(harness) and 404 == client.get(path).status_code
 
 
-def test_rotated(client: FlaskClient, bench: Bench) -> None:
+def test_rotated(client: FlaskClient, harness: Harness) -> None:
     """A new secret signs beside the old one until that is revoked; a form counts once."""
     with Hook() as hook:
         old = secret_on(added(client, hook.url).text)
-        path = path_of(bench)
+        path = path_of(harness)
         new = secret_on(press(client, path, f"{path}/rotate", once="1").text)
         again = press(client, path, f"{path}/rotate", once="1")
         press(client, path, f"{path}/test")
@@ -241,20 +243,20 @@ def test_rotated(client: FlaskClient, bench: Bench) -> None:
     assert "whsec_" not in client.get(path).text
 
 
-def test_recovered(client: FlaskClient, bench: Bench) -> None:
+def test_recovered(client: FlaskClient, harness: Harness) -> None:
     """What it missed is sent, as far back as was chosen or typed, and counted."""
     for _ in range(2):
-        fail(bench, bench.new_job(), "no")
-        bench.clock.advance(3600)
+        fail(harness, harness.new_job(), "no")
+        harness.clock.advance(3600)
     with Hook() as hook:
-        subscribed(bench, hook.url)
-        path = path_of(bench)
+        subscribed(harness, hook.url)
+        path = path_of(harness)
         hour = press(client, path, f"{path}/recover", since="1h").text
         rest = press(client, path, f"{path}/recover", since="1h", at="2026-01-01T12:00").text
-        bench.drain("deliver")
+        harness.drain("deliver")
     times = ("yesterday", "0001-01-01T00:00+01:00", "9999-12-31T23:59-01:00")
     wrong = [press(client, path, f"{path}/recover", at=at) for at in times]
-    change(bench, enabled=False)
+    change(harness, enabled=False)
     off = press(client, path, f"{path}/recover", since="6h")
 
     assert "One delivery waits again" in hour and "One delivery waits again" in rest
@@ -264,46 +266,46 @@ def test_recovered(client: FlaskClient, bench: Bench) -> None:
     assert 409 == off.status_code
 
 
-def test_target_of_a_lost_key(client: FlaskClient, bench: Bench) -> None:
+def test_target_of_a_lost_key(client: FlaskClient, harness: Harness) -> None:
     """A target that no key of ours opens any more spoils no page, and can be removed."""
     for name in ("kept", "lost"):
-        bench.clock.advance(1)
-        subscribed(bench, f"https://a.example/{name}")
-    job, path = fail(bench, bench.new_job(), "no"), path_of(bench)
-    change(bench, target="sealed by a key that is gone")
+        harness.clock.advance(1)
+        subscribed(harness, f"https://a.example/{name}")
+    job, path = fail(harness, harness.new_job(), "no"), path_of(harness)
+    change(harness, target="sealed by a key that is gone")
     pages = ("/subscriptions", path, f"/jobs/{job.id}", "/numbers")
     shown = {page: client.get(page) for page in pages}
-    listed = client.get("/v1/subscriptions", headers={"x-api-key": bench.key})
+    listed = client.get("/v1/subscriptions", headers={"x-api-key": harness.key})
 
     assert {200} == {answer.status_code for answer in [*shown.values(), listed]}
     assert "https://a.example/…kept" in shown["/subscriptions"].text
     assert 303 == press(client, path, f"{path}/remove").status_code
-    assert 1 == len(all_of(bench))
+    assert 1 == len(all_of(harness))
 
 
-def test_charlie_sees_nothing(client: FlaskClient, bench: Bench) -> None:
+def test_charlie_sees_nothing(client: FlaskClient, harness: Harness) -> None:
     """To another account alice's subscription does not exist."""
-    subscribed(bench, "http://127.0.0.1:9/hook")
-    path = path_of(bench)
-    charlie = browser_of(bench, bench.new_account("charlie")[0].id)
+    subscribed(harness, "http://127.0.0.1:9/hook")
+    path = path_of(harness)
+    charlie = browser_of(harness, harness.new_account("charlie")[0].id)
     actions = ("test", "enable", "disable", "remove", "rotate", "recover")
     found = [press(charlie, "/", f"{path}/{one}", since="1h").status_code for one in actions]
 
     assert [404] * 6 == found and 404 == charlie.get(path).status_code
     assert "sub_" not in charlie.get("/subscriptions").text
-    assert all_of(bench)[0].enabled
+    assert all_of(harness)[0].enabled
 
 
-def test_scopes(bench: Bench) -> None:
+def test_scopes(harness: Harness) -> None:
     """Who may only look sees no button that does more, and can press none."""
-    subscribed(bench, "http://127.0.0.1:9/hook")
-    path = path_of(bench)
-    with bench.db.write() as tx:
-        create_key(tx, bench.account.id, "reader", ("read",), bench.clock())
-        keys = store.accounts.keys(tx, bench.account.id)
+    subscribed(harness, "http://127.0.0.1:9/hook")
+    path = path_of(harness)
+    with harness.db.write() as tx:
+        create_key(tx, harness.account.id, "reader", ("read",), harness.clock())
+        keys = store.accounts.keys(tx, harness.account.id)
     key = next(key for key in keys if key.name == "reader")
-    reader = create_app(bench.wiring).test_client()
-    reader.get(login_url("", ["k" * 40], key.id, bench.clock()))
+    reader = create_app(harness.wiring).test_client()
+    reader.get(login_url("", ["k" * 40], key.id, harness.clock()))
     shown = reader.get(path).text
     token = {"form_token": form_token(shown)}
     actions = ("test", "enable", "disable", "remove", "rotate", "recover")
@@ -312,16 +314,16 @@ def test_scopes(bench: Bench) -> None:
     assert [403] * 6 == [answer.status_code for answer in answers]
     assert 403 == reader.get("/subscriptions/new").status_code
     assert [] == re.findall(rf'action="{path}/(\w+)"', shown)
-    assert 404 == reader.get(f"/subscriptions/{new_id('sub', bench.clock())}").status_code
+    assert 404 == reader.get(f"/subscriptions/{new_id('sub', harness.clock())}").status_code
 
 
-def test_nothing_is_taken_for_markup(client: FlaskClient, bench: Bench) -> None:
+def test_nothing_is_taken_for_markup(client: FlaskClient, harness: Harness) -> None:
     """What users, endpoints and channels write comes out as text; a channel that waits is shown."""
     added(client, "http://127.0.0.1:9/hook?" + EVIL, metadata=f"{EVIL}={EVIL}")
-    with bench.db.write() as tx:
-        until = bench.clock() + timedelta(hours=1)
+    with harness.db.write() as tx:
+        until = harness.clock() + timedelta(hours=1)
         store.channels.pause(tx, "webhook", until, f"no way out: {EVIL}")
-    shown = client.get(path_of(bench)).text
+    shown = client.get(path_of(harness)).text
     again = added(client, EVIL, metadata=EVIL).text
 
     assert "All webhook waits" in shown and "13:00:00 UTC" in shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from conftest import NOON
+from support.harness import NOON
 
 from service.web.dashboard.widgets.timeline_chart import CUT, NARROWEST, drawn
 from service.web.dashboard.widgets.timeline_phases import Row, Span

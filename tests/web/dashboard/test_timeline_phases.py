@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from conftest import NOON, Bench
+from support.harness import NOON, Harness
 
 from service.model import (
     Attempt,
@@ -30,9 +30,9 @@ def at(seconds: float) -> datetime:
 
 
 @pytest.fixture
-def job(bench: Bench) -> Job:
+def job(harness: Harness) -> Job:
     """Asked for at noon."""
-    return bench.new_job()
+    return harness.new_job()
 
 
 def steps(**kinds: float) -> list[Step]:

@@ -9,11 +9,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from conftest import Bench
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from support.factories import kept_video, path_of
+from support.harness import Harness
 from werkzeug.test import TestResponse
 
 from service.events.record import record_event
@@ -29,10 +29,10 @@ API = (
 
 
 @pytest.fixture
-def client(bench: Bench) -> FlaskClient:
-    """The doors over the bench, as alice."""
-    client = create_app(bench.wiring).test_client()
-    client.environ_base["HTTP_X_API_KEY"] = bench.key
+def client(harness: Harness) -> FlaskClient:
+    """The doors over the harness, as alice."""
+    client = create_app(harness.wiring).test_client()
+    client.environ_base["HTTP_X_API_KEY"] = harness.key
     return client
 
 
@@ -143,9 +143,9 @@ def test_examples(document: dict[str, Any]) -> None:
     assert count > 150
 
 
-def test_scopes(document: dict[str, Any], bench: Bench) -> None:
+def test_scopes(document: dict[str, Any], harness: Harness) -> None:
     """What is told to need a key says 401 without one, the rest does not."""
-    stranger = create_app(bench.wiring).test_client()
+    stranger = create_app(harness.wiring).test_client()
     for path, method, told in operations(document):
         answer = stranger.open(re.sub(r"{\w+}", "x", path), method=method.upper())
         keyed = [list(way) for way in told["security"]]
@@ -155,15 +155,15 @@ def test_scopes(document: dict[str, Any], bench: Bench) -> None:
         assert [] == untold(document, told, answer), path
 
 
-def _rows(bench: Bench, client: FlaskClient) -> dict[str, str]:
+def _rows(harness: Harness, client: FlaskClient) -> dict[str, str]:
     """One of everything, by the parameter that names it in a path."""
-    tomorrow = bench.clock() + timedelta(days=1)
-    job = bench.new_job()
-    link = path_of(bench, kept_video(bench, job))
+    tomorrow = harness.clock() + timedelta(days=1)
+    job = harness.new_job()
+    link = path_of(harness, kept_video(harness, job))
     spec = {"channel": "webhook", "target": "http://127.0.0.1:9/", "events": list(EventType)}
     made = client.post("/v1/subscriptions", json=spec).get_json()
-    _happened(bench, job)
-    url = bench.wiring.signer.url_for(tomorrow, job=job.id, provider="apixo")
+    _happened(harness, job)
+    url = harness.wiring.signer.url_for(tomorrow, job=job.id, provider="apixo")
     callback = url.rpartition("/")[2]
     client.post(f"/callbacks/{callback}", data=b"{}")
     delivery = client.get("/v1/deliveries").get_json()["data"][0]["id"]
@@ -175,20 +175,22 @@ def _rows(bench: Bench, client: FlaskClient) -> dict[str, str]:
         "name": "apixo",
         "v": link.rpartition("/")[2],
         "callbacks": callback,
-        "u": bench.wiring.unsubscribe.url_for(tomorrow, subscription=made["id"]).rpartition("/")[2],
+        "u": harness.wiring.unsubscribe.url_for(tomorrow, subscription=made["id"]).rpartition("/")[
+            2
+        ],
         "i": "x",
     }
 
 
-def _happened(bench: Bench, job: Job) -> None:
-    with bench.db.write() as tx:
-        record_event(tx, job, EventType.JOB_SUBMITTED, bench.clock())
-    bench.drain("number", "deliver")
+def _happened(harness: Harness, job: Job) -> None:
+    with harness.db.write() as tx:
+        record_event(tx, job, EventType.JOB_SUBMITTED, harness.clock())
+    harness.drain("number", "deliver")
 
 
-def test_every_answer(client: FlaskClient, bench: Bench, document: dict[str, Any]) -> None:
+def test_every_answer(client: FlaskClient, harness: Harness, document: dict[str, Any]) -> None:
     """Each operation, asked as its example says, answers what is told and nothing else."""
-    rows = _rows(bench, client)
+    rows = _rows(harness, client)
     seen = set()
     last = ("delete", "/rotate-secret", "/u/{token}", "/cancel", "/mute")
     order = sorted(operations(document), key=lambda one: (one[1] in last, one[0].endswith(last)))
@@ -240,18 +242,18 @@ REFUSED = {
     ],
 )
 def test_answers_to_queries(
-    client: FlaskClient, bench: Bench, document: dict[str, Any], path: str, query: str
+    client: FlaskClient, harness: Harness, document: dict[str, Any], path: str, query: str
 ) -> None:
     """What a query changes in an answer is told too."""
-    _rows(bench, client)
+    _rows(harness, client)
     told = document["paths"][path]["get"]
 
     assert [] == untold(document, told, client.get(f"{path}?{query}"))
 
 
-def test_older_spellings(client: FlaskClient, bench: Bench) -> None:
+def test_older_spellings(client: FlaskClient, harness: Harness) -> None:
     """A parameter that changes the shape of an answer has an operation of its own besides."""
-    _rows(bench, client)
+    _rows(harness, client)
     job = {"model": "kling-2", "input": {"prompt": "A fox"}}
     dry = [client.post(path, json=job) for path in ("/v1/jobs?dry_run=true", "/v1/dry-runs")]
     paths = ("/v1/callbacks?rejected=true", "/v1/callbacks/rejected")
