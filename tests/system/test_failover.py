@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -108,3 +110,31 @@ def test_two_workers_with_clocks_apart(
     assert ["succeeded"] * 8 == ends
     assert "unknown" not in kinds
     assert 8 == len(set(created(provider, mark))) == len(created(provider, mark))
+
+
+def test_a_worker_that_stands_still_longer_than_its_lease(
+    provider: SandboxClient, tmp_path: Path
+) -> None:
+    """What it was sending is called unknown, adopted by its callback, and ends once."""
+    mark = uuid.uuid4().hex[:12]
+    given = QUICK | {"submit_timeout": "2"}
+    with Clipbell(tmp_path, provider.server.url, **given) as clipbell:
+        clipbell.start()
+        job = clipbell.submit(f"[early] [slow 3] {mark}", notify=[])
+        eventually(lambda: created(provider, mark))
+        frozen = clipbell.pid("worker")
+        os.kill(frozen, signal.SIGSTOP)
+        clipbell.spawn("other", "service", "worker")
+        try:
+            clipbell.await_state(job["id"], "succeeded", seconds=90)
+        finally:
+            os.kill(frozen, signal.SIGCONT)
+        clipbell.stop("worker")
+        kinds = [
+            entry["kind"]
+            for entry in clipbell.call("GET", f"/v1/jobs/{job['id']}/timeline").json()["data"]
+        ]
+
+    assert 1 == len(created(provider, mark))
+    assert 1 == kinds.count("succeeded")
+    assert {"unknown", "adopted"} <= set(kinds)
