@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -173,7 +174,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
 @pytest.fixture(scope="module")
 def running(stack: Clipbell, request: pytest.FixtureRequest) -> Clipbell:
     """An account of the module's own at the running service; no test may stop a process of it."""
-    return stack.as_account(request.module.__name__)
+    # A worker of xdist may leave a module and come back to it: each time with a new account.
+    return stack.as_account(f"{request.module.__name__} {uuid.uuid4().hex[:8]}")
 
 
 @pytest.fixture(scope="module")
