@@ -39,6 +39,12 @@ PLAY = """async video => {
     await past(4.1);
     return [video.videoWidth, video.videoHeight, video.currentTime];
 }"""
+#: For what costs much on any screen: one, and the other three when there is time.
+ONE_SCREEN = [
+    pytest.param("phone", "dark", id="phone-dark"),
+    pytest.param("desktop", "light", id="desktop-light", marks=pytest.mark.slow),
+    *SCREENS[2:],
+]
 
 
 @contextmanager

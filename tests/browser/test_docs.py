@@ -9,12 +9,12 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 from support.harness import Harness
 
-from browser.screens import SCREENS, opened, url_of
+from browser.screens import ONE_SCREEN, opened, url_of
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize(("size", "scheme"), SCREENS)
+@pytest.mark.parametrize(("size", "scheme"), ONE_SCREEN)
 def test_everybody_can_read_it(browser: Browser, site: Harness, size: str, scheme: Any) -> None:
     """axe finds nothing, nothing is wider than the screen, no other server is asked."""
     with opened(browser, site, size, scheme) as page:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from support.sandboxes import SandboxClient, start_sandbox
+from support.sandboxes import start_sandbox
 from support.servers import Clipbell, Hook, http_call
 
-from browser.screens import PLAY, SCREENS, faults, screen
+from browser.screens import ONE_SCREEN, PLAY, faults, screen
 
 pytestmark = pytest.mark.browser
 
@@ -22,7 +22,9 @@ def clipbell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
     folder = tmp_path_factory.mktemp("whole")
     with (
         start_sandbox(folder / "sandbox", height=720, credits=1e6) as provider,
-        Clipbell(folder, SandboxClient(provider).server.url, retry_schedule="0,6000") as made,
+        Clipbell(
+            folder, provider.url, retry_schedule="0,6000", poll_after="0.2", poll_every="0.2"
+        ) as made,
     ):
         yield made.start()
 
@@ -79,7 +81,7 @@ def find_rejected(page: Page, clipbell: Clipbell) -> list[str]:
     return faults(page)
 
 
-@pytest.mark.parametrize(("size", "scheme"), SCREENS)
+@pytest.mark.parametrize(("size", "scheme"), ONE_SCREEN)
 def test_first_day(browser: Browser, clipbell: Clipbell, size: str, scheme: str) -> None:
     """Signed in, subscribed, made, watched, played, sought, resent, looked up: for everybody."""
     with Hook([200, 500, 200]) as hook, screen(browser, size, scheme) as page:

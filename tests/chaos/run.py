@@ -41,8 +41,6 @@ SECRET = "chaos-" * 8
 CLIENTS = 6
 #: No kill waits longer than this for the dice's number of happenings.
 LULL_SECONDS = 8.0
-#: Nothing has moved for so long: what is left waits for a lease.
-STILL_SECONDS = 6.0
 #: A run that stands still so long, whoever was started, will never end.
 STUCK_SECONDS = 180.0
 TESTS = Path(__file__).parents[1]
@@ -58,6 +56,8 @@ class Plan:
     database: str = "sqlite"
     #: How often a hook call is answered 503.
     refusing: float = 0.2
+    #: Nothing has moved for so long: what is left waits for a lease.
+    still_seconds: float = 6.0
 
     @property
     def victims(self) -> tuple[str, ...]:
@@ -140,7 +140,7 @@ class ChaosRun:
                 last, moved = now, time.monotonic()
             if not awake and self._beats(database):
                 awake = time.monotonic()
-            if awake and time.monotonic() - max(moved, awake) > STILL_SECONDS:
+            if awake and time.monotonic() - max(moved, awake) > self.plan.still_seconds:
                 self.clipbell.stop("worker")
                 self.start_process("worker")
                 awake = 0.0
@@ -213,7 +213,7 @@ class ChaosRun:
         if verb == "serve":
             self.clipbell.start_web()
             return
-        self.clipbell.spawn("worker", "chaos.later", str(self.ahead))
+        self.clipbell.start_later_worker(self.ahead)
         on_sqlite = self.clipbell.environ["CLIPBELL_DATABASE_URL"].startswith("sqlite")
         self.ahead = STEP_SECONDS + (self.ahead if on_sqlite else 0.0)
 

@@ -14,7 +14,7 @@ from chaos.evidence import Evidence, gather, lost_events, surplus_creates, unend
 from chaos.figures import faults, figures, table
 from chaos.run import ChaosRun, Plan, chaos_run
 
-SHORT = Plan(jobs=12, kills=4)
+SHORT = Plan(jobs=10, kills=3, still_seconds=2.0)
 LONG = Plan()
 
 

@@ -29,7 +29,8 @@ AFTER_SECONDS = LATER_SECONDS + 600.0
 @pytest.fixture
 def run(database_url: str, tmp_path: Path) -> Iterator[ChaosRun]:
     """Provider, hook and the service on either database; its web process has an injector."""
-    with chaos_run_on(database_url, Plan(jobs=0, kills=0, refusing=0.0), tmp_path) as made:
+    plan = Plan(jobs=0, kills=0, refusing=0.0, still_seconds=2.0)
+    with chaos_run_on(database_url, plan, tmp_path) as made:
         injected = ("chaos.injected", str(tmp_path / "web.injector"))
         FaultInjector(tmp_path / "web.injector")
         made.clipbell.spawn("serve", *injected, *made.clipbell.serving)

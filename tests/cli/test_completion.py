@@ -40,6 +40,7 @@ def pressed(clipbell: Clipbell, words: dict[str, str]) -> subprocess.CompletedPr
     return run_verb([], clipbell.environ | words)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not BASH, reason="there is no bash")
 def test_bash(tmp_path: Path) -> None:
     """Tab completes verbs, states, models and the ids of jobs."""

@@ -17,8 +17,6 @@ from support.servers import Clipbell, eventually, http_call
 from support.serving import QuietHandler, Served
 from support.terminals import Terminal
 
-pytestmark = pytest.mark.timeout(120)
-
 
 class SlowVendor(Served):
     """APIXO, which answers a create only once `gate` is open."""
@@ -124,6 +122,7 @@ def is_alive(pid: int) -> bool:
     return Path(f"/proc/{pid}").exists()
 
 
+@pytest.mark.slow
 def test_up_during_a_create(clipbell: Clipbell, vendor: SlowVendor) -> None:
     """Ctrl-C, pressed twice, leaves nothing running and no create without its answer."""
     job_id = submit(clipbell)
@@ -140,6 +139,7 @@ def test_up_during_a_create(clipbell: Clipbell, vendor: SlowVendor) -> None:
     assert (0, []) == (code, [pid for pid in children if is_alive(pid)])
 
 
+@pytest.mark.slow
 def test_up_without_its_worker(clipbell: Clipbell) -> None:
     """When one of the two ends, so does the other: a supervisor can start both again."""
     start_up(clipbell)
@@ -152,6 +152,7 @@ def test_up_without_its_worker(clipbell: Clipbell) -> None:
     assert [] == [pid for pid in children if is_alive(pid)]
 
 
+@pytest.mark.slow
 def test_up_on_a_terminal(clipbell: Clipbell) -> None:
     """A person gets a link to sign in with; a log file gets none."""
     terminal = Terminal(clipbell.environ, "up", "--port", str(clipbell.port), columns=200)

@@ -56,6 +56,7 @@ def run(
 
 
 @pytest.mark.timeout(150)
+@pytest.mark.slow
 def test_once(environ: dict[str, str]) -> None:
     """Four jobs, three deliveries each, all checked, exit 0, nothing left behind."""
     done = run(environ, "--once", "--json")

@@ -65,8 +65,8 @@ def test_interrupted(clipbell: Clipbell, sandbox: SandboxClient) -> None:
     made = clipbell.call("POST", "/v1/jobs", body).json()
     eventually(lambda: len(sandbox.server.renderer.book.all()) > before)
     clipbell.kill("worker")
-    clipbell.start_worker()
-    job = clipbell.await_state(made["id"], "unknown", seconds=60)
+    clipbell.start_later_worker()
+    job = clipbell.await_state(made["id"], "unknown")
 
     assert "SUBMIT_TIMEOUT_UNKNOWN" == job["error"]["code"]
     assert 1 == len(sandbox.server.renderer.book.all()) - before

@@ -176,6 +176,10 @@ class Clipbell:
         """The worker process."""
         self.spawn("worker", "service", "worker")
 
+    def start_later_worker(self, seconds: float = 60) -> None:
+        """A worker that lives so much later: the leases of one that died have ended."""
+        self.spawn("worker", "support.later", str(seconds))
+
     def ended(self, verb: str) -> bool:
         """Whether a process that was started has ended by itself."""
         return self._children[verb].poll() is not None

@@ -100,7 +100,7 @@ def test_worker_killed_while_sending(clipbell: Clipbell, provider: SandboxClient
         job = clipbell.submit("[hang] A fox", notify=[f"webhook:{hook.url}"])
         eventually(lambda: len(provider.server.renderer.book.all()) > before)
         clipbell.kill("worker")
-        start_later(clipbell)
+        clipbell.start_later_worker()
         done = clipbell.await_state(job["id"], "succeeded")
         hits = eventually(lambda: [h for h in hook.hits if h.json()["type"] == "job.succeeded"])
 
@@ -127,11 +127,6 @@ def test_web_killed_during_callback(clipbell: Clipbell, provider: SandboxClient)
     assert job["id"] == hook.hits[0].json()["data"]["id"]
 
 
-def start_later(clipbell: Clipbell) -> None:
-    """Start a worker that lives a minute later, when the leases of the dead one have ended."""
-    clipbell.spawn("worker", "chaos.later", "60")
-
-
 @pytest.mark.parametrize("kind", ["submitted", "callback", "succeeded"])
 def test_worker_killed_anywhere(clipbell: Clipbell, kind: str) -> None:
     """Whatever was under way when the worker died, the link is delivered afterwards."""
@@ -145,7 +140,7 @@ def test_worker_killed_anywhere(clipbell: Clipbell, kind: str) -> None:
 
         eventually(reached)
         clipbell.kill("worker")
-        start_later(clipbell)
+        clipbell.start_later_worker()
         eventually(lambda: hook.hits)
 
     assert "job.succeeded" == hook.hits[0].json()["type"]

@@ -23,8 +23,6 @@ from service.signing import UrlSigner
 
 ACTIVATED = str(Path(__file__).parents[1] / "support" / "activated.py")
 
-pytestmark = pytest.mark.timeout(180)
-
 
 class Site:
     """A service with one job, whose callbacks come at `path`."""
@@ -112,6 +110,7 @@ def test_reload_under_load(site: Site) -> None:
     assert load.answered == site.kept()
 
 
+@pytest.mark.slow
 def test_restart_with_a_socket_of_systemd(site: Site) -> None:
     """With the socket in the supervisor's hands a stop and a start cost no callback."""
     with socket.create_server(("127.0.0.1", site.clipbell.port), backlog=512) as listener:
@@ -129,6 +128,7 @@ def test_restart_with_a_socket_of_systemd(site: Site) -> None:
     assert load.answered == site.kept()
 
 
+@pytest.mark.slow
 def test_new_version_takes_over(site: Site) -> None:
     """After SIGUSR2 another master serves on the same socket, and the old one may stop."""
     site.start("-m", "service", *site.clipbell.serving)
@@ -192,6 +192,7 @@ def test_callback_that_is_halfway_in(site: Site, number: signal.Signals) -> None
     eventually(lambda: site.clipbell.ended("serve") == stops)
 
 
+@pytest.mark.slow
 def test_closed_terminal(site: Site) -> None:
     """A closed terminal stops `serve`; nothing is left that nobody sees."""
     site.start()

@@ -1,5 +1,5 @@
 """
-`clipbell worker` with a clock that runs ahead: ``python -m chaos.later SECONDS``.
+`clipbell worker` with a clock that runs ahead: ``python -m support.later SECONDS``.
 
 A dead worker's rows come up again when their leases end, minutes later. The
 clock is an argument of the product, so the next worker simply lives later. On
