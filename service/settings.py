@@ -34,6 +34,8 @@ PREFIX = "CLIPBELL_"
 #: What the recipes in deploy/ tell the service's clients, perhaps on the same machine.
 CLIENTS = ("URL", "API_KEY", "WEBHOOK_SECRET")
 PROVIDER_NAMES = ("apixo", "segmind")
+#: Where Heroku, Render, Railway and their like say which database they have made for the service.
+PLATFORM_DATABASE = "DATABASE_URL"
 KEY_LENGTH = 32
 #: Segments of a path that no proxy and no browser writes in another way.
 PLAIN_PATH = re.compile(r"(/(?!\.\.?(/|$))[A-Za-z0-9._~-]+)*")
@@ -280,8 +282,8 @@ def inherits_sockets() -> bool:
 
 def child_environ(given: Mapping[str, str]) -> dict[str, str]:
     """This process's environment for a child: none of our settings but the `given` ones."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    return kept | _as_environ(given)
+    names = [n for n in os.environ if not n.startswith(PREFIX) and n != PLATFORM_DATABASE]
+    return {name: os.environ[name] for name in names} | _as_environ(given)
 
 
 def environ_with(given: Mapping[str, str]) -> dict[str, str]:
@@ -308,6 +310,7 @@ class EnvironmentOrFile(PydanticBaseSettingsSource):
         """The settings that are there; a blank one, as compose files leave them, is not."""
         names = self.settings_cls.model_fields
         found = {name: self.get_field_value(field, name)[0] for name, field in names.items()}
+        found["database_url"] = found["database_url"] or self._environ.get(PLATFORM_DATABASE)
         return {name: value for name, value in found.items() if value}
 
 

@@ -222,6 +222,16 @@ def test_new_keys() -> None:
     assert {43} == {len(key) for key in made}
 
 
+@pytest.mark.parametrize("url", ["postgres://me:pw@db:5432/clips", "postgresql://me@db/clips"])
+def test_database_of_the_platform(url: str) -> None:
+    """DATABASE_URL, which platforms set, names the database; CLIPBELL_DATABASE_URL wins over it."""
+    ours = {"CLIPBELL_DATABASE_URL": "postgresql://other@db/rows"}
+
+    assert url == load_settings({"DATABASE_URL": url}).database_url
+    assert url == load_settings({"DATABASE_URL": url, "CLIPBELL_DATABASE_URL": ""}).database_url
+    assert "postgresql://other@db/rows" == load_settings({"DATABASE_URL": url} | ours).database_url
+
+
 def test_misspelt() -> None:
     """A variable with our prefix that is no setting is reported with the nearest one."""
     given = {"CLIPBELL_BUGDET": "5", "CLIPBELL_PUBLIC_URL_FIEL": "/x", "CLIPBELL_QQQQ": "1"}
@@ -234,11 +244,13 @@ def test_misspelt() -> None:
     ] == misspelt(given | fine)
 
 
-def test_child_gets_only_what_is_given() -> None:
-    """A child process inherits none of our settings by accident."""
+def test_child_gets_only_what_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child process inherits none of our settings by accident, nor the platform's database."""
+    monkeypatch.setenv("DATABASE_URL", "postgres://me@db/clips")
     found = child_environ({"data_dir": "x"})
 
     assert ["CLIPBELL_DATA_DIR"] == [name for name in found if name.startswith(PREFIX)]
+    assert "DATABASE_URL" not in found
     assert "PATH" in found
 
 

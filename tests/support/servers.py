@@ -29,6 +29,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from service.accounts import SCOPES
+from service.settings import child_environ
 from support.processes import Process, run_verb
 from support.serving import QuietHandler, Served
 
@@ -116,8 +117,7 @@ class Clipbell:
             "allowed_networks": "127.0.0.0/8",
             "log_format": "json",
         } | settings
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("CLIPBELL_")}
-        self.environ = kept | {f"CLIPBELL_{k.upper()}": v for k, v in given.items()}
+        self.environ = child_environ(given)
         self._children: dict[str, Process | subprocess.Popen[bytes]] = {}
         self.key = ""
         self.webhook_secret = ""
