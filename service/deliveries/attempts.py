@@ -27,7 +27,8 @@ from service.store.quarantine import quarantine_on_error
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS = SEND_SECONDS + 15.0
-INTERRUPTED = "interrupted: the worker ended during this attempt"
+#: What an attempt says until its result is written, and for good where that never happens.
+NO_RESULT = "no result yet: the attempt is under way, or its worker ended during it"
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def _begin(
         endpoint_health.pause(tx, subscription.id, channel.min_interval, now)
     number, scheduled = delivery.attempts + 1, delivery.scheduled_attempts + (not by_hand)
     store.deliveries.update_claimed(tx, delivery, attempts=number, scheduled_attempts=scheduled)
-    attempt = Attempt(delivery.id, number, None, INTERRUPTED, "", 0, now, manual=by_hand)
+    attempt = Attempt(delivery.id, number, None, NO_RESULT, "", 0, now, manual=by_hand)
     store.deliveries.add_attempt(tx, attempt)
     return replace(delivery, attempts=number, scheduled_attempts=scheduled)
 

@@ -40,13 +40,12 @@ def figures(run: ChaosRun, found: Evidence) -> dict[str, object]:
     tasks = [task for made in found.tasks.values() for task in made]
     taken = Counter((c.path, c.event_id) for c in found.calls if c.status == 200)
     attempts = [attempt for task in tasks for attempt in task.attempts]
-    kills = {k.split()[-1]: n for k, n in run.counts.items() if k.startswith("kills of")}
     states = Counter(job.state.value for job in found.jobs.values())
     return {
         "database": run.plan.database,
         "seed": run.plan.seed,
         "jobs": len(found.jobs),
-        "kills": f"{sum(kills.values())} ({_listed(kills)})",
+        "kills": f"{sum(run.kills.values())} ({_listed(run.kills)})",
         "processes that ended by themselves": run.counts["ended by itself"],
         "requests asked again at the door": run.counts["asked again"],
         "callbacks lost": sum(task.fault_orders.has("lose") for task in tasks),

@@ -41,6 +41,8 @@ SECRET = "chaos-" * 8
 CLIENTS = 6
 #: No kill waits longer than this for the dice's number of happenings.
 LULL_SECONDS = 8.0
+#: So long the database says nothing, or takes no writes, where it is not killed.
+OUTAGE_SECONDS = 3.0
 #: A run that stands still so long, whoever was started, will never end.
 STUCK_SECONDS = 180.0
 TESTS = Path(__file__).parents[1]
@@ -61,9 +63,11 @@ class Plan:
 
     @property
     def victims(self) -> tuple[str, ...]:
-        """Who may be killed, as often as the dice must name them."""
-        database = ("database",) if self.database == "postgresql" else ()
-        return ("worker", "worker", "serve", "serve", *database)
+        """What may be struck, as often as the dice must name it; one word alone means killed."""
+        killed = ("worker", "worker", "serve", "serve")
+        if self.database == "sqlite":
+            return killed
+        return (*killed, "database", "database frozen", "database read-only")
 
 
 class ChaosRun:
@@ -94,9 +98,10 @@ class ChaosRun:
         return Database(self.clipbell.environ["CLIPBELL_DATABASE_URL"])
 
     @property
-    def kills(self) -> int:
-        """How many there were."""
-        return sum(n for what, n in self.counts.items() if what.startswith("kills of"))
+    def kills(self) -> dict[str, int]:
+        """How often each victim was struck."""
+        found = {what: self.counts[f"kills of {what}"] for what in sorted(set(self.plan.victims))}
+        return {what: count for what, count in found.items() if count}
 
     def start(self) -> dict[str, str]:
         """Web and worker, ready for jobs; the secrets by the path of the sink they sign for."""
@@ -201,12 +206,26 @@ class ChaosRun:
 
     def _strike(self, victim: str) -> None:
         self.counts[f"kills of {victim}"] += 1
-        if victim == "database" and self._cluster:
-            self._cluster.kill()
-            self._cluster.start()
+        if self._cluster and victim.startswith("database"):
+            self._strike_database(self._cluster, victim)
         else:
             self.clipbell.kill(victim)
             self.start_process(victim)
+
+    def _strike_database(self, cluster: Cluster, victim: str) -> None:
+        """Killed and started, or silent, or without writes for some seconds."""
+        if victim == "database frozen":
+            cluster.freeze()
+            self._pause.wait(OUTAGE_SECONDS)
+            cluster.thaw()
+        elif victim == "database read-only":
+            eventually(cluster.answers)
+            cluster.set_read_only(True)
+            self._pause.wait(OUTAGE_SECONDS)
+            cluster.set_read_only(False)
+        else:
+            cluster.kill()
+            cluster.start()
 
     def start_process(self, verb: str) -> None:
         """`serve`, or a `worker` that lives later than the one before."""

@@ -17,8 +17,6 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from chaos import cluster
-from chaos.cluster import Cluster
 from support import pgbouncer
 from support.outages import QUICK, ask, await_words, fresh, readyz, steps, tasks
 from support.pgbouncer import PgBouncer
@@ -26,14 +24,17 @@ from support.requirements import need
 from support.sandboxes import SandboxClient, start_sandbox
 from support.servers import Clipbell, Reply, eventually, http_call
 
+from chaos import cluster
+from chaos.cluster import Cluster
+
 pytestmark = pytest.mark.slow
 
 #: More callers than there are threads.
 CROWD = 24
 #: So long a request may take, whatever the database does; in it is what a busy machine adds.
 REQUEST_SECONDS = 10.0
-#: The same for `/healthz`, which asks nobody.
-HEALTHZ_SECONDS = 1.0
+#: The same for `/healthz`, which asks nobody, nineteen times out of twenty; and always.
+HEALTHZ_SECONDS, LATE_HEALTHZ_SECONDS = 0.1, 1.0
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def postgres() -> Iterator[Cluster]:
 @contextmanager
 def healthz_answers(clipbell: Clipbell) -> Iterator[None]:
     """In all this time `/healthz` is answered at once."""
-    over, times = threading.Event(), [0.0]
+    over, times = threading.Event(), list[float]()
 
     def probe() -> None:
         while not over.wait(0.05):
@@ -69,8 +70,9 @@ def healthz_answers(clipbell: Clipbell) -> Iterator[None]:
     over.set()
     probing.join()
 
-    assert len(times) > 1
-    assert max(times) < HEALTHZ_SECONDS
+    assert len(times) > 20
+    assert sorted(times)[len(times) * 19 // 20] < HEALTHZ_SECONDS
+    assert max(times) < LATE_HEALTHZ_SECONDS
 
 
 def crowd_asks(clipbell: Clipbell, prompt: str) -> list[Reply]:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chaos import cluster
-from chaos.cluster import Cluster
 from support.clocked import set_clock
 from support.requirements import need
 from support.sandboxes import SandboxClient, start_sandbox
 from support.servers import Clipbell, eventually
+
+from chaos import cluster
+from chaos.cluster import Cluster
 
 QUICK = {"submit_timeout": "20", "poll_after": "90", "archive_wait": "0"}
 
@@ -112,12 +113,13 @@ def test_two_workers_with_clocks_apart(
     assert 8 == len(set(created(provider, mark))) == len(created(provider, mark))
 
 
+@pytest.mark.postgresql
 def test_a_worker_that_stands_still_longer_than_its_lease(
-    provider: SandboxClient, tmp_path: Path
+    provider: SandboxClient, tmp_path: Path, database_url: str
 ) -> None:
     """What it was sending is called unknown, adopted by its callback, and ends once."""
     mark = uuid.uuid4().hex[:12]
-    given = QUICK | {"submit_timeout": "2"}
+    given = QUICK | {"submit_timeout": "2", "database_url": database_url}
     with Clipbell(tmp_path, provider.server.url, **given) as clipbell:
         clipbell.start()
         job = clipbell.submit(f"[early] [slow 3] {mark}", notify=[])
