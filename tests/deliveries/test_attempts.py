@@ -15,7 +15,7 @@ from support.servers import Hit, Hook
 from service import store
 from service.channels import Webhook as WebhookChannel
 from service.channels.base import DeliveryRequest, DeliveryResult
-from service.deliveries.attempts import LEASE_SECONDS, attempt_delivery
+from service.deliveries.attempts import LEASE_SECONDS, NO_RESULT, attempt_delivery
 from service.deliveries.notification import NotificationContext
 from service.deliveries.redelivery import resend_delivery
 from service.deliveries.subscriptions import SubscriptionSpec, subscribe
