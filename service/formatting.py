@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from itertools import pairwise
+from urllib.parse import urlsplit
 
 #: Units of time and their seconds, the largest first.
 _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
@@ -76,6 +77,18 @@ def format_share(part: float, whole: float) -> str:
     digits = 1 if 0 < share < 1 or 99 < share < 100 else 0
     shown = min(max(round(share, digits), 0.1), 99.9) if 0 < share < 100 else round(share)
     return f"{shown:g} %"
+
+
+def mask_target(target: str) -> str:
+    """A target that can be recognised but not used: its path and its names may be secrets."""
+    scheme, separator, _ = target.partition("://")
+    if separator and scheme in ("http", "https"):
+        host = urlsplit(target).netloc.rpartition("@")[2]
+        return f"{scheme}://{host}/…{target[-4:]}"
+    if separator:
+        return f"{scheme}://…"
+    name, at, domain = target.rpartition("@")
+    return f"{name[:1]}…@{domain}" if at else f"{target[:2]}…"
 
 
 def as_sentence(text: str) -> str:

@@ -13,6 +13,7 @@ from types import ModuleType
 
 from service.channels.base import SEND_SECONDS, Channel, DeliveryRequest, DeliveryResult
 from service.errors import DeliveryError, FieldError, InvalidInput, NextStep
+from service.formatting import mask_target
 from service.messages.content import describe
 from service.messages.payloads import Notification
 from service.model import EventType
@@ -76,12 +77,14 @@ class Apprise(Channel):
         if service is None:
             raise DeliveryError("Apprise no longer knows the target's URL: subscribe again")
         service.retry = 0
+        request.record_sent("APPRISE", mask_target(request.target), {})
         arguments = json.loads(request.body)
         caller = library.Apprise(service, asset=_asset(library))
         with caller.notify(**arguments, body_format="text", timeout=self._seconds) as result:
             log = "\n".join(str(getattr(entry, "message", entry)) for entry in result.logs())
             word = result.status.name.lower()
         said = log.replace(request.target, "***")[:1000]
+        request.record_answer(None, {}, said.encode())
         if result.status == library.AppriseResultStatus.SUCCESS:
             return DeliveryResult(response=said)
         found = _STATUS.search(said)

@@ -8,12 +8,14 @@ from `messages` and `wording`, what can be called by URL goes through `outbound`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import ClassVar, Protocol
 
 from service.messages.payloads import Notification
-from service.model import EventType
+from service.model import EventType, Exchange
+from service.signing import digest
 
 SEND_SECONDS = 15.0
 ANSWER_BYTES = 64 * 1024
@@ -24,7 +26,8 @@ class DeliveryRequest:
     """
     One attempt: the frozen body and where it goes; `secrets` sign it.
 
-    `reference` is what the channel last answered about this job, for this subscription.
+    `reference` is what the channel last answered about this job, for this subscription;
+    `exchanges` is filled by the channel with what it sends and is answered, in order.
     """
 
     delivery_id: str
@@ -34,6 +37,40 @@ class DeliveryRequest:
     body: bytes
     now: datetime
     reference: str | None = None
+    exchanges: list[Exchange] = field(default_factory=list)
+
+    def record_sent(
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None = None
+    ) -> None:
+        """
+        Note what is sent now, before it is.
+
+        Args:
+            url: as it may be shown.
+            headers: without secrets.
+            body: None for the request's own.
+        """
+        other = None if body == self.body else body
+        self.exchanges.append(Exchange(method, url, digest(self.target), headers, other))
+
+    def record_answer(
+        self,
+        status: int | None,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        truncated: bool = False,
+    ) -> None:
+        """Note the answer to what was sent last."""
+        # PostgreSQL's JSON takes no NUL.
+        kept = {name: value.replace("\x00", "�") for name, value in headers.items()}
+        self.exchanges[-1] = replace(
+            self.exchanges[-1],
+            status=status,
+            answer_headers=kept,
+            answer=body[:ANSWER_BYTES],
+            truncated=truncated or len(body) > ANSWER_BYTES,
+        )
 
 
 @dataclass(frozen=True)

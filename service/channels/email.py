@@ -16,7 +16,7 @@ from email.utils import format_datetime
 from service.channels.base import SEND_SECONDS, Channel, DeliveryRequest, DeliveryResult
 from service.channels.email_address import ascii_address
 from service.channels.smtp import MailServer, refused
-from service.errors import FieldError, InvalidInput
+from service.errors import DeliveryError, FieldError, InvalidInput
 from service.messages.email import build_email
 from service.messages.payloads import Notification
 from service.signing import digest
@@ -63,10 +63,19 @@ class Email(Channel):
     def send(self, request: DeliveryRequest) -> DeliveryResult:
         """Hand the mail to the server; see `smtp.MailServer.deliver`."""
         try:
-            mail = self._envelope(request) + request.body
+            envelope = self._envelope(request)
         except ValueError as error:
             raise refused(error) from error
-        self._server.deliver(request.target, mail, self._seconds)
+        shown = {name: str(value) for name, value in envelope.items()}
+        request.record_sent("SMTP", f"smtp://{self._server.host}", shown)
+        mail = envelope.as_bytes().removesuffix(b"\r\n") + request.body
+        try:
+            self._server.deliver(request.target, mail, self._seconds)
+        except DeliveryError as error:
+            if error.status is not None:
+                request.record_answer(error.status, {}, error.response.encode())
+            raise
+        request.record_answer(250, {}, b"")
         reference = None if request.reference else self._message_id(request)
         return DeliveryResult(250, f"accepted by {self._server.host}", reference=reference)
 
@@ -78,7 +87,7 @@ class Email(Channel):
         place = f"{digest(request.target)[:12]}@{self._server.sender.domain}"
         return f"<{request.delivery_id}.{place}>"
 
-    def _envelope(self, request: DeliveryRequest) -> bytes:
+    def _envelope(self, request: DeliveryRequest) -> EmailMessage:
         headers = EmailMessage(policy=SMTP)
         headers["From"] = self._server.sender
         headers["To"] = request.target
@@ -87,4 +96,4 @@ class Email(Channel):
         if request.reference not in (None, headers["Message-ID"]):
             headers["In-Reply-To"] = headers["References"] = request.reference
         headers["X-Entity-Ref-ID"] = request.delivery_id
-        return headers.as_bytes().removesuffix(b"\r\n")
+        return headers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from service.channels.base import ANSWER_BYTES
+from service.channels.base import ANSWER_BYTES, DeliveryRequest
 from service.errors import (
     DeliveryError,
     FieldError,
@@ -13,6 +13,7 @@ from service.errors import (
     NotSent,
     OutboundError,
 )
+from service.formatting import mask_target
 from service.outbound.client import Outbound, Response
 from service.retry import parse_retry_after
 
@@ -32,17 +33,25 @@ def check_url(outbound: Outbound, target: str) -> str:
 
 def post_json(
     outbound: Outbound,
-    url: str,
+    request: DeliveryRequest,
     body: bytes,
     seconds: float,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """One POST of JSON and its answer, whichever it is; none at all is a DeliveryError."""
+    """
+    One POST of JSON to the target and its answer, whichever it is; both are recorded.
+
+    Raises:
+        DeliveryError: there was no answer.
+    """
+    given = {"Content-Type": "application/json", **(headers or {})}
+    shown_headers = {**outbound.headers, **given, "Content-Length": str(len(body))}
+    request.record_sent("POST", mask_target(request.target), shown_headers, body)
     try:
-        return outbound.call(
+        answer = outbound.call(
             "POST",
-            url,
-            headers={"Content-Type": "application/json", **(headers or {})},
+            request.target,
+            headers=given,
             body=body,
             seconds=seconds,
             max_bytes=ANSWER_BYTES,
@@ -51,6 +60,8 @@ def post_json(
         raise DeliveryError(str(error), timed_out=error.timed_out) from error
     except ValueError as error:
         raise DeliveryError(str(error)) from error
+    request.record_answer(answer.status, answer.headers, answer.body, truncated=answer.truncated)
+    return answer
 
 
 def retry_after(answer: Response, now: datetime) -> float | None:

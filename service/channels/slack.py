@@ -73,7 +73,7 @@ class Slack(Channel):
 
     def _post(self, request: DeliveryRequest, body: bytes, until: float) -> Response:
         left = max(until - time.monotonic(), 0.001)
-        return post_json(self._outbound, request.target, body, left)
+        return post_json(self._outbound, request, body, left)
 
 
 def _is_taken(answer: Response, target: str) -> bool:

@@ -19,10 +19,12 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web import SlackResponse
 
+from service.channels.base import DeliveryRequest
 from service.errors import DeliveryError, NextStep
 from service.messages.slack import fallback_messages
 from service.retry import parse_retry_after
 
+_HEADERS = {"Content-Type": "application/json;charset=utf-8", "Authorization": "Bearer ***"}
 #: How long everything by the bot waits for the operator when the app itself is at fault.
 PAUSE_SECONDS = 900.0
 _NEW_LOGIN = "set the Bot User OAuth Token of a Slack app in CLIPBELL_SLACK_BOT_TOKEN"
@@ -66,9 +68,13 @@ class SlackApi:
         logging.getLogger("slack_sdk").setLevel(logging.CRITICAL)
         self._token, self._url = token, url
 
-    def say(self, method: str, message: dict[str, Any], until: float) -> SlackResponse:
+    def say(
+        self, request: DeliveryRequest, method: str, message: dict[str, Any], until: float
+    ) -> SlackResponse:
         """
         One message by ``chat.…``; while Slack refuses its form, which shows nothing, a plainer one.
+
+        What is sent and answered is recorded in `request`.
 
         Raises SlackApiError, or what a broken connection raises; see `refusal`.
         """
@@ -77,24 +83,38 @@ class SlackApi:
         empty: dict[str, Any] = {"blocks": []} if method == "chat.update" else {}
         while True:
             try:
-                return self._call(method, empty | plainer.pop(0), until)
+                return self._call(request, method, empty | plainer.pop(0), until)
             except SlackApiError as error:
                 if not plainer or _word(error) not in TOO_RICH:
                     raise
 
-    def _call(self, method: str, message: dict[str, Any], until: float) -> SlackResponse:
+    def _call(
+        self, request: DeliveryRequest, method: str, message: dict[str, Any], until: float
+    ) -> SlackResponse:
         # A client per call, since its time-out is what is left of the attempt's. None of
         # the library's retries: it would post again by itself.
         left = max(1, math.ceil(until - time.monotonic()))
         client = WebClient(self._token, base_url=self._url, timeout=left, retry_handlers=[])
+        request.record_sent("POST", f"{self._url}{method}", _HEADERS, json.dumps(message).encode())
         try:
             response = client.api_call(method, json=message)
+        except SlackApiError as error:
+            _record(request, error.response)
+            raise
         except AttributeError as error:
             raise ValueError("the answer is JSON, but no object") from error
+        _record(request, response)
         # The library follows redirects, with a GET: whatever is there, it posted nothing.
         if not response.get("ts"):
             raise ValueError("the answer names no message")
         return response
+
+
+def _record(request: DeliveryRequest, response: SlackResponse) -> None:
+    headers = {str(name): str(value) for name, value in response.headers.items()}
+    data = json.dumps(response.data) if isinstance(response.data, dict) else response.data
+    body = data if isinstance(data, bytes) else str(data).encode()
+    request.record_answer(response.status_code, headers, body)
 
 
 TROUBLE = (SlackClientError, HTTPException, OSError, ValueError)

@@ -95,40 +95,46 @@ class SlackBot(Channel):
             return DeliveryResult(response="not sent: the card tells later news already")
         try:
             return (
-                self._update_card(rendered, posting, until)
+                self._update_card(request, rendered, posting, until)
                 if posting
-                else self._post_card(rendered, request.target, until)
+                else self._post_card(request, rendered, request.target, until)
             )
         except self._rules.TROUBLE as error:
             raise self._rules.refusal(error, request.now) from error
 
-    def _post_card(self, rendered: dict[str, Any], target: str, until: float) -> DeliveryResult:
-        answer = self._api.say("chat.postMessage", rendered["message"] | {"channel": target}, until)
+    def _post_card(
+        self, request: DeliveryRequest, rendered: dict[str, Any], target: str, until: float
+    ) -> DeliveryResult:
+        message = rendered["message"] | {"channel": target}
+        answer = self._api.say(request, "chat.postMessage", message, until)
         posting = Posting(str(answer["channel"]), str(answer["ts"]), rendered["sequence"])
         return DeliveryResult(200, f"posted in {posting.channel}", reference=posting.written())
 
     def _update_card(
-        self, rendered: dict[str, Any], posting: Posting, until: float
+        self, request: DeliveryRequest, rendered: dict[str, Any], posting: Posting, until: float
     ) -> DeliveryResult:
         """Update the posted card; updating it twice does no harm, so the thread comes last."""
         try:
-            self._update(rendered["message"], posting, until)
+            self._update(request, rendered["message"], posting, until)
         except self._rules.TROUBLE as error:
             if not self._rules.is_gone(error):
                 raise
-            return self._post_card(rendered, posting.channel, until)
+            return self._post_card(request, rendered, posting.channel, until)
         if rendered["alarm"]:
-            self._reply(rendered["message"]["text"], posting, until)
+            self._reply(request, rendered["message"]["text"], posting, until)
         now = Posting(posting.channel, posting.ts, rendered["sequence"])
         return DeliveryResult(200, f"updated in {now.channel}", reference=now.written())
 
-    def _update(self, message: dict[str, Any], posting: Posting, until: float) -> None:
+    def _update(
+        self, request: DeliveryRequest, message: dict[str, Any], posting: Posting, until: float
+    ) -> None:
         kept = {name: message[name] for name in ("text", "blocks", "metadata")}
-        self._api.say("chat.update", kept | {"channel": posting.channel, "ts": posting.ts}, until)
+        place = {"channel": posting.channel, "ts": posting.ts}
+        self._api.say(request, "chat.update", kept | place, until)
 
-    def _reply(self, text: str, posting: Posting, until: float) -> None:
+    def _reply(self, request: DeliveryRequest, text: str, posting: Posting, until: float) -> None:
         reply = {"channel": posting.channel, "thread_ts": posting.ts, "text": text}
-        self._api.say("chat.postMessage", reply | _QUIET, until)
+        self._api.say(request, "chat.postMessage", reply | _QUIET, until)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class Webhook(Channel):
     def send(self, request: DeliveryRequest) -> DeliveryResult:
         """POST the body with its three signature headers."""
         headers = webhook_headers(request.secrets, request.event_id, request.now, request.body)
-        answer = post_json(self._outbound, request.target, request.body, self._seconds, headers)
+        answer = post_json(self._outbound, request, request.body, self._seconds, headers)
         if not 200 <= answer.status < 300:
             gone = answer.status == 410
             raise DeliveryError(

@@ -68,7 +68,6 @@ ACTING: Verbs = {
     "resolve": jobs.resolve,
     "export": export.export,
     "delete": videos.delete,
-    "deliveries": deliveries.deliveries,
     "resend": deliveries.resend,
     "recover": subscriptions.recover,
     "callbacks": callbacks.list_callbacks,
@@ -78,6 +77,7 @@ ACTING: Verbs = {
 }
 GROUPS = {
     "subscriptions": subscriptions.app,
+    "deliveries": deliveries.app,
     "videos": videos.app,
     "accounts": accounts.app,
     "keys": accounts.keys,

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from service import store
@@ -43,6 +43,12 @@ def own_job(wiring: Wiring, job_id: str) -> Job:
     return job
 
 
+def _choose(name: str | None) -> None:
+    # A group and its verb both take the option: the one that was given counts.
+    if name is not None:
+        _CHOSEN.set(name)
+
+
 _holder = typer.Typer(add_completion=False)
 
 
@@ -53,7 +59,7 @@ def _shared(
         "--account",
         metavar="NAME",
         help="Act for this account, by name or id; else for the first.",
-        callback=lambda name: _CHOSEN.set(name),
+        callback=_choose,
         expose_value=False,
     ),
 ) -> None:
@@ -65,6 +71,13 @@ _OPTIONS = get_command(_holder).params
 
 class Acting(TyperCommand):
     """A verb that acts for an account: it has the shared options besides its own."""
+
+    def __init__(self, *args: Any, params: list[Any], **rest: Any) -> None:
+        super().__init__(*args, params=[*params, *_OPTIONS], **rest)
+
+
+class ActingGroup(TyperGroup):
+    """The same for a verb that has verbs of its own."""
 
     def __init__(self, *args: Any, params: list[Any], **rest: Any) -> None:
         super().__init__(*args, params=[*params, *_OPTIONS], **rest)

@@ -9,7 +9,7 @@ from service.cli.account_option import own_job
 from service.cli.jobs import shown_job
 from service.cli.output import JobArgument, JsonOption, open_wiring, print_json
 from service.jobs.timeline import timeline
-from service.model.serializers import delivery_json, full_callback_json
+from service.model.serializers import full_callback_json, full_delivery_json
 from service.ops.logs import masked
 
 #: Headers of a callback that prove who sent it.
@@ -23,7 +23,10 @@ def export(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
     with wiring.db.read() as tx:
         callbacks = store.callbacks.of_job(tx, job.id)
         deliveries = store.deliveries.of_job(tx, job.id)
-        attempts = store.deliveries.all_attempts(tx, [delivery.id for delivery in deliveries])
+        ids = [delivery.id for delivery in deliveries]
+        attempts = store.deliveries.all_attempts(tx, ids)
+        # Not `exchanges_of`: no target is in what is handed on.
+        exchanges = store.deliveries.all_exchanges(tx, ids)
         entries = timeline(tx, job)
     received = [full_callback_json(one) for one in callbacks]
     for callback in received:
@@ -35,7 +38,7 @@ def export(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
         "job": shown_job(wiring, job),
         "timeline": entries,
         "callbacks": received,
-        "deliveries": [delivery_json(delivery, attempts) for delivery in deliveries],
+        "deliveries": [full_delivery_json(one, attempts, exchanges) for one in deliveries],
     }
     document = json.loads(masked(json.dumps(document)))
     if json_:

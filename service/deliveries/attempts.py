@@ -19,7 +19,7 @@ from service.deliveries import endpoint_health
 from service.deliveries.notification import NotificationContext, build_notification
 from service.deliveries.subscriptions import secrets_of
 from service.errors import ClipbellError, DeliveryError, NextStep, NotFound
-from service.model import Attempt, Clock, Delivery, DeliveryState, Subscription
+from service.model import Attempt, Clock, Delivery, DeliveryState, Exchange, Subscription
 from service.retry import next_attempt_at
 from service.store.database import Database
 from service.store.quarantine import quarantine_on_error
@@ -33,12 +33,17 @@ NO_RESULT = "no result yet: the attempt is under way, or its worker ended during
 
 @dataclass(frozen=True)
 class Attempted:
-    """An attempt that was made: of what, how it went, and from when to when."""
+    """
+    An attempt that was made: of what, how it went, and from when to when.
+
+    `exchange` is what was sent; None where nothing was.
+    """
 
     delivery: Delivery
     result: DeliveryResult | DeliveryError
     began: datetime
     ended: datetime
+    exchange: Exchange | None = None
 
     @property
     def seconds(self) -> float:
@@ -65,9 +70,10 @@ def attempt_delivery(
                 return False
             delivery = _begin(tx, context, row, began)
         if delivery is not None:
-            result = _send(db, context, delivery, began)
+            result, exchange = _send(db, context, delivery, began)
             with db.write() as tx:
-                settle_attempt(tx, context, Attempted(delivery, result, began, clock()))
+                made = Attempted(delivery, result, began, clock(), exchange)
+                settle_attempt(tx, context, made)
     return True
 
 
@@ -92,21 +98,25 @@ def _begin(
 
 def _send(
     db: Database, context: NotificationContext, delivery: Delivery, now: datetime
-) -> DeliveryResult | DeliveryError:
+) -> tuple[DeliveryResult | DeliveryError, Exchange | None]:
     """Whatever goes wrong is this attempt's failure: no row may stop those behind it."""
+    result: DeliveryResult | DeliveryError
+    sent: list[Exchange] = []
     try:
         with db.write() as tx:
             request = _request_for(tx, context, delivery, now)
-        return context.channels[delivery.channel].send(request)
+        sent = request.exchanges
+        result = context.channels[delivery.channel].send(request)
     except DeliveryError as error:
-        return error
+        result = error
     except KeyError:
-        return DeliveryError(f"the channel {delivery.channel} is not set up on this server")
+        result = DeliveryError(f"the channel {delivery.channel} is not set up on this server")
     except (ClipbellError, OSError) as error:
-        return DeliveryError(f"the message could not be made: {error}")
+        result = DeliveryError(f"the message could not be made: {error}")
     except Exception as error:
         log.exception("delivery %s cannot be made", delivery.id)
-        return DeliveryError(f"the message could not be made: {type(error).__name__}")
+        result = DeliveryError(f"the message could not be made: {type(error).__name__}")
+    return result, sent[-1] if sent else None
 
 
 def _request_for(
@@ -168,6 +178,8 @@ def settle_attempt(tx: Connection, context: NotificationContext, made: Attempted
         response=result.response,
         milliseconds=int(made.seconds * 1000),
     )
+    if made.exchange is not None:
+        store.deliveries.add_exchange(tx, delivery.id, delivery.attempts, made.exchange)
     # Locked, so that what two settlements count of one subscription adds up.
     subscription = store.subscriptions.lock(tx, delivery.subscription_id)
     if subscription is None:

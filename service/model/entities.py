@@ -389,6 +389,27 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class Exchange:
+    """
+    What one attempt sent and what it was answered.
+
+    `url` is masked, and so are values of `headers` that are secrets; `target_digest` is the
+    SHA-256 of the whole URL. `body` is None where the delivery's frozen body was sent.
+    `status`, `answer_headers` and `answer` (its first 64 KiB) are None without an answer.
+    """
+
+    method: str
+    url: str
+    target_digest: str
+    headers: dict[str, str]
+    body: bytes | None = None
+    status: int | None = None
+    answer_headers: dict[str, str] | None = None
+    answer: bytes | None = None
+    truncated: bool = False
+
+
+@dataclass(frozen=True)
 class ChannelPause:
     """A whole channel that waits, and why."""
 

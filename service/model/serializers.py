@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, cast, overload
 
@@ -28,6 +28,7 @@ from service.model import (
     Delivery,
     DeliveryState,
     EventType,
+    Exchange,
     Job,
     JobState,
     Rejection,
@@ -52,6 +53,8 @@ from service.model.json_types import (
 )
 
 Encoding = Literal["utf-8", "base64"]
+#: So much of a body that was sent is shown.
+SHOWN_BYTES = 64 * 1024
 
 
 @overload
@@ -250,11 +253,7 @@ def full_callback_json(callback: Callback) -> CallbackWithContentJson:
     The body is text, or base64 where it is none; `decoded` is the text of one that came
     in a content coding such as gzip, else None.
     """
-    encoding: Encoding
-    try:
-        encoding, body = "utf-8", callback.body.decode()
-    except UnicodeDecodeError:
-        encoding, body = "base64", base64.b64encode(callback.body).decode()
+    encoding, body = _as_text(callback.body)
     content = content_of(callback.headers, callback.body, CALLBACK_BYTES)
     return {
         **callback_json(callback),
@@ -350,8 +349,44 @@ class AttemptJson(TypedDict):
     response: Annotated[str, about("The first bytes of the answer.", "ok")]
 
 
-class DeliveryJson(TypedDict):
-    """One event for one subscription."""
+class SentJson(TypedDict):
+    """A request as it was sent."""
+
+    method: Annotated[str, about("`POST`; `SMTP` for mail, `APPRISE` for Apprise.", "POST")]
+    url: Annotated[
+        str,
+        about(
+            "Where it was sent; masked where it is a secret or has been changed since.",
+            "https://example.com/clips",
+        ),
+    ]
+    headers: Annotated[
+        dict[str, str],
+        about("Its headers, secrets masked.", {"Content-Type": "application/json"}),
+    ]
+    body: Annotated[str, about("Its body, at most 64 KiB of it.", '{"type":"job.succeeded"}')]
+    truncated: Annotated[bool, about("Whether the body was longer.", False)]
+
+
+class AnswerJson(TypedDict):
+    """The answer to a request."""
+
+    status: Annotated[int | None, about("Its HTTP or SMTP status.", 200)]
+    headers: Annotated[dict[str, str], about("Its headers.", {"Content-Type": "text/plain"})]
+    encoding: Annotated[Encoding, about("How `body` is written.")]
+    body: Annotated[str, about("Its body, at most 64 KiB of it.", "ok")]
+    truncated: Annotated[bool, about("Whether the body was longer.", False)]
+
+
+class AttemptWithContentJson(AttemptJson):
+    """One try at a delivery, with what was sent and answered."""
+
+    request: Annotated[SentJson | None, about("What was sent; null where nothing was.")]
+    answer: Annotated[AnswerJson | None, about("The answer; null where there was none.")]
+
+
+class DeliveryFactsJson(TypedDict):
+    """One event for one subscription, without its attempts."""
 
     id: Annotated[DeliveryId, about("The delivery's id.")]
     event_id: Annotated[EventId, about("The event.")]
@@ -360,13 +395,78 @@ class DeliveryJson(TypedDict):
     channel: Annotated[ChannelName, about("The kind of transport.")]
     state: Annotated[DeliveryState, about("Its state.", DeliveryState.DELIVERED.value)]
     next_attempt_at: Annotated[Moment | None, about("When it is tried next.", None)]
-    attempts: list[AttemptJson]
     created_at: Annotated[Moment, about("When it was created.")]
     finished_at: Annotated[Moment | None, about("When it was delivered or given up.")]
 
 
+class DeliveryJson(DeliveryFactsJson):
+    """One event for one subscription."""
+
+    attempts: list[AttemptJson]
+
+
+class DeliveryWithContentJson(DeliveryFactsJson):
+    """A delivery with what each attempt sent and was answered."""
+
+    attempts: list[AttemptWithContentJson]
+
+
 def delivery_json(delivery: Delivery, attempts: Iterable[Attempt]) -> DeliveryJson:
     """A delivery with those of the `attempts` that are its own."""
+    own = [attempt_json(a) for a in attempts if a.delivery_id == delivery.id]
+    return {**_delivery_facts(delivery), "attempts": own}
+
+
+def full_delivery_json(
+    delivery: Delivery, attempts: Iterable[Attempt], exchanges: Mapping[tuple[str, int], Exchange]
+) -> DeliveryWithContentJson:
+    """
+    A delivery with what each attempt sent and was answered.
+
+    Args:
+        exchanges: by delivery and number of the attempt.
+    """
+    own: list[AttemptWithContentJson] = []
+    for attempt in attempts:
+        if attempt.delivery_id == delivery.id:
+            exchange = exchanges.get((delivery.id, attempt.number))
+            sent = _sent_json(exchange, delivery) if exchange else None
+            answer = _answer_json(exchange) if exchange and exchange.answer is not None else None
+            own.append({**attempt_json(attempt), "request": sent, "answer": answer})
+    return {**_delivery_facts(delivery), "attempts": own}
+
+
+def _sent_json(exchange: Exchange, delivery: Delivery) -> SentJson:
+    body = exchange.body if exchange.body is not None else delivery.body or b""
+    return {
+        "method": exchange.method,
+        "url": exchange.url,
+        "headers": exchange.headers,
+        "body": body[:SHOWN_BYTES].decode("utf-8", "replace"),
+        "truncated": len(body) > SHOWN_BYTES,
+    }
+
+
+def _answer_json(exchange: Exchange) -> AnswerJson:
+    encoding, body = _as_text(exchange.answer or b"")
+    return {
+        "status": exchange.status,
+        "headers": exchange.answer_headers or {},
+        "encoding": encoding,
+        "body": body,
+        "truncated": exchange.truncated,
+    }
+
+
+def _as_text(body: bytes) -> tuple[Encoding, str]:
+    """A body as text, or as base64 where it is none."""
+    try:
+        return "utf-8", body.decode()
+    except UnicodeDecodeError:
+        return "base64", base64.b64encode(body).decode()
+
+
+def _delivery_facts(delivery: Delivery) -> DeliveryFactsJson:
     return {
         "id": delivery.id,
         "event_id": delivery.event_id,
@@ -375,7 +475,6 @@ def delivery_json(delivery: Delivery, attempts: Iterable[Attempt]) -> DeliveryJs
         "channel": delivery.channel,
         "state": delivery.state,
         "next_attempt_at": iso(delivery.due_at),
-        "attempts": [attempt_json(a) for a in attempts if a.delivery_id == delivery.id],
         "created_at": iso(delivery.created_at),
         "finished_at": iso(delivery.finished_at),
     }

@@ -100,6 +100,11 @@ class Outbound:
         agent = {"User-Agent": f"Clipbell/{__version__}", "Accept-Encoding": "identity"}
         self._session.headers.update(agent)
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that every request has, unless a call gives others."""
+        return {name: str(value) for name, value in self._session.headers.items()}
+
     def check(self, url: str) -> None:
         """
         Look at a URL that a user gave, before anything is sent there.

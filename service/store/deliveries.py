@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
+from sqlalchemy import insert as insert_into
 
-from service.model import Attempt, Delivery, DeliveryState
-from service.store.schema import attempts, deliveries
+from service.model import Attempt, Delivery, DeliveryState, Exchange
+from service.store.schema import attempts, deliveries, exchanges
 from service.store.work import Page, add, newest_page, settle, value, values
 
 
@@ -110,3 +112,20 @@ def all_attempts(tx: Connection, delivery_ids: Sequence[str]) -> list[Attempt]:
     statement = select(attempts).where(attempts.c.delivery_id.in_(delivery_ids))
     rows = tx.execute(statement.order_by(attempts.c.delivery_id, attempts.c.number)).all()
     return values(Attempt, rows)
+
+
+def add_exchange(tx: Connection, delivery_id: str, number: int, exchange: Exchange) -> None:
+    """What an attempt sent and was answered."""
+    row = {"delivery_id": delivery_id, "number": number} | asdict(exchange)
+    tx.execute(insert_into(exchanges).values(row))
+
+
+def all_exchanges(tx: Connection, delivery_ids: Sequence[str]) -> dict[tuple[str, int], Exchange]:
+    """What the attempts at those deliveries sent and were answered, by delivery and number."""
+    rows = tx.execute(select(exchanges).where(exchanges.c.delivery_id.in_(delivery_ids)))
+    found = {}
+    for row in rows.mappings():
+        fields = dict(row)
+        key = (fields.pop("delivery_id"), fields.pop("number"))
+        found[key] = Exchange(**fields)
+    return found

@@ -20,6 +20,7 @@ from service.store.schema import (
     callbacks,
     deliveries,
     events,
+    exchanges,
     feeds,
     jobs,
     steps,
@@ -116,6 +117,7 @@ def drop_events(tx: Connection, event_ids: Sequence[str]) -> int:
     )
     for row in tx.execute(threads.distinct()).all():
         tx.execute(delete(thread_references).filter_by(**row._mapping))
+    tx.execute(delete(exchanges).where(exchanges.c.delivery_id.in_(ids)))
     tx.execute(delete(attempts).where(attempts.c.delivery_id.in_(ids)))
     tx.execute(delete(deliveries).where(deliveries.c.id.in_(ids)))
     return tx.execute(delete(events).where(gone)).rowcount
@@ -139,6 +141,7 @@ def erase(tx: Connection, job_id: str) -> None:
     tx.execute(update(jobs).filter_by(id=job_id).values(input={}, metadata={}, muted=True))
     tx.execute(update(steps).filter_by(job_id=job_id).values(message=ERASED))
     tx.execute(update(deliveries).filter_by(job_id=job_id).values(body=None))
+    tx.execute(delete(exchanges).where(exchanges.c.delivery_id.in_(ids)))
     said = update(attempts).where(attempts.c.delivery_id.in_(ids))
     tx.execute(said.values(response=""))
     tx.execute(said.where(attempts.c.error.is_not(None)).values(error=ERASED))

@@ -7,6 +7,7 @@ which account, newest first.
 
 from __future__ import annotations
 
+import zlib
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,6 +67,21 @@ class Moment(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Compressed(TypeDecorator[bytes]):
+    """Bytes that are mostly text, kept deflated."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> bytes | None:
+        """Deflated."""
+        return None if value is None else zlib.compress(value)
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> bytes | None:
+        """As it was given."""
+        return None if value is None else zlib.decompress(value)
 
 
 def _words(words: Any) -> Enum:
@@ -318,6 +334,24 @@ attempts = Table(
     Column("milliseconds", Integer, nullable=False),
     _moment("created_at", needed=True),
     Column("manual", Boolean, nullable=False, default=False),
+)
+
+# What attempts sent and were answered; apart, since lists of attempts do without.
+exchanges = Table(
+    "exchanges",
+    metadata,
+    Column("delivery_id", ForeignKey("deliveries.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("method", Text, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("target_digest", String(64), nullable=False),
+    Column("headers", JSON, nullable=False),
+    # None where it was the delivery's own, which is kept once.
+    Column("body", Compressed),
+    Column("status", Integer),
+    Column("answer_headers", JSON(none_as_null=True)),
+    Column("answer", Compressed),
+    Column("truncated", Boolean, nullable=False, default=False),
 )
 
 channels = Table(

@@ -11,7 +11,6 @@ import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Response, render_template, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -27,6 +26,7 @@ from service.formatting import (
     format_price,
     format_share,
     format_size,
+    mask_target,
 )
 from service.web.context import wiring
 from service.web.errors import Problem
@@ -99,18 +99,6 @@ def _hash(name: str) -> str:
     return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
 
 
-def masked(target: str) -> str:
-    """A target that can be recognised but not used: its path and its names may be secrets."""
-    scheme, separator, _ = target.partition("://")
-    if separator and scheme in ("http", "https"):
-        host = urlsplit(target).netloc.rpartition("@")[2]
-        return f"{scheme}://{host}/…{target[-4:]}"
-    if separator:
-        return f"{scheme}://…"
-    name, at, domain = target.rpartition("@")
-    return f"{name[:1]}…@{domain}" if at else f"{target[:2]}…"
-
-
 def words(name: str) -> str:
     """A parameter's name for people: ``image_urls`` is "Image URLs"."""
     text = name.replace("_", " ").replace("url", "URL").replace("cfg", "CFG")
@@ -129,7 +117,7 @@ _WORDS = {
     "clock_time": format_clock,
     "day": format_date,
     "duration": format_duration,
-    "masked": masked,
+    "masked": mask_target,
     "model_title": model_title,
     "money": format_money,
     "percent": format_share,

@@ -196,6 +196,29 @@ class TestEveryChannel:
 
         assert [True, True] == [case.carries(sent, body) for sent in target.bodies]
 
+    def test_what_was_sent_and_answered_is_recorded(self, case: Case, outbound: Outbound) -> None:
+        """A refusal is recorded with what was sent, without the target and the secrets."""
+        with case.server(case.permanent) as target, case.channel(target, outbound) as channel:
+            request = delivery_request(case.where(target), frozen(channel))
+            with pytest.raises(DeliveryError) as caught:
+                channel.send(request)
+        exchange = request.exchanges[-1]
+        shown = f"{exchange.url} {exchange.headers}"
+
+        assert exchange.status in (caught.value.status, None) and exchange.answer
+        for secret in (SECRET, "xoxb-secret-part"):
+            assert secret not in shown
+        assert case.where(target) not in exchange.url
+
+    def test_what_reached_nobody_is_recorded(self, case: Case, outbound: Outbound) -> None:
+        """Where nobody answers, what was to be sent is recorded without an answer."""
+        with case.server(case.good) as target, case.channel(target, outbound) as channel:
+            request = delivery_request(case.where(target), frozen(channel))
+        with pytest.raises(DeliveryError):
+            channel.send(request)
+
+        assert request.exchanges[-1].status is None
+
     @pytest.mark.parametrize(("name", "answer"), TRANSIENT)
     def test_passing_trouble_is_transient(self, name: str, answer: Any, outbound: Outbound) -> None:
         """A server in trouble stops neither the delivery nor the subscription."""

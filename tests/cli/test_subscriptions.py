@@ -94,8 +94,14 @@ def test_trigger_deliver_resend(clipbell: Clipbell, hook: Hook) -> None:
     (delivery,) = shown(clipbell, *arguments)
     clipbell.run("resend", delivery["id"])
     eventually(lambda: len(hook.hits) == 2)
+    (attempt, *_) = shown(clipbell, "deliveries", "show", delivery["id"])["attempts"]
+    text = clipbell.run("deliveries", "show", delivery["id"]).stdout
+    curl = clipbell.run("deliveries", "show", delivery["id"], "--curl").stdout
     clipbell.run("subscriptions", "remove", made["id"])
 
+    assert hook.hits[0].body.decode() == attempt["request"]["body"]
+    assert f"> POST {hook.url}" in text and "< 200" in text and "> webhook-id: evt_" in text
+    assert curl.startswith(f"curl -i -X POST {hook.url}")
     assert delivery["id"] in told["deliveries"]
     assert (None, told["id"]) == (delivery["job_id"], delivery["event_id"])
     assert {told["id"]} == {hit.headers["webhook-id"] for hit in hook.hits}

@@ -300,12 +300,13 @@ class Hook(Served):
     """
     A subscriber: answers each POST with the next of `answers`, then with the last.
 
-    An answer is a status, or a status with headers.
+    An answer is a status, or a status with headers; each has the body `said`.
     """
 
     answers: list[int | tuple[int, dict[str, str]]] = field(default_factory=lambda: [200])
     hits: list[Hit] = field(default_factory=list)
     url: str = ""
+    said: bytes = b""
 
     def __post_init__(self) -> None:
         hook = self
@@ -321,8 +322,9 @@ class Hook(Served):
                 self.send_response(status)
                 for name, value in extra.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(hook.said)))
                 self.end_headers()
+                self.wfile.write(hook.said)
 
         self.serve(Handler)
         self.url = f"{self.origin}/hook"

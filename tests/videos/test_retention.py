@@ -233,8 +233,8 @@ def test_old_rows(harness: Harness, client: FlaskClient) -> None:
     with harness.db.read() as tx:
         trails = {job.id: trail(tx, job) for job in (old, young)}
         assert 2 == len(store.jobs.page(tx, harness.account.id, 9))
-    assert [0, 0, 0] == trails[old.id]
-    assert [1, 1, 1] == trails[young.id]
+    assert [0, 0, 0, 0] == trails[old.id]
+    assert [1, 1, 1, 1] == trails[young.id]
     feed = client.get("/v1/events").get_json()["data"]
     assert [(2, young.id)] == [(event["seq"], event["data"]["id"]) for event in feed]
     assert 410 == client.get("/v1/events?after=0").status_code
@@ -261,6 +261,7 @@ def trail(tx: Any, job: Job) -> list[int]:
     return [
         len(store.events.of_job(tx, job.id)),
         len(store.deliveries.all_attempts(tx, deliveries)),
+        len(store.deliveries.all_exchanges(tx, deliveries)),
         len(store.callbacks.of_job(tx, job.id)),
     ]
 

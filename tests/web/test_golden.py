@@ -87,6 +87,7 @@ def masked(text: str) -> str:
     """The same without what differs from run to run: ids, secrets, signatures, durations."""
     text = re.sub(r"\b(job|sub|dlv|cbk|evt|vid|acc)_(?!0{32})[0-9a-f]{32}", r"\1_…", text)
     text = re.sub(r"\b(whsec|clb)_[\w+/=-]{9,}", r"\1_…", text)
+    text = re.sub(r'("v1,|Clipbell/)[^"]+', r"\1…", text)
     text = re.sub(r"/(v|callbacks)/[\w.-]+", r"/\1/…", text)
     text = re.sub(r'("next_cursor": )"\w{9,}"', r'\1"…"', text)
     text = re.sub(r'("next_attempt_at": )"[^"]+"', r'\1"…"', text)

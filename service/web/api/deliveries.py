@@ -5,9 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from service import store
+from service.deliveries.exchanges import exchanges_of
 from service.deliveries.redelivery import resend_delivery
 from service.model import Delivery, DeliveryState
-from service.model.serializers import delivery_json
+from service.model.serializers import delivery_json, full_delivery_json
 from service.web.context import (
     caller,
     choice_arg,
@@ -40,11 +41,12 @@ _FILTERS = ("job_id", "event_id", "subscription_id", "channel")
 @blueprint.get("/<delivery_id>")
 @needs("read")
 def get(delivery_id: str) -> Response:
-    """One delivery."""
+    """One delivery, with the request and the answer of each attempt."""
     with wiring().db.read() as tx:
         delivery = get_or_404(tx, Delivery, delivery_id)
         attempts = store.deliveries.all_attempts(tx, [delivery.id])
-    return json_response(delivery_json(delivery, attempts))
+        exchanges = exchanges_of(tx, wiring().encryptor, [delivery])
+    return json_response(full_delivery_json(delivery, attempts, exchanges))
 
 
 @blueprint.post("/<delivery_id>/resend")

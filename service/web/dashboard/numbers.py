@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from service import store
 from service.catalogue.models import MODELS
 from service.deliveries.subscriptions import target_of
-from service.formatting import format_duration, format_share
+from service.formatting import format_duration, format_share, mask_target
 from service.jobs.budget import midnight
 from service.model import DeliveryState, JobState
 from service.store.reports import DayOfJobs, DayOfWaits, DeliveryCount
@@ -30,7 +30,7 @@ from service.web.dashboard.widgets.charts import (
     lines,
     shares,
 )
-from service.web.pages import masked, model_title
+from service.web.pages import model_title
 from service.web.session import page, signed_in
 
 blueprint = Blueprint("numbers", __name__)
@@ -137,7 +137,7 @@ def _waits(days: Sequence[date], waits: Sequence[DayOfWaits]) -> list[Wait]:
 def _name(tx: Connection, told: DeliveryCount) -> str:
     """A subscription as people know it: its channel, and enough of its target."""
     found = store.subscriptions.find(tx, told.subscription_id)
-    target = masked(target_of(wiring().encryptor, found)) if found else "gone since"
+    target = mask_target(target_of(wiring().encryptor, found)) if found else "gone since"
     return f"{told.channel} {target}"
 
 

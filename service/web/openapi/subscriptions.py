@@ -9,7 +9,12 @@ from pydantic import Field
 from service.messages.payloads import FormatName
 from service.model import DeliveryState, EventType
 from service.model.json_types import DeliveryId, Moment, Page, SubscriptionId
-from service.model.serializers import DeliveryJson, SubscriptionJson, SubscriptionWithSecretJson
+from service.model.serializers import (
+    DeliveryJson,
+    DeliveryWithContentJson,
+    SubscriptionJson,
+    SubscriptionWithSecretJson,
+)
 from service.web.api.events import EventsJson
 from service.web.api.hooks import HookJson, NewHook
 from service.web.api.subscriptions import (
@@ -160,7 +165,10 @@ OPERATIONS: dict[str, Operation] = {
         ),
     ),
     "deliveries.get": Operation(
-        "Deliveries", {200: Response("The delivery.", DeliveryJson)}, _NO_DELIVERY, (_DELIVERY,)
+        "Deliveries",
+        {200: Response("With requests and answers.", DeliveryWithContentJson)},
+        _NO_DELIVERY,
+        (_DELIVERY,),
     ),
     "deliveries.resend": Operation(
         "Deliveries",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import shlex
+import subprocess
 from typing import Any
 
 import pytest
@@ -9,6 +12,9 @@ from flask.testing import FlaskClient
 from support.harness import Harness
 from support.servers import Hook
 
+from service import store
+from service.deliveries.exchanges import as_curl, exchanges_of
+from service.formatting import mask_target
 from service.web.app import create_app
 
 
@@ -184,3 +190,72 @@ def test_mute_ends_what_is_pending(client: FlaskClient, harness: Harness) -> Non
         harness.drain("deliver")
 
     assert ([], "exhausted") == (hook.hits, listed(client)[0]["state"])
+
+
+def test_request_and_answer(client: FlaskClient, harness: Harness) -> None:
+    """Each attempt is shown with the very bytes that were sent, and with its answer."""
+    with Hook(answers=[500, 200]) as hook:
+        canceled(client, harness, f"{hook.url}?k=1")
+        harness.drain("deliver")
+        harness.clock.advance(3600)
+        harness.drain("deliver")
+    found = client.get(f"/v1/deliveries/{listed(client)[0]['id']}").get_json()
+    first, second = found["attempts"]
+
+    assert [("POST", f"{hook.url}?k=1")] * 2 == [
+        (one["request"]["method"], one["request"]["url"]) for one in (first, second)
+    ]
+    for attempt, hit in zip((first, second), hook.hits, strict=True):
+        assert hit.body.decode() == attempt["request"]["body"]
+        sent = {name.lower(): value for name, value in hit.headers.items()}
+        shown = {name.lower(): value for name, value in attempt["request"]["headers"].items()}
+        assert shown == {name: sent[name] for name in shown}
+        assert sent.keys() - shown.keys() == {"host"}
+    assert [500, 200] == [one["answer"]["status"] for one in (first, second)]
+    assert "Server" in first["answer"]["headers"]
+    assert {"number", "status", "error"} < listed(client)[0]["attempts"][0].keys()
+    assert "request" not in listed(client)[0]["attempts"][0]
+
+
+def test_changed_target_is_masked(client: FlaskClient, harness: Harness) -> None:
+    """Where a delivery went before its subscription was changed is shown in part only."""
+    with Hook() as hook:
+        canceled(client, harness, hook.url)
+        harness.drain("deliver")
+    (delivery,) = listed(client)
+    changed = {"target": "http://127.0.0.1:9/other"}
+    client.patch(f"/v1/subscriptions/{delivery['subscription_id']}", json=changed)
+    (attempt,) = client.get(f"/v1/deliveries/{delivery['id']}").get_json()["attempts"]
+
+    assert mask_target(hook.url) == attempt["request"]["url"]
+
+
+def test_answer_is_kept_to_64_kib(client: FlaskClient, harness: Harness) -> None:
+    """The first 64 KiB of an answer are kept; one that is no text is shown in base64."""
+    with Hook(said=b"\xff" * 70_000) as hook:
+        canceled(client, harness, hook.url)
+        harness.drain("deliver")
+    (delivery,) = listed(client)
+    (attempt,) = client.get(f"/v1/deliveries/{delivery['id']}").get_json()["attempts"]
+
+    answer = attempt["answer"]
+    assert ("base64", True) == (answer["encoding"], answer["truncated"])
+    assert b"\xff" * 65_536 == base64.b64decode(answer["body"])
+
+
+def test_curl(client: FlaskClient, harness: Harness) -> None:
+    """The command that repeats a request sends the same body and headers."""
+    with Hook() as hook:
+        canceled(client, harness, hook.url)
+        harness.drain("deliver")
+        with harness.db.read() as tx:
+            (delivery,) = store.deliveries.page(tx, harness.account.id, 5)
+            exchanges = exchanges_of(tx, harness.wiring.encryptor, [delivery])
+        command = as_curl(exchanges[delivery.id, 1], delivery.body)
+        words = shlex.split(command.replace("\\\n", " "))
+        subprocess.run([*words, "--silent", "--noproxy", "*"], check=True, capture_output=True)
+    first, second = hook.hits
+
+    assert first.body == second.body
+    for name in ("webhook-id", "webhook-signature", "Content-Type", "User-Agent"):
+        assert first.headers[name] == second.headers[name]

@@ -25,10 +25,9 @@ from support.harness import Harness
 from support.servers import Hook
 
 from service import store
-from service.formatting import format_date
+from service.formatting import format_date, mask_target
 from service.jobs.outcomes import record_outcome
 from service.model import CallbackState, JobState, Outcome, TaskState
-from service.web.pages import masked
 from web.test_session import HERE
 
 
@@ -100,7 +99,7 @@ def test_deliveries(client: FlaskClient, harness: Harness) -> None:
         harness.drain("deliver")
 
     assert ["500", "200"] == re.findall(r'class="(?:good|bad)">(\d+)<', shown)
-    assert masked(hook.url) in shown and hook.url not in shown
+    assert mask_target(hook.url) in shown and hook.url not in shown
     assert (303, f"/jobs/{job.id}#news") == (answer.status_code, answer.location)
     assert 3 == len(hook.hits)
 

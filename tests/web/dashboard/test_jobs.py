@@ -21,9 +21,9 @@ from support.harness import Harness
 from support.servers import Hook
 
 from service.accounts import create_account, create_key
+from service.formatting import mask_target
 from service.model import Job, JobState, new_id
 from service.web.app import create_app
-from service.web.pages import masked
 from web.test_session import HERE, form_token
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -202,7 +202,7 @@ def test_nothing_is_taken_for_markup(client: FlaskClient, harness: Harness) -> N
 )
 def test_masked(target: str, shown: str) -> None:
     """Enough of a target to know it, too little to use it."""
-    assert shown == masked(target)
+    assert shown == mask_target(target)
 
 
 def test_expired_link_is_a_page(harness: Harness) -> None:
