@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import signal
-import socket
-import threading
-from collections.abc import Callable
-from datetime import datetime, timedelta
-from functools import partial
 
-from sqlalchemy import Connection
-
-from service import store
 from service.bootstrap import Wiring
 from service.engines.threads import ThreadEngine
-from service.errors import DatabaseUnavailable
-from service.jobs.high_water import watch_rows
-from service.jobs.submission import commit_left_answers
-from service.model import new_id
-from service.ops.key_rotation import reencrypt_all
-from service.storage import StorageError
-from service.videos.retention import delete_expired, delete_orphans, purge_rows
+from service.ops.upkeep import Heartbeat, Maintenance, prepare_host
 
 log = logging.getLogger(__name__)
 
-BEAT_SECONDS = 5.0
-MAINTENANCE_SECONDS = 60.0
-STOP_SECONDS = 10.0
-SWEEP = timedelta(hours=1)
 #: How the threads are shared out over the kinds of work; each gets one at least.
 THREAD_WEIGHTS = {
     "submit": 2,
@@ -47,11 +28,6 @@ THREAD_WEIGHTS = {
 }
 #: The kinds that pay: a request cut short would leave its job unknown.
 CREATES = ("submit", "generate")
-IDEMPOTENCY_KEPT = timedelta(hours=24)
-#: A row that was quarantined gets another try after this.
-ASIDE = timedelta(minutes=10)
-#: Workers of one host write no beats that lie further apart than this, unless its clock goes back.
-CLOCK_SLACK = timedelta(seconds=30)
 
 
 def run_worker(wiring: Wiring, threads: int) -> bool:
@@ -64,11 +40,7 @@ def run_worker(wiring: Wiring, threads: int) -> bool:
     Returns:
         False when something was left running: the process must end without closing the wiring.
     """
-    _check_storage(wiring)
-    wiring.db.write_with_retry(wiring.clock.follow)
-    wiring.db.write_with_retry(partial(_ensure_providers, wiring))
-    wiring.db.write_with_retry(partial(_reencrypt_all, wiring))
-    wiring.db.write_with_retry(lambda tx: watch_rows(tx, wiring.high_water))
+    prepare_host(wiring)
     whole = sum(THREAD_WEIGHTS.values())
     per_kind = {kind: max(1, threads * share // whole) for kind, share in THREAD_WEIGHTS.items()}
     engine = ThreadEngine(wiring.units(), wiring.due, per_kind, never_cut=CREATES)
@@ -88,108 +60,3 @@ def run_worker(wiring: Wiring, threads: int) -> bool:
         thread.stop()
     log.info("worker stopped" if ended else "worker stopped; what it left will be done again")
     return ended
-
-
-def _check_storage(wiring: Wiring) -> None:
-    """A folder that cannot be written stops the start; a bucket may be back before it is needed."""
-    try:
-        wiring.storage.check()
-    except StorageError as error:
-        if not wiring.storage.remote:
-            raise
-        log.warning("videos wait: %s", error)
-
-
-def _ensure_providers(wiring: Wiring, tx: Connection) -> None:
-    for name in wiring.providers:
-        store.providers.ensure(tx, name, wiring.clock())
-
-
-def _reencrypt_all(wiring: Wiring, tx: Connection) -> None:
-    """After a rotation: workers are restarted last, so all that run have the new key by now."""
-    renewed, lost = reencrypt_all(tx, wiring.encryptor)
-    if renewed:
-        log.info("%d stored secrets are sealed by the newest key", renewed)
-    if lost:
-        log.error("%d stored secrets cannot be opened by any key: make them anew", lost)
-
-
-class Periodic(threading.Thread):
-    """Does one thing every so many seconds, whatever comes of it, until it is stopped."""
-
-    def __init__(self, name: str, seconds: float, act: Callable[[], None]) -> None:
-        super().__init__(name=name, daemon=True)
-        self.stopping = threading.Event()
-        self._seconds = seconds
-        self._act = act
-
-    def run(self) -> None:
-        """Until stopped."""
-        while not self.stopping.is_set():
-            try:
-                self._act()
-            except DatabaseUnavailable as error:
-                log.warning("%s waits: %s", self.name, error)
-            except Exception:
-                log.exception("%s failed, and is tried again", self.name)
-            self.stopping.wait(self._seconds)
-
-    def stop(self) -> None:
-        """No more; waits a moment for what is under way, which would be done again."""
-        self.stopping.set()
-        self.join(STOP_SECONDS)
-
-
-class Maintenance(Periodic):
-    """Deletes what is past its keeping, batch after batch, and sweeps the storage now and then."""
-
-    def __init__(self, wiring: Wiring) -> None:
-        super().__init__("housekeeper", MAINTENANCE_SECONDS, self.run_once)
-        self._wiring = wiring
-        self._swept_at: datetime | None = None
-
-    def run_once(self) -> None:
-        """Once, until nothing is left to do."""
-        w, now = self._wiring, self._wiring.clock()
-        w.db.truncate_log()
-        commit_left_answers(w.db, w.journal, w.settings, w.clock)
-        while delete_expired(w.db, w.settings, now) and not self.stopping.is_set():
-            pass
-        while purge_rows(w.db, w.settings, now) and not self.stopping.is_set():
-            pass
-        if self._swept_at is None or now - self._swept_at >= SWEEP:
-            delete_orphans(w.storage, w.settings, now)
-            self._swept_at = now
-
-
-class Heartbeat(Periodic):
-    """
-    Says every few seconds that this worker lives, and looks after the rows as a whole.
-
-    What is past keeping goes, what was quarantined gets another try, and what was
-    dated by a clock that has gone back since is dated anew.
-    """
-
-    def __init__(self, wiring: Wiring) -> None:
-        super().__init__("heartbeat", BEAT_SECONDS, self.beat)
-        self._wiring = wiring
-        self._host = f"{socket.gethostname()[:20]}-"
-        self._id = f"{self._host}{os.getpid()}-{new_id('w', wiring.clock())[-4:]}"[:40]
-
-    def beat(self) -> None:
-        """Once."""
-        clock = self._wiring.clock
-        with self._wiring.db.write() as tx:
-            clock.follow(tx)
-            now = clock()
-            jump = store.clock_skew.detect(tx, self._host, now)
-            if jump > CLOCK_SLACK:
-                count = store.clock_skew.shift_due_dates(tx, jump, now)
-                log.warning("the clock went back by %s; %s rows are due earlier", jump, count)
-            store.work.beat(tx, self._id, now, offset=clock.offset)
-            watch_rows(tx, self._wiring.high_water)
-            store.work.forget_workers(tx, now - timedelta(hours=1))
-            store.idempotency.prune(tx, now - IDEMPOTENCY_KEPT)
-            store.quarantine.release(tx, now - ASIDE, now)
-            for table, states in store.work.WORK.values():
-                store.quarantine.put_undated(tx, table.name, states, now)

@@ -1,5 +1,5 @@
 """
-Tools of the operator: health, doctor, metrics, logs, setup, key rotation.
+Tools of the operator: health, doctor, metrics, logs, setup, key rotation, upkeep.
 
 Enters: the wiring or its parts. Leaves: checks with their fixes, figures, log
 lines. May import: everything below the doors.

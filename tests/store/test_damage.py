@@ -23,8 +23,8 @@ from service.jobs.outcomes import fail_job
 from service.jobs.restore import mark_unknown_after_restore
 from service.model import JobState
 from service.model.error_codes import job_error
+from service.ops.upkeep import Heartbeat
 from service.web.app import create_app
-from service.worker import Heartbeat
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from service.errors import Conflict
 from service.jobs.outcomes import record_outcome
 from service.model import EventType, Job, JobState, Outcome, TaskState, Video, VideoState, new_id
 from service.model.error_codes import job_error
+from service.ops.upkeep import Maintenance
 from service.store.schema import metadata
 from service.videos.archive import LEASE_SECONDS
 from service.videos.downloads import opened
@@ -33,7 +34,6 @@ from service.videos.retention import (
 )
 from service.web.app import create_app
 from service.web.session import login_url
-from service.worker import Maintenance
 
 pytestmark = pytest.mark.postgresql
 

@@ -1,4 +1,4 @@
-"""The worker's heart: it beats, and fixes rows that were dated by a clock gone wrong."""
+"""The worker's heartbeat: it beats, and fixes rows that were dated by a clock gone wrong."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from support.harness import Harness
 
 from service import store
 from service.model import JobState
-from service.worker import Heartbeat
+from service.ops.upkeep import Heartbeat
 
 pytestmark = pytest.mark.postgresql
 
