@@ -44,7 +44,9 @@ def add(
         [], "--model", "-m", help="Only jobs of these models.", autocompletion=completion.models
     ),
     metadata: list[str] = typer.Option([], "--metadata", help="Only jobs with key=value."),
-    format_: str = typer.Option(None, "--format", help="The body's form: standard, flat, apixo."),
+    format_: str = typer.Option(
+        None, "--format", help="The body's form: standard, flat, apixo, openai."
+    ),
     test_first: bool = typer.Option(False, "--test", help="Save only if a test message arrives."),
     json_: bool = JsonOption,
 ) -> None:

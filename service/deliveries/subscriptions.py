@@ -16,6 +16,7 @@ from service import store
 from service.catalogue.models import MODELS, ModelSlug
 from service.channels.base import Channel
 from service.errors import BadToken, FieldErrors, InvalidInput, json_pointer
+from service.messages.payloads import TOLD_EVENTS
 from service.model import EventType, Subscription, new_id
 from service.model.json_types import about
 from service.signing import Encryptor, digest, new_webhook_secret
@@ -33,7 +34,6 @@ BLANK = (None, "")
 METADATA_PAIRS = 20
 #: How long a secret that was replaced signs beside the new one.
 OVERLAP = timedelta(hours=24)
-JOBLESS = (EventType.SUBSCRIPTION_DISABLED, EventType.SUBSCRIPTION_RECOVERED)
 NO_TARGET = "say where to send: an address or URL"
 
 
@@ -112,14 +112,15 @@ def parse_subscription(channels: Mapping[str, Channel], given: Any, at: str) -> 
     if format_ not in channel.formats:
         errors.add("/format", "not_allowed", f"must be one of {', '.join(channel.formats)}")
     named = parts.get("events")
-    if format_ == "apixo" and isinstance(named, list) and any(e in JOBLESS for e in named):
-        message = "apixo can tell of jobs only; take standard or flat for subscription events"
+    told = [e for e in EventType if e in TOLD_EVENTS.get(str(format_), EventType)]
+    if isinstance(named, list) and any(e in named for e in EventType if e not in told):
+        message = f"{format_} has no other events than {', '.join(told)}; take standard or flat"
         errors.add("/format", "not_allowed", message)
     target = ""
     with errors.collect():
         target = _target(channel, parts.get("target"))
     errors.raise_any()
-    events = tuple(named or channel.default_events)
+    events = tuple(named or (told if format_ == "openai" else channel.default_events))
     narrowed = (tuple(parts.get("models") or ()), parts.get("metadata") or {})
     return SubscriptionSpec(parts["channel"], target, events, format_, *narrowed)
 

@@ -15,7 +15,15 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from service.model import Event, EventType, Job, JobState, Video
+from service.model import (
+    SUBSCRIPTION_EVENTS,
+    TERMINAL_EVENTS,
+    Event,
+    EventType,
+    Job,
+    JobState,
+    Video,
+)
 from service.model.json_types import ChannelName, JobId, Moment, SubscriptionId, about
 from service.model.serializers import JobJson, iso, job_json
 
@@ -203,10 +211,38 @@ def apixo(notification: Notification) -> dict[str, Any]:
     return body | _label(notification.event)
 
 
+#: What OpenAI's videos API calls the ends of a job.
+_OPENAI_TYPES = {
+    EventType.JOB_SUCCEEDED: "video.completed",
+    EventType.JOB_FAILED: "video.failed",
+    EventType.JOB_CANCELED: "video.failed",
+}
+
+
+def openai(notification: Notification) -> dict[str, Any]:
+    """OpenAI's event, which names the video only; other facts than a job's end keep their type."""
+    event = notification.event
+    subject = notification.job.id if notification.job else (event.about or {})["subscription_id"]
+    return {
+        "id": event.id,
+        "object": "event",
+        "created_at": int(event.created_at.timestamp()),
+        "type": _OPENAI_TYPES.get(event.type, event.type.value),
+        "data": {"id": subject},
+        **_label(event),
+    }
+
+
 FORMATS: dict[str, Callable[[Notification], dict[str, Any]]] = {
     "standard": standard,
     "flat": flat,
     "apixo": apixo,
+    "openai": openai,
+}
+#: The events that a format can tell, where it cannot tell all.
+TOLD_EVENTS: dict[str, frozenset[EventType]] = {
+    "apixo": frozenset(EventType) - SUBSCRIPTION_EVENTS,
+    "openai": TERMINAL_EVENTS,
 }
 #: A name of these.
 FormatName = Annotated[str, Field(json_schema_extra={"enum": list(FORMATS)})]

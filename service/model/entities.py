@@ -73,6 +73,8 @@ DEFAULT_EVENTS = (
     EventType.JOB_HELD,
 )
 TERMINAL_EVENTS = frozenset({EventType.JOB_SUCCEEDED, EventType.JOB_FAILED, EventType.JOB_CANCELED})
+#: Those that are about a subscription, and no job.
+SUBSCRIPTION_EVENTS = frozenset({EventType.SUBSCRIPTION_DISABLED, EventType.SUBSCRIPTION_RECOVERED})
 
 
 #: In a job's `notify`: the account's own subscriptions, beside others that are named.

@@ -232,3 +232,18 @@ def test_dry_run_hides_the_token() -> None:
         told["expected_seconds"],
         told["cost"]["estimated_max"],
     )
+
+
+@pytest.mark.parametrize(
+    ("about", "seen", "expected"),
+    [(succeeded(), video(), "video.completed"), (failed(), None, "video.failed")],
+)
+def test_openai_names_the_video_only(about: Job, seen: Video | None, expected: str) -> None:
+    """OpenAI's event is thin: its type, its time in seconds, and the id to ask with."""
+    assert {
+        "id": "evt_1",
+        "object": "event",
+        "created_at": int(DONE.timestamp()),
+        "type": expected,
+        "data": {"id": about.id},
+    } == FORMATS["openai"](notification(about, seen))

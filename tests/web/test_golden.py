@@ -149,7 +149,7 @@ ANSWERS: list[Call] = [
     *[
         ("GET", f"/v1/events/samples?event={event}&format={format_}", None)
         for event in ("job.failed", "subscription.disabled")
-        for format_ in ("standard", "flat", "apixo")
+        for format_ in ("standard", "flat", "apixo", "openai")
     ],
     ("GET", "/v1/deliveries", None),
     ("GET", "/v1/deliveries/<DLV>", None),

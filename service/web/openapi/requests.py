@@ -12,8 +12,9 @@ from collections.abc import Collection, Mapping
 from service.catalogue.models import MODELS, Model, Parameter
 from service.catalogue.validation import json_schema
 from service.channels.base import Channel
-from service.deliveries.subscriptions import JOBLESS, NewSubscription
+from service.deliveries.subscriptions import NewSubscription
 from service.jobs.requests import NewJob
+from service.messages.payloads import TOLD_EVENTS
 from service.model import EventType
 from service.web.compat.apixo import NewTask
 from service.web.openapi.builders import Schema, Schemas, component_name, ref
@@ -26,7 +27,6 @@ TARGET_FORMATS = {
     "slack_bot": "slack-channel",
     "apprise": "apprise-url",
 }
-_JOB_EVENTS = [type_.value for type_ in EventType if type_ not in JOBLESS]
 
 
 def model_input(model: Model) -> Schema:
@@ -125,12 +125,16 @@ def _subscription(schema: Schema, name: str, channel: Channel) -> Schema:
         "format": {"enum": list(channel.formats)},
     }
     narrowed = _narrowed(schema, f"A request for a subscription of the channel {name}.", own)
-    if "apixo" not in channel.formats:
-        return narrowed
-    apixo = {"properties": {"format": {"const": "apixo"}}, "required": ["format"]}
-    return narrowed | {
-        "if": apixo,
-        "then": {"properties": {"events": {"items": {"enum": _JOB_EVENTS}}}},
+    rules = [_told(format_) for format_ in channel.formats if format_ in TOLD_EVENTS]
+    return narrowed | {"allOf": rules} if rules else narrowed
+
+
+def _told(format_: str) -> Schema:
+    """What a format demands of the events."""
+    told = [type_.value for type_ in EventType if type_ in TOLD_EVENTS[format_]]
+    return {
+        "if": {"properties": {"format": {"const": format_}}, "required": ["format"]},
+        "then": {"properties": {"events": {"items": {"enum": told}}}},
     }
 
 

@@ -109,7 +109,7 @@ def test_others_see_nothing(client: FlaskClient, harness: Harness) -> None:
 @pytest.mark.parametrize("type_", list(EventType))
 def test_static_samples(client: FlaskClient, type_: EventType) -> None:
     """Never empty: without any event there is one that says that it is a sample."""
-    for format_ in ("flat", "standard", "apixo"):
+    for format_ in ("flat", "standard", "apixo", "openai"):
         path = f"/v1/events/samples?event={type_}&format={format_}"
         (sample,) = client.get(path).get_json()
         assert sample["sample"] is True

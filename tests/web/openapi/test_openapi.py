@@ -17,6 +17,7 @@ from support.harness import Harness
 from werkzeug.test import TestResponse
 
 from service.events.record import record_event
+from service.messages.payloads import FORMATS
 from service.model import EventType, Job
 from service.web.app import create_app
 from service.web.openapi import OPERATIONS
@@ -237,7 +238,7 @@ REFUSED = {
             ("/v1/callbacks", "rejected=0"),
         ],
         *[("/v1/events", "after=99"), ("/v1/events", "type=job.failed,job.held&limit=1")],
-        *[("/v1/events/samples", f"format={name}") for name in ("standard", "flat", "apixo")],
+        *[("/v1/events/samples", f"format={name}") for name in FORMATS],
         *[("/v1/models", "x=1"), ("/v1/me", "x=1"), ("/v1/jobs", "cursor=!!")],
     ],
 )
