@@ -1,5 +1,5 @@
 """
-Content codings (RFC 9110, 8.4): gzip and deflate, also several over each other.
+Content codings (RFC 9110, 8.4; RFC 8878): gzip, deflate, br and zstd, also several over each other.
 
 Decoding never yields more than it is asked for, so a small body cannot unfold
 into a huge one.
@@ -12,14 +12,22 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import Protocol
 
+import brotli
+from backports import zstd
+
 #: The codings that can be undone here, by name.
-SUPPORTED = ("gzip", "x-gzip", "deflate")
+SUPPORTED = ("gzip", "x-gzip", "deflate", "br", "zstd")
 _PIECE_BYTES = 65536
 _MOST_CODINGS = 5
 #: A coding under another hardly shrinks anything; one that yields so many bytes, and twice what
 #: went in, is made to keep us busy.
 _GROWTH_BYTES = 1024 * 1024
-_GZIP = b"\x1f\x8b"
+#: How a further stream of the same body begins, where a coding allows one.
+_MAGIC = {"gzip": b"\x1f\x8b", "x-gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+_MAGIC_BYTES = 4
+#: The longest window that a body over HTTP may ask for, 8 MiB (RFC 9659).
+_ZSTD_WINDOW = {int(zstd.DecompressionParameter.window_log_max): 23}
+_DAMAGED = (zlib.error, brotli.error, zstd.ZstdError)
 
 
 class Source(Protocol):
@@ -90,56 +98,119 @@ def _stack(source: Source, header: str) -> Source:
     if len(known) > _MOST_CODINGS:
         raise BadCoding(f"the body has more than {_MOST_CODINGS} codings: send it with one")
     for place, name in reversed(list(enumerate(known))):
-        source = _Inflated(source, name, bounded=place > 0)
+        source = _Decoded(source, name, bounded=place > 0)
     return source
 
 
-class _Inflated:
+class _Stream(Protocol):
+    """One coded stream, such as `zstd.ZstdDecompressor`; it keeps the data it has not used yet."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the stream is complete."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What followed the complete stream."""
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """Up to `max_length` bytes; none where more data is needed."""
+
+
+class _Zlib:
+    """A stream of gzip or deflate."""
+
+    def __init__(self, wbits: int) -> None:
+        self._inflater = zlib.decompressobj(wbits)
+
+    @property
+    def eof(self) -> bool:
+        return self._inflater.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._inflater.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        return self._inflater.decompress(self._inflater.unconsumed_tail + data, max_length)
+
+
+class _Brotli:
+    """
+    A stream of br.
+
+    The library gives up to 32 KiB more than it is asked for, and raises where
+    anything follows the stream.
+    """
+
+    unused_data = b""
+
+    def __init__(self) -> None:
+        self._decompressor = brotli.Decompressor()
+        self._ahead = b""
+
+    @property
+    def eof(self) -> bool:
+        return not self._ahead and self._decompressor.is_finished()
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        if not self._ahead:
+            self._ahead = self._decompressor.process(data, output_buffer_limit=max_length)
+        piece, self._ahead = self._ahead[:max_length], self._ahead[max_length:]
+        return piece
+
+
+class _Decoded:
     """A body without one of its codings; one that is cut off ends where it is cut."""
 
     def __init__(self, source: Source, name: str, *, bounded: bool) -> None:
         self._source, self._name, self._bounded = source, name, bounded
-        self._inflater: zlib._Decompress | None = None
+        self._stream: _Stream | None = None
         self._ahead = b""
         self._streams = self._taken = self._given = 0
 
     def read(self, size: int, /) -> bytes:
         """Up to `size` bytes; none at the end. Raises BadCoding."""
         while size > 0:
-            inflater = self._inflater = self._inflater or self._next_stream()
-            if inflater is None:
+            stream = self._stream = self._stream or self._next_stream()
+            if stream is None:
                 break
-            piece = self._inflate(inflater, size)
-            if inflater.eof:
-                self._inflater = None
-            elif not piece and not self._ahead and not self._fill():
+            piece = self._decompress(stream, size)
+            if stream.eof:
+                self._stream = None
+            elif not piece and not self._fill():
                 break
             if piece:
                 return piece
         return b""
 
-    def _inflate(self, inflater: zlib._Decompress, size: int) -> bytes:
+    def _decompress(self, stream: _Stream, size: int) -> bytes:
         try:
-            piece = inflater.decompress(self._ahead, size)
-        except zlib.error:
+            piece = stream.decompress(self._ahead, size)
+        except _DAMAGED:
             raise BadCoding(f"the body is not in the coding {self._name} that it names") from None
         self._given += len(piece)
         if self._bounded and self._given > 2 * self._taken + _GROWTH_BYTES:
             raise BadCoding(f"the body unfolds too far in the coding {self._name}")
-        self._ahead = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
+        self._ahead = stream.unused_data if stream.eof else b""
         return piece
 
-    def _next_stream(self) -> zlib._Decompress | None:
-        """The first stream, or a further one of gzip; whatever else follows is ignored."""
-        if len(self._ahead) < len(_GZIP):
-            self._fill()
-        more = self._name != "deflate" and self._ahead.startswith(_GZIP)
+    def _next_stream(self) -> _Stream | None:
+        """The first stream, or a further one; whatever else follows is ignored."""
+        while len(self._ahead) < _MAGIC_BYTES and self._fill():
+            pass
+        magic = _MAGIC.get(self._name)
+        more = magic is not None and self._ahead.startswith(magic)
         if not self._ahead or (self._streams and not more):
             return None
         self._streams += 1
-        return zlib.decompressobj(self._window())
+        if self._name == "br":
+            return _Brotli()
+        if self._name == "zstd":
+            return zstd.ZstdDecompressor(options=_ZSTD_WINDOW)
+        return _Zlib(self._window_bits())
 
-    def _window(self) -> int:
+    def _window_bits(self) -> int:
         """What `zlib` takes for the kind of stream; deflate comes with zlib's head or without."""
         if self._name != "deflate":
             return 16 + zlib.MAX_WBITS

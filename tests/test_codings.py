@@ -10,7 +10,9 @@ import zlib
 from collections.abc import Callable
 from io import BytesIO
 
+import brotli
 import pytest
+from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,6 +47,8 @@ CODERS: list[Coder] = [
     ("gzip", gzip.compress),
     ("deflate", zlib.compress),
     ("deflate", raw_deflate),
+    ("br", brotli.compress),
+    ("zstd", zstd.compress),
 ]
 CODED = [
     ("gzip", gzip.compress(BODY)),
@@ -53,6 +57,10 @@ CODED = [
     ("gzip", gzip.compress(BODY[:9]) + gzip.compress(BODY[9:])),
     ("deflate", zlib.compress(BODY)),
     ("deflate", raw_deflate(BODY)),
+    ("BR", brotli.compress(BODY)),
+    ("zstd", zstd.compress(BODY)),
+    ("zstd", zstd.compress(BODY[:9]) + zstd.compress(BODY[9:])),
+    ("br, zstd", zstd.compress(brotli.compress(BODY))),
     ("deflate, gzip", gzip.compress(zlib.compress(BODY))),
     ("gzip,identity,gzip", gzip.compress(gzip.compress(BODY))),
     ("identity", BODY),
@@ -70,7 +78,9 @@ def test_decoded(header: str, coded: bytes) -> None:
     assert BODY == whole(source, 7)
 
 
-@pytest.mark.parametrize("header", ["gzip", "deflate", "gzip, deflate", "utf-8", "aws-chunked"])
+@pytest.mark.parametrize(
+    "header", ["gzip", "deflate", "gzip, deflate", "br", "zstd", "utf-8", "aws-chunked"]
+)
 def test_an_untrue_header_is_ignored(header: str) -> None:
     """A body that is not coded at all arrives as it is, whatever its header claims."""
     assert BODY == whole(open_decoded(BytesIO(BODY), header))
@@ -80,25 +90,25 @@ def test_an_untrue_header_is_ignored(header: str) -> None:
 def test_only_what_is_known_is_undone() -> None:
     """A name that is no coding stands beside one that is."""
     assert BODY == decode(gzip.compress(BODY), "gzip, aws-chunked", len(BODY))
-    assert (True, False) == (is_coded("Gzip, aws-chunked"), is_coded("binary, br"))
+    assert (True, False) == (is_coded("Gzip, aws-chunked"), is_coded("binary, dcb"))
     assert ["gzip", "br"] == codings_of(" gzip, identity ,,BR")
 
 
-@pytest.mark.parametrize("header", ["gzip", "deflate", "gzip, gzip"])
+@pytest.mark.parametrize("header", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "br, zstd"])
 def test_a_bomb_stays_small(header: str) -> None:
     """Of a body that unfolds a thousandfold no more than the cap and one byte is made."""
     coded = b"\0" * 50_000_000
     for name in codings_of(header):
-        coded = gzip.compress(coded) if name == "gzip" else zlib.compress(coded)
+        coded = dict(CODERS)[name](coded)
 
     assert 1001 == len(decode(coded, header, 1000))
     assert 0 < len(open_decoded(BytesIO(coded), header).read(1000)) <= 1000
 
 
-@pytest.mark.parametrize("header", ["gzip", "deflate", ", ".join(["gzip"] * 9)])
+@pytest.mark.parametrize("header", ["gzip", "deflate", "br", "zstd", ", ".join(["gzip"] * 9)])
 def test_a_false_coding_can_be_refused(header: str) -> None:
     """Who must answer for a body hears that it is not in its coding."""
-    with pytest.raises(BadCoding, match=r"coding gzip|coding deflate|more than 5 codings"):
+    with pytest.raises(BadCoding, match=r"coding (gzip|deflate|br|zstd) that|more than 5 codings"):
         decode(BODY, header, len(BODY))
 
 
@@ -139,9 +149,18 @@ def test_cut_off() -> None:
 
 
 def test_what_follows_is_ignored() -> None:
-    """Padding behind the end of a coded body is not part of it."""
-    for name, code in CODERS:
+    """Padding behind the end of a coded body is not part of it; br allows none."""
+    for name, code in [coder for coder in CODERS if coder[0] != "br"]:
         assert BODY == whole(open_decoded(BytesIO(code(BODY) + bytes(512)), name))
+
+
+def test_a_window_larger_than_http_allows() -> None:
+    """A small body that asks for 128 MiB of memory to be decoded is refused."""
+    wide = {int(zstd.CompressionParameter.window_log): 27}
+    made = zstd.ZstdCompressor(options=wide)
+    coded = made.compress(BODY) + made.flush()
+    with pytest.raises(BadCoding, match="coding zstd"):
+        decode(coded, "zstd", len(BODY))
 
 
 @given(st.binary(), st.sampled_from(["gzip", "deflate", "gzip, deflate", "br", "zstd", ""]))

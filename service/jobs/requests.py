@@ -250,12 +250,13 @@ def _subscription_ids(
 
 def release_provider(tx: Connection, name: str, now: datetime) -> int:
     """
-    Go on sending to a provider at once, whatever it asked us to wait for.
+    Go on sending to a provider and asking it at once, whatever it asked us to wait for.
 
     Returns:
         How many jobs were held or waited.
     """
     store.providers.resume(tx, name)
+    store.jobs.poll_now(tx, name, now)
     waited = store.jobs.make_due_now(tx, name, now)
     return waited + store.jobs.release_held(tx, name, now)
 

@@ -242,6 +242,14 @@ def make_due_now(tx: Connection, provider: str, now: datetime) -> int:
     return tx.execute(later.values(due_at=now)).rowcount
 
 
+def poll_now(tx: Connection, provider: str, now: datetime) -> None:
+    """The tasks of a provider that were asked about before are asked about now."""
+    # Not those being sent: their date is a lease.
+    sent = jobs.c.state.in_([JobState.SUBMITTED, JobState.UNKNOWN])
+    asked = (jobs.c.provider == provider) & sent & (jobs.c.polls > 0)
+    tx.execute(update(jobs).where(asked, jobs.c.due_at > now).values(due_at=now))
+
+
 def count_open(tx: Connection, provider: str) -> int:
     """How many tasks the provider may be working on for us."""
     statement = select(func.count()).select_from(jobs)

@@ -14,6 +14,7 @@ from support.sandboxes import SandboxClient
 from service import store
 from service.errors import ProviderError, Refused, Unanswered, WrongTask
 from service.jobs.polling import poll_jobs, settle_poll
+from service.jobs.requests import release_provider
 from service.model import TERMINAL_EVENTS, EventType, Job, JobState, Outcome, TaskState
 from service.model.error_codes import job_error
 from service.providers.base import Limits
@@ -474,6 +475,27 @@ def test_vendor_that_wants_fewer_polls(harness: Harness, asked: float, wait: flo
         settle_poll(tx, harness.wiring.settings, job, slower, "poll", harness.clock())
 
     assert harness.clock() + timedelta(seconds=wait) == harness.job(job).due_at
+
+
+def test_resume_ends_the_wait_of_polls(harness: Harness) -> None:
+    """A task whose poll waits for `Retry-After` is asked about at once; no lease is touched."""
+    polled, fresh, sending, other = (harness.new_job(str(number)) for number in range(4))
+    slower = Refused("RATE_LIMITED", "slower", retry_after=120.0)
+    later = harness.clock() + timedelta(seconds=60)
+    with harness.db.write() as tx:
+        for job in (polled, fresh):
+            store.jobs.accept(tx, job.id, [JobState.QUEUED], task_id=job.id, due_at=later)
+        settle_poll(tx, harness.wiring.settings, polled, slower, "poll", harness.clock())
+        for job, state, provider in (
+            (sending, JobState.SUBMITTING, "apixo"),
+            (other, JobState.SUBMITTED, "segmind"),
+        ):
+            changes = {"state": state, "provider": provider, "polls": 3, "due_at": later}
+            store.jobs.change(tx, job.id, [JobState.QUEUED], **changes)
+        release_provider(tx, "apixo", harness.clock())
+    found = [harness.job(job).due_at for job in (polled, fresh, sending, other)]
+
+    assert [harness.clock(), later, later, later] == found
 
 
 def test_one_bucket_for_all_requests(harness: Harness, sandbox: SandboxClient) -> None:
