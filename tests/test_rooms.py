@@ -37,7 +37,7 @@ REACH = {
     r"asyncio(\..*)?": ("sandbox/",),
     # The last two only look whether a port is free, and answer who connects.
     r"socket\.(socket|create_connection)": (
-        *("outbound/", "sandbox/", "ops/processes.py", "web/health_lane.py"),
+        *("outbound/", "sandbox/", "ops/processes.py", "web/intake/worker.py"),
     ),
     r"(slack_sdk|apprise)(\..*)?": ("channels/",),
     r"obstore(\..*)?": ("storage/",),

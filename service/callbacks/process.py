@@ -7,7 +7,7 @@ asks the provider before anything is recorded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
@@ -58,12 +58,14 @@ def receive_callback(
     signer: UrlSigner,
     token: str,
     headers: Mapping[str, str],
-    body: bytes,
+    read: Callable[[], bytes],
     remote: str,
     now: datetime,
 ) -> None:
     """
     Verify the token and keep the bytes as they came; returns when they are on disk.
+
+    `read` gives them, and is called only once the token is known to be ours.
 
     A body with a content coding is kept coded, with the header that says so: whoever
     reads it decodes it (`content_of`), so a replay sees exactly what was sent.
@@ -75,6 +77,7 @@ def receive_callback(
     """
     with _counting_refusals(ingest, remote, now):
         payload = signer.verify(token, now)
+        body = read()
         if len(content_of(headers, body, CALLBACK_BYTES)) > CALLBACK_BYTES:
             raise CallbackTooLarge(f"the body is larger than {CALLBACK_BYTES} bytes")
         ingest.insert(payload["job"], payload["provider"], headers, body, now)

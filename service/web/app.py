@@ -35,6 +35,7 @@ from service.web.compat.base import ended
 from service.web.compat.waiters import Waiters
 from service.web.errors import as_problem, problem_response
 from service.web.etags import let_revalidate
+from service.web.intake.gate import Gate
 from service.web.pages import html_problem, wants_html
 from service.web.prefix import PathPrefix
 
@@ -70,6 +71,7 @@ def create_app(wiring: Wiring) -> Flask:
     app.extensions["metrics"] = metrics.Kept()
     app.extensions["test_sends"] = BoundedSemaphore(TRIALS)
     session.use_sessions(app, wiring.settings)
+    app.extensions["gate"] = Gate(wiring, partial(session.is_known, app))
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     app.register_error_handler(Exception, _answer)

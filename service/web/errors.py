@@ -8,6 +8,7 @@ from http import HTTPStatus
 from typing import Annotated, NotRequired
 
 from flask import Response, request
+from gunicorn.http.errors import ParseException
 from typing_extensions import TypedDict
 from werkzeug.exceptions import HTTPException
 
@@ -128,6 +129,11 @@ def as_problem(error: Exception) -> Problem:
             return Problem(503, message, hint=hint, headers={"Retry-After": "5"})
         case HTTPException():
             return _from_framework(error)
+        case ParseException() | ConnectionError():
+            # Read from the request's body: gunicorn's own judgement of it.
+            hint = "Send it with a Content-Length, or in well-formed chunks."
+            close = {"Connection": "close"}
+            return Problem(400, "the body is malformed or not whole", hint=hint, headers=close)
     log.exception("unhandled error in %s %s", request.method, request.path, exc_info=error)
     return Problem(500, "something went wrong here; it was logged", hint="Try again later.")
 

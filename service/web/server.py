@@ -19,7 +19,7 @@ from service.settings import Settings
 from service.store.database import REQUEST_PATIENCE_SECONDS
 from service.web.app import create_app
 from service.web.compat.waiters import Waiters
-from service.web.health_lane import worker_below
+from service.web.intake.worker import worker_of
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -38,7 +38,7 @@ class Server(BaseApplication):  # type: ignore[misc]
         self._read_settings = read_settings
         self._settings = read_settings()
         self._options = {
-            "worker_class": worker_below(self._settings.public_path),
+            "worker_class": worker_of(self._settings),
             "control_socket_disable": True,
             "graceful_timeout": 20,
             "timeout": 60,

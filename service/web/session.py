@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Flask, Response, g, redirect, request, session, url_for
 from flask.sessions import SecureCookieSessionInterface
+from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
@@ -28,8 +29,9 @@ from service.model import ApiKey
 from service.settings import Settings
 from service.signing import SessionSerializer, UrlSigner
 from service.store.database import Database
-from service.web.context import BODY_BYTES, caller, wiring
+from service.web.context import BODY_BYTES, api_key_from_request, caller, wiring
 from service.web.errors import Problem, as_problem
+from service.web.intake.framing import Head
 from service.web.pages import html_problem, render, render_live
 
 P = ParamSpec("P")
@@ -143,6 +145,15 @@ def _resumed() -> ApiKey | None:
         return None
     with w.db.read() as tx:
         return store.accounts.key(tx, str(session.get("key")))
+
+
+def is_known(app: Flask, head: Head) -> bool:
+    """Whether a request with this head has a key or a session in force; outside any request."""
+    given = [(name, value) for name, values in head.headers.items() for value in values]
+    with app.request_context(EnvironBuilder(headers=given).get_environ()):
+        with wiring().db.read() as tx:
+            by_key = key_in_force(tx, api_key_from_request())
+        return (by_key or _resumed()) is not None
 
 
 def _way_in() -> AnyResponse:

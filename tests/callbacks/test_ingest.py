@@ -252,7 +252,7 @@ def test_refusals(harness: Harness) -> None:
     ]
     for token, moment, error in given:
         with pytest.raises(error):
-            receive_callback(w.ingest, w.signer, token, {}, b"{}", "10.0.0.1", moment)
+            receive_callback(w.ingest, w.signer, token, {}, lambda: b"{}", "10.0.0.1", moment)
     w.ingest.close()
     with harness.db.read() as tx:
         counts = store.callbacks.count_rejections(tx)

@@ -167,6 +167,13 @@ class Clipbell:
         """gunicorn with one worker process."""
         self.spawn("serve", "service", *self.serving)
 
+    def answers(self) -> bool:
+        """Whether the web process does."""
+        try:
+            return http_call("GET", f"{self.url}/healthz").status == 200
+        except OSError:
+            return False
+
     @property
     def serving(self) -> tuple[str, ...]:
         """The verb `serve` with its options."""

@@ -366,7 +366,7 @@ class Machine(RuleBasedStateMachine):
     def post(self, url: str, body: bytes) -> None:
         """As the receiver does."""
         w, token = self.wiring, url.rpartition("/")[2]
-        receive_callback(w.ingest, w.signer, token, {}, body, "192.0.2.1", self.clock())
+        receive_callback(w.ingest, w.signer, token, {}, lambda: body, "192.0.2.1", self.clock())
 
     # What workers do, and what the vendor answers them, sooner or later.
 

@@ -41,15 +41,17 @@ blueprint = Blueprint("callbacks", __name__)
 def receive(token: str) -> Response:
     """Keep a provider's callback; no judgement of its body, no work, no network."""
     w = wiring()
-    now = w.clock()
-    try:
-        body = raw_body(CALLBACK_BYTES)
-    except Problem:
-        w.ingest.reject("too_large", _remote(), now)
-        raise
+    headers, now = dict(request.headers), w.clock()
     with _refusals():
-        receive_callback(w.ingest, w.signer, token, dict(request.headers), body, _remote(), now)
+        receive_callback(w.ingest, w.signer, token, headers, _body, _remote(), now)
     return json_response({"ok": True})
+
+
+def _body() -> bytes:
+    try:
+        return raw_body(CALLBACK_BYTES)
+    except Problem as error:
+        raise CallbackTooLarge(error.detail) from None
 
 
 @blueprint.get("/callbacks/<token>", strict_slashes=False)

@@ -23,15 +23,8 @@ def web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
     below = {"public_url": "http://127.0.0.1:9/clips"}
     with Clipbell(tmp_path_factory.mktemp("web"), "http://127.0.0.1:9", **below) as made:
         made.start_web()
-        eventually(lambda: _answers(made))
+        eventually(made.answers)
         yield made
-
-
-def _answers(clipbell: Clipbell) -> bool:
-    try:
-        return http_call("GET", f"{clipbell.url}/healthz").status == 200
-    except OSError:
-        return False
 
 
 @pytest.mark.parametrize("said", [SLOW_BODY, SLOW_HEADERS, b""], ids=["body", "headers", "silent"])

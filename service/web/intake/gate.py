@@ -1,0 +1,69 @@
+"""Where a request goes, by its head alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from service.bootstrap import Wiring
+from service.errors import BadToken
+from service.model import CALLBACK_BYTES
+from service.web.context import BODY_BYTES, JOB_BYTES
+from service.web.intake.framing import Head
+from service.web.intake.lanes import Lane
+
+_FILES = re.compile(r"/v/.*|/v1/videos/[^/]+/content")
+
+
+@dataclass(frozen=True)
+class Route:
+    """A request's lane, how long its body may be, and how long that of a known caller may be."""
+
+    lane: Lane
+    body_limit: int = 0
+    known_limit: int = 0
+
+
+class Gate:
+    """
+    Judges requests before their bodies are read; touches no database.
+
+    Args:
+        is_known: whether the caller has a key or a session; may take a while, and is called
+            in a thread.
+    """
+
+    def __init__(self, wiring: Wiring, is_known: Callable[[Head], bool]) -> None:
+        self._wiring = wiring
+        self._prefix = wiring.settings.public_path
+        self.is_known = is_known
+
+    def route(self, head: Head) -> Route:
+        """Never raises."""
+        path = self._path(head.target)
+        if path == "/healthz" and head.method in ("GET", "HEAD"):
+            return Route(Lane.HEALTH)
+        if found := re.fullmatch(r"/callbacks/(.+?)/?", path):
+            return self._callback(found[1])
+        if _FILES.fullmatch(path) and head.method in ("GET", "HEAD"):
+            return Route(Lane.FILES)
+        return Route(Lane.REQUESTS, BODY_BYTES, JOB_BYTES)
+
+    def _callback(self, token: str) -> Route:
+        try:
+            self._wiring.signer.verify(token, self._wiring.clock())
+        except BadToken:
+            return Route(Lane.REFUSALS)
+        return Route(Lane.CALLBACKS, CALLBACK_BYTES)
+
+    def _path(self, target: str) -> str:
+        """The path below the prefix, as the app sees it; blank for a target that is none."""
+        try:
+            path = unquote(urlsplit(target).path if "://" in target else target.partition("?")[0])
+        except ValueError:
+            return ""
+        if self._prefix and f"{path}/".startswith(f"{self._prefix}/"):
+            path = path.removeprefix(self._prefix)
+        return path

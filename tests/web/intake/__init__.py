@@ -1,0 +1,3 @@
+"""Tests of how requests come in."""
+
+from __future__ import annotations
