@@ -23,13 +23,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from service.accounts import SCOPES
-from service.settings import child_environ
+from service.model import utc_now
+from service.settings import child_environ, load_settings
+from service.signing import UrlSigner
 from support.processes import Process, run_verb
 from support.serving import QuietHandler, Served
 
@@ -231,6 +234,11 @@ class Clipbell:
         given = {"x-api-key": self.key, "Content-Type": "application/json"} | (headers or {})
         url = path if path.startswith("http") else self.url + path
         return http_call(method, url, raw, given)
+
+    def callback_path(self, job_id: str) -> str:
+        """Where a provider would call back about the job: signed with the newest key."""
+        signer = UrlSigner(load_settings(self.environ).keys(), "callback", "/callbacks")
+        return signer.url_for(utc_now() + timedelta(days=1), job=job_id, provider="apixo")
 
     def job(self, job_id: str) -> dict[str, Any]:
         """The job as the API shows it."""

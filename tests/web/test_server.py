@@ -8,7 +8,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -17,9 +16,7 @@ from support.servers import Clipbell, eventually, http_call
 
 from service import store
 from service.bootstrap import build
-from service.model.entities import utc_now
 from service.settings import load_settings
-from service.signing import UrlSigner
 
 ACTIVATED = str(Path(__file__).parents[1] / "support" / "activated.py")
 
@@ -51,10 +48,7 @@ class Site:
     @property
     def path(self) -> str:
         """A fresh callback URL's path, signed with the newest key."""
-        keys = load_settings(self.clipbell.environ).keys()
-        signer = UrlSigner(keys, "callback", "/callbacks")
-        tomorrow = utc_now() + timedelta(days=1)
-        return signer.url_for(tomorrow, job=self.job_id, provider="apixo")
+        return self.clipbell.callback_path(self.job_id)
 
     def load(self) -> CallbackLoad:
         """Providers that call back without a pause."""
