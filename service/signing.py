@@ -140,6 +140,15 @@ def new_webhook_secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
+def is_webhook_secret(text: str) -> bool:
+    """Whether it is ``whsec_`` and 24 to 64 bytes in base64 (Standard Webhooks 1.0.0)."""
+    try:
+        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        return False
+    return text.startswith("whsec_") and 24 <= len(key) <= 64
+
+
 def webhook_headers(
     webhook_secrets: Sequence[str], event_id: str, now: datetime, body: bytes
 ) -> dict[str, str]:

@@ -26,6 +26,8 @@ class DeliveryRequest:
     """
     One attempt: the frozen body and where it goes; `secrets` sign it.
 
+    `headers` are the endpoint's own, for channels that send any.
+
     `reference` is what the channel last answered about this job, for this subscription;
     `exchanges` is filled by the channel with what it sends and is answered, in order.
     """
@@ -37,6 +39,7 @@ class DeliveryRequest:
     body: bytes
     now: datetime
     reference: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
     exchanges: list[Exchange] = field(default_factory=list)
 
     def record_sent(

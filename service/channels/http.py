@@ -44,8 +44,9 @@ def post_json(
     Raises:
         DeliveryError: there was no answer.
     """
-    given = {"Content-Type": "application/json", **(headers or {})}
+    given = {**request.headers, "Content-Type": "application/json", **(headers or {})}
     shown_headers = {**outbound.headers, **given, "Content-Length": str(len(body))}
+    shown_headers |= dict.fromkeys(request.headers, "***")
     request.record_sent("POST", mask_target(request.target), shown_headers, body)
     try:
         answer = outbound.call(

@@ -13,7 +13,7 @@ from service import store
 from service.bootstrap import Wiring
 from service.cli.account_option import acting_account
 from service.cli.output import JsonOption, console, open_wiring, print_json
-from service.deliveries.subscriptions import secrets_of
+from service.deliveries.secrets import secrets_of
 from service.model import utc_now
 from service.ops.processes import free_port
 from service.signing import webhook_fault

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import typer
 
@@ -14,23 +14,31 @@ from service.cli.output import JsonOption, console, open_wiring, print_json, tab
 from service.cli.parsing import moment
 from service.deliveries import endpoint_health
 from service.deliveries.redelivery import recover_since
+from service.deliveries.secrets import check_secret, revoke_old_secret, rotate_secret
 from service.deliveries.subscriptions import (
+    parse_changes,
     parse_key_value,
     parse_subscription,
+    shown_subscription,
     subscribe,
-    target_of,
 )
 from service.deliveries.test_sends import (
     require_test,
     send_test,
     test_request_for,
 )
-from service.errors import InvalidInput, NotFound
+from service.errors import FieldErrors, InvalidInput, NotFound
+from service.formatting import format_date
+from service.messages.content import plain
 from service.model import Subscription
-from service.model.serializers import SubscriptionJson, subscription_json
+from service.model.serializers import SubscriptionJson
 from service.signing import new_webhook_secret
 
 app = typer.Typer(help="Who is told of what: add, list, test and more.")
+HeaderOption = typer.Option(
+    [], "--header", "-H", help="'Name: value' for the endpoint; repeatable, stored encrypted."
+)
+SecretOption = typer.Option(None, "--secret", help="A secret of your own: whsec_ and base64.")
 
 
 @app.command(cls=Acting)
@@ -47,6 +55,9 @@ def add(
     format_: str = typer.Option(
         None, "--format", help="The body's form: standard, flat, apixo, openai."
     ),
+    name: str = typer.Option("", "--name", help="What people call it."),
+    headers: list[str] = HeaderOption,
+    secret: str = SecretOption,
     test_first: bool = typer.Option(False, "--test", help="Save only if a test message arrives."),
     json_: bool = JsonOption,
 ) -> None:
@@ -55,29 +66,139 @@ def add(
     account = acting_account(wiring)
     if target is None:
         channel, _, target = channel.partition(":")
-    try:
-        pairs = dict(map(parse_key_value, metadata))
-    except InvalidInput as error:
-        raise typer.BadParameter(error.faults[0].message, param_hint="--metadata") from None
     body: dict[str, Any] = {"channel": channel, "target": target, "events": events}
-    body |= {"models": models, "metadata": pairs} | ({"format": format_} if format_ else {})
-    spec, secret = parse_subscription(wiring.channels, body, ""), new_webhook_secret()
+    body |= {"models": models, "metadata": _pairs(metadata)} | (
+        {"format": format_} if format_ else {}
+    )
+    body |= {"name": name, "headers": _headers(headers), "secret": secret}
+    spec = parse_subscription(wiring.channels, body, "")
+    signing, result = spec.secret or new_webhook_secret(), None
     if test_first:
         now = wiring.clock()
-        require_test(wiring.db, wiring.notifications, account.id, spec, secret, now)
+        result = require_test(wiring.db, wiring.notifications, account.id, spec, signing, now)
     with wiring.db.write() as tx:
         encryptor, now = wiring.encryptor, wiring.clock()
-        added, _ = subscribe(tx, encryptor, account.id, spec, now, secret=secret)
+        added, _ = subscribe(tx, encryptor, account.id, spec, now, secret=signing)
     if json_:
-        print_json({**_as_json(wiring, added), "secret": secret})
+        print_json({**shown_subscription(encryptor, added), "secret": signing})
         return
+    if result is not None:
+        status = f"{result.status}, " if result.status else ""
+        console().print(f"The test arrived ({status}{result.milliseconds} ms).")
     console().print(f"{added.id}  {added.channel}  {spec.target}", soft_wrap=True)
-    if channel == "webhook":
-        console().print(f"Secret (shown only now): {secret}", soft_wrap=True)
+    if channel == "webhook" and not secret:
+        console().print(f"Secret (shown only now): {signing}", soft_wrap=True)
 
 
-def _as_json(wiring: Wiring, subscription: Subscription) -> SubscriptionJson:
-    return subscription_json(subscription, target_of(wiring.encryptor, subscription))
+def _pairs(given: list[str]) -> dict[str, Any]:
+    try:
+        return dict(map(parse_key_value, given))
+    except InvalidInput as error:
+        raise typer.BadParameter(error.faults[0].message, param_hint="--metadata") from None
+
+
+def _headers(given: list[str]) -> dict[str, str]:
+    """Headers from ``Name: value`` as curl takes them. Raises BadParameter."""
+    found = {}
+    for text in given:
+        name, colon, value = text.partition(":")
+        if not colon:
+            message = f"{text[:40]!r} is not 'Name: value'"
+            raise typer.BadParameter(message, param_hint="--header")
+        found[name.strip()] = value.strip()
+    return found
+
+
+@app.command(cls=Acting)
+def show(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
+    """One subscription with its settings."""
+    wiring = open_wiring()
+    _print_subscription(
+        shown_subscription(wiring.encryptor, _owned(wiring, subscription_id)), json_
+    )
+
+
+def _print_subscription(shown: SubscriptionJson, json_: bool) -> None:
+    if json_:
+        print_json(shown)
+        return
+    for name, value in shown.items():
+        if isinstance(value, dict):
+            text = ", ".join(f"{key}={one}" for key, one in value.items())
+        elif isinstance(value, list):
+            text = ", ".join(map(str, value))
+        else:
+            text = {True: "yes", False: "no", None: ""}.get(cast(Any, value), str(value))
+        if text:
+            console().print(f"{name.replace('_', ' '):<16} {plain(text)}", soft_wrap=True)
+
+
+@app.command(cls=Acting)
+def edit(
+    subscription_id: str = typer.Argument(metavar="SUB"),
+    name: str = typer.Option(None, "--name", help="What people call it."),
+    target: str = typer.Option(None, "--target", help="A URL or an address."),
+    events: list[str] = typer.Option(
+        None, "--event", "-e", help="Only these events.", autocompletion=completion.events
+    ),
+    models: list[str] = typer.Option(
+        None, "--model", "-m", help="Only jobs of these models.", autocompletion=completion.models
+    ),
+    metadata: list[str] = typer.Option(None, "--metadata", help="Only jobs with key=value."),
+    format_: str = typer.Option(None, "--format", help="The body's form: standard, flat, apixo."),
+    headers: list[str] = HeaderOption,
+    clear: list[str] = typer.Option(
+        [], "--clear", help="Empty this: name, events, models, metadata or headers; repeatable."
+    ),
+    json_: bool = JsonOption,
+) -> None:
+    """Change what is named; the rest stays as it is."""
+    wiring = open_wiring()
+    before = _owned(wiring, subscription_id)
+    empty = {"name": "", "events": [], "models": [], "metadata": {}, "headers": {}}
+    if unknown := [word for word in clear if word not in empty]:
+        message = f"{unknown[0]!r} is none of {', '.join(empty)}"
+        raise typer.BadParameter(message, param_hint="--clear")
+    given: dict[str, Any] = {"name": name, "target": target, "format": format_}
+    given |= {"events": events or None, "models": models or None}
+    given["metadata"] = _pairs(metadata) if metadata else None
+    if headers:
+        stored = shown_subscription(wiring.encryptor, before)["headers"]
+        given["headers"] = ({} if "headers" in clear else stored) | _headers(headers)
+    changes = {word: empty[word] for word in clear}
+    changes |= {field: value for field, value in given.items() if value is not None}
+    if not changes:
+        raise typer.BadParameter("say what to change; see --help")
+    columns = parse_changes(wiring.channels, wiring.encryptor, before, changes)
+    with wiring.db.write() as tx:
+        store.subscriptions.change(tx, before.id, **columns)
+    _print_subscription(shown_subscription(wiring.encryptor, _owned(wiring, before.id)), json_)
+
+
+@app.command("rotate-secret", cls=Acting)
+def rotate(
+    subscription_id: str = typer.Argument(metavar="SUB"),
+    revoke: bool = typer.Option(False, "--revoke", help="End the old one now, not after a day."),
+    secret: str = SecretOption,
+    json_: bool = JsonOption,
+) -> None:
+    """Replace the secret. The new one is printed once; both sign for a day."""
+    wiring = open_wiring()
+    subscription = _owned(wiring, subscription_id)
+    errors = FieldErrors()
+    own = check_secret(secret, errors)
+    errors.raise_any()
+    renew = revoke_old_secret if revoke else rotate_secret
+    with wiring.db.write() as tx:
+        signing = renew(tx, wiring.encryptor, subscription, wiring.clock(), own)
+    changed = _owned(wiring, subscription.id)
+    if json_:
+        print_json({**shown_subscription(wiring.encryptor, changed), "secret": signing})
+        return
+    console().print(f"Secret (shown only now): {signing}", soft_wrap=True)
+    if changed.previous_until is not None:
+        until = format_date(changed.previous_until)
+        console().print(f"The old one signs too until {until}.", soft_wrap=True)
 
 
 @app.command("list", cls=Acting)
@@ -87,7 +208,7 @@ def list_all(json_: bool = JsonOption) -> None:
     account = acting_account(wiring)
     with wiring.db.read() as tx:
         subscriptions = store.subscriptions.all_of(tx, account.id)
-    shown = [_as_json(wiring, subscription) for subscription in subscriptions]
+    shown = [shown_subscription(wiring.encryptor, one) for one in subscriptions]
     if json_:
         print_json(shown)
         return
@@ -95,6 +216,7 @@ def list_all(json_: bool = JsonOption) -> None:
         {
             "subscription": one["id"],
             "channel": one["channel"],
+            "name": one["name"],
             "target": one["target"],
             "events": " ".join(one["events"]),
             "state": "on" if one["enabled"] else f"off: {one['disabled_reason'] or 'by hand'}",

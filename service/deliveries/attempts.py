@@ -16,8 +16,9 @@ from sqlalchemy import Connection
 from service import store
 from service.channels.base import SEND_SECONDS, DeliveryRequest, DeliveryResult
 from service.deliveries import endpoint_health
+from service.deliveries.custom_headers import decrypt_headers
 from service.deliveries.notification import NotificationContext, build_notification
-from service.deliveries.subscriptions import secrets_of
+from service.deliveries.secrets import secrets_of
 from service.errors import ClipbellError, DeliveryError, NextStep, NotFound
 from service.model import Attempt, Clock, Delivery, DeliveryState, Exchange, Subscription
 from service.retry import next_attempt_at
@@ -141,6 +142,7 @@ def _request_for(
         body=body,
         now=now,
         reference=reference,
+        headers=decrypt_headers(context.encryptor, subscription.headers),
     )
 
 

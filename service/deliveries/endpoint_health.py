@@ -124,6 +124,7 @@ def disable(
 def remove(tx: Connection, subscription_id: str, now: datetime) -> None:
     """It is gone for its account; the row stays, for the log of its deliveries."""
     gone = {"enabled": False, "hidden": True, "disabled_reason": "removed", "events": ["removed"]}
+    gone |= {"headers": None}
     store.subscriptions.change(tx, subscription_id, **gone)
     store.deliveries.end_pending(tx, now, subscription_id=subscription_id)
 

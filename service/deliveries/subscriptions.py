@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from typing import Annotated, Any, NotRequired
+from datetime import datetime
+from typing import Any
 
-from pydantic import with_config
 from sqlalchemy import Connection
-from typing_extensions import TypedDict
 
 from service import store
-from service.catalogue.models import MODELS, ModelSlug
+from service.catalogue.models import MODELS
 from service.channels.base import Channel
+from service.deliveries.custom_headers import (
+    check_headers,
+    decrypt_headers,
+    encrypt_headers,
+)
+from service.deliveries.secrets import check_secret
+from service.deliveries.subscription_fields import FIELDS, METADATA_PAIRS, NAME_LENGTH
 from service.errors import BadToken, FieldErrors, InvalidInput, json_pointer
 from service.messages.payloads import TOLD_EVENTS
 from service.model import EventType, Subscription, new_id
-from service.model.json_types import about
+from service.model.serializers import SubscriptionJson, subscription_json
 from service.signing import Encryptor, digest, new_webhook_secret
 
 #: Said by the reader of a mail: no later job may overrule it.
@@ -31,34 +36,7 @@ NEEDS = {
 }
 #: What counts as not given.
 BLANK = (None, "")
-METADATA_PAIRS = 20
-#: How long a secret that was replaced signs beside the new one.
-OVERLAP = timedelta(hours=24)
 NO_TARGET = "say where to send: an address or URL"
-
-
-Events = Annotated[list[EventType], about("Its events; none: the usual ones.", ["job.succeeded"])]
-Format = Annotated[str, about("The format of the body; the channel's first one if missing.")]
-Models = Annotated[list[ModelSlug], about("Only jobs of these models; none: of all.")]
-Pairs = Annotated[
-    dict[str, str | float | bool],
-    about("Only jobs whose metadata has these very pairs.", max_length=METADATA_PAIRS),
-]
-
-
-@with_config(extra="forbid")
-class NewSubscription(TypedDict):
-    """A request for a subscription."""
-
-    channel: Annotated[str, about("The kind of transport.", "webhook")]
-    target: Annotated[str, about("Where events are sent.", "https://example.com/clips")]
-    events: NotRequired[Events]
-    format: NotRequired[Format]
-    models: NotRequired[Models]
-    metadata: NotRequired[Pairs]
-
-
-FIELDS = tuple(NewSubscription.__annotations__)
 
 
 @dataclass(frozen=True)
@@ -67,6 +45,7 @@ class SubscriptionSpec:
     A checked destination of messages: the channel, its target, which events, in which format.
 
     `models` and `metadata` narrow it to jobs of these models, with these very pairs.
+    `headers` are in the clear; `secret` is the caller's own, None for one of ours.
     """
 
     channel: str
@@ -75,6 +54,9 @@ class SubscriptionSpec:
     format: str = "standard"
     models: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
+    name: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    secret: str | None = None
 
 
 def open_to(channels: Mapping[str, Channel], scopes: Collection[str]) -> dict[str, Channel]:
@@ -86,9 +68,17 @@ def open_to(channels: Mapping[str, Channel], scopes: Collection[str]) -> dict[st
     }
 
 
-def parse_subscription(channels: Mapping[str, Channel], given: Any, at: str) -> SubscriptionSpec:
+def parse_subscription(
+    channels: Mapping[str, Channel],
+    given: Any,
+    at: str,
+    known_headers: Mapping[str, str] | None = None,
+) -> SubscriptionSpec:
     """
     A wish from ``"channel:target"`` or an object with the fields of `SubscriptionSpec`.
+
+    Args:
+        known_headers: those that are stored now, which `***` keeps.
 
     Raises:
         InvalidInput: all faults, with pointers below `at`.
@@ -100,6 +90,9 @@ def parse_subscription(channels: Mapping[str, Channel], given: Any, at: str) -> 
     _check_words("events", parts.get("events"), list(EventType), errors)
     _check_words("models", parts.get("models"), list(MODELS), errors)
     _check_metadata(parts.get("metadata"), errors)
+    _check_name(parts.get("name"), errors)
+    headers = check_headers(parts.get("headers"), errors, known_headers or {})
+    secret = check_secret(parts.get("secret"), errors)
     channel = channels.get(parts["channel"]) if isinstance(parts.get("channel"), str) else None
     if channel is None:
         needed = NEEDS.get(str(parts.get("channel")))
@@ -108,6 +101,9 @@ def parse_subscription(channels: Mapping[str, Channel], given: Any, at: str) -> 
         if not isinstance(parts.get("target"), str):
             errors.add("/target", "required", NO_TARGET)
         raise InvalidInput(errors.found)
+    for field_, value in (("headers", headers), ("secret", secret)):
+        if value and parts["channel"] != "webhook":
+            errors.add(f"/{field_}", "not_allowed", "is for the channel webhook only")
     format_ = channel.formats[0] if parts.get("format") in BLANK else parts["format"]
     if format_ not in channel.formats:
         errors.add("/format", "not_allowed", f"must be one of {', '.join(channel.formats)}")
@@ -122,7 +118,9 @@ def parse_subscription(channels: Mapping[str, Channel], given: Any, at: str) -> 
     errors.raise_any()
     events = tuple(named or (told if format_ == "openai" else channel.default_events))
     narrowed = (tuple(parts.get("models") or ()), parts.get("metadata") or {})
-    return SubscriptionSpec(parts["channel"], target, events, format_, *narrowed)
+    name = " ".join(str(parts.get("name") or "").split())
+    place = (parts["channel"], target, events, format_)
+    return SubscriptionSpec(*place, *narrowed, name, headers, secret)
 
 
 def parse_key_value(text: str) -> tuple[str, Any]:
@@ -169,6 +167,13 @@ def _check_metadata(given: Any, errors: FieldErrors) -> None:
             errors.add(f"/metadata{json_pointer(name)}", "wrong_type", message)
 
 
+def _check_name(given: Any, errors: FieldErrors) -> None:
+    name = given or ""
+    if not isinstance(name, str) or len(name) > NAME_LENGTH or not name.isprintable():
+        message = f"must be at most {NAME_LENGTH} characters on one line"
+        errors.add("/name", "not_allowed", message)
+
+
 def _target(channel: Channel, given: Any) -> str:
     if not isinstance(given, str) or not given.strip():
         raise InvalidInput.at("/target", "required", NO_TARGET)
@@ -185,8 +190,13 @@ def subscribe(
     hook: bool = False,
     secret: str | None = None,
 ) -> tuple[Subscription, str]:
-    """A new subscription, and its secret for the only time."""
-    secret = secret or new_webhook_secret()
+    """
+    A new subscription, and its secret for the only time.
+
+    Args:
+        secret: one that was made before, for a test; else the spec's own, or a new one.
+    """
+    secret = secret or spec.secret or new_webhook_secret()
     made = _made(encryptor, account_id, spec, encryptor.encrypt(secret), now, hidden=False)
     subscription = replace(made, hook=hook)
     store.subscriptions.insert(tx, subscription)
@@ -214,6 +224,9 @@ def parse_changes(
     if fields.pop("channel", before.channel) != before.channel:
         message = "cannot be changed: make a new subscription"
         raise InvalidInput.at("/channel", "not_allowed", message)
+    if "secret" in fields:
+        message = "cannot be changed here: use rotate-secret"
+        raise InvalidInput.at("/secret", "not_allowed", message)
     changes = _changed_fields(channels, encryptor, before, fields) if fields else {}
     if enabled is None:
         return changes
@@ -228,9 +241,13 @@ def _changed_fields(
 ) -> dict[str, Any]:
     kept = {"channel": before.channel, "target": encryptor.decrypt(before.target)}
     kept |= {name: getattr(before, name) for name in ("events", "format", "models", "metadata")}
-    spec = parse_subscription(channels, kept | fields, "")
+    kept |= {"name": before.name}
+    headers = decrypt_headers(encryptor, before.headers)
+    spec = parse_subscription(channels, kept | fields, "", headers)
     changes: dict[str, Any] = {"events": list(spec.events), "format": spec.format}
-    changes |= {"models": list(spec.models), "metadata": spec.metadata}
+    changes |= {"models": list(spec.models), "metadata": spec.metadata, "name": spec.name}
+    if "headers" in fields:
+        changes |= {"headers": encrypt_headers(encryptor, spec.headers)}
     if "target" in fields:
         changes |= {"target": encryptor.encrypt(spec.target), "target_digest": digest(spec.target)}
     return changes
@@ -271,7 +288,7 @@ def get_or_create_internal(
     a reader's own unsubscribing stays.
     """
     store.accounts.lock(tx, account_id)
-    same = store.subscriptions.same(tx, account_id, spec.channel, digest(spec.target), hidden=True)
+    same = store.subscriptions.same(tx, account_id, spec.channel, _identity(spec), hidden=True)
     for subscription in same:
         if _is_for(subscription, spec):
             if not subscription.enabled and subscription.disabled_reason != UNSUBSCRIBED:
@@ -279,9 +296,17 @@ def get_or_create_internal(
             return subscription
     account = store.accounts.find(tx, account_id)
     secret = account.webhook_secret if account else encryptor.encrypt(new_webhook_secret())
+    if spec.secret is not None:
+        secret = encryptor.encrypt(spec.secret)
     subscription = _made(encryptor, account_id, spec, secret, now, hidden=True)
     store.subscriptions.insert(tx, subscription)
     return subscription
+
+
+def _identity(spec: SubscriptionSpec) -> str:
+    """What the rows of one target share, each with its own headers and secret apart."""
+    own = json.dumps([spec.headers, spec.secret]) if spec.headers or spec.secret else ""
+    return digest(spec.target + own)
 
 
 def _is_for(subscription: Subscription, spec: SubscriptionSpec) -> bool:
@@ -301,44 +326,13 @@ def target_of(encryptor: Encryptor, subscription: Subscription) -> str:
         return ""
 
 
-def secrets_of(encryptor: Encryptor, subscription: Subscription, now: datetime) -> tuple[str, ...]:
-    """The secrets to sign with: the current one and, while it is replaced, the one before."""
-    current = encryptor.decrypt(subscription.secret)
-    until = subscription.previous_until
-    if subscription.previous_secret is None or until is None or until <= now:
-        return (current,)
-    return current, encryptor.decrypt(subscription.previous_secret)
-
-
-def rotate_secret(
-    tx: Connection, encryptor: Encryptor, subscription: Subscription, now: datetime
-) -> str:
-    """A new secret; the old one signs too for `OVERLAP`."""
-    secret = new_webhook_secret()
-    store.subscriptions.change(
-        tx,
-        subscription.id,
-        secret=encryptor.encrypt(secret),
-        previous_secret=subscription.secret,
-        previous_until=now + OVERLAP,
-    )
-    return secret
-
-
-def revoke_old_secret(
-    tx: Connection, encryptor: Encryptor, subscription: Subscription, now: datetime
-) -> str:
-    """
-    The old secret signs nothing from now on; the one that does.
-
-    Within an overlap that is the one before the current; otherwise the current one
-    itself is old, and a new one takes its place.
-    """
-    secret, *old = secrets_of(encryptor, subscription, now)
-    if not old:
-        secret = rotate_secret(tx, encryptor, subscription, now)
-    store.subscriptions.change(tx, subscription.id, previous_secret=None, previous_until=None)
-    return secret
+def shown_subscription(encryptor: Encryptor, subscription: Subscription) -> SubscriptionJson:
+    """A subscription as JSON, without its secrets."""
+    try:
+        headers = decrypt_headers(encryptor, subscription.headers)
+    except BadToken:
+        headers = {}
+    return subscription_json(subscription, target_of(encryptor, subscription), headers)
 
 
 def _made(
@@ -355,7 +349,7 @@ def _made(
         account_id=account_id,
         channel=spec.channel,
         target=encryptor.encrypt(spec.target),
-        target_digest=digest(spec.target),
+        target_digest=_identity(spec) if hidden else digest(spec.target),
         events=list(spec.events),
         format=spec.format,
         secret=secret,
@@ -366,4 +360,6 @@ def _made(
         created_at=now,
         models=list(spec.models),
         metadata=spec.metadata,
+        name=spec.name,
+        headers=encrypt_headers(encryptor, spec.headers),
     )

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from service.channels.base import DeliveryRequest
+from service.deliveries.custom_headers import decrypt_headers
 from service.deliveries.notification import NotificationContext, build_notification
-from service.deliveries.subscriptions import SubscriptionSpec, secrets_of
+from service.deliveries.secrets import secrets_of
+from service.deliveries.subscriptions import SubscriptionSpec
 from service.errors import ClipbellError, DeliveryError, FieldError, InvalidInput
 from service.events.samples import sample_event
 from service.model import EventType, Subscription, new_id
@@ -26,6 +29,7 @@ class TestRequest:
     format: str
     events: tuple[str, ...]
     secrets: tuple[str, ...]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ def test_request_for(
         subscription.format,
         tuple(subscription.events),
         secrets_of(context.encryptor, subscription, now),
+        decrypt_headers(context.encryptor, subscription.headers),
     )
 
 
@@ -78,13 +83,13 @@ def require_test(
     spec: SubscriptionSpec,
     secret: str,
     now: datetime,
-) -> None:
+) -> TestResult:
     """Test a subscription before it is saved. Raises InvalidInput, saying why, if that fails."""
     place = (spec.channel, spec.target, spec.format, spec.events)
-    test_request = TestRequest(account_id, "", *place, (secret,))
+    test_request = TestRequest(account_id, "", *place, (secret,), spec.headers)
     test_result = send_test(db, context, test_request, now)
     if test_result.error is None:
-        return
+        return test_result
     message = f"the test failed, so nothing was saved: {test_result.error}"
     if test_request.channel == "webhook" and test_result.status in (401, 403):
         # It cannot know the secret, which is shown only once the subscription is saved.
@@ -111,6 +116,7 @@ def _sample_request(
         secrets=test_request.secrets,
         body=channel.render(notification, test_request.format),
         now=now,
+        headers=test_request.headers,
     )
 
 

@@ -15,8 +15,8 @@ from service import store
 from service.catalogue.models import MODELS, Model, ModelSlug
 from service.catalogue.validation import check_input
 from service.channels.base import Channel
+from service.deliveries.subscription_fields import NewSubscription
 from service.deliveries.subscriptions import (
-    NewSubscription,
     SubscriptionSpec,
     get_or_create_internal,
     parse_subscription,

@@ -307,7 +307,7 @@ class Subscription:
     """
     Who wants which events, by which channel, at which target.
 
-    `target` and the secrets are sealed at rest. A `hidden` one was made by a
+    `target`, the secrets and `headers` are sealed at rest. A `hidden` one was made by a
     job's own `notify` and serves only deliveries that name it; a `hook` ends for
     good when its endpoint is gone. Empty `events` mean the default ones, empty
     `models` and `metadata` all jobs. `previous_secret` signs too, until
@@ -341,6 +341,8 @@ class Subscription:
     failing_since: datetime | None = None
     exhausted: int = 0
     announced_at: datetime | None = None
+    name: str = ""
+    headers: str | None = None
 
 
 @dataclass(frozen=True)

@@ -288,7 +288,11 @@ class SubscriptionJson(TypedDict):
 
     id: Annotated[SubscriptionId, about("The subscription's id.")]
     channel: Annotated[ChannelName, about("The kind of transport.")]
+    name: Annotated[str, about("What people call it; may be blank.", "Orders")]
     target: Annotated[str, about("Where events are sent.", "https://example.com/clips")]
+    headers: Annotated[
+        dict[str, str], about("Headers for the endpoint, their values hidden.", {"X-Key": "***"})
+    ]
     events: Annotated[list[EventType], about("Its events.", ["job.succeeded", "job.failed"])]
     format: Annotated[str, about("The format of the body.", "standard")]
     models: Annotated[list[str], about("Only jobs of these models; empty: of all.", [])]
@@ -313,12 +317,21 @@ class SubscriptionWithSecretJson(SubscriptionJson):
     secret: Annotated[Secret, about("Verifies our signatures; shown only once.")]
 
 
-def subscription_json(subscription: Subscription, target: str) -> SubscriptionJson:
-    """A subscription with its decrypted target, without its secrets."""
+def subscription_json(
+    subscription: Subscription, target: str, headers: Iterable[str]
+) -> SubscriptionJson:
+    """
+    A subscription with its decrypted target, without its secrets.
+
+    Args:
+        headers: the names of its own headers.
+    """
     return {
         "id": subscription.id,
         "channel": subscription.channel,
+        "name": subscription.name,
         "target": target,
+        "headers": dict.fromkeys(headers, "***"),
         "events": events_of(subscription),
         "format": subscription.format,
         "models": subscription.models,

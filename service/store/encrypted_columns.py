@@ -14,6 +14,7 @@ ENCRYPTED_COLUMNS: tuple[tuple[Table, str], ...] = (
     (subscriptions, "target"),
     (subscriptions, "secret"),
     (subscriptions, "previous_secret"),
+    (subscriptions, "headers"),
 )
 
 

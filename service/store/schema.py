@@ -280,6 +280,9 @@ subscriptions = Table(
     _moment("failing_since"),
     Column("exhausted", Integer, nullable=False, default=0),
     _moment("announced_at"),
+    Column("name", Text, nullable=False, default=""),
+    # Encrypted, as JSON; see `deliveries.custom_headers`.
+    Column("headers", Text),
     Index(None, "account_id", "channel", "target_digest"),
 )
 _few("ix_subscriptions_held", subscriptions.c.held_until.is_not(None), subscriptions.c.held_until)

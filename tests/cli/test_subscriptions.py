@@ -51,6 +51,29 @@ def test_added_and_tested(clipbell: Clipbell, hook: Hook) -> None:
     assert [True] == [hit.json()["sample"] for hit in hook.hits]
 
 
+def test_edited(clipbell: Clipbell, hook: Hook) -> None:
+    """What is named changes, the rest stays; headers are kept without being shown."""
+    given = ("--name", "Orders", "--header", "X-Key: sesame", "--header", "X-Other: b")
+    mine = shown(clipbell, "subscriptions", "add", "webhook", NOWHERE, *given)["id"]
+    change = ("--target", hook.url, "--event", "job.failed", "--header", "X-Other: c")
+    changed = shown(clipbell, "subscriptions", "edit", mine, *change)
+    shown(clipbell, "subscriptions", "test", mine)
+    text = clipbell.run("subscriptions", "show", mine).stdout
+    cleared = shown(clipbell, "subscriptions", "edit", mine, "--clear", "headers", "--name", "B")
+    rotated = shown(clipbell, "subscriptions", "rotate-secret", mine, "--revoke")
+    nothing = clipbell.run("subscriptions", "edit", mine, code=2).stderr
+    bad = clipbell.run("subscriptions", "edit", mine, "--header", "X-Key", code=2).stderr
+    clipbell.run("subscriptions", "remove", mine)
+
+    assert ("Orders", hook.url) == (changed["name"], changed["target"])
+    assert (["job.failed"], ["X-Key", "X-Other"]) == (changed["events"], list(changed["headers"]))
+    assert [("sesame", "c")] == [(h.headers["X-Key"], h.headers["X-Other"]) for h in hook.hits]
+    assert "Orders" in text and "X-Key=***" in text and "sesame" not in text
+    assert ({}, "B") == (cleared["headers"], cleared["name"])
+    assert rotated["secret"].startswith("whsec_") and rotated["old_secret_until"] is None
+    assert "say what to change" in nothing and "Name: value" in bad
+
+
 def test_switched_and_removed(clipbell: Clipbell) -> None:
     """A subscription is switched off and on, and is then gone."""
     mine = shown(clipbell, "subscriptions", "add", "webhook", NOWHERE)["id"]

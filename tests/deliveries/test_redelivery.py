@@ -19,10 +19,10 @@ from service.deliveries.redelivery import (
     redeliver_final_event,
     resend_delivery,
 )
+from service.deliveries.secrets import rotate_secret
 from service.deliveries.subscriptions import (
     UNSUBSCRIBED,
     SubscriptionSpec,
-    rotate_secret,
     subscribe,
 )
 from service.errors import Conflict, TooOften

@@ -33,6 +33,11 @@ schemathesis.openapi.format("http-url", _urls)
 schemathesis.openapi.format("channel-target", _urls.map(lambda url: f"webhook:{url}"))
 schemathesis.openapi.format("apprise-url", _numbers.map(lambda n: f"json://127.0.0.1:1/{n}"))
 schemathesis.openapi.format("image", st.sampled_from([IMAGE, f"data:image/png;base64,{IMAGE}"]))
+schemathesis.openapi.format(
+    "webhook-secret", st.just("whsec_" + base64.b64encode(bytes(32)).decode())
+)
+schemathesis.openapi.format("header-name", st.sampled_from(["X-Api-Key", "Authorization"]))
+schemathesis.openapi.format("header-value", st.sampled_from(["Bearer abc", "ü"]))
 schemathesis.openapi.format("cursor", st.sampled_from(["am9iXzAx", "ZHZfMDE"]))
 schemathesis.openapi.format("idempotency-key", st.builds(lambda: str(uuid.uuid4())))
 

@@ -13,7 +13,8 @@ from sqlalchemy import Column, select
 from support.harness import Harness
 
 from service import store
-from service.deliveries.subscriptions import parse_subscription, rotate_secret, subscribe
+from service.deliveries.secrets import rotate_secret
+from service.deliveries.subscriptions import parse_subscription, subscribe
 from service.errors import SettingsError
 from service.ops.key_rotation import add_key, make_first_key, reencrypt_all
 from service.ops.setup import initialise
@@ -89,7 +90,8 @@ def seal_something(harness: Harness) -> None:
     """Beside the account's secret, whatever a subscription seals."""
     w, now = harness.wiring, harness.clock()
     with harness.db.write() as tx:
-        spec = parse_subscription(w.channels, "webhook:https://example.com/a", "")
+        given = {"channel": "webhook", "target": "https://example.com/a", "headers": {"X-Key": "k"}}
+        spec = parse_subscription(w.channels, given, "")
         made, _ = subscribe(tx, w.encryptor, harness.account.id, spec, now)
         rotate_secret(tx, w.encryptor, made, now)
 
@@ -110,7 +112,7 @@ def test_every_seal_is_renewed(harness: Harness) -> None:
     with harness.db.write() as tx:
         first, again = reencrypt_all(tx, newest), reencrypt_all(tx, newest)
 
-    assert ((4, 0), (0, 0)) == (first, again)
+    assert ((5, 0), (0, 0)) == (first, again)
     assert before == [Encryptor([NEW]).decrypt(seal) for seal in encrypted_values(harness)]
 
 

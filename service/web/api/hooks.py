@@ -10,10 +10,9 @@ from typing_extensions import TypedDict
 
 from service import store
 from service.deliveries import endpoint_health
+from service.deliveries.subscription_fields import Models, Pairs
 from service.deliveries.subscriptions import (
     BLANK,
-    Models,
-    Pairs,
     SubscriptionSpec,
     get_or_create_hook,
     parse_subscription,

@@ -15,17 +15,21 @@ from typing_extensions import TypedDict
 from service import store
 from service.deliveries import endpoint_health
 from service.deliveries.redelivery import recover_subscription
-from service.deliveries.subscriptions import (
+from service.deliveries.secrets import check_secret, revoke_old_secret, rotate_secret
+from service.deliveries.subscription_fields import (
     Events,
+    HeaderFields,
     Models,
+    Name,
+    OwnSecret,
     Pairs,
+)
+from service.deliveries.subscriptions import (
     SubscriptionSpec,
     parse_changes,
     parse_subscription,
-    revoke_old_secret,
-    rotate_secret,
+    shown_subscription,
     subscribe,
-    target_of,
 )
 from service.deliveries.test_sends import (
     TestRequest,
@@ -34,11 +38,11 @@ from service.deliveries.test_sends import (
     send_test,
     test_request_for,
 )
-from service.errors import Busy, FieldError, InvalidInput
+from service.errors import Busy, FieldError, FieldErrors, InvalidInput
 from service.messages.payloads import FormatName
 from service.model import Subscription
 from service.model.json_types import Cursor, about
-from service.model.serializers import SubscriptionJson, subscription_json
+from service.model.serializers import SubscriptionJson
 from service.signing import new_webhook_secret
 from service.web.context import (
     bool_arg,
@@ -59,7 +63,7 @@ blueprint = Blueprint("subscriptions", __name__, url_prefix="/v1")
 
 def shown(subscription: Subscription) -> SubscriptionJson:
     """A subscription as JSON, without its secret."""
-    return subscription_json(subscription, target_of(wiring().encryptor, subscription))
+    return shown_subscription(wiring().encryptor, subscription)
 
 
 @with_config(extra="forbid")
@@ -72,6 +76,13 @@ class SubscriptionChange(TypedDict):
     format: NotRequired[FormatName]
     models: NotRequired[Models]
     metadata: NotRequired[Pairs]
+    name: NotRequired[Name]
+    headers: NotRequired[
+        Annotated[
+            HeaderFields,
+            about("All headers for the endpoint; `***` keeps the value of a stored one."),
+        ]
+    ]
 
 
 @blueprint.post("/subscriptions")
@@ -99,8 +110,8 @@ def wished(given: Any, *, tested: bool) -> tuple[SubscriptionSpec, str]:
         InvalidInput: every fault of it, or that the test of it failed.
         Busy: no test can be made now.
     """
-    spec, secret = parse_subscription(channels(), given, ""), new_webhook_secret()
-    w = wiring()
+    spec, w = parse_subscription(channels(), given, ""), wiring()
+    secret = spec.secret or new_webhook_secret()
     if tested:
         with reserve_test_slot():
             require_test(w.db, w.notifications, caller().account_id, spec, secret, w.clock())
@@ -127,7 +138,7 @@ def get(subscription_id: str) -> Response:
 @blueprint.patch("/subscriptions/<subscription_id>")
 @needs("admin")
 def change(subscription_id: str) -> Response:
-    """Enable or disable it, or give it other events, format or target."""
+    """Change its name, target, headers, events, format or filters, or enable or disable it."""
     w = wiring()
     body = json_body()
     with w.db.read() as tx:
@@ -226,6 +237,7 @@ class Rotation(TypedDict):
     """How to replace a secret."""
 
     revoke: NotRequired[Annotated[bool, about("Whether the old one ends now.", False)]]
+    secret: NotRequired[OwnSecret]
 
 
 _ROTATION = TypeAdapter(Rotation)
@@ -240,17 +252,23 @@ def rotate(subscription_id: str) -> Response:
     With ``{"revoke": true}`` the old one signs nothing from now on.
     """
     w = wiring()
-    revoke = _revoke(json_body() if raw_body() else {})
+    revoke, own = _rotation(json_body() if raw_body() else {})
     with w.db.write() as tx:
         change_ = revoke_old_secret if revoke else rotate_secret
-        secret = change_(tx, w.encryptor, get_or_404(tx, Subscription, subscription_id), w.clock())
+        before = get_or_404(tx, Subscription, subscription_id)
+        secret = change_(tx, w.encryptor, before, w.clock(), own)
         changed = get_or_404(tx, Subscription, subscription_id)
     return json_response({**shown(changed), "secret": secret})
 
 
-def _revoke(body: Any) -> bool:
+def _rotation(body: Any) -> tuple[bool, str | None]:
+    """Whether the old secret ends now, and the caller's own new one. Raises InvalidInput."""
     try:
-        return _ROTATION.validate_python(body, strict=True).get("revoke", False)
+        found = _ROTATION.validate_python(body, strict=True)
     except ValidationError:
-        message = 'takes only {"revoke": true} or {"revoke": false}'
+        message = 'takes only "revoke", true or false, and "secret", whsec_…'
         raise InvalidInput([FieldError("/revoke", "wrong_type", message)]) from None
+    errors = FieldErrors()
+    secret = check_secret(found.get("secret"), errors)
+    errors.raise_any()
+    return found.get("revoke", False), secret

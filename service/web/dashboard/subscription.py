@@ -12,7 +12,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from service import store
 from service.deliveries import endpoint_health
 from service.deliveries.redelivery import recover_since
-from service.deliveries.subscriptions import revoke_old_secret, rotate_secret, target_of
+from service.deliveries.secrets import revoke_old_secret, rotate_secret
+from service.deliveries.subscriptions import target_of
 from service.deliveries.test_sends import TestResult, test_request_for
 from service.errors import Busy
 from service.model import DEFAULT_EVENTS, Attempt, Delivery, DeliveryState, Subscription

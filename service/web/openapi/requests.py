@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from service.catalogue.models import MODELS, Model, Parameter
 from service.catalogue.validation import json_schema
 from service.channels.base import Channel
-from service.deliveries.subscriptions import NewSubscription
+from service.deliveries.subscription_fields import NewSubscription
 from service.jobs.requests import NewJob
 from service.messages.payloads import TOLD_EVENTS
 from service.model import EventType
@@ -124,6 +124,10 @@ def _subscription(schema: Schema, name: str, channel: Channel) -> Schema:
         "target": {"format": TARGET_FORMATS[name]},
         "format": {"enum": list(channel.formats)},
     }
+    if name != "webhook":
+        fields = schema["properties"]
+        taken = {one: fields[one] for one in fields if one not in ("headers", "secret")}
+        schema = schema | {"properties": taken}
     narrowed = _narrowed(schema, f"A request for a subscription of the channel {name}.", own)
     rules = [_told(format_) for format_ in channel.formats if format_ in TOLD_EVENTS]
     return narrowed | {"allOf": rules} if rules else narrowed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any
@@ -9,10 +10,15 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from support.harness import Harness
+from support.servers import Hook
 from werkzeug.test import TestResponse
 
 from service import store
+from service.deliveries.custom_headers import decrypt_headers
+from service.jobs.outcomes import fail_job
 from service.model import DEFAULT_EVENTS, EventType
+from service.model.error_codes import job_error
+from service.signing import webhook_fault
 from service.web.app import create_app
 
 TARGET = "http://127.0.0.1:9/hook"
@@ -228,3 +234,98 @@ def test_unsubscribed(client: FlaskClient) -> None:
     assert 204 == client.delete("/v1/hooks/sub_nobody").status_code
     again = client.post("/v1/hooks", json={"url": TARGET})
     assert (201, True) == (again.status_code, "secret" in again.get_json())
+
+
+OWN_SECRET = "whsec_" + base64.b64encode(bytes(range(24))).decode()
+
+
+def test_name_headers_and_secret_of_ones_own(client: FlaskClient, harness: Harness) -> None:
+    """The endpoint gets its headers and the caller's own signature; neither is shown again."""
+    own = {"name": "Orders", "headers": {"X-Api-Key": "open sesame"}, "secret": OWN_SECRET}
+    with Hook() as hook:
+        given = {"channel": "webhook", "target": hook.url} | own
+        made = client.post("/v1/subscriptions?test=true", json=given).get_json()
+        client.post(f"/v1/subscriptions/{made['id']}/test")
+        harness.clock.advance(1)
+        job = harness.new_job()
+        with harness.db.write() as tx:
+            fail_job(tx, job, job_error("OPERATOR", "ended"), "operator", harness.clock())
+        harness.drain("deliver")
+    seen = client.get(f"/v1/subscriptions/{made['id']}").get_json()
+    delivery = client.get("/v1/deliveries").get_json()["data"][0]["id"]
+    shown = client.get(f"/v1/deliveries/{delivery}").text
+
+    assert OWN_SECRET == made.pop("secret")
+    assert made == seen
+    assert ("Orders", {"X-Api-Key": "***"}) == (seen["name"], seen["headers"])
+    assert ["open sesame"] * 3 == [hit.headers["X-Api-Key"] for hit in hook.hits]
+    sent = hook.hits[-1]
+    headers = {name.lower(): value for name, value in sent.headers.items()}
+    assert webhook_fault([OWN_SECRET], headers, sent.body, harness.clock()) is None
+    assert "sesame" not in shown and '"X-Api-Key": "***"' in shown
+    with harness.db.read() as tx:
+        assert "sesame" not in repr(store.subscriptions.find(tx, made["id"]))
+
+
+def test_headers_are_changed_without_being_known(client: FlaskClient, harness: Harness) -> None:
+    """In a change three stars keep a stored value; what is not named goes."""
+    headers = {"X-One": "first", "X-Two": "second"}
+    made = client.post("/v1/subscriptions", json=GOOD | {"headers": headers}).get_json()
+    path = f"/v1/subscriptions/{made['id']}"
+    client.patch(path, json={"name": "  Orders  of May "})
+    changed = client.patch(path, json={"headers": {"X-One": "***", "X-Three": "third"}})
+    with harness.db.read() as tx:
+        row = store.subscriptions.find(tx, made["id"])
+    assert row is not None
+
+    assert {"X-One": "***", "X-Three": "***"} == changed.get_json()["headers"]
+    assert {"X-One": "first", "X-Three": "third"} == decrypt_headers(
+        harness.wiring.encryptor, row.headers
+    )
+    assert "Orders of May" == row.name
+    assert {} == client.patch(path, json={"headers": {}}).get_json()["headers"]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"headers": {"Host": "x"}}, "/headers/Host"),
+        ({"headers": {"Webhook-Signature": "x"}}, "/headers/Webhook-Signature"),
+        ({"headers": {"transfer-encoding": "chunked"}}, "/headers/transfer-encoding"),
+        ({"headers": {"X Key": "x"}}, "/headers/X Key"),
+        ({"headers": {"X-Key": "a\r\nHost: b"}}, "/headers/X-Key"),
+        ({"headers": {"X-Key": "ключ"}}, "/headers/X-Key"),
+        ({"headers": {"X-Key": ""}}, "/headers/X-Key"),
+        ({"headers": {"X-Key": "***"}}, "/headers/X-Key"),
+        ({"headers": {"X-Key": "a", "x-key": "b"}}, "/headers/x-key"),
+        ({"headers": {f"X-{n}": "a" for n in range(21)}}, "/headers"),
+        ({"headers": ["X-Key: a"]}, "/headers"),
+        ({"name": "x" * 81}, "/name"),
+        ({"name": "two\nlines"}, "/name"),
+        ({"secret": "secret"}, "/secret"),
+        ({"secret": "whsec_c2hvcnQ="}, "/secret"),
+        ({"channel": "slack", "headers": {"X-Key": "a"}}, "/headers"),
+        ({"channel": "slack", "secret": OWN_SECRET}, "/secret"),
+    ],
+)
+def test_refused_name_header_or_secret(
+    client: FlaskClient, change: dict[str, Any], expected: str
+) -> None:
+    """What HTTP or Clipbell itself sets cannot be set, nor what no header can carry."""
+    assert [expected] == pointers(client.post("/v1/subscriptions", json=GOOD | change))
+
+
+def test_rotated_to_ones_own_secret(client: FlaskClient, harness: Harness) -> None:
+    """A secret of another sender is taken over, beside the old one or instead of it."""
+    made = client.post("/v1/subscriptions", json=GOOD).get_json()
+    path = f"/v1/subscriptions/{made['id']}"
+    both = client.post(f"{path}/rotate-secret", json={"secret": OWN_SECRET}).get_json()
+    bad = client.post(f"{path}/rotate-secret", json={"secret": "x"})
+    alone = client.post(
+        f"{path}/rotate-secret", json={"secret": made["secret"], "revoke": True}
+    ).get_json()
+
+    assert (OWN_SECRET, made["secret"]) == (both["secret"], alone["secret"])
+    assert (True, None) == (bool(both["old_secret_until"]), alone["old_secret_until"])
+    assert ["/secret"] == pointers(bad)
+    assert ["/secret"] == pointers(client.patch(path, json={"secret": OWN_SECRET}))

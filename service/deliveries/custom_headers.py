@@ -1,0 +1,88 @@
+"""
+Headers that a webhook's owner wants on every request, such as a key of the endpoint.
+
+Their values are kept encrypted and never shown again: `HIDDEN` stands in their place.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from service.errors import FieldErrors, json_pointer
+from service.signing import Encryptor
+
+#: Shown for each value; in a change it keeps the value that is stored.
+HIDDEN = "***"
+MOST_HEADERS = 20
+LONGEST_VALUE = 4096
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+#: Printable Latin-1 without blanks at the ends: what HTTP carries unchanged.
+_VALUE = re.compile(r"[\x21-\x7e\xa1-\xff]([\t\x20-\x7e\xa1-\xff]*[\x21-\x7e\xa1-\xff])?")
+#: Of the connection or of the body, which are ours to say, and of the signature.
+_OURS = frozenset(
+    {
+        *("connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "expect"),
+        *("proxy-authenticate", "proxy-authorization", "host", "transfer-encoding"),
+        *("content-length", "content-type", "content-encoding", "accept-encoding"),
+    }
+)
+
+
+def check_headers(given: Any, errors: FieldErrors, known: Mapping[str, str]) -> dict[str, str]:
+    """
+    The headers as they will be stored; what is wrong with them goes into `errors`.
+
+    Args:
+        known: those that are stored now: a value of `HIDDEN` keeps the one of that name.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, dict) or len(given) > MOST_HEADERS:
+        message = f"must be an object of at most {MOST_HEADERS} headers"
+        errors.add("/headers", "wrong_type", message)
+        return {}
+    stored = {name.lower(): value for name, value in known.items()}
+    found: dict[str, str] = {}
+    for name, value in given.items():
+        kept: Any = stored.get(name.lower(), value) if value == HIDDEN else value
+        fault = _fault(name, kept, found)
+        if fault:
+            errors.add(f"/headers{json_pointer(name)}", "not_allowed", fault)
+        else:
+            found[name] = kept
+    return found
+
+
+def _fault(name: str, value: Any, before: Mapping[str, str]) -> str:
+    """What is wrong with one header; blank for nothing."""
+    low = name.lower()
+    if not _NAME.fullmatch(name):
+        return "must be a header's name, such as X-Api-Key"
+    if low in _OURS or low.startswith("webhook-"):
+        return "is set by Clipbell itself"
+    if low in map(str.lower, before):
+        return "is given twice"
+    if not isinstance(value, str) or len(value) > LONGEST_VALUE or not _VALUE.fullmatch(value):
+        return f"must be 1 to {LONGEST_VALUE} printable characters on one line"
+    return f"give its value: {HIDDEN} keeps only one that is stored" if value == HIDDEN else ""
+
+
+def encrypt_headers(encryptor: Encryptor, headers: Mapping[str, str]) -> str | None:
+    """The headers for the database; None for none."""
+    return encryptor.encrypt(json.dumps(dict(headers))) if headers else None
+
+
+def decrypt_headers(encryptor: Encryptor, stored: str | None) -> dict[str, str]:
+    """
+    What `encrypt_headers` made.
+
+    Raises:
+        BadToken: no key fits.
+    """
+    if stored is None:
+        return {}
+    found: dict[str, str] = json.loads(encryptor.decrypt(stored))
+    return found
