@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.3
 PATIENCE_SECONDS = 120.0
+TROUBLES_SHOWN = (
+    "Three more jobs show what can go wrong: one fails at the vendor, one is held because it "
+    "costs more than a job may, and one has a hook that is down at first."
+)
 MARKS = {"succeeded": "[green]●[/]", "failed": "[red]●[/]"}
 
 
@@ -69,6 +73,8 @@ def _show(folder: Path, port: int | None, *, once: bool, quiet: bool) -> bool:
             body = {"jobs": demo.progress.jobs, "deliveries": demo.progress.deliveries}
             print_json(body | {"dashboard": demo.login_url, "seconds": seconds})
         if not once:
+            demo.submit_troubles()
+            out.print(f"\n{TROUBLES_SHOWN}")
             out.print("\nCtrl-C ends everything and leaves nothing behind.")
             signal.pause()
     return bool(problems)

@@ -137,7 +137,14 @@ def sandbox(
     pace: float = typer.Option(0.0, min=0, help="Seconds that a task takes at least."),
     json_: bool = JsonOption,
 ) -> None:
-    """The sandbox provider alone. Both vendors' APIs, with rendered videos."""
+    """
+    The sandbox provider alone. Both vendors' APIs, with rendered videos.
+
+    Orders in a prompt let it misbehave: [fail CODE] the task, [slow SECONDS],
+    [refuse STATUS] the create, [drop] its answer, [lose] the callback, [repeat N],
+    [reorder] or [forge] callbacks, [hang], [html], [cut] or [empty] answers, and a
+    task that is [gone].
+    """
     try:
         # Imported here because its libraries are an extra that a service can do without.
         from service.sandbox.app import SandboxOptions, SandboxServer
@@ -155,6 +162,7 @@ def sandbox(
             typer.echo(f"sandbox provider at {server.url}; stop it with Ctrl-C")
             typer.echo("`serve` and `worker` use it with these settings:")
             typer.echo(SANDBOX_SETTINGS.format(url=server.url))
+            typer.echo("A prompt such as `[fail] A fox` or `[slow 20] A fox` gives it orders.")
         with suppress(KeyboardInterrupt):
             server.serve()
         server.close()

@@ -65,6 +65,7 @@ def build_notification(
         public_url=context.settings.public_url,
         unsubscribe_url=context.unsubscribe.url_for(until, subscription=subscription_id),
         poster=_poster(context.storage, video) if poster else None,
+        near=tuple(context.settings.allowed_networks),
     )
 
 

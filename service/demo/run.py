@@ -55,6 +55,29 @@ JOBS: tuple[tuple[str, dict[str, Any]], ...] = (
         {"prompt": "A fox crosses fresh snow", "duration": 5, "aspect_ratio": "9:16"},
     ),
 )
+#: Jobs to look at that don't go well, and the channel that hears of each: one fails at the
+#: vendor, one costs more than a job may, one has a hook that is down at first.
+TROUBLES: tuple[tuple[str, dict[str, Any], str], ...] = (
+    (
+        "kling-2-5-turbo-pro",
+        {"prompt": "[fail NSFW_DETECTED] A scene that the vendor's filter refuses", "duration": 5},
+        "slack",
+    ),
+    (
+        "kling-text2video",
+        {"prompt": "A city grows out of the desert", "duration": 10, "mode": "pro"},
+        "slack",
+    ),
+    (
+        "kling-2.5-turbo",
+        {"prompt": "A kite rises over green hills", "duration": 5},
+        "webhook",
+    ),
+)
+#: What the sandbox takes for 5 seconds, since the vendor states no price.
+PRICES = {"kling-2-5-turbo-pro": 0.35}
+#: Above the 5 seconds of every model, below the 10 seconds of the dearest two.
+JOB_BUDGET = 1.80
 
 
 class DemoError(ClipbellError):
@@ -145,6 +168,14 @@ class Demo:
             job = self.api.post("/v1/jobs", {"model": model, "input": values})
             self.progress.jobs.append(job)
 
+    def submit_troubles(self) -> None:
+        """Submit the jobs that don't go well; nobody waits for them."""
+        self.sinks.script("hook", "503")
+        targets = {"slack": self.sinks.slack_url, "webhook": self.sinks.hook_url}
+        for model, values, channel in TROUBLES:
+            notify = [f"{channel}:{targets[channel]}"]
+            self.api.post("/v1/jobs", {"model": model, "input": values, "notify": notify})
+
     def look(self) -> Progress:
         """Read the state of the jobs and deliveries from the API."""
         submitted = {job["id"] for job in self.progress.jobs}
@@ -213,10 +244,12 @@ def running(folder: Path, port: int | None) -> Iterator[Demo]:
         environ = child_environ({name: str(value) for name, value in given.items()})
         processes = stack.enter_context(Processes(environ, folder, STOP_SECONDS))
         processes.start("sandbox", "--port", str(sandbox_port))
-        api_key = initialise(settings)["api_key"]
+        made = initialise(settings)
+        # It signs what goes to a hook that one job names.
+        sinks.hook_secrets.append(made["webhook_secret"])
         processes.start("serve", "--port", str(own_port), "--workers", "1")
         processes.start("worker")
-        api = Api(settings.public_url, api_key)
+        api = Api(settings.public_url, made["api_key"])
         stack.callback(api.close)
         processes.await_answer(f"http://{HOST}:{sandbox_port}/")
         processes.await_answer(f"{settings.public_url}/readyz")
@@ -239,4 +272,6 @@ def _settings(folder: Path, own_port: int, sandbox_port: int, smtp_url: str) -> 
         "allowed_networks": LOOPBACK,
         "smtp_url": smtp_url,
         "mail_from": "Clipbell <clipbell@example.com>",
+        "prices": json.dumps(PRICES),
+        "job_budget": str(JOB_BUDGET),
     }

@@ -37,7 +37,8 @@ class Notification:
 
     `job` is None where the event's own `about` holds what there is to tell; `link`
     is the video's stable URL, `poster` the JPEG's bytes for channels that carry it
-    along, `unsubscribe_url` takes a POST (RFC 8058).
+    along, `unsubscribe_url` takes a POST (RFC 8058), `near` are the networks (CIDRs)
+    besides the public one from which a receiver can fetch a picture.
     """
 
     event: Event
@@ -47,6 +48,7 @@ class Notification:
     public_url: str
     unsubscribe_url: str
     poster: bytes | None = None
+    near: tuple[str, ...] = ()
 
 
 class SubscriptionNewsJson(TypedDict):

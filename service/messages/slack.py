@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from service.messages.content import MessageContent, cut, describe
 from service.messages.payloads import Notification
-from service.outbound.addresses import is_allowed, parse_address
+from service.outbound.addresses import is_allowed, parse_address, parse_networks
 
 # Slack allows 150 in a header and 3000 in a section ("Block Kit: blocks"), and in practice
 # about 13,000 in a whole message; with these cuts a card stays far below all three.
@@ -74,22 +74,25 @@ def _section(text: str) -> dict[str, Any]:
 def _image(notification: Notification, content: MessageContent) -> dict[str, Any]:
     has_poster = notification.video is not None and notification.video.poster_file
     url = f"{content.watch}/poster.jpg"
-    if not (content.watch and has_poster and _is_public(url)) or len(url) > URL_LENGTH:
+    fetched = _can_fetch(url, notification.near) and len(url) <= URL_LENGTH
+    if not (content.watch and has_poster and fetched):
         return {}
     alt = f"A frame of the video: {content.prompt}" if content.prompt else "A frame of the video"
     return {"type": "image", "image_url": url, "alt_text": cut(alt, PROMPT_LENGTH)}
 
 
-def _is_public(url: str) -> bool:
-    """Whether Slack's own servers could fetch it, as far as the name tells."""
+def _can_fetch(url: str, near: tuple[str, ...]) -> bool:
+    """Whether Slack's own servers, or a Slack-like one in a near network, could fetch it."""
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
-    if parts.scheme != "https" or not host:
-        return False
+    public = parts.scheme == "https"
     try:
-        return is_allowed(parse_address(host), ())
+        address = parse_address(host)
     except ValueError:
-        return "." in host and host.rpartition(".")[2] not in ("localhost", "local", "internal")
+        private = ("localhost", "local", "internal")
+        return public and "." in host and host.rpartition(".")[2] not in private
+    allowed = is_allowed(address, parse_networks(near))
+    return allowed and (public or not is_allowed(address, ()))
 
 
 def _button(label: str, url: str) -> dict[str, Any]:

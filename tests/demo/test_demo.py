@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.servers import eventually
+from support.servers import eventually, http_call
 
 DEMO = [sys.executable, "-m", "service", "demo"]
 
@@ -100,9 +100,16 @@ def interrupt(environ: dict[str, str]) -> int:
 
 @pytest.mark.slow
 def test_interrupted_at_the_end(environ: dict[str, str], running: Callable[[], str]) -> None:
-    """Left open it tells its links, and Ctrl-C leaves no process and no folder."""
-    eventually(lambda: "Ctrl-C" in running(), 60)
+    """Left open it shows its links and what can go wrong, and Ctrl-C leaves nothing behind."""
+    eventually(lambda: "Ctrl-C" in running(), 90)
+    url = running().partition("Slack card, mail and hook:")[2].split()[0]
+    # Three messages for each of four jobs, a failure, a held job, a hook that is down at first.
+    eventually(lambda: int(http_call("GET", f"{url}/count").body) >= 3 * 4 + 1 + 1 + 2, 30)
+    page = http_call("GET", f"{url}/").body.decode()
     code = interrupt(environ)
+
+    for words in ("Video failed", "Video on hold", "answered 503", "/poster.jpg"):
+        assert words in page
 
     assert "/login/" in running()
     assert (0, []) == (code, leftovers(environ))

@@ -173,6 +173,17 @@ def test_no_image_that_slack_cannot_fetch(public_url: str) -> None:
     assert f"{public_url}/v/token" == links(made)["Watch"]
 
 
+@pytest.mark.parametrize("public_url", ["http://127.0.0.1:8000", "https://127.0.0.1"])
+def test_an_image_for_a_slack_in_a_near_network(public_url: str) -> None:
+    """A Slack-like server in a network that the operator allows is given the picture."""
+    link = f"{public_url}/v/token"
+    made = card(notification(public_url=public_url, link=link, near=("127.0.0.0/8",)))
+    [image] = blocks(made, "image")
+
+    assert f"{link}/poster.jpg" == image["image_url"]
+    assert [] == check_message(made)
+
+
 def test_no_image_without_a_poster() -> None:
     """A video without a poster has a card without one."""
     assert [] == blocks(card(notification(video=replace(VIDEO, poster_file=None))), "image")

@@ -37,8 +37,9 @@ from service.sandbox.sinks.slack import (
 __all__ = ["Received", "SinkServer", "create_sinks"]
 
 
-# A card's picture lies at the service's own public address, as it does for Slack.
-_RULES = "default-src 'none'; img-src 'self' https:; frame-src 'self'; form-action 'none'"
+# A card's picture lies at the service's own address: a public one, or the demo's.
+_PICTURES = "img-src 'self' https: http://127.0.0.1:*"
+_RULES = f"default-src 'none'; {_PICTURES}; frame-src 'self'; form-action 'none'"
 _MAIL_RULES = (
     "style-src 'unsafe-inline'; frame-ancestors 'self'; "
     "sandbox allow-same-origin allow-popups allow-popups-to-escape-sandbox"

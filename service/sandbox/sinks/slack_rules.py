@@ -80,8 +80,10 @@ def _unique(things: list[dict[str, Any]], name: str, at: str) -> Faults:
 
 
 def _is_fetchable(url: str) -> bool:
+    """Whether Slack could fetch it; this Slack also reaches what runs beside it."""
     host = urlsplit(url).hostname or ""
     try:
-        return ip_address(host).is_global
+        address = ip_address(host)
+        return address.is_global or address.is_loopback
     except ValueError:
         return "." in host and not host.endswith((".localhost", ".local", ".internal"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
@@ -74,6 +75,7 @@ def _form(
 def _known(given: Mapping[str, str]) -> dict[str, Any]:
     """What every field is made of."""
     w = wiring()
+    vendors = (w.settings.apixo_base_url, w.settings.segmind_base_url)
     return {
         "models": MODELS,
         "usable": _usable(),
@@ -81,6 +83,7 @@ def _known(given: Mapping[str, str]) -> dict[str, Any]:
         "given": given,
         "prices": w.settings.prices,
         "previews": previews,
+        "in_sandbox": {urlsplit(url).hostname for url in vendors} <= {"127.0.0.1", "localhost"},
     }
 
 
@@ -89,7 +92,12 @@ def _usable() -> list[str]:
 
 
 def _chosen(given: Mapping[str, str]) -> str:
-    return given["model"] if given["model"] in MODELS else (_usable() or list(MODELS))[0]
+    """The model that is asked for, else the first that can be used, one with a price first."""
+    if given["model"] in MODELS:
+        return given["model"]
+    usable, priced = _usable() or list(MODELS), wiring().settings.prices
+    stated = [slug for slug in usable if slug in priced or MODELS[slug].price_min is not None]
+    return (stated or usable)[0]
 
 
 @blueprint.post("/new")

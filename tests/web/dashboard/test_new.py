@@ -77,6 +77,23 @@ def test_form_has_every_parameter(client: FlaskClient) -> None:
     assert "$0.28–1.96 · about 5 min 20 s" in shown
 
 
+def test_first_choice_has_a_price(client: FlaskClient) -> None:
+    """A model whose price nobody states is not the one that the form begins with."""
+    shown = client.get("/new").text
+    [chosen] = re.findall(r'name="model" value="([^"]+)" checked', shown)
+    unstated = press(client, "/new", "/new/quote", model="kling-2-5-turbo-pro").text
+
+    assert MODELS[chosen].price_min is not None
+    assert "price not stated" not in press(client, "/new", "/new/quote", model=chosen).text
+    assert "price not stated" in unstated
+    assert "CLIPBELL_PRICES" in unstated
+
+
+def test_orders_of_the_sandbox(client: FlaskClient) -> None:
+    """Where the sandbox makes the videos, the form says how to have it misbehave."""
+    assert "<code>[slow 20]</code>" in client.get("/new").text
+
+
 def test_quote(client: FlaskClient, harness: Harness) -> None:
     """Price and time follow what is chosen, with or without a prompt; nothing is stored."""
     chosen = {"model": "kling-2.5-turbo", "kling-2.5-turbo.duration": "5"}
