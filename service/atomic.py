@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -12,7 +13,28 @@ from typing import BinaryIO
 
 #: Permissions of a file that only its owner may read, and of any other; less the umask.
 PRIVATE_MODE = 0o600
+PRIVATE_FOLDER_MODE = 0o700
 SHARED_MODE = 0o666
+
+
+def make_private(folder: Path) -> None:
+    """
+    Let nobody but the owner into a folder and all that is in it: 0700, files 0600.
+
+    A file of another user stays as it is; links are not followed.
+    """
+    for path, _, files in os.walk(folder):
+        _restrict(path, PRIVATE_FOLDER_MODE)
+        for name in files:
+            _restrict(os.path.join(path, name), PRIVATE_MODE)
+
+
+def _restrict(path: str, mode: int) -> None:
+    # A file may go at any moment, where a service runs on the folder.
+    with suppress(FileNotFoundError, PermissionError):
+        found = os.lstat(path).st_mode
+        if not stat.S_ISLNK(found) and stat.S_IMODE(found) != mode:
+            os.chmod(path, mode)
 
 
 @contextmanager

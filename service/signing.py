@@ -17,6 +17,7 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from itsdangerous import BadData, BadSignature, URLSafeSerializer
+from itsdangerous.encoding import base64_decode, base64_encode
 
 from service.errors import BadToken, ExpiredToken
 from service.formatting import format_duration
@@ -32,6 +33,18 @@ def _signing_by(secret_keys: Sequence[str], purpose: str) -> dict[str, Any]:
         "salt": f"clipbell.{purpose}",
         "signer_kwargs": {"key_derivation": "hmac", "digest_method": hashlib.sha256},
     }
+
+
+def _require_canonical(token: str) -> None:
+    """
+    Raises BadSignature unless the token's signature is written as we write it.
+
+    What it signs is compared byte by byte, but decoders of base64 pass over a ``=`` at the
+    end, letters that are none, and bits that nothing needs.
+    """
+    signature = token.rpartition(".")[2]
+    if base64_encode(base64_decode(signature)).decode() != signature:
+        raise BadSignature("the signature is not canonical")
 
 
 class UrlSigner:
@@ -65,6 +78,7 @@ class UrlSigner:
         """
         try:
             payload = self._serializer.loads(token)
+            _require_canonical(token)
         except (BadData, UnicodeError) as error:
             raise BadToken("the token is not one of ours") from error
         if not isinstance(payload, dict) or not isinstance(payload.get("exp"), int):
@@ -92,6 +106,7 @@ class SessionSerializer(URLSafeSerializer):
         """The session, whatever age Flask would allow. Raises BadSignature."""
         try:
             found = super().loads(s)
+            _require_canonical(s if isinstance(s, str) else s.decode())
         except (BadData, UnicodeError) as error:
             raise BadSignature("the cookie is not one of ours") from error
         return found if isinstance(found, dict) else {}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service.atomic import PRIVATE_MODE, atomic_write, part_file, remove_parts
+from service.atomic import PRIVATE_MODE, atomic_write, make_private, part_file, remove_parts
 
 NOW = datetime.now(UTC)
 
@@ -104,3 +104,31 @@ def test_part_file(tmp_path: Path) -> None:
 
     assert 2 == len(names)
     assert [] == os.listdir(tmp_path)
+
+
+def test_make_private(tmp_path: Path) -> None:
+    """Whatever they were before, the folder and all in it are the owner's alone."""
+    below, outside = tmp_path / "data" / "videos" / "1", tmp_path / "outside"
+    below.mkdir(parents=True)
+    outside.write_bytes(b"x")
+    outside.chmod(0o644)
+    for mode, path in ((0o666, below / "a"), (0o444, below.parent / "b"), (0o755, below)):
+        path.touch() if path != below else None
+        path.chmod(mode)
+    (below / "link").symlink_to(outside)
+    make_private(tmp_path / "data")
+    modes = {
+        path.name: stat.S_IMODE(path.lstat().st_mode)
+        for path in (
+            tmp_path / "data",
+            below,
+            below.parent,
+            below / "a",
+            below.parent / "b",
+            outside,
+        )
+    }
+
+    assert {"data": 0o700, "1": 0o700, "videos": 0o700, "a": 0o600, "b": 0o600} | {
+        "outside": 0o644
+    } == modes

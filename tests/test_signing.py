@@ -9,11 +9,13 @@ import pytest
 from channels.test_conformance import VECTORS
 from hypothesis import example, given
 from hypothesis import strategies as st
+from itsdangerous import BadSignature
 from standardwebhooks import Webhook
 
 from service.errors import BadToken, ExpiredToken
 from service.signing import (
     Encryptor,
+    SessionSerializer,
     UrlSigner,
     digest,
     new_webhook_secret,
@@ -45,6 +47,7 @@ HANDED_OUT = {
     "login": "eyJrZXkiOiJrZXlfMSIsImV4cCI6MTc2OTg2MDgwMH0"
     ".G5yqdEtb9ocUJpG1V0SV9IJeaV3-3HFsXxBjYpJI5vU",
 }
+BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 URL_SAFE = set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.")
 
 
@@ -134,6 +137,32 @@ def test_tampering(kind: str) -> None:
         with pytest.raises(BadToken) as refused:
             signer.verify(forged, NOW)
         assert not isinstance(refused.value, ExpiredToken)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_canonical(kind: str) -> None:
+    """One token has one spelling: no padding, no bits that nothing needs, no other letters."""
+    signer = signer_of(kind, NEW)
+    token = made(signer, kind)
+    last = BASE64.index(token[-1])
+    others = [token[:-1] + BASE64[last ^ bits] for bits in (1, 2, 3)]
+    others += [token + end for end in ("=", "==", "!", " ", "\n", "%", "ä")]
+    others += [f"{token[:-9]}!{token[-9:]}", token.replace("-", "+").replace("_", "/") + "="]
+    for other in others:
+        with pytest.raises(BadToken):
+            signer.verify(other, NOW)
+
+
+def test_canonical_session() -> None:
+    """Neither does a session's cookie have a second spelling."""
+    serializer = SessionSerializer([NEW])
+    cookie = serializer.dumps({"key": "key_1"})
+    text = cookie if isinstance(cookie, str) else cookie.decode()
+
+    assert {"key": "key_1"} == serializer.loads(text)
+    for other in (f"{text}=", text[:-1] + BASE64[BASE64.index(text[-1]) ^ 1]):
+        with pytest.raises(BadSignature):
+            serializer.loads(other)
 
 
 @given(st.text(st.characters()) | st.text("abAB09-_.=", max_size=60))

@@ -7,6 +7,7 @@ that says how to fix it.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -107,6 +108,8 @@ def _root(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; any error is printed in one line."""
     exit_code = 1
+    # What we write holds secrets and other people's films.
+    os.umask(0o077)
     try:
         exit_code = app(arguments, prog_name=NAME, standalone_mode=False) or 0
     except BrokenPipeError:

@@ -13,6 +13,7 @@ from pathlib import Path
 import typer
 
 from service import worker as workers
+from service.atomic import make_private
 from service.bootstrap import build
 from service.cli.output import JsonOption, print_json
 from service.errors import SchemaError, SettingsError
@@ -118,6 +119,7 @@ def _ready(settings: Settings) -> Settings:
     configure(settings.log_format)
     for sentence in misspelt():
         log.warning("%s", sentence)
+    make_private(settings.data_dir)
     wiring = build(settings)
     deadline = time.monotonic() + SCHEMA_SECONDS
     while time.monotonic() < deadline:

@@ -12,12 +12,16 @@ _PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName
 #: Tokens and keys in paths and messages are worth as much as passwords.
 #: Slashes may come escaped, as JSON and addresses within addresses have them.
 _SLASH = r"(?:\\*/|%2[Ff])"
-_SECRET = re.compile(rf"({_SLASH}(?:callbacks|v|u|i|login){_SLASH})[\w.~-]+|(clb_|whsec_)[\w+/=-]+")
+#: A token anywhere is known by its signature, 32 bytes in base64.
+_SECRET = re.compile(
+    rf"({_SLASH}(?:callbacks|v|u|i|login){_SLASH})[\w.~-]+|(clb_|whsec_)[\w+/=-]+"
+    r"|[\w-]{8,}\.[\w-]{43}"
+)
 
 
 def masked(text: str) -> str:
     """The text without the tokens and keys in it."""
-    return _SECRET.sub(lambda found: (found.group(1) or found.group(2)) + "***", text)
+    return _SECRET.sub(lambda found: (found.group(1) or found.group(2) or "") + "***", text)
 
 
 class JsonFormatter(logging.Formatter):
@@ -48,10 +52,15 @@ class ConsoleFormatter(logging.Formatter):
         return masked(line + error)
 
 
+def formatter_of(format_: str) -> logging.Formatter:
+    """The formatter for ``json`` or ``console``; both mask secrets."""
+    return JsonFormatter() if format_ == "json" else ConsoleFormatter()
+
+
 def configure(format_: str) -> None:
     """Log to stderr in ``json`` or ``console`` format, from level INFO."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if format_ == "json" else ConsoleFormatter())
+    handler.setFormatter(formatter_of(format_))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)

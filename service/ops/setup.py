@@ -6,6 +6,7 @@ from typing import Any
 
 from service import store
 from service.accounts import SCOPES, create_account, create_key
+from service.atomic import make_private
 from service.bootstrap import build
 from service.channels.email_address import ascii_address
 from service.errors import SettingsError
@@ -48,9 +49,10 @@ def owner_address(given: str | None) -> str | None:
 
 
 def make_folder(settings: Settings) -> None:
-    """Make DATA_DIR, for its owner only, unless it exists. Raises SettingsError."""
+    """Make DATA_DIR unless it exists; only its owner gets in. Raises SettingsError."""
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(settings.data_dir)
     except OSError as error:
         raise SettingsError(
             f"cannot make {settings.data_dir}: {error.strerror}; "

@@ -59,7 +59,9 @@ def origin(url: str) -> Origin:
         raise ValueError("the URL must not carry a user name or password; leave them out")
     if not parts.host or len(parts.host) > 253 or parts.port == 0:
         raise ValueError("the URL has no usable host and port; give https://HOST/PATH")
-    return Origin(parts.scheme, parts.host, parts.port or _PORTS[parts.scheme])
+    # An IPv6 literal stands in brackets, which no resolver takes.
+    host = parts.host.removeprefix("[").removesuffix("]")
+    return Origin(parts.scheme, host, parts.port or _PORTS[parts.scheme])
 
 
 class RequestContext:

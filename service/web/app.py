@@ -59,6 +59,8 @@ BLUEPRINTS = (
 )
 
 
+#: So long a browser asks for us under https only.
+HSTS_SECONDS = 365 * 86_400
 #: Threads that a process gives away to endpoints that are being tested.
 TRIALS = 2
 
@@ -77,7 +79,7 @@ def create_app(wiring: Wiring) -> Flask:
     app.register_error_handler(Exception, _answer)
     app.before_request(_refuse_nul)
     # The last one named comes first.
-    app.after_request(_secure)
+    app.after_request(partial(_secure, wiring.settings.public_url.startswith("https:")))
     app.after_request(let_revalidate)
     prefix, hops = wiring.settings.public_path, wiring.settings.trusted_proxies
     if prefix:
@@ -107,7 +109,10 @@ def _answer(error: Exception) -> Response:
     return html_problem(problem) if wants_html() else problem_response(problem)
 
 
-def _secure(response: Response) -> Response:
+def _secure(tls: bool, response: Response) -> Response:
+    if tls:
+        # Without subdomains: those may belong to somebody else.
+        response.headers.setdefault("Strict-Transport-Security", f"max-age={HSTS_SECONDS}")
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "no-referrer")
     response.headers.setdefault("Cache-Control", "no-store")

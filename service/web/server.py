@@ -12,14 +12,29 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
 
 from service.bootstrap import build
 from service.errors import ClipbellError
+from service.ops.logs import formatter_of
 from service.settings import Settings
 from service.store.database import REQUEST_PATIENCE_SECONDS
 from service.web.app import create_app
 from service.web.compat.waiters import Waiters
 from service.web.intake.worker import worker_of
+
+
+def logger_of(format_: str) -> type[Logger]:
+    """gunicorn's logger in our format: its lines may quote a request, with the token in it."""
+
+    class MaskingLogger(Logger):  # type: ignore[misc]
+        def setup(self, cfg: Config) -> None:
+            super().setup(cfg)
+            for handler in self.error_log.handlers:
+                handler.setFormatter(formatter_of(format_))
+
+    return MaskingLogger
 
 
 class Server(BaseApplication):  # type: ignore[misc]
@@ -45,6 +60,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             "keepalive": 15,
             "errorlog": "-",
             "loglevel": "warning",
+            "logger_class": logger_of(self._settings.log_format),
             **options,
         }
         super().__init__()

@@ -175,3 +175,18 @@ def test_up_on_a_taken_port(clipbell: Clipbell) -> None:
 
     assert f"cannot listen on 127.0.0.1:{clipbell.port}" in done.stderr
     assert "--port" in done.stderr
+
+
+def test_data_folder_is_private(clipbell: Clipbell) -> None:
+    """Whatever the permissions were before, a start leaves the data folder to its owner alone."""
+    data = Path(clipbell.environ["CLIPBELL_DATA_DIR"])
+    (data / "videos").mkdir(exist_ok=True)
+    (data / "videos" / "old.mp4").touch()
+    for path in (data, *data.rglob("*")):
+        path.chmod(0o777)
+    clipbell.start_web()
+    eventually(clipbell.answers)
+    submit(clipbell)
+    modes = {(path.is_dir(), oct(path.stat().st_mode & 0o777)) for path in (data, *data.rglob("*"))}
+
+    assert {(True, "0o700"), (False, "0o600")} == modes

@@ -134,6 +134,19 @@ class TestGuard(OverSockets):
         with pytest.raises(NotSent):
             outbound.call("GET", f"http://{host}:9/", seconds=5)
 
+    @pytest.mark.parametrize(
+        "host",
+        [
+            *("[::1]", "[::]", "[fd00::1]", "[fe80::1]", "[fe80::1%25lo]", "[::ffff:10.0.0.1]"),
+            *("[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[2001:db8::1]", "[ff02::1]"),
+        ],
+    )
+    def test_ipv6_literals_are_checked_early(self, client: Client, host: str) -> None:
+        """A literal address is judged when it is given, as a name's addresses are."""
+        with pytest.raises(ForbiddenAddress):
+            client(()).check(f"http://{host}:9/")
+        client((), resolver=names(PUBLIC)).check("http://[2606:4700::1111]/")
+
     def test_name_that_changes_its_answer(self, start: Start, client: Client) -> None:
         """
         Passing the early check opens nothing: each dial asks once and dials what it checked.

@@ -85,6 +85,16 @@ class TestUnderHttps:
         assert 303 == answer.status_code
         assert "Secure" in answer.headers["Set-Cookie"]
 
+    @pytest.mark.parametrize("path", ["/login", "/healthz", "/nothing", "/v1/jobs"])
+    def test_hsts(self, client: FlaskClient, path: str) -> None:
+        """Browsers are to use https alone from now on, whatever they asked for."""
+        assert "max-age=31536000" == client.get(path).headers["Strict-Transport-Security"]
+
+
+def test_no_hsts_without_tls(client: FlaskClient) -> None:
+    """Where the service has no https address, nobody is kept from it."""
+    assert "Strict-Transport-Security" not in client.get("/login").headers
+
 
 def test_wrong_key(client: FlaskClient) -> None:
     """A wrong key says so, is not shown again, and opens nothing."""

@@ -91,6 +91,8 @@ def test_accepted(client: FlaskClient, harness: Harness) -> None:
         ({"notify": [HOOK, 7]}, {"/notify/1": "wrong_type"}),
         ({"notify": ["pigeon:x"]}, {"/notify/0/channel": "not_allowed"}),
         ({"notify": ["webhook:http://192.168.0.1/"]}, {"/notify/0/target": "forbidden_address"}),
+        ({"notify": ["webhook:http://[fe80::1]/"]}, {"/notify/0/target": "forbidden_address"}),
+        ({"notify": ["webhook:http://[fd00::1]:8/"]}, {"/notify/0/target": "forbidden_address"}),
         ({"notify": ["webhook:ftp://x"]}, {"/notify/0/target": "bad_url"}),
         ({"metadata": []}, {"/metadata": "wrong_type"}),
         ({"metadata": {"a": "x" * 5000}}, {"/metadata": "too_long"}),

@@ -121,6 +121,20 @@ def test_malformed_chunk(web: Clipbell, path: str, chunks: bytes) -> None:
     assert "Traceback" not in web.log("serve")
 
 
+@pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/9", "HTTP/1.1\\r\\nbad header\\r\\nX:"])
+def test_no_token_in_the_log(web: Clipbell, path: str, version: str) -> None:
+    """Not even gunicorn's own lines about a malformed request hold the token in it."""
+    token = path.rpartition("/")[2]
+    said = f"POST {path} {version}\r\nHost: x\r\n bad: \r\n\r\n"
+    before = len(web.log("serve"))
+    heard(web, said.encode().decode("unicode_escape").encode())
+    heard(web, f"POST /%63allbacks/{token} HTTP/9\r\nHost: x\r\n\r\n".encode())
+    written = eventually(lambda: web.log("serve")[before:])
+
+    assert "Invalid" in written
+    assert token not in written and token[:40] not in written
+
+
 def test_flood_of_bad_tokens(web: Clipbell, path: str) -> None:
     """While strangers send bad tokens without a pause, good callbacks are answered at once."""
     stop = threading.Event()
