@@ -190,26 +190,25 @@ def _check_mode(values: dict[str, Any]) -> None:
 
 def json_schema(model: Model) -> dict[str, Any]:
     """The model's input as JSON Schema (2020-12)."""
+    types = {"text": "string", "image": "string", "images": "array"}
+    properties = {}
+    for parameter in model.parameters:
+        found: dict[str, Any] = {
+            "type": types.get(parameter.kind, parameter.kind),
+            "description": parameter.note,
+            "default": parameter.default,
+            "enum": list(parameter.choices) or None,
+            "minimum": parameter.low,
+            "maximum": parameter.high,
+            "multipleOf": parameter.step,
+            "maxLength": parameter.max_length,
+        }
+        if parameter.kind == "images":
+            found |= {"items": {"type": "string"}, "maxItems": 2}
+        properties[parameter.name] = {k: value for k, value in found.items() if value is not None}
     return {
         "type": "object",
-        "properties": {p.name: _property_schema(p) for p in model.parameters},
+        "properties": properties,
         "required": [p.name for p in model.parameters if p.required],
         "additionalProperties": False,
     }
-
-
-def _property_schema(parameter: Parameter) -> dict[str, Any]:
-    types = {"text": "string", "image": "string", "images": "array"}
-    found: dict[str, Any] = {
-        "type": types.get(parameter.kind, parameter.kind),
-        "description": parameter.note,
-        "default": parameter.default,
-        "enum": list(parameter.choices) or None,
-        "minimum": parameter.low,
-        "maximum": parameter.high,
-        "multipleOf": parameter.step,
-        "maxLength": parameter.max_length,
-    }
-    if parameter.kind == "images":
-        found |= {"items": {"type": "string"}, "maxItems": 2}
-    return {key: value for key, value in found.items() if value is not None}

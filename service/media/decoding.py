@@ -12,8 +12,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -96,9 +94,7 @@ class Decoder:
         request = {"path": str(path.absolute()), "demuxer": demuxer, **self._bounds}
         with self._lock:
             try:
-                process = self._running()
-                with _killed_after(process, self._seconds):
-                    return _exchange(process, json.dumps(request).encode())
+                return self._ask(json.dumps(request).encode())
             except (OSError, ValueError) as error:
                 code = self.close()
                 raise NoVerdict(f"the decoder ended with {code}") from error
@@ -106,6 +102,36 @@ class Decoder:
                 # It may hold on to the memory that was too little.
                 self.close()
                 raise
+
+    def _ask(self, request: bytes) -> Frame:
+        """Raises ValueError or OSError where the process has ended."""
+        process = self._running()
+        assert process.stdin and process.stdout  # noqa: S101 - what the library's types leave open
+        timer = Timer(self._seconds, process.kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            process.stdin.write(request + b"\n")
+            process.stdin.flush()
+            head = json.loads(process.stdout.readline())
+            pixels = process.stdout.read(head.get("bytes", 0))
+        finally:
+            timer.cancel()
+        if head["verdict"] == "unknown":
+            raise NoVerdict(head["reason"])
+        if head["verdict"] != "frame":
+            raise BrokenMovie(head["reason"])
+        if len(pixels) != head["bytes"]:
+            raise ValueError("the decoder's answer breaks off")
+        return Frame(
+            seconds=head["seconds"] and round(head["seconds"], 3),
+            stored=tuple(head["stored"]),
+            pixel_ratio=Fraction(*head["pixel_ratio"]),
+            matrix=tuple(head["matrix"]),
+            size=tuple(head["size"]),
+            stride=head["stride"],
+            pixels=pixels,
+        )
 
     def _running(self) -> subprocess.Popen[bytes]:
         # A process that was forked from ours must not talk to the same one.
@@ -132,38 +158,3 @@ class Decoder:
         process.kill()
         with process:  # Closes its pipes, and waits for its end.
             return process.wait()
-
-
-@contextmanager
-def _killed_after(process: subprocess.Popen[bytes], seconds: float) -> Iterator[None]:
-    timer = Timer(seconds, process.kill)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _exchange(process: subprocess.Popen[bytes], request: bytes) -> Frame:
-    """Raises ValueError or OSError where the process has ended."""
-    assert process.stdin and process.stdout  # noqa: S101 - what the library's types leave open
-    process.stdin.write(request + b"\n")
-    process.stdin.flush()
-    head = json.loads(process.stdout.readline())
-    if head["verdict"] == "unknown":
-        raise NoVerdict(head["reason"])
-    if head["verdict"] != "frame":
-        raise BrokenMovie(head["reason"])
-    pixels = process.stdout.read(head["bytes"])
-    if len(pixels) != head["bytes"]:
-        raise ValueError("the decoder's answer breaks off")
-    return Frame(
-        seconds=head["seconds"] and round(head["seconds"], 3),
-        stored=tuple(head["stored"]),
-        pixel_ratio=Fraction(*head["pixel_ratio"]),
-        matrix=tuple(head["matrix"]),
-        size=tuple(head["size"]),
-        stride=head["stride"],
-        pixels=pixels,
-    )

@@ -36,22 +36,17 @@ def walk(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
         # What is too short for a box is padding.
         if end - start < _HEAD_BYTES:
             return
-        box = _box_at(file, start, end)
-        if box.end < box.start:
+        file.seek(start)
+        head = file.read(_LONG_HEAD_BYTES)
+        size, kind, content_start = number(head[:4]), head[4:8], start + _HEAD_BYTES
+        if size == 1:
+            size, content_start = number(head[8:]), start + _LONG_HEAD_BYTES
+        elif size == 0:
+            size = end - start
+        if start + size < content_start:
             return
-        yield box
-        start = box.end
-
-
-def _box_at(file: BinaryIO, start: int, end: int) -> Box:
-    file.seek(start)
-    head = file.read(_LONG_HEAD_BYTES)
-    size, kind, content_start = number(head[:4]), head[4:8], start + _HEAD_BYTES
-    if size == 1:
-        size, content_start = number(head[8:]), start + _LONG_HEAD_BYTES
-    elif size == 0:
-        size = end - start
-    return Box(kind, content_start, start + size)
+        yield Box(kind, content_start, start + size)
+        start += size
 
 
 def inner(file: BinaryIO, box: Box) -> Iterator[Box]:

@@ -53,15 +53,20 @@ def read_track(file: BinaryIO, trak: Box, movie_matrix: Matrix) -> Track:
     media = children(file, boxes.get(b"mdia"))
     tables = children(file, children(file, media.get(b"minf")).get(b"stbl"))
     header = content(file, boxes.get(b"tkhd"))
-    matrix = _multiply(
-        read_matrix(header[52:] if header[:1] == b"\1" else header[40:]), movie_matrix
-    )
+    own_matrix = read_matrix(header[52:] if header[:1] == b"\1" else header[40:])
+    matrix = _multiply(own_matrix, movie_matrix)
     handler = content(file, media.get(b"hdlr"))[8:12]
+    media_header = content(file, media.get(b"mdhd"))
+    seconds = read_length(media_header)
+    if not seconds:
+        scale = number(media_header[20:24] if media_header[:1] == b"\1" else media_header[12:16])
+        ticks = sum(count * delta for count, delta in _entries(file, tables.get(b"stts"), "II"))
+        seconds = round(ticks / scale, 3) if ticks and scale else None
     return Track(
         handler=handler,
         enabled=bool(number(header[3:4]) & _ENABLED),
         size=_size(file, handler, header, tables.get(b"stsd"), matrix),
-        seconds=_seconds(file, content(file, media.get(b"mdhd")), tables.get(b"stts")),
+        seconds=seconds,
         samples_end=_samples_end(file, tables),
     )
 
@@ -90,15 +95,6 @@ def read_length(header: bytes) -> float | None:
     per_second = number(header[scale : scale + 4])
     known = ticks.strip(b"\xff") and number(ticks) and per_second
     return round(number(ticks) / per_second, 3) if known else None
-
-
-def _seconds(file: BinaryIO, header: bytes, stts: Box | None) -> float | None:
-    """By the track's header, else by the times of its samples."""
-    if length := read_length(header):
-        return length
-    scale = number(header[20:24] if header[:1] == b"\1" else header[12:16])
-    ticks = sum(count * delta for count, delta in _entries(file, stts, "II"))
-    return round(ticks / scale, 3) if ticks and scale else None
 
 
 def _size(
@@ -132,14 +128,20 @@ def _description(
 
 
 def _samples_end(file: BinaryIO, tables: dict[bytes, Box]) -> int:
-    """The end of the last chunk; its start where the samples' sizes are not told."""
+    """The end of the last chunk; its start where the file does not give the samples' sizes."""
     code, box = ("Q", tables[b"co64"]) if b"co64" in tables else ("I", tables.get(b"stco"))
     offsets = [offset for (offset,) in _entries(file, box, code)]
     if not offsets:
         return 0
     start = max(offsets)
     first, count = _samples_of(offsets.index(start), _entries(file, tables.get(b"stsc"), "III"))
-    return start + _bytes_of(file, tables.get(b"stsz"), first, count)
+    stsz = tables.get(b"stsz")
+    if stsz is None or count * 4 > _TABLE_BYTES:
+        return start
+    if each := number(content(file, stsz)[4:8]):
+        return start + each * count
+    sizes = read_at(file, stsz, 12 + 4 * first, 4 * count)
+    return start + sum(number(sizes[n : n + 4]) for n in range(0, len(sizes) - 3, 4))
 
 
 def _samples_of(chunk: int, runs: list[tuple[int, ...]]) -> tuple[int, int]:
@@ -150,17 +152,6 @@ def _samples_of(chunk: int, runs: list[tuple[int, ...]]) -> tuple[int, int]:
             return first + (chunk + 1 - start) * count, count
         first += (end - start) * count
     return 0, 0
-
-
-def _bytes_of(file: BinaryIO, stsz: Box | None, first: int, count: int) -> int:
-    """What so many samples take; 0 where that is not told."""
-    if stsz is None or count * 4 > _TABLE_BYTES:
-        return 0
-    each = number(content(file, stsz)[4:8])
-    sizes = read_at(file, stsz, 12 + 4 * first, 4 * count)
-    return each * count or sum(
-        size for (size,) in struct.iter_unpack(">I", sizes[: len(sizes) // 4 * 4])
-    )
 
 
 def _entries(file: BinaryIO, box: Box | None, code: str) -> list[tuple[int, ...]]:

@@ -58,7 +58,14 @@ def read_matroska(file: BinaryIO, size: int) -> ProbeResult:
     Raises:
         BrokenMovie: it lacks a part, a part of it has not come, or it has no picture.
     """
-    found = _read_top(file, size)
+    found: dict[int, _Element] = {}  # the first of each kind
+    for element in _elements(file, 0, size):
+        if element.id not in _KNOWN:
+            break  # Behind a segment may lie anything.
+        if element.end is not None and element.end > size:
+            missing = element.end - size
+            raise BrokenMovie(f"it breaks off: {missing} bytes of its {element.name} are missing")
+        found.setdefault(element.id, element)
     if _CLUSTER not in found:
         raise BrokenMovie("it has no cluster, and so no picture")
     kind = _value(file, _children(file, found.get(_HEADER)).get(_DOC_TYPE))
@@ -67,43 +74,24 @@ def read_matroska(file: BinaryIO, size: int) -> ProbeResult:
     return ProbeResult(extension, _seconds(file, found.get(_INFO)), width, height)
 
 
-def _read_top(file: BinaryIO, size: int) -> dict[int, _Element]:
-    """The first element of each kind. Raises BrokenMovie: one ends beyond the file."""
-    found: dict[int, _Element] = {}
-    for element in _elements(file, 0, size):
-        if element.id not in _KNOWN:
-            break  # Behind a segment may lie anything.
-        if element.end is not None and element.end > size:
-            missing = element.end - size
-            raise BrokenMovie(f"it breaks off: {missing} bytes of its {element.name} are missing")
-        found.setdefault(element.id, element)
-    return found
-
-
 def _elements(file: BinaryIO, start: int, end: int) -> Iterator[_Element]:
     """Elements one behind the other; segments, and what has no size, are followed by their own."""
     for _ in range(_MAX_ELEMENTS):
-        element = _element_at(file, start) if start < end else None
-        if element is None:
+        if start >= end:
             return
+        file.seek(start)
+        head = file.read(_HEAD_BYTES)
+        id_length = _length(head[:1])
+        size_length = _length(head[id_length : id_length + 1])
+        if not id_length or not size_length or id_length + size_length > len(head):
+            return
+        id_ = int.from_bytes(head[:id_length])
+        bits = (1 << 7 * size_length) - 1
+        size = int.from_bytes(head[id_length : id_length + size_length]) & bits
+        content = start + id_length + size_length
+        element = _Element(id_, content, None if size == bits else content + size)
         yield element
-        start = element.end or element.start
-        if element.id == _SEGMENT:
-            start = element.start
-
-
-def _element_at(file: BinaryIO, start: int) -> _Element | None:
-    file.seek(start)
-    head = file.read(_HEAD_BYTES)
-    id_length = _length(head[:1])
-    size_length = _length(head[id_length : id_length + 1])
-    content = start + id_length + size_length
-    bits = (1 << 7 * size_length) - 1
-    size = int.from_bytes(head[id_length : id_length + size_length]) & bits
-    if not id_length or not size_length or id_length + size_length > len(head):
-        return None
-    id_ = int.from_bytes(head[:id_length])
-    return _Element(id_, content, None if size == bits else content + size)
+        start = content if element.end is None or id_ == _SEGMENT else element.end
 
 
 def _length(first: bytes) -> int:

@@ -42,12 +42,15 @@ def read_mp4(file: BinaryIO, size: int) -> ProbeResult:
         BrokenMovie: it lacks a part, a part of it has not come, or it has no picture.
     """
     layout = _read_layout(file, size)
-    _check_parts(layout, size)
     moov = layout.boxes[b"moov"]
     header = content(file, children(file, moov).get(b"mvhd"))
     tracks = _read_tracks(file, moov, header)
     _check_samples(layout, tracks, size)
-    picture = _picture(tracks)
+    pictures = [track for track in tracks if track.is_picture]
+    if not pictures and tracks and all(track.handler for track in tracks):
+        raise BrokenMovie("it has no picture")
+    # A player shows the first that is enabled.
+    picture = next(chain((t for t in pictures if t.enabled), pictures, [UNKNOWN_TRACK]))
     seconds = read_length(header) or picture.seconds
     if b"moof" in layout.boxes:
         seconds = None  # The header tells of the first fragment at most.
@@ -56,23 +59,27 @@ def read_mp4(file: BinaryIO, size: int) -> ProbeResult:
 
 
 def _read_layout(file: BinaryIO, size: int) -> _Layout:
-    """Up to the first thing that is no box of this format, or that ends beyond the file."""
+    """
+    Up to the first thing that is no box of this format, or that ends beyond the file.
+
+    Raises:
+        BrokenMovie: there is no ``moov`` or ``mdat``, or ``moov`` has not come whole.
+    """
     boxes: dict[bytes, Box] = {}
+    cut = None
     for box in walk(file, 0, size):
         if box.end > size and box.kind not in _KINDS:
             break
         boxes.setdefault(box.kind, box)
         if box.end > size:
-            return _Layout(boxes, box)
-    return _Layout(boxes, None)
-
-
-def _check_parts(layout: _Layout, size: int) -> None:
-    missing = [kind.decode() for kind in (b"moov", b"mdat") if kind not in layout.boxes]
-    if layout.cut and (missing or layout.cut is layout.boxes[b"moov"]):
-        raise _breaks_off(layout.cut, size)
+            cut = box
+            break
+    missing = [kind.decode() for kind in (b"moov", b"mdat") if kind not in boxes]
+    if cut and (missing or cut is boxes[b"moov"]):
+        raise _breaks_off(cut, size)
     if missing:
         raise BrokenMovie(f"it has no {missing[0]} box")
+    return _Layout(boxes, cut)
 
 
 def _check_samples(layout: _Layout, tracks: Sequence[Track], size: int) -> None:
@@ -103,18 +110,3 @@ def _read_tracks(file: BinaryIO, moov: Box, header: bytes) -> list[Track]:
     if not tracks and b"cmov" not in children(file, moov):
         raise BrokenMovie("it has no track")
     return tracks
-
-
-def _picture(tracks: Sequence[Track]) -> Track:
-    """
-    The track that a player shows: the first that is enabled.
-
-    It is one without a size where no track says whether it shows anything.
-
-    Raises:
-        BrokenMovie: all say that they are something else.
-    """
-    pictures = [track for track in tracks if track.is_picture]
-    if not pictures and tracks and all(track.handler for track in tracks):
-        raise BrokenMovie("it has no picture")
-    return next(chain((t for t in pictures if t.enabled), pictures, [UNKNOWN_TRACK]))

@@ -8,7 +8,6 @@ poster; without, there is none.
 
 from __future__ import annotations
 
-import io
 import logging
 import math
 import os
@@ -27,10 +26,11 @@ from service.media.containers import (
     container_of,
     describe_stranger,
 )
-from service.media.decoding import MAX_PIXELS, POSTER_BOX, Decoder, Frame, NoVerdict
+from service.media.decoding import MAX_PIXELS, Decoder, NoVerdict
 from service.media.geometry import transpose_of, upright_size
 from service.media.matroska import read_matroska
 from service.media.mp4 import read_mp4
+from service.media.posters import poster_of
 
 try:
     from PIL import Image
@@ -39,10 +39,6 @@ except ModuleNotFoundError:  # pragma: no cover - the extra is not installed
 
 log = logging.getLogger(__name__)
 
-#: Mails and cards carry a poster along.
-POSTER_BYTES = 60_000
-#: Share of the size, and JPEG quality: the first that is small enough; the last always is.
-POSTER_TRIES = ((1.0, 82), (1.0, 65), (1.0, 45), (0.7, 45), (0.5, 45), (0.25, 45))
 #: A generation is never a whole number of frames long.
 TOLERATED_SECONDS = 0.75
 #: Of the logarithm of width by height.
@@ -108,38 +104,11 @@ def _decode(path: Path, demuxer: str, found: ProbeResult) -> ProbeResult:
     """What a decoder sees counts for more than what the file says."""
     frame = _decoder.frame_of(path, demuxer)
     width, height = upright_size(*frame.stored, frame.pixel_ratio, frame.matrix)
-    return replace(
-        found,
-        seconds=frame.seconds or found.seconds,
-        width=width,
-        height=height,
-        poster=poster_of(_upright(frame)),
-    )
-
-
-def _upright(frame: Frame) -> Image.Image:
     image = Image.frombuffer("RGB", frame.size, frame.pixels, "raw", "RGB", frame.stride, 1)
-    turn = transpose_of(frame.matrix)
-    return image.transpose(Image.Transpose[turn]) if turn else image
-
-
-def poster_of(frame: Image.Image) -> bytes:
-    """A JPEG of at most `POSTER_BYTES`."""
-    fit = min(POSTER_BOX[0] / frame.width, POSTER_BOX[1] / frame.height)
-    made = (_jpeg(frame, fit * share, quality) for share, quality in POSTER_TRIES)
-    jpeg = b""
-    for jpeg in made:
-        if len(jpeg) <= POSTER_BYTES:
-            break
-    return jpeg
-
-
-def _jpeg(frame: Image.Image, scale: float, quality: int) -> bytes:
-    size = max(1, round(frame.width * scale)), max(1, round(frame.height * scale))
-    file = io.BytesIO()
-    small = frame if frame.size == size else frame.resize(size)
-    small.save(file, "JPEG", quality=quality)
-    return file.getvalue()
+    if turn := transpose_of(frame.matrix):
+        image = image.transpose(Image.Transpose[turn])
+    seconds = frame.seconds or found.seconds
+    return replace(found, seconds=seconds, width=width, height=height, poster=poster_of(image))
 
 
 def differences(film: ProbeResult, seconds: float | None, ratio: str | None) -> list[str]:

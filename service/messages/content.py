@@ -55,6 +55,7 @@ _NEXT_STEPS = {
 _WITH_ERROR = frozenset({EventType.JOB_FAILED, EventType.JOB_HELD, EventType.JOB_UNKNOWN})
 #: Joiners and marks (zero width joiner and non-joiner, left-to-right mark, …), and flags' tags.
 _JOINS = re.compile("[\u200c-\u200f\u061c\U000e0020-\U000e007f]")
+_WITHOUT_COST = frozenset({EventType.JOB_FAILED, EventType.JOB_CANCELED})
 _WITH_VIDEO = frozenset({EventType.JOB_SUCCEEDED, EventType.VIDEO_EXPIRING})
 
 
@@ -96,29 +97,25 @@ class MessageContent:
 
 def describe(notification: Notification) -> MessageContent:
     """The notification in words; a sample says that it is one."""
-    if notification.job is None:
-        content = _describe_subscription(notification, notification.event.about or {})
-    else:
+    kind, about = notification.event.type, notification.event.about or {}
+    if notification.job is not None:
         content = _describe_job(notification, notification.job)
+    else:
+        id_, off = plain(about.get("subscription_id")), kind is EventType.SUBSCRIPTION_DISABLED
+        content = MessageContent(
+            title=TITLES.get(kind, f"Clipbell: {kind.value}"),
+            prompt="",
+            reason=as_sentence(plain(about.get("reason"))) or _EXPLANATIONS.get(kind, ""),
+            hint=f"Fix it, then: clipbell subscriptions enable {id_}" if off else "",
+            code="",
+            facts=(("Channel", plain(about.get("channel"))), ("Subscription", id_)),
+            watch="",
+            download="",
+            job_url=f"{notification.public_url}/subscriptions",
+        )
     if not notification.event.sample:
         return content
     return replace(content, title=f"Sample: {content.title}", job_url=notification.public_url)
-
-
-def _describe_subscription(notification: Notification, about: dict[str, Any]) -> MessageContent:
-    kind, id_ = notification.event.type, plain(about.get("subscription_id"))
-    off = kind is EventType.SUBSCRIPTION_DISABLED
-    return MessageContent(
-        title=TITLES.get(kind, f"Clipbell: {kind.value}"),
-        prompt="",
-        reason=as_sentence(plain(about.get("reason"))) or _EXPLANATIONS.get(kind, ""),
-        hint=f"Fix it, then: clipbell subscriptions enable {id_}" if off else "",
-        code="",
-        facts=(("Channel", plain(about.get("channel"))), ("Subscription", id_)),
-        watch="",
-        download="",
-        job_url=f"{notification.public_url}/subscriptions",
-    )
 
 
 def _describe_job(notification: Notification, job: Job) -> MessageContent:
@@ -158,24 +155,21 @@ def _facts(kind: EventType, job: Job, video: Video | None) -> tuple[tuple[str, s
     if video and job.finished_at:
         spent = (job.finished_at - (job.submitted_at or job.created_at)).total_seconds()
         made_in = format_duration(max(spent, 0.0))
+    cost = ""
+    if job.actual_cost is not None:
+        cost = format_money(job.actual_cost)
+    # Where nothing was made, the estimate says nothing.
+    elif job.estimated_max is not None and kind not in _WITHOUT_COST:
+        cost = f"about {format_price(job.estimated_min, job.estimated_max)}"
     found = {
         "Model": model.title if model else job.model,
         "Length": f"{seconds:g} s" if isinstance(seconds, int | float) else "",
         "Format": shape,
         "Made in": made_in,
-        "Cost": _cost(kind, job),
+        "Cost": cost,
         "Job": job.id,
     }
     return tuple((name, value) for name, value in found.items() if value)
-
-
-def _cost(kind: EventType, job: Job) -> str:
-    """The actual cost, or the expected one; blank where nobody can say or nothing was made."""
-    if job.actual_cost is not None:
-        return format_money(job.actual_cost)
-    made = kind not in (EventType.JOB_FAILED, EventType.JOB_CANCELED)
-    stated = job.estimated_min is not None and job.estimated_max is not None
-    return f"about {format_price(job.estimated_min, job.estimated_max)}" if made and stated else ""
 
 
 def plain(value: Any) -> str:

@@ -11,10 +11,10 @@ import io
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP, EmailPolicy
-from functools import cache
 
 import jinja2
 
+from service.media.posters import encode_jpeg
 from service.messages.content import MessageContent, cut, describe
 from service.messages.payloads import Notification
 from service.model import EventType
@@ -28,10 +28,15 @@ SUBJECT_LENGTH = 140
 WIDTH = 598
 #: Upright posters are shown smaller, so that the buttons stay in sight.
 HEIGHT = 480
-POSTER_BYTES = 60_000
-_QUALITIES = (82, 70, 55, 40)
 #: How many times larger the badge is drawn than it is used, for smooth edges.
 _FINE = 4
+_templates = jinja2.Environment(
+    loader=jinja2.PackageLoader("service.messages", "templates"),
+    autoescape=jinja2.select_autoescape(["html"]),
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
 
 
 class VerbatimHeader(str):
@@ -76,7 +81,10 @@ def build_email(notification: Notification) -> EmailMessage:
     html = _rendered("mail.html", notification, content, poster)
     mail.add_alternative(html, subtype="html", cte="quoted-printable")
     if poster:
-        _add_poster(mail, poster)
+        *_, part = mail.iter_parts()
+        assert isinstance(part, EmailMessage)  # noqa: S101 - what the library's types leave open
+        cid, name = f"<{poster.cid}>", "poster.jpg"
+        part.add_related(poster.jpeg, "image", "jpeg", cid=cid, disposition="inline", filename=name)
     # Boundaries by the event instead of by chance.
     for number, part in enumerate(mail.walk()):
         if part.is_multipart():
@@ -84,66 +92,35 @@ def build_email(notification: Notification) -> EmailMessage:
     return mail
 
 
-def _add_poster(mail: EmailMessage, poster: Poster) -> None:
-    *_, html = mail.iter_parts()
-    assert isinstance(html, EmailMessage)  # noqa: S101 - what the library's types leave open
-    html.add_related(
-        poster.jpeg,
-        "image",
-        "jpeg",
-        cid=f"<{poster.cid}>",
-        disposition="inline",
-        filename="poster.jpg",
-    )
-
-
-@cache
-def _templates() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("service.messages", "templates"),
-        autoescape=jinja2.select_autoescape(["html"]),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
 def _rendered(
     name: str, notification: Notification, content: MessageContent, poster: Poster | None
 ) -> str:
-    return (
-        _templates()
-        .get_template(name)
-        .render(
-            content=content,
-            poster=poster,
-            unsubscribe_url=notification.unsubscribe_url,
-            bad=notification.event.type is EventType.JOB_FAILED,
-        )
+    return _templates.get_template(name).render(
+        content=content,
+        poster=poster,
+        unsubscribe_url=notification.unsubscribe_url,
+        bad=notification.event.type is EventType.JOB_FAILED,
     )
 
 
 def _poster(notification: Notification) -> Poster | None:
+    """At twice its shown size at most, with the badge that says: this plays."""
     if not notification.poster:
         return None
     cid = f"poster.{notification.event.id}@clipbell"
     if Image is None:
         return Poster(notification.poster, cid, WIDTH)
     try:
-        with Image.open(io.BytesIO(notification.poster)) as picture:
-            return _drawn(picture.convert("RGB"), cid)
+        with Image.open(io.BytesIO(notification.poster)) as stored:
+            picture = stored.convert("RGB")
     except OSError:
         return None  # No picture at all; a broken one would only look like our fault.
-
-
-def _drawn(picture: Image.Image, cid: str) -> Poster:
-    """The poster at twice its shown size at most, with the badge that says: this plays."""
     shown = min(WIDTH, round(HEIGHT * picture.width / picture.height))
     picture.thumbnail((2 * shown, 2 * HEIGHT))
     badge = _badge(max(16, min(picture.size) // 5))
     corner = ((picture.width - badge.width) // 2, (picture.height - badge.height) // 2)
     picture.paste(badge, corner, badge)
-    return Poster(_jpeg(picture), cid, shown)
+    return Poster(encode_jpeg(picture), cid, shown)
 
 
 def _badge(size: int) -> Image.Image:
@@ -155,15 +132,3 @@ def _badge(size: int) -> Image.Image:
     corners = [(0.40, 0.30), (0.40, 0.70), (0.73, 0.50)]
     pen.polygon([(x * side, y * side) for x, y in corners], fill=(255, 255, 255, 255))
     return badge.resize((size, size), Image.Resampling.LANCZOS)
-
-
-def _jpeg(picture: Image.Image) -> bytes:
-    """The best quality that keeps the mail light."""
-    content = b""
-    for quality in _QUALITIES:
-        file = io.BytesIO()
-        picture.save(file, "JPEG", quality=quality, optimize=True)
-        content = file.getvalue()
-        if len(content) <= POSTER_BYTES:
-            break
-    return content

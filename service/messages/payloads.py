@@ -97,20 +97,17 @@ class SubscriptionMessageJson(_EnvelopeJson):
 
 def standard(notification: Notification) -> dict[str, Any]:
     """The Standard Webhooks envelope around the job, or around what happened to a subscription."""
+    data: Mapping[str, Any] = notification.event.about or {}
+    if notification.job is not None:
+        data = job_json(notification.job, notification.video, notification.link)
     return {
         "type": notification.event.type.value,
         "timestamp": iso(notification.event.created_at),
         "api_version": API_VERSION,
         "sequence": notification.event.sequence,
         **_label(notification.event),
-        "data": _data(notification),
+        "data": data,
     }
-
-
-def _data(notification: Notification) -> Mapping[str, Any]:
-    if notification.job is None:
-        return notification.event.about or {}
-    return job_json(notification.job, notification.video, notification.link)
 
 
 def _label(event: Event) -> dict[str, Any]:
@@ -127,23 +124,18 @@ def flat(notification: Notification) -> dict[str, Any]:
         "sequence": notification.event.sequence,
         **_label(notification.event),
     }
-    return head | (
-        _flat_job(notification, notification.job)
-        if notification.job
-        else notification.event.about or {}
-    )
-
-
-def _flat_job(notification: Notification, job: Job) -> dict[str, Any]:
-    video, error = notification.video, job.error or {}
-    return {
+    job, video, link = notification.job, notification.video, notification.link
+    if job is None:
+        return head | (notification.event.about or {})
+    error = job.error or {}
+    return head | {
         "job_id": job.id,
         "state": job.state.value,
         "model": job.model,
         "prompt": job.input.get("prompt"),
-        "video_url": notification.link,
-        "download_url": f"{notification.link}?download=1" if notification.link else None,
-        "poster_url": f"{notification.link}/poster.jpg" if video and video.poster_file else None,
+        "video_url": link,
+        "download_url": f"{link}?download=1" if link else None,
+        "poster_url": f"{link}/poster.jpg" if video and video.poster_file else None,
         "video_seconds": video.seconds if video else None,
         "error_code": error.get("code"),
         "error_message": error.get("message"),

@@ -118,21 +118,15 @@ def refusal_code(status: int, message: str) -> str:
     text = message.lower()
     if status == 403:
         return "CONTENT_VIOLATION" if POLICY_WORDS.search(text) else "FORBIDDEN"
-    if status == 406:
-        return _code_of_406(text)
+    if status == 406 and ("content type" in text or "content-type" in text):
+        return "CONTENT_TYPE_BUG"
+    if status == 406 and "limit" in text:
+        return "SPEND_LIMIT"
+    if status == 406 and ("credit" in text or "balance" in text or not text):
+        return "INSUFFICIENT_CREDITS"
     if status == 429:
         return "CONCURRENCY_LIMIT" if "concurren" in text else "RATE_LIMITED"
     return _CODES.get(status, "PROVIDER_ERROR" if status >= 500 else "BAD_REQUEST")
-
-
-def _code_of_406(text: str) -> str:
-    if "content type" in text or "content-type" in text:
-        return "CONTENT_TYPE_BUG"
-    if "limit" in text:
-        return "SPEND_LIMIT"
-    if "credit" in text or "balance" in text or not text:
-        return "INSUFFICIENT_CREDITS"
-    return "BAD_REQUEST"
 
 
 _CODES = {

@@ -149,7 +149,11 @@ class Envelope:
         if self._task is not self._layers[0] or self.state:
             names += self.vocabulary.request_ids
         others = (as_id(self._task.get(name)) for name in names)
-        return self.own_id or _first(others) or _bare_id(self._layers[0].get("data"))
+        if found := self.own_id or _first(others):
+            return found
+        # A text that stands where the task's object should be may be its id.
+        bare = self._layers[0].get("data")
+        return bare if isinstance(bare, str) and _BARE_ID.fullmatch(bare) else None
 
     @cached_property
     def is_about_a_task(self) -> bool:
@@ -340,11 +344,6 @@ def _number(value: Any) -> int | None:
     """A code, which may come as text."""
     text = str(value).strip() if isinstance(value, str | int) else ""
     return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else None
-
-
-def _bare_id(value: Any) -> str | None:
-    """A text that stands where the task's object should be, and looks like its id."""
-    return value if isinstance(value, str) and _BARE_ID.fullmatch(value) else None
 
 
 def _first(values: Iterable[T | None]) -> T | None:

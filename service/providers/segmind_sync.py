@@ -62,7 +62,9 @@ class SegmindSync:
         finally:
             self._forget(name)
         task_id = answer.headers.get("x-request-id") or envelope.task_id or f"v1-{job.id}"
-        return Submission(task_id, found, _note(answer))
+        names = ("x-request-id", "x-cost", "x-remaining-credits", "x-generation-time")
+        remark = ", ".join(f"{n} {answer.headers[n]}" for n in names if n in answer.headers)
+        return Submission(task_id, found, remark)
 
     def _read(self, answer: Response, head: bytes) -> Envelope:
         content_type = answer.headers.get("Content-Type", "")
@@ -128,11 +130,6 @@ class SegmindSync:
 def _file_name(job: Job) -> str:
     """The job's own file: after a crash it tells that the answer had come."""
     return f"vid_{job.id.partition('_')[2]}.mp4"
-
-
-def _note(answer: Response) -> str:
-    names = ("x-request-id", "x-cost", "x-remaining-credits", "x-generation-time")
-    return ", ".join(f"{n} {answer.headers[n]}" for n in names if n in answer.headers)
 
 
 def _number(text: str | None) -> float | None:

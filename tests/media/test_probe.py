@@ -18,6 +18,7 @@ from support.film import MATRICES, film, four_corners, record, sound, turned
 
 from service.media import probe
 from service.media.containers import BrokenMovie, ProbeResult
+from service.media.posters import poster_of
 
 CORNERS = ["red", "green", "blue", "white"]
 
@@ -160,14 +161,14 @@ def test_poster(tmp_path: Path) -> None:
 )
 def test_shapes(size: tuple[int, int], expected: tuple[int, int]) -> None:
     """A poster stands as its video does, as wide as a message."""
-    assert expected == opened(probe.poster_of(Image.new("RGB", size))).size
+    assert expected == opened(poster_of(Image.new("RGB", size))).size
 
 
 @pytest.mark.parametrize("size", [(640, 360), (1080, 1920), (1440, 1440)])
 def test_poster_is_small(size: tuple[int, int]) -> None:
     """Even noise, which no JPEG can make small, ends below 60 KB."""
     noise = random.Random(1).randbytes(size[0] * size[1] * 3)
-    poster = probe.poster_of(Image.frombytes("RGB", size, noise))
+    poster = poster_of(Image.frombytes("RGB", size, noise))
 
     assert 0 < len(poster) <= 60_000
     assert opened(poster).width >= 160

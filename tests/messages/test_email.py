@@ -19,7 +19,8 @@ from support.channel_targets import (
     notification,
 )
 
-from service.messages.email import POSTER_BYTES, build_email
+from service.media.posters import POSTER_BYTES
+from service.messages.email import build_email
 from service.messages.payloads import Notification
 from service.model import EventType
 

@@ -34,11 +34,6 @@ def _shift(strength: float, progress: float) -> float:
     return 0.5 + strength * (progress - 0.5)
 
 
-def _zoom(strength: float, progress: float) -> View:
-    way = progress if strength > 0 else 1 - progress
-    return View(share=1 - 0.4 * abs(strength) * way)
-
-
 # Strength is -1 to 1; a rolled picture is shown from nearer, to keep its corners out of sight.
 _AXES: dict[str, Callable[[float, float], View]] = {
     "horizontal": lambda strength, now: View(x=_shift(0.25 * strength, now), share=0.75),
@@ -46,7 +41,9 @@ _AXES: dict[str, Callable[[float, float], View]] = {
     "pan": lambda strength, now: View(x=_shift(0.36 * strength, now), share=0.64),
     "tilt": lambda strength, now: View(y=_shift(-0.36 * strength, now), share=0.64),
     "roll": lambda strength, now: View(share=0.7, roll=12 * strength * (2 * now - 1)),
-    "zoom": _zoom,
+    "zoom": lambda strength, now: View(
+        share=1 - 0.4 * abs(strength) * (now if strength > 0 else 1 - now)
+    ),
 }
 
 _MOVES: dict[str, Callable[[float], View]] = {

@@ -40,7 +40,14 @@ def load_image(given: str) -> bytes:
     Raises:
         BadImage: if it is out of reach, over 10 MB, or not JPEG, PNG or WebP.
     """
-    content = _fetched(given) if is_url(given) else decoded(given)
+    try:
+        if is_url(given):
+            with _opener.open(given, timeout=FETCH_SECONDS) as answer:
+                content: bytes = answer.read(IMAGE_BYTES + 1)
+        else:
+            content = decoded(given)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise BadImage("INVALID_IMAGE_URL", f"Image URL could not be fetched: {error}") from error
     if len(content) > IMAGE_BYTES:
         raise BadImage("IMAGE_TOO_LARGE", "Image exceeds the 10MB limit")
     try:
@@ -61,18 +68,13 @@ def load_or_stand_in(given: str) -> bytes:
     try:
         return load_image(given)
     except BadImage as error:
-        if isinstance(_reason(error.__cause__), socket.gaierror):
-            return _stand_in()
-        raise
-
-
-def _reason(error: BaseException | None) -> object:
-    return error.reason if isinstance(error, urllib.error.URLError) else error
-
-
-def _stand_in() -> bytes:
-    picture = Image.linear_gradient("L").resize((1280, 720))
-    coloured = Image.merge("RGB", (picture, picture.point(lambda v: v // 2), picture))
+        cause: object = error.__cause__
+        if isinstance(cause, urllib.error.URLError):
+            cause = cause.reason
+        if not isinstance(cause, socket.gaierror):
+            raise
+    gray = Image.linear_gradient("L").resize((1280, 720))
+    coloured = Image.merge("RGB", (gray, gray.point(lambda v: v // 2), gray))
     content = io.BytesIO()
     coloured.save(content, "PNG")
     return content.getvalue()
@@ -90,12 +92,3 @@ def decoded(given: str) -> bytes:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise BadImage("INVALID_IMAGE_URL", "Image is neither a URL nor base64") from error
-
-
-def _fetched(url: str) -> bytes:
-    try:
-        with _opener.open(url, timeout=FETCH_SECONDS) as answer:
-            content: bytes = answer.read(IMAGE_BYTES + 1)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise BadImage("INVALID_IMAGE_URL", f"Image URL could not be fetched: {error}") from error
-    return content

@@ -72,9 +72,17 @@ class Landscape:
         """All layers for `frames` frames of this (even) size; the same seed, the same land."""
         dice = Random(seed)  # noqa: S311 - a picture, not a secret
         palette = dice.choice(PALETTES)
-        sky = _draw_sky(size, palette, dice)
+        sky = _gradient(size, palette.top, palette.horizon)
+        x, y = size[0] * dice.uniform(0.22, 0.78), size[1] * dice.uniform(0.3, 0.45)
+        for radius, strength in ((0.5, 90), (0.2, 130), (0.06, 255)):
+            reach = radius * size[1]
+            mask = Image.new("L", size)
+            ImageDraw.Draw(mask).ellipse((x - reach, y - reach, x + reach, y + reach), strength)
+            soft = mask.filter(ImageFilter.GaussianBlur(reach / 2 if strength < 255 else 1))
+            sky.paste(palette.light, (0, 0), soft)
         hills = [_draw_hill(size, frames, palette, place, dice) for place in range(HILLS)]
-        return cls(sky, tuple(hills), tuple(particles(size, palette.light, 34, dice)))
+        dust = particles(size, palette.light, 34, dice)
+        return cls(Picture.from_rgb(sky), tuple(hills), tuple(dust))
 
     def picture(self, index: int) -> Picture:
         """Frame `index`, from 0."""
@@ -89,18 +97,6 @@ class Landscape:
 def _gradient(size: Size, top: Colour, bottom: Colour) -> Image.Image:
     column = Image.linear_gradient("L").resize(size)
     return Image.composite(Image.new("RGB", size, bottom), Image.new("RGB", size, top), column)
-
-
-def _draw_sky(size: Size, palette: Palette, dice: Random) -> Picture:
-    sky = _gradient(size, palette.top, palette.horizon)
-    x, y = size[0] * dice.uniform(0.22, 0.78), size[1] * dice.uniform(0.3, 0.45)
-    for radius, strength in ((0.5, 90), (0.2, 130), (0.06, 255)):
-        reach = radius * size[1]
-        mask = Image.new("L", size)
-        ImageDraw.Draw(mask).ellipse((x - reach, y - reach, x + reach, y + reach), strength)
-        soft = mask.filter(ImageFilter.GaussianBlur(reach / 2 if strength < 255 else 1))
-        sky.paste(palette.light, (0, 0), soft)
-    return Picture.from_rgb(sky)
 
 
 def _draw_hill(size: Size, frames: int, palette: Palette, place: int, dice: Random) -> Layer:

@@ -102,28 +102,32 @@ def create_sinks(inbox: Inbox, hook_secrets: list[str], stopped: threading.Event
     app = Flask(__name__)
     app.add_template_filter(unescape, "slack_text")  # the template escapes it again
     app.add_template_filter(lambda at: time.strftime("%H:%M:%S", time.localtime(at)), "clock")
-    app.after_request(_guard)
     SlackSink(inbox, stopped).add_routes(app)
-    hook = partial(_take_hook, inbox, hook_secrets)
-    app.add_url_rule("/hook", "hook", hook, methods=["POST"])
+    HookSink(inbox, hook_secrets).add_routes(app)
+    MailPages(inbox).add_routes(app)
     app.add_url_rule("/script", "script", partial(_take_script, inbox), methods=["POST"])
     app.add_url_rule("/count", "count", lambda: str(len(inbox.received())))
-    app.add_url_rule("/mails/<int:number>.html", "mail", partial(_mail, inbox))
-    picture = partial(_picture, inbox)
-    app.add_url_rule("/mails/<int:number>/<cid>", "picture", picture)
 
     @app.before_request
     def make_nonce() -> None:
         g.nonce = secrets.token_urlsafe(16)
 
+    @app.after_request
+    def allow_only_our_own(response: Response) -> Response:
+        own = f"style-src 'nonce-{g.nonce}'; script-src 'nonce-{g.nonce}'; connect-src 'self'"
+        rules = _MAIL_RULES if request.endpoint == "mail" else own
+        response.headers["Content-Security-Policy"] = f"{_RULES}; {rules}"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
     @app.get("/")
     def index() -> str:
-        arrived = inbox.received()
-        newest_first = arrived[::-1]
+        newest_first = inbox.received()[::-1]
         return render_template(
             "sinks.html",
-            count=len(arrived),
-            slack=posts([r for r in arrived if r.kind in ("slack", "bot")])[::-1],
+            count=len(newest_first),
+            slack=posts([r for r in newest_first[::-1] if r.kind in ("slack", "bot")])[::-1],
             mails=[r for r in newest_first if r.kind == "mail"],
             hooks=[r for r in newest_first if r.kind == "hook"],
         )
@@ -162,62 +166,76 @@ _ANSWERS: dict[str, tuple[Callable[[str], object], str]] = {
 }
 
 
-def _take_hook(inbox: Inbox, hook_secrets: list[str]) -> tuple[str, int]:
-    """Takes a webhook and checks its signature; a scripted answer is given only to a good one."""
-    body, headers = request.get_data(), dict(request.headers)
-    problems = _signature_problems(hook_secrets, body, headers)
-    text = body.decode("utf-8", "replace")
-    payload = request.get_json(silent=True)
-    kind = payload.get("type") if isinstance(payload, dict) else None
-    scripted = None if problems else inbox.next_answer("hook")
-    problems += [f"answered {scripted}, as it was asked to"] if scripted else []
-    inbox.add("hook", str(kind or "(no type)"), problems, body, text, headers)
-    if scripted:
-        return "", int(scripted)
-    return (problems[0], 401) if problems else ("", 204)
+class HookSink:
+    """
+    A REST hook.
+
+    Args:
+        secrets: ``whsec_…``; one of them must explain a POST's signature.
+    """
+
+    def __init__(self, inbox: Inbox, secrets: list[str]) -> None:
+        self._inbox = inbox
+        self._secrets = secrets
+
+    def add_routes(self, app: Flask) -> None:
+        """Serve it."""
+        app.add_url_rule("/hook", "hook", self._take, methods=["POST"])
+
+    def _take(self) -> tuple[str, int]:
+        """Check the signature; a scripted answer is given only to a good one."""
+        body, headers = request.get_data(), dict(request.headers)
+        problems = self._signature_problems(body, headers)
+        text = body.decode("utf-8", "replace")
+        payload = request.get_json(silent=True)
+        kind = payload.get("type") if isinstance(payload, dict) else None
+        scripted = None if problems else self._inbox.next_answer("hook")
+        problems += [f"answered {scripted}, as it was asked to"] if scripted else []
+        self._inbox.add("hook", str(kind or "(no type)"), problems, body, text, headers)
+        if scripted:
+            return "", int(scripted)
+        return (problems[0], 401) if problems else ("", 204)
+
+    def _signature_problems(self, body: bytes, headers: dict[str, str]) -> list[str]:
+        """Empty when one of the secrets explains the signature; else why none does."""
+        reason = "no secret is known here yet"
+        for secret in self._secrets:
+            try:
+                Webhook(secret).verify(body, headers, json_parse=False)
+                return []
+            except (WebhookVerificationError, ValueError) as error:
+                reason = str(error)
+        return [f"the signature is wrong: {reason}"]
 
 
-def _signature_problems(hook_secrets: list[str], body: bytes, headers: dict[str, str]) -> list[str]:
-    """Empty when one of the secrets (``whsec_…``) explains the signature; else why none does."""
-    reason = "no secret is known here yet"
-    for secret in hook_secrets:
-        try:
-            Webhook(secret).verify(body, headers, json_parse=False)
-            return []
-        except (WebhookVerificationError, ValueError) as error:
-            reason = str(error)
-    return [f"the signature is wrong: {reason}"]
+class MailPages:
+    """The mails that have arrived, as a mail program would show them."""
 
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
 
-def _mail(inbox: Inbox, number: int) -> str:
-    """The mail's HTML as the mail program would show it, in a frame that may do nothing."""
-    html = _get_mail_or_404(inbox, number).get_body(("html",))
-    if html is None:
-        abort(404)
-    content: str = CONTENT_ID.sub(rf"/mails/{number}/\1", html.get_content())
-    return content.replace("<head>", '<head><base target="_blank">', 1)
+    def add_routes(self, app: Flask) -> None:
+        """Serve them."""
+        app.add_url_rule("/mails/<int:number>.html", "mail", self._html)
+        app.add_url_rule("/mails/<int:number>/<cid>", "picture", self._picture)
 
+    def _html(self, number: int) -> str:
+        """For a frame that may do nothing."""
+        html = self._get_or_404(number).get_body(("html",))
+        if html is None:
+            abort(404)
+        content: str = CONTENT_ID.sub(rf"/mails/{number}/\1", html.get_content())
+        return content.replace("<head>", '<head><base target="_blank">', 1)
 
-def _picture(inbox: Inbox, number: int, cid: str) -> Response:
-    parts = _get_mail_or_404(inbox, number).walk()
-    part = next((part for part in parts if part["Content-ID"] == f"<{cid}>"), None)
-    if part is None or part.get_content_maintype() != "image":
-        abort(404)
-    return Response(part.get_payload(decode=True), mimetype=part.get_content_type())
+    def _picture(self, number: int, cid: str) -> Response:
+        parts = self._get_or_404(number).walk()
+        part = next((part for part in parts if part["Content-ID"] == f"<{cid}>"), None)
+        if part is None or part.get_content_maintype() != "image":
+            abort(404)
+        return Response(part.get_payload(decode=True), mimetype=part.get_content_type())
 
-
-def _get_mail_or_404(inbox: Inbox, number: int) -> EmailMessage:
-    mails = {found.number: found for found in inbox.received() if found.kind == "mail"}
-    if number not in mails:
-        abort(404)
-    return mails[number].mail
-
-
-def _guard(response: Response) -> Response:
-    """Nothing from elsewhere; scripts and styles only where the page itself wrote them."""
-    own = f"style-src 'nonce-{g.nonce}'; script-src 'nonce-{g.nonce}'; connect-src 'self'"
-    rules = _MAIL_RULES if request.endpoint == "mail" else own
-    response.headers["Content-Security-Policy"] = f"{_RULES}; {rules}"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
+    def _get_or_404(self, number: int) -> EmailMessage:
+        mails = {found.number: found for found in self._inbox.received() if found.kind == "mail"}
+        if number not in mails:
+            abort(404)
+        return mails[number].mail

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import cache
 from importlib.resources import files
 from ipaddress import ip_address
 from typing import Any, cast
@@ -26,12 +25,9 @@ TOTAL = 13_000
 Faults = Iterator[FieldError]
 
 
-@cache
-def _validator() -> Draft202012Validator:
-    text = files("service.sandbox.sinks").joinpath("slack_message.json").read_text("utf-8")
-    schema = json.loads(text)
-    Draft202012Validator.check_schema(schema)
-    return Draft202012Validator(schema)
+_VALIDATOR = Draft202012Validator(
+    json.loads(files("service.sandbox.sinks").joinpath("slack_message.json").read_text("utf-8"))
+)
 
 
 def check_message(payload: Any) -> list[FieldError]:
@@ -41,7 +37,7 @@ def check_message(payload: Any) -> list[FieldError]:
     if len(str(payload)) > TOTAL:
         message = f"more than {TOTAL} characters in all"
         return [FieldError("/blocks", "msg_blocks_too_long", message)]
-    errors = sorted(_validator().iter_errors(payload), key=lambda error: list(map(str, error.path)))
+    errors = sorted(_VALIDATOR.iter_errors(payload), key=lambda error: list(map(str, error.path)))
     return [_fault(error) for error in errors] or list(_block_faults(payload.get("blocks", [])))
 
 
