@@ -121,19 +121,18 @@ def build(
         follow_database: whether the clock is set by PostgreSQL's once a worker runs.
 
     Raises:
-        SettingsError: something is set that cannot be, in one line with its mend.
+        SettingsError: a setting cannot be used; the message says how to fix it.
     """
     _refuse_useless(settings)
-    keys = settings.keys()
-    db = Database(settings.database_url, patience)
-    shared = SharedClock(clock, follow_database)
+    keys, base = settings.keys(), settings.public_url
+    db, shared = Database(settings.database_url, patience), SharedClock(clock, follow_database)
     outbound = Outbound(settings.allowed_networks)
-    encryptor = Encryptor(keys)
-    links = UrlSigner(keys, "video", f"{settings.public_url}/v")
-    unsubscribe = UrlSigner(keys, "unsubscribe", f"{settings.public_url}/u")
     storage = open_storage(settings.storage_url, settings.data_dir / "uploads")
-    uploads = UploadStore(storage, UrlSigner(keys, "image", f"{settings.public_url}/i"))
-    channels = _channels(settings, outbound)
+    uploads = UploadStore(storage, UrlSigner(keys, "image", f"{base}/i"))
+    links = UrlSigner(keys, "video", f"{base}/v")
+    unsubscribe = UrlSigner(keys, "unsubscribe", f"{base}/u")
+    channels, encryptor = _channels(settings, outbound), Encryptor(keys)
+    notifications = NotificationContext(channels, encryptor, links, unsubscribe, storage, settings)
     return Wiring(
         settings=settings,
         clock=shared,
@@ -141,16 +140,14 @@ def build(
         ingest=Ingest(db),
         outbound=outbound,
         encryptor=encryptor,
-        signer=UrlSigner(keys, "callback", f"{settings.public_url}/callbacks"),
+        signer=UrlSigner(keys, "callback", f"{base}/callbacks"),
         links=links,
         unsubscribe=unsubscribe,
         storage=storage,
         uploads=uploads,
         providers=_providers(settings, outbound, uploads, shared),
         channels=channels,
-        notifications=NotificationContext(
-            channels, encryptor, links, unsubscribe, storage, settings
-        ),
+        notifications=notifications,
         journal=Journal(settings.submissions),
         high_water=HighWater(settings.high_water),
     )
@@ -164,18 +161,12 @@ def _refuse_useless(settings: Settings) -> None:
     if not settings.confirm_callbacks and not settings.result_hosts:
         needed = "needs CLIPBELL_RESULT_HOSTS, or no result would be believed"
         raise SettingsError(f"CLIPBELL_CONFIRM_CALLBACKS=false {needed}")
-    if wrong := _accel_fault(settings):
+    scheme = {"x-accel": "file", "presigned": "s3"}.get(settings.accel)
+    if scheme and not settings.storage_url.startswith(f"{scheme}:"):
+        wrong = f"CLIPBELL_STORAGE_URL={scheme}://…"
         raise SettingsError(f"CLIPBELL_ACCEL={settings.accel} needs {wrong}")
     if settings.mail_from and not settings.smtp_url.get_secret_value():
         raise SettingsError("CLIPBELL_MAIL_FROM does nothing without CLIPBELL_SMTP_URL")
-
-
-def _accel_fault(settings: Settings) -> str:
-    """Which storage the setting needs, where it is another; else blank."""
-    needed = {"x-accel": "file", "presigned": "s3"}.get(settings.accel, "")
-    if settings.storage_url.startswith(f"{needed}:") or not needed:
-        return ""
-    return f"CLIPBELL_STORAGE_URL={needed}://…"
 
 
 def _channels(settings: Settings, outbound: Outbound) -> dict[str, Channel]:
@@ -199,6 +190,8 @@ def _providers(
     """The providers that are named and have a key."""
     apixo_key = settings.apixo_api_key.get_secret_value()
     segmind_key = settings.segmind_api_key.get_secret_value()
+    slowest = max(max(model.expected_seconds.values()) for model in MODELS.values())
+    sync_seconds = settings.sync_timeout or 3 * slowest
     found: dict[str, Provider] = {}
     if "apixo" in settings.providers and apixo_key:
         found["apixo"] = Apixo(
@@ -209,12 +202,6 @@ def _providers(
         found["segmind"] = (
             Segmind(access, settings.submit_timeout)
             if settings.segmind_api == "v2"
-            else SegmindSync(access, FileStorage(settings.answers), _sync_seconds(settings))
+            else SegmindSync(access, FileStorage(settings.answers), sync_seconds)
         )
     return found
-
-
-def _sync_seconds(settings: Settings) -> float:
-    """How long a call may take that lasts as long as the slowest generation."""
-    slowest = max(max(model.expected_seconds.values()) for model in MODELS.values())
-    return settings.sync_timeout or 3 * slowest

@@ -260,9 +260,11 @@ def load_settings(environ: Mapping[str, str] | None = None, **given: Any) -> Set
     try:
         return Settings.model_validate(source() | given)
     except ValidationError as error:
-        raise SettingsError(
-            "; ".join(_sentence(e["loc"], e["msg"]) for e in error.errors())
-        ) from None
+        wrong = []
+        for each in error.errors():
+            name = f"{PREFIX}{str(each['loc'][0]).upper()}: " if each["loc"] else ""
+            wrong.append(name + each["msg"].removeprefix("Value error, "))
+        raise SettingsError("; ".join(wrong)) from None
 
 
 def misspelt(environ: Mapping[str, str] | None = None) -> list[str]:
@@ -304,7 +306,17 @@ class EnvironmentOrFile(PydanticBaseSettingsSource):
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         """The text of one setting. Raises SettingsError."""
-        return _value(self._environ, PREFIX + field_name.upper()), field_name, False
+        name = PREFIX + field_name.upper()
+        text, path = self._environ.get(name, ""), self._environ.get(f"{name}_FILE")
+        if text and path:
+            raise SettingsError(f"{name} and {name}_FILE are both set: keep one")
+        try:
+            text = Path(path).read_text().strip() if path else text
+        except OSError as error:
+            raise SettingsError(f"{name}_FILE names {path}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise SettingsError(f"{name}_FILE names {path}: it must be UTF-8 text") from None
+        return text, field_name, False
 
     def __call__(self) -> dict[str, Any]:
         """The settings that are there; a blank one, as compose files leave them, is not."""
@@ -312,25 +324,6 @@ class EnvironmentOrFile(PydanticBaseSettingsSource):
         found = {name: self.get_field_value(field, name)[0] for name, field in names.items()}
         found["database_url"] = found["database_url"] or self._environ.get(PLATFORM_DATABASE)
         return {name: value for name, value in found.items() if value}
-
-
-def _value(environ: Mapping[str, str], name: str) -> str | None:
-    path = environ.get(f"{name}_FILE")
-    if not path:
-        return environ.get(name)
-    if environ.get(name):
-        raise SettingsError(f"{name} and {name}_FILE are both set: keep one")
-    try:
-        return Path(path).read_text().strip()
-    except OSError as error:
-        raise SettingsError(f"{name}_FILE names {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{name}_FILE names {path}: it must be UTF-8 text") from None
-
-
-def _sentence(location: tuple[int | str, ...], message: str) -> str:
-    name = f"{PREFIX}{str(location[0]).upper()}: " if location else ""
-    return name + message.removeprefix("Value error, ")
 
 
 def make_secret_key() -> str:

@@ -116,7 +116,10 @@ class Encryptor:
     """Encrypts secrets for the database (Fernet; source: cryptography's MultiFernet)."""
 
     def __init__(self, secret_keys: Sequence[str]) -> None:
-        each = [Fernet(_derived(key, "seal")) for key in secret_keys]
+        each = []
+        for key in secret_keys:
+            derived = hmac.new(key.encode(), b"clipbell.seal", hashlib.sha256).digest()
+            each.append(Fernet(base64.urlsafe_b64encode(derived)))
         self._newest, self._fernet = each[0], MultiFernet(each)
 
     def encrypt(self, text: str) -> str:
@@ -143,11 +146,6 @@ class Encryptor:
         except (InvalidToken, UnicodeError) as error:
             message = "a stored secret was sealed with a key that is not in SECRET_KEYS"
             raise BadToken(message) from error
-
-
-def _derived(key: str, purpose: str) -> bytes:
-    digest = hmac.new(key.encode(), f"clipbell.{purpose}".encode(), hashlib.sha256).digest()
-    return base64.urlsafe_b64encode(digest)
 
 
 def new_webhook_secret() -> str:

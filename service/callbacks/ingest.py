@@ -208,10 +208,6 @@ class Ingest:
         if not rows:
             return
         if not self._database.is_sqlite:
-            statement = _pyformat(statement)
+            # SQLite's ``:name`` as psycopg's ``%(name)s``.
+            statement = re.sub(r":([a-z_0-9]+)", r"%(\1)s", statement)
         tx.exec_driver_sql(statement, rows)
-
-
-def _pyformat(statement: str) -> str:
-    """SQLite's ``:name`` as psycopg's ``%(name)s``."""
-    return re.sub(r":([a-z_0-9]+)", r"%(\1)s", statement)

@@ -60,13 +60,12 @@ class Slack(Channel):
     def send(self, request: DeliveryRequest) -> DeliveryResult:
         """POST the card; while Slack refuses its form, which shows nothing, a plainer one."""
         until = time.monotonic() + self._seconds
-        plainer = [
-            json.dumps(fallback).encode()
-            for fallback in fallback_messages(json.loads(request.body))[1:]
-        ]
+        _, *plainer = fallback_messages(json.loads(request.body))
         answer = self._post(request, request.body, until)
-        while plainer and _is_too_rich(answer):
-            answer = self._post(request, plainer.pop(0), until)
+        for fallback in plainer:
+            if answer.status != 400 or not any(word in shown(answer) for word in _TOO_RICH):
+                break
+            answer = self._post(request, json.dumps(fallback).encode(), until)
         if _is_taken(answer, request.target):
             return DeliveryResult(answer.status, shown(answer))
         raise _refused(answer, request)
@@ -92,10 +91,6 @@ def _is_taken(answer: Response, target: str) -> bool:
 def _is_slacks_own(target: str) -> bool:
     host = urlsplit(target).hostname or ""
     return any(host == name or host.endswith(f".{name}") for name in _SLACK_HOSTS)
-
-
-def _is_too_rich(answer: Response) -> bool:
-    return answer.status == 400 and any(word in shown(answer) for word in _TOO_RICH)
 
 
 def _refused(answer: Response, request: DeliveryRequest) -> DeliveryError:

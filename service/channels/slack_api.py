@@ -139,31 +139,23 @@ def refusal(error: Exception, now: datetime) -> DeliveryError:
         return DeliveryError(f"Slack gave no answer: {what[:200]}")
     word, response = _word(error), error.response
     app, dead = _APP.get(word), _DEAD.get(word)
-    next_step, wait = NextStep.RETRY, _retry_after(response, now)
+    next_step, wait = NextStep.RETRY, None
     if app:
         next_step, wait = NextStep.PAUSE_CHANNEL, PAUSE_SECONDS
     elif dead:
         next_step = NextStep.DISABLE
     elif word in TOO_RICH:
         next_step = NextStep.GIVE_UP
+    if response.status_code in (429, 503) and wait is None:
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        wait = parse_retry_after(headers.get("retry-after"), now)
+    # Slack's own words, with the places in the payload that it names.
+    names = ("error", "needed", "provided", "response_metadata")
+    said = {name: response.get(name) for name in names if response.get(name)}
     return DeliveryError(
         app or dead or f"Slack answered {response.status_code} {word[:80]}".rstrip(),
         next_step,
         status=response.status_code,
-        response=_shown(response),
+        response=json.dumps(said, ensure_ascii=False)[:1000],
         wait_seconds=wait,
     )
-
-
-def _retry_after(response: SlackResponse, now: datetime) -> float | None:
-    if response.status_code not in (429, 503):
-        return None
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    return parse_retry_after(headers.get("retry-after"), now)
-
-
-def _shown(response: SlackResponse) -> str:
-    """Slack's own words, with the places in the payload that it names."""
-    names = ("error", "needed", "provided", "response_metadata")
-    found = {name: response.get(name) for name in names if response.get(name)}
-    return json.dumps(found, ensure_ascii=False)[:1000]

@@ -58,6 +58,15 @@ class SubscriptionSpec:
     headers: dict[str, str] = field(default_factory=dict)
     secret: str | None = None
 
+    def matches(self, subscription: Subscription) -> bool:
+        """Whether a subscription with this target wants the same."""
+        return (
+            subscription.format == self.format
+            and subscription.events == list(self.events)
+            and subscription.models == list(self.models)
+            and subscription.metadata == self.metadata
+        )
+
 
 def open_to(channels: Mapping[str, Channel], scopes: Collection[str]) -> dict[str, Channel]:
     """The channels that a key with these scopes may name."""
@@ -290,7 +299,7 @@ def get_or_create_internal(
     store.accounts.lock(tx, account_id)
     same = store.subscriptions.same(tx, account_id, spec.channel, _identity(spec), hidden=True)
     for subscription in same:
-        if _is_for(subscription, spec):
+        if spec.matches(subscription):
             if not subscription.enabled and subscription.disabled_reason != UNSUBSCRIBED:
                 store.subscriptions.enable(tx, subscription.id)
             return subscription
@@ -307,15 +316,6 @@ def _identity(spec: SubscriptionSpec) -> str:
     """What the rows of one target share, each with its own headers and secret apart."""
     own = json.dumps([spec.headers, spec.secret]) if spec.headers or spec.secret else ""
     return digest(spec.target + own)
-
-
-def _is_for(subscription: Subscription, spec: SubscriptionSpec) -> bool:
-    return (
-        subscription.format == spec.format
-        and subscription.events == list(spec.events)
-        and subscription.models == list(spec.models)
-        and subscription.metadata == spec.metadata
-    )
 
 
 def target_of(encryptor: Encryptor, subscription: Subscription) -> str:

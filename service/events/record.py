@@ -30,13 +30,18 @@ def record_event(
     """
     Record a fact about a job, and a delivery for everybody who wants it.
 
-    `wait` seconds are given to the copy of the video before the first attempt.
+    Args:
+        wait: seconds that the copy of the video gets before the first attempt.
     """
     event = store.events.insert_for_job(tx, job.account_id, job.id, type_, now)
     # Read again: the caller's value may be as old as a call to the provider is long.
-    if not store.jobs.is_muted(tx, job.id):
-        due_at = now + timedelta(seconds=wait)
-        _tell(tx, event, _audience(tx, job), job, due_at)
+    if store.jobs.is_muted(tx, job.id):
+        return event
+    named = [store.subscriptions.find(tx, subscription_id) for subscription_id in job.notify or ()]
+    candidates = [subscription for subscription in named if subscription]
+    if names_own(job):
+        candidates += store.subscriptions.all_of(tx, job.account_id)
+    _tell(tx, event, candidates, job, now + timedelta(seconds=wait))
     return event
 
 
@@ -119,22 +124,9 @@ def add_delivery(
     )
 
 
-def _audience(tx: Connection, job: Job) -> list[Subscription]:
-    """Whom a job's news may concern: those it names, its account's own where it says so."""
-    candidates = [] if job.notify is None else _named(tx, job.notify)
-    if names_own(job):
-        candidates += store.subscriptions.all_of(tx, job.account_id)
-    return candidates
-
-
 def names_own(job: Job) -> bool:
     """Whether the account's own subscriptions are to hear of this job."""
     return job.notify is None or ACCOUNTS_OWN in job.notify
-
-
-def _named(tx: Connection, notify: list[str]) -> list[Subscription]:
-    found = [store.subscriptions.find(tx, subscription_id) for subscription_id in notify]
-    return [subscription for subscription in found if subscription]
 
 
 def number_events(db: Database) -> bool:

@@ -227,7 +227,14 @@ def _settle_error(
     since = job.missing_since or now
     until = patience_ends(job, error.code, since)
     if now < until:
-        _wait_for_result(tx, settings, job, words, since, until, by, now)
+        # The timeline says once how long.
+        if job.missing_since is None:
+            message = f"{words}; asked again until {until:%Y-%m-%d %H:%M:%S} UTC"
+            store.jobs.add_step(tx, job.id, "missing", message, now)
+        every = settings.poll_every or model_of(job.model).poll_every
+        wait = backoff(job.failed_polls + 1, every, SLOW_POLL_SECONDS)
+        counted = {"failed_polls": job.failed_polls + 1, "missing_since": since}
+        _poll_again(tx, job, now, by, wait, **counted)
         return words
     code = "RESULT_LOST" if error.code == "NOT_FOUND_TASK" else error.code
     message = f"{error.message}, asked since {since:%Y-%m-%d %H:%M} UTC"
@@ -246,26 +253,6 @@ def patience_ends(job: Job, code: str, since: datetime) -> datetime:
     if code == "EMPTY_RESULT":
         return since + RESULT_PATIENCE
     return max(since + TASK_PATIENCE, job.deadline_at or since)
-
-
-def _wait_for_result(
-    tx: Connection,
-    settings: Settings,
-    job: Job,
-    words: str,
-    since: datetime,
-    until: datetime,
-    by: str,
-    now: datetime,
-) -> None:
-    """Ask again, each time later; the timeline says once how long."""
-    if job.missing_since is None:
-        message = f"{words}; asked again until {until:%Y-%m-%d %H:%M:%S} UTC"
-        store.jobs.add_step(tx, job.id, "missing", message, now)
-    every = settings.poll_every or model_of(job.model).poll_every
-    wait = backoff(job.failed_polls + 1, every, SLOW_POLL_SECONDS)
-    counted = {"failed_polls": job.failed_polls + 1, "missing_since": since}
-    _poll_again(tx, job, now, by, wait, **counted)
 
 
 def schedule_next_poll(

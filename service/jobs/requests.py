@@ -190,8 +190,14 @@ def request_job(
 ) -> Job:
     """A new job, queued; committed with the transaction it is given."""
     job = planned_job(settings, account_id, request, now)
-    notify = _subscription_ids(tx, encryptor, account_id, request.notify, now)
-    job = replace(job, notify=notify)
+    if request.notify is not None:
+        found = [
+            spec
+            if isinstance(spec, str)
+            else get_or_create_internal(tx, encryptor, account_id, spec, now).id
+            for spec in request.notify
+        ]
+        job = replace(job, notify=list(dict.fromkeys(found)))
     store.jobs.insert(tx, job)
     return job
 
@@ -228,24 +234,6 @@ def planned_job(settings: Settings, account_id: str, request: JobRequest, now: d
         deadline_at=None,
         overdue=False,
     )
-
-
-def _subscription_ids(
-    tx: Connection,
-    encryptor: Encryptor,
-    account_id: str,
-    specs: tuple[SubscriptionSpec | str, ...] | None,
-    now: datetime,
-) -> list[str] | None:
-    if specs is None:
-        return None
-    found = [
-        spec
-        if isinstance(spec, str)
-        else get_or_create_internal(tx, encryptor, account_id, spec, now).id
-        for spec in specs
-    ]
-    return list(dict.fromkeys(found))
 
 
 def release_provider(tx: Connection, name: str, now: datetime) -> int:

@@ -130,7 +130,11 @@ def _check_claim(tx: Connection, context: SubmissionContext, job: Job, now: date
     """Whether the claimed job may go out now; if not, what it waits for is written."""
     store.accounts.lock(tx, job.account_id)
     if objection := budget.objection(tx, context.settings, job, now):
-        _refuse_for_budget(tx, job, objection, now)
+        # Looked at again now and then; a job of a vendor-shaped API fails at once.
+        if job.source == API_SOURCE:
+            hold_job(tx, job, objection, now + HELD_LOOK, now)
+        else:
+            fail_job(tx, job, objection, "answer", now)
         return _Claim()
     if wait := _seconds_to_wait(tx, context.providers[job.provider], job, now):
         later = now + timedelta(seconds=wait)
@@ -156,14 +160,6 @@ def _seconds_to_wait(tx: Connection, provider: Provider, job: Job, now: datetime
     if limits.requests_per_minute:
         return store.providers.take_token(tx, job.provider, limits.requests_per_minute, now)
     return 0.0
-
-
-def _refuse_for_budget(tx: Connection, job: Job, error: JobError, now: datetime) -> None:
-    """Held, and looked at again now and then; a job of a vendor-shaped API fails at once."""
-    if job.source != API_SOURCE:
-        fail_job(tx, job, error, "answer", now)
-        return
-    hold_job(tx, job, error, now + HELD_LOOK, now)
 
 
 def _send(context: SubmissionContext, job: Job, position: Position, now: datetime) -> CreateAnswer:

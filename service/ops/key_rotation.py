@@ -34,9 +34,10 @@ def make_first_key(settings: Settings) -> None:
         return
     try:
         with _alone(settings.data_dir):
-            if not path.exists():
-                with atomic_write(path, PRIVATE_MODE) as file:
-                    file.write(make_secret_key().encode() + b"\n")
+            if path.exists():
+                return
+            with atomic_write(path, PRIVATE_MODE) as file:
+                file.write(make_secret_key().encode() + b"\n")
     except OSError as error:
         raise SettingsError(f"cannot write {path}: {error.strerror}") from None
 

@@ -72,16 +72,12 @@ class Processes:
         """Wait until a GET there is answered with 200. Raises ProcessFailed."""
         deadline = time.monotonic() + START_SECONDS
         with closing(Outbound([f"{HOST}/32"])) as outbound:
-            while time.monotonic() < deadline:
+            while not _answers(outbound, url):
                 self.check()
-                try:
-                    if outbound.call("GET", url, seconds=PROBE_SECONDS).status == 200:
-                        return
-                except OutboundError:
-                    pass
+                if time.monotonic() > deadline:
+                    words = self._last_words(*self._children)
+                    raise ProcessFailed(f"{url} did not answer within {START_SECONDS:.0f} s{words}")
                 time.sleep(0.1)
-        words = self._last_words(*self._children)
-        raise ProcessFailed(f"{url} did not answer within {START_SECONDS:.0f} s{words}")
 
     def await_end(self) -> None:
         """Wait until a process ends by itself. Raises ProcessFailed then."""
@@ -139,3 +135,10 @@ def free_port(port: int, host: str = HOST) -> int:
             reason = f"cannot listen on {host}:{port}: {error.strerror}"
             raise SettingsError(f"{reason}; choose another with --port") from None
         return int(probe.getsockname()[1])
+
+
+def _answers(outbound: Outbound, url: str) -> bool:
+    try:
+        return outbound.call("GET", url, seconds=PROBE_SECONDS).status == 200
+    except OutboundError:
+        return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, unquote_to_bytes, urlsplit
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from service.errors import SettingsError
 from service.storage.base import FileMissing, Storage, StorageError, media_type_of
@@ -35,12 +35,8 @@ def open_storage(url: str, folder: Path) -> Storage:
         )
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
         return FileStorage(Path(os.fsdecode(unquote_to_bytes(parts.path))))
-    if parts.scheme == "s3" and parts.netloc:
-        return _bucket(parts, folder)
-    raise SettingsError("CLIPBELL_STORAGE_URL: must be file:///path or s3://bucket/prefix")
-
-
-def _bucket(parts: SplitResult, folder: Path) -> Storage:
+    if parts.scheme != "s3" or not parts.netloc:
+        raise SettingsError("CLIPBELL_STORAGE_URL: must be file:///path or s3://bucket/prefix")
     try:
         # Only who keeps videos in a bucket needs it.
         from service.storage.s3 import S3Storage

@@ -82,14 +82,14 @@ def _within(gen: abc.PQGen[RV], seconds: float) -> abc.PQGen[RV]:
 def make_engine(url: URL, **options: Any) -> Engine:
     """An engine over this server; its transactions begin as `execution_options` say."""
     engine = create_engine(url, use_native_hstore=False, **options)
-    event.listen(engine, "do_connect", _connect)
     event.listen(engine, "begin", _begin)
     event.listen(engine, "handle_error", _Standby().leave)
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: Any, _record: Any, args: list[Any], given: dict[str, Any]) -> Any:
+        return PatientConnection.connect(*args, **(DIAL | given))
+
     return engine
-
-
-def _connect(_dialect: Any, _record: Any, args: list[Any], given: dict[str, Any]) -> Any:
-    return PatientConnection.connect(*args, **(DIAL | given))
 
 
 def _begin(connection: Connection) -> None:

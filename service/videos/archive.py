@@ -127,7 +127,9 @@ def _keep_answer(answers: FileStorage, storage: Storage, name: str) -> Copy:
     """A file that came as the answer itself: damaged or not, there is no other."""
     source = answers if answers.exists(name) else storage
     if source is storage:
-        name = _find_stored(storage, name)
+        # It was stored under a name of its kind, which was not known when it came.
+        names = (f"{_stem(name)}.{extension}" for extension in VIDEO_TYPES)
+        name = next((found for found in names if storage.exists(found)), name)
     with source.local(name) as path:
         film, remark = _examine(path)
         with path.open("rb") as file:
@@ -149,12 +151,6 @@ def _examine(path: Path) -> tuple[ProbeResult | None, str]:
         return probe.probe(path), ""
     except BrokenMovie as error:
         return None, f"the video is damaged: {error}"
-
-
-def _find_stored(storage: Storage, name: str) -> str:
-    """The name under which a film was put away that came as `name`: its kind was not known then."""
-    names = (f"{_stem(name)}.{extension}" for extension in VIDEO_TYPES)
-    return next((found for found in names if storage.exists(found)), name)
 
 
 def _describe(storage: Storage, name: str, film: ProbeResult) -> dict[str, Any]:
@@ -209,7 +205,9 @@ def _settle_failure(
     attempts, note, now = video.attempts + (not ours), strip_unstorable(str(error)), clock()
     ends = _end_of_link(video)
     lost = not ours and (now >= ends or getattr(error, "hopeless", False))
-    again = now + STORAGE_PAUSE if ours else min(now + _pause(attempts, error), ends)
+    failures = 1 if getattr(error, "gained", 0) >= GOOD_GAIN else attempts
+    pause = timedelta(seconds=backoff(failures, FIRST_PAUSE, LONGEST_PAUSE))
+    again = now + STORAGE_PAUSE if ours else min(now + pause, ends)
     with db.write() as tx:
         if store.videos.settle_claimed(
             tx,
@@ -239,11 +237,6 @@ def _tell_failure(
         store.jobs.add_step(tx, video.job_id, "copy failed", message, now)
     if ends is None or now >= ends - WARNING:
         _warn(tx, video, now)
-
-
-def _pause(attempts: int, error: Exception) -> timedelta:
-    failures = 1 if getattr(error, "gained", 0) >= GOOD_GAIN else attempts
-    return timedelta(seconds=backoff(failures, FIRST_PAUSE, LONGEST_PAUSE))
 
 
 def _warn(tx: Connection, video: Video, now: datetime) -> None:

@@ -64,6 +64,15 @@ class _Mark:
     size: int = 0
     total: int | None = None
 
+    @classmethod
+    def read(cls, path: Path, size: int) -> _Mark:
+        """The one in a file; an empty one where it is none, or says more than there is."""
+        try:
+            mark = cls(**json.loads(path.read_text()))
+            return mark if 0 < mark.size <= size else cls()
+        except (OSError, ValueError, TypeError):
+            return cls()
+
 
 class Download:
     """A file on its way here, in the part file at `path`; made by `opened`."""
@@ -72,7 +81,7 @@ class Download:
         self.path = path
         self._file = file
         self._marked = path.with_suffix(".mark")
-        self._mark = _read_mark(self._marked, os.fstat(file.fileno()).st_size)
+        self._mark = _Mark.read(self._marked, os.fstat(file.fileno()).st_size)
         self._etag, self._size, self._total = self._mark.etag, self._mark.size, self._mark.total
         # What lies behind the mark may be anything after a power cut.
         file.truncate(self._size)
@@ -202,15 +211,6 @@ class Download:
             with atomic_write(self._marked) as file:
                 file.write(json.dumps(asdict(self._mark)).encode())
         return self._mark.size
-
-
-def _read_mark(path: Path, size: int) -> _Mark:
-    """The mark; an empty one where it is none, or says more than there is."""
-    try:
-        mark = _Mark(**json.loads(path.read_text()))
-        return mark if 0 < mark.size <= size else _Mark()
-    except (OSError, ValueError, TypeError):
-        return _Mark()
 
 
 @contextmanager

@@ -112,18 +112,14 @@ def remove_video(db: Database, storage: Storage, settings: Settings, clock: Cloc
     if video.file:
         # A StorageError leaves it leased, and so comes up again when that ends.
         FileStorage(settings.answers).delete(video.file)
-        for name in _files_of(video.file, stored=video.stored_at is not None):
-            storage.delete(name)
+        stem, _, extension = video.file.partition(".")
+        # Of a copy that was being made the kind of file is not known.
+        extensions = list(VIDEO_TYPES) if video.stored_at is None else [extension]
+        for each in (*extensions, "jpg"):
+            storage.delete(f"{stem}.{each}")
     with db.write() as tx:
         store.videos.settle_claimed(tx, video, file=None, due_at=None)
     return True
-
-
-def _files_of(name: str, *, stored: bool) -> list[str]:
-    """A video's file and poster; of a copy that was being made the kind of file is not known."""
-    stem, _, extension = name.partition(".")
-    extensions = [extension] if stored else list(VIDEO_TYPES)
-    return [f"{stem}.{extension}" for extension in (*extensions, "jpg")]
 
 
 def purge_rows(db: Database, settings: Settings, now: datetime) -> int:
@@ -168,20 +164,16 @@ def erase_job(db: Database, uploads: UploadStore, job: Job, now: datetime) -> No
         store.deliveries.end_pending(tx, now, job_id=job.id)
         video = store.videos.of_job(tx, job.id)
         if video is not None:
-            _erase_video(tx, video, now)
+            # Somebody may be copying it just now: what that leaves is removed after its lease.
+            copying = timedelta(seconds=COPY_LEASE if video.state is VideoState.PENDING else 0)
+            store.retention.mark_deleted(tx, video, ON_REQUEST, now + copying, now)
+            store.videos.change(tx, video.id, note=ON_REQUEST, provider_url=None, sha256=None)
         store.retention.erase(tx, job.id)
         if locked.error:
             error = locked.error | {"message": store.retention.ERASED, "provider_code": None}
             store.jobs.change(tx, job.id, [locked.state], error=error)
         store.jobs.add_step(tx, job.id, "erased", ON_REQUEST, now)
     _forget_images(uploads, locked, now)
-
-
-def _erase_video(tx: Connection, video: Video, now: datetime) -> None:
-    # Somebody may be copying it just now: what that leaves is removed after its lease.
-    copying = timedelta(seconds=COPY_LEASE if video.state is VideoState.PENDING else 0)
-    store.retention.mark_deleted(tx, video, ON_REQUEST, now + copying, now)
-    store.videos.change(tx, video.id, note=ON_REQUEST, provider_url=None, sha256=None)
 
 
 def _forget_images(uploads: UploadStore, job: Job, now: datetime) -> None:

@@ -50,15 +50,12 @@ YEAR = 31_536_000
 def render(template: str, status: int = 200, **values: Any) -> Response:
     """A page."""
     html = render_template(template, root=request.script_root, **_WORDS, **values)
-    headers = HEADERS | {"Content-Security-Policy": _policy()}
-    return Response(html, status=status, headers=headers, content_type="text/html; charset=utf-8")
-
-
-def _policy() -> str:
-    """With the bucket that the player is sent to, where it is."""
     w = wiring()
-    origin = w.storage.origin if w.settings.accel == "presigned" else ""
-    return POLICY.format(elsewhere=f" {origin}" if origin else "")
+    # The player is sent to the bucket, where there is one.
+    bucket = w.storage.origin if w.settings.accel == "presigned" else ""
+    policy = POLICY.format(elsewhere=f" {bucket}" if bucket else "")
+    headers = HEADERS | {"Content-Security-Policy": policy}
+    return Response(html, status=status, headers=headers, content_type="text/html; charset=utf-8")
 
 
 def render_live(template: str, **values: Any) -> Response:

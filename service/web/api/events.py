@@ -6,7 +6,6 @@ import re
 from typing import Annotated, Any
 
 from flask import Blueprint, Response, request
-from sqlalchemy import Connection
 from typing_extensions import TypedDict
 
 from service import store
@@ -14,7 +13,7 @@ from service.deliveries.notification import build_notification
 from service.errors import FieldError, Gone, InvalidInput
 from service.events.samples import sample_event
 from service.messages.payloads import FORMATS, JobMessageJson, SubscriptionMessageJson, standard
-from service.model import Event, EventType
+from service.model import EventType
 from service.model.json_types import EventId, about
 from service.web.context import (
     caller,
@@ -59,13 +58,19 @@ def feed() -> Response:
     `seq` counts 1, 2, 3 … within the account and never skips, whatever was committed
     late. `next_cursor` is always there: ask with it again for what comes later.
     """
-    given = request.args
-    types, limit = _types(given.get("type")), page_size()
-    with wiring().db.read() as tx:
-        first, last = store.events.feed_ends(tx, caller().account_id)
-        after = _after(given.get("after"), first, last)
-        found = store.events.feed(tx, caller().account_id, after, last, types, limit)
-        data = [_entry(tx, event) for event in found]
+    w, account_id, limit = wiring(), caller().account_id, page_size()
+    types = request.args["type"].split(",") if "type" in request.args else []
+    if not set(types) <= set(EventType):
+        message = f"must be one or several, with commas, of {', '.join(EventType)}"
+        raise InvalidInput([FieldError("?type", "not_allowed", message)])
+    data: list[dict[str, Any]] = []
+    with w.db.read() as tx:
+        first, last = store.events.feed_ends(tx, account_id)
+        after = _after(request.args.get("after"), first, last)
+        found = store.events.feed(tx, account_id, after, last, types, limit)
+        for event in found:
+            push = standard(build_notification(tx, w.notifications, event, w.clock()))
+            data.append({"id": event.id, "seq": event.feed_sequence, **push})
     # A page that isn't full has looked at all there is, of other types too.
     following = str(found[-1].feed_sequence if len(found) == limit else max(after, last))
     body = {"data": data, "next_cursor": following}
@@ -89,19 +94,6 @@ def _after(given: str | None, first: int, last: int) -> int:
     if int(given) > last:
         raise Gone(f"the feed ends at {last}, as after a restore: go on with after={last}")
     return int(given)
-
-
-def _types(given: str | None) -> list[str]:
-    wanted = [] if given is None else given.split(",")
-    if not set(wanted) <= set(EventType):
-        message = f"must be one or several, with commas, of {', '.join(EventType)}"
-        raise InvalidInput([FieldError("?type", "not_allowed", message)])
-    return wanted
-
-
-def _entry(tx: Connection, event: Event) -> dict[str, Any]:
-    notification = build_notification(tx, wiring().notifications, event, wiring().clock())
-    return {"id": event.id, "seq": event.feed_sequence, **standard(notification)}
 
 
 @blueprint.get("/samples")

@@ -61,13 +61,13 @@ def checked(model: str, given: Any, source: str, **more: Any) -> JobRequest:
 
 def in_words(error: InvalidInput) -> str:
     """All faults as one sentence, by the vendor's own field names."""
-    return "; ".join(f"{_field(fault.pointer)}: {fault.message}" for fault in error.faults)
-
-
-def _field(pointer: str) -> str:
-    if pointer.startswith("/notify"):
-        return "callback_url"
-    return pointer.removeprefix("/input/").strip("/") or "body"
+    sentences = []
+    for fault in error.faults:
+        name = fault.pointer.removeprefix("/input/").strip("/") or "body"
+        if fault.pointer.startswith("/notify"):
+            name = "callback_url"
+        sentences.append(f"{name}: {fault.message}")
+    return "; ".join(sentences)
 
 
 def create(asked: JobRequest, raw: bytes, no_money: int) -> tuple[Job, bool]:

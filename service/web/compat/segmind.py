@@ -103,7 +103,20 @@ def run_sync(slug: str) -> Response:
         if not seated and not asks_for("Prefer", "respond-async"):
             message = "Too many requests are waiting; try again, or use v2"
             raise CompatError(429, message, {"Retry-After": RETRY_SECONDS})
-        return _run(slug)
+        raw = decoded_body(JOB_BYTES)
+        asked = checked(slug, json_body(JOB_BYTES), "segmind_v1")
+        job, replayed = create(asked, raw, NO_MONEY)
+        if asks_for("Prefer", "respond-async"):
+            location = _url(f"v2/requests/{job.id}")
+            preferred = {"Preference-Applied": "respond-async", "Location": location}
+            return json_response(_submitted(job.id), 202, preferred)
+        if not replayed:
+            seconds = wiring().settings.sync_timeout or 3 * asked.model.expected(asked.input)
+            _waiters().wait(job.id, seconds)
+        response = _result(find(job.id), replayed=replayed)
+        if replayed:
+            response.headers["Idempotency-Replayed"] = "true"
+        return response
 
 
 def in_its_place(problem: Problem) -> Response | None:
@@ -116,25 +129,6 @@ def in_its_place(problem: Problem) -> Response | None:
     if problem.status == 405 and known_model(slug, "segmind"):
         return json_response({"error": "Method not allowed"}, 405, problem.headers)
     return None
-
-
-def _run(slug: str) -> Response:
-    raw = decoded_body(JOB_BYTES)
-    asked = checked(slug, json_body(JOB_BYTES), "segmind_v1")
-    job, replayed = create(asked, raw, NO_MONEY)
-    if asks_for("Prefer", "respond-async"):
-        preferred = {
-            "Preference-Applied": "respond-async",
-            "Location": _url(f"v2/requests/{job.id}"),
-        }
-        return json_response(_submitted(job.id), 202, preferred)
-    if not replayed:
-        seconds = wiring().settings.sync_timeout or 3 * asked.model.expected(asked.input)
-        _waiters().wait(job.id, seconds)
-    response = _result(find(job.id), replayed=replayed)
-    if replayed:
-        response.headers["Idempotency-Replayed"] = "true"
-    return response
 
 
 def _waiters() -> Waiters:
@@ -152,26 +146,17 @@ def _result(found: Found, *, replayed: bool) -> Response:
         status = 409 if replayed else 504
         headers = {"x-request-id": job.id, "Location": _url(f"v2/requests/{job.id}")}
         raise CompatError(status, f"Not done yet; {job.id} goes on: see Location", headers)
-    if video.state is VideoState.STORED and video.file and _wants(video.file):
-        name = f"{job.id}.{video.file.rpartition('.')[2]}"
-        response = stored_file(video.file, name, whole=True)
+    stored = video.file if video.state is VideoState.STORED else None
+    # As MP4, whatever it turned out to be, or as what it is.
+    kinds = ("video/mp4", "video/*", media_type_of(stored)) if stored else ()
+    if stored and any(asks_for("Accept", kind) for kind in kinds):
+        name = f"{job.id}.{stored.rpartition('.')[2]}"
+        response = stored_file(stored, name, whole=True)
     else:
         response = json_response(_body(found))
-    return _with_facts(response, found)
-
-
-def _wants(file: str) -> bool:
-    """Whether the caller asked for the video: as MP4, whatever it turned out to be, or as it is."""
-    wanted = ("video/mp4", "video/*", media_type_of(file))
-    return any(asks_for("Accept", media_type) for media_type in wanted)
-
-
-def _with_facts(response: Response, found: Found) -> Response:
     response.headers["Vary"] = "Accept"
-    response.headers["x-request-id"] = found.job.id
-    cost = found.job.actual_cost
-    if cost is None:
-        cost = found.job.estimated_max
+    response.headers["x-request-id"] = job.id
+    cost = job.estimated_max if job.actual_cost is None else job.actual_cost
     if cost is not None:
         response.headers["x-cost"] = f"{cost:g}"
     left = credits_left()

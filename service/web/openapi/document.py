@@ -123,9 +123,12 @@ def _described(
     scope = operation.scope or vars(view).get("scope")
     read = method == "GET" and scope is not None and rule.rule.startswith("/v1/")
     body = _body(operation, schemas, model)
+    # The same view under two addresses.
+    old = "_v1" if rule.endpoint == "segmind_door.result" and "/v1/" in rule.rule else ""
+    id_ = f"{rule.endpoint}{old}" + (f"_{model.slug}" if model else "")
     parameters = [*operation.parameters, *([_MATCH] if read else [])]
     described = {
-        "operationId": _id(rule, model),
+        "operationId": component_name(id_),
         "tags": [operation.tag],
         "summary": summary.rstrip(".") + title,
         "description": rest.strip().replace("``", "`"),
@@ -135,12 +138,6 @@ def _described(
         "security": [{"key": [scope]}, {"bearer": [scope]}] if scope else [],
     }
     return {name: value for name, value in described.items() if value or name == "security"}
-
-
-def _id(rule: Rule, model: Model | None) -> str:
-    # The same view under two addresses.
-    old = "_v1" if rule.endpoint == "segmind_door.result" and "/v1/" in rule.rule else ""
-    return component_name(f"{rule.endpoint}{old}" + (f"_{model.slug}" if model else ""))
 
 
 def _parameter(parameter: Parameter, schemas: Schemas) -> dict[str, Any]:

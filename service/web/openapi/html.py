@@ -125,14 +125,12 @@ def error_example(document: Document) -> str:
 
 def schemas(document: Document) -> list[tuple[str, str, list[Row]]]:
     """Every schema by name, with its description and its fields, or its shapes."""
-    found = document["components"]["schemas"]
-    return [(name, _note(one), list(_rows(found, one))) for name, one in found.items()]
-
-
-def _note(schema: Schema) -> str:
-    """The description, and the values where there are only some."""
-    values = f" One of {kind(schema)}." if "enum" in schema else ""
-    return f"{schema.get('description', '')}{values}"
+    known = document["components"]["schemas"]
+    found = []
+    for name, schema in known.items():
+        values = f" One of {kind(schema)}." if "enum" in schema else ""
+        found.append((name, schema.get("description", "") + values, list(_rows(known, schema))))
+    return found
 
 
 def _rows(known: dict[str, Schema], schema: Schema, above: str = "") -> Iterator[Row]:
