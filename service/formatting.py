@@ -1,13 +1,28 @@
-"""How values are written for people: times, money, sizes, shares and sentences."""
+"""How values are written: times, money, sizes, shares and sentences."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import overload
 from urllib.parse import urlsplit
 
 #: Units of time and their seconds, the largest first.
 _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+@overload
+def iso(moment: datetime) -> str: ...
+@overload
+def iso(moment: None) -> None: ...
+@overload
+def iso(moment: datetime | None) -> str | None: ...
+def iso(moment: datetime | None) -> str | None:
+    """RFC 3339 in UTC, whole seconds unless there are fractions; None stays None."""
+    if moment is None:
+        return None
+    precision = "milliseconds" if moment.microsecond >= 1000 else "seconds"
+    return moment.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
 
 
 def format_duration(seconds: float) -> str:

@@ -13,7 +13,7 @@ SERVICE = Path(__file__).parents[1] / "service"
 
 #: The reading order: a room, or a file beside the rooms, imports only what stands before it.
 ORDER = [
-    *("errors", "formatting", "atomic", "codings", "media", "catalogue", "model"),
+    *("errors", "formatting", "media", "catalogue", "model"),
     *("settings", "signing", "retry"),
     *("outbound", "store", "migrations", "storage", "accounts"),
     *("events", "messages", "providers", "channels"),
@@ -22,7 +22,7 @@ ORDER = [
     *("web", "demo", "cli", "__main__"),
 ]
 #: A house of its own: it may know only these; the last two doors may start it.
-SANDBOX_KNOWS = ("errors", "atomic", "media", "model", "catalogue", "sandbox")
+SANDBOX_KNOWS = ("errors", "media", "model", "catalogue", "sandbox")
 SANDBOX_GUESTS = ("demo", "cli")
 
 #: What each thing may be reached from; names are matched as they are written in full.
@@ -47,7 +47,7 @@ REACH = {
     r"sqlalchemy\.(select|insert|update|delete|text)": ("store/", "callbacks/ingest.py"),
     r".*\.exec_driver_sql": ("store/", "callbacks/ingest.py"),
     r"(datetime\.)?datetime\.(now|utcnow|today)|time\.time(_ns)?": (
-        *("model/entities.py", "sandbox/", "cli/", "demo/", "ops/doctor.py", "ops/logs.py"),
+        *("model/ids.py", "sandbox/", "cli/", "demo/", "ops/doctor.py", "ops/logs.py"),
     ),
 }
 

@@ -16,7 +16,6 @@ from sqlalchemy import Connection
 
 from service import store
 from service.callbacks.ingest import Ingest
-from service.codings import content_of
 from service.errors import (
     BadToken,
     CallbackTooLarge,
@@ -38,6 +37,7 @@ from service.model import (
     Outcome,
     TaskState,
 )
+from service.model.codings import content_of
 from service.providers.base import Provider
 from service.settings import Settings
 from service.signing import UrlSigner

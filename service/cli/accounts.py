@@ -10,7 +10,7 @@ from service import store
 from service.accounts import create_account, create_key, key_in_force, revoke_key
 from service.cli.account_option import Acting, acting_account
 from service.cli.output import JsonOption, ago, console, open_wiring, print_json, table
-from service.model.serializers import account_json, key_json
+from service.model.account_json import account_json, key_json
 from service.ops.setup import owner_address
 
 app = typer.Typer(help="Who owns jobs, keys and subscriptions.")

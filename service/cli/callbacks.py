@@ -10,7 +10,7 @@ from service.callbacks.process import replay_callback
 from service.cli.account_option import acting_account
 from service.cli.output import JsonOption, ago, console, open_wiring, print_json, table
 from service.errors import NotFound
-from service.model.serializers import callback_json, rejection_json
+from service.model.callback_json import callback_json, rejection_json
 
 
 def list_callbacks(

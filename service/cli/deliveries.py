@@ -17,7 +17,7 @@ from service.errors import NotFound
 from service.events.record import record_sample
 from service.messages.content import plain
 from service.model import Delivery, DeliveryState, EventType
-from service.model.serializers import DeliveryWithContentJson, delivery_json, full_delivery_json
+from service.model.delivery_json import DeliveryWithContentJson, delivery_json, full_delivery_json
 
 app = typer.Typer(
     cls=ActingGroup,

@@ -9,7 +9,8 @@ from service.cli.account_option import own_job
 from service.cli.jobs import shown_job
 from service.cli.output import JobArgument, JsonOption, open_wiring, print_json
 from service.jobs.timeline import timeline
-from service.model.serializers import full_callback_json, full_delivery_json
+from service.model.callback_json import full_callback_json
+from service.model.delivery_json import full_delivery_json
 from service.ops.logs import masked
 
 #: Headers of a callback that prove who sent it.

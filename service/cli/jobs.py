@@ -26,7 +26,7 @@ from service.jobs.requests import cancel_job
 from service.jobs.timeline import timeline
 from service.messages.content import cut, plain
 from service.model import Job, JobState
-from service.model.serializers import JobJson, job_json
+from service.model.job_json import JobJson, job_json
 from service.videos.archive import link_of
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 import typer
 
 from service import worker as workers
-from service.atomic import make_private
 from service.bootstrap import build
 from service.cli.output import JsonOption, print_json
 from service.errors import SchemaError, SettingsError
@@ -21,6 +20,7 @@ from service.model import utc_now
 from service.ops.logs import configure
 from service.ops.processes import HOST, Processes, free_port, interrupt_on_signals
 from service.settings import Settings, environ_with, inherits_sockets, load_settings, misspelt
+from service.storage.atomic import make_private
 
 log = logging.getLogger(__name__)
 

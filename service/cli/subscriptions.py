@@ -31,7 +31,7 @@ from service.errors import FieldErrors, InvalidInput, NotFound
 from service.formatting import format_date
 from service.messages.content import plain
 from service.model import Subscription
-from service.model.serializers import SubscriptionJson
+from service.model.delivery_json import SubscriptionJson
 from service.signing import new_webhook_secret
 
 app = typer.Typer(help="Who is told of what: add, list, test and more.")

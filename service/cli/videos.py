@@ -10,9 +10,8 @@ from service import store
 from service.bootstrap import Wiring
 from service.cli.account_option import Acting, acting_account, own_job
 from service.cli.output import JobArgument, JsonOption, ago, console, open_wiring, print_json, table
-from service.formatting import format_size
+from service.formatting import format_size, iso
 from service.model import Video
-from service.model.serializers import iso
 from service.videos.retention import (
     ExpiredVideo,
     delete_expired,

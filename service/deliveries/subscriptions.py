@@ -23,7 +23,7 @@ from service.deliveries.subscription_fields import FIELDS, METADATA_PAIRS, NAME_
 from service.errors import BadToken, FieldErrors, InvalidInput, json_pointer
 from service.messages.payloads import TOLD_EVENTS
 from service.model import EventType, Subscription, new_id
-from service.model.serializers import SubscriptionJson, subscription_json
+from service.model.delivery_json import SubscriptionJson, subscription_json
 from service.signing import Encryptor, digest, new_webhook_secret
 
 #: Said by the reader of a mail: no later job may overrule it.

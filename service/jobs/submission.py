@@ -27,7 +27,7 @@ from service.jobs.provider_status import mark_reachable, mark_unreachable
 from service.jobs.requests import API_SOURCE
 from service.model import Clock, EventType, Job, JobError, JobState, Submission
 from service.model.error_codes import HOLD_CODES, RETRY_CODES, as_stored, job_error
-from service.model.serializers import DryRunJson, dry_run_json
+from service.model.job_json import DryRunJson, dry_run_json
 from service.outbound.client import Outbound
 from service.providers.base import Provider
 from service.retry import LONGEST_VENDOR_HINT, backoff, bounded

@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 from typing_extensions import TypedDict
 
 from service import store
+from service.formatting import iso
 from service.model import Job, JobState
+from service.model.delivery_json import attempt_json
 from service.model.json_types import JobId, Moment, about
-from service.model.serializers import attempt_json, iso
 
 Entry = dict[str, Any]
 

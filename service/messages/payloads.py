@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from service.formatting import iso
 from service.model import (
     SUBSCRIPTION_EVENTS,
     TERMINAL_EVENTS,
@@ -24,8 +25,8 @@ from service.model import (
     JobState,
     Video,
 )
+from service.model.job_json import JobJson, job_json
 from service.model.json_types import ChannelName, JobId, Moment, SubscriptionId, about
-from service.model.serializers import JobJson, iso, job_json
 
 API_VERSION = "v1"
 

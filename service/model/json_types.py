@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Generic, TypeVar
+import base64
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 T = TypeVar("T")
+Encoding = Literal["utf-8", "base64"]
 #: Of a video, in examples.
 LINK = "https://clips.example.com/v/eyJ2aWRlbyI6"
 _TAIL = "0198f3c2a1b47d6e9f00112233445566"
@@ -70,3 +72,11 @@ class Page(TypedDict, Generic[T]):
 
     data: list[T]
     next_cursor: Cursor
+
+
+def text_or_base64(body: bytes) -> tuple[Encoding, str]:
+    """A body as text, or as base64 where it is none."""
+    try:
+        return "utf-8", body.decode()
+    except UnicodeDecodeError:
+        return "base64", base64.b64encode(body).decode()

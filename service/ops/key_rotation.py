@@ -16,10 +16,10 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from service import store
-from service.atomic import PRIVATE_MODE, atomic_write
 from service.errors import BadToken, SettingsError
 from service.settings import Settings, make_secret_key
 from service.signing import Encryptor
+from service.storage.atomic import PRIVATE_MODE, atomic_write
 
 
 def make_first_key(settings: Settings) -> None:

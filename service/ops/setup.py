@@ -6,12 +6,12 @@ from typing import Any
 
 from service import store
 from service.accounts import SCOPES, create_account, create_key
-from service.atomic import make_private
 from service.bootstrap import build
 from service.channels.email_address import ascii_address
 from service.errors import SettingsError
 from service.ops.key_rotation import make_first_key
 from service.settings import Settings
+from service.storage.atomic import make_private
 
 
 def initialise(settings: Settings, owner_email: str | None = None) -> dict[str, Any]:

@@ -25,8 +25,8 @@ from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
 
 from service import __version__
-from service.codings import Source, open_decoded
 from service.errors import BodyTooLarge, NoAnswer, NotSent, OutboundError
+from service.model.codings import Source, open_decoded
 from service.outbound.transport import (
     CURRENT_REQUEST,
     POOLS,

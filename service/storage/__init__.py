@@ -2,7 +2,7 @@
 Where the bytes of videos, posters and images lie: a folder, or a bucket.
 
 Enters: names of our own making and bytes. Leaves: whole files, never a part of
-one. May import: errors, atomic, media, outbound, signing.
+one. May import: errors, media, outbound, signing.
 """
 
 from __future__ import annotations

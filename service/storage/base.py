@@ -14,9 +14,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from service.atomic import PRIVATE_MODE, atomic_write
 from service.errors import ClipbellError
 from service.media.containers import VIDEO_TYPES
+from service.storage.atomic import PRIVATE_MODE, atomic_write
 
 #: The media type of every kind of file that is kept, by the ending of its name.
 FILE_TYPES = VIDEO_TYPES | {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp"}

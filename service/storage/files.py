@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from service.atomic import atomic_write, remove_parts
+from service.storage.atomic import atomic_write, remove_parts
 from service.storage.base import (
     FileMissing,
     StorageError,

@@ -23,7 +23,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from service.atomic import part_file, remove_parts
+from service.storage.atomic import part_file, remove_parts
 from service.storage.base import (
     FileMissing,
     StorageError,

@@ -18,11 +18,11 @@ from service import store
 from service.catalogue.models import MODELS
 from service.errors import ClipbellError, NotFound, ProviderError
 from service.events.record import record_event
+from service.formatting import iso
 from service.media import probe
 from service.media.containers import VIDEO_TYPES, BrokenMovie, ProbeResult
 from service.model import Clock, EventType, Job, Video, VideoState
 from service.model.error_codes import strip_unstorable
-from service.model.serializers import iso
 from service.outbound.client import Outbound
 from service.providers.base import Provider
 from service.retry import backoff

@@ -22,11 +22,11 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from service.atomic import atomic_write
-from service.codings import is_coded
 from service.errors import BodyTooLarge, ClipbellError, OutboundError
+from service.model.codings import is_coded
 from service.outbound.client import Outbound
 from service.storage import StorageError
+from service.storage.atomic import atomic_write
 
 REDIRECTS = 3
 GONE = (403, 404, 410)

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from service.formatting import iso
 from service.jobs.requests import check_request, planned_job
 from service.messages.payloads import FORMATS, Notification, apixo_status, flat, standard
 from service.model import Event, EventType, Job, JobState, Video, VideoState
 from service.model.error_codes import job_error
-from service.model.serializers import dry_run_json, iso, job_json, video_json
+from service.model.job_json import dry_run_json, job_json, video_json
 from service.settings import load_settings
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)

@@ -18,9 +18,9 @@ from support.servers import Hook
 from service import store
 from service.deliveries.subscriptions import SubscriptionSpec, subscribe
 from service.errors import ProviderError, Unanswered
+from service.formatting import iso
 from service.jobs.outcomes import record_outcome
 from service.model import EventType, Job, JobState, Outcome, TaskState, VideoState
-from service.model.serializers import iso
 from service.providers.apixo import Apixo
 from service.storage import FileStorage
 from service.videos.archive import LEASE_SECONDS, archive_video

@@ -17,7 +17,6 @@ from random import Random
 import av
 from PIL import Image, ImageOps
 
-from service.atomic import atomic_write
 from service.sandbox.rendering.camera import View, view_at
 from service.sandbox.rendering.caption import Caption
 from service.sandbox.rendering.landscape import Landscape, even, particles, scatter
@@ -73,8 +72,9 @@ def render_video(
         caption.write(canvas, index, frames)
         return canvas
 
-    with atomic_write(path) as file:
-        _encode(Path(file.name), size, frames, frame_rate, paint)
+    part = path.with_name(f"{path.name}.part")
+    _encode(part, size, frames, frame_rate, paint)
+    part.replace(path)
 
 
 def _opened(image: bytes | None) -> Image.Image | None:

@@ -13,13 +13,13 @@ from service import store
 from service.callbacks.process import check_callback_url, receive_callback, replay_callback
 from service.errors import BadToken, CallbackTooLarge, ExpiredToken
 from service.model import CALLBACK_BYTES, Callback, CallbackState
-from service.model.json_types import Cursor, about
-from service.model.serializers import (
+from service.model.callback_json import (
     RejectionJson,
     callback_json,
     full_callback_json,
     rejection_json,
 )
+from service.model.json_types import Cursor, about
 from service.web.context import (
     authenticate,
     bool_arg,

@@ -8,7 +8,7 @@ from service import store
 from service.deliveries.exchanges import exchanges_of
 from service.deliveries.redelivery import resend_delivery
 from service.model import Delivery, DeliveryState
-from service.model.serializers import delivery_json, full_delivery_json
+from service.model.delivery_json import delivery_json, full_delivery_json
 from service.web.context import (
     caller,
     choice_arg,

@@ -19,10 +19,11 @@ from service.deliveries.subscriptions import (
     target_of,
 )
 from service.errors import FieldError, InvalidInput
+from service.formatting import iso
 from service.messages.payloads import FormatName
 from service.model import EventType, Subscription
+from service.model.delivery_json import events_of
 from service.model.json_types import HookUrl, Moment, Secret, SubscriptionId, about
-from service.model.serializers import events_of, iso
 from service.web.context import (
     caller,
     channels,

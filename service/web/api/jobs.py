@@ -27,8 +27,8 @@ from service.jobs.requests import (
 from service.jobs.submission import preview
 from service.jobs.timeline import timeline
 from service.model import Job, JobState, Video
+from service.model.job_json import JobJson, job_json
 from service.model.json_types import ModelName, ProviderName, Text, about
-from service.model.serializers import JobJson, job_json
 from service.videos.archive import link_of
 from service.videos.retention import erase_job
 from service.web import idempotency

@@ -41,8 +41,8 @@ from service.deliveries.test_sends import (
 from service.errors import Busy, FieldError, FieldErrors, InvalidInput
 from service.messages.payloads import FormatName
 from service.model import Subscription
+from service.model.delivery_json import SubscriptionJson
 from service.model.json_types import Cursor, about
-from service.model.serializers import SubscriptionJson
 from service.signing import new_webhook_secret
 from service.web.context import (
     bool_arg,

@@ -13,9 +13,9 @@ from flask import Blueprint, Response, current_app, request
 from typing_extensions import TypedDict
 
 from service.catalogue.models import MODELS
+from service.formatting import iso
 from service.model import JobState, VideoState
 from service.model.json_types import LINK, JobId, Moment, Url, about
-from service.model.serializers import iso
 from service.storage import media_type_of
 from service.web.compat.base import (
     CompatError,

@@ -9,9 +9,9 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
 from service.callbacks.process import replay_callback
-from service.codings import content_of
 from service.formatting import as_sentence, format_clock
 from service.model import CALLBACK_BYTES, Callback, CallbackState, TaskState
+from service.model.codings import content_of
 from service.web.context import caller, get_or_404, wiring
 from service.web.dashboard.raw import secrets_of, shown_body, shown_headers
 from service.web.session import live_page, signed_in

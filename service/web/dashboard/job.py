@@ -13,7 +13,6 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
 from service.catalogue.models import MODELS
-from service.codings import content_of
 from service.deliveries.subscriptions import target_of
 from service.errors import ProviderError
 from service.jobs.submission import preview
@@ -30,6 +29,7 @@ from service.model import (
     Video,
     VideoState,
 )
+from service.model.codings import content_of
 from service.store.callbacks import Arrival
 from service.videos.archive import renewed
 from service.web.context import caller, get_or_404, wiring

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from service.model import CallbackState
+from service.model.callback_json import CallbackJson, CallbackWithContentJson
 from service.model.json_types import CallbackId, Page
-from service.model.serializers import CallbackJson, CallbackWithContentJson
 from service.web.api.callbacks import RejectionsJson
 from service.web.api.providers import ProviderJson
 from service.web.api.service_info import HealthJson, ReadinessJson

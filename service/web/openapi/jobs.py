@@ -8,8 +8,8 @@ from pydantic import Field
 
 from service.jobs.timeline import TimelineJson
 from service.model import JobState
+from service.model.job_json import DryRunJson, JobJson
 from service.model.json_types import JobId, Moment, Page
-from service.model.serializers import DryRunJson, JobJson
 from service.web.api.jobs import ModelJson, ResolutionRequest
 from service.web.api.service_info import MeJson
 from service.web.idempotency import HEADER, KEY_LENGTH

@@ -8,13 +8,13 @@ from pydantic import Field
 
 from service.messages.payloads import FormatName
 from service.model import DeliveryState, EventType
-from service.model.json_types import DeliveryId, Moment, Page, SubscriptionId
-from service.model.serializers import (
+from service.model.delivery_json import (
     DeliveryJson,
     DeliveryWithContentJson,
     SubscriptionJson,
     SubscriptionWithSecretJson,
 )
+from service.model.json_types import DeliveryId, Moment, Page, SubscriptionId
 from service.web.api.events import EventsJson
 from service.web.api.hooks import HookJson, NewHook
 from service.web.api.subscriptions import (

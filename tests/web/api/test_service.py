@@ -15,8 +15,8 @@ from service import store
 from service.accounts import SCOPES, create_key
 from service.bootstrap import build
 from service.catalogue.models import MODELS
+from service.formatting import iso
 from service.model import JobState
-from service.model.serializers import iso
 from service.settings import load_settings
 from service.web.app import create_app
 

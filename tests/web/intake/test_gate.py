@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 from support.servers import Clipbell, eventually, http_call
 
-from service.model.entities import utc_now
+from service.model import utc_now
 from service.settings import load_settings
 from service.signing import UrlSigner
 

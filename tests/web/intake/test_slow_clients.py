@@ -12,7 +12,7 @@ import pytest
 from support.servers import Clipbell, eventually
 from support.slow_clients import KINDS, Figures, besiege
 
-from service.model.entities import utc_now
+from service.model import utc_now
 from service.settings import load_settings
 from service.signing import UrlSigner
 

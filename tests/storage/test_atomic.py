@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service.atomic import PRIVATE_MODE, atomic_write, make_private, part_file, remove_parts
+from service.storage.atomic import PRIVATE_MODE, atomic_write, make_private, part_file, remove_parts
 
 NOW = datetime.now(UTC)
 
@@ -77,7 +77,7 @@ def test_place_that_cannot_be_written(tmp_path: Path) -> None:
 DIES = """
 import os, sys
 from pathlib import Path
-from service.atomic import atomic_write
+from service.storage.atomic import atomic_write
 with atomic_write(Path(sys.argv[1])) as file:
     file.write(b"half")
     file.flush()

@@ -16,7 +16,7 @@ from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.codings import (
+from service.model.codings import (
     BadCoding,
     Source,
     codings_of,

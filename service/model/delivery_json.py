@@ -1,0 +1,249 @@
+"""The JSON of subscriptions, deliveries and their attempts; see `job_json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, cast
+
+from typing_extensions import TypedDict
+
+from service.formatting import iso
+from service.model import (
+    DEFAULT_EVENTS,
+    Attempt,
+    Delivery,
+    DeliveryState,
+    EventType,
+    Exchange,
+    Subscription,
+)
+from service.model.json_types import (
+    ChannelName,
+    DeliveryId,
+    Encoding,
+    EventId,
+    JobId,
+    Moment,
+    Secret,
+    SubscriptionId,
+    about,
+    text_or_base64,
+)
+
+#: So much of a body that was sent is shown.
+SHOWN_BYTES = 64 * 1024
+
+
+class SubscriptionJson(TypedDict):
+    """Who gets which events, by which channel, at which target."""
+
+    id: Annotated[SubscriptionId, about("The subscription's id.")]
+    channel: Annotated[ChannelName, about("The kind of transport.")]
+    name: Annotated[str, about("What people call it; may be blank.", "Orders")]
+    target: Annotated[str, about("Where events are sent.", "https://example.com/clips")]
+    headers: Annotated[
+        dict[str, str], about("Headers for the endpoint, their values hidden.", {"X-Key": "***"})
+    ]
+    events: Annotated[list[EventType], about("Its events.", ["job.succeeded", "job.failed"])]
+    format: Annotated[str, about("The format of the body.", "standard")]
+    models: Annotated[list[str], about("Only jobs of these models; empty: of all.", [])]
+    metadata: Annotated[dict[str, Any], about("Only jobs with these pairs.", {})]
+    enabled: Annotated[bool, about("Whether it is on.", True)]
+    disabled_reason: Annotated[str | None, about("Why it was disabled.", None)]
+    held_until: Annotated[
+        Moment | None, about("Nothing is sent before, as the endpoint asked.", None)
+    ]
+    failing_since: Annotated[
+        Moment | None, about("The first failure since the last success.", None)
+    ]
+    old_secret_until: Annotated[
+        Moment | None, about("Until when the previous secret signs too.", None)
+    ]
+    created_at: Annotated[Moment, about("When it was created.")]
+
+
+class SubscriptionWithSecretJson(SubscriptionJson):
+    """A subscription with its secret."""
+
+    secret: Annotated[Secret, about("Verifies our signatures; shown only once.")]
+
+
+def subscription_json(
+    subscription: Subscription, target: str, headers: Iterable[str]
+) -> SubscriptionJson:
+    """
+    A subscription with its decrypted target, without its secrets.
+
+    Args:
+        headers: the names of its own headers.
+    """
+    return {
+        "id": subscription.id,
+        "channel": subscription.channel,
+        "name": subscription.name,
+        "target": target,
+        "headers": dict.fromkeys(headers, "***"),
+        "events": events_of(subscription),
+        "format": subscription.format,
+        "models": subscription.models,
+        "metadata": subscription.metadata,
+        "enabled": subscription.enabled,
+        "disabled_reason": subscription.disabled_reason,
+        "held_until": iso(subscription.held_until),
+        "failing_since": iso(subscription.failing_since),
+        "old_secret_until": iso(subscription.previous_until),
+        "created_at": iso(subscription.created_at),
+    }
+
+
+def events_of(subscription: Subscription) -> list[EventType]:
+    """The events that a subscription gets, also where it names none."""
+    return cast("list[EventType]", subscription.events) or list(DEFAULT_EVENTS)
+
+
+class AttemptJson(TypedDict):
+    """One try at a delivery."""
+
+    number: Annotated[int, about("1, 2, 3 …", 1)]
+    started_at: Annotated[Moment, about("When it started.")]
+    manual: Annotated[bool, about("Whether a person asked for it.", False)]
+    status: Annotated[int | None, about("The HTTP status of the endpoint.", 200)]
+    error: Annotated[str | None, about("Why it failed.", None)]
+    milliseconds: Annotated[int, about("How long it took.", 84)]
+    response: Annotated[str, about("The first bytes of the answer.", "ok")]
+
+
+class SentJson(TypedDict):
+    """A request as it was sent."""
+
+    method: Annotated[str, about("`POST`; `SMTP` for mail, `APPRISE` for Apprise.", "POST")]
+    url: Annotated[
+        str,
+        about(
+            "Where it was sent; masked where it is a secret or has been changed since.",
+            "https://example.com/clips",
+        ),
+    ]
+    headers: Annotated[
+        dict[str, str],
+        about("Its headers, secrets masked.", {"Content-Type": "application/json"}),
+    ]
+    body: Annotated[str, about("Its body, at most 64 KiB of it.", '{"type":"job.succeeded"}')]
+    truncated: Annotated[bool, about("Whether the body was longer.", False)]
+
+
+class AnswerJson(TypedDict):
+    """The answer to a request."""
+
+    status: Annotated[int | None, about("Its HTTP or SMTP status.", 200)]
+    headers: Annotated[dict[str, str], about("Its headers.", {"Content-Type": "text/plain"})]
+    encoding: Annotated[Encoding, about("How `body` is written.")]
+    body: Annotated[str, about("Its body, at most 64 KiB of it.", "ok")]
+    truncated: Annotated[bool, about("Whether the body was longer.", False)]
+
+
+class AttemptWithContentJson(AttemptJson):
+    """One try at a delivery, with what was sent and answered."""
+
+    request: Annotated[SentJson | None, about("What was sent; null where nothing was.")]
+    answer: Annotated[AnswerJson | None, about("The answer; null where there was none.")]
+
+
+class DeliveryFactsJson(TypedDict):
+    """One event for one subscription, without its attempts."""
+
+    id: Annotated[DeliveryId, about("The delivery's id.")]
+    event_id: Annotated[EventId, about("The event.")]
+    job_id: Annotated[JobId | None, about("The job of the event.")]
+    subscription_id: Annotated[SubscriptionId, about("The subscription.")]
+    channel: Annotated[ChannelName, about("The kind of transport.")]
+    state: Annotated[DeliveryState, about("Its state.", DeliveryState.DELIVERED.value)]
+    next_attempt_at: Annotated[Moment | None, about("When it is tried next.", None)]
+    created_at: Annotated[Moment, about("When it was created.")]
+    finished_at: Annotated[Moment | None, about("When it was delivered or given up.")]
+
+
+class DeliveryJson(DeliveryFactsJson):
+    """One event for one subscription."""
+
+    attempts: list[AttemptJson]
+
+
+class DeliveryWithContentJson(DeliveryFactsJson):
+    """A delivery with what each attempt sent and was answered."""
+
+    attempts: list[AttemptWithContentJson]
+
+
+def delivery_json(delivery: Delivery, attempts: Iterable[Attempt]) -> DeliveryJson:
+    """A delivery with those of the `attempts` that are its own."""
+    own = [attempt_json(a) for a in attempts if a.delivery_id == delivery.id]
+    return {**_delivery_facts(delivery), "attempts": own}
+
+
+def full_delivery_json(
+    delivery: Delivery, attempts: Iterable[Attempt], exchanges: Mapping[tuple[str, int], Exchange]
+) -> DeliveryWithContentJson:
+    """
+    A delivery with what each attempt sent and was answered.
+
+    Args:
+        exchanges: by delivery and number of the attempt.
+    """
+    own: list[AttemptWithContentJson] = []
+    for attempt in attempts:
+        if attempt.delivery_id == delivery.id:
+            exchange = exchanges.get((delivery.id, attempt.number))
+            sent = _sent_json(exchange, delivery) if exchange else None
+            answer = _answer_json(exchange) if exchange and exchange.answer is not None else None
+            own.append({**attempt_json(attempt), "request": sent, "answer": answer})
+    return {**_delivery_facts(delivery), "attempts": own}
+
+
+def _sent_json(exchange: Exchange, delivery: Delivery) -> SentJson:
+    body = exchange.body if exchange.body is not None else delivery.body or b""
+    return {
+        "method": exchange.method,
+        "url": exchange.url,
+        "headers": exchange.headers,
+        "body": body[:SHOWN_BYTES].decode("utf-8", "replace"),
+        "truncated": len(body) > SHOWN_BYTES,
+    }
+
+
+def _answer_json(exchange: Exchange) -> AnswerJson:
+    encoding, body = text_or_base64(exchange.answer or b"")
+    return {
+        "status": exchange.status,
+        "headers": exchange.answer_headers or {},
+        "encoding": encoding,
+        "body": body,
+        "truncated": exchange.truncated,
+    }
+
+
+def _delivery_facts(delivery: Delivery) -> DeliveryFactsJson:
+    return {
+        "id": delivery.id,
+        "event_id": delivery.event_id,
+        "job_id": delivery.job_id,
+        "subscription_id": delivery.subscription_id,
+        "channel": delivery.channel,
+        "state": delivery.state,
+        "next_attempt_at": iso(delivery.due_at),
+        "created_at": iso(delivery.created_at),
+        "finished_at": iso(delivery.finished_at),
+    }
+
+
+def attempt_json(attempt: Attempt) -> AttemptJson:
+    """One try at a delivery."""
+    return {
+        "number": attempt.number,
+        "started_at": iso(attempt.created_at),
+        "manual": attempt.manual,
+        "status": attempt.status,
+        "error": attempt.error,
+        "milliseconds": attempt.milliseconds,
+        "response": attempt.response,
+    }

@@ -1,0 +1,27 @@
+"""Ids that sort by time, and the clock that makes them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The clock that processes hand in; everything below takes it as an argument."""
+    return datetime.now(UTC)
+
+
+def new_id(prefix: str, now: datetime) -> str:
+    """`prefix` and a UUIDv7 in hex (RFC 9562): sorts by time of creation."""
+    millis = int(now.timestamp() * 1000)
+    tail = secrets.randbits(74)
+    number = (millis << 80) | (7 << 76) | (tail >> 62 << 64) | (2 << 62) | (tail & ((1 << 62) - 1))
+    return f"{prefix}_{number:032x}"
+
+
+def first_id(prefix: str, moment: datetime) -> str:
+    """Sorts before every id that was made at that moment or later, after all earlier ones."""
+    return f"{prefix}_{max(int(moment.timestamp() * 1000), 0):012x}"
