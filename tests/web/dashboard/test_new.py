@@ -124,9 +124,8 @@ class TestBudget:
     def test_quote_knows_the_budget(self, client: FlaskClient) -> None:
         """What is left is reported, and what is dearer would wait, with the reason."""
         dear = {"model": "kling-2", "kling-2.duration": "10"}
-        quotes = [
-            press(client, "/new", "/new/quote", **given).text for given in ({"model": "x"}, dear)
-        ]
+        unstated = {"model": "kling-2-5-turbo-pro"}
+        quotes = [press(client, "/new", "/new/quote", **given).text for given in (unstated, dear)]
 
         assert all("$2.00 left today" in text for text in quotes)
         assert "It would wait: nobody states the price" in quotes[0]
