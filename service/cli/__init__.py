@@ -57,6 +57,7 @@ VERBS: Verbs = {
     "resume": providers.resume,
     "doctor": setup.doctor,
     "migrate": setup.migrate,
+    "backup": setup.backup,
     "recover-from-backup": setup.recover_from_backup,
 }
 #: Verbs that act for one account.

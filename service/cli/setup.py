@@ -1,15 +1,18 @@
-"""`init`, `migrate` and `doctor`."""
+"""`init`, `migrate`, `backup`, `recover-from-backup` and `doctor`."""
 
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import typer
 from rich.text import Text
 
 from service.cli.output import JsonOption, console, open_wiring, print_json
+from service.formatting import format_size
 from service.jobs.restore import mark_unknown_after_restore
 from service.ops import doctor as checkup
+from service.ops.backup import write_backup
 from service.ops.setup import initialise, make_folder
 from service.settings import load_settings
 
@@ -56,6 +59,20 @@ def migrate(
     if stay:
         # honcho ends all processes when one ends, a finished release too.
         signal.sigwait({signal.SIGTERM, signal.SIGINT})
+
+
+def backup(
+    file: Path = typer.Argument(..., help="The tar file to make."),
+    replace: bool = typer.Option(False, "--replace", help="Overwrite a file that is there."),
+    json_: bool = JsonOption,
+) -> None:
+    """Copy SQLite's database and the secret keys into one file, while the service runs."""
+    size = write_backup(load_settings(), file, replace=replace)
+    if json_:
+        print_json({"file": str(file), "bytes": size})
+        return
+    what = "the database and the secret keys, without the videos"
+    console().print(f"{file}: {what} ({format_size(size)}).", soft_wrap=True)
 
 
 def recover_from_backup(json_: bool = JsonOption) -> None:

@@ -143,6 +143,18 @@ class Database:
             with self._writes.guarded(), self._lock.held(self.patience):
                 self._file.truncate_log(self.engine)
 
+    def copy_to(self, path: Path) -> None:
+        """
+        A copy of SQLite's file as it is now, while others go on writing.
+
+        Raises:
+            DatabaseUnavailable: it cannot be read, or is damaged.
+        """
+        if self._file is None:
+            raise TypeError("PostgreSQL is copied by pg_dump")
+        with self._reads.guarded():
+            self._file.copy_to(self.engine, path)
+
     def close(self) -> None:
         """Give every connection back."""
         self._reads.close()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import glob
+import re
+import shlex
 import shutil
 import sqlite3
 import subprocess
+import tarfile
 import uuid
 from contextlib import closing
 from pathlib import Path
@@ -37,7 +40,7 @@ class Keeper(Protocol):
 
     url: str
 
-    def backup(self) -> None: ...
+    def backup(self, clipbell: Clipbell) -> None: ...
 
     def restore(self, clipbell: Clipbell) -> None: ...
 
@@ -45,25 +48,22 @@ class Keeper(Protocol):
 
 
 class SqliteKeeper:
-    """SQLite's own online backup, copied back over the file."""
+    """`clipbell backup`, unpacked over the file."""
 
     def __init__(self, folder: Path) -> None:
-        self._file, self._copy = folder / "clipbell.db", folder / "backup.db"
+        self._file, self._archive = folder / "clipbell.db", folder / "backup.tar"
         self.url = f"sqlite:///{self._file}"
 
-    def backup(self) -> None:
+    def backup(self, clipbell: Clipbell) -> None:
         """Of a database in use."""
-        with (
-            closing(sqlite3.connect(self._file)) as source,
-            closing(sqlite3.connect(self._copy)) as target,
-        ):
-            source.backup(target)
+        clipbell.run("backup", str(self._archive))
 
     def restore(self, clipbell: Clipbell) -> None:
         """In place; what the write-ahead log held is of the other life."""
         for ending in ("-wal", "-shm"):
             Path(f"{self._file}{ending}").unlink(missing_ok=True)
-        shutil.copy(self._copy, self._file)
+        with tarfile.open(self._archive) as archive:
+            archive.extract("clipbell.db", self._file.parent, filter="data")
 
     def execute(self, statement: str) -> None:
         """One statement, committed."""
@@ -88,9 +88,13 @@ class PostgresKeeper:
         with psycopg.connect(POSTGRES, autocommit=True) as connection:
             connection.execute(statement.encode())
 
-    def backup(self) -> None:
-        """Of a database in use."""
-        self._run("pg_dump", "--format=custom", f"--file={self._dump}", f"--dbname={self.url}")
+    def backup(self, clipbell: Clipbell) -> None:
+        """Of a database in use, by the command that `clipbell backup` says."""
+        advice = clipbell.run("backup", str(self._dump), code=1).stderr
+        command = re.search(r"run (pg_dump .*), and", advice)
+        assert command, advice
+        program, *arguments = shlex.split(command[1])
+        self._run(program, *arguments)
 
     def restore(self, clipbell: Clipbell) -> None:
         """Beside the old one; the settings name it from now on."""

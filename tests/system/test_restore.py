@@ -132,7 +132,7 @@ def after_the_backup(life: Life) -> None:
 def restored(life: Life, keeper: Keeper) -> dict[str, int]:
     """The world moves on, dies, and the backup is back; what had been paid until then."""
     before_the_backup(life)
-    keeper.backup()
+    keeper.backup(life.clipbell)
     after_the_backup(life)
     life.clipbell.kill("worker")
     life.clipbell.kill("serve")

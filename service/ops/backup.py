@@ -1,0 +1,70 @@
+"""A backup of a running service on SQLite: its database and its secret keys in one file."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+from typing import BinaryIO
+
+from sqlalchemy.engine import URL
+
+from service.errors import SettingsError
+from service.settings import Settings
+from service.storage.atomic import PRIVATE_MODE, atomic_write, part_file
+from service.store.database import Database
+from service.store.database_url import parse_database_url
+
+#: Names inside the file; unpacked into DATA_DIR they are where the service looks for them.
+DATABASE_NAME = "clipbell.db"
+KEYS_NAME = "secret_keys"
+
+
+def write_backup(settings: Settings, path: Path, *, replace: bool = False) -> int:
+    """
+    Copy the database as it is now, with the secret keys, into one tar file of mode 0600.
+
+    The service goes on meanwhile. Videos are not in it.
+
+    Args:
+        replace: whether a file that is there already gives way to it, once it is whole.
+
+    Returns:
+        The file's size in bytes.
+
+    Raises:
+        SettingsError: the rows are in PostgreSQL, or there is such a file; says what to run.
+        DatabaseUnavailable: the database cannot be read, or the copy would be damaged.
+        OSError: the disk does not take it.
+    """
+    where = parse_database_url(settings.database_url)
+    if isinstance(where, URL):
+        raise SettingsError(_advice_for_postgres(where, path))
+    if path.exists() and not replace:
+        raise SettingsError(f"{path} is there already: name another file, or add --replace")
+    keys = "\n".join([*settings.keys(), ""]).encode()
+    database = Database(settings.database_url)
+    with part_file(path.parent, DATABASE_NAME, PRIVATE_MODE) as copy:
+        database.copy_to(Path(copy.name))
+        database.close()
+        with atomic_write(path, PRIVATE_MODE) as file:
+            with tarfile.open(fileobj=file, mode="w") as archive:
+                _add(archive, DATABASE_NAME, copy)
+                _add(archive, KEYS_NAME, io.BytesIO(keys))
+            return file.tell()
+
+
+def _add(archive: tarfile.TarFile, name: str, content: BinaryIO) -> None:
+    member = tarfile.TarInfo(name)
+    member.mode = PRIVATE_MODE
+    member.size = content.seek(0, io.SEEK_END)
+    content.seek(0)
+    archive.addfile(member, content)
+
+
+def _advice_for_postgres(url: URL, path: Path) -> str:
+    shown = URL.create(
+        "postgresql", url.username, None, url.host, url.port, url.database, url.query
+    )
+    command = f"pg_dump --format=custom --file={path} '{shown}'"
+    return f"the rows are in PostgreSQL: run {command}, and keep a copy of the secret keys"
