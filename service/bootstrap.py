@@ -9,21 +9,21 @@ from functools import partial
 from service import store
 from service.callbacks.ingest import Ingest
 from service.callbacks.process import process_callback
-from service.catalogue.models import MODELS
+from service.catalogue.models import OFFERS, VENDORS
 from service.channels import Apprise, Email, Slack, SlackBot, Webhook
 from service.channels.base import Channel
 from service.deliveries.attempts import attempt_delivery
 from service.deliveries.notification import NotificationContext
 from service.errors import SettingsError
 from service.events.record import number_events
+from service.jobs.choice import Market
 from service.jobs.high_water import HighWater
 from service.jobs.journal import Journal
 from service.jobs.polling import handle_expired, poll_jobs
 from service.jobs.submission import SubmissionContext, submit_job
 from service.model import Clock, utc_now
 from service.outbound.client import Outbound
-from service.providers import Access, Apixo, Segmind, SegmindSync
-from service.providers.base import Provider
+from service.providers import Access, Provider, make_provider
 from service.settings import Settings
 from service.signing import Encryptor, UrlSigner
 from service.storage import FileStorage, Storage, open_storage
@@ -58,6 +58,10 @@ class Wiring:
     notifications: NotificationContext
     journal: Journal
     high_water: HighWater
+
+    def market(self) -> Market:
+        """What vendors can be chosen by, now."""
+        return Market(self.providers, self.settings.prices, self.clock().date())
 
     def units(self) -> dict[str, Callable[[], bool]]:
         """One function per kind of work; see `store.work.WORK`."""
@@ -182,26 +186,32 @@ def _channels(settings: Settings, outbound: Outbound) -> dict[str, Channel]:
 
 
 def _providers(
-    settings: Settings,
-    outbound: Outbound,
-    uploads: UploadStore,
-    clock: Clock,
+    settings: Settings, outbound: Outbound, uploads: UploadStore, clock: Clock
 ) -> dict[str, Provider]:
-    """The providers that are named and have a key."""
-    apixo_key = settings.apixo_api_key.get_secret_value()
-    segmind_key = settings.segmind_api_key.get_secret_value()
-    slowest = max(max(model.expected_seconds.values()) for model in MODELS.values())
-    sync_seconds = settings.sync_timeout or 3 * slowest
-    found: dict[str, Provider] = {}
-    if "apixo" in settings.providers and apixo_key:
-        found["apixo"] = Apixo(
-            outbound, settings.apixo_base_url, apixo_key, settings.submit_timeout
+    """The providers that are named and can be reached."""
+    return {
+        name: make_provider(
+            name,
+            Access(
+                outbound=outbound,
+                uploads=uploads,
+                answers=FileStorage(settings.answers),
+                clock=clock,
+                settings=settings,
+                base_url=settings.base_url_of(name),
+                api_key=settings.api_key_of(name),
+                submit_seconds=settings.submit_timeout,
+                sync_seconds=_sync_seconds(settings),
+                webhook_secret=settings.webhook_secret_of(name),
+            ),
         )
-    if "segmind" in settings.providers and segmind_key:
-        access = Access(outbound, uploads, clock, settings.segmind_base_url, segmind_key)
-        found["segmind"] = (
-            Segmind(access, settings.submit_timeout)
-            if settings.segmind_api == "v2"
-            else SegmindSync(access, FileStorage(settings.answers), sync_seconds)
-        )
-    return found
+        for name in VENDORS
+        if settings.can_use(name)
+    }
+
+
+def _sync_seconds(settings: Settings) -> float:
+    """How long a call may take that lasts as long as the slowest generation."""
+    offers = [offer for sold in OFFERS.values() for offer in sold.values()]
+    slowest = max(max(offer.expected_seconds.values()) for offer in offers)
+    return settings.sync_timeout or 3 * slowest

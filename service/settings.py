@@ -14,7 +14,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -22,18 +22,21 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    create_model,
     model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from service.catalogue.models import MODELS
+from service.catalogue.models import FIRST, MODELS, OFFERS, VENDORS
 from service.errors import SettingsError, did_you_mean
 
 PREFIX = "CLIPBELL_"
 #: What the recipes in deploy/ tell the service's clients, perhaps on the same machine.
 CLIENTS = ("URL", "API_KEY", "WEBHOOK_SECRET")
-PROVIDER_NAMES = ("apixo", "segmind")
+PROVIDER_NAMES = tuple(VENDORS)
+#: What can have a price of the operator's own.
+PRICED = {*MODELS, *(f"{name}/{slug}" for slug, sold in OFFERS.items() for name in sold)}
 #: Where Heroku, Render, Railway and their like say which database they have made for the service.
 PLATFORM_DATABASE = "DATABASE_URL"
 KEY_LENGTH = 32
@@ -117,14 +120,14 @@ Prices = Annotated[dict[str, Delay], BeforeValidator(_prices)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-class Settings(BaseSettings, extra="forbid"):
+class _Settings(BaseSettings, extra="forbid"):
     """All settings, in the order of ``deploy/env.example``; times in seconds, money in dollars."""
 
     database_url: str = ""
     data_dir: Path = Path("data")
     public_url: PublicUrl = "http://127.0.0.1:8000"
     secret_keys: Secrets = ()
-    providers: Names = PROVIDER_NAMES
+    providers: Names = ()
     apixo_api_key: SecretStr = SecretStr("")
     apixo_base_url: Origin = "https://api.apixo.ai"
     segmind_api_key: SecretStr = SecretStr("")
@@ -179,10 +182,11 @@ class Settings(BaseSettings, extra="forbid"):
             raise ValueError(
                 f"{PREFIX}PROVIDERS knows {', '.join(PROVIDER_NAMES)}, not {unknown[0]!r}"
             )
-        for slug in self.prices:
-            if slug not in MODELS:
+        for name in self.prices:
+            if name not in PRICED:
                 raise ValueError(
-                    f"{PREFIX}PRICES names {slug!r}; the models are {', '.join(MODELS)}"
+                    f"{PREFIX}PRICES names {name!r}; the models are {', '.join(MODELS)}, "
+                    "each also as VENDOR/MODEL"
                 )
         if any(len(key.get_secret_value()) < KEY_LENGTH for key in self.secret_keys):
             needed = f"needs at least {KEY_LENGTH} characters"
@@ -208,6 +212,27 @@ class Settings(BaseSettings, extra="forbid"):
             wrong = f"{self.secret_keys_file} does not hold keys of {KEY_LENGTH} characters or more"
             raise SettingsError(f"{wrong}: restore it, or delete it and run `clipbell init`")
         return found
+
+    def api_key_of(self, vendor: str) -> str:
+        """The key of our account there; blank for none."""
+        key: SecretStr = getattr(self, f"{vendor}_api_key")
+        return key.get_secret_value()
+
+    def base_url_of(self, vendor: str) -> str:
+        """The origin of its API."""
+        return str(getattr(self, f"{vendor}_base_url"))
+
+    def webhook_secret_of(self, vendor: str) -> str:
+        """What it signs callbacks with; blank for none."""
+        secret: SecretStr = getattr(self, f"{vendor}_webhook_secret", SecretStr(""))
+        return secret.get_secret_value()
+
+    def can_use(self, vendor: str) -> bool:
+        """Whether it is wanted, and has a key; a server of one's own needs an address instead."""
+        if self.providers and vendor not in self.providers:
+            return False
+        known = VENDORS[vendor].base_url
+        return bool(self.api_key_of(vendor) if known else self.base_url_of(vendor))
 
     @property
     def public_path(self) -> str:
@@ -243,6 +268,27 @@ class Settings(BaseSettings, extra="forbid"):
     def secret_keys_file(self) -> Path:
         """Where `clipbell init` keeps the keys it makes."""
         return self.data_dir / "secret_keys"
+
+
+def _vendor_fields() -> dict[str, Any]:
+    """The settings of each further vendor: its key, its origin, and the secret that it signs by."""
+    fields: dict[str, Any] = {}
+    for vendor in VENDORS.values():
+        if vendor.name not in FIRST:
+            fields[f"{vendor.name}_api_key"] = (SecretStr, SecretStr(""))
+            fields[f"{vendor.name}_base_url"] = (Origin, vendor.base_url)
+            if vendor.signs:
+                fields[f"{vendor.name}_webhook_secret"] = (SecretStr, SecretStr(""))
+    return fields
+
+
+if TYPE_CHECKING:
+
+    class Settings(_Settings):
+        """With those of the vendors."""
+
+else:
+    Settings = create_model("Settings", __base__=_Settings, **_vendor_fields())
 
 
 def load_settings(environ: Mapping[str, str] | None = None, **given: Any) -> Settings:

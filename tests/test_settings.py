@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from service.catalogue.models import FIRST, VENDORS
 from service.errors import SettingsError
 from service.settings import (
     PREFIX,
@@ -23,6 +24,19 @@ EXAMPLE = Path(__file__).parents[1] / "deploy" / "env.example"
 KEY = "k" * 32
 OTHER = "o" * 40
 NUMBERS = ("-1", "abc", "nan", "1,5")
+
+#: By the end of their names, what the settings of each further vendor may be.
+VENDORS_OWN: dict[str, tuple[str, Any]] = {
+    "key": ("a", SecretStr("a")),
+    "url": ("http://127.0.0.1:8100", "http://127.0.0.1:8100"),
+    "secret": ("whsec_b", SecretStr("whsec_b")),
+}
+NEWER = [
+    name
+    for vendor in VENDORS
+    for name in Settings.model_fields
+    if vendor not in FIRST and name.startswith(f"{vendor}_")
+]
 
 #: Setting, given, what it becomes.
 GOOD: list[tuple[str, str, Any]] = [
@@ -67,6 +81,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("allowed_networks", "10.0.0.0/8, ::1/128,192.0.2.7", ("10.0.0.0/8", "::1/128", "192.0.2.7")),
     ("trusted_proxies", "2", 2),
     *[("log_format", text, text) for text in ("json", "console")],
+    *[(name, *VENDORS_OWN[name.rpartition("_")[2]]) for name in NEWER],
 ]
 
 #: Setting, given, words of the complaint: what it may be.
@@ -80,7 +95,7 @@ BAD: list[tuple[str, str, str]] = [
     *[(f"{name}_base_url", "https://x/api", "origin") for name in ("apixo", "segmind")],
     ("secret_keys", "short", "32 characters"),
     ("secret_keys", f"{KEY},short", "32 characters"),
-    ("providers", "apixo,fal", "apixo, segmind"),
+    ("providers", "apixo,nobody", "apixo, segmind"),
     *[("segmind_api", text, "'v2' or 'v1'") for text in ("v3", "V2", "2")],
     *[("prices", text, "kling-2") for text in ("{", "kling-2=1", '{"kling-9": 1}')],
     *[("prices", text, "") for text in ('{"kling-2": "x"}', "[1]", '{"kling-2": -1}')],

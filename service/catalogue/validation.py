@@ -11,7 +11,7 @@ import json
 import re
 from typing import Any
 
-from service.catalogue.models import Model, Parameter
+from service.catalogue.models import OFFERS, Model, Parameter
 from service.errors import FieldErrors, InvalidInput, json_pointer
 from service.media.image_formats import BadImage, decode, is_url
 
@@ -24,10 +24,10 @@ def check_input(model: Model, given: dict[str, Any]) -> dict[str, Any]:
         InvalidInput: with every fault at once, pointers below ``/input``.
     """
     errors = FieldErrors("/input")
-    known = ", ".join(p.name for p in model.parameters)
+    given = _by_own_names(model, given, errors)
     for name in given:
         if not model.parameter(name):
-            errors.add(json_pointer(name), "unknown_field", f"{model.slug} takes only {known}")
+            errors.add(json_pointer(name), "unknown_field", _not_taken(model, name))
     values: dict[str, Any] = {}
     for parameter in model.parameters:
         with errors.collect(json_pointer(parameter.name)):
@@ -40,6 +40,29 @@ def check_input(model: Model, given: dict[str, Any]) -> dict[str, Any]:
     errors.found += [fault for fault in relations.found if fault.pointer not in faulty]
     errors.raise_any()
     return values
+
+
+def _by_own_names(model: Model, given: dict[str, Any], errors: FieldErrors) -> dict[str, Any]:
+    """The input with other vendors' names for a parameter replaced by this vendor's own."""
+    names = {alias: p.name for p in model.parameters for alias in p.aliases}
+    found = dict(given)
+    for alias in [name for name in given if name in names and not model.parameter(name)]:
+        if names[alias] in given:
+            message = f"means the same as {names[alias]}: give one of them"
+            errors.add(json_pointer(alias), "not_allowed", message)
+        value = found.pop(alias)
+        found.setdefault(names[alias], value)
+    return found
+
+
+def _not_taken(model: Model, name: str) -> str:
+    """What the vendor takes instead, and which others take this."""
+    known = ", ".join(p.name for p in model.parameters)
+    sold = OFFERS.get(model.slug, {})
+    others = [vendor for vendor, offer in sold.items() if offer.parameter(name)]
+    seller = model.slug if len(sold) < 2 else f"{model.provider}'s {model.slug}"
+    hint = f'; {name} is taken with "provider": ' if others else ""
+    return f"{seller} takes only {known}{hint}" + " or ".join(f'"{one}"' for one in others)
 
 
 def _read_value(parameter: Parameter, value: Any) -> Any:
@@ -107,6 +130,15 @@ def read_integer(parameter: Parameter, value: Any) -> int:
     return int(value)
 
 
+def read_flag(parameter: Parameter, value: Any) -> bool:
+    """true or false, also as the text that forms and command lines send."""
+    words = {"true": True, "false": False}
+    found = words.get(value.lower()) if isinstance(value, str) else value
+    if not isinstance(found, bool):
+        raise _wrong("wrong_type", "must be true or false")
+    return found
+
+
 def _within(parameter: Parameter, value: float) -> None:
     if parameter.low is None or parameter.high is None:
         return
@@ -148,6 +180,7 @@ READERS: dict[str, Any] = {
     "text": read_text,
     "number": read_number,
     "integer": read_integer,
+    "flag": read_flag,
     "image": read_image,
     "images": read_images,
 }
@@ -158,9 +191,9 @@ def _check_relations(model: Model, values: dict[str, Any], errors: FieldErrors) 
     if model.parameter("image_urls"):
         with errors.collect():
             _check_mode(values)
-    if "tail_image_url" in values and "image_url" not in values:
-        message = "a last frame needs a first one: give image_url too"
-        errors.add("/image_url", "required", message)
+    for parameter in model.parameters:
+        if parameter.name in values:
+            _check_companions(parameter, values, errors)
     together = ("camera_control_config", "camera_control_config_value")
     missing = [name for name in together if name not in values]
     if model.parameter("camera_control_type") and len(missing) < len(together):
@@ -169,6 +202,20 @@ def _check_relations(model: Model, values: dict[str, Any], errors: FieldErrors) 
         if values.get("camera_control_type") != "simple":
             message = 'an axis works only with camera_control_type "simple"'
             errors.add("/camera_control_type", "not_allowed", message)
+
+
+def _check_companions(parameter: Parameter, values: dict[str, Any], errors: FieldErrors) -> None:
+    """What this one input demands of others."""
+    if parameter.needs and parameter.needs not in values:
+        message = f"a last frame needs a first one: give {parameter.needs} too"
+        errors.add(json_pointer(parameter.needs), "required", message)
+    if parameter.only_with is None:
+        return
+    name, allowed = parameter.only_with
+    if values.get(name) not in allowed:
+        choices = " or ".join(json.dumps(value) for value in allowed)
+        message = f"works only with {name} {choices}"
+        errors.add(json_pointer(parameter.name), "not_allowed", message)
 
 
 def _check_mode(values: dict[str, Any]) -> None:
@@ -190,7 +237,7 @@ def _check_mode(values: dict[str, Any]) -> None:
 
 def json_schema(model: Model) -> dict[str, Any]:
     """The model's input as JSON Schema (2020-12)."""
-    types = {"text": "string", "image": "string", "images": "array"}
+    types = {"text": "string", "image": "string", "images": "array", "flag": "boolean"}
     properties = {}
     for parameter in model.parameters:
         found: dict[str, Any] = {

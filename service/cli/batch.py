@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,13 @@ from service.cli.parsing import as_input
 from service.errors import ClipbellError, InvalidInput
 from service.formatting import format_price
 from service.jobs.batches import BatchRow, numbered, request_once
-from service.jobs.requests import FIELDS, JobRequest, check_request, planned_job
+from service.jobs.requests import (
+    FIELDS,
+    JobRequest,
+    check_request,
+    planned_job,
+    with_saved_images,
+)
 from service.model import Account, Job
 
 #: Rows per transaction.
@@ -45,7 +50,7 @@ def submit_file(path: Path, defaults: dict[str, Any], dry_run: bool, json_: bool
     faults: list[str] = []
     for row in rows:
         try:
-            job_requests.append(check_request(row.body, wiring.channels, wiring.providers))
+            job_requests.append(check_request(row.body, wiring.channels, wiring.market()))
         except InvalidInput as error:
             faults += [f"row {row.number}: {f.pointer or '/'}: {f.message}" for f in error.faults]
     for fault in faults[:SHOWN_FAULTS]:
@@ -150,8 +155,7 @@ def _submit(
     jobs: list[tuple[Job, bool]] = []
     for chunk in track(chunks, "sending", console=errors()):
         uploaded = [
-            (row, replace(one, input=wiring.uploads.save(one.model, one.input, wiring.clock())))
-            for row, one in chunk
+            (row, with_saved_images(wiring.uploads, one, wiring.clock())) for row, one in chunk
         ]
         with wiring.db.write() as tx:
             jobs += [

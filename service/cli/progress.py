@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from service.catalogue.models import MODELS
+from service.catalogue.models import model_of
 from service.formatting import format_duration
 from service.messages.content import plain
 from service.model import TERMINAL, Job, JobState
@@ -24,7 +24,7 @@ def share(seconds: float, expected: float) -> float:
 
 def expected_seconds(job: Job) -> float:
     """The seconds that the vendor says this job takes."""
-    return MODELS[job.model].expected(job.input)
+    return model_of(job.model, job.provider).expected(job.input)
 
 
 def seconds_of(job: Job, now: datetime) -> float:

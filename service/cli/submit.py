@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,12 @@ from service.cli.jobs import print_job
 from service.cli.output import JsonOption, errors, open_wiring, print_error
 from service.cli.parsing import from_pairs
 from service.cli.progress import doing, done
-from service.jobs.requests import check_request, planned_job, request_job
+from service.jobs.requests import (
+    check_request,
+    planned_job,
+    request_job,
+    with_saved_images,
+)
 from service.jobs.submission import preview
 from service.model import TERMINAL, Job, JobState
 from service.ops.health import provider_trouble, worker_trouble
@@ -34,7 +38,9 @@ def submit(
     prompt: str = typer.Option(None, "--prompt", "-p", help="What the video shows."),
     inputs: list[str] = typer.Option([], "--input", "-i", help="Further input, key=value."),
     notify: list[str] = typer.Option(None, "--notify", help="channel:target, e.g. slack:URL."),
-    provider: str = typer.Option("auto", help="APIXO's route: auto, value or official."),
+    provider: str = typer.Option(
+        "auto", help="A vendor, auto for the cheapest, or APIXO's value or official."
+    ),
     file: Path = typer.Option(None, "--file", help="A batch: jobs.csv or jobs.jsonl."),
     dry_run: bool = typer.Option(False, "--dry-run", help="Show the request, send nothing."),
     wait: bool = typer.Option(False, "--wait", help="Wait for the end, with progress."),
@@ -56,14 +62,14 @@ def submit(
 def _submit_one(body: dict[str, Any], dry_run: bool, wait: bool, json_: bool) -> None:
     wiring = open_wiring()
     account = acting_account(wiring)
-    request = check_request(body, wiring.channels, wiring.providers)
+    request = check_request(body, wiring.channels, wiring.market())
     now = wiring.clock()
     if dry_run:
         job = planned_job(wiring.settings, account.id, request, now)
-        shown = preview(wiring.providers, wiring.signer, job)
+        shown = preview(wiring.providers, wiring.signer, job, request.choice)
         print(json.dumps(shown, indent=2, ensure_ascii=False))
         return
-    request = replace(request, input=wiring.uploads.save(request.model, request.input, now))
+    request = with_saved_images(wiring.uploads, request, now)
     with wiring.db.write() as tx:
         job = request_job(tx, wiring.encryptor, wiring.settings, account.id, request, now)
     if wait:

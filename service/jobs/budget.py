@@ -8,13 +8,14 @@ cost is known, and not at all once it was refused.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
 from service import store
-from service.catalogue.models import MODELS, Model
+from service.catalogue.models import Model, model_of
 from service.formatting import format_money
 from service.model import Job, JobError
 from service.model.error_codes import job_error
@@ -24,8 +25,26 @@ from service.settings import Settings
 def price_range(
     settings: Settings, model: Model, values: dict[str, Any]
 ) -> tuple[float | None, float | None]:
-    """The lowest and highest cost in dollars: the operator's price, else the catalogue's."""
-    price = settings.prices.get(model.slug)
+    """The lowest and highest cost in dollars, see `stated_price`."""
+    return stated_price(settings.prices, model, values)
+
+
+def price_span(prices: Mapping[str, float], model: Model) -> tuple[float | None, float | None]:
+    """The lowest and highest price of the model whatever its input, in dollars."""
+    price = prices.get(f"{model.provider}/{model.slug}", prices.get(model.slug))
+    return (price, price) if price is not None else model.price_span()
+
+
+def stated_price(
+    prices: Mapping[str, float], model: Model, values: dict[str, Any]
+) -> tuple[float | None, float | None]:
+    """
+    The lowest and highest cost in dollars: the operator's price, else the catalogue's.
+
+    Args:
+        prices: dollars per video, by ``VENDOR/MODEL`` or for all vendors by the model.
+    """
+    price = prices.get(f"{model.provider}/{model.slug}", prices.get(model.slug))
     return (price, price) if price is not None else model.price_range(values)
 
 
@@ -52,7 +71,7 @@ def objection(tx: Connection, settings: Settings, job: Job, now: datetime) -> Jo
     """Why this job may not be sent now; None when it may."""
     if settings.budget is None and settings.job_budget is None:
         return None
-    _, price = price_range(settings, MODELS[job.model], job.input)
+    _, price = price_range(settings, model_of(job.model, job.provider), job.input)
     if price is None:
         return job_error("PRICE_UNKNOWN", f"nobody states the price of {job.model}")
     if settings.job_budget is not None and price > settings.job_budget:

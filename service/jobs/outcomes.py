@@ -61,7 +61,7 @@ def record_outcome(
         return False
     store.videos.insert(tx, _pending_video(settings, job, outcome, now))
     # Polling is a rescue only where a callback should have come.
-    recovered = by == "poll" and model_of(job.model).calls_back
+    recovered = by == "poll" and model_of(job.model, job.provider).calls_back
     how = "recovered by polling" if recovered else FOUND_BY[by]
     store.jobs.add_step(tx, job.id, "succeeded", how, now)
     record_event(tx, job, EventType.JOB_SUCCEEDED, now, wait=settings.archive_wait)

@@ -231,7 +231,7 @@ def _settle_error(
         if job.missing_since is None:
             message = f"{words}; asked again until {until:%Y-%m-%d %H:%M:%S} UTC"
             store.jobs.add_step(tx, job.id, "missing", message, now)
-        every = settings.poll_every or model_of(job.model).poll_every
+        every = settings.poll_every or model_of(job.model, job.provider).poll_every
         wait = backoff(job.failed_polls + 1, every, SLOW_POLL_SECONDS)
         counted = {"failed_polls": job.failed_polls + 1, "missing_since": since}
         _poll_again(tx, job, now, by, wait, **counted)
@@ -272,7 +272,7 @@ def _poll_again(
     if job.deadline_at is not None and now >= job.deadline_at:
         _record_overdue(tx, job, now)
     if job.polls == 0 and by == "poll":
-        late_callback = model_of(job.model).calls_back
+        late_callback = model_of(job.model, job.provider).calls_back
         message = "no callback yet: asking the provider" if late_callback else "asking from now on"
         store.jobs.add_step(tx, job.id, "polling", message, now)
     due_at = now + timedelta(seconds=wait_seconds)
@@ -285,7 +285,7 @@ def _seconds_to_poll(tx: Connection, settings: Settings, job: Job, now: datetime
     """The more polls there were, and the more tasks are open, the longer; slow once it is late."""
     if job.deadline_at is not None and now >= job.deadline_at:
         return SLOW_POLL_SECONDS
-    every = settings.poll_every or model_of(job.model).poll_every
+    every = settings.poll_every or model_of(job.model, job.provider).poll_every
     grown = every * POLL_GROWTH ** min(job.polls, 50)
     crowd = max(1.0, store.jobs.count_open(tx, job.provider) / THROTTLE_ABOVE)
     return max(every, min(grown, LONGEST_POLL_SECONDS)) * crowd

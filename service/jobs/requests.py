@@ -12,8 +12,7 @@ from sqlalchemy import Connection
 from typing_extensions import TypedDict
 
 from service import store
-from service.catalogue.models import MODELS, Model, ModelSlug
-from service.catalogue.validation import check_input
+from service.catalogue.models import Model, ModelSlug
 from service.channels.base import Channel
 from service.deliveries.subscription_fields import NewSubscription
 from service.deliveries.subscriptions import (
@@ -21,13 +20,15 @@ from service.deliveries.subscriptions import (
     get_or_create_internal,
     parse_subscription,
 )
-from service.errors import Conflict, FieldErrors, InvalidInput, did_you_mean, json_pointer
+from service.errors import Conflict, FieldErrors, InvalidInput, json_pointer
 from service.events.record import record_event
 from service.jobs.budget import price_range
+from service.jobs.choice import AUTO, Choice, Market, choose
 from service.model import ACCOUNTS_OWN, EventType, Job, JobState, new_id
 from service.model.json_types import about
 from service.settings import Settings
 from service.signing import Encryptor
+from service.storage.uploads import UploadStore
 
 METADATA_LENGTH = 4096
 NOTIFY_LENGTH = 10
@@ -45,7 +46,14 @@ class NewJob(TypedDict):
     model: Annotated[ModelSlug, about("The model; see `/v1/models`.")]
     input: Annotated[dict[str, Any], about("The model's input, under its documented names.")]
     provider: NotRequired[
-        Annotated[str, about("The vendor's own route; `auto` where it has none.", "auto")]
+        Annotated[
+            str,
+            about(
+                "The vendor, or `auto`: the cheapest that takes exactly this input. APIXO's own"
+                " routes `value` and `official` are passed on to it.",
+                "auto",
+            ),
+        ]
     ]
     notify: NotRequired[
         Annotated[
@@ -73,7 +81,12 @@ FIELDS = tuple(NewJob.__annotations__)
 
 @dataclass(frozen=True)
 class JobRequest:
-    """A request that can be carried out; `notify` None means the account's subscriptions."""
+    """
+    A request that can be carried out; `notify` None means the account's subscriptions.
+
+    `requested` is the input as it was given, where other vendors may take it too; `choice`
+    says why this one has it.
+    """
 
     model: Model
     input: dict[str, Any]
@@ -81,16 +94,13 @@ class JobRequest:
     notify: tuple[SubscriptionSpec | str, ...] | None
     metadata: dict[str, Any]
     source: str = API_SOURCE
+    requested: dict[str, Any] | None = None
+    choice: str = ""
 
 
-def check_request(
-    body: Any, channels: Mapping[str, Channel], providers: Mapping[str, object]
-) -> JobRequest:
+def check_request(body: Any, channels: Mapping[str, Channel], market: Market) -> JobRequest:
     """
-    The request in a JSON body.
-
-    Args:
-        providers: the ones that can be used now, by name.
+    The request in a JSON body, with the vendor that is to make it.
 
     Raises:
         InvalidInput: every fault of every field at once.
@@ -102,52 +112,41 @@ def check_request(
         if name not in FIELDS:
             message = f"takes only {', '.join(FIELDS)}"
             errors.add(json_pointer(name), "unknown_field", message)
-    model = _model(body.get("model"), providers, errors)
-    values = _input(model, body.get("input"), errors)
-    route = _route(model, body.get("provider"), errors)
+    given = _input(body.get("input"), errors)
+    chosen = choose(market, body.get("model"), body.get("provider"), given, errors)
     notify = _notify(body.get("notify"), channels, errors)
     metadata = _metadata(body.get("metadata"), errors)
-    if errors.found or model is None:
+    if errors.found or chosen is None:
         raise InvalidInput(errors.found)
-    return JobRequest(model, values, route, notify, metadata)
+    requested = given if body.get("provider") in (None, AUTO) else None
+    return _as_request(chosen, requested, notify, metadata)
 
 
-def _model(slug: Any, providers: Mapping[str, object], errors: FieldErrors) -> Model | None:
-    allowed = ", ".join(MODELS)
-    if slug is None:
-        errors.add("/model", "required", f"must be one of {allowed}")
-        return None
-    model = MODELS.get(slug) if isinstance(slug, str) else None
-    if model is None:
-        code = "not_allowed" if isinstance(slug, str) else "wrong_type"
-        guess = did_you_mean(slug, MODELS) if isinstance(slug, str) else ""
-        errors.add("/model", code, f"must be one of {allowed}{guess}")
-    elif model.provider not in providers:
-        message = f"this server has no key for {model.provider}: ask its operator to set one"
-        errors.add("/model", "provider_not_configured", message)
-    return model
+def _as_request(
+    chosen: Choice,
+    requested: dict[str, Any] | None,
+    notify: tuple[SubscriptionSpec | str, ...] | None,
+    metadata: dict[str, Any],
+) -> JobRequest:
+    return JobRequest(
+        model=chosen.offer,
+        input=chosen.input,
+        route=chosen.route,
+        notify=notify,
+        metadata=metadata,
+        requested=requested if len(chosen.compared) > 1 else None,
+        choice=chosen.sentence(),
+    )
 
 
-def _input(model: Model | None, given: Any, errors: FieldErrors) -> dict[str, Any]:
+def _input(given: Any, errors: FieldErrors) -> dict[str, Any] | None:
     if given is None:
         errors.add("/input", "required", "give at least a prompt")
     elif not isinstance(given, dict):
         errors.add("/input", "wrong_type", "must be an object")
-    elif model:
-        with errors.collect():
-            return check_input(model, given)
-    return {}
-
-
-def _route(model: Model | None, given: Any, errors: FieldErrors) -> str:
-    routes = model.routes if model else (given,)
-    if given is None:
-        return "auto"
-    if not isinstance(given, str) or given not in routes:
-        allowed = ", ".join(f'"{route}"' for route in (model.routes if model else ("auto",)))
-        code = "not_allowed" if isinstance(given, str) else "wrong_type"
-        errors.add("/provider", code, f"must be one of {allowed}")
-    return str(given)
+    else:
+        return given
+    return None
 
 
 def _notify(
@@ -180,6 +179,21 @@ def _metadata(given: Any, errors: FieldErrors) -> dict[str, Any]:
     return given
 
 
+def with_saved_images(uploads: UploadStore, request: JobRequest, now: datetime) -> JobRequest:
+    """The request with every inline image kept, and named by a URL of ours."""
+    saved = uploads.save(request.model, request.input, now)
+    urls = {
+        value: saved[name]
+        for name, value in request.input.items()
+        if isinstance(value, str) and saved[name] != value
+    }
+    requested = request.requested and {
+        name: urls.get(value, value) if isinstance(value, str) else value
+        for name, value in request.requested.items()
+    }
+    return replace(request, input=saved, requested=requested)
+
+
 def request_job(
     tx: Connection,
     encryptor: Encryptor,
@@ -199,6 +213,8 @@ def request_job(
         ]
         job = replace(job, notify=list(dict.fromkeys(found)))
     store.jobs.insert(tx, job)
+    if request.choice:
+        store.jobs.add_step(tx, job.id, "chosen", request.choice, now)
     return job
 
 
@@ -233,6 +249,7 @@ def planned_job(settings: Settings, account_id: str, request: JobRequest, now: d
         finished_at=None,
         deadline_at=None,
         overdue=False,
+        requested=request.requested,
     )
 
 

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from service import store
-from service.catalogue.models import MODELS
+from service.catalogue.models import model_of
 from service.errors import DatabaseUnavailable, Refused, Unanswered
 from service.events.record import record_event
 from service.formatting import format_duration
@@ -76,7 +76,7 @@ class SubmissionContext:
 
     def lease_seconds(self, job: Job) -> float:
         """Longer than the job's call and the look at each of its images can last."""
-        looks = FETCH_SECONDS * count_images(MODELS[job.model], job.input)
+        looks = FETCH_SECONDS * count_images(model_of(job.model, job.provider), job.input)
         return self.providers[job.provider].submit_seconds + looks + GRACE_SECONDS
 
 
@@ -94,12 +94,21 @@ def callback_url(signer: UrlSigner, job: Job, now: datetime) -> str:
     return signer.url_for(now + CALLBACK_LIFE, job=job.id, provider=job.provider)
 
 
-def preview(providers: Mapping[str, Provider], signer: UrlSigner, job: Job) -> DryRunJson:
-    """The exact request that would go out, its secrets masked, with price and time."""
+def preview(
+    providers: Mapping[str, Provider], signer: UrlSigner, job: Job, choice: str = ""
+) -> DryRunJson:
+    """
+    The exact request that would go out, its secrets masked, with price and time.
+
+    Args:
+        choice: why this vendor has the job; blank where there was nothing to choose.
+    """
     url = callback_url(signer, job, job.created_at)
     wire = providers[job.provider].request_for(job, url).masked()
-    wire["body"] = shown_body(MODELS[job.model], wire["body"])
-    return dry_run_json(job, wire, url, MODELS[job.model].expected(job.input))
+    model = model_of(job.model, job.provider)
+    wire["body"] = shown_body(model, wire["body"])
+    notes = {"choice": choice or None, "warning": model.warning(job.created_at.date()) or None}
+    return dry_run_json(job, wire, url, model.expected(job.input), notes)
 
 
 def submit_job(db: Database, context: SubmissionContext, clock: Clock) -> bool:
@@ -146,7 +155,7 @@ def _check_claim(tx: Connection, context: SubmissionContext, job: Job, now: date
         store.jobs.settle_claimed(tx, job, state=JobState.QUEUED, due_at=now)
         return _Claim()
     until = now + timedelta(seconds=context.lease_seconds(job))
-    low, high = budget.price_range(context.settings, MODELS[job.model], job.input)
+    low, high = budget.price_range(context.settings, model_of(job.model, job.provider), job.input)
     prices = {"estimated_min": low, "estimated_max": high}
     store.jobs.settle_claimed(tx, job, sent_at=now, due_at=until, **prices)
     store.jobs.add_step(tx, job.id, "submitting", f"sending to {job.provider}", now)
@@ -166,7 +175,7 @@ def _send(context: SubmissionContext, job: Job, position: Position, now: datetim
     """The one create call, after a look at the images; every way it can end is an answer."""
     try:
         context.high_water.save(position)
-        check_images(context.outbound, context.uploads, MODELS[job.model], job, now)
+        check_images(context.outbound, context.uploads, model_of(job.model, job.provider), job, now)
         url = callback_url(context.signer, job, now)
         result: Submission | Refusal | Silence = context.providers[job.provider].submit(job, url)
     except StorageError as error:
@@ -238,6 +247,7 @@ def _settle_accepted(
     if holder:
         mark_unknown(tx, job, f"the provider named task {submission.task_id}, as for {holder}", now)
         return
+    model = model_of(job.model, job.provider)
     accepted = store.jobs.accept(
         tx,
         job.id,
@@ -246,7 +256,7 @@ def _settle_accepted(
         error=None,
         submitted_at=now,
         deadline_at=deadline_of(job, now),
-        due_at=now + timedelta(seconds=settings.poll_after or MODELS[job.model].poll_after),
+        due_at=now + timedelta(seconds=settings.poll_after or model.poll_after),
     )
     message = f"the provider took it as task {submission.task_id}"
     message += f" ({submission.remark})" if submission.remark else ""
@@ -262,7 +272,7 @@ def _settle_accepted(
 
 def deadline_of(job: Job, now: datetime) -> datetime:
     """When a job that is sent now should have ended."""
-    expected = 3 * MODELS[job.model].expected(job.input)
+    expected = 3 * model_of(job.model, job.provider).expected(job.input)
     return now + timedelta(seconds=max(expected, SHORTEST_DEADLINE_SECONDS))
 
 

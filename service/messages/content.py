@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from service.catalogue.models import MODELS
+from service.catalogue.models import find_offer
 from service.formatting import as_sentence, format_date, format_duration, format_money, format_price
 from service.messages.payloads import Notification
 from service.model import EventType, Job, Video
@@ -147,7 +147,7 @@ def _describe_job(notification: Notification, job: Job) -> MessageContent:
 def _facts(kind: EventType, job: Job, video: Video | None) -> tuple[tuple[str, str], ...]:
     """Label and value of what is known of the job, in the order in which people ask for it."""
     seconds = (video.seconds if video else None) or job.input.get("duration")
-    model = MODELS.get(job.model)
+    model = find_offer(job.model, job.provider)
     shape = plain(job.input.get("aspect_ratio"))
     if video and video.width and video.height:
         shape = f"{video.width} × {video.height}"

@@ -111,7 +111,8 @@ class Job:
     a worker whose lease ran out. `failed_polls` counts polls in a row that found no
     task or no result, the first of them at `missing_since`. `notify` holds
     subscription ids; None means whatever the account has, as `ACCOUNTS_OWN` among
-    them does.
+    them does. `requested` is the input as it was given where the choice of the vendor was
+    left to us: then another one may have the job once those of `refused_by` have refused it.
     """
 
     id: str
@@ -144,6 +145,8 @@ class Job:
     batch_key: str | None = None
     batch_content: str | None = None
     missing_since: datetime | None = None
+    requested: dict[str, Any] | None = None
+    refused_by: list[str] | None = None
 
     @property
     def is_final(self) -> bool:

@@ -9,6 +9,7 @@ more. Pure functions of values.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, cast
 
 from typing_extensions import TypedDict
@@ -129,12 +130,22 @@ class DryRunJson(TypedDict):
             },
         ),
     ]
+    provider: Annotated[ProviderName, about("The vendor that would make it.")]
+    choice: Annotated[
+        str | None,
+        about("Why that vendor, with the prices compared; null where there was no choice.", None),
+    ]
+    warning: Annotated[str | None, about("When the model ends there, or why it may.", None)]
     cost: CostJson
     expected_seconds: Annotated[float, about("The vendor's own estimate.", 134.32)]
 
 
 def dry_run_json(
-    job: Job, wire: dict[str, Any], callback_url: str, expected_seconds: float
+    job: Job,
+    wire: dict[str, Any],
+    callback_url: str,
+    expected_seconds: float,
+    notes: Mapping[str, str | None],
 ) -> DryRunJson:
     """The request that would be sent, its price and time; the callback's token is a secret too."""
     hidden = callback_url.rpartition("/")[0] + "/***"
@@ -142,6 +153,9 @@ def dry_run_json(
     return {
         "dry_run": True,
         "request": json.loads(text),
+        "provider": job.provider,
+        "choice": notes["choice"],
+        "warning": notes["warning"],
         "cost": job_json(job, None, None)["cost"],
         "expected_seconds": expected_seconds,
     }

@@ -12,7 +12,7 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from service import store
-from service.catalogue.models import MODELS
+from service.catalogue.models import VENDORS
 from service.errors import ClipbellError
 from service.formatting import format_share, format_size
 from service.storage import Storage
@@ -193,8 +193,8 @@ def _rows(tx: Connection) -> Check:
 
 def polled_share(tx: Connection) -> float | None:
     """The share, 0 to 1, of recent ends that polls found before callbacks; None for too few."""
-    models = [model.slug for model in MODELS.values() if model.calls_back]
-    ways = store.jobs.recent_ends(tx, models, RECENT)
+    calling = [v.name for v in VENDORS.values() if any(m.calls_back for m in v.models)]
+    ways = store.jobs.recent_ends(tx, calling, RECENT)
     counted = [way for way in ways if way in ("callback", "poll")]
     return counted.count("poll") / len(counted) if len(counted) >= FEW else None
 

@@ -2,13 +2,25 @@
 The providers: one file per vendor, each passing the same contract suite.
 
 Enters: a job. Leaves: a `Submission` or an `Outcome`, or a ProviderError. May
-import: catalogue, model, outbound, storage.
+import: catalogue, model, settings, outbound, storage. The vendors are those of the
+catalogue; the file of the same name here has a function `make`.
 """
 
 from __future__ import annotations
 
-from service.providers.apixo import Apixo
-from service.providers.segmind import Access, Segmind
-from service.providers.segmind_sync import SegmindSync
+from importlib import import_module
 
-__all__ = ["Access", "Apixo", "Segmind", "SegmindSync"]
+from service.catalogue.models import VENDORS
+from service.providers.access import Access
+from service.providers.base import Provider
+
+__all__ = ["Access", "Provider", "make_provider"]
+
+
+def make_provider(name: str, access: Access) -> Provider:
+    """The adapter of that vendor."""
+    made: Provider = _MODULES[name].make(access)
+    return made
+
+
+_MODULES = {name: import_module(f"service.providers.{name}") for name in VENDORS}

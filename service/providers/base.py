@@ -9,6 +9,7 @@ may be one). It never repeats a call.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,6 +19,7 @@ from service.errors import BodyTooLarge, NoAnswer, NotSent, Refused, Unanswered
 from service.model import Job, Outcome, Submission
 from service.model.error_codes import POLICY_WORDS
 from service.outbound.client import Outbound, Response
+from service.providers.schemes import Scheme
 from service.retry import parse_retry_after
 
 STATUS_SECONDS = 30.0
@@ -56,6 +58,12 @@ class Provider(Protocol):
     #: Whether the create call lasts as long as the generation, and how long it may.
     holds_connection: bool
     submit_seconds: float
+    #: How its callbacks are signed; None where they are not, or no secret is set.
+    scheme: Scheme | None
+    #: Whether `find` can tell what became of a create that was not answered, and whether the
+    #: vendor refuses a second create for the same job, so that it may be repeated then.
+    has_lookup: bool
+    refuses_duplicates: bool
 
     def request_for(self, job: Job, callback_url: str) -> WireRequest:
         """The create request for this job, without sending it."""
@@ -68,6 +76,17 @@ class Provider(Protocol):
 
     def parse(self, body: bytes) -> Outcome:
         """What a callback's body says. Raises ProviderError when it says nothing."""
+
+    def find(self, job: Job, job_of: Callable[[str], str | None]) -> str | None:
+        """
+        The task of a job whose create was not answered; None where the vendor has none.
+
+        Args:
+            job_of: the id of the job that a callback URL is for; None for other URLs.
+
+        Raises:
+            ProviderError: the vendor could not be asked, or keeps no record.
+        """
 
 
 def send_create(outbound: Outbound, request: WireRequest, seconds: float) -> Response:

@@ -15,36 +15,30 @@ from service.errors import BodyTooLarge, NoAnswer, NotSent, ProviderError, Refus
 from service.media.containers import HEAD_BYTES, container_of
 from service.model import Job, Outcome, Submission, TaskState
 from service.outbound.client import Response
+from service.providers.access import Access
 from service.providers.answers import creation_error
-from service.providers.base import JSON_BYTES, Limits, WireRequest
+from service.providers.base import JSON_BYTES, WireRequest
 from service.providers.bodies import read_body
 from service.providers.envelope import Envelope
-from service.providers.segmind import VOCABULARY, Access
-from service.storage import FileStorage, StorageError
+from service.providers.segmind_v2 import VOCABULARY, SegmindApi
+from service.storage import StorageError
 
 VIDEO_BYTES = 1024**3
 
 
-class SegmindSync:
-    """
-    The adapter for v1; see `providers.base.Provider`.
+class SegmindSync(SegmindApi):
+    """The adapter for v1; see `providers.base.Provider`."""
 
-    Args:
-        answers: a folder of this machine, since what is paid for must not wait for a bucket.
-    """
-
-    name = "segmind"
-    limits = Limits()
     holds_connection = True
 
-    def __init__(self, access: Access, answers: FileStorage, submit_seconds: float) -> None:
-        self._access = access
-        self._answers = answers
-        self.submit_seconds = submit_seconds
+    def __init__(self, access: Access) -> None:
+        super().__init__(access)
+        self._answers = access.answers
+        self.submit_seconds = access.sync_seconds
 
     def request_for(self, job: Job, callback_url: str) -> WireRequest:
         """``POST /v1/MODEL``."""
-        return self._access.request_for(job, "v1")
+        return self.inlined_request(job, "v1")
 
     def submit(self, job: Job, callback_url: str) -> Submission:
         """Hold the connection to the end; the submission brings its outcome along."""
@@ -69,7 +63,7 @@ class SegmindSync:
     def _read(self, answer: Response, head: bytes) -> Envelope:
         content_type = answer.headers.get("Content-Type", "")
         tree = None if container_of(head) else read_body(head, content_type)
-        return Envelope(tree, VOCABULARY, origin=self._access.base_url)
+        return Envelope(tree, VOCABULARY, origin=self.access.base_url)
 
     def _check_room(self) -> None:
         """A disk that cannot take the answer is found before anything is paid for."""
@@ -80,7 +74,7 @@ class SegmindSync:
 
     def _send(self, request: WireRequest, file: Any) -> Response:
         try:
-            return self._access.outbound.call(
+            return self.access.outbound.call(
                 "POST",
                 request.url,
                 headers=request.headers,
@@ -121,10 +115,6 @@ class SegmindSync:
         if self._answers.exists(name):
             return Outcome(TaskState.SUCCEEDED, result_file=name, raw_state="on disk")
         raise ProviderError("PROVIDER_UNAVAILABLE", "Segmind v1 keeps no record of a request")
-
-    def parse(self, body: bytes) -> Outcome:
-        """Segmind sends no callbacks."""
-        raise ProviderError("PROVIDER_ERROR", "Segmind sends no callbacks")
 
 
 def _file_name(job: Job) -> str:

@@ -283,11 +283,11 @@ def spent_since(tx: Connection, account_id: str, since: datetime, but: str | Non
     return float(tx.scalar(statement.where(jobs.c.sent_at >= since)) or 0.0)
 
 
-def recent_ends(tx: Connection, models: Sequence[str], limit: int) -> list[str]:
-    """How the ends of the newest jobs were found, of those among the newest with these models."""
-    newest = select(jobs.c.resolved_by, jobs.c.model).order_by(jobs.c.id.desc()).limit(10 * limit)
-    recent = newest.subquery()
-    ended = recent.c.model.in_(models) & recent.c.resolved_by.is_not(None)
+def recent_ends(tx: Connection, names: Sequence[str], limit: int) -> list[str]:
+    """How the ends of the newest jobs were found, of those among the newest by these providers."""
+    columns = select(jobs.c.resolved_by, jobs.c.provider)
+    recent = columns.order_by(jobs.c.id.desc()).limit(10 * limit).subquery()
+    ended = recent.c.provider.in_(names) & recent.c.resolved_by.is_not(None)
     return list(tx.scalars(select(recent.c.resolved_by).where(ended).limit(limit)))
 
 

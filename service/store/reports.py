@@ -57,7 +57,7 @@ def _seconds_on_postgresql(element: _Seconds, compiler: Any, **more: Any) -> str
 @dataclass(frozen=True)
 class DayOfJobs:
     """
-    A model's jobs that were sent on one UTC day.
+    A model's jobs that were sent to one provider on one UTC day.
 
     `spent` is in dollars, spent or reserved; `called` and `polled` count the jobs
     whose end a callback reported or a poll had to find.
@@ -65,6 +65,7 @@ class DayOfJobs:
 
     day: date
     model: str
+    provider: str
     jobs: int
     spent: float
     called: int
@@ -98,13 +99,15 @@ def days_of_jobs(tx: Connection, account_id: str, since: datetime) -> list[DayOf
     columns = (
         day,
         jobs.c.model,
+        jobs.c.provider,
         func.count().label("jobs"),
         func.sum(case((PAID, COST), else_=0.0)).label("spent"),
         _how_many(jobs.c.resolved_by == "callback").label("called"),
         _how_many(jobs.c.resolved_by == "poll").label("polled"),
     )
     sent = select(*columns).where(jobs.c.account_id == account_id, jobs.c.sent_at >= since)
-    grouped = sent.group_by(day, jobs.c.model).order_by(day, jobs.c.model)
+    same = (day, jobs.c.model, jobs.c.provider)
+    grouped = sent.group_by(*same).order_by(*same)
     return values(DayOfJobs, tx.execute(grouped).all())
 
 

@@ -138,7 +138,9 @@ def drop_callbacks(tx: Connection, before: datetime, limit: int) -> int:
 def erase(tx: Connection, job_id: str) -> None:
     """Blank all that was said by or about a job; that it was, how it ended and its cost stay."""
     ids = tx.scalars(select(deliveries.c.id).filter_by(job_id=job_id).with_for_update()).all()
-    tx.execute(update(jobs).filter_by(id=job_id).values(input={}, metadata={}, muted=True))
+    tx.execute(
+        update(jobs).filter_by(id=job_id).values(input={}, requested=None, metadata={}, muted=True)
+    )
     tx.execute(update(steps).filter_by(job_id=job_id).values(message=ERASED))
     tx.execute(update(deliveries).filter_by(job_id=job_id).values(body=None))
     tx.execute(delete(exchanges).where(exchanges.c.delivery_id.in_(ids)))

@@ -179,6 +179,9 @@ jobs = Table(
     # The row of a batch file that asked for it, and what that said: no file is paid for twice.
     Column("batch_key", String(40)),
     Column("batch_content", String(40)),
+    # What was asked for, where the vendor was left to us, and the vendors that have refused it.
+    Column("requested", JSON(none_as_null=True)),
+    Column("refused_by", JSON(none_as_null=True)),
     UniqueConstraint("provider", "task_id"),
     Index(None, "state", "due_at"),
     Index(None, "provider", "state"),

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from service import store
-from service.catalogue.models import MODELS
+from service.catalogue.models import find_offer
 from service.errors import ClipbellError, NotFound, ProviderError
 from service.events.record import record_event
 from service.formatting import iso
@@ -184,7 +184,7 @@ def _remarks(job: Job | None, copy: Copy) -> list[str]:
     if job is None or copy.film is None:
         return [copy.remark]
     # The first frame decides the shape where there is one, and a model that is gone says nothing.
-    model = MODELS.get(job.model)
+    model = find_offer(job.model, job.provider)
     shaped = model is not None and count_images(model, job.input) == 0
     ratio = job.input.get("aspect_ratio") if shaped else None
     told = probe.differences(copy.film, job.input.get("duration"), ratio)

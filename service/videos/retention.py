@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from service import store
-from service.catalogue.models import MODELS
+from service.catalogue.models import find_offer
 from service.errors import Conflict
 from service.media.containers import VIDEO_TYPES
 from service.model import TERMINAL, Clock, Job, Video, VideoState, first_id
@@ -177,7 +177,7 @@ def erase_job(db: Database, uploads: UploadStore, job: Job, now: datetime) -> No
 
 
 def _forget_images(uploads: UploadStore, job: Job, now: datetime) -> None:
-    model = MODELS.get(job.model)
+    model = find_offer(job.model, job.provider)
     try:
         if model is not None:
             uploads.delete(model, job.input, now)

@@ -50,7 +50,7 @@ def ask_for(wiring: Wiring, hook: str, count: int) -> None:
     """So many queued jobs of a new account whose news go to `hook`."""
     now = wiring.clock()
     body = {"model": "kling-2-5-turbo-pro", "input": {"prompt": "A fox"}}
-    asked = check_request(body, wiring.channels, wiring.providers)
+    asked = check_request(body, wiring.channels, wiring.market())
     with wiring.db.write() as tx:
         for name in wiring.providers:
             store.providers.ensure(tx, name, now)

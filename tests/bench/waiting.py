@@ -28,7 +28,7 @@ def fill(clipbell: Clipbell, count: int) -> None:
     """So many jobs that their provider works on, none due within the hour."""
     wiring = build(load_settings(clipbell.environ))
     body = {"model": "kling-2-5-turbo-pro", "input": {"prompt": "A fox"}}
-    asked = check_request(body, wiring.channels, wiring.providers)
+    asked = check_request(body, wiring.channels, wiring.market())
     now = wiring.clock()
     with wiring.db.write() as tx:
         account = store.accounts.first(tx)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.harness import Harness
+from support.reach import access
 from support.sandboxes import SandboxClient
 
 from service import store
@@ -139,7 +140,7 @@ class Away(Apixo):
 
 def away(harness: Harness) -> Away:
     """An adapter whose vendor cannot be asked."""
-    return Away(harness.wiring.outbound, "http://127.0.0.1:9", "k", 1.0)
+    return Away(access(harness.wiring.outbound, "http://127.0.0.1:9", "k", 1.0))
 
 
 def process_with(harness: Harness, provider: Apixo, **settings: Any) -> bool:

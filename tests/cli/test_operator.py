@@ -33,7 +33,7 @@ def trouble(clipbell: Clipbell, *arguments: str) -> str:
 def left_as(worker: Wiring, state: JobState) -> str:
     """A job that a worker has left in this state."""
     body = {"model": "kling-2-5-turbo-pro", "input": {"prompt": "A fox"}}
-    request = check_request(body, worker.channels, worker.providers)
+    request = check_request(body, worker.channels, worker.market())
     now = worker.clock()
     with worker.db.write() as tx:
         account = store.accounts.first(tx)

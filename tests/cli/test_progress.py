@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.cli.progress import doing, done, share
+from service.jobs.choice import Market
 from service.jobs.requests import check_request, planned_job
 from service.model import Job, JobState
 from service.settings import load_settings
@@ -18,7 +19,7 @@ NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 def job(**changes: object) -> Job:
     """A job of a model that takes 45 s."""
     body = {"model": "kling-2-5-turbo-pro", "input": {"prompt": "A fox"}}
-    asked = check_request(body, {}, {"apixo": None})
+    asked = check_request(body, {}, Market({"apixo"}, {}, NOON.date()))
     return replace(planned_job(load_settings({}), "acc_1", asked, NOON), **changes)  # type: ignore[arg-type]
 
 

@@ -28,7 +28,7 @@ def rows(*prompts: str, ids: list[str] | None = None, **more: Any) -> list[Batch
 def run(harness: Harness, row: BatchRow) -> tuple[Job, bool]:
     """The job of a row, and whether it is new."""
     w = harness.wiring
-    asked = check_request(row.body, w.channels, w.providers)
+    asked = check_request(row.body, w.channels, w.market())
     with harness.db.write() as tx:
         account = harness.account.id
         return request_once(tx, w.encryptor, w.settings, account, row, asked, harness.clock())

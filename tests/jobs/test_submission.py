@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, update
 from support.harness import Harness
+from support.reach import access
 from support.sandboxes import SandboxClient
 from support.servers import eventually
 
@@ -246,7 +247,7 @@ def test_no_credits_at_segmind(harness: Harness, sandbox: SandboxClient) -> None
 
 def test_nobody_listens(harness: Harness) -> None:
     """A connection that was refused sent nothing: the job waits and tries again."""
-    nowhere = Apixo(harness.wiring.outbound, "http://127.0.0.1:9", "k", 1.0)
+    nowhere = Apixo(access(harness.wiring.outbound, "http://127.0.0.1:9", "k", 1.0))
     job = harness.new_job()
     submit_with(harness, nowhere)
     assert JobState.QUEUED is harness.job(job).state
@@ -279,7 +280,7 @@ def test_no_more_tasks_than_allowed(harness: Harness, sandbox: SandboxClient) ->
     class Narrow(Apixo):
         limits = Limits(requests_per_minute=10_000, tasks=2)
 
-    narrow = Narrow(harness.wiring.outbound, sandbox.server.url, "k", 5.0)
+    narrow = Narrow(access(harness.wiring.outbound, sandbox.server.url, "k", 5.0))
     sent = [harness.new_job(f"A fox {number}") for number in range(3)]
     for _ in range(6):
         submit_with(harness, narrow)
@@ -307,7 +308,7 @@ def test_killed_while_sending(harness: Harness, sandbox: SandboxClient) -> None:
     """A lease that runs out on a job that was being sent makes it unknown, not sent again."""
     job = harness.new_job(harness.account.id)
     with pytest.raises(KeyboardInterrupt):
-        submit_with(harness, Struck(harness.wiring.outbound, sandbox.server.url, "k", 1.0))
+        submit_with(harness, Struck(access(harness.wiring.outbound, sandbox.server.url, "k", 1.0)))
     assert JobState.SUBMITTING is harness.job(job).state
     harness.drain("submit", "poll", "reconcile")
     assert JobState.SUBMITTING is harness.job(job).state
@@ -377,7 +378,7 @@ class Faulty(Apixo):
 def test_fault_of_ours_after_sending(harness: Harness, sandbox: SandboxClient) -> None:
     """An error of our own says nothing of the vendor: the job is unknown, and has its one task."""
     job = harness.new_job(harness.account.id)
-    submit_with(harness, Faulty(harness.wiring.outbound, sandbox.server.url, "k", 1.0))
+    submit_with(harness, Faulty(access(harness.wiring.outbound, sandbox.server.url, "k", 1.0)))
     for _ in range(2):
         harness.clock.advance(LEASE)
         harness.drain("submit", "reconcile")
@@ -403,7 +404,7 @@ class Slow(Apixo):
 
 def outlasting(harness: Harness, sandbox: SandboxClient, code: str = "") -> Slow:
     """An adapter whose answer comes when the lease has run out and others have seen that."""
-    slow = Slow(harness.wiring.outbound, sandbox.server.url, "k", 5.0)
+    slow = Slow(access(harness.wiring.outbound, sandbox.server.url, "k", 5.0))
     slow.code = code
 
     def meanwhile() -> None:
@@ -472,7 +473,7 @@ class Curious(Apixo):
 def test_callback_url_is_good_for_thirty_days(harness: Harness, sandbox: SandboxClient) -> None:
     """A callback may come as late as the thirtieth day after the submit, and no later."""
     job = harness.new_job()
-    vendor = Curious(harness.wiring.outbound, sandbox.server.url, "k", 5.0)
+    vendor = Curious(access(harness.wiring.outbound, sandbox.server.url, "k", 5.0))
     submit_with(harness, vendor)
     token = vendor.url.rpartition("/")[2]
     last = harness.clock() + timedelta(days=30)
@@ -498,7 +499,7 @@ class Absurd(Apixo):
 def test_absurd_retry_after(harness: Harness, asked: float) -> None:
     """However long a vendor says to wait, it is asked again within a quarter of an hour."""
     job = harness.new_job()
-    vendor = Absurd(harness.wiring.outbound, "http://127.0.0.1:9", "k", 1.0)
+    vendor = Absurd(access(harness.wiring.outbound, "http://127.0.0.1:9", "k", 1.0))
     vendor.asked = asked
     submit_with(harness, vendor)
     found = harness.job(job)
@@ -512,7 +513,7 @@ def test_absurd_retry_after(harness: Harness, asked: float) -> None:
 def test_resume_ends_the_wait(harness: Harness) -> None:
     """An operator who knows better has the refused job, and those behind it, sent at once."""
     jobs = [harness.new_job(f"number {number}") for number in range(3)]
-    submit_with(harness, Absurd(harness.wiring.outbound, "http://127.0.0.1:9", "k", 1.0))
+    submit_with(harness, Absurd(access(harness.wiring.outbound, "http://127.0.0.1:9", "k", 1.0)))
     other = harness.new_job("for another vendor", model="kling-2")
     with harness.db.write() as tx:
         store.jobs.change(tx, other.id, [JobState.QUEUED], due_at=harness.clock.now + HELD_LOOK)

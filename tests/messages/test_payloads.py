@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from service.formatting import iso
+from service.jobs.choice import Market
 from service.jobs.requests import check_request, planned_job
 from service.messages.payloads import FORMATS, Notification, apixo_status, flat, standard
 from service.model import Event, EventType, Job, JobState, Video, VideoState
@@ -26,7 +27,7 @@ LINK = f"{URL}/v/TOKEN"
 def job(model: str = "kling-2", **changes: Any) -> Job:
     """A job as it was asked for."""
     body = {"model": model, "input": {"prompt": "A fox"}, "metadata": {"order": 7}}
-    asked = check_request(body, {}, {"apixo": None, "segmind": None})
+    asked = check_request(body, {}, Market({"apixo", "segmind"}, {}, NOW.date()))
     return replace(planned_job(load_settings({}), "acc_1", asked, NOW), **changes)
 
 
@@ -224,7 +225,8 @@ def test_dry_run_hides_the_token() -> None:
     """What would be sent is shown but for the callback's token; price and time are told."""
     url = f"{URL}/callbacks/SECRET"
     wire = {"url": "https://p", "body": {"callback_url": url, "nested": [{"again": url}]}}
-    told = dry_run_json(job(), wire, url, 317.18)
+    notes = {"choice": None, "warning": None}
+    told = dry_run_json(job(), wire, url, 317.18, notes)
 
     assert "SECRET" not in json.dumps(told)
     assert f"{URL}/callbacks/***" == told["request"]["body"]["callback_url"]

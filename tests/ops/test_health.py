@@ -37,13 +37,13 @@ def troubles(harness: Harness) -> dict[str, str]:
     return {check.name: check.message for check in look(harness).checks if not check.ok}
 
 
-def end_jobs(harness: Harness, *ways: str, model: str = "kling-2-5-turbo-pro") -> None:
+def end_jobs(harness: Harness, *ways: str, provider: str = "apixo") -> None:
     """Ended jobs, whose ends were found in these ways."""
     for way in ways:
         job = harness.new_job(way)
         with harness.db.write() as tx:
             ended = jobs.update().filter_by(id=job.id)
-            tx.execute(ended.values(state=JobState.SUCCEEDED, resolved_by=way, model=model))
+            tx.execute(ended.values(state=JobState.SUCCEEDED, resolved_by=way, provider=provider))
 
 
 def test_all_is_well(harness: Harness) -> None:
@@ -167,7 +167,7 @@ def test_some_callbacks_come(harness: Harness) -> None:
 
 def test_models_that_are_always_polled(harness: Harness) -> None:
     """A vendor without callbacks says nothing about ours."""
-    end_jobs(harness, *["poll"] * 9, model="kling-2")
+    end_jobs(harness, *["poll"] * 9, provider="segmind")
 
     assert (None, {}) == (look(harness).polled_share, troubles(harness))
 

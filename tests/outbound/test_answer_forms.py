@@ -17,19 +17,21 @@ from pathlib import Path
 
 import pytest
 from support.channel_targets import delivery_request, frozen
-from support.harness import NOON, TestClock
+from support.harness import NOON
 from support.raw_servers import LOCAL, Handler, Server
+from support.reach import access
 
 from service.channels import Slack, Webhook
 from service.errors import Refused
+from service.jobs.choice import Market
 from service.jobs.requests import check_request, planned_job
 from service.model import Job, TaskState
 from service.outbound.client import Outbound
-from service.providers import Access, Apixo, Segmind, SegmindSync
+from service.providers.apixo import Apixo
+from service.providers.segmind_sync import SegmindSync
+from service.providers.segmind_v2 import Segmind
 from service.settings import load_settings
-from service.signing import UrlSigner
 from service.storage import FileStorage
-from service.storage.uploads import UploadStore
 from service.videos.downloads import opened
 
 Form = Callable[[bytes], bytes]
@@ -160,16 +162,9 @@ Serve = Callable[[bytes], Server]
 def job_for(model: str, provider: str) -> Job:
     """A job as it is sent."""
     body = {"model": model, "input": {"prompt": "A fox", "duration": 5}}
-    asked = check_request(body, {}, {provider: None})
+    asked = check_request(body, {}, Market({provider}, {}, NOON.date()))
     job = planned_job(load_settings({}, secret_keys="k" * 40), "acc", asked, NOON)
     return replace(job, task_id="t1")
-
-
-def access(outbound: Outbound, url: str, folder: Path) -> Access:
-    """Segmind, at that server."""
-    signer = UrlSigner(["k" * 40], "image", "http://127.0.0.1:9/i")
-    uploads = UploadStore(FileStorage(folder), signer)
-    return Access(outbound, uploads, TestClock(), url, "k")
 
 
 def test_create_and_status_of_apixo(form: Form, outbound: Outbound, serve: Serve) -> None:
@@ -180,8 +175,8 @@ def test_create_and_status_of_apixo(form: Form, outbound: Outbound, serve: Serve
     job = job_for("kling-2-5-turbo-pro", "apixo")
     create, status = (serve(form(json.dumps(said).encode())) for said in (made, ended))
 
-    submission = Apixo(outbound, create.url(""), "k", 5.0).submit(job, "http://127.0.0.1:9/c")
-    outcome = Apixo(outbound, status.url(""), "k", 5.0).fetch(job)
+    submission = Apixo(access(outbound, create.url(""))).submit(job, "http://127.0.0.1:9/c")
+    outcome = Apixo(access(outbound, status.url(""))).fetch(job)
 
     assert ("0123456789", "https://cdn.example/a.mp4") == (submission.task_id, outcome.result_url)
     assert (1, 1) == (create.connections, status.connections)
@@ -195,8 +190,8 @@ def test_create_and_status_of_segmind(
     create = serve(form(b'{"request_id":"r1"}'))
     status = serve(form(b'{"status":"PROCESSING"}'))
 
-    made = Segmind(access(outbound, create.url(""), tmp_path), 5.0).submit(job, "")
-    found = Segmind(access(outbound, status.url(""), tmp_path), 5.0).fetch(job)
+    made = Segmind(access(outbound, create.url(""), folder=tmp_path)).submit(job, "")
+    found = Segmind(access(outbound, status.url(""), folder=tmp_path)).fetch(job)
 
     assert ("r1", TaskState.RUNNING) == (made.task_id, found.state)
 
@@ -207,7 +202,7 @@ def test_the_film_as_the_answer(
     """A call that lasts as long as the generation brings its film, byte for byte."""
     job = job_for("kling-2.5-turbo", "segmind")
     storage = FileStorage(tmp_path)
-    vendor = SegmindSync(access(outbound, serve(form(FILM)).url(""), tmp_path), storage, 5.0)
+    vendor = SegmindSync(access(outbound, serve(form(FILM)).url(""), folder=tmp_path))
 
     outcome = vendor.submit(job, "").outcome
 
@@ -264,7 +259,7 @@ def test_json_in_other_encodings(encoding: str, outbound: Outbound, serve: Serve
     body = json.dumps({"code": 200, "message": words, "data": {"taskId": "t9"}}, ensure_ascii=False)
     kind = "" if encoding in MARKS else f"; charset={encoding.upper()}"
     answer = written("200 OK", f"Content-Type: application/json{kind}")(body.encode(encoding))
-    vendor = Apixo(outbound, serve(answer).url(""), "k", 5.0)
+    vendor = Apixo(access(outbound, serve(answer).url("")))
 
     assert "t9" == vendor.submit(job_for("kling-2-5-turbo-pro", "apixo"), "").task_id
 
@@ -274,7 +269,7 @@ def test_json_in_no_encoding(charset: str, outbound: Outbound, serve: Serve) -> 
     """Bytes that are no text cost the words they stand in, not the refusal's code."""
     body = b'{"code":400,"message":"\xff\xfe bad","data":{"failCode":"PROMPT_TOO_LONG"}}'
     answer = written("400 Bad Request", f"Content-Type: application/json{charset}")(body)
-    vendor = Apixo(outbound, serve(answer).url(""), "k", 5.0)
+    vendor = Apixo(access(outbound, serve(answer).url("")))
 
     with pytest.raises(Refused, match="bad") as caught:
         vendor.submit(job_for("kling-2-5-turbo-pro", "apixo"), "")

@@ -1,37 +1,36 @@
 """
 What every provider's adapter promises.
 
-A new adapter is one more entry of `ADAPTERS`; its models are those of the
-catalogue that bear its name, and the sandbox is its vendor.
+The adapters are those of the catalogue's vendors, with the models that these sell, and the
+sandbox is each one's vendor.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.harness import NOON, TestClock
+from support.harness import NOON
+from support.reach import access
 from support.sandboxes import SandboxClient
 from support.servers import free_port
 from support.serving import QuietHandler, Served
 
-from service.catalogue.models import MODELS
+from service.catalogue.models import VENDORS
 from service.errors import ProviderError, Refused, Unanswered, WrongTask
+from service.jobs.choice import Market
 from service.jobs.requests import check_request, planned_job
 from service.model import Job, Outcome, TaskState
 from service.model.error_codes import FAILURES
 from service.outbound.client import Outbound
-from service.providers import Access, Apixo, Segmind, SegmindSync
-from service.providers.base import Provider
+from service.providers import Provider, make_provider
 from service.settings import load_settings
-from service.signing import UrlSigner
 from service.storage import FileStorage
-from service.storage.uploads import UploadStore
 
 KEY = "key-that-nobody-may-see"
 CALLBACK = "http://127.0.0.1:9/callbacks/token-that-nobody-may-see"
@@ -42,32 +41,27 @@ class Parts:
     """What adapters are made of."""
 
     outbound: Outbound
-    uploads: UploadStore
     answers: FileStorage
-    clock: TestClock
 
 
 @dataclass(frozen=True)
 class Adapter:
-    """One entry: whose models it takes, and how it is made for an origin and a time limit."""
+    """One entry: whose models it takes, and with which settings."""
 
     provider: str
-    make: Callable[[Parts, str, float], Provider]
+    settings: tuple[tuple[str, str], ...] = ()
     keeps_records: bool = True
 
+    def make(self, parts: Parts, url: str, seconds: float) -> Provider:
+        """The adapter for an origin and a time limit."""
+        folder, settings = parts.answers.folder, dict(self.settings)
+        reach = access(parts.outbound, url, KEY, seconds, folder, **settings)
+        return make_provider(self.provider, reach)
 
-ADAPTERS = {
-    "apixo": Adapter("apixo", lambda p, url, s: Apixo(p.outbound, url, KEY, s)),
-    "segmind v2": Adapter(
-        "segmind", lambda p, url, s: Segmind(Access(p.outbound, p.uploads, p.clock, url, KEY), s)
-    ),
-    "segmind v1": Adapter(
-        "segmind",
-        lambda p, url, s: SegmindSync(
-            Access(p.outbound, p.uploads, p.clock, url, KEY), p.answers, s
-        ),
-        keeps_records=False,
-    ),
+
+#: Every vendor of the catalogue; Segmind's older version besides.
+ADAPTERS = {name: Adapter(name) for name in VENDORS} | {
+    "segmind v1": Adapter("segmind", (("segmind_api", "v1"),), keeps_records=False)
 }
 #: Bodies that a vendor, a proxy or a prankster may send.
 NONSENSE = [
@@ -96,12 +90,10 @@ def adapter(request: pytest.FixtureRequest) -> Adapter:
 
 
 @pytest.fixture
-def parts(tmp_path: Path, clock: TestClock) -> Iterator[Parts]:
+def parts(tmp_path: Path) -> Iterator[Parts]:
     """Real collaborators over a folder."""
-    storage = FileStorage(tmp_path)
-    uploads = UploadStore(storage, UrlSigner(["k" * 40], "image", "http://127.0.0.1:9/i"))
     outbound = Outbound(["127.0.0.0/8"])
-    yield Parts(outbound, uploads, storage, clock)
+    yield Parts(outbound, FileStorage(tmp_path))
     outbound.close()
 
 
@@ -114,11 +106,9 @@ def vendor(adapter: Adapter, parts: Parts, sandbox: SandboxClient) -> Provider:
 def jobs(adapter: Adapter, prompt: str = "A fox") -> list[Job]:
     """A job for each of the provider's models, as it would be planned."""
     made = []
-    for model in MODELS.values():
-        if model.provider != adapter.provider:
-            continue
+    for model in VENDORS[adapter.provider].models:
         body = {"model": model.slug, "input": {"prompt": prompt, "duration": 5}}
-        asked = check_request(body, {}, {adapter.provider: None})
+        asked = check_request(body, {}, Market({adapter.provider}, {}, NOON.date()))
         settings = load_settings({}, secret_keys="k" * 40)
         made.append(planned_job(settings, "acc", asked, NOON))
     return made
@@ -406,7 +396,7 @@ def test_number_for_an_id(keeper: Adapter, parts: Parts) -> None:
 def test_forms_of_a_creation(parts: Parts, body: Any, status: int) -> None:
     """A task that APIXO or a relative of it made is known, in whatever form it is named."""
     with Scripted(status, json.dumps(body).encode()) as scripted:
-        provider = Apixo(parts.outbound, scripted.url, KEY, 5.0)
+        provider = ADAPTERS["apixo"].make(parts, scripted.url, 5.0)
         task_id = provider.submit(jobs(ADAPTERS["apixo"])[0], CALLBACK).task_id
 
     assert task_id.startswith("ab12")
@@ -425,7 +415,7 @@ def test_refusal_that_names_a_task(parts: Parts, status: int, body: Any) -> None
     """A no that names a task is no certain no: it waits for a person, who reads the id."""
     job = jobs(ADAPTERS["apixo"])[0]
     with Scripted(status, json.dumps(body).encode()) as scripted, pytest.raises(Unanswered) as no:
-        Apixo(parts.outbound, scripted.url, KEY, 5.0).submit(job, CALLBACK)
+        ADAPTERS["apixo"].make(parts, scripted.url, 5.0).submit(job, CALLBACK)
 
     assert "SUBMIT_TIMEOUT_UNKNOWN" == no.value.code
     assert "the answer names task" in no.value.message
@@ -465,7 +455,7 @@ def test_status_in_its_own_charset(parts: Parts) -> None:
     headers = {"Content-Type": "application/json; charset=gbk"}
     with Scripted(200, text.encode("gbk"), headers) as scripted:
         job = replace(jobs(ADAPTERS["apixo"])[0], task_id="ab12")
-        found = Apixo(parts.outbound, scripted.url, KEY, 5.0).fetch(job)
+        found = ADAPTERS["apixo"].make(parts, scripted.url, 5.0).fetch(job)
 
     assert "内容审核不通过" == (found.error and found.error.message)
 
@@ -477,8 +467,8 @@ def test_bare_output(parts: Parts) -> None:
         {"video": {"url": "http://127.0.0.1:9/a.mp4"}},
     ]
     with Turns([json.dumps(body).encode() for body in bodies]) as vendor:
-        job = replace(jobs(ADAPTERS["segmind v2"])[0], task_id="ab12")
-        found = ADAPTERS["segmind v2"].make(parts, vendor.origin, 5.0).fetch(job)
+        job = replace(jobs(ADAPTERS["segmind"])[0], task_id="ab12")
+        found = ADAPTERS["segmind"].make(parts, vendor.origin, 5.0).fetch(job)
 
     assert (TaskState.SUCCEEDED, "http://127.0.0.1:9/a.mp4") == (found.state, found.result_url)
 
@@ -487,6 +477,6 @@ def test_result_of_another_task(parts: Parts) -> None:
     """The result is bound to the task as its status is."""
     bodies = [{"status": "COMPLETED"}, {"request_id": "x", "output": "http://127.0.0.1:9/a.mp4"}]
     with Turns([json.dumps(body).encode() for body in bodies]) as vendor:
-        job = replace(jobs(ADAPTERS["segmind v2"])[0], task_id="ab12")
+        job = replace(jobs(ADAPTERS["segmind"])[0], task_id="ab12")
         with pytest.raises(WrongTask):
-            ADAPTERS["segmind v2"].make(parts, vendor.origin, 5.0).fetch(job)
+            ADAPTERS["segmind"].make(parts, vendor.origin, 5.0).fetch(job)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from service.model import TaskState
 from service.providers.apixo import VOCABULARY
 from service.providers.envelope import RUNNING_WORDS, SYNONYMS, Envelope, Vocabulary
-from service.providers.segmind import VOCABULARY as SEGMIND
+from service.providers.segmind_v2 import VOCABULARY as SEGMIND
 
 VIDEO = "https://cdn.example/a.mp4"
 RESULT = json.dumps({"resultUrls": [VIDEO]})

@@ -50,7 +50,7 @@ class Harness:
     def new_job(self, prompt: str = "A fox", source: str = API_SOURCE, **body: Any) -> Job:
         """A queued job for APIXO's model."""
         whole = {"model": "kling-2-5-turbo-pro", "input": {"prompt": prompt}} | body
-        asked = check_request(whole, self.wiring.channels, self.wiring.providers)
+        asked = check_request(whole, self.wiring.channels, self.wiring.market())
         asked = replace(asked, source=source)
         with self.db.write() as tx:
             return request_job(

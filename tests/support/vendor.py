@@ -18,6 +18,7 @@ from service.model import Job, Outcome, Submission
 from service.outbound.client import Outbound
 from service.providers.apixo import Apixo
 from service.providers.base import Limits
+from support.reach import access
 
 #: Real seconds after which a unit that neither asks nor ends is taken for stuck.
 STUCK = 30.0
@@ -50,7 +51,7 @@ class Vendor(Apixo):
     limits = Limits(requests_per_minute=120, tasks=3)
 
     def __init__(self, outbound: Outbound, submit_seconds: float) -> None:
-        super().__init__(outbound, "http://127.0.0.1:9", "k", submit_seconds)
+        super().__init__(access(outbound, "http://127.0.0.1:9", "k", submit_seconds))
         self.news: queue.Queue[Call | _Ended] = queue.Queue()
 
     def submit(self, job: Job, callback_url: str) -> Submission:

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import select, update
 from support.harness import Harness
 from support.raw_servers import LOCAL, closed_port
+from support.reach import access
 from support.sandboxes import SandboxClient
 
 from service import store
@@ -19,7 +20,7 @@ from service.bootstrap import Wiring
 from service.model import Job, JobState, VideoState
 from service.ops.health import examine
 from service.outbound.client import Outbound
-from service.providers import Apixo
+from service.providers.apixo import Apixo
 from service.store.schema import videos
 
 pytestmark = pytest.mark.postgresql
@@ -40,7 +41,7 @@ def away(request: pytest.FixtureRequest, harness: Harness) -> Iterator[Away]:
     """Takes the provider away; `harness.wiring` as it was is the provider that is back."""
     outbound = Outbound(LOCAL, resolver=_no_resolver)
     host = {"nobody listens": "127.0.0.1", "name is gone": "api.provider.test"}[request.param]
-    gone = Apixo(outbound, f"http://{host}:{closed_port()}", "test", 5)
+    gone = Apixo(access(outbound, f"http://{host}:{closed_port()}", "test"))
 
     def take() -> None:
         harness.wiring = replace(harness.wiring, providers={"apixo": gone})

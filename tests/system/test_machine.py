@@ -258,7 +258,7 @@ class Machine(RuleBasedStateMachine):
         """A queued job, and its card."""
         w, name = self.wiring, f"job {len(self.cards) + 1}"
         body = {"model": MODEL, "input": {"prompt": name}, "metadata": {"name": name}}
-        asked = check_request(body, w.channels, w.providers)
+        asked = check_request(body, w.channels, w.market())
         asked = replace(asked, source=NAME) if source else asked
         with w.db.write() as tx:
             job = request_job(tx, w.encryptor, w.settings, self.account, asked, self.clock())

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from support.harness import NOON, Harness
+from support.reach import access
 
 from service import store
 from service.bootstrap import Wiring, build
@@ -35,7 +36,7 @@ class Meeting(Apixo):
     """
 
     def __init__(self, outbound: Outbound, tasks: int) -> None:
-        super().__init__(outbound, "http://127.0.0.1:9", "k", 5.0)
+        super().__init__(access(outbound, "http://127.0.0.1:9"))
         self._tasks = tasks
         self._meeting = threading.Barrier(2)
         self.sent: list[str] = []
@@ -85,7 +86,7 @@ def of_another_account(harness: Harness) -> Job:
     w, body = harness.wiring, {"model": MODEL, "input": {"prompt": "A fox"}}
     account, _ = harness.new_account("bob")
     with w.db.write() as tx:
-        asked = check_request(body, w.channels, w.providers)
+        asked = check_request(body, w.channels, w.market())
         return request_job(tx, w.encryptor, w.settings, account.id, asked, harness.clock())
 
 

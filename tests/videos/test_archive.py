@@ -12,6 +12,7 @@ from support.factories import rendered, video_of
 from support.file_server import FileServer, Turn, original, says
 from support.film import MATRICES, film, padding, record, sound, turned
 from support.harness import Harness
+from support.reach import access
 from support.sandboxes import SandboxClient
 from support.servers import Hook
 
@@ -460,7 +461,7 @@ def archive_with(harness: Harness, provider: Renewing, between: Callable[[], Non
 
 def renewing(harness: Harness, files: FileServer) -> Renewing:
     """One whose new link works."""
-    made = Renewing(harness.wiring.outbound, "http://127.0.0.1:9", "k", 1.0)
+    made = Renewing(access(harness.wiring.outbound, "http://127.0.0.1:9", "k", 1.0))
     made.link = files.url + "/fresh"
     return made
 
@@ -500,7 +501,7 @@ def test_worker_killed_while_copying(harness: Harness, files: FileServer) -> Non
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        archive_with(harness, Struck(harness.wiring.outbound, "", "k", 1.0), lambda: None)
+        archive_with(harness, Struck(access(harness.wiring.outbound, "", "k", 1.0)), lambda: None)
     assert not harness.unit("archive")
     harness.clock.advance(LEASE_SECONDS)
     archive(harness)

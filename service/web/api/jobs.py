@@ -12,9 +12,11 @@ from pydantic import Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from service import store
-from service.catalogue.models import MODELS, Model
+from service.catalogue.models import MODELS, OFFERS, Model
 from service.catalogue.validation import json_schema
 from service.errors import FieldError, InvalidInput
+from service.jobs.budget import price_span
+from service.jobs.choice import routes_of
 from service.jobs.outcomes import Resolution, resolve_by_hand
 from service.jobs.requests import (
     JobRequest,
@@ -23,6 +25,7 @@ from service.jobs.requests import (
     mute_job,
     planned_job,
     request_job,
+    with_saved_images,
 )
 from service.jobs.submission import preview
 from service.jobs.timeline import timeline
@@ -68,14 +71,14 @@ def create_job() -> Response:
     dry, key = bool_arg("dry_run"), idempotency.given_key()
     body = json_body(JOB_BYTES)
     w = wiring()
-    asked = check_request(body, channels(), w.providers)
+    asked = check_request(body, channels(), w.market())
     if dry:
         return _preview(asked)
     with w.db.write() as tx:
         kept = idempotency.replay(tx, key, json.dumps(body, sort_keys=True).encode())
         if kept is not None:
             return kept
-        asked = replace(asked, input=w.uploads.save(asked.model, asked.input, w.clock()))
+        asked = with_saved_images(w.uploads, asked, w.clock())
         job = request_job(tx, w.encryptor, w.settings, caller().account_id, asked, w.clock())
         response = json_response(
             shown(job, None), 202, {"Location": url_for(".get_job", job_id=job.id)}
@@ -88,13 +91,13 @@ def create_job() -> Response:
 @needs("submit")
 def dry_run() -> Response:
     """Check a job and show the request to the vendor; nothing is sent."""
-    return _preview(check_request(json_body(JOB_BYTES), channels(), wiring().providers))
+    return _preview(check_request(json_body(JOB_BYTES), channels(), wiring().market()))
 
 
 def _preview(asked: JobRequest) -> Response:
     w = wiring()
     job = planned_job(w.settings, caller().account_id, asked, w.clock())
-    return json_response(preview(w.providers, w.signer, job))
+    return json_response(preview(w.providers, w.signer, job, asked.choice))
 
 
 @blueprint.get("/jobs")
@@ -217,7 +220,7 @@ def mute(job_id: str) -> Response:
 @needs("read")
 def models() -> Response:
     """What can be asked for."""
-    return json_response({"data": [_model(m) for m in MODELS.values()], "next_cursor": None})
+    return json_response({"data": [_model(slug) for slug in MODELS], "next_cursor": None})
 
 
 class PriceJson(TypedDict):
@@ -228,14 +231,11 @@ class PriceJson(TypedDict):
     max: Annotated[float | None, about("The highest price.", 0.88)]
 
 
-class ModelJson(TypedDict):
-    """A model that jobs can ask for."""
+class OfferJson(TypedDict):
+    """A model as one vendor sells it."""
 
-    id: Annotated[ModelName, about("Its name in a job.")]
-    title: Annotated[str, about("Its name for people.", "Kling 2.5 Turbo")]
     provider: Annotated[ProviderName, about("The vendor.")]
     available: Annotated[bool, about("Whether this server has a key for that vendor.", True)]
-    routes: Annotated[list[str], about("The values that a job's `provider` may have.", ["auto"])]
     input_schema: Annotated[
         dict[str, Any], about("The JSON Schema of its input.", {"type": "object"})
     ]
@@ -244,22 +244,40 @@ class ModelJson(TypedDict):
         dict[str, float],
         about("The vendor's own estimate, by the video's seconds.", {"5": 134.32, "10": 134.32}),
     ]
+    warning: Annotated[
+        str | None, about("When it ends, or why it may; null where nothing is known.", None)
+    ]
 
 
-def _model(model: Model) -> ModelJson:
-    w = wiring()
-    price = w.settings.prices.get(model.slug)
+class ModelJson(OfferJson):
+    """A model that jobs can ask for: as its first vendor here sells it, and all of them."""
+
+    id: Annotated[ModelName, about("Its name in a job.")]
+    title: Annotated[str, about("Its name for people.", "Kling 2.5 Turbo")]
+    routes: Annotated[list[str], about("The values that a job's `provider` may have.", ["auto"])]
+    vendors: Annotated[list[OfferJson], about("Each vendor that sells it.")]
+
+
+def _model(slug: str) -> ModelJson:
+    providers, sold = wiring().providers, list(OFFERS[slug].values())
+    first = next((offer for offer in sold if offer.provider in providers), sold[0])
     return {
-        "id": model.slug,
-        "title": model.title,
-        "provider": model.provider,
-        "available": model.provider in w.providers,
-        "routes": list(model.routes),
-        "input_schema": json_schema(model),
-        "price": {
-            "currency": "USD",
-            "min": model.price_min if price is None else price,
-            "max": model.price_max if price is None else price,
-        },
-        "expected_seconds": {str(k): v for k, v in model.expected_seconds.items()},
+        "id": slug,
+        "title": first.title,
+        "routes": list(routes_of(slug)),
+        **_offer(first),
+        "vendors": [_offer(offer) for offer in sold],
+    }
+
+
+def _offer(offer: Model) -> OfferJson:
+    w = wiring()
+    low, high = price_span(w.settings.prices, offer)
+    return {
+        "provider": offer.provider,
+        "available": offer.provider in w.providers,
+        "input_schema": json_schema(offer),
+        "price": {"currency": "USD", "min": low, "max": high},
+        "expected_seconds": {str(k): v for k, v in offer.expected_seconds.items()},
+        "warning": offer.warning(w.clock().date()) or None,
     }

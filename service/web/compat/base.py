@@ -16,10 +16,16 @@ from sqlalchemy import Connection
 
 from service import store
 from service.bootstrap import Wiring
-from service.catalogue.models import MODELS
+from service.catalogue.models import find_offer
 from service.errors import ClipbellError, InvalidInput, NotFound
 from service.jobs import budget
-from service.jobs.requests import JobRequest, check_request, planned_job, request_job
+from service.jobs.requests import (
+    JobRequest,
+    check_request,
+    planned_job,
+    request_job,
+    with_saved_images,
+)
 from service.model import Job, Video
 from service.videos.archive import link_of
 from service.web import idempotency
@@ -53,7 +59,7 @@ def checked(model: str, given: Any, source: str, **more: Any) -> JobRequest:
     w = wiring()
     body = {"model": model, "input": given} | more
     try:
-        asked = check_request(body, w.channels, w.providers)
+        asked = check_request(body, w.channels, w.market())
     except InvalidInput as error:
         raise CompatError(400, in_words(error)) from error
     return replace(asked, source=source)
@@ -87,7 +93,7 @@ def create(asked: JobRequest, raw: bytes, no_money: int) -> tuple[Job, bool]:
         if kept is not None:
             return find(kept.get_data(as_text=True)).job, True
         _refuse_without_money(tx, asked, no_money)
-        asked = replace(asked, input=w.uploads.save(asked.model, asked.input, w.clock()))
+        asked = with_saved_images(w.uploads, asked, w.clock())
         job = request_job(tx, w.encryptor, w.settings, caller().account_id, asked, w.clock())
         idempotency.save(tx, key, Response(job.id))
     return job, False
@@ -134,8 +140,7 @@ def credits_left() -> str | None:
 
 def known_model(slug: str, provider: str) -> bool:
     """Whether that vendor's door sells this model."""
-    model = MODELS.get(slug)
-    return model is not None and model.provider == provider
+    return find_offer(slug, provider) is not None
 
 
 def asks_for(header: str, word: str) -> bool:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal, NotRequired
 from flask import Blueprint, Response, current_app, request
 from typing_extensions import TypedDict
 
-from service.catalogue.models import MODELS
+from service.catalogue.models import VENDORS, find_offer
 from service.formatting import iso
 from service.model import JobState, VideoState
 from service.model.json_types import LINK, JobId, Moment, Url, about
@@ -43,7 +43,7 @@ blueprint = Blueprint("segmind_door", __name__)
 
 NO_MONEY = 406
 RETRY_SECONDS = "5"
-_SLUGS = ",".join(f'"{m.slug}"' for m in MODELS.values() if m.provider == "segmind")
+_SLUGS = ",".join(f'"{model.slug}"' for model in VENDORS["segmind"].models)
 
 #: What a failed job's code is as an HTTP status of the synchronous door; else 500.
 _STATUS = {
@@ -104,7 +104,7 @@ def run_sync(slug: str) -> Response:
             message = "Too many requests are waiting; try again, or use v2"
             raise CompatError(429, message, {"Retry-After": RETRY_SECONDS})
         raw = decoded_body(JOB_BYTES)
-        asked = checked(slug, json_body(JOB_BYTES), "segmind_v1")
+        asked = checked(slug, json_body(JOB_BYTES), "segmind_v1", provider="segmind")
         job, replayed = create(asked, raw, NO_MONEY)
         if asks_for("Prefer", "respond-async"):
             location = _url(f"v2/requests/{job.id}")
@@ -222,7 +222,8 @@ def submit(slug: str) -> Response:
     if not known_model(slug, "segmind"):
         raise CompatError(404, f"Model not found: {slug[:80]}")
     raw = decoded_body(JOB_BYTES)
-    job, replayed = create(checked(slug, json_body(JOB_BYTES), "segmind_v2"), raw, NO_MONEY)
+    asked = checked(slug, json_body(JOB_BYTES), "segmind_v2", provider="segmind")
+    job, replayed = create(asked, raw, NO_MONEY)
     headers = {"Idempotency-Replayed": "true"} if replayed else {}
     return json_response(_submitted(job.id), 200, headers)
 
@@ -255,7 +256,7 @@ def result(job_id: str) -> Response:
 def _asked(job_id: str) -> SegmindRequestJson:
     authenticate("read")
     found = find(job_id)
-    if found.job.model not in MODELS:
+    if find_offer(found.job.model, found.job.provider) is None:
         raise Problem(404, "that model is no longer sold here")
     return _body(found)
 

@@ -7,17 +7,22 @@ from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
+from service.catalogue.models import VENDORS
 from service.formatting import format_duration, format_size
 from service.settings import PREFIX, Settings, load_settings
 
+_VENDORS = [name for name in Settings.model_fields if name.partition("_")[0] in VENDORS]
 GROUPS = {
     "This service": (
         *("public_url", "data_dir", "database_url", "secret_keys", "trusted_proxies"),
         *("engine", "broker_url", "log_format"),
     ),
     "Providers": (
-        *("providers", "apixo_api_key", "apixo_base_url", "segmind_api_key", "segmind_base_url"),
-        *("segmind_api", "submit_timeout", "sync_timeout", "sync_waiters", "poll_after"),
+        *(
+            "providers",
+            *(n for v in VENDORS for n in Settings.model_fields if n.startswith(f"{v}_")),
+        ),
+        *("submit_timeout", "sync_timeout", "sync_waiters", "poll_after"),
         *("poll_every", "confirm_callbacks", "result_hosts"),
     ),
     "Money": ("budget", "job_budget", "prices"),
@@ -36,6 +41,7 @@ UNSET = {
     "sync_timeout": "three times what the model is expected to take",
     "poll_after": "the model's own",
     "poll_every": "the model's own",
+    "providers": "all that have a key",
     "secret_keys": "those in DATA_DIR/secret_keys",
 }
 _SECONDS = (

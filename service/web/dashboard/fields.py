@@ -10,18 +10,36 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from werkzeug.datastructures import FileStorage, MultiDict
 
-from service.catalogue.models import MODELS, Model, Parameter
+from service.catalogue.models import OFFERS, VENDORS, Model, Parameter
 from service.errors import BadToken, FieldError, json_pointer
+from service.jobs.choice import AUTO, routes_of
 from service.media.image_formats import BadImage, is_url
 from service.model import Job
 from service.web.context import wiring
 
 #: What a field's file is called besides its text.
 FILE = ".file"
+
+
+def models_here() -> dict[str, Model]:
+    """Each model with every input that any of its vendors here takes."""
+    return {slug: _merged(slug) for slug in OFFERS}
+
+
+def _merged(slug: str) -> Model:
+    providers, sold = wiring().providers, list(OFFERS[slug].values())
+    usable = [offer for offer in sold if offer.provider in providers] or sold[:1]
+    parameters = {p.name: p for offer in reversed(usable) for p in offer.parameters}
+    names = [offer.provider for offer in usable]
+    routes = [r for r in routes_of(slug) if r not in VENDORS or (r in names and len(names) > 1)]
+    # The first vendor's inputs stand first, in its order.
+    ordered = {p.name: parameters[p.name] for offer in usable for p in offer.parameters}
+    return replace(usable[0], parameters=tuple(ordered.values()), routes=tuple(routes))
 
 
 def name_of(model: Model, parameter: Parameter) -> str:
@@ -32,7 +50,7 @@ def name_of(model: Model, parameter: Parameter) -> str:
 def body_of(given: Mapping[str, str]) -> dict[str, Any]:
     """The form as a request to the API would say it."""
     slug = given["model"]
-    model = MODELS.get(slug)
+    model = models_here().get(slug)
     values = {p.name: _read(model, p, given) for p in model.parameters} if model else {}
     body: dict[str, Any] = {"model": slug or None}
     body["input"] = {name: value for name, value in values.items() if value is not None}
@@ -73,7 +91,7 @@ def with_images(
 ) -> tuple[dict[str, str], list[FieldError]]:
     """The form with each image that it brought along as a URL of ours, and what is no image."""
     found, faults = dict(given), list[FieldError]()
-    model = MODELS.get(given["model"])
+    model = models_here().get(given["model"])
     if model is None:
         return found, faults
     for parameter in (p for p in model.parameters if p.kind in ("image", "images")):
@@ -120,7 +138,9 @@ def previews(text: str) -> list[str]:
 
 def filled_from(job: Job) -> tuple[dict[str, str], bool]:
     """The form as it would have made this job, and whether an image is missing by now."""
-    given, lost = {"model": job.model, f"{job.model}.route": job.route}, False
+    named = job.route == AUTO and job.requested is None and len(OFFERS.get(job.model, {})) > 1
+    route = job.provider if named else job.route
+    given, lost = {"model": job.model, f"{job.model}.route": route}, False
     for name, value in job.input.items():
         texts = [str(one) for one in (value if isinstance(value, list) else [value])]
         there = [text for text in texts if _is_there(text)]

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
-from service.catalogue.models import MODELS
+from service.catalogue.models import find_offer
 from service.deliveries.subscriptions import target_of
 from service.errors import ProviderError
 from service.jobs.submission import preview
@@ -85,7 +85,7 @@ def _values(job_id: str) -> dict[str, Any]:
     return {
         "shape": "job",
         "job": job,
-        "model": MODELS.get(job.model),
+        "model": find_offer(job.model, job.provider),
         "facts": _facts(job, video),
         "news": news,
         "entries": [entry for entry in entries if entry["kind"] != "attempt"],
@@ -172,7 +172,7 @@ def _came(callback: Callback) -> dict[str, Any]:
 def _wire(job: Job) -> dict[str, Any] | str:
     """The request to the provider as it was or will be sent; or why it can't be shown."""
     w = wiring()
-    if job.provider not in w.providers or job.model not in MODELS:
+    if job.provider not in w.providers or find_offer(job.model, job.provider) is None:
         return f"This server can no longer send to {job.provider}."
     if not job.input:
         return "What was asked for has been deleted."

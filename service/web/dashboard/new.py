@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,8 +12,9 @@ from flask import Blueprint, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
-from service.catalogue.models import MODELS
+from service.catalogue.models import OFFERS
 from service.errors import FieldError, InvalidInput, Refused
+from service.jobs.budget import price_span
 from service.jobs.requests import JobRequest, check_request, planned_job, request_job
 from service.jobs.submission import preview
 from service.media.image_formats import IMAGE_BYTES
@@ -23,6 +25,7 @@ from service.web.dashboard.fields import (
     body_of,
     errors_of,
     filled_from,
+    models_here,
     previews,
     with_images,
 )
@@ -33,6 +36,8 @@ from service.web.pages import html_problem
 from service.web.session import page, signed_in
 
 blueprint = Blueprint("new", __name__)
+#: Where a sandbox runs.
+LOOPBACK = {"127.0.0.1", "localhost"}
 
 
 @blueprint.before_request
@@ -68,35 +73,39 @@ def _form(
     given: Mapping[str, str], faults: list[FieldError] | None = None, **more: Any
 ) -> AnyResponse:
     chosen = _chosen(given)
-    shown = {"errors": errors_of(chosen, faults or []), "quote": quote(MODELS[chosen], given)}
+    shown = {
+        "errors": errors_of(chosen, faults or []),
+        "quote": quote(models_here()[chosen], given),
+    }
     return page("new.html", 422 if faults else 200, **_known(given), **shown, **more)
 
 
 def _known(given: Mapping[str, str]) -> dict[str, Any]:
     """What every field is made of."""
     w = wiring()
-    vendors = (w.settings.apixo_base_url, w.settings.segmind_base_url)
+    vendors = [w.settings.base_url_of(name) for name in w.providers]
     return {
-        "models": MODELS,
+        "models": models_here(),
         "usable": _usable(),
         "chosen": _chosen(given),
         "given": given,
-        "prices": w.settings.prices,
+        "span": partial(price_span, w.settings.prices),
         "previews": previews,
-        "in_sandbox": {urlsplit(url).hostname for url in vendors} <= {"127.0.0.1", "localhost"},
+        "in_sandbox": {urlsplit(url).hostname for url in vendors} <= LOOPBACK,
     }
 
 
 def _usable() -> list[str]:
-    return [slug for slug, model in MODELS.items() if model.provider in wiring().providers]
+    return [slug for slug, sold in OFFERS.items() if sold.keys() & wiring().providers.keys()]
 
 
 def _chosen(given: Mapping[str, str]) -> str:
     """The model that is asked for, else the first that can be used, one with a price first."""
-    if given["model"] in MODELS:
+    if given["model"] in OFFERS:
         return given["model"]
-    usable, priced = _usable() or list(MODELS), wiring().settings.prices
-    stated = [slug for slug in usable if slug in priced or MODELS[slug].price_min is not None]
+    usable, models = _usable() or list(OFFERS), models_here()
+    prices = wiring().settings.prices
+    stated = [slug for slug in usable if price_span(prices, models[slug])[0] is not None]
     return (stated or usable)[0]
 
 
@@ -124,7 +133,7 @@ def _given() -> tuple[dict[str, str], list[FieldError]]:
 def _asked(given: Mapping[str, str], faults: list[FieldError]) -> JobRequest | None:
     """The request that was typed; None where something is wrong, which is added to `faults`."""
     try:
-        asked = check_request(body_of(given), channels(), wiring().providers)
+        asked = check_request(body_of(given), channels(), wiring().market())
     except InvalidInput as error:
         told = tuple(fault.pointer for fault in faults)
         faults += [fault for fault in error.faults if not fault.pointer.startswith(told)]
@@ -137,7 +146,7 @@ def _asked(given: Mapping[str, str], faults: list[FieldError]) -> JobRequest | N
 def estimate() -> AnyResponse:
     """Price and time of what is chosen now."""
     given = {"model": ""} | request.form.to_dict()
-    return page("_quote.html", quote=quote(MODELS[_chosen(given)], given))
+    return page("_quote.html", quote=quote(models_here()[_chosen(given)], given))
 
 
 @blueprint.post("/new/field")
@@ -162,7 +171,7 @@ def dry_run() -> AnyResponse:
         return _form(given, faults)
     job = planned_job(w.settings, caller().account_id, asked, w.clock())
     try:
-        plan = preview(w.providers, w.signer, job)
+        plan = preview(w.providers, w.signer, job, asked.choice)
     except Refused as error:
         return _form(given, [FieldError("/input", error.code, error.message)])
     wire = json.dumps(plan["request"]["body"], indent=2, ensure_ascii=False)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
-from service.catalogue.models import MODELS
+from service.catalogue.models import find_offer, model_of
 from service.deliveries.subscriptions import target_of
 from service.formatting import format_duration, format_share, mask_target
 from service.jobs.budget import midnight
@@ -60,9 +60,9 @@ def index() -> AnyResponse:
         counts = store.jobs.counts(tx, account)
         names = {one.subscription_id: _name(tx, one) for one in told}
     # A model that is gone from the catalogue says nothing of callbacks.
-    known = [one for one in worked if one.model in MODELS]
+    known = [one for one in worked if find_offer(one.model, one.provider)]
     # Of the others every end is found by polling, as it should be.
-    awaited = [one for one in known if MODELS[one.model].calls_back]
+    awaited = [one for one in known if model_of(one.model, one.provider).calls_back]
     return page(
         "numbers.html",
         spending=_spending(days, worked),
@@ -91,9 +91,12 @@ def _spending(days: Sequence[date], worked: Sequence[DayOfJobs]) -> Chart:
     spent: dict[str, float] = {}
     for one in worked:
         spent[one.model] = spent.get(one.model, 0) + one.spent
-    by_place = {(one.day, one.model): one.spent or None for one in worked}
+    by_place: dict[tuple[date, str], float] = {}
+    for one in worked:
+        place = (one.day, one.model)
+        by_place[place] = by_place.get(place, 0) + one.spent
     series = [
-        Series(model_title(model), [by_place.get((day, model)) for day in days])
+        Series(model_title(model), [by_place.get((day, model)) or None for day in days])
         for model in sorted(spent, key=spent.__getitem__, reverse=True)
         if spent[model]
     ]

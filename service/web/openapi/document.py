@@ -12,7 +12,7 @@ from werkzeug.routing import Rule
 
 from service import __version__
 from service.bootstrap import Wiring
-from service.catalogue.models import MODELS, Model
+from service.catalogue.models import VENDORS, Model
 from service.messages.payloads import JobMessageJson, SubscriptionMessageJson
 from service.web.openapi import callbacks, compat, jobs, subscriptions
 from service.web.openapi.builders import (
@@ -108,10 +108,9 @@ def _operations(
         if operation.vendor is None:
             yield path, method.lower(), _described(rule, method, view, schemas, None)
             continue
-        for model in MODELS.values():
-            if model.provider == operation.vendor:
-                sold = path.replace("{slug}", model.slug)
-                yield sold, method.lower(), _described(rule, method, view, schemas, model)
+        for model in VENDORS[operation.vendor].models:
+            sold = path.replace("{slug}", model.slug)
+            yield sold, method.lower(), _described(rule, method, view, schemas, model)
 
 
 def _described(

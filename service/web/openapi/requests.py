@@ -7,12 +7,13 @@ but a generated client has one type for each field.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
-from service.catalogue.models import MODELS, Model, Parameter
+from service.catalogue.models import OFFERS, VENDORS, Model, Parameter
 from service.catalogue.validation import json_schema
 from service.channels.base import Channel
 from service.deliveries.subscription_fields import NewSubscription
+from service.jobs.choice import routes_of
 from service.jobs.requests import NewJob
 from service.messages.payloads import TOLD_EVENTS
 from service.model import EventType
@@ -63,8 +64,8 @@ def _relations(model: Model) -> Schema:
             "if": {"properties": image, "required": ["mode"]},
             "then": {"properties": given, "required": ["image_urls"]},
         }
-    if model.parameter("tail_image_url"):
-        return {"dependentRequired": {"tail_image_url": ["image_url"]}}
+    if needed := {p.name: [p.needs] for p in model.parameters if p.needs}:
+        return {"dependentRequired": needed}
     if model.parameter("camera_control_type"):
         axis, distance = "camera_control_config", "camera_control_config_value"
         fields: Schema = {"camera_control_type": {"const": "simple"}, axis: {}, distance: {}}
@@ -82,14 +83,30 @@ def add_requests(
     for name, channel in channels.items():
         found[f"NewSubscription_{name}"] = _subscription(subscription, name, channel)
     found["NewSubscription"] = _one_of("NewSubscription", "channel", list(channels))
-    for model in MODELS.values():
-        found[f"Input_{component_name(model.slug)}"] = model_input(model)
-        if model.provider == "apixo":
-            found[f"NewTask_{component_name(model.slug)}"] = _of_model(task, model)
-    sold = [m for m in MODELS.values() if m.provider in providers] or list(MODELS.values())
-    for model in sold:
-        found[f"NewJob_{component_name(model.slug)}"] = _of_model(job, model)
-    found["NewJob"] = _one_of("NewJob", "model", [model.slug for model in sold])
+    for offers in OFFERS.values():
+        found |= {input_name(offer): model_input(offer) for offer in offers.values()}
+    for model in VENDORS["apixo"].models:
+        found[f"NewTask_{component_name(model.slug)}"] = _of_model(task, [model], model.routes)
+    sold = _sold_by(providers) or _sold_by(VENDORS)
+    for slug, usable in sold.items():
+        names = [offer.provider for offer in usable]
+        words = [word for word in routes_of(slug) if word not in VENDORS or word in names]
+        found[f"NewJob_{component_name(slug)}"] = _of_model(job, usable, words)
+    found["NewJob"] = _one_of("NewJob", "model", list(sold))
+
+
+def input_name(offer: Model) -> str:
+    """The component of a model's input; the first of its vendors is not named."""
+    first = next(iter(OFFERS[offer.slug])) == offer.provider
+    return f"Input_{component_name(offer.slug)}" + ("" if first else f"_{offer.provider}")
+
+
+def _sold_by(providers: Collection[str]) -> dict[str, list[Model]]:
+    found = {
+        slug: [offer for name, offer in offers.items() if name in providers]
+        for slug, offers in OFFERS.items()
+    }
+    return {slug: offers for slug, offers in found.items() if offers}
 
 
 def _taken(schemas: Schemas, type_: type) -> Schema:
@@ -108,14 +125,16 @@ def _one_of(name: str, field: str, values: list[str]) -> Schema:
     }
 
 
-def _of_model(schema: Schema, model: Model) -> Schema:
+def _of_model(schema: Schema, offers: Sequence[Model], words: Sequence[str]) -> Schema:
+    """The body for one model, with the input that any of these vendors takes."""
     about = {"description": schema["properties"]["input"]["description"]}
+    inputs = [ref(input_name(offer)) for offer in offers]
     own: Schema = {
-        "model": {"const": model.slug},
-        "input": ref(f"Input_{component_name(model.slug)}") | about,
-        "provider": {"enum": list(model.routes)},
+        "model": {"const": offers[0].slug},
+        "input": (inputs[0] if len(inputs) == 1 else {"anyOf": inputs}) | about,
+        "provider": {"enum": list(words)},
     }
-    return _narrowed(schema, f"{schema['description'].rstrip('.')} for {model.title}.", own)
+    return _narrowed(schema, f"{schema['description'].rstrip('.')} for {offers[0].title}.", own)
 
 
 def _subscription(schema: Schema, name: str, channel: Channel) -> Schema:

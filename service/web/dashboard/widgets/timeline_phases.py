@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from service.catalogue.models import MODELS
+from service.catalogue.models import find_offer
 from service.formatting import format_clock, format_duration
 from service.model import (
     TERMINAL,
@@ -185,7 +185,7 @@ def expected_end(job: Job, now: datetime) -> datetime | None:
     """
     if job.state in TERMINAL:
         return None
-    model = MODELS.get(job.model)
+    model = find_offer(job.model, job.provider)
     length = timedelta(seconds=model.expected(job.input) if model else 60.0)
     start = job.submitted_at or job.created_at
     while start + length <= now:

@@ -1,0 +1,170 @@
+"""
+Which vendor makes a job: the one that is named, or the cheapest that takes exactly this input.
+
+Nothing is sent and nothing written here; every reason why no vendor can take the job is an
+error in its request, before any money.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from service.catalogue.models import MODELS, OFFERS, VENDORS, Model
+from service.catalogue.validation import check_input
+from service.errors import FieldErrors, InvalidInput, did_you_mean
+from service.formatting import format_money
+from service.jobs.budget import stated_price
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Market:
+    """
+    What vendors can be chosen by.
+
+    Args:
+        providers: the ones that can be used now.
+        prices: the operator's dollars per video, by model or by ``VENDOR/MODEL``.
+        today: for what has ended.
+    """
+
+    providers: Container[str]
+    prices: Mapping[str, float]
+    today: date
+
+
+@dataclass(frozen=True)
+class Choice:
+    """
+    A vendor's model with the input as it is sent there.
+
+    `compared` are the vendors that take this input, cheapest first, with their highest price
+    in dollars; one alone where the request named it.
+    """
+
+    offer: Model
+    input: dict[str, Any]
+    route: str = AUTO
+    compared: tuple[tuple[str, float | None], ...] = ()
+
+    def sentence(self) -> str:
+        """Why this vendor, for the timeline; blank where there was no choice."""
+        if len(self.compared) < 2:
+            return ""
+        shown = [f"{name} {_money(price)}" for name, price in self.compared]
+        return f"{shown[0]} is the cheapest; {', '.join(shown[1:])} would take it too"
+
+
+def _money(price: float | None) -> str:
+    return "(price unknown)" if price is None else f"at {format_money(price)}"
+
+
+def choose(
+    market: Market, slug: Any, wanted: Any, given: dict[str, Any] | None, errors: FieldErrors
+) -> Choice | None:
+    """
+    The vendor for a request; None where there is none, and `errors` says why.
+
+    Args:
+        slug: the model, `wanted` the provider, and `given` the input that the request names;
+            the input None where it is wrong already.
+    """
+    sold = _sold(slug, errors)
+    if sold is None:
+        return None
+    route, names = _wanted(slug, wanted, sold, errors)
+    usable = [name for name in names if name in market.providers]
+    if names and not usable:
+        who = " or ".join(names)
+        message = f"this server has no key for {who}: ask its operator to set one"
+        pointer = "/model" if route == AUTO and wanted in (None, AUTO) else "/provider"
+        errors.add(pointer, "provider_not_configured", message)
+    # Its input is checked all the same, so that every fault is told at once.
+    offers = [sold[name] for name in usable or names or sold]
+    open_ = [offer for offer in offers if not (offer.ends and offer.ends <= market.today)]
+    if not open_:
+        errors.add("/model", "model_ended", offers[0].warning(market.today))
+        return None
+    return _cheapest(market, open_, route, given, errors) if given is not None else None
+
+
+def _sold(slug: Any, errors: FieldErrors) -> dict[str, Model] | None:
+    allowed = ", ".join(MODELS)
+    if slug is None:
+        errors.add("/model", "required", f"must be one of {allowed}")
+    elif not isinstance(slug, str):
+        errors.add("/model", "wrong_type", f"must be one of {allowed}")
+    elif slug not in OFFERS:
+        guess = did_you_mean(slug, MODELS)
+        errors.add("/model", "not_allowed", f"must be one of {allowed}{guess}")
+    else:
+        return OFFERS[slug]
+    return None
+
+
+def _wanted(
+    slug: str, wanted: Any, sold: dict[str, Model], errors: FieldErrors
+) -> tuple[str, list[str]]:
+    """The vendor's own route, and the vendors that may have the job."""
+    if wanted is None or wanted == AUTO:
+        return AUTO, list(sold)
+    if isinstance(wanted, str) and wanted in sold:
+        return AUTO, [wanted]
+    routed = [name for name, offer in sold.items() if wanted in offer.routes]
+    if isinstance(wanted, str) and routed:
+        return wanted, routed
+    allowed = ", ".join(f'"{word}"' for word in routes_of(slug))
+    code = "not_allowed" if isinstance(wanted, str) else "wrong_type"
+    message = f"must be one of {allowed}"
+    if isinstance(wanted, str) and wanted in VENDORS:
+        message = f"{VENDORS[wanted].title} does not sell {slug}: {message}"
+    errors.add("/provider", code, message)
+    return AUTO, []
+
+
+def routes_of(slug: str) -> tuple[str, ...]:
+    """The values that `provider` may have in a job for this model."""
+    sold = OFFERS[slug]
+    own = [route for offer in sold.values() for route in offer.routes]
+    return tuple(dict.fromkeys([AUTO, *own, *sold]))
+
+
+def _cheapest(
+    market: Market, offers: list[Model], route: str, given: dict[str, Any], errors: FieldErrors
+) -> Choice | None:
+    taken: list[tuple[float | None, Model, dict[str, Any]]] = []
+    refused: list[InvalidInput] = []
+    for offer in offers:
+        try:
+            values = check_input(offer, given)
+        except InvalidInput as error:
+            refused.append(error)
+        else:
+            taken.append((stated_price(market.prices, offer, values)[1], offer, values))
+    if not taken:
+        # The vendor that comes nearest has the fewest objections.
+        errors.found += min(refused, key=lambda error: len(error.faults)).faults
+        return None
+    # One whose price nobody states comes last; else the catalogue's order decides a tie.
+    taken.sort(key=lambda one: float("inf") if one[0] is None else one[0])
+    _, offer, values = taken[0]
+    compared = tuple((other.provider, price) for price, other, _ in taken)
+    return Choice(offer, values, route, compared)
+
+
+def next_choice(
+    market: Market, slug: str, given: dict[str, Any], refused_by: Container[str]
+) -> Choice | None:
+    """The cheapest vendor that has not refused the job yet; None where there is none left."""
+    today = market.today
+    offers = [
+        offer
+        for name, offer in OFFERS.get(slug, {}).items()
+        if name in market.providers and name not in refused_by
+    ]
+    left = [offer for offer in offers if not (offer.ends and offer.ends <= today)]
+    return _cheapest(market, left, AUTO, given, FieldErrors()) if left else None

@@ -1,0 +1,84 @@
+"""
+What the adapters of task APIs have in common: create a task, ask about it, hear of its end.
+
+A subclass says what its vendor's requests look like, and in a `Vocabulary` what its answers
+mean. It never repeats a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from service.errors import ProviderError
+from service.model import Job, Outcome, Submission
+from service.providers.access import Access
+from service.providers.answers import read_callback, read_created_task, read_outcome
+from service.providers.base import Limits, WireRequest, send_create, send_query
+from service.providers.envelope import Vocabulary
+from service.providers.schemes import Scheme
+
+
+class TaskApi:
+    """One vendor's adapter; see `providers.base.Provider`."""
+
+    name: str
+    vocabulary: Vocabulary
+    limits = Limits()
+    holds_connection = False
+    has_lookup = False
+    refuses_duplicates = False
+    #: The header that bears the key.
+    key_header = "Authorization"
+    key_prefix = "Bearer "
+
+    def __init__(self, access: Access) -> None:
+        self.access = access
+        self.submit_seconds = access.submit_seconds
+        self.scheme = self.make_scheme()
+
+    def make_scheme(self) -> Scheme | None:
+        """How the vendor's callbacks are signed; None where they are not, or without a secret."""
+        return None
+
+    def headers(self) -> dict[str, str]:
+        """What every request bears."""
+        return {self.key_header: f"{self.key_prefix}{self.access.api_key}"}
+
+    def wire(self, path: str, body: dict[str, Any]) -> WireRequest:
+        """A create request to this path, which starts with a slash."""
+        return WireRequest(
+            url=self.access.base_url + path,
+            headers={**self.headers(), "Content-Type": "application/json"},
+            body=body,
+            secrets=(self.key_header,),
+        )
+
+    def request_for(self, job: Job, callback_url: str) -> WireRequest:
+        """The create request for this job, without sending it."""
+        raise NotImplementedError
+
+    def submit(self, job: Job, callback_url: str) -> Submission:
+        """Create the task. Raises Refused or Unanswered."""
+        request = self.request_for(job, callback_url)
+        answer = send_create(self.access.outbound, request, self.submit_seconds)
+        return Submission(read_created_task(answer, self.vocabulary))
+
+    def query_path(self, job: Job) -> str:
+        """Where `job.task_id` is asked about."""
+        raise NotImplementedError
+
+    def fetch(self, job: Job) -> Outcome:
+        """Ask what became of the task. Raises ProviderError."""
+        answer = send_query(
+            self.access.outbound, self.access.base_url + self.query_path(job), self.headers()
+        )
+        return read_outcome(answer, self.vocabulary, job.task_id or "", self.access.base_url)
+
+    def parse(self, body: bytes) -> Outcome:
+        """What a callback says. Raises ProviderError."""
+        return read_callback(body, self.vocabulary, self.access.base_url)
+
+    def find(self, job: Job, job_of: Callable[[str], str | None]) -> str | None:
+        """The task of a job whose create was not answered. Raises ProviderError."""
+        raise ProviderError("PROVIDER_UNAVAILABLE", f"{self.name} has no lookup")
