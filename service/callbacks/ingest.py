@@ -16,6 +16,7 @@ import re
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -30,6 +31,8 @@ QUEUE_LENGTH = 1000
 BATCH = 64
 #: Longer than the database's patience with one commit, and short enough for who calls back.
 COMMIT_SECONDS = 8.0
+#: How exactly it is known when a key was last used.
+USE_SECONDS = 60.0
 
 _KNOWN = "SELECT id FROM jobs WHERE id IN ({})"
 _INSERT = """
@@ -52,6 +55,10 @@ _COUNT = """
 INSERT INTO rejection_counts (reason, count) VALUES (:reason, 1)
 ON CONFLICT (reason) DO UPDATE SET count = rejection_counts.count + 1
 """
+_USED = """
+UPDATE api_keys SET last_used = :at
+WHERE id = :id AND (last_used IS NULL OR last_used < :at)
+"""
 _FORGET = """
 DELETE FROM rejected_callbacks WHERE id <
     (SELECT id FROM rejected_callbacks ORDER BY id DESC LIMIT 1 OFFSET 999)
@@ -63,7 +70,7 @@ class _Waiting:
     """A row on its way: `done` resolves after the commit, to whether its job exists."""
 
     row: dict[str, Any]
-    kind: Literal["callback", "url check", "refusal"] = "callback"
+    kind: Literal["callback", "url check", "refusal", "use"] = "callback"
     done: Future[bool] = field(default_factory=Future)
 
 
@@ -75,6 +82,7 @@ class Ingest:
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(QUEUE_LENGTH)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._used: dict[str, datetime] = {}
 
     def insert(
         self, job_id: str, provider: str, headers: Mapping[str, str], body: bytes, now: datetime
@@ -117,6 +125,16 @@ class Ingest:
         }
         if self._queue.qsize() < QUEUE_LENGTH // 2:
             self._put(_Waiting(row, "refusal"))
+
+    def note_use(self, key_id: str, now: datetime) -> None:
+        """A key is in use; at most once in `USE_SECONDS`, and never in the way of callbacks."""
+        last = self._used.get(key_id)
+        if last and (now - last).total_seconds() < USE_SECONDS:
+            return
+        if self._queue.qsize() < QUEUE_LENGTH // 2:
+            self._used[key_id] = now
+            with suppress(Busy):
+                self._put(_Waiting({"id": key_id, "at": self._moment(now)}, "use"))
 
     def close(self) -> None:
         """Write what is queued and stop; a row that comes later starts it again."""
@@ -177,13 +195,13 @@ class Ingest:
                 waiting.done.set_exception(error)
             return
         for waiting in batch:
-            refusal = waiting.kind == "refusal"
-            waiting.done.set_result(refusal or waiting.row["job_id"] in known)
+            ours = waiting.kind in ("refusal", "use")
+            waiting.done.set_result(ours or waiting.row["job_id"] in known)
 
     def _commit(self, batch: list[_Waiting]) -> set[str]:
-        kept, checks, rejected = (
+        kept, checks, rejected, used = (
             [waiting.row for waiting in batch if waiting.kind == kind]
-            for kind in ("callback", "url check", "refusal")
+            for kind in ("callback", "url check", "refusal", "use")
         )
         with self._database.write() as tx:
             known = self._known_jobs(tx, {row["job_id"] for row in (*kept, *checks)})
@@ -193,6 +211,7 @@ class Ingest:
             self._run_many(tx, _REJECT, rejected)
             counted = rejected + [row for row in checks if row["job_id"] in known]
             self._run_many(tx, _COUNT, sorted(counted, key=lambda row: str(row["reason"])))
+            self._run_many(tx, _USED, sorted(used, key=lambda row: str(row["id"])))
             if rejected:
                 tx.exec_driver_sql(_FORGET)
         return known

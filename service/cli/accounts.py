@@ -103,6 +103,7 @@ def list_keys(json_: bool = JsonOption) -> None:
             "begins": f"{key.key_prefix}…",
             "state": "revoked" if key.revoked_at else "valid",
             "made": ago(key.created_at),
+            "used": ago(key.last_used) if key.last_used else "never",
             "scopes": " ".join(key.scopes),
         }
         for key in api_keys

@@ -42,4 +42,5 @@ def key_json(key: ApiKey) -> dict[str, Any]:
         "scopes": key.scopes,
         "created_at": iso(key.created_at),
         "revoked_at": iso(key.revoked_at),
+        "last_used": iso(key.last_used),
     }

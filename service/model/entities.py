@@ -99,6 +99,7 @@ class ApiKey:
     scopes: list[str]
     created_at: datetime
     revoked_at: datetime | None
+    last_used: datetime | None = None
 
 
 @dataclass(frozen=True)

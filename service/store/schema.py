@@ -144,6 +144,14 @@ api_keys = Table(
     Column("scopes", JSON, nullable=False),
     _moment("created_at", needed=True),
     _moment("revoked_at"),
+    _moment("last_used"),
+)
+
+spent_tokens = Table(
+    "spent_tokens",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    _moment("expires_at", needed=True),
 )
 
 jobs = Table(

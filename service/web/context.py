@@ -70,6 +70,7 @@ def authenticate(scope: str) -> ApiKey:
     if scope not in key.scopes:
         hint = f"Use a key with that scope; this one has {', '.join(key.scopes)}."
         raise Problem(403, f"this needs the scope {scope}", hint=hint)
+    wiring().ingest.note_use(key.id, wiring().clock())
     g.api_key = key
     return key
 

@@ -13,7 +13,7 @@ import functools
 import re
 import secrets
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec
 from urllib.parse import urlencode
 
@@ -27,7 +27,7 @@ from service.accounts import key_in_force
 from service.errors import BadToken, ExpiredToken
 from service.model import ApiKey
 from service.settings import Settings
-from service.signing import SessionSerializer, UrlSigner
+from service.signing import SessionSerializer, UrlSigner, digest
 from service.store.database import Database
 from service.web.context import BODY_BYTES, api_key_from_request, caller, wiring
 from service.web.errors import Problem, as_problem
@@ -70,8 +70,10 @@ def use_sessions(app: Flask, settings: Settings) -> None:
 
 
 def login_url(public_url: str, secret_keys: Sequence[str], key_id: str, now: datetime) -> str:
-    """A link that signs its opener in as this key; good for 24 hours."""
-    return _login_urls(public_url, secret_keys).url_for(now + LINK_LIFE, key=key_id)
+    """A link that signs its opener in as this key, once; good for 24 hours."""
+    # Two links of the same second are still two.
+    once = secrets.token_urlsafe(8)
+    return _login_urls(public_url, secret_keys).url_for(now + LINK_LIFE, key=key_id, once=once)
 
 
 def _login_urls(public_url: str, secret_keys: Sequence[str]) -> UrlSigner:
@@ -139,12 +141,17 @@ def _common() -> dict[str, Any]:
 
 
 def _resumed() -> ApiKey | None:
-    """The key in force that the session names."""
+    """The key in force that the session names, unless somebody has signed out of it."""
     w = wiring()
-    if w.clock().timestamp() > session.get("exp", 0):
+    if "id" not in session or w.clock().timestamp() > session.get("exp", 0):
         return None
     with w.db.read() as tx:
-        return store.accounts.key(tx, str(session.get("key")))
+        if store.spent_tokens.is_spent(tx, digest(session["id"])):
+            return None
+        key = store.accounts.key(tx, str(session.get("key")))
+    if key:
+        w.ingest.note_use(key.id, w.clock())
+    return key
 
 
 def is_known(app: Flask, head: Head) -> bool:
@@ -228,17 +235,24 @@ def sign_in() -> AnyResponse:
 def follow_link(token: str) -> AnyResponse:
     """Sign in with a link."""
     w = wiring()
+    if request.method == "HEAD" or "prefetch" in request.headers.get("Sec-Purpose", ""):
+        # Nobody has opened it: some program looks at it.
+        return Response(status=204)
     try:
         urls = _login_urls(w.settings.public_url, w.settings.keys())
-        key_id = str(urls.verify(token, w.clock())["key"])
+        payload = urls.verify(token, w.clock())
     except ExpiredToken:
         hint = "Links work for 24 hours. Ask for a new one, or sign in with an API key here."
         return _login_page("", Problem(410, "this sign-in link has expired", hint=hint))
     except BadToken:
         hint = "Copy the whole link once more, or sign in with an API key here."
         return _login_page("", Problem(403, "this sign-in link is not one of ours", hint=hint))
-    with w.db.read() as tx:
-        key = store.accounts.key(tx, key_id)
+    ends = datetime.fromtimestamp(payload["exp"], UTC)
+    with w.db.write() as tx:
+        key = store.accounts.key(tx, str(payload["key"]))
+        if key and not store.spent_tokens.spend(tx, digest(token), ends, w.clock()):
+            hint = "Links work once. Ask for a new one, or sign in with an API key here."
+            return _login_page("", Problem(410, "this sign-in link was used before", hint=hint))
     if key is None:
         hint = "Sign in with another API key here."
         return _login_page("", Problem(403, "the key of this sign-in link was revoked", hint=hint))
@@ -249,7 +263,7 @@ def _welcome(key_id: str, wanted: str) -> AnyResponse:
     """Where they wanted to go, with a session of their own; never to another site."""
     session.clear()
     session.permanent = True
-    session["key"] = key_id
+    session["id"], session["key"] = secrets.token_urlsafe(16), key_id
     session["exp"] = int((wiring().clock() + SESSION_LIFE).timestamp())
     place = wanted if _LOCAL.fullmatch(wanted) else "/"
     return redirect(request.script_root + place, 303)
@@ -258,7 +272,11 @@ def _welcome(key_id: str, wanted: str) -> AnyResponse:
 @blueprint.post("/logout")
 @signed_in("read")
 def sign_out() -> AnyResponse:
-    """Forget who this is."""
+    """End the session, in this browser and wherever its cookie may have gone."""
+    w = wiring()
+    ends = datetime.fromtimestamp(session["exp"], UTC)
+    with w.db.write() as tx:
+        store.spent_tokens.spend(tx, digest(session["id"]), ends, w.clock())
     session.clear()
     return redirect(url_for("session.show_login"), 303)
 

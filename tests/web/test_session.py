@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from pydantic import SecretStr
 from support.harness import NOON, Harness
+from support.servers import eventually
 
 from service import store
 from service.accounts import create_key
@@ -137,6 +138,18 @@ def test_expired_link(client: FlaskClient, harness: Harness) -> None:
     assert 'name="key"' in answer.text
 
 
+def test_link_works_once(client: FlaskClient, harness: Harness) -> None:
+    """The second to follow a link gets nowhere; programs that only look do not use it up."""
+    url = login_url("", KEYS, key_id(harness), harness.clock())
+    looked = [client.head(url), client.get(url, headers={"Sec-Purpose": "prefetch"})]
+    first, second = client.get(url), create_app(harness.wiring).test_client().get(url)
+
+    assert [204, 204] == [answer.status_code for answer in looked]
+    assert (303, 410) == (first.status_code, second.status_code)
+    assert "was used before" in second.text
+    assert 303 == follow(client, harness, key_id(harness)).status_code
+
+
 def test_forged_link(client: FlaskClient, harness: Harness) -> None:
     """A changed link, and a token made for something else, open nothing."""
     url = login_url("", ["x" * 40], key_id(harness), NOON)
@@ -173,6 +186,40 @@ def test_sign_out(client: FlaskClient, harness: Harness) -> None:
 
     assert (303, "/login") == (answer.status_code, answer.location)
     assert 303 == client.get("/").status_code
+
+
+def test_sign_out_ends_the_session_on_the_server(client: FlaskClient, harness: Harness) -> None:
+    """Whoever has copied the cookie is out too; another session of the same key goes on."""
+    other = create_app(harness.wiring).test_client()
+    follow(client, harness, key_id(harness))
+    follow(other, harness, key_id(harness))
+    token = form_token(client.get("/").text)
+    cookie = client.get_cookie("clipbell_session")
+    client.post("/logout", data={"form_token": token}, headers=HERE)
+    assert cookie
+    client.set_cookie("clipbell_session", cookie.value)
+
+    assert (303, 200) == (client.get("/").status_code, other.get("/").status_code)
+
+
+def test_last_used(client: FlaskClient, harness: Harness) -> None:
+    """When a key was last used is known to the minute, by request and by session."""
+
+    def used() -> datetime | None:
+        with harness.db.read() as tx:
+            return store.accounts.keys(tx, harness.account.id)[0].last_used
+
+    before = used()
+    client.get("/v1/me", headers={"x-api-key": harness.key})
+    eventually(lambda: used() == NOON)
+    harness.clock.advance(30)
+    client.get("/v1/me", headers={"x-api-key": harness.key})
+    later = harness.clock.advance(31)
+    follow(client, harness, key_id(harness))
+    client.get("/")
+
+    assert before is None
+    assert eventually(lambda: used() == later)
 
 
 @pytest.mark.parametrize(
