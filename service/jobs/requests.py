@@ -96,6 +96,7 @@ class JobRequest:
     source: str = API_SOURCE
     requested: dict[str, Any] | None = None
     choice: str = ""
+    source_fields: dict[str, Any] | None = None
 
 
 def check_request(body: Any, channels: Mapping[str, Channel], market: Market) -> JobRequest:
@@ -250,6 +251,7 @@ def planned_job(settings: Settings, account_id: str, request: JobRequest, now: d
         deadline_at=None,
         overdue=False,
         requested=request.requested,
+        source_fields=request.source_fields,
     )
 
 

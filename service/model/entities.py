@@ -114,6 +114,8 @@ class Job:
     subscription ids; None means whatever the account has, as `ACCOUNTS_OWN` among
     them does. `requested` is the input as it was given where the choice of the vendor was
     left to us: then another one may have the job once those of `refused_by` have refused it.
+    `source_fields` holds what the caller of a vendor-shaped API asked in its words, where
+    `input` does not.
     """
 
     id: str
@@ -148,6 +150,7 @@ class Job:
     missing_since: datetime | None = None
     requested: dict[str, Any] | None = None
     refused_by: list[str] | None = None
+    source_fields: dict[str, Any] | None = None
 
     @property
     def is_final(self) -> bool:

@@ -18,6 +18,7 @@ from service.store.work import (
     claim_many,
     newest_page,
     next_account_round_robin,
+    oldest_page,
     readable,
     settle,
     value,
@@ -95,6 +96,16 @@ def page(
     if state is not None:
         statement = statement.filter_by(state=state)
     return newest_page(tx, statement, Job, limit, before)
+
+
+def page_not_erased(
+    tx: Connection, account_id: str, limit: int, after: str | None, *, ascending: bool
+) -> Page[Job]:
+    """An account's jobs in either order, without the erased ones; `after` ended the last page."""
+    kept = jobs.c.input["prompt"].as_string().is_not(None)
+    statement = select(jobs).where(jobs.c.account_id == account_id, kept)
+    page_of = oldest_page if ascending else newest_page
+    return page_of(tx, statement, Job, limit, after)
 
 
 def _matching(

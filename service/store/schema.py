@@ -163,6 +163,8 @@ jobs = Table(
     Column("provider", Text, nullable=False),
     Column("route", Text, nullable=False),
     Column("source", Text, nullable=False),
+    # Of a vendor-shaped API: what its caller asked in that API's words, and `input` does not hold.
+    Column("source_fields", JSON(none_as_null=True)),
     Column("input", JSON, nullable=False),
     Column("metadata", JSON, nullable=False),
     Column("notify", JSON(none_as_null=True)),
@@ -447,6 +449,23 @@ idempotency_keys = Table(
     Column("headers", JSON(none_as_null=True)),
     Column("body", LargeBinary),
     _moment("created_at", needed=True),
+    Index(None, "created_at"),
+)
+
+# Creates of clients that repeat them by themselves, for as long as they may.
+repeatable_creates = Table(
+    "repeatable_creates",
+    metadata,
+    Column("job_id", ForeignKey("jobs.id"), primary_key=True),
+    Column("api_key_id", String(40), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    # Counts the creates of one key that say the same.
+    Column("number", Integer, nullable=False),
+    # The highest count of repeats that was answered with this job.
+    Column("retries", Integer, nullable=False),
+    Column("first_try_seen", Boolean, nullable=False),
+    _moment("created_at", needed=True),
+    UniqueConstraint("api_key_id", "fingerprint", "number"),
     Index(None, "created_at"),
 )
 

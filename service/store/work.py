@@ -77,9 +77,23 @@ def newest_page(
     key = statement.selected_columns.id
     if before is not None:
         statement = statement.where(key < before)
-    found = _rows_by_id(tx, statement.order_by(key.desc()).limit(limit + 1))
-    older = found[limit - 1][0] if len(found) > limit else None
-    return Page(values(kind, [row for _, row in found[:limit] if row is not None]), older)
+    return _page(tx, statement.order_by(key.desc()), kind, limit)
+
+
+def oldest_page(
+    tx: Connection, statement: Select[Any], kind: type[T], limit: int, after: str | None
+) -> Page[T]:
+    """The same, oldest first, from behind the row of the id `after`; its `older` is newer."""
+    key = statement.selected_columns.id
+    if after is not None:
+        statement = statement.where(key > after)
+    return _page(tx, statement.order_by(key), kind, limit)
+
+
+def _page(tx: Connection, ordered: Select[Any], kind: type[T], limit: int) -> Page[T]:
+    found = _rows_by_id(tx, ordered.limit(limit + 1))
+    last = found[limit - 1][0] if len(found) > limit else None
+    return Page(values(kind, [row for _, row in found[:limit] if row is not None]), last)
 
 
 def _rows_by_id(tx: Connection, statement: Select[Any]) -> list[tuple[str, Row[Any] | None]]:

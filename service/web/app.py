@@ -31,6 +31,7 @@ from service.web.api import (
 )
 from service.web.compat import apixo as apixo_door
 from service.web.compat import segmind as segmind_door
+from service.web.compat import videos as videos_door
 from service.web.compat.base import ended
 from service.web.compat.waiters import Waiters
 from service.web.errors import as_problem, problem_response
@@ -49,6 +50,7 @@ BLUEPRINTS = (
     videos.blueprint,
     apixo_door.blueprint,
     segmind_door.blueprint,
+    videos_door.blueprint,
     providers.blueprint,
     service_info.blueprint,
     metrics.blueprint,
@@ -103,7 +105,7 @@ def _refuse_nul() -> None:
 def _answer(error: Exception) -> Response:
     """Every error is a problem: a page for people with a browser, JSON for the rest."""
     problem = as_problem(error)
-    told = segmind_door.in_its_place(problem)
+    told = segmind_door.in_its_place(problem) or videos_door.in_its_place(problem)
     if told is not None:
         return told
     return html_problem(problem) if wants_html() else problem_response(problem)

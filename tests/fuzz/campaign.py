@@ -46,6 +46,7 @@ def _rows(clipbell: Clipbell, hook: Hook) -> dict[str, str]:
 
     return {
         "job_id": job["id"],
+        "video_id": job["id"],
         "subscription_id": made["id"],
         "delivery_id": first("/v1/deliveries?state=delivered"),
         "callback_id": first("/v1/callbacks"),

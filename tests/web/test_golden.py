@@ -166,6 +166,10 @@ ANSWERS: list[Call] = [
     ("GET", "/v2/requests/<UNKNOWN>/status", None),
     ("POST", f"/api/v1/generateTask/{APIXO}", {"input": {"prompt": "A fox"}}),
     ("GET", f"/api/v1/statusTask/{APIXO}?taskId=<UNKNOWN>", None),
+    ("POST", "/v1/videos", {"model": TWO, "prompt": "A fox", "seconds": "5", "size": "720x1280"}),
+    ("GET", "/v1/videos/<UNKNOWN>", None),
+    ("GET", "/v1/videos?limit=1", None),
+    ("DELETE", "/v1/videos/<JOB>", None),
 ]
 
 
@@ -346,6 +350,20 @@ REFUSALS: list[Call] = [
     ("GET", f"/api/v1/statusTask/{APIXO}", None),
     ("GET", f"/api/v1/statusTask/{APIXO}?taskId=job_nobody", None),
     ("GET", "/api/v1/statusTask/kling-9?taskId=x", None),
+    *bodies(
+        "POST",
+        "/v1/videos",
+        *[b"{", [], {}, {"model": "sora-2", "prompt": "x"}],
+        *[{"model": TWO, "prompt": "x"} | more for more in ({"seconds": "4"}, {"size": "1x1"})],
+        {"model": TEXT, "prompt": "x", "input_reference": {"image_url": "https://x.example/"}},
+        {"model": TWO, "prompt": "x", "input_reference": {"file_id": "x"}, "seed": 1},
+        {"model": TWO, "prompt": "x", "callback_url": "ftp://x", "notify": [7]},
+    ),
+    *[("GET", f"/v1/videos{rest}", None) for rest in ("/job_nobody", "?order=x", "?limit=0")],
+    ("GET", "/v1/videos/<UNKNOWN>/content", None),
+    ("DELETE", "/v1/videos/<UNKNOWN>", None),
+    ("POST", "/v1/videos/<JOB>/remix", {"prompt": "x"}),
+    ("PUT", "/v1/videos", {}),
 ]
 #: Headers besides the usual ones, with a call that they spoil.
 WITH_HEADERS: list[tuple[dict[str, str], Call]] = [

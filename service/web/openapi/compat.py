@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
 from service.messages.payloads import ApixoTaskJson
 from service.web.compat.apixo import ApixoCreatedJson, ApixoErrorJson
 from service.web.compat.segmind import SegmindErrorJson, SegmindRequestJson
+from service.web.compat.videos import (
+    VARIANTS,
+    OpenAiDeletedJson,
+    OpenAiErrorJson,
+    OpenAiVideoJson,
+    OpenAiVideosJson,
+)
 from service.web.openapi.builders import (
     Operation,
     Response,
@@ -16,8 +23,9 @@ from service.web.openapi.builders import (
     in_header,
     in_path,
     in_query,
+    ref,
 )
-from service.web.openapi.jobs import KEY
+from service.web.openapi.jobs import KEY, LIMIT
 
 _INPUT: dict[str, Any] = {"prompt": "A fox in the snow", "duration": 5}
 _REPLAY = ("Idempotency-Replayed?",)
@@ -41,6 +49,12 @@ _UNKNOWN = {404: "There is no such request."}
 _FAILED = {422: Response("It has FAILED.", SegmindRequestJson)}
 _BINARY: Schema = {"type": "string", "format": "binary"}
 _VIDEO = {"video/mp4": _BINARY, "video/*": _BINARY}
+_VIDEO_ID = in_path("video_id", str, "The video's id, which is a job's.")
+_NO_VIDEO = {404: "There is no such video."}
+_PACE = ("x-request-id", "openai-poll-after-ms?")
+_CONTENTS = {"video/*": _BINARY, "image/jpeg": _BINARY}
+_NEW_VIDEO = {"model": "kling-2", "prompt": "A fox in the snow", "seconds": "5"}
+_NEW = {"status": "queued", "progress": 0, "completed_at": None}
 
 OPERATIONS: dict[str, Operation] = {
     "segmind_door.run_sync": Operation(
@@ -126,5 +140,67 @@ OPERATIONS: dict[str, Operation] = {
         scope="read",
         vendor="apixo",
         errors=ApixoErrorJson,
+    ),
+    "videos_door.create_video": Operation(
+        "OpenAI-compatible API",
+        {
+            200: Response(
+                "It is stored and will be sent.",
+                OpenAiVideoJson,
+                (*_PACE, *_REPLAY),
+                lambda video: video | _NEW,
+            )
+        },
+        {
+            400: "A field is wrong.",
+            409: _REFUSED[409],
+            413: _REFUSED[413],
+            429: "No budget or no credits.",
+        },
+        (KEY,),
+        ref("NewVideo"),
+        example=_NEW_VIDEO,
+        scope="submit",
+        errors=OpenAiErrorJson,
+    ),
+    "videos_door.list_videos": Operation(
+        "OpenAI-compatible API",
+        {200: Response("A page of videos.", OpenAiVideosJson)},
+        {400: "A parameter is wrong."},
+        (
+            in_query("after", str, "The `last_id` of the page before."),
+            LIMIT,
+            in_query("order", Literal["asc", "desc"], "By time. Default: desc."),
+        ),
+        scope="read",
+        errors=OpenAiErrorJson,
+    ),
+    "videos_door.retrieve_video": Operation(
+        "OpenAI-compatible API",
+        {200: Response("The video.", OpenAiVideoJson, _PACE)},
+        _NO_VIDEO,
+        (_VIDEO_ID,),
+        scope="read",
+        errors=OpenAiErrorJson,
+    ),
+    "videos_door.download_content": Operation(
+        "OpenAI-compatible API",
+        {
+            200: Response("Its bytes.", _BINARY, content="video/mp4", others=_CONTENTS),
+            206: Response("A part of them.", _BINARY, content="video/mp4", others=_CONTENTS),
+            302: Response("Where it is until the copy is there.", headers=("Location",)),
+        },
+        {400: "A parameter is wrong.", 404: "Not there yet.", 410: "No longer kept."},
+        (_VIDEO_ID, in_query("variant", Literal[VARIANTS], "Which one. Default: video.")),
+        scope="read",
+        errors=OpenAiErrorJson,
+    ),
+    "videos_door.delete_video": Operation(
+        "OpenAI-compatible API",
+        {200: Response("It is deleted; its id, state, times and cost stay.", OpenAiDeletedJson)},
+        _NO_VIDEO | {409: "It has not ended yet."},
+        (_VIDEO_ID,),
+        scope="admin",
+        errors=OpenAiErrorJson,
     ),
 }

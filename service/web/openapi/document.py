@@ -44,6 +44,7 @@ TAGS = {
     "Operators": "For whoever runs the service.",
     "Segmind-compatible API": "For clients of Segmind's API, with its errors.",
     "APIXO-compatible API": "For clients of APIXO's API, with its errors.",
+    "OpenAI-compatible API": "For clients of OpenAI's videos API, with its errors.",
 }
 ABOUT = """
 Send a video job and forget it: the finished link arrives in Slack, by mail or at a hook.

@@ -8,6 +8,7 @@ but a generated client has one type for each field.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from service.catalogue.models import OFFERS, VENDORS, Model, Parameter
 from service.catalogue.validation import json_schema
@@ -18,6 +19,7 @@ from service.jobs.requests import NewJob
 from service.messages.payloads import TOLD_EVENTS
 from service.model import EventType
 from service.web.compat.apixo import NewTask
+from service.web.compat.videos_request import image_of, sizes_of
 from service.web.openapi.builders import Schema, Schemas, component_name, ref
 
 #: The kinds of targets, by channel: what a test that makes up requests has to know.
@@ -92,7 +94,9 @@ def add_requests(
         names = [offer.provider for offer in usable]
         words = [word for word in routes_of(slug) if word not in VENDORS or word in names]
         found[f"NewJob_{component_name(slug)}"] = _of_model(job, usable, words)
-    found["NewJob"] = _one_of("NewJob", "model", list(sold))
+        found[f"NewVideo_{component_name(slug)}"] = _video(job, task, usable[0], words)
+    for name in ("NewJob", "NewVideo"):
+        found[name] = _one_of(name, "model", list(sold))
 
 
 def input_name(offer: Model) -> str:
@@ -135,6 +139,41 @@ def _of_model(schema: Schema, offers: Sequence[Model], words: Sequence[str]) -> 
         "provider": {"enum": list(words)},
     }
     return _narrowed(schema, f"{schema['description'].rstrip('.')} for {offers[0].title}.", own)
+
+
+def _video(job: Schema, task: Schema, model: Model, words: Sequence[str]) -> Schema:
+    """A create at OpenAI's API: the model's input, some of it under names of that API."""
+    image = image_of(model)
+    names = {"duration": "seconds", "aspect_ratio": "size"}
+    names |= {image.name: "input_reference"} if image else {}
+    whole: Schema = _renamed(model_input(model), names)
+    fields = whole["properties"]
+    seconds = [str(one) for one in fields["seconds"]["enum"]]
+    fields["seconds"] = {"type": "string", "enum": seconds, "description": "Seconds of video."}
+    fields["size"] = {"type": "string", "enum": sizes_of([model]), "description": "Its shape."}
+    if image:
+        url = {"type": "string", "format": "image"}
+        fields["input_reference"] = {
+            "type": "object",
+            "description": f"{image.note} In a form: a file.",
+            "properties": {"image_url": url},
+            "required": ["image_url"],
+            "additionalProperties": False,
+        }
+    fields |= {"model": {"const": model.slug}, "callback_url": task["properties"]["callback_url"]}
+    fields |= {name: job["properties"][name] for name in ("provider", "notify", "metadata")}
+    fields["provider"] = fields["provider"] | {"enum": list(words)}
+    about = {"description": f"A request for a video of {model.title}; a form may hold the same."}
+    return whole | about | {"required": ["model", "prompt"]}
+
+
+def _renamed(schema: Any, names: Mapping[str, str]) -> Any:
+    """The same with properties of other names, where they are defined and where demanded."""
+    if isinstance(schema, list):
+        return [names.get(one, one) if isinstance(one, str) else one for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {names.get(key, key): _renamed(value, names) for key, value in schema.items()}
 
 
 def _subscription(schema: Schema, name: str, channel: Channel) -> Schema:

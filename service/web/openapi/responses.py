@@ -21,6 +21,7 @@ _HEADER_NOTES = {
     "Content-Disposition": "The name to save it under.",
     "Accept-Ranges": "`bytes`.",
     "x-request-id": "Our job's id.",
+    "openai-poll-after-ms": "The milliseconds after which to ask again.",
     "x-cost": "US dollars.",
     "x-remaining-credits": "The US dollars that are left of the budget.",
 }

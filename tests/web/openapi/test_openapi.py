@@ -170,6 +170,7 @@ def _rows(harness: Harness, client: FlaskClient) -> dict[str, str]:
     delivery = client.get("/v1/deliveries").get_json()["data"][0]["id"]
     return {
         "job_id": job.id,
+        "video_id": job.id,
         "subscription_id": made["id"],
         "delivery_id": delivery,
         "callback_id": client.get("/v1/callbacks").get_json()["data"][0]["id"],
@@ -226,6 +227,8 @@ REFUSED = {
     ("/v1/jobs/{job_id}/resolve", 409),
     ("/v1/deliveries/{delivery_id}/resend", 409),
     ("/i/{token}", 403),
+    ("/v1/videos/{video_id}/content", 404),
+    ("/v1/videos/{video_id}", 404),
     ("/readyz", 503),
 }
 

@@ -1,0 +1,136 @@
+"""The unchanged `openai` libraries of PyPI and npm, and LiteLLM, against our door."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai import BadRequestError, NotFoundError, OpenAI
+from support.node import need_node, npm_install, run
+from support.requirements import need
+from support.sandboxes import png
+from support.servers import Clipbell
+
+pytestmark = pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")
+
+CLIENTS = Path(__file__).parent / "clients"
+MODEL = "kling-2-5-turbo-pro"
+
+
+@pytest.fixture(scope="module")
+def clipbell(running: Clipbell) -> Clipbell:
+    """The running service in front of the sandbox."""
+    return running
+
+
+@pytest.fixture
+def openai(clipbell: Clipbell) -> Iterator[OpenAI]:
+    """The library of PyPI, pointed at us."""
+    with OpenAI(api_key=clipbell.key, base_url=f"{clipbell.url}/v1") as client:
+        yield client
+
+
+def environ_of(clipbell: Clipbell) -> dict[str, str]:
+    """The two variables that point a program at us."""
+    return {"OPENAI_BASE_URL": f"{clipbell.url}/v1", "OPENAI_API_KEY": clipbell.key}
+
+
+def test_python(openai: OpenAI) -> None:
+    """Create and poll, download, list and delete."""
+    # The library's types know only the lengths of models that have ended.
+    made: Any = {"model": MODEL, "prompt": "A fox", "seconds": "5", "size": "1280x720"}
+    video = openai.videos.create_and_poll(**made)
+    content = openai.videos.download_content(video.id)
+    thumbnail = openai.videos.download_content(video.id, variant="thumbnail")
+    listed = [one.id for one in openai.videos.list(limit=1)]
+    deleted = openai.videos.delete(video.id)
+    with pytest.raises(NotFoundError):
+        openai.videos.retrieve(video.id)
+
+    assert ("completed", 100, "5", None) == (
+        video.status,
+        video.progress,
+        video.seconds,
+        video.error,
+    )
+    assert (b"ftyp", b"\xff\xd8\xff") == (content.read()[4:8], thumbnail.read()[:3])
+    assert video.id in listed
+    assert deleted.deleted
+
+
+def test_python_with_an_image(clipbell: Clipbell, openai: OpenAI) -> None:
+    """A file and parameters of the model's own reach the job."""
+    video = openai.videos.create(
+        model="kling-2",
+        prompt="A fox",
+        input_reference=("fox.png", png("#c82828"), "image/png"),
+        extra_body={"cfg_scale": 0.3, "notify": [], "metadata": {"order": "7"}},
+    )
+    job = clipbell.job(video.id)
+
+    assert (0.3, {"order": "7"}) == (job["input"]["cfg_scale"], job["metadata"])
+    assert clipbell.call("GET", job["input"]["start_image"]).body.startswith(b"\x89PNG")
+
+
+def test_python_failures(openai: OpenAI) -> None:
+    """A video that fails says why, and a refusal names the field."""
+    failed = openai.videos.create_and_poll(
+        model=MODEL, prompt="[fail SensitiveContentDetected] A fox"
+    )
+    with pytest.raises(BadRequestError) as caught:
+        openai.videos.create(model=MODEL, prompt="A fox", seconds="8")
+
+    assert failed.error is not None
+    assert ("failed", "CONTENT_VIOLATION") == (failed.status, failed.error.code)
+    assert ("seconds", "not_allowed") == (caught.value.param, caught.value.code)
+    assert "5, 10" in caught.value.message
+
+
+@pytest.fixture(scope="module")
+def npm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which node finds the library of npm."""
+    need_node(20)
+    folder = tmp_path_factory.mktemp("openai")
+    npm_install(folder, "openai")
+    return folder
+
+
+def test_node(clipbell: Clipbell, npm: Path) -> None:
+    """Create, poll, download, list and delete."""
+    (npm / "fox.png").write_bytes(png("#c82828"))
+    (npm / "videos.mjs").write_text((CLIENTS / "videos.mjs").read_text())
+    said = run(["node", "videos.mjs", "fox.png"], npm, **environ_of(clipbell))
+
+    assert {
+        "first": "queued",
+        "last": "completed",
+        "brand": "ftyp",
+        "thumbnail": "image/jpeg",
+        "listed": True,
+        "refused": [400, "seconds"],
+        "deleted": True,
+        "gone": 404,
+    } == json.loads(said)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_litellm(clipbell: Clipbell, tmp_path: Path) -> None:
+    """LiteLLM, from PyPI as it is, makes a video with `api_base` alone."""
+    run([sys.executable, "-m", "venv", "venv"], tmp_path)
+    interpreter = str(tmp_path / "venv" / "bin" / "python")
+    command = [interpreter, "-m", "pip", "install", "-q", "--no-input", "litellm>=1.110"]
+    installed = subprocess.run(command, capture_output=True, text=True, check=False)
+    if installed.returncode:
+        need(f"pip could not install litellm: {installed.stderr.strip()[-200:]}")
+    (tmp_path / "program.py").write_text((CLIENTS / "litellm_video.py.txt").read_text())
+    # Else it asks GitHub for a newer list of prices first.
+    environ = environ_of(clipbell) | {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    said = json.loads(run([interpreter, "program.py"], tmp_path, **environ).splitlines()[-1])
+
+    assert {"first": "queued", "last": "completed", "brand": "ftyp"} == said
