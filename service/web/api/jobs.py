@@ -74,17 +74,33 @@ def create_job() -> Response:
     asked = check_request(body, channels(), w.market())
     if dry:
         return _preview(asked)
+    said = json.dumps(body, sort_keys=True).encode()
+    counted = idempotency.counted_create(said)
     with w.db.write() as tx:
-        kept = idempotency.replay(tx, key, json.dumps(body, sort_keys=True).encode())
+        kept = idempotency.replay(tx, key, said)
         if kept is not None:
             return kept
-        asked = with_saved_images(w.uploads, asked, w.clock())
-        job = request_job(tx, w.encryptor, w.settings, caller().account_id, asked, w.clock())
-        response = json_response(
-            shown(job, None), 202, {"Location": url_for(".get_job", job_id=job.id)}
-        )
-        idempotency.save(tx, key, response)
-    return response
+        earlier = idempotency.earlier_try(tx, counted)
+        if earlier is None:
+            asked = with_saved_images(w.uploads, asked, w.clock())
+            job = request_job(tx, w.encryptor, w.settings, caller().account_id, asked, w.clock())
+            response = _created(shown(job, None))
+            idempotency.save(tx, key, response)
+            idempotency.remember_create(tx, counted, job.id)
+            return response
+    return _created(_current(earlier), {idempotency.REPLAYED: "true"})
+
+
+def _created(job: JobJson, headers: dict[str, str] | None = None) -> Response:
+    place = {"Location": url_for(".get_job", job_id=job["id"])}
+    return json_response(job, 202, place | (headers or {}))
+
+
+def _current(job_id: str) -> JobJson:
+    with wiring().db.read() as tx:
+        job = get_or_404(tx, Job, job_id)
+        video = store.videos.of_job(tx, job.id)
+    return shown(job, video)
 
 
 @blueprint.post("/dry-runs")
@@ -124,10 +140,7 @@ def list_jobs() -> Response:
 @needs("read")
 def get_job(job_id: str) -> Response:
     """One job; asking renews a link whose time is over."""
-    with wiring().db.read() as tx:
-        job = get_or_404(tx, Job, job_id)
-        video = store.videos.of_job(tx, job.id)
-    return json_response(shown(job, video))
+    return json_response(_current(job_id))
 
 
 @blueprint.delete("/jobs/<job_id>")

@@ -78,24 +78,29 @@ def in_words(error: InvalidInput) -> str:
 
 def create(asked: JobRequest, raw: bytes, no_money: int) -> tuple[Job, bool]:
     """
-    The job for this request, and whether it is an earlier one under the same key.
+    The job for this request, and whether it is that of an earlier, equal request.
 
     An answer of a door follows from its job alone, so under an idempotency key
     only the job's id is kept.
+
+    Args:
+        raw: what the request says, the same bytes each time that it is repeated.
 
     Raises:
         CompatError: `no_money`, since a job made at a door is never held.
     """
     w = wiring()
-    key = idempotency.given_key()
+    key, counted = idempotency.given_key(), idempotency.counted_create(raw)
     with w.db.write() as tx:
         kept = idempotency.replay(tx, key, raw)
-        if kept is not None:
-            return find(kept.get_data(as_text=True)).job, True
+        earlier = kept.get_data(as_text=True) if kept else idempotency.earlier_try(tx, counted)
+        if earlier is not None:
+            return find(earlier).job, True
         _refuse_without_money(tx, asked, no_money)
         asked = with_saved_images(w.uploads, asked, w.clock())
         job = request_job(tx, w.encryptor, w.settings, caller().account_id, asked, w.clock())
         idempotency.save(tx, key, Response(job.id))
+        idempotency.remember_create(tx, counted, job.id)
     return job, False
 
 
