@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from sqlalchemy import Connection
@@ -31,10 +31,26 @@ QUEUE_LENGTH = 1000
 BATCH = 64
 #: Longer than the database's patience with one commit, and short enough for who calls back.
 COMMIT_SECONDS = 8.0
+#: Of one job so many different callbacks are kept, and so many bytes of them. No vendor sends
+#: more than a few; whoever holds the URL may.
+KEPT_PER_JOB = 1000
+KEPT_BYTES_PER_JOB = 4 * 1024 * 1024
+#: A job that has more than these is asked about so soon.
+POLL_SECONDS = 30.0
 #: How exactly it is known when a key was last used.
 USE_SECONDS = 60.0
 
 _KNOWN = "SELECT id FROM jobs WHERE id IN ({})"
+_TAKEN = """
+SELECT job_id, COUNT(*), SUM(LENGTH(body) + LENGTH(CAST(headers AS TEXT)))
+FROM callbacks WHERE job_id IN ({}) GROUP BY job_id
+"""
+_DIGESTS = "SELECT job_id, digest FROM callbacks WHERE job_id IN ({})"
+#: A claim ends then at the latest, so two polls are further apart than that.
+_POLL = """
+UPDATE jobs SET due_at = :soon
+WHERE id = :job_id AND state = 'submitted' AND due_at > :soon
+"""
 _INSERT = """
 INSERT INTO callbacks
     (id, job_id, provider, digest, headers, body, repeats, state, note, claims,
@@ -90,6 +106,8 @@ class Ingest:
         """
         Store one callback durably; identical bytes for one job count as a repeat.
 
+        One that is more than is kept of a job is only counted, and the job is polled.
+
         Raises:
             NotFound: there is no such job.
             Busy: the queue is full, or the database took too long.
@@ -103,6 +121,7 @@ class Ingest:
             "body": body,
             "state": CallbackState.RECEIVED.value,
             "received_at": self._moment(now),
+            "poll_at": self._moment(now + timedelta(seconds=POLL_SECONDS)),
         }
         self._commit_known(_Waiting(row))
 
@@ -206,22 +225,55 @@ class Ingest:
         with self._database.write() as tx:
             known = self._known_jobs(tx, {row["job_id"] for row in (*kept, *checks)})
             # Sorted, so that two processes never lock the same rows crosswise.
-            rows = sorted(kept, key=lambda row: (row["job_id"], row["digest"]))
-            self._run_many(tx, _INSERT, [row for row in rows if row["job_id"] in known])
+            rows = [row for row in kept if row["job_id"] in known]
+            rows, surplus = self._within_bounds(tx, rows)
+            rows.sort(key=lambda row: (row["job_id"], row["digest"]))
+            self._run_many(tx, _INSERT, rows)
+            self._run_many(tx, _POLL, surplus)
             self._run_many(tx, _REJECT, rejected)
-            counted = rejected + [row for row in checks if row["job_id"] in known]
+            counted = rejected + surplus + [row for row in checks if row["job_id"] in known]
             self._run_many(tx, _COUNT, sorted(counted, key=lambda row: str(row["reason"])))
             self._run_many(tx, _USED, sorted(used, key=lambda row: str(row["id"])))
             if rejected:
                 tx.exec_driver_sql(_FORGET)
         return known
 
+    def _within_bounds(
+        self, tx: Connection, rows: list[dict[str, Any]]
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """The rows that are kept, and of the others who is to be polled and when."""
+        job_ids = {row["job_id"] for row in rows}
+        room = {job_id: [KEPT_PER_JOB, KEPT_BYTES_PER_JOB] for job_id in job_ids}
+        for job_id, count, size in self._of_jobs(tx, _TAKEN, job_ids):
+            room[job_id] = [KEPT_PER_JOB - count, KEPT_BYTES_PER_JOB - size]
+        surplus = []
+        for row in rows:
+            left = room[row["job_id"]]
+            left[0], left[1] = left[0] - 1, left[1] - len(row["body"]) - len(row["headers"])
+            if min(left) < 0:
+                surplus.append(row)
+        if not surplus:
+            return rows, []
+        # Those that are there already are repeats, which take no room.
+        over = {row["job_id"] for row in surplus}
+        there = {tuple(found) for found in self._of_jobs(tx, _DIGESTS, over)}
+        surplus = [row for row in surplus if (row["job_id"], row["digest"]) not in there]
+        kept = [row for row in rows if row not in surplus]
+        orders = [
+            {"job_id": row["job_id"], "soon": row["poll_at"], "reason": "too_many"}
+            for row in sorted(surplus, key=lambda row: str(row["job_id"]))
+        ]
+        return kept, orders
+
     def _known_jobs(self, tx: Connection, job_ids: set[str]) -> set[str]:
+        return {row[0] for row in self._of_jobs(tx, _KNOWN, job_ids)}
+
+    def _of_jobs(self, tx: Connection, statement: str, job_ids: set[str]) -> list[Any]:
         if not job_ids:
-            return set()
+            return []
         mark = "?" if self._database.is_sqlite else "%s"
-        statement = _KNOWN.format(",".join([mark] * len(job_ids)))
-        return {row[0] for row in tx.exec_driver_sql(statement, tuple(job_ids))}
+        statement = statement.format(",".join([mark] * len(job_ids)))
+        return list(tx.exec_driver_sql(statement, tuple(job_ids)))
 
     def _run_many(self, tx: Connection, statement: str, rows: list[dict[str, Any]]) -> None:
         if not rows:

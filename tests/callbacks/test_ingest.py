@@ -14,10 +14,10 @@ from support.harness import NOON, Harness
 from support.servers import eventually
 
 from service import store
-from service.callbacks.ingest import QUEUE_LENGTH, Ingest
+from service.callbacks.ingest import KEPT_PER_JOB, POLL_SECONDS, QUEUE_LENGTH, Ingest
 from service.callbacks.process import receive_callback
 from service.errors import BadToken, Busy, ClipbellError, ExpiredToken, NotFound
-from service.model import Callback, CallbackState, Job
+from service.model import Callback, CallbackState, Job, JobState
 from service.store.database import Database
 from service.store.schema import rejected_callbacks
 
@@ -117,6 +117,49 @@ def test_two_processes_with_crossed_jobs(harness: Harness) -> None:
     assert [5] * 10 == [kept(harness, job)[0].repeats for job in jobs]
 
 
+def submitted(harness: Harness) -> Job:
+    """A job that waits for its callback until tomorrow."""
+    job = harness.new_job()
+    with harness.db.write() as tx:
+        changes = {"state": JobState.SUBMITTED, "due_at": NOON + timedelta(days=1)}
+        store.jobs.change(tx, job.id, list(JobState), **changes)
+    return harness.job(job)
+
+
+def counted(harness: Harness) -> int:
+    """How many were not kept for want of room."""
+    with harness.db.read() as tx:
+        return store.callbacks.count_rejections(tx).get("too_many", 0)
+
+
+@pytest.mark.parametrize(
+    ("bodies", "expected"),
+    [
+        pytest.param([b"%d" % n for n in range(KEPT_PER_JOB + 5)], KEPT_PER_JOB, id="number"),
+        pytest.param([b"%d" % n + b"x" * 1_000_000 for n in range(9)], 4, id="bytes"),
+    ],
+)
+def test_bounds_of_a_job(harness: Harness, bodies: list[bytes], expected: int) -> None:
+    """
+    Past the bound in number or bytes a callback is counted and answered, but not kept: its job
+    is polled soon instead. Repeats of those that are kept count as before; other jobs have
+    their own room.
+    """
+    job, other = submitted(harness), submitted(harness)
+    with ThreadPoolExecutor(32) as pool:
+        list(pool.map(lambda body: keep(harness, job.id, body), bodies))
+    rows = kept(harness, job)
+    keep(harness, job.id, rows[0].body)
+    keep(harness, other.id, bodies[0])
+
+    assert expected == len(rows)
+    assert len(bodies) - expected == counted(harness)
+    assert NOON + timedelta(seconds=POLL_SECONDS) == harness.job(job).due_at
+    assert [1] == [one.repeats for one in kept(harness, job) if one.id == rows[0].id]
+    assert 1 == len(kept(harness, other))
+    assert other.due_at == harness.job(other).due_at
+
+
 def test_bad_row_fails_alone(harness: Harness) -> None:
     """A row that the database refuses takes none of its neighbours down."""
     job = harness.new_job()
@@ -163,13 +206,14 @@ def test_writer_outlives_a_disk_that_fails(harness: Harness) -> None:
 
 def test_full_queue_is_busy(harness: Harness) -> None:
     """While nothing can be written the queue fills to its bound, then callers hear Busy at once."""
-    job = harness.new_job()
+    job, other = harness.new_job(), harness.new_job()
     flood = Ingest(harness.db)
     answers: list[str] = []
 
     def one(number: int) -> None:
         try:
-            flood.insert(job.id, "apixo", {}, str(number).encode(), NOON)
+            job_id = (job, other)[number % 2].id
+            flood.insert(job_id, "apixo", {}, str(number).encode(), NOON)
             answers.append("kept")
         except Busy as busy:
             answers.append(f"busy {busy.retry_after}")
@@ -193,7 +237,8 @@ def test_full_queue_is_busy(harness: Harness) -> None:
     flood.close()
 
     assert {"busy 1"} == refused_early
-    assert answers.count("kept") == len(kept(harness, job)) >= QUEUE_LENGTH
+    rows = len(kept(harness, job)) + len(kept(harness, other))
+    assert answers.count("kept") == rows >= QUEUE_LENGTH
     assert {"kept", "busy 1"} == set(answers)
 
 

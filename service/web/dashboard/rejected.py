@@ -49,6 +49,11 @@ REASONS = {
         "Its body was over 1 MiB, more than any provider has to say.",
         "Nothing is lost: the job is polled for. If it came from a provider, tell them.",
     ),
+    "too_many": Reason(
+        "Too many",
+        "Its job has more different callbacks than are kept of one; it was answered 200.",
+        "Nothing is lost: the job is polled for. If it came from a provider, tell them.",
+    ),
 }
 #: What is said of a reason that a newer version has counted.
 UNKNOWN = Reason("", "This version does not know this reason.", "Look into CHANGELOG.md.")
