@@ -1,11 +1,18 @@
-"""The API explains itself: ``/openapi.json`` for programs, ``/docs`` for people."""
+"""The API explains itself: ``/openapi.json`` for programs, ``/docs`` with its guides for people."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response, abort, current_app
+from markupsafe import Markup
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
 
 from service.web.context import json_response, wiring
 from service.web.etags import tagged
@@ -17,16 +24,28 @@ blueprint = Blueprint("documentation", __name__)
 
 #: May be kept, by anybody, and is asked about before it is used again.
 KEPT = {"Cache-Control": "public, no-cache"}
+#: Punctuation, blanks, operators, plain names and text, as Pygments calls them.
+_UNCOLOURED = re.compile(r'<span class="(?:p|w|o|n|nx|nn|fm|vi|err|l|g|x)">([^<]*)</span>')
 FOLDER = Path(__file__).with_name("recipes")
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A whole small program; `saved` is the name that its first lines call it by."""
+    """A guide with a whole small program; `saved` is the name that its first lines call it by."""
 
     title: str
     file: str
     saved: str
+
+    @property
+    def name(self) -> str:
+        """The end of its address: the file's name without its endings."""
+        return self.file.partition(".")[0]
+
+    @property
+    def language(self) -> str:
+        """What the program is written in."""
+        return {"py": "python", "mjs": "javascript", "sh": "bash"}[self.file.split(".")[1]]
 
     @property
     def text(self) -> str:
@@ -41,6 +60,44 @@ RECIPES = (
     Recipe("Express", "express.mjs.txt", "app.mjs"),
     Recipe("curl and openssl", "curl.sh.txt", "clipbell.sh"),
 )
+#: What each status means here, and what to do about it. An error's `type` leads to its paragraph.
+ERRORS = {
+    400: ("The request cannot be read, such as JSON that breaks off.", "Fix it, then send it."),
+    401: ("There is no key, or one that is not known or was revoked.", "Send a key of yours."),
+    403: ("The key may not do this, or a link was forged.", "Use a key with the named scope."),
+    404: ("Nothing is at this address, or nothing of your account.", "Check the id and the path."),
+    405: ("The address does not take this method.", "The header Allow names those that it takes."),
+    408: ("The request did not arrive in time.", "Send it again, faster."),
+    409: ("The state of the job does not allow it, or the same key is at work.", "Read the job."),
+    410: ("It was here, and has expired or was deleted.", "The hint says how to get a new one."),
+    413: ("The body is too large.", "The detail names the limit: send less, or a URL."),
+    415: ("The body has a type or a coding that is not known here.", "Send JSON."),
+    416: ("The range lies outside the file.", "Ask for a range within its length."),
+    422: (
+        "The request can be read, but something in it cannot be done.",
+        "Each entry of errors names the place, a stable code and what is allowed. "
+        "Nothing was stored.",
+    ),
+    429: ("Too many requests, or no free place.", "Wait as long as Retry-After says."),
+    431: ("The headers are too large.", "Send fewer or shorter ones."),
+    500: ("A fault of ours. It is logged.", "Send it again with the same Idempotency-Key."),
+    501: ("The server does not know this way to send.", "Send an ordinary HTTP/1.1 request."),
+    502: ("The vendor answered something that cannot be used.", "Read the job before you repeat."),
+    503: (
+        "The database or the disk is away for a moment; nothing was stored.",
+        "Wait as long as Retry-After says, then send it again.",
+    ),
+    504: ("The time for an answer is over; the job goes on.", "Read the job that is named."),
+}
+
+
+@blueprint.app_template_filter("highlighted")
+def highlighted(text: str, language: str) -> Markup:
+    """Code with a class for each kind of word that has a colour in docs.css."""
+    code = highlight(text, get_lexer_by_name(language), HtmlFormatter(nowrap=True))
+    # A span for each comma would make a page of a hundred examples slow.
+    code = _UNCOLOURED.sub(r"\1", code)
+    return Markup(code.rstrip("\n"))  # noqa: S704 - the formatter escapes the text
 
 
 @blueprint.get("/openapi.json")
@@ -51,15 +108,30 @@ def show() -> Response:
 
 @blueprint.get("/docs")
 def read() -> Response:
-    """The same as a page, with recipes."""
-    told = document(current_app, wiring())
-    page = render(
-        "docs.html",
-        groups=groups(told),
-        schemas=schemas(told),
-        error=error_example(told),
-        recipes=RECIPES,
-        public_url=wiring().settings.public_url,
-    )
-    page.headers.update(KEPT)
-    return tagged(page)
+    """The same as a page."""
+    described = document(current_app, wiring())
+    return _page("docs.html", groups=groups(described), schemas=schemas(described))
+
+
+@blueprint.get("/docs/errors")
+def errors() -> Response:
+    """Each status with what it means; the paragraphs that `type` leads to."""
+    example = error_example(document(current_app, wiring()))
+    statuses = [(HTTPStatus(status), *words) for status, words in ERRORS.items()]
+    return _page("docs_errors.html", example=example, statuses=statuses)
+
+
+@blueprint.get("/docs/guides/<name>")
+def guide(name: str) -> Response:
+    """One recipe."""
+    found = next((recipe for recipe in RECIPES if recipe.name == name), None)
+    if found is None:
+        abort(404)
+    return _page("docs_guide.html", recipe=found)
+
+
+def _page(template: str, **values: Any) -> Response:
+    public_url = wiring().settings.public_url
+    response = render(template, recipes=RECIPES, public_url=public_url, **values)
+    response.headers.update(KEPT)
+    return tagged(response)

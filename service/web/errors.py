@@ -67,7 +67,7 @@ class FieldErrorJson(TypedDict):
 class ProblemJson(TypedDict):
     """An error (RFC 9457)."""
 
-    type: Annotated[str, about("`about:blank`: the status says what kind it is.", "about:blank")]
+    type: Annotated[str, about("Where the status is explained.", "/docs/errors#422")]
     title: Annotated[str, about("The status in words.", "Unprocessable Entity")]
     status: Annotated[int, about("The HTTP status.", 422)]
     detail: Annotated[str, about("What is wrong, in a sentence.", "1 field is wrong")]
@@ -80,7 +80,7 @@ class ProblemJson(TypedDict):
 def problem_response(problem: Problem) -> Response:
     """The problem as HTTP."""
     body: ProblemJson = {
-        "type": "about:blank",
+        "type": f"{request.script_root}/docs/errors#{problem.status}",
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
         "detail": problem.detail,

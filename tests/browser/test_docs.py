@@ -31,14 +31,29 @@ def test_everybody_can_read_it(browser: Browser, site: Harness, size: str, schem
 
 
 def test_without_a_script(browser: Browser, site: Harness) -> None:
-    """All of it is in the page itself: a recipe and the answers open without JavaScript."""
+    """All of it is in the page itself: the answers open without JavaScript."""
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(url_of(site, "/docs"))
-    page.locator("summary", has_text="Express").click()
     create = page.locator("article:has(#jobs_create_job)")
     create.locator("summary").click()
 
-    assert page.get_by_text("express.raw").is_visible()
     assert create.get_by_text("It is stored and will be sent.").is_visible()
     context.close()
+
+
+def test_search_and_copy(browser: Browser, site: Harness) -> None:
+    """Words leave only what holds them all; a command is copied by its button."""
+    with opened(browser, site, "desktop", "light") as page:
+        page.goto(url_of(site, "/docs"))
+        page.fill("#find", "rotate secret")
+        shown = page.locator(".operation:visible h3").all_inner_texts()
+        status = page.inner_text("#found")
+        page.locator("[data-copy=curl-subscriptions_rotate]").click()
+        copied = page.locator("[data-copy=curl-subscriptions_rotate]").inner_text()
+        page.fill("#find", "")
+        hidden = page.locator(".operation[hidden]").count()
+
+    assert ["Rotate a secret"] == shown
+    assert "found" in status
+    assert ("Copied", 0) == (copied, hidden)

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from support.harness import Harness
 
 from service.web.app import create_app
-from service.web.documentation import FOLDER, RECIPES
+from service.web.documentation import ERRORS, FOLDER, RECIPES
 
 
 @pytest.fixture
@@ -32,33 +32,80 @@ def test_whole(client: FlaskClient) -> None:
     ids = re.findall(r'\sid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
+    assert set(re.findall(r'data-copy="([^"]+)"', page)) <= set(ids)
+    assert page.count("<pre") == page.count("data-copy=")
 
 
-def test_recipes(client: FlaskClient) -> None:
-    """Each recipe stands there as its file does, and none is forgotten."""
-    page = html.unescape(client.get("/docs").text)
+def text_of(page: str) -> str:
+    """A page without its tags."""
+    return html.unescape(re.sub(r"<[^>]+>", "", page))
+
+
+def test_guides(client: FlaskClient) -> None:
+    """Each recipe has a page where it stands as its file does, and none is forgotten."""
+    index = client.get("/docs").text
 
     assert {recipe.file for recipe in RECIPES} == {path.name for path in FOLDER.iterdir()}
     for recipe in RECIPES:
-        assert (FOLDER / recipe.file).read_text().rstrip() in page
+        assert f'href="/docs/guides/{recipe.name}"' in index
+        page = client.get(f"/docs/guides/{recipe.name}").text
+        assert (FOLDER / recipe.file).read_text().rstrip() in text_of(page)
+        assert page.count("<span class=") > 20
+    assert 404 == client.get("/docs/guides/nothing").status_code
 
 
-def test_own_files_only(client: FlaskClient) -> None:
+def test_an_error_leads_to_its_paragraph(client: FlaskClient, harness: Harness) -> None:
+    """`type` of each kind of error is the address of a paragraph, also below a path."""
+    key = {"x-api-key": harness.key}
+    refused = [
+        client.get("/v1/jobs"),
+        client.get("/v1/jobs/x", headers=key),
+        client.get("/v1/jobs?limit=x", headers=key),
+        client.put("/v1/jobs", headers=key),
+        client.post("/v1/jobs", headers=key, data="{"),
+        client.post("/v1/jobs", headers=key | {"Content-Type": "application/json"}, data="{"),
+    ]
+    types = [answer.get_json()["type"] for answer in refused]
+    page = client.get("/docs/errors").text
+
+    assert [401, 404, 422, 405, 415, 400] == [answer.status_code for answer in refused]
+    assert types == [f"/docs/errors#{answer.status_code}" for answer in refused]
+    assert all(f'id="{one.partition("#")[2]}"' in page for one in types)
+
+
+def test_every_status_is_explained(client: FlaskClient) -> None:
+    """No operation answers with an error that has no paragraph."""
+    document = client.get("/openapi.json").get_json()
+    told = {
+        int(status)
+        for methods in document["paths"].values()
+        for one in methods.values()
+        for status in one["responses"]
+        if status >= "4"
+    }
+
+    # A vendor's compatible API has 402 and 406 of its own.
+    assert told - {402, 406} <= set(ERRORS)
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/errors", "/docs/guides/flask"])
+def test_own_files_only(client: FlaskClient, path: str) -> None:
     """Neither inline styles and scripts nor anything from another server; kept by its ETag."""
-    answer = client.get("/docs")
+    answer = client.get(path)
     loaded = re.findall(r'<(?:link|script|img|iframe)[^>]*(?:href|src)="([^"]+)"', answer.text)
 
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     assert not re.search(r"<style|\sstyle=|<script(?![^>]*src=)|\son\w+=", answer.text)
     assert loaded and all(address.startswith("/static/") for address in loaded)
-    again = client.get("/docs", headers={"If-None-Match": answer.headers["ETag"]})
+    again = client.get(path, headers={"If-None-Match": answer.headers["ETag"]})
     assert (200, 304) == (answer.status_code, again.status_code)
 
 
 def test_commands(client: FlaskClient) -> None:
     """The commands hold the key's variable, the ids as variables, and the example's body."""
-    page = html.unescape(client.get("/docs").text)
+    page = client.get("/docs").text
     resolve = page.partition('id="jobs_resolve"')[2].partition("</pre>")[0]
+    resolve = text_of(resolve)
 
     assert "curl -X POST" not in resolve
     assert 'curl "$CLIPBELL_URL/v1/jobs/$JOB_ID/resolve" \\\n' in resolve

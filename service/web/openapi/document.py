@@ -26,6 +26,7 @@ from service.web.openapi.builders import (
 )
 from service.web.openapi.requests import add_requests
 from service.web.openapi.responses import responses, shared_refusals
+from service.web.openapi.titles import TITLES
 
 #: By endpoint; a test compares them with the app's routes.
 OPERATIONS: dict[str, Operation] = (
@@ -119,7 +120,7 @@ def _described(
 ) -> dict[str, Any]:
     operation = OPERATIONS[rule.endpoint]
     summary, _, rest = (inspect.getdoc(view) or "").partition("\n")
-    title = f" ({model.title})" if model else ""
+    title = TITLES.get(rule.endpoint, rule.endpoint) + (f" ({model.title})" if model else "")
     scope = operation.scope or vars(view).get("scope")
     read = method == "GET" and scope is not None and rule.rule.startswith("/v1/")
     body = _body(operation, schemas, model)
@@ -130,8 +131,8 @@ def _described(
     described = {
         "operationId": component_name(id_),
         "tags": [operation.tag],
-        "summary": summary.rstrip(".") + title,
-        "description": rest.strip().replace("``", "`"),
+        "summary": title,
+        "description": f"{summary.rstrip('.')}.\n{rest}".strip().replace("``", "`"),
         "parameters": [_parameter(one, schemas) for one in parameters],
         "requestBody": body,
         "responses": responses(operation, schemas, scope, read=read, body=body is not None),

@@ -21,6 +21,7 @@ from service.messages.payloads import FORMATS
 from service.model import EventType, Job
 from service.web.app import create_app
 from service.web.openapi import OPERATIONS
+from service.web.openapi.titles import TITLES
 
 #: The beginnings of addresses that are for programs.
 API = (
@@ -114,7 +115,7 @@ def test_every_route(client: FlaskClient, document: dict[str, Any]) -> None:
     rules = list(client.application.url_map.iter_rules())
     shown = {rule.endpoint for rule in rules if rule.rule.startswith(API)}
     api = {name for name in shown if not name.startswith(("dashboard.", "session."))}
-    assert api == set(OPERATIONS)
+    assert api == set(OPERATIONS) == set(TITLES)
     for endpoint in api:
         view: dict[str, Any] = vars(client.application.view_functions[endpoint])
         operation = OPERATIONS[endpoint]
