@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 
 from service import store
 from service.callbacks.ingest import Ingest
@@ -33,9 +34,6 @@ from service.store.clock import SharedClock
 from service.store.database import PATIENCE_SECONDS, Database
 from service.videos.archive import archive_video
 from service.videos.retention import remove_video
-
-#: Settings whose work is still to come: only their defaults are taken.
-UNBUILT = ("engine", "broker_url")
 
 
 @dataclass(frozen=True)
@@ -159,9 +157,15 @@ def build(
 
 def _refuse_useless(settings: Settings) -> None:
     """A setting that would silently do nothing stops the start instead."""
-    for name in UNBUILT:
-        if getattr(settings, name) != Settings.model_fields[name].default:
-            raise SettingsError(f"CLIPBELL_{name.upper()}: not built yet; leave it unset")
+    broker = bool(settings.broker_url.get_secret_value())
+    if settings.engine == "celery" and not broker:
+        raise SettingsError(
+            "CLIPBELL_ENGINE=celery needs CLIPBELL_BROKER_URL=amqp://… or redis://…"
+        )
+    if settings.engine == "celery" and not (find_spec("celery") and find_spec("redis")):
+        raise SettingsError("CLIPBELL_ENGINE=celery needs: pip install 'clipbell[celery]'")
+    if broker and settings.engine != "celery":
+        raise SettingsError("CLIPBELL_BROKER_URL does nothing without CLIPBELL_ENGINE=celery")
     if not settings.confirm_callbacks and not settings.result_hosts:
         needed = "needs CLIPBELL_RESULT_HOSTS, or no result would be believed"
         raise SettingsError(f"CLIPBELL_CONFIRM_CALLBACKS=false {needed}")

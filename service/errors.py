@@ -117,6 +117,10 @@ class SchemaError(ClipbellError):
     """The database is not at the schema that this version needs."""
 
 
+class BrokerUnavailable(ClipbellError):
+    """The broker did not take a hint; nothing is lost by that."""
+
+
 class DatabaseUnavailable(ClipbellError):
     """The database is gone, read-only, full, locked or stuck; `reason` says how it is known."""
 

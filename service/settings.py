@@ -40,6 +40,7 @@ PRICED = {*MODELS, *(f"{name}/{slug}" for slug, sold in OFFERS.items() for name 
 #: Where Heroku, Render, Railway and their like say which database they have made for the service.
 PLATFORM_DATABASE = "DATABASE_URL"
 KEY_LENGTH = 32
+BROKER_SCHEMES = ("amqp", "amqps", "redis", "rediss")
 #: Segments of a path that no proxy and no browser writes in another way.
 PLAIN_PATH = re.compile(r"(/(?!\.\.?(/|$))[A-Za-z0-9._~-]+)*")
 #: How our own paths begin: what comes below such a PUBLIC_URL could be meant with or without it.
@@ -108,6 +109,12 @@ def _switch(value: Any) -> Any:
     raise ValueError("must be true or false")
 
 
+def _broker_url(value: Any) -> Any:
+    if value and urlsplit(str(value)).scheme not in BROKER_SCHEMES:
+        raise ValueError("must begin with amqp://, amqps://, redis:// or rediss://")
+    return value
+
+
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Networks = Annotated[tuple[str, ...], BeforeValidator(_network)]
 Delay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -117,6 +124,7 @@ PublicUrl = Annotated[str, BeforeValidator(_public_url)]
 Origin = Annotated[str, BeforeValidator(_origin)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
 Prices = Annotated[dict[str, Delay], BeforeValidator(_prices)]
+BrokerUrl = Annotated[SecretStr, BeforeValidator(_broker_url)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -155,7 +163,7 @@ class _Settings(BaseSettings, extra="forbid"):
     slack_bot_token: SecretStr = SecretStr("")
     retry_schedule: Delays = (0, 5, 300, 1800, 7200, 18000, 36000, 36000)
     engine: Literal["threads", "celery"] = "threads"
-    broker_url: SecretStr = SecretStr("")
+    broker_url: BrokerUrl = SecretStr("")
     allowed_networks: Networks = ()
     trusted_proxies: Annotated[int, Field(ge=0)] = 0
     log_format: Literal["json", "console"] = "console"

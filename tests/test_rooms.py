@@ -40,6 +40,7 @@ REACH = {
         *("outbound/", "sandbox/", "ops/processes.py", "web/intake/worker.py"),
     ),
     r"(slack_sdk|apprise)(\..*)?": ("channels/",),
+    r"(celery|kombu|amqp|redis)(\..*)?": ("engines/", "ops/broker.py"),
     r"obstore(\..*)?": ("storage/",),
     r"itsdangerous(\..*)?": ("signing.py",),
     r"smtplib(\..*)?": ("channels/",),

@@ -77,7 +77,10 @@ GOOD: list[tuple[str, str, Any]] = [
     ("slack_bot_token", "xoxb-1", SecretStr("xoxb-1")),
     ("retry_schedule", "0,0.5, 60", (0.0, 0.5, 60.0)),
     *[("engine", text, text) for text in ("threads", "celery")],
-    ("broker_url", "redis://r", SecretStr("redis://r")),
+    *[
+        ("broker_url", f"{scheme}://r", SecretStr(f"{scheme}://r"))
+        for scheme in ("amqp", "amqps", "redis", "rediss")
+    ],
     ("allowed_networks", "10.0.0.0/8, ::1/128,192.0.2.7", ("10.0.0.0/8", "::1/128", "192.0.2.7")),
     ("trusted_proxies", "2", 2),
     *[("log_format", text, text) for text in ("json", "console")],
@@ -116,6 +119,7 @@ BAD: list[tuple[str, str, str]] = [
     ("accel", "nginx", "'none', 'x-accel' or 'presigned'"),
     *[("retry_schedule", text, "") for text in ("a", "1;2", ",", "0,nan", "0,-5", "0,inf")],
     ("engine", "huey", "'threads' or 'celery'"),
+    *[("broker_url", text, "amqp://") for text in ("sqs://", "localhost", "http://r", "memory://")],
     *[("allowed_networks", text, "network") for text in ("10.0.0/8", "localhost", "10.0.0.0/33")],
     *[("trusted_proxies", text, "") for text in (*NUMBERS, "1.5")],
     ("log_format", "text", "'json' or 'console'"),

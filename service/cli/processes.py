@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 import tempfile
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,17 +14,15 @@ import typer
 from service import worker as workers
 from service.bootstrap import build
 from service.cli.output import JsonOption, print_json
-from service.errors import SchemaError, SettingsError
+from service.errors import SettingsError
 from service.model import utc_now
 from service.ops.logs import configure
 from service.ops.processes import HOST, Processes, free_port, interrupt_on_signals
+from service.ops.setup import await_schema
 from service.settings import Settings, environ_with, inherits_sockets, load_settings, misspelt
-from service.storage.atomic import make_private
 
 log = logging.getLogger(__name__)
 
-#: A process started beside `clipbell migrate` waits this long for it.
-SCHEMA_SECONDS = 30.0
 #: Shell commands that point a service at the sandbox for both vendors; any key will do.
 SANDBOX_SETTINGS = (
     "export CLIPBELL_APIXO_BASE_URL={url} CLIPBELL_SEGMIND_BASE_URL={url}\n"
@@ -64,6 +61,11 @@ def worker(
 ) -> None:
     """The worker process. It submits, confirms, copies, delivers; SIGTERM stops it."""
     settings = _ready(load_settings())
+    if settings.engine == "celery":
+        # Imported here because Celery is an extra.
+        from service.engines.celery import run_worker
+
+        sys.exit(run_worker(threads))
     wiring = build(settings)
     if workers.run_worker(wiring, threads):
         wiring.close()
@@ -110,26 +112,11 @@ def _welcome(public_url: str, own_url: str, link: str | None) -> str:
 
 
 def _ready(settings: Settings) -> Settings:
-    """
-    The settings, once they build and the database is at head.
-
-    Raises:
-        SchemaError: it is not at head after `SCHEMA_SECONDS`.
-    """
+    """The settings, once they build and the database is at head. Raises SchemaError."""
     configure(settings.log_format)
     for sentence in misspelt():
         log.warning("%s", sentence)
-    make_private(settings.data_dir)
-    wiring = build(settings)
-    deadline = time.monotonic() + SCHEMA_SECONDS
-    while time.monotonic() < deadline:
-        with suppress(SchemaError):
-            wiring.db.check()
-            break
-        time.sleep(0.25)
-    else:
-        wiring.db.check()
-    wiring.close()
+    await_schema(settings)
     return settings
 
 

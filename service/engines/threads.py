@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
-from service.errors import DatabaseUnavailable
+from service.ops.logs import TroubleLog
 
 Unit = Callable[[], bool]
 log = logging.getLogger(__name__)
@@ -26,8 +26,6 @@ TICK_SECONDS = 0.2
 GRACE_SECONDS = 20.0
 #: A unit that raised is not tried again before this has passed.
 PAUSE_SECONDS = 1.0
-#: The same trouble over and over, such as a full disk, is told once in so many seconds.
-SILENCE_SECONDS = 60.0
 
 
 class ThreadEngine:
@@ -60,7 +58,7 @@ class ThreadEngine:
         self._stopping = False
         self._never = threading.Event()
         self._look = threading.Event()
-        self._told: dict[str, float] = {}
+        self._troubles = TroubleLog(log)
         # No more calls than threads: whoever is called looks until nothing is left.
         self._calls: dict[str, queue.Queue[None]] = {
             kind: queue.Queue(threads[kind]) for kind in units
@@ -104,7 +102,7 @@ class ThreadEngine:
             for kind in self._due():
                 self._wake(kind)
         except Exception as error:
-            self._tell("cannot ask the database what is due", error)
+            self._troubles.tell("cannot ask the database what is due", error)
             self._never.wait(PAUSE_SECONDS)
 
     def _wake(self, kind: str) -> None:
@@ -121,15 +119,6 @@ class ThreadEngine:
         try:
             return self._units[kind]()
         except Exception as error:
-            self._tell(f"{kind} failed; the row comes up again when its lease ends", error)
+            self._troubles.tell(f"{kind} failed; the row comes up again when its lease ends", error)
             self._never.wait(PAUSE_SECONDS)
             return False
-
-    def _tell(self, what: str, error: Exception) -> None:
-        """Log a trouble, unless the same one was logged a moment ago."""
-        trouble, now = f"{what}: {type(error).__name__}", time.monotonic()
-        if now - self._told.get(trouble, -SILENCE_SECONDS) >= SILENCE_SECONDS:
-            self._told[trouble] = now
-            # Where the database is away, its own words say more than where we were.
-            away = isinstance(error, DatabaseUnavailable)
-            log.error("%s: %s", what, error, exc_info=None if away else error)

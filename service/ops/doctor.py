@@ -12,6 +12,7 @@ from service.bootstrap import Wiring, build
 from service.errors import ClipbellError, OutboundError
 from service.formatting import format_duration, format_size
 from service.media import probe
+from service.ops.broker import broker_trouble
 from service.ops.health import Check
 from service.ops.health import examine as look_at_health
 from service.settings import Settings, load_settings, misspelt
@@ -97,6 +98,13 @@ def _public_url(w: Wiring) -> Check:
     return Check("public url", True, f"reachable, clocks {format_duration(off)} apart")
 
 
+def _engine(w: Wiring) -> Check:
+    if w.settings.engine == "threads":
+        return Check("engine", True, "threads of `clipbell worker`")
+    trouble = broker_trouble(w.settings)
+    return Check("engine", not trouble, trouble or "celery, whose broker answers")
+
+
 def _media(_: Wiring) -> Check:
     if not probe.available():
         fix = "pip install 'clipbell[media]'"
@@ -110,6 +118,7 @@ CHECKS: dict[str, Callable[[Wiring], Check]] = {
     "providers": _providers,
     "public url": _public_url,
     "media": _media,
+    "engine": _engine,
 }
 #: The checks that call no other machine and write nothing.
 QUICK = ("database", "providers", "media")

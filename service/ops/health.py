@@ -15,6 +15,8 @@ from service import store
 from service.catalogue.models import VENDORS
 from service.errors import ClipbellError
 from service.formatting import format_share, format_size
+from service.ops.broker import broker_trouble
+from service.settings import Settings
 from service.storage import Storage
 from service.storage.disk import FULL, disks_of
 from service.store.database import Database
@@ -71,9 +73,21 @@ def _judged(name: str, trouble: str, fine: str, *, vital: bool = False) -> Check
     return Check(name, not trouble, trouble or fine, vital)
 
 
-def examine(db: Database, storage: Storage, providers: Collection[str], now: datetime) -> Health:
-    """All checks of `/readyz`; a storage on another machine is called, which may take long."""
-    return _examine(db, providers, now, [_storage(storage), _disk(db, storage)])
+def examine(
+    db: Database,
+    storage: Storage,
+    providers: Collection[str],
+    now: datetime,
+    settings: Settings | None = None,
+) -> Health:
+    """
+    All checks of `/readyz`; a storage or broker on another machine is called, which may take long.
+
+    Args:
+        settings: where the engine may have a broker to look at.
+    """
+    broker = [_broker(settings)] if settings and settings.engine == "celery" else []
+    return _examine(db, providers, now, [_storage(storage), _disk(db, storage), *broker])
 
 
 def glance(db: Database, storage: Storage, providers: Collection[str], now: datetime) -> Health:
@@ -121,6 +135,11 @@ def _storage(storage: Storage) -> Check:
         # Without a bucket jobs still go out, and links lead to the provider for the time being.
         return Check("storage", False, str(error), vital=not storage.remote)
     return Check("storage", True, "files can be written", vital=not storage.remote)
+
+
+def _broker(settings: Settings) -> Check:
+    """Not vital: jobs and callbacks are taken without it, and wait."""
+    return _judged("broker", broker_trouble(settings), "answers")
 
 
 def _disk(db: Database, storage: Storage) -> Check:

@@ -6,8 +6,13 @@ import json
 import logging
 import re
 import sys
+import time
 from datetime import UTC, datetime
 
+from service.errors import BrokerUnavailable, DatabaseUnavailable
+
+#: The same trouble over and over, such as a full disk, is logged once in so many seconds.
+SILENCE_SECONDS = 60.0
 _PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 #: Tokens and keys in paths and messages are worth as much as passwords.
 #: Slashes may come escaped, as JSON and addresses within addresses have them.
@@ -65,3 +70,20 @@ def configure(format_: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+class TroubleLog:
+    """Logs what goes wrong again and again, once a minute."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self._log = log
+        self._logged_at: dict[str, float] = {}
+
+    def tell(self, what: str, error: Exception) -> None:
+        """Log a trouble, unless the same one was logged a moment ago."""
+        trouble, now = f"{what}: {type(error).__name__}", time.monotonic()
+        if now - self._logged_at.get(trouble, -SILENCE_SECONDS) >= SILENCE_SECONDS:
+            self._logged_at[trouble] = now
+            # What is away says more by its own words than by where we were.
+            away = isinstance(error, (DatabaseUnavailable, BrokerUnavailable))
+            self._log.error("%s: %s", what, error, exc_info=None if away else error)

@@ -14,11 +14,11 @@ from sqlalchemy import Connection
 
 from service import store
 from service.bootstrap import Wiring
-from service.errors import DatabaseUnavailable
 from service.jobs.high_water import watch_rows
 from service.jobs.submission import commit_left_answers
 from service.model import new_id
 from service.ops.key_rotation import reencrypt_all
+from service.ops.logs import TroubleLog
 from service.storage import StorageError
 from service.videos.retention import delete_expired, delete_orphans, purge_rows
 
@@ -35,16 +35,17 @@ ASIDE = timedelta(minutes=10)
 CLOCK_SLACK = timedelta(seconds=30)
 
 
-def prepare_process(wiring: Wiring) -> None:
-    """Before the first unit of work of a process: one time, and a row per provider."""
-    wiring.db.write_with_retry(wiring.clock.follow)
-    wiring.db.write_with_retry(partial(_ensure_providers, wiring))
+def prepare_process(wiring: Wiring, tx: Connection) -> None:
+    """Before the first unit of work of a process: the database's time, a row per provider."""
+    wiring.clock.follow(tx)
+    for name in wiring.providers:
+        store.providers.ensure(tx, name, wiring.clock())
 
 
 def prepare_host(wiring: Wiring) -> None:
     """Before a worker begins; the same for all its processes. Raises StorageError."""
     _check_storage(wiring)
-    prepare_process(wiring)
+    wiring.db.write_with_retry(partial(prepare_process, wiring))
     wiring.db.write_with_retry(partial(_reencrypt_all, wiring))
     wiring.db.write_with_retry(lambda tx: watch_rows(tx, wiring.high_water))
 
@@ -57,11 +58,6 @@ def _check_storage(wiring: Wiring) -> None:
         if not wiring.storage.remote:
             raise
         log.warning("videos wait: %s", error)
-
-
-def _ensure_providers(wiring: Wiring, tx: Connection) -> None:
-    for name in wiring.providers:
-        store.providers.ensure(tx, name, wiring.clock())
 
 
 def _reencrypt_all(wiring: Wiring, tx: Connection) -> None:
@@ -81,16 +77,15 @@ class Periodic(threading.Thread):
         self.stopping = threading.Event()
         self._seconds = seconds
         self._act = act
+        self._troubles = TroubleLog(log)
 
     def run(self) -> None:
         """Until stopped."""
         while not self.stopping.is_set():
             try:
                 self._act()
-            except DatabaseUnavailable as error:
-                log.warning("%s waits: %s", self.name, error)
-            except Exception:
-                log.exception("%s failed, and is tried again", self.name)
+            except Exception as error:
+                self._troubles.tell(f"{self.name} failed, and is tried again", error)
             self.stopping.wait(self._seconds)
 
     def stop(self) -> None:

@@ -1,4 +1,9 @@
-"""The long form: ``python -m chaos --jobs 3000 --kills 200 --seed N --database postgresql``."""
+"""
+The long form: ``python -m chaos --jobs 3000 --kills 200 --seed N --database postgresql``.
+
+``--engine celery --broker amqp://guest:guest@127.0.0.1/chaos`` (or ``redis://127.0.0.1/9``)
+runs it on that engine; the vhost or database must be the run's own, as it is emptied now and then.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +42,12 @@ def _plan() -> Plan:
     reader.add_argument("--kills", type=int, default=200)
     reader.add_argument("--seed", type=int, default=Plan.seed)
     reader.add_argument("--database", choices=("sqlite", "postgresql"), default="sqlite")
-    plan = Plan(**vars(reader.parse_args()))
+    reader.add_argument("--engine", choices=("threads", "celery"), default="threads")
+    reader.add_argument("--broker", default="")
+    given = vars(reader.parse_args())
+    if (given.pop("engine") == "celery") != bool(given["broker"]):
+        reader.error("--engine celery and --broker URL belong together")
+    plan = Plan(**given)
     if not 1 <= plan.kills <= min(MOST_KILLS, plan.jobs):
         reader.error(f"--kills goes from 1 to {MOST_KILLS}, and not above --jobs")
     return plan

@@ -41,8 +41,10 @@ def figures(run: ChaosRun, found: Evidence) -> dict[str, object]:
     taken = Counter((c.path, c.event_id) for c in found.calls if c.status == 200)
     attempts = [attempt for task in tasks for attempt in task.attempts]
     states = Counter(job.state.value for job in found.jobs.values())
+    broker = run.plan.broker.partition(":")[0]
     return {
         "database": run.plan.database,
+        "engine": f"celery on {broker}" if broker else "threads",
         "seed": run.plan.seed,
         "jobs": len(found.jobs),
         "kills": f"{sum(run.kills.values())} ({_listed(run.kills)})",

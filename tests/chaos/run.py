@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from http.client import HTTPException
@@ -21,6 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, func, select
+from support.brokers import Broker
+from support.later import date_back
+from support.network import Proxy
 from support.sandboxes import start_sandbox
 from support.servers import Clipbell, Reply, eventually
 
@@ -45,6 +48,9 @@ LULL_SECONDS = 8.0
 OUTAGE_SECONDS = 3.0
 #: A run that stands still so long, whoever was started, will never end.
 STUCK_SECONDS = 180.0
+BROKER_AWAY_SECONDS = 1.5
+#: A worker by the user's own command.
+CELERY = ("-A", "service.engines.celery", "worker", "--concurrency", "6")
 TESTS = Path(__file__).parents[1]
 
 
@@ -56,6 +62,8 @@ class Plan:
     kills: int = 21
     seed: int = 20_260_101
     database: str = "sqlite"
+    #: The URL of the broker of the engine `celery`; blank: the engine `threads`.
+    broker: str = ""
     #: How often a hook call is answered 503.
     refusing: float = 0.2
     #: Nothing has moved for so long: what is left waits for a lease.
@@ -64,7 +72,7 @@ class Plan:
     @property
     def victims(self) -> tuple[str, ...]:
         """What may be struck, as often as the dice must name it; one word alone means killed."""
-        killed = ("worker", "worker", "serve", "serve")
+        killed = ("worker", "worker", "serve", "serve", *(("broker",) if self.broker else ()))
         if self.database == "sqlite":
             return killed
         return (*killed, "database", "database frozen", "database read-only")
@@ -80,13 +88,14 @@ class ChaosRun:
         provider: SandboxServer,
         sink: Sink,
         cluster: Cluster | None,
+        network: Proxy | None = None,
     ) -> None:
         self.plan, self.clipbell, self.provider, self.sink = plan, clipbell, provider, sink
         self.requested: dict[int, RequestedJob] = {}
         self.jobs: dict[int, str] = {}
         self.counts: Counter[str] = Counter()
         self.began = time.monotonic()
-        self._cluster = cluster
+        self._cluster, self._network = cluster, network
         self._dice = random.Random(f"{plan.seed} kills")
         self._pause = threading.Event()
         self.ahead = 0.0
@@ -153,7 +162,7 @@ class ChaosRun:
 
     def _beats(self, database: Database) -> bool:
         """Whether the latest worker has come so far as to say that it lives."""
-        ahead = self.ahead if database.is_sqlite else 0.0
+        ahead = self.ahead if self._by_clock else 0.0
         born = utc_now() + timedelta(seconds=ahead - 1.5 * STEP_SECONDS)
         with database.read() as tx:
             beat = store.work.last_beat(tx)
@@ -208,9 +217,18 @@ class ChaosRun:
         self.counts[f"kills of {victim}"] += 1
         if self._cluster and victim.startswith("database"):
             self._strike_database(self._cluster, victim)
+        elif self._network and victim == "broker":
+            self._strike_broker(self._network)
         else:
             self.clipbell.kill(victim)
             self.start_process(victim)
+
+    def _strike_broker(self, network: Proxy) -> None:
+        """Away for a moment; it comes back with nothing."""
+        network.cut()
+        Broker(self.plan.broker).purge()
+        self._pause.wait(BROKER_AWAY_SECONDS)
+        network.join()
 
     def _strike_database(self, cluster: Cluster, victim: str) -> None:
         """Killed and started, or silent, or without writes for some seconds."""
@@ -232,9 +250,17 @@ class ChaosRun:
         if verb == "serve":
             self.clipbell.start_web()
             return
-        self.clipbell.start_later_worker(self.ahead)
-        on_sqlite = self.clipbell.environ["CLIPBELL_DATABASE_URL"].startswith("sqlite")
-        self.ahead = STEP_SECONDS + (self.ahead if on_sqlite else 0.0)
+        if self.plan.broker:
+            self.database.write_with_retry(lambda tx: date_back(tx, self.ahead))
+            self.clipbell.spawn("worker", "celery", *CELERY)
+        else:
+            self.clipbell.start_later_worker(self.ahead)
+        self.ahead = STEP_SECONDS + (self.ahead if self._by_clock else 0.0)
+
+    @property
+    def _by_clock(self) -> bool:
+        """Whether a later worker has a clock that runs ahead; else the rows are dated back."""
+        return self.plan.database == "sqlite" and not self.plan.broker
 
     def _revive(self) -> None:
         """What a supervisor does: start again who has ended by himself."""
@@ -290,6 +316,7 @@ def chaos_run_on(
     """The same on a database that is there."""
     patience = (0.1, 0.4, *(0.8,) * 400)
     with (
+        _network(plan) as network,
         Sink(plan.seed, plan.refusing) as sink,
         start_sandbox(folder / "provider", credits=1e6, retry_delays=patience) as provider,
         Clipbell(
@@ -302,6 +329,18 @@ def chaos_run_on(
             poll_after="8",
             poll_every="4",
             archive_wait="5",
+            **_engine(plan, network),
         ) as clipbell,
     ):
-        yield ChaosRun(plan, clipbell, provider, sink, cluster)
+        yield ChaosRun(plan, clipbell, provider, sink, cluster, network)
+
+
+def _network(plan: Plan) -> AbstractContextManager[Proxy | None]:
+    """What can be cut between the service and its broker."""
+    return Proxy(Broker(plan.broker).address) if plan.broker else nullcontext()
+
+
+def _engine(plan: Plan, network: Proxy | None) -> dict[str, str]:
+    if network is None:
+        return {}
+    return {"engine": "celery", "broker_url": Broker(plan.broker).url_through(network.port)}

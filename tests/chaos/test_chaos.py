@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.brokers import BROKERS, missing, start_broker
 from support.requirements import need
 
 from chaos import cluster
@@ -16,6 +17,7 @@ from chaos.run import ChaosRun, Plan, chaos_run
 
 SHORT = Plan(jobs=10, kills=3, still_seconds=2.0)
 LONG = Plan()
+CELERY = Plan(jobs=40, kills=8)
 
 
 @pytest.mark.postgresql
@@ -48,6 +50,28 @@ def test_chaos(
         _end_by_hand(run, found)
         after = gather(run)
         assert [] == [*unended_jobs(after), *lost_events(after), *surplus_creates(after)]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.postgresql
+@pytest.mark.parametrize("kind", BROKERS)
+def test_chaos_on_celery(
+    kind: str, database: str, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """The same promises hold on the distributed engine, whose broker goes now and then, too."""
+    need(missing(kind) or (cluster.missing() if database == "postgresql" else ""))
+    with start_broker(kind) as broker:
+        plan = replace(CELERY, database=database, broker=broker.url)
+        with chaos_run(plan, tmp_path) as run:
+            secrets = run.start()
+            run.fight()
+            run.calm()
+            found = gather(run)
+            record_property("figures", table(figures(run, found)))
+
+            assert plan.kills == sum(run.kills.values())
+            assert [] == faults(run, found, secrets)
 
 
 def _end_by_hand(run: ChaosRun, found: Evidence) -> None:

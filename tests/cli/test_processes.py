@@ -7,41 +7,14 @@ import os
 import re
 import signal
 import socket
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.sandboxes import SandboxClient
 from support.servers import Clipbell, eventually, http_call
-from support.serving import QuietHandler, Served
+from support.slow_vendor import SlowVendor
 from support.terminals import Terminal
-
-
-class SlowVendor(Served):
-    """APIXO, which answers a create only once `gate` is open."""
-
-    def __init__(self) -> None:
-        vendor = self
-        self.gate, self.asked = threading.Event(), threading.Event()
-
-        class Handler(QuietHandler):
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
-                vendor.asked.set()
-                vendor.gate.wait(30)
-                body = json.dumps({"code": 200, "message": "", "data": {"taskId": "task1"}})
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body.encode())
-
-        self.serve(Handler)
-
-    def release(self) -> None:
-        """Answer those that still wait."""
-        self.gate.set()
 
 
 @pytest.fixture

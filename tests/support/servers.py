@@ -200,11 +200,11 @@ class Clipbell:
         os.killpg(child.pid, signal.SIGKILL)
         child.wait(20)
 
-    def stop(self, verb: str) -> int:
+    def stop(self, verb: str, seconds: float = 30) -> int:
         """SIGTERM to a process; its exit code."""
         child = self._children.pop(verb)
         child.terminate()
-        return child.wait(30)
+        return child.wait(seconds)
 
     def pid(self, verb: str) -> int:
         """The process of a verb."""
@@ -213,7 +213,8 @@ class Clipbell:
     def children(self, verb: str) -> list[int]:
         """The processes that a process of ours has started."""
         pid = self._children[verb].pid
-        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        lists = Path(f"/proc/{pid}/task").glob("*/children")
+        return [int(one) for listed in lists for one in listed.read_text().split()]
 
     def log(self, verb: str) -> str:
         """All that a process wrote so far."""
@@ -265,10 +266,14 @@ class Clipbell:
         return found
 
     def _ready(self) -> bool:
+        return self.status_of("/readyz") == 200
+
+    def status_of(self, path: str) -> int:
+        """What a GET there is answered; 0 where nobody answers."""
         try:
-            return http_call("GET", f"{self.url}/readyz").status == 200
+            return http_call("GET", self.url + path).status
         except OSError:
-            return False
+            return 0
 
     def spawn(self, verb: str, module: str, *arguments: str) -> None:
         """`python -m MODULE ARGUMENT …`, in the place of a verb's process."""

@@ -83,7 +83,7 @@ def healthz() -> Response:
 def readyz() -> Response:
     """Whether jobs are taken and worked on, else 503; what else is wrong stands beside it."""
     w = wiring()
-    found = examine(w.db, w.storage, w.providers, w.clock())
+    found = examine(w.db, w.storage, w.providers, w.clock(), w.settings)
     checks = {check.name: "ok" if check.ok else check.message for check in found.checks}
     body: ReadinessJson = {
         "status": found.status,

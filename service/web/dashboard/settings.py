@@ -39,7 +39,7 @@ def check() -> AnyResponse:
     """The same, with the questions to other machines; each ends by itself within a minute."""
     w = wiring()
     with reserve_test_slot("checks are running"):
-        health = examine(w.db, w.storage, w.providers, w.clock())
+        health = examine(w.db, w.storage, w.providers, w.clock(), w.settings)
         return page("settings.html", **_own(), **_whole(health, CHECKS), checked=True)
 
 

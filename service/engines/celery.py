@@ -1,0 +1,273 @@
+"""
+The distributed engine: ``celery -A service.engines.celery worker`` with options of your own.
+
+Beside the pool each worker has one more process (`service.engines.upkeep`) with
+the beat that sends the hints, the heartbeat and the maintenance. It is a process
+and no thread because the worker's own process forks the pool, and nothing may
+hold a connection or a lock across a fork.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from celery import Celery, bootsteps, signals
+from celery.worker import state as worker_state
+from celery.worker.consumer import Consumer
+
+from service.bootstrap import build
+from service.engines.hints import (
+    KINDS,
+    TASK,
+    Publisher,
+    celery_settings,
+    queue_name,
+)
+from service.engines.seats import Seats
+from service.errors import BrokerUnavailable, ClipbellError, SettingsError
+from service.ops.logs import TroubleLog, configure
+from service.ops.setup import await_schema
+from service.ops.upkeep import BEAT_SECONDS, prepare_process
+from service.settings import Settings, load_settings
+
+log = logging.getLogger(__name__)
+
+#: A hint is worked off for so long; then another kind's may be next.
+WORK_SECONDS = 1.0
+#: A process of the pool that is asked to end while it works does so this long after.
+LINGER_SECONDS = 1.0
+#: The process beside the pool is started again after this, should it die.
+RESTART_SECONDS = 1.0
+STOP_SECONDS = 20.0
+
+
+def _settings() -> Settings:
+    """Those of a worker; one line ends the process where they cannot be used."""
+    try:
+        settings = load_settings()
+        if settings.engine != "celery":
+            raise SettingsError("a Celery worker needs CLIPBELL_ENGINE=celery")
+        build(settings).close()
+    except ClipbellError as error:
+        raise SystemExit(f"clipbell: {error}") from None
+    return settings
+
+
+app = Celery("clipbell")
+app.add_defaults(lambda: celery_settings(_settings()))
+
+
+class HintConsumer(Consumer):  # type: ignore[misc]
+    """Celery's own, without the queues for delayed messages: there are none."""
+
+    class Blueprint(Consumer.Blueprint):  # type: ignore[misc]
+        """Its parts."""
+
+        default_steps = tuple(
+            step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in step
+        )
+
+
+class PoolProcess:
+    """What a process of the pool needs to work; made at its first hint, so after any fork."""
+
+    def __init__(self) -> None:
+        self.wiring = build(load_settings())
+        try:
+            with self.wiring.db.write() as tx:
+                prepare_process(self.wiring, tx)
+        except ClipbellError:
+            self.wiring.close()
+            raise
+        self._units = self.wiring.units()
+        self._publisher = Publisher(app)
+        self._followed_at = time.monotonic()
+
+    def work(self, kind: str) -> None:
+        """
+        Work off what is due of that kind, for a while.
+
+        The first success calls the next seat, as it does in the embedded engine: so
+        the pool fills only as far as there is work.
+        """
+        self._follow_clock()
+        until = time.monotonic() + WORK_SECONDS
+        more = self._units[kind]()
+        if more:
+            self._call_next(kind)
+        while more and time.monotonic() < until and not _end.asked:
+            more = self._units[kind]()
+
+    def _call_next(self, kind: str) -> None:
+        try:
+            self._publisher.send([kind])
+        except BrokerUnavailable as error:
+            _troubles.tell("the beat has to call the next", error)
+
+    def _follow_clock(self) -> None:
+        if time.monotonic() - self._followed_at > BEAT_SECONDS:
+            with self.wiring.db.read() as tx:
+                self.wiring.clock.follow(tx)
+            self._followed_at = time.monotonic()
+
+    def close(self) -> None:
+        """Give back what it holds."""
+        self._publisher.close()
+        self.wiring.close()
+
+
+_troubles = TroubleLog(log)
+_process: PoolProcess | None = None
+_process_lock = threading.Lock()
+#: Made before any fork.
+_seats = Seats()
+
+
+class PoolEnd:
+    """
+    How a process of a forking pool ends by SIGTERM: after the unit that it is at.
+
+    Supervisors send the signal to the whole group, and a create must not be cut.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._busy: set[int] = set()
+
+    @contextmanager
+    def held_up(self) -> Iterator[None]:
+        """This thread works: an end has to wait for it."""
+        self._busy.add(threading.get_ident())
+        try:
+            yield
+        finally:
+            self._busy.discard(threading.get_ident())
+            if self.asked:
+                # Until then the worker hears that the hint is done.
+                signal.setitimer(signal.ITIMER_REAL, LINGER_SECONDS)
+
+    def ask(self, number: int, _: object) -> None:
+        """End now, or after what is under way. Takes no lock, being called by a signal."""
+        if self._busy:
+            self.asked = True
+            if _process is not None:
+                _process.wiring.db.stop_retrying()
+            return
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+
+_end = PoolEnd()
+
+
+def _this_process() -> PoolProcess:
+    global _process
+    with _process_lock:
+        if _process is None:
+            _process = PoolProcess()
+        return _process
+
+
+@app.task(name=TASK)  # type: ignore[untyped-decorator]
+def work(kind: str) -> None:
+    """What a hint asks for: work off that kind."""
+    try:
+        with _end.held_up(), _seats.taken(kind) as seated:
+            if seated:
+                _this_process().work(kind)
+    except Exception as error:
+        _troubles.tell(f"{kind} failed; the row comes up again when its lease ends", error)
+
+
+@signals.setup_logging.connect  # type: ignore[untyped-decorator]
+def _set_up_logging(**_: Any) -> None:
+    """Ours instead of Celery's; two lines for each hint would drown the rest."""
+    configure(load_settings().log_format)
+    for name in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
+def _expect_end(**_: Any) -> None:
+    for number in (signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, _end.ask)
+
+
+@signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]
+def _close_process(**_: Any) -> None:
+    if _process is not None:
+        _process.close()
+
+
+@signals.worker_shutdown.connect  # type: ignore[untyped-decorator]
+def _close_worker(**_: Any) -> None:
+    # With a pool of threads the worker is the process that works.
+    _close_process()
+    _seats.close()
+
+
+class Upkeep(bootsteps.StartStopStep):  # type: ignore[misc]
+    """The process beside the pool: the beat, the heartbeat, the maintenance."""
+
+    #: Besides SIGTERM, those that end the worker once its units have ended.
+    warm_signals: tuple[signal.Signals, ...] = ()
+
+    def __init__(self, worker: Any, autoscale: Any = None, **options: Any) -> None:
+        super().__init__(worker, **options)
+        await_schema(_settings())
+        kinds = {kind for kind in KINDS if queue_name(kind) in app.amqp.queues.consume_from}
+        _seats.share_out(max(autoscale or [worker.concurrency]), kinds)
+        self._child: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="upkeep", daemon=True)
+
+    def start(self, worker: Any) -> None:
+        """Start it, and again whenever it dies."""
+        for number in self.warm_signals:
+            signal.signal(number, _stop_warmly)
+        self._watcher.start()
+
+    def _watch(self) -> None:
+        command = [sys.executable, "-m", "service.engines.upkeep", str(os.getpid())]
+        while not self._stopping.is_set():
+            self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+            if code := self._child.wait():
+                log.error("the upkeep ended with %d, and is started again", code)
+            self._stopping.wait(RESTART_SECONDS)
+
+    def stop(self, worker: Any) -> None:
+        """End it."""
+        self._stopping.set()
+        if self._child is not None:
+            self._child.terminate()
+        self._watcher.join(STOP_SECONDS)
+
+    def terminate(self, worker: Any) -> None:
+        """The same, however the worker ends."""
+        self.stop(worker)
+
+
+app.steps["worker"].add(Upkeep)
+
+
+def _stop_warmly(*_: object) -> None:
+    worker_state.should_stop = 0
+
+
+def run_worker(threads: int) -> int:
+    """A worker for all kinds, with so many threads, until a signal ends it; its exit code."""
+    # Celery's own worker takes a second Ctrl-C, or SIGHUP, for something else.
+    Upkeep.warm_signals = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+    # Whatever else a fleet of workers would tell each other, the database says.
+    quiet = ("--without-gossip", "--without-mingle")
+    argv = ["--quiet", "worker", "--pool", "threads", "--concurrency", str(threads), *quiet]
+    return int(app.start(argv) or 0)

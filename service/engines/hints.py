@@ -1,0 +1,186 @@
+"""
+Hints: the messages of the distributed engine, their queues, and who sends them.
+
+A hint says that a kind of work has something due. It names no row: the claim
+picks the row by rules that a message cannot know (the account that was served
+longest ago, the endpoint with room, the provider that may be called). So a
+hint that is lost, late or doubled changes nothing, and the queues may be
+emptied at any time.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+from celery import Celery
+from kombu import Connection, Exchange, Queue
+
+from service import store
+from service.bootstrap import Wiring
+from service.errors import BrokerUnavailable
+from service.ops.broker import is_redis
+from service.ops.upkeep import Periodic
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: The kinds of work, each with a queue of its own.
+KINDS = (*store.work.WORK, "deliver_slow", "number")
+TASK = "clipbell.work"
+#: A hint that nobody took for so long is dropped: the beat has sent others since.
+HINT_SECONDS = 10
+#: So many hints of a kind may wait; the oldest go first.
+MOST_HINTS = 100
+BEAT_SECONDS = 0.2
+#: So long a broker may take to take a connection, or to confirm a hint.
+BROKER_SECONDS = 4.0
+#: A connection on which nothing comes any more is given up after about twice this.
+HEARTBEAT_SECONDS = 10
+
+
+def queue_name(kind: str) -> str:
+    """The queue of a kind of work, for `celery worker -Q` and `-X`."""
+    return f"clipbell.{kind}"
+
+
+def queues(settings: Settings) -> list[Queue]:
+    """
+    The queue of each kind.
+
+    RabbitMQ keeps to their limits itself. Redis has none for a list: there `Publisher`
+    sets them with each hint.
+    """
+    limits: dict[str, Any] = {
+        "x-queue-type": "quorum",
+        "x-message-ttl": HINT_SECONDS * 1000,
+        "x-max-length": MOST_HINTS,
+        "x-overflow": "drop-head",
+    }
+    arguments = None if is_redis(settings) else limits
+    exchange = Exchange("clipbell", "direct")
+    return [
+        Queue(queue_name(kind), exchange, queue_name(kind), queue_arguments=arguments)
+        for kind in KINDS
+    ]
+
+
+def celery_settings(settings: Settings) -> dict[str, Any]:
+    """Celery's own settings: no results, late acknowledgements, confirmed publishing."""
+    redis = {"socket_timeout": 30.0, "socket_keepalive": True, "health_check_interval": 5}
+    transport = redis if is_redis(settings) else {"confirm_publish": True}
+    return {
+        "broker_url": settings.broker_url.get_secret_value(),
+        "broker_transport_options": transport | {"socket_connect_timeout": BROKER_SECONDS},
+        "broker_connection_timeout": BROKER_SECONDS,
+        "broker_heartbeat": HEARTBEAT_SECONDS,
+        # A broker may be away for as long as it likes.
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_channel_error_retry": True,
+        "task_queues": queues(settings),
+        "task_create_missing_queues": False,
+        "task_default_queue": queue_name(KINDS[0]),
+        "task_default_exchange": "clipbell",
+        "task_default_delivery_mode": "transient",
+        "task_ignore_result": True,
+        "task_acks_late": True,
+        "worker_prefetch_multiplier": 1,
+        # A create under way outlives the connection to the broker, and a cold shutdown waits.
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_soft_shutdown_timeout": settings.submit_timeout + BROKER_SECONDS,
+        "worker_redirect_stdouts": False,
+        "worker_consumer": "service.engines.celery:HintConsumer",
+    }
+
+
+class Publisher:
+    """
+    Sends hints over one connection of its own, from any thread.
+
+    Args:
+        app: the Celery app whose task the hints are.
+    """
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+
+    def send(self, kinds: Iterable[str]) -> None:
+        """
+        One hint for each of these kinds, confirmed by the broker.
+
+        Raises:
+            BrokerUnavailable: at least one was not taken; the connection is given up.
+        """
+        with self._lock:
+            try:
+                connection = self._open()
+                for kind in kinds:
+                    self._send(connection, kind)
+            except Exception as error:
+                self._close()
+                raise BrokerUnavailable(f"the broker takes no hints: {error}") from error
+
+    def _open(self) -> Connection:
+        if self._connection is None:
+            # Without heartbeats, which nobody would send between two hints.
+            options = {"socket_timeout": BROKER_SECONDS} if self._on_redis else {}
+            self._connection = self._app.connection_for_write(
+                heartbeat=0, transport_options=options
+            )
+            self._connection.ensure_connection(max_retries=1, interval_start=0)
+        return self._connection
+
+    @property
+    def _on_redis(self) -> bool:
+        return str(self._app.conf.broker_url).startswith("redis")
+
+    def _send(self, connection: Connection, kind: str) -> None:
+        queue = self._app.amqp.queues[queue_name(kind)]
+        producer = self._app.amqp.Producer(connection.default_channel, auto_declare=False)
+        self._app.send_task(
+            TASK,
+            [kind],
+            queue=queue,
+            declare=[queue],
+            producer=producer,
+            retry=False,
+            ignore_result=True,
+            confirm_timeout=BROKER_SECONDS,
+        )
+        if self._on_redis:
+            pipe = connection.default_channel.client.pipeline()
+            # The newest stand first.
+            pipe.ltrim(queue.name, 0, MOST_HINTS - 1)
+            pipe.expire(queue.name, HINT_SECONDS)
+            pipe.execute()
+
+    def close(self) -> None:
+        """Give the connection back."""
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):
+                connection.collect(socket_timeout=0.1)
+
+
+class Beat(Periodic):
+    """Sends a hint for each kind that has something due, again and again: two are harmless."""
+
+    def __init__(self, wiring: Wiring, publisher: Publisher) -> None:
+        super().__init__("beat", BEAT_SECONDS, self.send_due)
+        self._wiring = wiring
+        self._publisher = publisher
+
+    def send_due(self) -> None:
+        """Once. Raises BrokerUnavailable."""
+        if due := self._wiring.due():
+            self._publisher.send(sorted(due))

@@ -1,0 +1,58 @@
+"""How many of a pool's places the kinds of work may take that last long."""
+
+from __future__ import annotations
+
+import fcntl
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+#: A create as long as its generation, a video's copy, an endpoint that times out.
+LONG_KINDS = ("generate", "archive", "deliver_slow")
+
+
+class Seats:
+    """
+    A quarter of the pool for each of the long kinds, so that the others never wait for them.
+
+    A seat is a file, and who has it holds its lock: so it is counted across the threads
+    and processes of a pool, and is free again when its process is killed.
+    """
+
+    def __init__(self) -> None:
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._limits: dict[str, int] = {}
+
+    def share_out(self, concurrency: int, kinds: Collection[str]) -> None:
+        """
+        Set the limits; before any fork. A worker of long kinds only needs none.
+
+        Args:
+            concurrency: how many hints the pool works off at once.
+            kinds: those that the worker takes.
+        """
+        if not set(kinds) <= set(LONG_KINDS):
+            self._folder = tempfile.TemporaryDirectory(prefix="clipbell-seats-")
+            self._limits = dict.fromkeys(LONG_KINDS, max(1, concurrency // 4))
+
+    def close(self) -> None:
+        """Remove the files; only where they were made."""
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    @contextmanager
+    def taken(self, kind: str) -> Iterator[bool]:
+        """A seat for that kind; False when none is free."""
+        if kind not in self._limits or self._folder is None:
+            yield True
+            return
+        for number in range(self._limits[kind]):
+            with Path(self._folder.name, f"{kind}-{number}").open("ab") as seat:
+                try:
+                    fcntl.flock(seat, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                yield True
+                return
+        yield False

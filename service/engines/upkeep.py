@@ -1,0 +1,48 @@
+"""
+The process beside a Celery worker's pool: ``python -m service.engines.upkeep PID``.
+
+It sends the hints, says that the worker lives, and does the maintenance, each as
+a thread. It ends by SIGTERM, or when the worker whose PID that is has gone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from service.bootstrap import build
+from service.engines.celery import app
+from service.engines.hints import Beat, Publisher
+from service.ops.logs import configure
+from service.ops.upkeep import Heartbeat, Maintenance, prepare_host
+from service.settings import load_settings
+
+LOOK_SECONDS = 1.0
+
+
+def main(worker: int) -> None:
+    """Until SIGTERM or the end of the worker, which is the parent of this process."""
+    # Ctrl-C goes to the whole group: the worker decides when this ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    settings = load_settings()
+    configure(settings.log_format)
+    wiring = build(settings)
+    prepare_host(wiring)
+    # From here on it is waited for; the threads take the mask over.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    publisher = Publisher(app)
+    beside = (Beat(wiring, publisher), Heartbeat(wiring), Maintenance(wiring))
+    for thread in beside:
+        thread.start()
+    while os.getppid() == worker and not signal.sigtimedwait({signal.SIGTERM}, LOOK_SECONDS):
+        pass
+    wiring.db.stop_retrying()
+    for thread in beside:
+        thread.stop()
+    publisher.close()
+    wiring.close()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

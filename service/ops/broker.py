@@ -1,0 +1,38 @@
+"""The broker of the distributed engine, as seen from outside: is it there?"""
+
+from __future__ import annotations
+
+from service.settings import Settings
+
+#: Tried twice: whoever asks hears of a silent broker after two seconds.
+CHECK_SECONDS = 1.0
+ADVICE = "start it or correct CLIPBELL_BROKER_URL; until then jobs are taken, and wait"
+
+
+def is_redis(settings: Settings) -> bool:
+    """Whether the broker is Redis; else it is RabbitMQ."""
+    return settings.broker_url.get_secret_value().startswith("redis")
+
+
+def broker_trouble(settings: Settings) -> str:
+    """Connect to the broker: why that fails, with the fix; blank when it answers."""
+    # Only who has chosen that engine pays for its import.
+    from kombu import Connection
+
+    options = {"socket_timeout": CHECK_SECONDS} if is_redis(settings) else {}
+    connection = Connection(
+        settings.broker_url.get_secret_value(),
+        connect_timeout=CHECK_SECONDS,
+        transport_options=options | {"socket_connect_timeout": CHECK_SECONDS},
+    )
+    try:
+        connection.ensure_connection(
+            max_retries=1, interval_start=0, reraise_as_library_errors=False
+        )
+    except Exception as error:
+        # Of the driver's own kinds, and of the system's.
+        return f"{connection.as_uri()} does not answer ({error}): {ADVICE}"
+    finally:
+        # Without the words of parting, which a frozen broker would never answer.
+        connection.collect(socket_timeout=0.1)
+    return ""
