@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
 from service import store
-from service.errors import Conflict, FieldError, InvalidInput, NotFound
+from service.errors import (
+    Conflict,
+    FieldError,
+    FieldErrors,
+    InvalidInput,
+    NotFound,
+    json_pointer,
+)
 from service.model import Account, ApiKey, new_id
 from service.signing import Encryptor, digest, new_webhook_secret
 
 SCOPES = ("read", "submit", "admin", "operator")
+#: What a key may do where nothing else is said, and what the first one of an account may.
+KEY_SCOPES = ("read", "submit")
+OWNER_SCOPES = (*KEY_SCOPES, "admin")
 KEY_PREFIX = "clb_"
 NAME_LENGTH = 80
 
@@ -77,6 +89,45 @@ def create_key(
     )
     store.accounts.insert_key(tx, row)
     return key
+
+
+def parse_new_key(given: Any, allowed: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """
+    Name and scopes of a request for a key.
+
+    Args:
+        allowed: the scopes of whoever asks: nobody gives more than that.
+
+    Raises:
+        InvalidInput: all faults but the name's, which `create_key` finds.
+    """
+    if not isinstance(given, dict):
+        raise InvalidInput.at("", "wrong_type", "the body must be a JSON object")
+    errors = FieldErrors()
+    for name in given.keys() - {"name", "scopes"}:
+        errors.add(json_pointer(name), "unknown_field", "takes name, scopes")
+    if not isinstance(given.get("name"), str):
+        errors.add("/name", "required", "say what the key is for, such as ci")
+    scopes = given.get("scopes", list(KEY_SCOPES))
+    if not isinstance(scopes, list) or not scopes:
+        errors.add("/scopes", "wrong_type", f"must be a list of {', '.join(SCOPES)}")
+        scopes = []
+    for place, scope in enumerate(scopes):
+        if scope not in SCOPES:
+            errors.add(f"/scopes/{place}", "not_allowed", f"must be one of {', '.join(SCOPES)}")
+        elif scope not in allowed:
+            message = f"your own key has not the scope {scope}; it has {', '.join(allowed)}"
+            errors.add(f"/scopes/{place}", "not_allowed", message)
+    errors.raise_any()
+    return given["name"], tuple(dict.fromkeys(scopes))
+
+
+def key_of(tx: Connection, key: str) -> ApiKey:
+    """The row of a key. Raises NotFound."""
+    found = key_in_force(tx, key)
+    if found is None:
+        raise NotFound("the key was revoked")
+    return found
 
 
 def key_in_force(tx: Connection, key: str) -> ApiKey | None:

@@ -7,7 +7,7 @@ import shlex
 import typer
 
 from service import store
-from service.accounts import create_account, create_key, key_in_force, revoke_key
+from service.accounts import OWNER_SCOPES, create_account, create_key, key_in_force, revoke_key
 from service.cli.account_option import Acting, acting_account
 from service.cli.output import JsonOption, ago, console, open_wiring, print_json, table
 from service.model.account_json import account_json, key_json
@@ -23,19 +23,23 @@ def create(
     owner_email: str = typer.Option(None, "--owner-email", help="Where news about it goes."),
     json_: bool = JsonOption,
 ) -> None:
-    """A new account with nothing in it; it sees only its own."""
+    """A new account and its first key; it sees only its own."""
     owner = owner_address(owner_email)
     wiring = open_wiring()
     with wiring.db.write() as tx:
         made = create_account(tx, wiring.encryptor, name, owner, wiring.clock())
+        key = create_key(tx, made.id, "first key", OWNER_SCOPES, wiring.clock())
     secret = wiring.encryptor.decrypt(made.webhook_secret)
     if json_:
-        print_json({**account_json(made), "webhook_secret": secret})
+        print_json({**account_json(made), "api_key": key, "webhook_secret": secret})
         return
     out = console()
     out.print(f"{made.id}  {made.name}", soft_wrap=True)
+    out.print(f"API key (shown only now): {key}", style="bold", soft_wrap=True)
     out.print(f"Webhook secret: {secret}", soft_wrap=True)
-    out.print(f"Next: `clipbell keys create --account {shlex.quote(name)}`.", soft_wrap=True)
+    out.print(f"The key may {', '.join(OWNER_SCOPES)}; sign in with it.", soft_wrap=True)
+    more = f"clipbell keys create NAME --account {shlex.quote(name)}"
+    out.print(f"More keys: `{more}`.", soft_wrap=True)
 
 
 @app.command("list")

@@ -24,7 +24,12 @@ Pairs = Annotated[
 ]
 Name = Annotated[
     str,
-    about("What people call it.", "Orders", max_length=NAME_LENGTH, pattern=r"^[^\u0000-\u001f]*$"),
+    about(
+        "What people call it.",
+        "Orders",
+        max_length=NAME_LENGTH,
+        json_schema_extra={"format": "name"},
+    ),
 ]
 HeaderFields = dict[
     Annotated[str, Field(json_schema_extra={"format": "header-name"})],

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
 from typing_extensions import TypedDict
 
 from service.formatting import iso
-from service.model import (
-    Account,
-    ApiKey,
-)
+from service.model import Account, ApiKey
+from service.model.json_types import AccountId, Moment, about
 
 
 class AccountJson(TypedDict):
@@ -32,7 +30,28 @@ def account_json(account: Account) -> AccountJson:
     }
 
 
-def key_json(key: ApiKey) -> dict[str, Any]:
+class KeyJson(TypedDict):
+    """An API key, without the key itself."""
+
+    id: Annotated[str, about("Its id.", "key_0198f3c2a1b47d6e9f00112233445566")]
+    account_id: Annotated[AccountId, about("The account.")]
+    name: Annotated[str, about("What it is for.", "ci")]
+    hint: Annotated[str, about("How it begins.", "clb_4Rk1")]
+    scopes: Annotated[list[str], about("What it may do.", ["read", "submit"])]
+    created_at: Annotated[Moment, about("When it was created.")]
+    last_used: Annotated[
+        Moment | None, about("When it was last used, within a minute; null for never.", None)
+    ]
+    revoked_at: Annotated[Moment | None, about("When it was revoked.", None)]
+
+
+class KeyWithSecretJson(KeyJson):
+    """A new API key."""
+
+    api_key: Annotated[str, about("The key itself; shown only once.", "clb_4Rk1f8…")]
+
+
+def key_json(key: ApiKey) -> KeyJson:
     """A key as people tell it from others, by its first letters; nobody can show the rest."""
     return {
         "id": key.id,
@@ -41,6 +60,6 @@ def key_json(key: ApiKey) -> dict[str, Any]:
         "hint": key.key_prefix,
         "scopes": key.scopes,
         "created_at": iso(key.created_at),
-        "revoked_at": iso(key.revoked_at),
         "last_used": iso(key.last_used),
+        "revoked_at": iso(key.revoked_at),
     }

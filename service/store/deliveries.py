@@ -7,11 +7,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import ColumnElement, Connection, func, select, update
 from sqlalchemy import insert as insert_into
 
-from service.model import Attempt, Delivery, DeliveryState, Exchange
-from service.store.schema import attempts, deliveries, exchanges
+from service.model import Attempt, Delivery, DeliveryState, Exchange, first_id
+from service.store.schema import attempts, deliveries, events, exchanges
 from service.store.work import Page, add, newest_page, settle, value, values
 
 
@@ -57,12 +57,44 @@ def page(
     limit: int,
     *,
     before: str | None = None,
-    **which: str | None,
+    **which: Any,
 ) -> Page[Delivery]:
-    """An account's deliveries, newest first, by columns in `which` that are not None."""
-    statement = select(deliveries).filter_by(account_id=account_id)
-    statement = statement.filter_by(**{key: v for key, v in which.items() if v is not None})
+    """An account's deliveries, newest first; `which` as `counts` takes it, and columns."""
+    statement = select(deliveries).where(*_which(account_id, **which))
     return newest_page(tx, statement, Delivery, limit, before)
+
+
+def counts(tx: Connection, account_id: str, **which: Any) -> dict[str, int]:
+    """
+    How many of an account's deliveries are in each state; ``failing`` are pending ones, too.
+
+    Args:
+        which: `since`, a moment; `type`, of the event; `failing`; columns that are not None.
+    """
+    by_state = select(deliveries.c.state, func.count()).where(*_which(account_id, **which))
+    found = {str(state): count for state, count in tx.execute(by_state.group_by("state"))}
+    failing = select(func.count()).where(*_which(account_id, **which | {"failing": True}))
+    return found | {"failing": tx.scalar(failing) or 0}
+
+
+def _which(
+    account_id: str,
+    *,
+    since: datetime | None = None,
+    type: str | None = None,
+    failing: bool | None = None,
+    **columns: str | None,
+) -> list[ColumnElement[bool]]:
+    found = [deliveries.c.account_id == account_id]
+    found += [deliveries.c[name] == v for name, v in columns.items() if v is not None]
+    if since is not None:
+        found.append(deliveries.c.id >= first_id("dlv", since))
+    if type is not None:
+        of_type = (events.c.id == deliveries.c.event_id) & (events.c.type == type)
+        found.append(select(events.c.id).where(of_type).exists())
+    if failing:
+        found += [deliveries.c.state == DeliveryState.PENDING, deliveries.c.attempts > 0]
+    return found
 
 
 def of_events(

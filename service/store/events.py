@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +39,12 @@ def insert(tx: Connection, event: Event) -> None:
 def find(tx: Connection, event_id: str) -> Event | None:
     """The event of that id."""
     return value(Event, tx.execute(_events().where(events.c.id == event_id)).one_or_none())
+
+
+def of_ids(tx: Connection, event_ids: Collection[str]) -> dict[str, Event]:
+    """Those events, by id."""
+    rows = tx.execute(_events().where(events.c.id.in_(event_ids))).all()
+    return {event.id: event for event in values(Event, rows)}
 
 
 def of_job(tx: Connection, job_id: str) -> list[Event]:

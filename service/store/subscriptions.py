@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +32,20 @@ def find(tx: Connection, subscription_id: str) -> Subscription | None:
     """The subscription of that id."""
     statement = select(subscriptions).filter_by(id=subscription_id)
     return value(Subscription, tx.execute(statement).one_or_none())
+
+
+def of_ids(tx: Connection, subscription_ids: Collection[str]) -> dict[str, Subscription]:
+    """Those subscriptions, by id."""
+    rows = tx.execute(select(subscriptions).where(subscriptions.c.id.in_(subscription_ids))).all()
+    return {one.id: one for one in values(Subscription, rows)}
+
+
+def failing(tx: Connection, account_id: str) -> list[Subscription]:
+    """An account's subscriptions that fail now, hidden ones too, the longest failing first."""
+    since = subscriptions.c.failing_since
+    statement = select(subscriptions).filter_by(account_id=account_id, enabled=True)
+    rows = tx.execute(statement.where(since.is_not(None)).order_by(since)).all()
+    return values(Subscription, rows)
 
 
 def lock(tx: Connection, subscription_id: str) -> Subscription | None:

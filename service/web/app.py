@@ -23,6 +23,7 @@ from service.web.api import (
     events,
     hooks,
     jobs,
+    keys,
     metrics,
     providers,
     service_info,
@@ -42,6 +43,7 @@ from service.web.prefix import PathPrefix
 
 BLUEPRINTS = (
     callbacks.blueprint,
+    keys.blueprint,
     jobs.blueprint,
     subscriptions.blueprint,
     hooks.blueprint,

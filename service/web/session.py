@@ -29,6 +29,7 @@ from service.model import ApiKey
 from service.settings import Settings
 from service.signing import SessionSerializer, UrlSigner, digest
 from service.store.database import Database
+from service.web import alerts
 from service.web.context import BODY_BYTES, api_key_from_request, caller, wiring
 from service.web.errors import Problem, as_problem
 from service.web.intake.framing import Head
@@ -117,7 +118,7 @@ def signed_in(
 
 def page(template: str, status: int = 200, **values: Any) -> AnyResponse:
     """A page for the one who is signed in."""
-    return render(template, status, **_common(), **values)
+    return render(template, status, **_common(), alerts=alerts.look(caller()), **values)
 
 
 def live_page(template: str, parts: str, **values: Any) -> AnyResponse:

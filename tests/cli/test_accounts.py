@@ -56,9 +56,11 @@ def test_another_account(clipbell: Clipbell) -> None:
     job = shown(clipbell, "submit", "kling-2", "--prompt", "A hen", "--account", "bob")
     everyone = shown(clipbell, "accounts", "list")
 
+    me = clipbell.call("GET", "/v1/me", headers={"x-api-key": made["api_key"]}).json()
+    assert ("bob", ["read", "submit", "admin"]) == (me["name"], me["scopes"])
     assert made["webhook_secret"].startswith("whsec_")
     assert "another name" in again
-    assert [("default", 1), ("bob", 0)] == [(one["name"], one["keys"]) for one in everyone]
+    assert [("default", 1), ("bob", 1)] == [(one["name"], one["keys"]) for one in everyone]
     assert made["id"] in clipbell.run("accounts", "list").stdout
     assert job["id"] not in [one["id"] for one in shown(clipbell, "jobs")]
     assert [job] == shown(clipbell, "jobs", "--account", made["id"])

@@ -36,6 +36,7 @@ schemathesis.openapi.format("image", st.sampled_from([IMAGE, f"data:image/png;ba
 schemathesis.openapi.format(
     "webhook-secret", st.just("whsec_" + base64.b64encode(bytes(32)).decode())
 )
+schemathesis.openapi.format("name", st.sampled_from(["Orders", "Bestellungen ü"]))
 schemathesis.openapi.format("header-name", st.sampled_from(["X-Api-Key", "Authorization"]))
 schemathesis.openapi.format("header-value", st.sampled_from(["Bearer abc", "ü"]))
 schemathesis.openapi.format("cursor", st.sampled_from(["am9iXzAx", "ZHZfMDE"]))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response, request
 
 from service import store
 from service.deliveries.exchanges import exchanges_of
 from service.deliveries.redelivery import resend_delivery
-from service.model import Delivery, DeliveryState
+from service.model import Delivery, DeliveryState, EventType
 from service.model.delivery_json import delivery_json, full_delivery_json
 from service.web.context import (
     caller,
     choice_arg,
+    datetime_arg,
     get_or_404,
     json_response,
     needs,
@@ -21,21 +24,21 @@ from service.web.pagination import cursor, page_response, page_size
 
 blueprint = Blueprint("deliveries", __name__, url_prefix="/v1/deliveries")
 
+_FILTERS = ("job_id", "event_id", "subscription_id", "channel")
+
 
 @blueprint.get("")
-@needs("read", "job_id", "event_id", "subscription_id", "channel", "state", "limit", "cursor")
+@needs("read", *_FILTERS, "state", "type", "since", "limit", "cursor")
 def list_deliveries() -> Response:
     """An account's deliveries, newest first."""
-    which = {name: request.args.get(name) for name in _FILTERS}
-    which["state"] = choice_arg("state", DeliveryState)
+    which: dict[str, Any] = {name: request.args.get(name) for name in _FILTERS}
+    which |= {"state": choice_arg("state", DeliveryState), "type": choice_arg("type", EventType)}
+    which["since"] = datetime_arg("since")
     with wiring().db.read() as tx:
         account = caller().account_id
         found = store.deliveries.page(tx, account, page_size(), before=cursor(), **which)
         attempts = store.deliveries.all_attempts(tx, [delivery.id for delivery in found])
     return page_response([delivery_json(delivery, attempts) for delivery in found], found.older)
-
-
-_FILTERS = ("job_id", "event_id", "subscription_id", "channel")
 
 
 @blueprint.get("/<delivery_id>")

@@ -7,9 +7,12 @@ from flask import Blueprint
 from service.web.dashboard import (
     bulk_actions,
     callbacks,
+    deliveries,
+    delivery,
     job,
     job_actions,
     jobs,
+    keys,
     new,
     numbers,
     rejected,
@@ -31,9 +34,12 @@ for page in (
     new,
     subscriptions,
     subscription,
+    deliveries,
+    delivery,
     numbers,
     callbacks,
     rejected,
     settings,
+    keys,
 ):
     blueprint.register_blueprint(page.blueprint)

@@ -8,11 +8,10 @@ from flask import Blueprint, flash, redirect, request, url_for
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
-from service.deliveries.redelivery import resend_delivery
-from service.errors import Conflict, FieldError, InvalidInput, TooOften
+from service.errors import Conflict, FieldError, InvalidInput
 from service.jobs.outcomes import Resolution, resolve_by_hand
 from service.jobs.requests import cancel_job, mute_job
-from service.model import Delivery, Job
+from service.model import Job
 from service.videos.retention import erase_job
 from service.web.context import get_or_404, wiring
 from service.web.dashboard.job import show_problem
@@ -82,27 +81,14 @@ def erase(job_id: str) -> AnyResponse:
     return _back(job_id, "Deleted: the video and all that was said of it.")
 
 
-@blueprint.post("/deliveries/<delivery_id>/resend")
-@signed_in("submit")
-def resend(delivery_id: str) -> AnyResponse:
-    """Send it once more."""
-    with wiring().db.read() as tx:
-        delivery = get_or_404(tx, Delivery, delivery_id)
-
-    def action(tx: Connection, _: Job) -> None:
-        resend_delivery(tx, get_or_404(tx, Delivery, delivery_id), wiring().clock())
-
-    return _act(str(delivery.job_id), action, "news")
-
-
-def _act(job_id: str, action: Callable[[Connection, Job], None], place: str = "") -> AnyResponse:
-    """Back to the job's page, to a `place` of it; there too when the deed cannot be done."""
+def _act(job_id: str, action: Callable[[Connection, Job], None]) -> AnyResponse:
+    """Back to the job's page; there too when it cannot be done."""
     try:
         with wiring().db.write() as tx:
             action(tx, get_or_404(tx, Job, job_id))
-    except (Conflict, TooOften, InvalidInput) as error:
+    except (Conflict, InvalidInput) as error:
         return show_problem(job_id, _told_here(error))
-    return redirect(url_for("dashboard.job.show", job_id=job_id, _anchor=place or None), 303)
+    return redirect(url_for("dashboard.job.show", job_id=job_id), 303)
 
 
 def _told_here(error: Exception) -> Problem:

@@ -13,7 +13,7 @@ from service import store
 from service.deliveries import endpoint_health
 from service.deliveries.redelivery import recover_since
 from service.deliveries.secrets import revoke_old_secret, rotate_secret
-from service.deliveries.subscriptions import target_of
+from service.deliveries.subscriptions import shown_subscription, target_of
 from service.deliveries.test_sends import TestResult, test_request_for
 from service.errors import Busy
 from service.model import DEFAULT_EVENTS, Attempt, Delivery, DeliveryState, Subscription
@@ -56,6 +56,7 @@ def _page(subscription_id: str, status: int = 200, **more: Any) -> AnyResponse:
         subscription=found,
         condition=endpoint_health.health_of(found, now),
         target=target_of(w.encryptor, found),
+        headers=list(shown_subscription(w.encryptor, found)["headers"]),
         events=found.events or list(DEFAULT_EVENTS),
         tries=tries,
         waiting=[one for one in recent if one.state is DeliveryState.PENDING],

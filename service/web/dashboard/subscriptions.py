@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, flash, redirect, request, url_for
 from sqlalchemy import Connection
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
@@ -14,7 +15,9 @@ from service.catalogue.models import MODELS
 from service.deliveries.endpoint_health import health_of
 from service.deliveries.subscriptions import (
     NEEDS,
+    parse_changes,
     parse_key_value,
+    shown_subscription,
     subscribe,
     target_of,
 )
@@ -22,7 +25,7 @@ from service.errors import Busy, FieldError, InvalidInput
 from service.messages.payloads import FORMATS
 from service.model import DEFAULT_EVENTS, EventType, Subscription
 from service.web.api.subscriptions import wished
-from service.web.context import caller, channels, wiring
+from service.web.context import caller, channels, get_or_404, wiring
 from service.web.dashboard.forms import form_token, submit_once
 from service.web.dashboard.subscription import shown_once
 from service.web.session import page, signed_in
@@ -87,7 +90,9 @@ def show() -> AnyResponse:
     return _form(MultiDict(usual + [("events", event.value) for event in DEFAULT_EVENTS]), [])
 
 
-def _form(given: MultiDict[str, str], faults: list[FieldError]) -> AnyResponse:
+def _form(
+    given: MultiDict[str, str], faults: list[FieldError], editing: Subscription | None = None
+) -> AnyResponse:
     errors: dict[str, list[str]] = {}
     for fault in faults:
         errors.setdefault(fault.pointer.split("/")[1], []).append(fault.message)
@@ -96,6 +101,7 @@ def _form(given: MultiDict[str, str], faults: list[FieldError]) -> AnyResponse:
         422 if faults else 200,
         given=given,
         errors=errors,
+        editing=editing,
         usable=channels(),
         needs=NEEDS,
         channel_words=CHANNELS,
@@ -111,7 +117,7 @@ def create() -> AnyResponse:
     """A new subscription; the form again, with what is wrong, when it cannot be."""
     given = request.form
     try:
-        spec, secret = wished(_body(given), tested="test" in given)
+        spec, secret = wished(_body(given, given.get("channel", "")), tested="test" in given)
     except InvalidInput as error:
         return _form(given, error.faults)
     except Busy as error:
@@ -127,13 +133,77 @@ def create() -> AnyResponse:
     return shown_once(made, secret, 201)
 
 
-def _body(given: MultiDict[str, str]) -> dict[str, Any]:
-    """The form as a request to the API would say it."""
-    channel = channels().get(given.get("channel", ""))
-    body: dict[str, Any] = {"channel": given.get("channel"), "target": given.get("target")}
+def _body(given: MultiDict[str, str], channel_name: str) -> dict[str, Any]:
+    """The form as a request to the API would say it. Raises InvalidInput."""
+    channel = channels().get(channel_name)
+    body: dict[str, Any] = {"channel": channel_name, "target": given.get("target")}
     body |= {name: given.getlist(name) for name in ("events", "models")}
     lines = given.get("metadata", "").splitlines()
     body["metadata"] = dict(parse_key_value(line) for line in lines if line.strip())
+    body["name"] = given.get("name", "").strip()
+    if channel_name == "webhook":
+        body["headers"] = _headers(given.get("headers", ""))
+        body |= {"secret": given["secret"].strip()} if given.get("secret", "").strip() else {}
     if channel and given.get("format") in channel.formats:
         body["format"] = given["format"]
     return body
+
+
+def _headers(text: str) -> dict[str, str]:
+    found = {}
+    for line in filter(str.strip, text.splitlines()):
+        name, colon, value = line.partition(":")
+        if not colon:
+            message = f"{line.strip()[:40]!r} is not Name: value"
+            raise InvalidInput([FieldError("/headers", "wrong_type", message)])
+        found[name.strip()] = value.strip()
+    return found
+
+
+@blueprint.get("/subscriptions/<subscription_id>/edit")
+@signed_in("admin")
+def edit(subscription_id: str) -> AnyResponse:
+    """The form with what is stored."""
+    w = wiring()
+    with w.db.read() as tx:
+        found = get_or_404(tx, Subscription, subscription_id)
+    shown = shown_subscription(w.encryptor, found)
+    stored = [("name", found.name), ("target", shown["target"]), ("format", found.format)]
+    stored += [("events", event) for event in shown["events"]]
+    stored += [("models", slug) for slug in found.models]
+    pairs = [f"{name}={_written(value)}" for name, value in found.metadata.items()]
+    headers = [f"{name}: {value}" for name, value in shown["headers"].items()]
+    stored += [("metadata", "\n".join(pairs)), ("headers", "\n".join(headers))]
+    return _form(MultiDict(stored), [], found)
+
+
+def _written(value: Any) -> str:
+    """A value of metadata as `parse_key_value` reads it again."""
+    return value if isinstance(value, str) and not _is_json(value) else json.dumps(value)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+@blueprint.post("/subscriptions/<subscription_id>/edit")
+@signed_in("admin")
+def save(subscription_id: str) -> AnyResponse:
+    """Store what was changed; the form again, with what is wrong, when it cannot be."""
+    w, given = wiring(), request.form
+    with w.db.read() as tx:
+        found = get_or_404(tx, Subscription, subscription_id)
+    try:
+        body = _body(given, found.channel) | {"channel": found.channel}
+        changes = parse_changes(channels(), w.encryptor, found, body)
+    except InvalidInput as error:
+        return _form(given, error.faults, found)
+    with w.db.write() as tx:
+        get_or_404(tx, Subscription, subscription_id)
+        store.subscriptions.change(tx, found.id, **changes)
+    flash("Saved.")
+    return redirect(url_for("dashboard.subscription.show", subscription_id=found.id), 303)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from service.model import CallbackState
+from service.model.account_json import KeyJson, KeyWithSecretJson
 from service.model.callback_json import CallbackJson, CallbackWithContentJson
 from service.model.json_types import CallbackId, Page
 from service.web.api.callbacks import RejectionsJson
+from service.web.api.keys import NewKey
 from service.web.api.providers import ProviderJson
 from service.web.api.service_info import HealthJson, ReadinessJson
 from service.web.openapi.builders import (
@@ -130,6 +132,19 @@ OPERATIONS: dict[str, Operation] = {
         },
         {403: _FORGED},
         (_TOKEN,),
+    ),
+    "keys.list_keys": Operation("Account", {200: Response("All keys.", Page[KeyJson])}),
+    "keys.create": Operation(
+        "Account",
+        {201: Response("With the key itself.", KeyWithSecretJson)},
+        body=NewKey,
+        example={"name": "ci", "scopes": ["read", "submit"]},
+    ),
+    "keys.revoke": Operation(
+        "Account",
+        {204: Response("It is revoked.")},
+        {404: "You have no such key."},
+        (in_path("key_id", str, "The key's id."),),
     ),
     "providers.list_providers": Operation(
         "Operators", {200: Response("All vendors that have a key.", Page[ProviderJson])}

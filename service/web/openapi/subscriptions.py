@@ -161,6 +161,8 @@ OPERATIONS: dict[str, Operation] = {
             search("subscription_id", "Only those for this subscription."),
             search("channel", "Only those by this channel."),
             in_query("state", DeliveryState, "Only those in this state."),
+            in_query("type", EventType, "Only those of events of this type."),
+            in_query("since", Moment, "Only those that were created since then."),
             *PAGES,
         ),
     ),

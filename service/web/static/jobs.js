@@ -1,6 +1,6 @@
-// Ticks every job on the page without loading it again, and says how many are ticked.
+// Ticks every row on the page without loading it again, and says how many are ticked.
 "use strict";
-const boxes = () => [...document.querySelectorAll('input[name="job"]')];
+const boxes = () => [...document.querySelectorAll('.pick input')];
 
 // A tick that came with the page counts as one of the reader's own, which no refresh takes away.
 for (const box of boxes()) box.checked = box.defaultChecked;
@@ -8,7 +8,7 @@ for (const box of boxes()) box.checked = box.defaultChecked;
 function tell() {
   const count = boxes().filter((box) => box.checked).length;
   document.getElementById("picked").textContent =
-    count ? `${count} selected. Cancel and resend come after the list.` : "Nothing selected.";
+    count ? `${count} selected. The buttons come after the list.` : "Nothing selected.";
 }
 
 document.addEventListener("click", (event) => {
@@ -19,5 +19,5 @@ document.addEventListener("click", (event) => {
   tell();
 });
 document.addEventListener("change", (event) => {
-  if (event.target.name === "job") tell();
+  if (event.target.closest(".pick")) tell();
 });

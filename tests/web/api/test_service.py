@@ -48,6 +48,9 @@ ROUTES = [
     ("POST", "/v1/providers/apixo/hold", "operator"),
     ("POST", "/v1/providers/apixo/resume", "operator"),
     ("GET", "/v1/me", "read"),
+    ("GET", "/v1/keys", "admin"),
+    ("POST", "/v1/keys", "admin"),
+    ("DELETE", "/v1/keys/x", "admin"),
 ]
 
 

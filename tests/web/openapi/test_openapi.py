@@ -174,6 +174,7 @@ def _rows(harness: Harness, client: FlaskClient) -> dict[str, str]:
         "video_id": job.id,
         "subscription_id": made["id"],
         "delivery_id": delivery,
+        "key_id": client.post("/v1/keys", json={"name": "ci"}).get_json()["id"],
         "callback_id": client.get("/v1/callbacks").get_json()["data"][0]["id"],
         "name": "apixo",
         "v": link.rpartition("/")[2],

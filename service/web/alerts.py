@@ -1,0 +1,61 @@
+"""What wants a person now: shown on every page until it is over, with the way to act."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from service import store
+from service.formatting import as_sentence
+from service.model import ApiKey, JobState
+from service.ops.health import worker_trouble
+from service.web.context import wiring
+
+
+class Alert(NamedTuple):
+    """
+    One thing that is wrong.
+
+    `action` names the link or, where `post` is true, the button that leads to `path`.
+    """
+
+    title: str
+    text: str
+    action: str
+    path: str
+    post: bool = False
+
+
+class Alerts(NamedTuple):
+    """All that is wrong, and how many endpoints fail."""
+
+    all: list[Alert]
+    failing: int
+
+
+def look(key: ApiKey) -> Alerts:
+    """What is wrong now for the account of this key; an operator's has buttons for the vendors."""
+    w = wiring()
+    now, operator = w.clock(), "operator" in key.scopes
+    found = []
+    with w.db.read() as tx:
+        failing = store.subscriptions.failing(tx, key.account_id)
+        if worker_trouble(tx, now):
+            fix = "Start clipbell worker." if operator else "Whoever runs the service starts it."
+            text = f"Jobs and messages wait. {fix}"
+            found.append(Alert("No worker is running.", text, "Settings", "/settings"))
+        for row in store.providers.all_rows(tx):
+            if row.held_reason is None or row.name not in w.providers:
+                continue
+            held = store.jobs.counts(tx, key.account_id).get(JobState.HELD, 0)
+            title, text = f"{row.name} is on hold.", as_sentence(row.held_reason)
+            if operator:
+                path = f"/settings/providers/{row.name}/resume"
+                found.append(Alert(title, text, f"Resume {row.name}", path, post=True))
+            elif held:
+                found.append(Alert(title, text, "See held jobs", "/?state=held"))
+    if failing:
+        count = len(failing)
+        title = "An endpoint fails." if count == 1 else f"{count} endpoints fail."
+        text = "Messages wait for their next attempt."
+        found.append(Alert(title, text, "See what fails", "/deliveries?state=failing"))
+    return Alerts(found, len(failing))

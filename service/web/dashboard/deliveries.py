@@ -1,0 +1,152 @@
+"""All deliveries of the account: filtered, live, and many sent again at once."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from flask import Blueprint, flash, redirect, request, url_for
+from sqlalchemy import Connection
+from werkzeug.datastructures import MultiDict
+from werkzeug.wrappers import Response as AnyResponse
+
+from service import store
+from service.deliveries.redelivery import resend_delivery
+from service.deliveries.subscriptions import target_of
+from service.errors import Conflict, NotFound, TooOften
+from service.formatting import mask_target
+from service.model import (
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Event,
+    EventType,
+    Job,
+    Subscription,
+)
+from service.web.context import caller, get_or_404, wiring
+from service.web.dashboard.bulk_actions import summary
+from service.web.dashboard.jobs import SPANS
+from service.web.pagination import LONGEST_PAGE
+from service.web.session import live_page, signed_in
+
+blueprint = Blueprint("deliveries", __name__)
+
+PAGE_ROWS = 25
+#: What a delivery can be found by; failing ones are pending, too.
+STATES = (*DeliveryState, "failing")
+_ID = re.compile(r"(dlv|sub)_[0-9a-f]{32}")
+
+
+class Row(NamedTuple):
+    """A delivery with all that its line says."""
+
+    delivery: Delivery
+    event: Event | None
+    job: Job | None
+    subscription: Subscription | None
+    target: str
+    last: Attempt | None
+
+
+@blueprint.get("/deliveries")
+@signed_in("read")
+def index() -> AnyResponse:
+    """The account's deliveries, newest first."""
+    given = filters(request.args)
+    which, account = _which(given), caller().account_id
+    state = given.get("state")
+    narrowed = {"failing": True} if state == "failing" else {"state": state}
+    with wiring().db.read() as tx:
+        found = store.deliveries.page(
+            tx, account, PAGE_ROWS, before=given.get("before"), **which, **narrowed
+        )
+        rows = _rows(tx, found)
+        counts = store.deliveries.counts(tx, account, **which)
+        own = store.subscriptions.all_of(tx, account)
+    return live_page(
+        "deliveries.html",
+        "_deliveries.html",
+        shape="list",
+        rows=rows,
+        older=found.older,
+        counts={name: counts.get(name, 0) for name in STATES if counts.get(name) or name == state},
+        all_count=sum(counts.get(name, 0) for name in DeliveryState),
+        active=any(row.delivery.state is DeliveryState.PENDING for row in rows),
+        given=given,
+        spans=SPANS,
+        channels=[(name, name) for name in wiring().channels],
+        types=[(type_.value, type_.value) for type_ in EventType],
+        subscriptions=[(one.id, subscription_title(one)) for one in own],
+        picked="pick" in request.args and "live" not in request.args,
+    )
+
+
+def filters(given: MultiDict[str, str]) -> dict[str, str]:
+    """What of a query or a form narrows the list: only what is sensible, the rest is dropped."""
+    names = ("state", "channel", "type", "since", "subscription", "before")
+    wanted = {name: given.get(name, "") for name in names}
+    known = {
+        "state": wanted["state"] in STATES,
+        "channel": wanted["channel"] in wiring().channels,
+        "type": wanted["type"] in list(EventType),
+        "since": wanted["since"] in SPANS,
+        "subscription": _ID.fullmatch(wanted["subscription"]),
+        "before": _ID.fullmatch(wanted["before"]),
+    }
+    return {name: wanted[name] for name in wanted if known[name]}
+
+
+def _which(given: dict[str, str]) -> dict[str, Any]:
+    """The filters besides state and page, as the store takes them."""
+    which: dict[str, Any] = {"channel": given.get("channel"), "type": given.get("type")}
+    which["subscription_id"] = given.get("subscription")
+    if "since" in given:
+        which["since"] = wiring().clock() - SPANS[given["since"]][1]
+    return which
+
+
+def subscription_title(subscription: Subscription) -> str:
+    """What people know it by: its name, else enough of its target."""
+    return subscription.name or mask_target(target_of(wiring().encryptor, subscription))
+
+
+def _rows(tx: Connection, found: list[Delivery]) -> list[Row]:
+    events = store.events.of_ids(tx, {one.event_id for one in found})
+    jobs = store.jobs.of_ids(tx, {one.job_id for one in found if one.job_id})
+    subscriptions = store.subscriptions.of_ids(tx, {one.subscription_id for one in found})
+    attempts = store.deliveries.all_attempts(tx, [one.id for one in found])
+    last = {attempt.delivery_id: attempt for attempt in attempts}
+    return [
+        Row(
+            one,
+            events.get(one.event_id),
+            jobs.get(one.job_id or ""),
+            subscription := subscriptions.get(one.subscription_id),
+            subscription_title(subscription) if subscription else "",
+            last.get(one.id),
+        )
+        for one in found
+    ]
+
+
+@blueprint.post("/deliveries/selected/resend")
+@signed_in("submit")
+def resend_selected() -> AnyResponse:
+    """Send the ticked deliveries once more, each by itself; back to the list with the result."""
+    ids = sorted(set(request.form.getlist("delivery")))[:LONGEST_PAGE]
+    results = [_resent(delivery_id) for delivery_id in ids]
+    text = summary(results, "sent again") if ids else "Nothing was selected: tick a delivery first."
+    flash(text)
+    again: dict[str, Any] = {**filters(request.form)}
+    return redirect(url_for(".index", **again), 303)
+
+
+def _resent(delivery_id: str) -> str:
+    """Blank where it was sent again, else why it was not."""
+    try:
+        with wiring().db.write() as tx:
+            resend_delivery(tx, get_or_404(tx, Delivery, delivery_id), wiring().clock())
+    except (Conflict, NotFound, TooOften) as error:
+        return str(error)
+    return ""
