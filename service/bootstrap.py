@@ -69,7 +69,7 @@ class Wiring:
             "generate": partial(submit_job, db, self.submission_context(holding=True), clock),
             "process": partial(process_callback, db, providers, settings, clock),
             "poll": partial(poll_jobs, db, providers, settings, clock),
-            "reconcile": partial(handle_expired, db, providers, settings, clock),
+            "reconcile": partial(handle_expired, db, providers, settings, self.signer, clock),
             "archive": partial(
                 archive_video, db, providers, self.outbound, self.storage, settings, clock
             ),

@@ -191,10 +191,10 @@ class _Settings(BaseSettings, extra="forbid"):
                 f"{PREFIX}PROVIDERS knows {', '.join(PROVIDER_NAMES)}, not {unknown[0]!r}"
             )
         for name in self.prices:
-            if name not in PRICED:
+            if name not in PRICED and name.partition(":")[0] not in VENDORS:
                 raise ValueError(
                     f"{PREFIX}PRICES names {name!r}; the models are {', '.join(MODELS)}, "
-                    "each also as VENDOR/MODEL"
+                    "each also as VENDOR/MODEL, and a vendor's unit as VENDOR:UNIT"
                 )
         if any(len(key.get_secret_value()) < KEY_LENGTH for key in self.secret_keys):
             needed = f"needs at least {KEY_LENGTH} characters"

@@ -7,6 +7,7 @@ asks the provider before anything is recorded.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -43,6 +44,8 @@ from service.settings import Settings
 from service.signing import UrlSigner
 from service.store.database import Database
 from service.store.quarantine import quarantine_on_error
+
+log = logging.getLogger(__name__)
 
 #: A callback is looked at again after this when the provider could not be asked.
 RETRY_SECONDS = 5.0
@@ -160,6 +163,10 @@ def _settle(
     job: Job,
     clock: Clock,
 ) -> None:
+    if fault := _signature_fault(provider, settings, callback):
+        with db.write() as tx:
+            _done(tx, callback, CallbackState.IGNORED, f"not signed by {provider.name}: {fault}")
+        return
     said = _parsed(provider, callback)
     taskless = job.state is JobState.UNKNOWN and job.task_id is None
     adopted = None
@@ -213,6 +220,22 @@ def _settles(found: Outcome | ProviderError, task_id: str, said: Outcome) -> boo
     if isinstance(found, Outcome):
         return task_id in (found.task_id, said.task_id)
     return not isinstance(found, WrongTask) and found.code not in _DENIALS
+
+
+def _signature_fault(provider: Provider, settings: Settings, callback: Callback) -> str | None:
+    """
+    What is wrong with the vendor's own signature; None where it is good, or there is none.
+
+    A vendor whose keys cannot be had is asked about the task, as one without a signature is.
+    """
+    if provider.scheme is None:
+        return None
+    headers = {name.lower(): value for name, value in callback.headers.items()}
+    try:
+        return provider.scheme.fault(headers, callback.body, callback.received_at)
+    except Unanswered as error:
+        log.warning("the signature of %s was not checked: %s", callback.id, error.message)
+        return None if settings.confirm_callbacks else error.message
 
 
 def _parsed(provider: Provider, callback: Callback) -> Outcome | ProviderError:

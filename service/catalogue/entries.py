@@ -126,7 +126,9 @@ class Vendor:
     Who sells models: its name in settings and jobs, and where its API is.
 
     `signs` says that its callbacks are signed with a secret that both know; `units` are the
-    dollars of each unit that it bills in, where it states them. `proven` says whether the
+    dollars of each unit that it bills in, where it states them. `lookup` names what a create
+    that was not answered is found by, if anything; where the vendor also
+    `refuses_duplicates`, it may be repeated once nothing was found. `proven` says whether the
     adapter has been run against the live API.
     """
 
@@ -135,6 +137,8 @@ class Vendor:
     base_url: str
     models: tuple[Model, ...]
     signs: bool = False
+    lookup: str = ""
+    refuses_duplicates: bool = False
     units: dict[str, float] = field(default_factory=dict)
     proven: bool = False
 

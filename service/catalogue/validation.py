@@ -244,7 +244,7 @@ def json_schema(model: Model) -> dict[str, Any]:
             "type": types.get(parameter.kind, parameter.kind),
             "description": parameter.note,
             "default": parameter.default,
-            "enum": list(parameter.choices) or None,
+            "enum": list(parameter.choices) if parameter.kind != "flag" else None,
             "minimum": parameter.low,
             "maximum": parameter.high,
             "multipleOf": parameter.step,
@@ -252,7 +252,9 @@ def json_schema(model: Model) -> dict[str, Any]:
         }
         if parameter.kind == "images":
             found |= {"items": {"type": "string"}, "maxItems": 2}
-        properties[parameter.name] = {k: value for k, value in found.items() if value is not None}
+        properties[parameter.name] = {
+            k: value for k, value in found.items() if value not in (None, [])
+        }
     return {
         "type": "object",
         "properties": properties,

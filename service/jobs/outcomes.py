@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from service import store
-from service.catalogue.models import model_of
+from service.catalogue.models import VENDORS, model_of
 from service.errors import Conflict
 from service.events.record import record_event
 from service.model import (
@@ -52,10 +52,11 @@ def record_outcome(
     """
     if outcome.state is TaskState.FAILED:
         error = outcome.error or job_error("PROVIDER_ERROR", "failed without a reason")
-        return fail_job(tx, job, error, by, now, cost=outcome.cost)
+        return fail_job(tx, job, error, by, now, cost=settled_cost(settings, job, outcome))
     if outcome.state is not TaskState.SUCCEEDED:
         return False
-    cost = outcome.cost if outcome.cost is not None else job.actual_cost
+    found = settled_cost(settings, job, outcome)
+    cost = found if found is not None else job.actual_cost
     changes = {"state": JobState.SUCCEEDED, "resolved_by": by, "error": None, "actual_cost": cost}
     if not store.jobs.end(tx, job.id, now, **changes):
         return False
@@ -63,9 +64,32 @@ def record_outcome(
     # Polling is a rescue only where a callback should have come.
     recovered = by == "poll" and model_of(job.model, job.provider).calls_back
     how = "recovered by polling" if recovered else FOUND_BY[by]
+    if billed := [f"{one.amount:g} {one.unit}" for one in outcome.charges]:
+        how += f"; charged {' and '.join(billed)}"
     store.jobs.add_step(tx, job.id, "succeeded", how, now)
     record_event(tx, job, EventType.JOB_SUCCEEDED, now, wait=settings.archive_wait)
     return True
+
+
+def settled_cost(settings: Settings, job: Job, outcome: Outcome) -> float | None:
+    """
+    What the task has cost in dollars; None where the vendor does not say it.
+
+    A unit of the vendor's own becomes dollars by the operator's rate (PRICES names
+    ``VENDOR:UNIT``), else by the one that the vendor states.
+    """
+    if outcome.cost is not None or not outcome.charges:
+        return outcome.cost
+    vendor = VENDORS.get(job.provider)
+    rates = {"USD": 1.0} | (vendor.units if vendor else {})
+    rates |= {
+        name.rpartition(":")[2]: rate
+        for name, rate in settings.prices.items()
+        if name.startswith(f"{job.provider}:")
+    }
+    if any(one.unit not in rates for one in outcome.charges):
+        return None
+    return round(sum(one.amount * rates[one.unit] for one in outcome.charges), 6)
 
 
 def fail_job(

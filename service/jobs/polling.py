@@ -20,6 +20,7 @@ from service.catalogue.models import model_of
 from service.errors import ProviderError, WrongTask
 from service.events.record import record_event
 from service.jobs import budget
+from service.jobs.lookup import can_look_up, look_up
 from service.jobs.outcomes import PROVIDER_KEEPS, fail_job, record_outcome
 from service.jobs.provider_status import mark_reachable, mark_unreachable
 from service.jobs.submission import GRACE_SECONDS, HELD_LOOK, mark_unknown
@@ -28,6 +29,7 @@ from service.model.error_codes import job_error
 from service.providers.base import STATUS_SECONDS, Provider
 from service.retry import LONGEST_VENDOR_HINT, backoff, bounded
 from service.settings import Settings
+from service.signing import UrlSigner
 from service.store.database import Database
 from service.store.quarantine import UNREADABLE, quarantine_on_error
 
@@ -93,20 +95,34 @@ def _may_poll(tx: Connection, provider: Provider, job: Job, now: datetime) -> bo
 
 
 def handle_expired(
-    db: Database, providers: Mapping[str, Provider], settings: Settings, clock: Clock
+    db: Database,
+    providers: Mapping[str, Provider],
+    settings: Settings,
+    signer: UrlSigner,
+    clock: Clock,
 ) -> bool:
     """Look after the next job whose lease, deadline or hold is over; False when there was none."""
-    with quarantine_on_error(db, "jobs", clock) as claimed, db.write() as tx:
-        job = claimed.row = store.jobs.claim_waiting(tx, clock(), LEASE_SECONDS)
-        if job is None:
-            return False
-        if job.state is JobState.HELD:
-            _look_at_held(tx, settings, job, clock())
-        elif job.state is JobState.SUBMITTING:
-            _after_lease(tx, providers.get(job.provider), settings, job, clock())
-        else:
-            _after_deadline(tx, job, clock())
+    with quarantine_on_error(db, "jobs", clock) as claimed:
+        with db.write() as tx:
+            job = claimed.row = store.jobs.claim_waiting(tx, clock(), LEASE_SECONDS)
+            if job is None:
+                return False
+            provider = providers.get(job.provider)
+            if job.state is JobState.HELD:
+                _look_at_held(tx, settings, job, clock())
+            elif job.state is JobState.SUBMITTING:
+                _after_lease(tx, provider, settings, job, clock())
+            elif not (provider and _is_looked_up(job, clock())):
+                _after_deadline(tx, job, clock())
+        if job.state is JobState.UNKNOWN and provider and _is_looked_up(job, clock()):
+            look_up(db, provider, signer, job, clock)
     return True
+
+
+def _is_looked_up(job: Job, now: datetime) -> bool:
+    """Whether the vendor is still asked for a task that it has not shown so far."""
+    in_time = job.deadline_at is None or now < job.deadline_at
+    return can_look_up(job.provider) and in_time
 
 
 def may_ask(tx: Connection, provider: Provider, now: datetime) -> bool:

@@ -17,6 +17,7 @@ from service import store
 from service.errors import Conflict
 from service.events.record import record_event
 from service.jobs.high_water import WENT_BACK, HighWater
+from service.jobs.lookup import can_look_up
 from service.model import EventType, JobState
 from service.model.error_codes import as_stored, job_error
 from service.store.database import Database
@@ -75,7 +76,8 @@ def _make_unknown(tx: Connection, job_id: str, now: datetime) -> str:
     restored = as_stored(job_error("RESTORED", MESSAGE))
     deadline_at = job.deadline_at or now + OVERDUE
     changes = {"state": JobState.UNKNOWN, "error": restored, "deadline_at": deadline_at}
-    due_at = now if job.task_id else deadline_at
+    asked = job.task_id or can_look_up(job.provider)
+    due_at = now if asked else deadline_at
     store.jobs.change(tx, job.id, STALE, due_at=due_at, **changes)
     store.jobs.add_step(tx, job.id, "restored", f"was {job.state} in the backup", now)
     if job.task_id is None:

@@ -22,6 +22,7 @@ from service.formatting import format_duration
 from service.jobs import budget
 from service.jobs.high_water import HighWater, hold_if_older
 from service.jobs.journal import CreateAnswer, Journal, Refusal, Silence
+from service.jobs.lookup import can_look_up, first_lookup
 from service.jobs.outcomes import fail_job, record_outcome
 from service.jobs.provider_status import mark_reachable, mark_unreachable
 from service.jobs.requests import API_SOURCE
@@ -355,17 +356,22 @@ def mark_unknown(
     tx: Connection, job: Job, message: str, now: datetime, code: str = "SUBMIT_TIMEOUT_UNKNOWN"
 ) -> None:
     """
-    The claimed job may have been sent: nobody sends it again but a person.
+    The claimed job may have been sent: nobody sends it again but a person, or a lookup that
+    found nothing at a vendor that would refuse a second one.
 
     Args:
         code: ``SUBMIT_FAILED_UNKNOWN`` where the vendor answered with an error of its
             own; such a job fails by itself at its deadline.
     """
-    due_at = deadline_of(job, now)
+    # The deadline of the first try holds for the repeated ones, too.
+    deadline_at = job.deadline_at or deadline_of(job, now)
+    looked_up = can_look_up(job.provider)
+    due_at = first_lookup(now) if looked_up else deadline_at
     changes = {"error": as_stored(job_error(code, message)), "due_at": due_at}
     state = JobState.UNKNOWN
-    if not store.jobs.settle_claimed(tx, job, state=state, deadline_at=due_at, **changes):
+    if not store.jobs.settle_claimed(tx, job, state=state, deadline_at=deadline_at, **changes):
         return
     store.jobs.add_step(tx, job.id, "unknown", message, now)
-    record_event(tx, job, EventType.JOB_UNKNOWN, now)
+    if not looked_up:
+        record_event(tx, job, EventType.JOB_UNKNOWN, now)
     store.callbacks.make_due_now(tx, job.id, now)

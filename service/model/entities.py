@@ -30,14 +30,23 @@ class JobError:
 
 
 @dataclass(frozen=True)
+class Charge:
+    """What a vendor says that it has charged: so many dollars (``USD``), or of its own units."""
+
+    unit: str
+    amount: float
+
+
+@dataclass(frozen=True)
 class Outcome:
     """
     What a callback or a poll says became of a task.
 
     `result_url` is where the provider keeps the video, `result_file` the name
     of a file already in our storage (a call whose answer was the video),
-    `cost` dollars. `raw_state` and `message` are the provider's own words;
-    `is_understood` is False where `raw_state` is a word that we don't know.
+    `cost` dollars, `charges` what the vendor has billed in its own units. `raw_state` and
+    `message` are the provider's own words; `is_understood` is False where `raw_state` is a
+    word that we don't know.
     """
 
     state: TaskState
@@ -51,6 +60,7 @@ class Outcome:
     is_understood: bool = True
     #: Ids in a callback that may be the task's, the likeliest first.
     candidates: tuple[str, ...] = ()
+    charges: tuple[Charge, ...] = ()
 
     @property
     def remark(self) -> str:

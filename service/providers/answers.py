@@ -57,11 +57,15 @@ def creation_error(answer: Response, envelope: Envelope) -> ProviderError:
     if envelope.vocabulary.codes and envelope.own_id:
         contradiction = f"not accepted ({message}), but the answer names task {envelope.own_id}"
         return Unanswered("SUBMIT_TIMEOUT_UNKNOWN", contradiction)
+    if envelope.request_code in envelope.vocabulary.sure:
+        code = envelope.vocabulary.refusals[envelope.request_code]
+        return Refused(code, message, provider_code=envelope.request_code)
     if status >= 500:
         return Unanswered("SUBMIT_FAILED_UNKNOWN", f"the provider answered {status}: {message}")
     if status not in REFUSALS:
         return Unanswered("SUBMIT_TIMEOUT_UNKNOWN", f"no usable answer: {message}")
-    code = code_of(envelope.fail_code or "")
+    known = envelope.vocabulary.refusals.get(envelope.request_code)
+    code = known or code_of(envelope.fail_code or "")
     if code == "PROVIDER_ERROR":
         code = refusal_code(status, envelope.complaint)
     wait = wished_wait(answer)

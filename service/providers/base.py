@@ -60,10 +60,6 @@ class Provider(Protocol):
     submit_seconds: float
     #: How its callbacks are signed; None where they are not, or no secret is set.
     scheme: Scheme | None
-    #: Whether `find` can tell what became of a create that was not answered, and whether the
-    #: vendor refuses a second create for the same job, so that it may be repeated then.
-    has_lookup: bool
-    refuses_duplicates: bool
 
     def request_for(self, job: Job, callback_url: str) -> WireRequest:
         """The create request for this job, without sending it."""

@@ -11,11 +11,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
-from service.model import JobError, Outcome, TaskState
+from service.model import Charge, JobError, Outcome, TaskState
 from service.model.error_codes import code_of, job_error
 from service.providers.bodies import MAX_DEPTH, as_id, canonical, unfold
 from service.providers.links import ResultNames, find_link
@@ -23,6 +23,7 @@ from service.providers.links import ResultNames, find_link
 MAX_CANDIDATES = 8
 MAX_WORD_LENGTH = 80
 MAX_MESSAGE_LENGTH = 1000
+LARGEST_CHARGE = 1e12
 
 #: What other vendors call the ends of a task; each word has been seen from the vendor named.
 #: Left out, since they may pass: ready (BFL), finish (Tencent: also of failures), rejected.
@@ -94,6 +95,14 @@ class Vocabulary:
     cost: tuple[str, ...] = ()
     #: The HTTP status under which the vendor reports a task as failed.
     failed_status: int | None = None
+    #: Where the vendor's own code for a refused request stands, what each means in our words,
+    #: and those that are a sure no whatever the HTTP status.
+    request_codes: tuple[str, ...] = ()
+    refusals: Mapping[str, str] = field(default_factory=dict)
+    sure: frozenset[str] = frozenset()
+    #: Where the vendor's bill stands: the name of a number or of a list of bills, the name of
+    #: the amount in each of these, and the unit or the name under which each tells it.
+    charges: tuple[tuple[str, str, str], ...] = ()
 
 
 class Envelope:
@@ -256,6 +265,22 @@ class Envelope:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return float(value) if number else None
 
+    @cached_property
+    def request_code(self) -> str:
+        """The vendor's own code for a refused request; blank where it gives none."""
+        codes = (node.get(name) for node in self._layers for name in self.vocabulary.request_codes)
+        return next((str(code) for code in codes if isinstance(code, str | int)), "")
+
+    @cached_property
+    def charges(self) -> tuple[Charge, ...]:
+        """What the vendor says that it has charged, in its own units."""
+        found: list[Charge] = []
+        for name, amount, unit in self.vocabulary.charges:
+            value = _first(unfold(node.get(name)) for node in self._nearest)
+            bills = map(canonical, value) if isinstance(value, list) else [{"": value, unit: unit}]
+            found += [bill for one in bills if (bill := _charge(one, amount, unit))]
+        return tuple(found)
+
     def outcome(self, assumed: TaskState | None = None) -> Outcome:
         """
         What became of the task.
@@ -272,6 +297,7 @@ class Envelope:
             result_url=self.link if known is TaskState.SUCCEEDED else None,
             error=self._error() if known is TaskState.FAILED else None,
             cost=self.cost,
+            charges=self.charges,
             raw_state=self.state,
             message=self.message[:MAX_MESSAGE_LENGTH],
             is_understood=known is not None,
@@ -338,6 +364,16 @@ def _pairs(value: Any, depth: int = MAX_DEPTH) -> Iterator[tuple[str, Any]]:
         for name, inner in canonical(value).items():
             yield name, inner
             yield from _pairs(inner, depth - 1)
+
+
+def _charge(bill: Node, amount: str, unit: str) -> Charge | None:
+    """One bill; money counts in the currency that it names."""
+    try:
+        number = float(bill[amount])
+    except (KeyError, TypeError, ValueError):
+        return None
+    word = bill.get("currency" if bill.get(unit) == "cash" else unit)
+    return Charge(str(word), number) if word and 0 < number < LARGEST_CHARGE else None
 
 
 def _number(value: Any) -> int | None:

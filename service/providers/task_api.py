@@ -26,8 +26,6 @@ class TaskApi:
     vocabulary: Vocabulary
     limits = Limits()
     holds_connection = False
-    has_lookup = False
-    refuses_duplicates = False
     #: The header that bears the key.
     key_header = "Authorization"
     key_prefix = "Bearer "

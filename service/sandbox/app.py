@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from service.catalogue.models import VENDORS
 from service.sandbox.options import SandboxOptions
 from service.sandbox.serving import AppServer
-from service.sandbox.vendors.apixo import Refusal, apixo_blueprint, refusal_response
+from service.sandbox.vendors.apixo import Refusal, refusal_response
 from service.sandbox.vendors.control import control_blueprint
 from service.sandbox.vendors.renderer import Renderer
-from service.sandbox.vendors.segmind import segmind_blueprint
+
+#: A vendor's side has the name that the catalogue gives the vendor.
+_MODULES = {name: import_module(f"service.sandbox.vendors.{name}") for name in VENDORS}
 
 __all__ = ["SandboxOptions", "SandboxServer", "create_sandbox"]
 
@@ -25,8 +30,8 @@ def create_sandbox(options: SandboxOptions) -> Flask:
     renderer = Renderer(options)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["sandbox"] = renderer
-    app.register_blueprint(apixo_blueprint(renderer))
-    app.register_blueprint(segmind_blueprint(renderer))
+    for name in VENDORS:
+        app.register_blueprint(_MODULES[name].make_blueprint(renderer))
     app.register_blueprint(control_blueprint(renderer))
 
     @app.errorhandler(HTTPException)

@@ -16,7 +16,8 @@ class SandboxOptions:
     `public_url` starts the result URLs (default: the host the request came to).
     A task takes at least `pace`; `credits` are dollars for all keys together.
     `height` is the shorter side of the videos in pixels, `frame_rate` their frames
-    per second.
+    per second. Vendors that share a secret with their callers sign with `webhook_secret`
+    (``whsec_…`` where they follow Standard Webhooks); without one they don't sign.
     """
 
     folder: Path
@@ -31,3 +32,4 @@ class SandboxOptions:
     requests_per_minute: int = 10_000
     concurrent_tasks: int = 1000
     hang_seconds: float = 120.0
+    webhook_secret: str = ""

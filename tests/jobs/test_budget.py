@@ -136,7 +136,8 @@ def test_price_named_later(harness: Harness) -> None:
     still = harness.job(job)
     priced = harness.wiring.settings.model_copy(update={"prices": {job.model: 0.5}})
     harness.clock.advance(301)
-    handle_expired(harness.db, harness.wiring.providers, priced, harness.clock)
+    w = harness.wiring
+    handle_expired(w.db, w.providers, priced, w.signer, harness.clock)
     queued = harness.job(job)
 
     assert (JobState.HELD, JobState.QUEUED) == (still.state, queued.state)

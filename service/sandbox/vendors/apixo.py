@@ -93,7 +93,7 @@ def callback_bodies(task: Task) -> tuple[bytes, ...]:
     return tuple(sent)
 
 
-def apixo_blueprint(renderer: Renderer) -> Blueprint:
+def make_blueprint(renderer: Renderer) -> Blueprint:
     """The vendor's two routes."""
     blueprint = Blueprint("apixo", __name__, url_prefix="/api/v1")
     gate = Gate(renderer)

@@ -6,6 +6,7 @@ import http.client
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from service.sandbox.vendors.schedule import Schedule
@@ -25,6 +26,10 @@ class _Stay(urllib.request.HTTPRedirectHandler):
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay())
 
 
+#: The headers with which a vendor signs a body that it sends now.
+Signer = Callable[[bytes], dict[str, str]]
+
+
 @dataclass(frozen=True)
 class CallbackJob:
     """Bodies for one address, sent one after another; `tries` counts those of the first."""
@@ -33,6 +38,7 @@ class CallbackJob:
     url: str
     bodies: tuple[bytes, ...]
     tries: int = 0
+    sign: Signer | None = None
 
 
 class CallbackSender:
@@ -53,7 +59,8 @@ class CallbackSender:
         self._schedule.close()
 
     def _try(self, job: CallbackJob) -> None:
-        attempt = post(job.url, job.bodies[0])
+        body = job.bodies[0]
+        attempt = post(job.url, body, job.sign(body) if job.sign else {})
         self._book.record(job.task_id, attempt)
         if attempt.status == 200 or job.tries >= len(self._delays):
             self.send(replace(job, bodies=job.bodies[1:], tries=0))
@@ -61,10 +68,10 @@ class CallbackSender:
             self.send(replace(job, tries=job.tries + 1), self._delays[job.tries])
 
 
-def post(url: str, body: bytes) -> CallbackAttempt:
+def post(url: str, body: bytes, signature: dict[str, str]) -> CallbackAttempt:
     """One POST of a JSON body; every end of it becomes an attempt."""
     began = time.time()
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json"} | signature
     request = urllib.request.Request(url, body, headers, method="POST")  # noqa: S310 - http(s) was checked at create
     try:
         with _opener.open(request, timeout=ANSWER_SECONDS) as answer:

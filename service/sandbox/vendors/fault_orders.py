@@ -3,7 +3,7 @@ Orders to misbehave, written into the prompt in square brackets.
 
 ``[slow 2]`` ``[fail CODE]`` ``[refuse STATUS message]`` ``[lose]`` ``[repeat N]``
 ``[reorder]`` ``[early]`` ``[forge]`` ``[hang]`` ``[drop]`` ``[html]`` ``[cut]``
-``[object]`` ``[empty]`` ``[unknown-state NAME]`` ``[gone]`` ``[json]``
+``[object]`` ``[empty]`` ``[unknown-state NAME]`` ``[gone]`` ``[json]`` ``[answer STATUS]``
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ ORDERS = (
     "unknown-state",
     "gone",
     "json",
+    "answer",
 )
 FIRST_POLLS = 2  # how many polls [html] and [unknown-state] spoil
 

@@ -12,7 +12,7 @@ from service.catalogue.models import Model
 from service.sandbox.options import SandboxOptions
 from service.sandbox.rendering.images import BadImage, load_image, load_or_stand_in
 from service.sandbox.rendering.render import Scene, render_video
-from service.sandbox.vendors.callback_sender import CallbackJob, CallbackSender
+from service.sandbox.vendors.callback_sender import CallbackJob, CallbackSender, Signer
 from service.sandbox.vendors.fault_orders import FaultOrders
 from service.sandbox.vendors.schedule import Schedule
 from service.sandbox.vendors.tasks import PROCESSING, SUCCESS, Task, TaskBook
@@ -57,6 +57,7 @@ class Renderer:
         cost: float,
         callback_url: str | None = None,
         orders: FaultOrders | None = None,
+        external_id: str = "",
     ) -> Task:
         """A task that is not accepted yet; the orders in its prompt are read and taken out."""
         written, prompt = FaultOrders.read(values["prompt"])
@@ -70,13 +71,19 @@ class Renderer:
             created=time.time(),
             cost=cost,
             callback_url=callback_url,
+            external_id=external_id,
         )
 
-    def accept(self, task: Task, callback_bodies: CallbackBodies | None = None) -> bool:
-        """Begin the work; False where the credits are too few."""
+    def accept(
+        self,
+        task: Task,
+        callback_bodies: CallbackBodies | None = None,
+        sign: Signer | None = None,
+    ) -> bool:
+        """Begin the work; False where the credits are too few. Raises DuplicateTask."""
         if not self.book.add(task):
             return False
-        self._renderers.submit(self._work, task, callback_bodies)
+        self._renderers.submit(self._work, task, callback_bodies, sign)
         return True
 
     def close(self) -> None:
@@ -86,12 +93,14 @@ class Renderer:
         self._renderers.shutdown(wait=True, cancel_futures=True)
         self._callback_sender.close()
 
-    def _work(self, task: Task, callback_bodies: CallbackBodies | None) -> None:
+    def _work(
+        self, task: Task, callback_bodies: CallbackBodies | None, sign: Signer | None
+    ) -> None:
         self.book.change(task.id, state=PROCESSING, started=time.time())
         failure = self._made(task)
         least = max(self.options.pace, task.fault_orders.number("slow", 0))
         wait = max(0.0, task.created + least - time.time())
-        self._ends.after(wait, lambda: self._end(task, failure, callback_bodies))
+        self._ends.after(wait, lambda: self._end(task, failure, callback_bodies, sign))
 
     def _made(self, task: Task) -> tuple[str, str] | None:
         """Makes the file; returns code and message of the failure, None where there is one."""
@@ -109,14 +118,18 @@ class Renderer:
         return None
 
     def _end(
-        self, task: Task, failure: tuple[str, str] | None, callback_bodies: CallbackBodies | None
+        self,
+        task: Task,
+        failure: tuple[str, str] | None,
+        callback_bodies: CallbackBodies | None,
+        sign: Signer | None,
     ) -> None:
         if failure:
             ended = self.book.fail(task.id, *failure)
         else:
             ended = self.book.change(task.id, state=SUCCESS, completed=time.time())
         if callback_bodies and task.callback_url and not task.fault_orders.has("lose"):
-            job = CallbackJob(task.id, task.callback_url, callback_bodies(ended))
+            job = CallbackJob(task.id, task.callback_url, callback_bodies(ended), sign=sign)
             self._callback_sender.send(job)
 
 

@@ -62,7 +62,7 @@ def refusal_response(refusal: Refusal) -> Response:
     return response
 
 
-def segmind_blueprint(renderer: Renderer) -> Blueprint:
+def make_blueprint(renderer: Renderer) -> Blueprint:
     """The routes of both versions."""
     blueprint = Blueprint("segmind", __name__)
 

@@ -30,8 +30,8 @@ class Task:
     One video asked for; frozen, changed only by `TaskBook.change`.
 
     `values` is the checked input with the orders taken out of the prompt;
-    times are Unix seconds, `cost` dollars. `polls` and `downloads` count what
-    was asked of it so far.
+    times are Unix seconds, `cost` dollars; `external_id` is the caller's own name for it.
+    `polls` and `downloads` count what was asked of it so far.
     """
 
     id: str
@@ -43,6 +43,7 @@ class Task:
     created: float
     cost: float
     callback_url: str | None = None
+    external_id: str = ""
     state: str = PENDING
     started: float | None = None
     completed: float | None = None
@@ -68,6 +69,10 @@ class Task:
         return self.state in (SUCCESS, FAILED)
 
 
+class DuplicateTask(Exception):
+    """A caller's own name for a task is taken."""
+
+
 class TaskBook:
     """All tasks of a sandbox, newest last; safe for threads."""
 
@@ -75,16 +80,26 @@ class TaskBook:
         self.credits = credits
         self.closing = threading.Event()
         self._tasks: dict[str, Task] = {}
+        self._external: dict[tuple[str, str, str], str] = {}
         self._next = FaultOrders()
         self._changed = threading.Condition()
 
     def add(self, task: Task) -> bool:
-        """Takes the task and its cost; False, and nothing done, where credits are short."""
+        """
+        Takes the task and its cost; False, and nothing done, where credits are short.
+
+        Raises:
+            DuplicateTask: the caller has given another task the same name.
+        """
+        named = (task.model.provider, task.key, task.external_id)
         with self._changed:
+            if task.external_id and named in self._external:
+                raise DuplicateTask(task.external_id)
             if task.cost > self.credits:
                 return False
             self.credits = round(self.credits - task.cost, 6)
             self._tasks[task.id] = task
+            self._external[named] = task.id
             return True
 
     def find(self, task_id: str, provider: str = "", key: str = "") -> Task | None:
@@ -93,6 +108,10 @@ class TaskBook:
         if task is None or (provider and task.model.provider != provider):
             return None
         return task if not key or task.key == key else None
+
+    def named(self, provider: str, key: str, external_id: str) -> Task | None:
+        """The task that the caller has given this name."""
+        return self._tasks.get(self._external.get((provider, key, external_id), ""))
 
     def all(self) -> list[Task]:
         """Every task, oldest first."""

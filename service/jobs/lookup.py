@@ -1,0 +1,112 @@
+"""
+Creates that were not answered, looked up at vendors that can tell what became of them.
+
+Where the vendor has the task, the job goes on with it. Where it has none, and refuses a
+second create for the same job, the create is repeated: that cannot make two. A person is
+asked only once a minute of lookups has found nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from service import store
+from service.catalogue.models import VENDORS
+from service.errors import BadToken, ExpiredToken, ProviderError
+from service.events.record import record_event
+from service.model import Clock, EventType, Job, JobState
+from service.providers.base import Provider
+from service.signing import UrlSigner
+from service.store.database import Database
+
+#: The first lookup comes so soon after the silence; each later one after half as long again.
+FIRST_LOOKUP_SECONDS = 2.0
+LOOKUP_GROWTH = 1.5
+LONGEST_LOOKUP_SECONDS = 60.0
+#: What the vendor does not show by then is taken for not made, where a second create is safe.
+SETTLING = timedelta(seconds=20)
+#: After so many lookups, about a minute, the job's owner is notified.
+LOOKUPS_BEFORE_NOTICE = 7
+
+
+def can_look_up(provider: str) -> bool:
+    """Whether the vendor can tell what became of a create."""
+    vendor = VENDORS.get(provider)
+    return bool(vendor and vendor.lookup)
+
+
+def first_lookup(now: datetime) -> datetime:
+    """When a create that was not answered now is looked up first."""
+    return now + timedelta(seconds=FIRST_LOOKUP_SECONDS)
+
+
+def job_in_url(signer: UrlSigner, now: datetime) -> Callable[[str], str | None]:
+    """A function that gives the id of the job that a callback URL of ours is for."""
+
+    def read(url: str) -> str | None:
+        token = signer.token_in(url)
+        try:
+            return str(signer.verify(token, now)["job"]) if token else None
+        except (BadToken, ExpiredToken, KeyError):
+            return None
+
+    return read
+
+
+def look_up(db: Database, provider: Provider, signer: UrlSigner, job: Job, clock: Clock) -> None:
+    """Ask for the task of a claimed `unknown` job, and write what was found."""
+    try:
+        task_id = provider.find(job, job_in_url(signer, clock()))
+        trouble = "" if task_id else "the provider has no task for this job"
+    except ProviderError as error:
+        task_id, trouble = None, error.message
+        is_absent = False
+    else:
+        is_absent = task_id is None
+    with db.write() as tx:
+        now = clock()
+        if task_id:
+            _adopt(tx, job, task_id, now)
+        elif is_absent and _may_repeat(job, now):
+            _send_again(tx, job, now)
+        else:
+            _look_again(tx, job, trouble, now)
+
+
+def _adopt(tx: Connection, job: Job, task_id: str, now: datetime) -> None:
+    if holder := store.jobs.holder_of(tx, job.provider, task_id):
+        if holder != job.id:
+            _look_again(tx, job, f"task {task_id} belongs to {holder}", now)
+        return
+    changes = {"error": None, "submitted_at": now, "due_at": now, "failed_polls": 0}
+    if store.jobs.accept(tx, job.id, [JobState.UNKNOWN], task_id=task_id, **changes):
+        store.jobs.add_step(tx, job.id, "found", f"looked up: it is task {task_id}", now)
+        record_event(tx, job, EventType.JOB_SUBMITTED, now)
+        store.callbacks.make_due_now(tx, job.id, now)
+
+
+def _may_repeat(job: Job, now: datetime) -> bool:
+    settled = now - (job.sent_at or job.created_at) >= SETTLING
+    return VENDORS[job.provider].refuses_duplicates and settled
+
+
+def _send_again(tx: Connection, job: Job, now: datetime) -> None:
+    """The job's error stays: the adapter sees by it that this create is a second one."""
+    changes = {"state": JobState.QUEUED, "due_at": now, "failed_polls": 0}
+    if store.jobs.settle_claimed(tx, job, **changes):
+        message = "looked up: not made; sent again, since a second one would be refused"
+        store.jobs.add_step(tx, job.id, "resent", message, now)
+
+
+def _look_again(tx: Connection, job: Job, trouble: str, now: datetime) -> None:
+    count = job.failed_polls + 1
+    wait = min(FIRST_LOOKUP_SECONDS * LOOKUP_GROWTH**count, LONGEST_LOOKUP_SECONDS)
+    due_at = now + timedelta(seconds=wait)
+    if not store.jobs.settle_claimed(tx, job, due_at=due_at, failed_polls=count):
+        return
+    store.jobs.note_step(tx, job.id, "lookup", f"{trouble}; looked up again", now)
+    if count == LOOKUPS_BEFORE_NOTICE:
+        record_event(tx, job, EventType.JOB_UNKNOWN, now)
