@@ -13,7 +13,7 @@ from service.cli.account_option import Acting, acting_account
 from service.cli.output import JsonOption, console, open_wiring, print_json, table
 from service.cli.parsing import moment
 from service.deliveries import endpoint_health
-from service.deliveries.redelivery import recover_since
+from service.deliveries.redelivery import Recovery, recover_since
 from service.deliveries.secrets import check_secret, revoke_old_secret, rotate_secret
 from service.deliveries.subscriptions import (
     parse_changes,
@@ -295,14 +295,26 @@ def _owned(wiring: Wiring, subscription_id: str) -> Subscription:
 def recover(
     subscription_id: str = typer.Argument(metavar="SUB"),
     since: str = typer.Option(..., "--since", help="A time, or how long ago: 30min, 6h, 2d."),
+    missing: bool = typer.Option(
+        False, "--missing", help="Also events it never had, such as those before it was made."
+    ),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Only count them."),
     json_: bool = JsonOption,
 ) -> None:
-    """Deliver what a subscription has missed since then."""
+    """Send what failed since then again."""
     wiring = open_wiring()
-    begin = moment(since, wiring.clock())
+    wanted = Recovery(moment(since, wiring.clock()), missing, dry_run)
     subscription = _owned(wiring, subscription_id)
-    count = recover_since(wiring.db, subscription, begin, wiring.clock)
+    count = recover_since(wiring.db, subscription, wanted, wiring.clock)
     if json_:
-        print_json({"id": subscription.id, "recovered": count})
+        print_json({"id": subscription.id, "recovered": count, "dry_run": dry_run})
+        return
+    one = count == 1
+    if dry_run:
+        text = f"{count} {'delivery' if one else 'deliveries'} would be sent to {subscription.id}."
     else:
-        console().print(f"{count} deliveries to {subscription.id} are pending again.")
+        text = f"{count} {'delivery' if one else 'deliveries'} to {subscription.id} will be sent."
+    console().print(text, soft_wrap=True)
+    if count and not dry_run:
+        follow = f"clipbell deliveries --subscription {subscription.id}"
+        console().print(f"See: `{follow}`.", soft_wrap=True)

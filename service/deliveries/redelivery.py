@@ -86,6 +86,22 @@ def redeliver_final_event(tx: Connection, job: Job, now: datetime) -> list[str]:
 
 
 @dataclass(frozen=True)
+class Recovery:
+    """
+    What is to be delivered to a subscription: what failed since then.
+
+    Args:
+        missing: also events that it wants and that never had a delivery for it, such as
+            those from before it was made.
+        dry_run: only count them.
+    """
+
+    since: datetime
+    missing: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
 class Recovered:
     """How many deliveries wait again, and after which event to go on; None at the end."""
 
@@ -96,13 +112,13 @@ class Recovered:
 def recover_subscription(
     tx: Connection,
     subscription: Subscription,
-    since: datetime,
+    wanted: Recovery,
     now: datetime,
     after: str | None = None,
     at_once: int = RECOVERED_AT_ONCE,
 ) -> Recovered:
     """
-    Deliver what this subscription wanted since then and has not got: one page of it.
+    Deliver what this subscription has not got: one page of the time since then.
 
     A delivery that is pending stays as it is; an exhausted one starts its schedule again.
 
@@ -115,28 +131,28 @@ def recover_subscription(
     """
     if not subscription.enabled:
         raise Conflict("the subscription is off: enable it, then recover")
-    start = after or first_id("evt", since)
+    start = after or first_id("evt", wanted.since)
     found = store.events.after(tx, subscription.account_id, start, at_once + 1)
     page = found[:at_once]
     known = store.deliveries.of_events(tx, subscription.id, [event.id for event in page])
     count = 0
     for event in page:
-        count += _recover_event(tx, event, subscription, known.get(event.id), now)
+        count += _recover_event(tx, event, subscription, known.get(event.id), wanted, now)
     return Recovered(count, page[-1].id if len(found) > len(page) else None)
 
 
 def recover_since(
     db: Database,
     subscription: Subscription,
-    since: datetime,
+    wanted: Recovery,
     clock: Clock,
     at_once: int = RECOVERED_AT_ONCE,
 ) -> int:
-    """All that it has missed since then, a transaction a page; how many deliveries wait again."""
+    """All pages of it, a transaction each; how many deliveries wait again, or would."""
     count, after, more = 0, None, True
     while more:
         with db.write() as tx:
-            done = recover_subscription(tx, subscription, since, clock(), after, at_once)
+            done = recover_subscription(tx, subscription, wanted, clock(), after, at_once)
         count, after, more = count + done.count, done.next_event, done.next_event is not None
     return count
 
@@ -146,19 +162,22 @@ def _recover_event(
     event: Event,
     subscription: Subscription,
     delivery: Delivery | None,
+    wanted: Recovery,
     now: datetime,
 ) -> bool:
-    """Deliver an event that the subscription wants and has not got; False if there is none."""
+    """Deliver an event that the subscription has not got; False where there is nothing to do."""
     if delivery is None:
+        if not wanted.missing:
+            return False
         job = store.jobs.find(tx, event.job_id) if event.job_id is not None else None
         if event.job_id is not None and (job is None or job.muted or not names_own(job)):
             return False
-        wanted = wants(subscription, event.type, job)
-        if wanted:
+        fits = wants(subscription, event.type, job)
+        if fits and not wanted.dry_run:
             add_delivery(tx, event, subscription, now, now)
-        return wanted
-    if delivery.state is not DeliveryState.EXHAUSTED:
-        return False
+        return fits
+    if delivery.state is not DeliveryState.EXHAUSTED or wanted.dry_run:
+        return delivery.state is DeliveryState.EXHAUSTED
     again = {
         "state": DeliveryState.PENDING,
         "due_at": now,

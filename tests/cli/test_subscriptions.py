@@ -146,7 +146,19 @@ def test_recover(clipbell: Clipbell, since: str) -> None:
     told = shown(clipbell, "recover", made["id"], "--since", since)
     clipbell.run("subscriptions", "remove", made["id"])
 
-    assert {"id": made["id"], "recovered": 0} == told
+    assert {"id": made["id"], "recovered": 0, "dry_run": False} == told
+
+
+def test_recover_counts_first(clipbell: Clipbell) -> None:
+    """A new subscription gets nothing old unless that is asked for; how much is said before."""
+    clipbell.run("trigger", "job.failed")
+    made = shown(clipbell, "subscriptions", "add", "webhook", NOWHERE)
+    given = ("recover", made["id"], "--since", "1h", "--dry-run")
+    failed, missing = (clipbell.run(*given, *more).stdout for more in ((), ("--missing",)))
+    clipbell.run("subscriptions", "remove", made["id"])
+
+    # Samples are no events of jobs: nobody gets them later.
+    assert "0 deliveries would be sent" in failed and "0 deliveries would be sent" in missing
 
 
 def test_bad_since(clipbell: Clipbell) -> None:

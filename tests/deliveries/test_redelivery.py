@@ -14,6 +14,7 @@ from service import store
 from service.deliveries.redelivery import (
     RESENDS,
     Recovered,
+    Recovery,
     recover_since,
     recover_subscription,
     redeliver_final_event,
@@ -88,7 +89,8 @@ def recovered(
     with harness.db.write() as tx:
         now = store.subscriptions.find(tx, subscription.id)
         assert now is not None
-        return recover_subscription(tx, now, since, harness.clock(), **more)
+        wanted = Recovery(since, **{k: more.pop(k) for k in ("missing", "dry_run") if k in more})
+        return recover_subscription(tx, now, wanted, harness.clock(), **more)
 
 
 @pytest.mark.parametrize("first", [200, 500])
@@ -201,9 +203,12 @@ def test_recovery(harness: Harness, hook: Hook) -> None:
         store.subscriptions.enable(tx, subscription.id)
     since = NOON.replace(minute=1)
 
-    assert Recovered(2, None) == recovered(harness, subscription, since)
+    assert Recovered(1, None) == recovered(harness, subscription, since, dry_run=True)
+    assert Recovered(2, None) == recovered(harness, subscription, since, missing=True, dry_run=True)
+    assert Recovered(1, None) == recovered(harness, subscription, since)
+    assert Recovered(1, None) == recovered(harness, subscription, since, missing=True)
     harness.drain("deliver")
-    assert Recovered(0, None) == recovered(harness, subscription, since)
+    assert Recovered(0, None) == recovered(harness, subscription, since, missing=True)
     prompts = [hit.json()["data"]["input"]["prompt"] for hit in hook.hits[1:]]
     assert ["exhausted", "while it was off"] == sorted(prompts)
 
@@ -216,7 +221,7 @@ def test_recovery_of_a_long_time(harness: Harness) -> None:
     subscription = subscribed(harness, "http://127.0.0.1:9/")
     counts, after = [], None
     for _ in range(3):
-        done = recovered(harness, subscription, after=after, at_once=2)
+        done = recovered(harness, subscription, after=after, at_once=2, missing=True)
         counts.append(done.count)
         after = done.next_event
 
@@ -230,7 +235,8 @@ def test_recovery_of_all(harness: Harness) -> None:
         happens(harness)
         harness.clock.advance(1)
     subscription = subscribed(harness, "http://127.0.0.1:9/")
-    counts = [recover_since(harness.db, subscription, NOON, harness.clock, 2) for _ in range(2)]
+    wanted = Recovery(NOON, missing=True)
+    counts = [recover_since(harness.db, subscription, wanted, harness.clock, 2) for _ in range(2)]
 
     assert [5, 0] == counts
     assert 5 == len(found(harness, state="pending"))

@@ -156,13 +156,17 @@ def test_secrets_are_sealed(client: FlaskClient, harness: Harness) -> None:
 
 
 def test_recover_over_http(client: FlaskClient, harness: Harness) -> None:
-    """What was missed since then is pending; without a time it is refused."""
+    """Only what failed is sent, unless the missing is asked for; a dry run only counts."""
     client.post(f"/v1/jobs/{harness.new_job().id}/cancel")
     subscription = made(client, "http://127.0.0.1:9/", events=["job.canceled"])
     path = f"/v1/subscriptions/{subscription['id']}/recover"
-    found = client.post(f"{path}?since=2026-01-01T00:00:00Z")
+    since = "since=2026-01-01T00:00:00Z"
+    queries = ("", "&missing=true&dry_run=true", "&missing=true", "&missing=true")
+    found = [client.post(f"{path}?{since}{query}") for query in queries]
 
-    assert (202, {"recovered": 1, "next_cursor": None}) == (found.status_code, found.get_json())
+    assert [(0, False), (1, True), (1, False), (0, False)] == [
+        (answer.get_json()["recovered"], answer.get_json()["dry_run"]) for answer in found
+    ]
     assert [422, 422] == [
         client.post(path).status_code,
         client.post(f"{path}?since=x").status_code,

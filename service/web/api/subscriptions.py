@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from service import store
 from service.deliveries import endpoint_health
-from service.deliveries.redelivery import recover_subscription
+from service.deliveries.redelivery import Recovery, recover_subscription
 from service.deliveries.secrets import check_secret, revoke_old_secret, rotate_secret
 from service.deliveries.subscription_fields import (
     Events,
@@ -205,30 +205,38 @@ def reserve_test_slot(doing: str = "tests are being sent") -> Iterator[None]:
 
 
 class RecoveredJson(TypedDict):
-    """How many deliveries are sent again."""
+    """How many deliveries are sent, or would be."""
 
-    recovered: Annotated[int, about("The deliveries that are pending again.", 3)]
+    recovered: Annotated[int, about("The deliveries that are pending now, or would be.", 3)]
+    dry_run: Annotated[bool, about("Whether they were only counted.", False)]
     next_cursor: Cursor
 
 
 @blueprint.post("/subscriptions/<subscription_id>/recover")
-@needs("submit", "since", "cursor")
+@needs("submit", "since", "missing", "dry_run", "cursor")
 def recover(subscription_id: str) -> Response:
     """
-    Deliver what it has missed since then, a page of the past at a time.
+    Deliver what failed since then, a page of the past at a time.
 
-    The answer's `next_cursor` leads on to the next page.
+    With `missing=true` also what it never had a delivery for, such as events from before it
+    was made. With `dry_run=true` they are only counted. The answer's `next_cursor` leads on to
+    the next page.
     """
     w = wiring()
-    since = datetime_arg("since")
+    since, dry_run = datetime_arg("since"), bool_arg("dry_run")
     if since is None:
         message = "say since when, such as 2026-01-01T00:00:00Z"
         raise InvalidInput([FieldError("?since", "required", message)])
+    wanted = Recovery(since, bool_arg("missing"), dry_run)
     with w.db.write() as tx:
         subscription = get_or_404(tx, Subscription, subscription_id)
-        done = recover_subscription(tx, subscription, since, w.clock(), cursor())
+        done = recover_subscription(tx, subscription, wanted, w.clock(), cursor())
     following = encode_cursor(done.next_event) if done.next_event else None
-    body: RecoveredJson = {"recovered": done.count, "next_cursor": following}
+    body: RecoveredJson = {
+        "recovered": done.count,
+        "dry_run": dry_run,
+        "next_cursor": following,
+    }
     return json_response(body, 202, next_link(following))
 
 

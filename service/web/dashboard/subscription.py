@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
 from service.deliveries import endpoint_health
-from service.deliveries.redelivery import recover_since
+from service.deliveries.redelivery import Recovery, recover_since
 from service.deliveries.secrets import revoke_old_secret, rotate_secret
 from service.deliveries.subscriptions import shown_subscription, target_of
 from service.deliveries.test_sends import TestResult, test_request_for
@@ -151,15 +151,16 @@ def rotate(subscription_id: str) -> AnyResponse:
 @blueprint.post("/subscriptions/<subscription_id>/recover")
 @signed_in("submit")
 def recover(subscription_id: str) -> AnyResponse:
-    """Deliver what it has missed since then, and tell how much that is."""
+    """Deliver what failed since then, or only count it, and tell how much that is."""
     w = wiring()
     since = _since(w.clock())
     if since is None:
         return _page(subscription_id, 422, bad_time=request.form.get("at", ""))
     with w.db.read() as tx:
         found = get_or_404(tx, Subscription, subscription_id)
-    count = recover_since(w.db, found, since, w.clock)
-    return _page(subscription_id, recovered=count, since=since)
+    wanted = Recovery(since, "missing" in request.form, "count" in request.form)
+    count = recover_since(w.db, found, wanted, w.clock)
+    return _page(subscription_id, recovered=count, wanted=wanted, chosen=request.form)
 
 
 def _since(now: datetime) -> datetime | None:

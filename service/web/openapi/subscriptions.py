@@ -91,6 +91,8 @@ OPERATIONS: dict[str, Operation] = {
         (
             _ID,
             in_query("since", Moment, "Since when.", required=True, example="2026-01-01T00:00:00Z"),
+            switch("missing", "Also events that never had a delivery for it."),
+            switch("dry_run", "Only count them."),
             CURSOR,
         ),
     ),

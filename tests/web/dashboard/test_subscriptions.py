@@ -252,15 +252,19 @@ def test_recovered(client: FlaskClient, harness: Harness) -> None:
     with Hook() as hook:
         subscribed(harness, hook.url)
         path = path_of(harness)
-        hour = press(client, path, f"{path}/recover", since="1h").text
-        rest = press(client, path, f"{path}/recover", since="1h", at="2026-01-01T12:00").text
+        action, all_ = f"{path}/recover", {"missing": "yes"}
+        failed = press(client, path, action, since="7d").text
+        counted = press(client, path, action, since="1h", count="yes", **all_).text
+        hour = press(client, path, action, since="1h", **all_).text
+        rest = press(client, path, action, since="1h", at="2026-01-01T12:00", **all_).text
         harness.drain("deliver")
     times = ("yesterday", "0001-01-01T00:00+01:00", "9999-12-31T23:59-01:00")
     wrong = [press(client, path, f"{path}/recover", at=at) for at in times]
     change(harness, enabled=False)
     off = press(client, path, f"{path}/recover", since="6h")
 
-    assert "One delivery waits again" in hour and "One delivery waits again" in rest
+    assert "0 messages are on the way" in failed and "1 message since" in counted
+    assert "1 message is on the way again" in hour and "1 message is on the way again" in rest
     assert 2 == len(hook.hits)
     assert [422] * 3 == [answer.status_code for answer in wrong]
     assert "Give a time such as" in wrong[0].text
