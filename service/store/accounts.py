@@ -8,6 +8,7 @@ from sqlalchemy import Connection, or_, select
 
 from service.model import Account, ApiKey
 from service.store.schema import accounts, api_keys
+from service.store.statements import row_where
 from service.store.work import add, value, values
 
 
@@ -29,7 +30,7 @@ def first(tx: Connection) -> Account | None:
 
 def find(tx: Connection, account_id: str) -> Account | None:
     """The account of that id."""
-    return value(Account, tx.execute(select(accounts).filter_by(id=account_id)).one_or_none())
+    return value(Account, row_where(tx, accounts, id=account_id))
 
 
 def everyone(tx: Connection) -> list[Account]:
@@ -45,13 +46,13 @@ def named(tx: Connection, text: str) -> list[Account]:
 
 def lock(tx: Connection, account_id: str) -> None:
     """Keep the account's budget to this transaction until it ends."""
-    tx.execute(select(accounts.c.id).filter_by(id=account_id).with_for_update(key_share=True))
+    row_where(tx, accounts, lock=True, id=account_id)
 
 
 def key_by_digest(tx: Connection, digest: str) -> ApiKey | None:
     """The key in force with that SHA-256."""
-    statement = select(api_keys).filter_by(digest=digest, revoked_at=None)
-    return value(ApiKey, tx.execute(statement).one_or_none())
+    found = value(ApiKey, row_where(tx, api_keys, digest=digest))
+    return found if found and found.revoked_at is None else None
 
 
 def key(tx: Connection, key_id: str) -> ApiKey | None:

@@ -6,11 +6,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, update
+from sqlalchemy import Connection, Select, bindparam, func, select, update
 
 from service.model import URL_CHECK, Callback, CallbackState, Rejection
 from service.store.schema import callbacks, jobs, rejected_callbacks, rejection_counts
-from service.store.work import Page, claim, newest_page, settle, value, values
+from service.store.statements import row_where
+from service.store.work import NOW, Claim, Page, newest_page, settle, value, values
+
+_RECEIVED = Claim(callbacks, Callback, [CallbackState.RECEIVED])
+_MAKE_DUE = (
+    update(callbacks)
+    .where(
+        callbacks.c.job_id == bindparam("of_job"),
+        callbacks.c.state == CallbackState.RECEIVED,
+        callbacks.c.due_at > NOW,
+    )
+    .values(due_at=NOW)
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +39,7 @@ class Arrival:
 
 def claim_received(tx: Connection, now: datetime, lease: float) -> Callback | None:
     """The next callback that nobody has looked at."""
-    return claim(tx, callbacks, Callback, [CallbackState.RECEIVED], now, lease)
+    return _RECEIVED.one(tx, now, lease)
 
 
 def settle_claimed(tx: Connection, callback: Callback, **changes: Any) -> bool:
@@ -42,14 +54,12 @@ def postpone(tx: Connection, callback: Callback, until: datetime) -> bool:
 
 def make_due_now(tx: Connection, job_id: str, now: datetime) -> None:
     """The job has its task id: its waiting callbacks are due."""
-    waiting = update(callbacks).filter_by(job_id=job_id, state=CallbackState.RECEIVED)
-    tx.execute(waiting.where(callbacks.c.due_at > now).values(due_at=now))
+    tx.execute(_MAKE_DUE, {"of_job": job_id, "now": now})
 
 
 def find(tx: Connection, callback_id: str) -> Callback | None:
     """The callback of that id."""
-    statement = select(callbacks).filter_by(id=callback_id)
-    return value(Callback, tx.execute(statement).one_or_none())
+    return value(Callback, row_where(tx, callbacks, id=callback_id))
 
 
 def requeue(tx: Connection, callback_id: str, now: datetime) -> None:

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, select, update
-from sqlalchemy import insert as insert_into
+from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
 from service.model import Attempt, Delivery, DeliveryState, Exchange, first_id
 from service.store.schema import attempts, deliveries, events, exchanges
-from service.store.work import Page, add, newest_page, settle, value, values
+from service.store.statements import insert_row, update_where
+from service.store.work import NOW, Page, add, newest_page, settle, value, values
+
+_MAKE_DUE = (
+    update(deliveries)
+    .where(
+        deliveries.c.job_id == bindparam("of_job"),
+        deliveries.c.state == DeliveryState.PENDING,
+        deliveries.c.attempts == 0,
+        deliveries.c.claims == 0,
+        deliveries.c.due_at > NOW,
+    )
+    .values(due_at=NOW)
+)
 
 
 def insert(tx: Connection, delivery: Delivery) -> None:
@@ -32,10 +43,7 @@ def settle_claimed(tx: Connection, delivery: Delivery, **changes: Any) -> bool:
 
 def make_due_now(tx: Connection, job_id: str, now: datetime) -> None:
     """Make a job's deliveries due that were waiting for its video to be archived."""
-    waiting = update(deliveries).filter_by(job_id=job_id, state=DeliveryState.PENDING, attempts=0)
-    tx.execute(
-        waiting.where(deliveries.c.due_at > now, deliveries.c.claims == 0).values(due_at=now)
-    )
+    tx.execute(_MAKE_DUE, {"of_job": job_id, "now": now})
 
 
 def end_pending(tx: Connection, now: datetime, **which: str) -> int:
@@ -135,8 +143,7 @@ def add_attempt(tx: Connection, attempt: Attempt) -> None:
 
 def end_attempt(tx: Connection, delivery_id: str, number: int, **changes: Any) -> None:
     """Write how an attempt went."""
-    statement = update(attempts).filter_by(delivery_id=delivery_id, number=number)
-    tx.execute(statement.values(**changes))
+    update_where(tx, attempts, {"delivery_id": delivery_id, "number": number}, **changes)
 
 
 def all_attempts(tx: Connection, delivery_ids: Sequence[str]) -> list[Attempt]:
@@ -148,8 +155,8 @@ def all_attempts(tx: Connection, delivery_ids: Sequence[str]) -> list[Attempt]:
 
 def add_exchange(tx: Connection, delivery_id: str, number: int, exchange: Exchange) -> None:
     """What an attempt sent and was answered."""
-    row = {"delivery_id": delivery_id, "number": number} | asdict(exchange)
-    tx.execute(insert_into(exchanges).values(row))
+    row = {"delivery_id": delivery_id, "number": number} | vars(exchange)
+    insert_row(tx, exchanges, row)
 
 
 def all_exchanges(tx: Connection, delivery_ids: Sequence[str]) -> dict[tuple[str, int], Exchange]:

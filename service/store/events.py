@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
 from service.model import TERMINAL_EVENTS, Event, EventType, new_id
 from service.store.schema import events, feeds, jobs
+from service.store.statements import insert_row, update_where
 from service.store.work import value, values
 
 #: Any number that nobody else uses; see `db.MIGRATION_LOCK`.
 SEQUENCER_LOCK = 7_013_202
 NUMBERED_AT_ONCE = 500
 
+_EVENTS = select(*[events.c[field] for field in Event.__dataclass_fields__])
+_BY_ID = _EVENTS.where(events.c.id == bindparam("id"))
+_LOCK = select(jobs.c.id).where(jobs.c.id == bindparam("id")).with_for_update(key_share=True)
+_LAST = select(func.max(events.c.sequence)).where(events.c.job_id == bindparam("id"))
+_WAITING = _EVENTS.where(events.c.feed_sequence.is_(None)).order_by(events.c.id)
+_UNNUMBERED = _WAITING.limit(NUMBERED_AT_ONCE)
+_NUMBER = update(events).where(events.c.id == bindparam("of_id"))
+_FEEDS = select(feeds).where(feeds.c.account_id.in_(bindparam("accounts", expanding=True)))
+
 
 def insert_for_job(
     tx: Connection, account_id: str, job_id: str, type_: EventType, now: datetime
 ) -> Event:
     """A new event of a job, next in its sequence."""
-    tx.execute(select(jobs.c.id).filter_by(id=job_id).with_for_update(key_share=True))
-    last = tx.scalar(select(func.max(events.c.sequence)).filter_by(job_id=job_id)) or 0
+    tx.execute(_LOCK, {"id": job_id})
+    last = tx.scalar(_LAST, {"id": job_id}) or 0
     event = Event(new_id("evt", now), account_id, job_id, type_, last + 1, now)
     insert(tx, event)
     return event
@@ -32,30 +41,29 @@ def insert(tx: Connection, event: Event) -> None:
     """A new event as it is; a job's terminal one only if it has none of that type yet."""
     ends = event.job_id is not None and event.type in TERMINAL_EVENTS
     dedup_key = f"{event.job_id}:{event.type}" if ends else event.id
-    row = {field: getattr(event, field) for field in Event.__dataclass_fields__}
-    tx.execute(events.insert().values(dedup_key=dedup_key, **row))
+    insert_row(tx, events, {"dedup_key": dedup_key, **vars(event)})
 
 
 def find(tx: Connection, event_id: str) -> Event | None:
     """The event of that id."""
-    return value(Event, tx.execute(_events().where(events.c.id == event_id)).one_or_none())
+    return value(Event, tx.execute(_BY_ID, {"id": event_id}).one_or_none())
 
 
 def of_ids(tx: Connection, event_ids: Collection[str]) -> dict[str, Event]:
     """Those events, by id."""
-    rows = tx.execute(_events().where(events.c.id.in_(event_ids))).all()
+    rows = tx.execute(_EVENTS.where(events.c.id.in_(event_ids))).all()
     return {event.id: event for event in values(Event, rows)}
 
 
 def of_job(tx: Connection, job_id: str) -> list[Event]:
     """A job's events in order."""
-    statement = _events().where(events.c.job_id == job_id).order_by(events.c.sequence)
+    statement = _EVENTS.where(events.c.job_id == job_id).order_by(events.c.sequence)
     return values(Event, tx.execute(statement).all())
 
 
 def newest(tx: Connection, account_id: str, types: Sequence[str], limit: int) -> list[Event]:
     """An account's newest real events of those types."""
-    statement = _events().where(
+    statement = _EVENTS.where(
         events.c.account_id == account_id, events.c.type.in_(types), events.c.sample.is_(False)
     )
     return values(Event, tx.execute(statement.order_by(events.c.id.desc()).limit(limit)).all())
@@ -63,7 +71,7 @@ def newest(tx: Connection, account_id: str, types: Sequence[str], limit: int) ->
 
 def after(tx: Connection, account_id: str, event_id: str, limit: int) -> list[Event]:
     """An account's real events whose ids are above `event_id`, in order of their ids."""
-    statement = _events().where(
+    statement = _EVENTS.where(
         events.c.account_id == account_id, events.c.id > event_id, events.c.sample.is_(False)
     )
     return values(Event, tx.execute(statement.order_by(events.c.id).limit(limit)).all())
@@ -78,8 +86,7 @@ def number(tx: Connection) -> int:
     """
     if tx.dialect.name == "postgresql":
         tx.execute(select(func.pg_advisory_xact_lock(SEQUENCER_LOCK)))
-    waiting = _events().where(events.c.feed_sequence.is_(None)).order_by(events.c.id)
-    found = values(Event, tx.execute(waiting.limit(NUMBERED_AT_ONCE)).all())
+    found = values(Event, tx.execute(_UNNUMBERED).all())
     if found:
         _write_numbers(tx, sorted(found, key=lambda e: (e.created_at, e.sequence, e.id)))
     return len(found)
@@ -88,25 +95,20 @@ def number(tx: Connection) -> int:
 def _write_numbers(tx: Connection, found: Sequence[Event]) -> None:
     """Each account counts for itself, without a gap."""
     accounts = {event.account_id for event in found}
-    rows = tx.execute(select(feeds).where(feeds.c.account_id.in_(accounts))).all()
+    rows = tx.execute(_FEEDS, {"accounts": sorted(accounts)}).all()
     known = {row.account_id: row.last_seq for row in rows}
     last = dict.fromkeys(accounts, 0) | known
     numbers = []
     for event in found:
         last[event.account_id] += 1
-        numbers.append({"of": event.id, "given": last[event.account_id]})
-    tx.execute(
-        update(events)
-        .where(events.c.id == bindparam("of"))
-        .values(feed_sequence=bindparam("given")),
-        numbers,
-    )
+        numbers.append({"of_id": event.id, "feed_sequence": last[event.account_id]})
+    tx.execute(_NUMBER, numbers)
     for account_id in sorted(accounts):
-        changed = {"last_seq": last[account_id]}
+        own, changed = {"account_id": account_id}, {"last_seq": last[account_id]}
         if account_id in known:
-            tx.execute(update(feeds).filter_by(account_id=account_id).values(changed))
+            update_where(tx, feeds, own, **changed)
         else:
-            tx.execute(feeds.insert().values(account_id=account_id, **changed))
+            insert_row(tx, feeds, own | changed)
 
 
 def feed_ends(tx: Connection, account_id: str) -> tuple[int, int]:
@@ -120,7 +122,7 @@ def feed(
     tx: Connection, account_id: str, after: int, until: int, types: Sequence[str], limit: int
 ) -> list[Event]:
     """An account's events numbered above `after` up to `until`, of those types or, if none, all."""
-    statement = _events().where(
+    statement = _EVENTS.where(
         events.c.account_id == account_id,
         events.c.feed_sequence > after,
         events.c.feed_sequence <= until,
@@ -128,7 +130,3 @@ def feed(
     if types:
         statement = statement.where(events.c.type.in_(types))
     return values(Event, tx.execute(statement.order_by(events.c.feed_sequence).limit(limit)).all())
-
-
-def _events() -> Select[Any]:
-    return select(*[events.c[field] for field in Event.__dataclass_fields__])

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Connection, cast, func, insert, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, cast, func, insert, select, update
 from sqlalchemy.exc import DBAPIError
 
 from service.store.schema import high_water
+from service.store.statements import insert_row, row_where
+
+_COUNT = (
+    update(high_water)
+    .where(high_water.c.data_folder == bindparam("of_folder"))
+    .values(sent=high_water.c.sent + 1)
+)
+_LSN = func.pg_current_wal_insert_lsn()
+_PLACE = select(func.pg_walfile_name(_LSN), cast(func.pg_wal_lsn_diff(_LSN, "0/0"), BigInteger))
 
 
 @dataclass(frozen=True)
@@ -26,22 +35,20 @@ class Position:
 
 def advance(tx: Connection, data_folder: str) -> Position:
     """Count one more create of that folder; the position with it."""
-    counted = update(high_water).filter_by(data_folder=data_folder)
-    if tx.execute(counted.values(sent=high_water.c.sent + 1)).rowcount == 0:
-        tx.execute(insert(high_water).values(data_folder=data_folder, sent=1))
+    if tx.execute(_COUNT, {"of_folder": data_folder}).rowcount == 0:
+        insert_row(tx, high_water, {"data_folder": data_folder, "sent": 1})
     return read(tx, data_folder)
 
 
 def read(tx: Connection, data_folder: str) -> Position:
     """The position now; nothing sent for a folder that the database does not know."""
-    sent = tx.scalar(select(high_water.c.sent).filter_by(data_folder=data_folder)) or 0
+    row = row_where(tx, high_water, data_folder=data_folder)
+    sent = row.sent if row else 0
     if tx.dialect.name != "postgresql":
         return Position(sent)
-    lsn = func.pg_current_wal_insert_lsn()
-    place = select(func.pg_walfile_name(lsn), cast(func.pg_wal_lsn_diff(lsn, "0/0"), BigInteger))
     try:
         with tx.begin_nested():
-            file_name, position = tx.execute(place).one()
+            file_name, position = tx.execute(_PLACE).one()
     except DBAPIError:
         # Some hosted variants have no such functions; the count of creates has to do.
         return Position(sent)

@@ -4,20 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    true,
+    update,
+)
+from sqlalchemy.sql.dml import Update
 
 from service.model import CONCLUDED, OPEN, TERMINAL, Job, JobState, Step
 from service.model.error_codes import strip_unstorable
 from service.store.schema import jobs, providers, steps
+from service.store.statements import row_where, rows_where
 from service.store.work import (
+    NOW,
+    Claim,
     Page,
+    Turns,
     add,
-    claim,
-    claim_many,
     newest_page,
-    next_account_round_robin,
     oldest_page,
     readable,
     settle,
@@ -37,6 +50,35 @@ PAID = jobs.c.state.not_in([JobState.QUEUED, JobState.HELD, JobState.CANCELED]) 
 )
 
 
+#: Built once: that takes longer than running them.
+LOCK = select(jobs.c.id).where(jobs.c.id == bindparam("id")).with_for_update(key_share=True)
+_LAST_STEP = select(func.max(steps.c.number)).where(steps.c.job_id == bindparam("id"))
+_COUNT_OPEN = select(func.count()).where(
+    jobs.c.provider == bindparam("name"), jobs.c.state.in_(sorted(OPEN))
+)
+_STOPPED = select(providers.c.name).where(
+    providers.c.held_reason.is_not(None) | (providers.c.paused_until > NOW)
+)
+_READY = jobs.c.provider.in_(bindparam("names", expanding=True)) & jobs.c.provider.not_in(_STOPPED)
+_QUEUED = Claim(
+    jobs,
+    Job,
+    [JobState.QUEUED],
+    _READY & (jobs.c.account_id == bindparam("account")),
+    state=JobState.SUBMITTING,
+)
+_TURNS = Turns(jobs, [JobState.QUEUED], _READY)
+_POLLS = Claim(
+    jobs, Job, ASKABLE, (jobs.c.provider == bindparam("name")) & jobs.c.task_id.is_not(None)
+)
+_WAITING = Claim(
+    jobs,
+    Job,
+    [JobState.SUBMITTING, JobState.UNKNOWN, JobState.HELD],
+    jobs.c.task_id.is_(None),
+)
+
+
 def insert(tx: Connection, job: Job) -> None:
     """A new job."""
     add(tx, jobs, job)
@@ -44,7 +86,7 @@ def insert(tx: Connection, job: Job) -> None:
 
 def find(tx: Connection, job_id: str) -> Job | None:
     """The job of that id."""
-    return value(Job, tx.execute(select(jobs).filter_by(id=job_id)).one_or_none())
+    return value(Job, row_where(tx, jobs, id=job_id))
 
 
 def of_ids(tx: Connection, job_ids: Collection[str]) -> dict[str, Job]:
@@ -55,14 +97,12 @@ def of_ids(tx: Connection, job_ids: Collection[str]) -> dict[str, Job]:
 
 def lock(tx: Connection, job_id: str) -> Job | None:
     """The job, kept from change by others until this transaction ends."""
-    statement = select(jobs).filter_by(id=job_id).with_for_update(key_share=True)
-    return value(Job, tx.execute(statement).one_or_none())
+    return value(Job, row_where(tx, jobs, lock=True, id=job_id))
 
 
 def owned(tx: Connection, account_id: str, job_id: str) -> Job | None:
     """The job of that id if it is this account's."""
-    statement = select(jobs).filter_by(id=job_id, account_id=account_id)
-    return value(Job, tx.execute(statement).one_or_none())
+    return value(Job, row_where(tx, jobs, id=job_id, account_id=account_id))
 
 
 def of_batch(tx: Connection, account_id: str, key: str) -> Job | None:
@@ -147,27 +187,20 @@ def _begins(prefix: str) -> ColumnElement[bool]:
 
 def claim_queued(tx: Connection, names: Sequence[str], now: datetime, lease: float) -> Job | None:
     """The next job to send by one of these providers, now `submitting`; none that is stopped."""
-    stopped = select(providers.c.name).where(
-        providers.c.held_reason.is_not(None) | (providers.c.paused_until > now)
-    )
-    ready = jobs.c.provider.in_(names) & jobs.c.provider.not_in(stopped)
-    account_id = next_account_round_robin(tx, jobs, [JobState.QUEUED], now, ready)
+    account_id = _TURNS.take(tx, now, names=list(names))
     if account_id is None:
         return None
-    own = ready & (jobs.c.account_id == account_id)
-    return claim(tx, jobs, Job, [JobState.QUEUED], now, lease, own, state=JobState.SUBMITTING)
+    return _QUEUED.one(tx, now, lease, names=list(names), account=account_id)
 
 
 def claim_polls(tx: Connection, name: str, now: datetime, lease: float, limit: int) -> list[Job]:
     """The jobs whose tasks the provider is to be asked about next."""
-    asked = (jobs.c.provider == name) & jobs.c.task_id.is_not(None)
-    return claim_many(tx, jobs, Job, ASKABLE, now, lease, limit, asked)
+    return _POLLS.many(tx, now, lease, limit, name=name)
 
 
 def claim_waiting(tx: Connection, now: datetime, lease: float) -> Job | None:
     """The next job whose lease, deadline or hold is over, without a question to anybody."""
-    states = [JobState.SUBMITTING, JobState.UNKNOWN, JobState.HELD]
-    return claim(tx, jobs, Job, states, now, lease, jobs.c.task_id.is_(None))
+    return _WAITING.one(tx, now, lease)
 
 
 def ids_in_states(tx: Connection, states: Sequence[JobState], limit: int) -> list[str]:
@@ -190,8 +223,18 @@ def unclaim(tx: Connection, job: Job, now: datetime) -> None:
 
 def change(tx: Connection, job_id: str, states: Sequence[JobState], **changes: Any) -> bool:
     """Compare-and-set: change the job if it is in one of `states`; says whether it was."""
-    statement = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(states))
-    return tx.execute(statement.values(**changes)).rowcount == 1
+    return tx.execute(_update_in(tuple(states)), {"of_id": job_id, **changes}).rowcount == 1
+
+
+@cache
+def _update_in(states: tuple[JobState, ...]) -> Update:
+    return update(jobs).where(jobs.c.id == bindparam("of_id"), jobs.c.state.in_(states))
+
+
+@cache
+def _accept_in(states: tuple[JobState, ...]) -> Update:
+    accepted = {"state": JobState.SUBMITTED, "claims": jobs.c.claims + 1}
+    return _update_in(states).values(**accepted)
 
 
 def accept(tx: Connection, job_id: str, states: Sequence[JobState], **changes: Any) -> bool:
@@ -200,9 +243,7 @@ def accept(tx: Connection, job_id: str, states: Sequence[JobState], **changes: A
 
     Counts as a claim, so that whoever still sends the job can change it no more.
     """
-    statement = update(jobs).where(jobs.c.id == job_id, jobs.c.state.in_(states))
-    accepted = statement.values(state=JobState.SUBMITTED, claims=jobs.c.claims + 1, **changes)
-    return tx.execute(accepted).rowcount == 1
+    return tx.execute(_accept_in(tuple(states)), {"of_id": job_id, **changes}).rowcount == 1
 
 
 def still_sent_by(tx: Connection, claimed: Job) -> bool:
@@ -224,13 +265,18 @@ def end(tx: Connection, job_id: str, now: datetime, **changes: Any) -> bool:
 
     A failure that we concluded ourselves gives way to a success.
     """
+    statement = _end(succeeded=changes["state"] is JobState.SUCCEEDED)
+    ended = {"of_id": job_id, "finished_at": now, "due_at": None, **changes}
+    return tx.execute(statement, ended).rowcount == 1
+
+
+@cache
+def _end(*, succeeded: bool) -> Update:
     open_ = jobs.c.state.not_in(sorted(TERMINAL))
-    if changes["state"] is JobState.SUCCEEDED:
+    if succeeded:
         code = jobs.c.error["code"].as_string()
         open_ |= (jobs.c.state == JobState.FAILED) & code.in_(sorted(CONCLUDED))
-    statement = update(jobs).where(jobs.c.id == job_id, open_)
-    ended = statement.values(finished_at=now, due_at=None, **changes)
-    return tx.execute(ended).rowcount == 1
+    return update(jobs).where(jobs.c.id == bindparam("of_id"), open_)
 
 
 def queued_at_doors(tx: Connection, provider: str, own_door: str) -> list[Job]:
@@ -263,20 +309,19 @@ def poll_now(tx: Connection, provider: str, now: datetime) -> None:
 
 def count_open(tx: Connection, provider: str) -> int:
     """How many tasks the provider may be working on for us."""
-    statement = select(func.count()).select_from(jobs)
-    statement = statement.where(jobs.c.provider == provider, jobs.c.state.in_(sorted(OPEN)))
-    return tx.scalar(statement) or 0
+    return tx.scalar(_COUNT_OPEN, {"name": provider}) or 0
 
 
 def holder_of(tx: Connection, provider: str, task_id: str) -> str | None:
     """The job that has this task, if any."""
-    found: str | None = tx.scalar(select(jobs.c.id).filter_by(provider=provider, task_id=task_id))
-    return found
+    found = row_where(tx, jobs, provider=provider, task_id=task_id)
+    return found.id if found else None
 
 
 def is_muted(tx: Connection, job_id: str) -> bool:
     """Whether no message about this job goes out."""
-    return bool(tx.scalar(select(jobs.c.muted).filter_by(id=job_id)))
+    found = row_where(tx, jobs, id=job_id)
+    return found is not None and found.muted
 
 
 def mark_overdue(tx: Connection, job_id: str) -> bool:
@@ -310,19 +355,19 @@ def counts(tx: Connection, account_id: str, **which: Any) -> dict[str, int]:
 
 def add_step(tx: Connection, job_id: str, kind: str, message: str, now: datetime) -> None:
     """A line in the job's timeline; the caller's transaction has the job's row."""
-    tx.execute(select(jobs.c.id).filter_by(id=job_id).with_for_update(key_share=True))
-    last = tx.scalar(select(func.max(steps.c.number)).filter_by(job_id=job_id)) or 0
+    tx.execute(LOCK, {"id": job_id})
+    last = tx.scalar(_LAST_STEP, {"id": job_id}) or 0
     add(tx, steps, Step(job_id, last + 1, kind, strip_unstorable(message), now))
 
 
 def note_step(tx: Connection, job_id: str, kind: str, message: str, now: datetime) -> None:
     """The same, unless the last line of this kind says just that."""
-    last = select(steps.c.message).filter_by(job_id=job_id, kind=kind)
-    if tx.scalar(last.order_by(steps.c.number.desc()).limit(1)) != strip_unstorable(message):
+    said = [step.message for step in all_steps(tx, job_id) if step.kind == kind]
+    if said[-1:] != [strip_unstorable(message)]:
         add_step(tx, job_id, kind, message, now)
 
 
 def all_steps(tx: Connection, job_id: str) -> list[Step]:
     """The job's steps in order."""
-    statement = select(steps).filter_by(job_id=job_id).order_by(steps.c.number)
-    return values(Step, tx.execute(statement).all())
+    found = values(Step, rows_where(tx, steps, job_id=job_id))
+    return sorted(found, key=lambda step: step.number)

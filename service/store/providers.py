@@ -10,13 +10,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, bindparam, select, update
 
 from service.store.schema import providers
+from service.store.statements import update_where
 
 #: A tenth of a minute's allowance may go out at once; the rest refills evenly,
 #: so that no minute, wherever it starts, holds more than the allowance.
 BURST_SHARE = 0.1
+
+_OWN = providers.c.name == bindparam("of_name")
+_LOCK = select(providers).where(_OWN).with_for_update()
+_TROUBLED = update(providers).where(_OWN, providers.c.last_error.is_not(None))
 
 
 def ensure(tx: Connection, name: str, now: datetime) -> None:
@@ -27,7 +32,7 @@ def ensure(tx: Connection, name: str, now: datetime) -> None:
 
 def take_token(tx: Connection, name: str, per_minute: float, now: datetime) -> float:
     """Take the right to one request: 0.0, or the seconds after which to come back."""
-    row = tx.execute(select(providers).filter_by(name=name).with_for_update()).one()
+    row = tx.execute(_LOCK, {"of_name": name}).one()
     burst = max(1.0, per_minute * BURST_SHARE)
     rate = max(per_minute - burst, per_minute / 2) / 60
     elapsed = max(0.0, (now - row.refilled_at).total_seconds())
@@ -35,9 +40,7 @@ def take_token(tx: Connection, name: str, per_minute: float, now: datetime) -> f
     if tokens < 1:
         return float(1 - tokens) / rate
     refilled = max(now, row.refilled_at)
-    tx.execute(
-        update(providers).filter_by(name=name).values(tokens=tokens - 1, refilled_at=refilled)
-    )
+    update_where(tx, providers, {"name": name}, tokens=tokens - 1, refilled_at=refilled)
     return 0.0
 
 
@@ -88,8 +91,8 @@ def failing_for(tx: Connection, name: str, now: datetime) -> timedelta:
 
 def clear_error(tx: Connection, name: str) -> bool:
     """The provider answers; says whether an earlier trouble is over by that."""
-    troubled = update(providers).where(providers.c.last_error.is_not(None)).filter_by(name=name)
-    return tx.execute(troubled.values(last_error=None, last_error_since=None)).rowcount == 1
+    well = {"last_error": None, "last_error_since": None}
+    return tx.execute(_TROUBLED, {"of_name": name, **well}).rowcount == 1
 
 
 def release_reason(tx: Connection, prefix: str) -> None:

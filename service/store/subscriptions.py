@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select, update
 
 from service.model import Subscription
 from service.store.schema import subscriptions
+from service.store.statements import row_where, rows_where, update_where
 from service.store.work import add, value, values
 
 #: The columns of one that is on, with a clean slate.
@@ -30,8 +31,7 @@ def insert(tx: Connection, subscription: Subscription) -> None:
 
 def find(tx: Connection, subscription_id: str) -> Subscription | None:
     """The subscription of that id."""
-    statement = select(subscriptions).filter_by(id=subscription_id)
-    return value(Subscription, tx.execute(statement).one_or_none())
+    return value(Subscription, row_where(tx, subscriptions, id=subscription_id))
 
 
 def of_ids(tx: Connection, subscription_ids: Collection[str]) -> dict[str, Subscription]:
@@ -50,8 +50,7 @@ def failing(tx: Connection, account_id: str) -> list[Subscription]:
 
 def lock(tx: Connection, subscription_id: str) -> Subscription | None:
     """The subscription of that id, kept to this transaction until it ends."""
-    statement = select(subscriptions).filter_by(id=subscription_id)
-    return value(Subscription, tx.execute(statement.with_for_update(key_share=True)).one_or_none())
+    return value(Subscription, row_where(tx, subscriptions, lock=True, id=subscription_id))
 
 
 def owned(tx: Connection, account_id: str, subscription_id: str) -> Subscription | None:
@@ -74,14 +73,14 @@ def same(
 
 def all_of(tx: Connection, account_id: str) -> list[Subscription]:
     """An account's own subscriptions, oldest first."""
-    statement = select(subscriptions).filter_by(account_id=account_id, hidden=False)
-    return values(Subscription, tx.execute(statement.order_by(subscriptions.c.id)).all())
+    found = rows_where(tx, subscriptions, account_id=account_id, hidden=False)
+    return sorted(values(Subscription, found), key=lambda subscription: subscription.id)
 
 
 def change(tx: Connection, subscription_id: str, **changes: Any) -> None:
     """Write those columns, if any."""
     if changes:
-        tx.execute(update(subscriptions).filter_by(id=subscription_id).values(**changes))
+        update_where(tx, subscriptions, {"id": subscription_id}, **changes)
 
 
 def enable(tx: Connection, subscription_id: str) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
 
 from service.store.schema import thread_references
+from service.store.statements import row_where
 
 
 def save(tx: Connection, subscription_id: str, job_id: str, reference: str, now: datetime) -> None:
@@ -26,9 +27,5 @@ def save(tx: Connection, subscription_id: str, job_id: str, reference: str, now:
 
 def get(tx: Connection, subscription_id: str, job_id: str) -> str | None:
     """That word; None where nothing was posted yet, or the channel gave none."""
-    found: str | None = tx.scalar(
-        select(thread_references.c.reference).filter_by(
-            subscription_id=subscription_id, job_id=job_id
-        )
-    )
-    return found
+    found = row_where(tx, thread_references, subscription_id=subscription_id, job_id=job_id)
+    return found.reference if found else None

@@ -6,11 +6,15 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 
 from service.model import TERMINAL, Video, VideoState
 from service.store.schema import jobs, videos
-from service.store.work import add, claim, settle, value, values
+from service.store.statements import row_where, update_where
+from service.store.work import Claim, add, settle, value, values
+
+_DELETED = Claim(videos, Video, [VideoState.DELETED])
+_PENDING = Claim(videos, Video, [VideoState.PENDING])
 
 
 def insert(tx: Connection, video: Video) -> None:
@@ -20,12 +24,12 @@ def insert(tx: Connection, video: Video) -> None:
 
 def find(tx: Connection, video_id: str) -> Video | None:
     """The video of that id."""
-    return value(Video, tx.execute(select(videos).filter_by(id=video_id)).one_or_none())
+    return value(Video, row_where(tx, videos, id=video_id))
 
 
 def of_job(tx: Connection, job_id: str) -> Video | None:
     """The job's video, if it has one yet."""
-    return value(Video, tx.execute(select(videos).filter_by(job_id=job_id)).one_or_none())
+    return value(Video, row_where(tx, videos, job_id=job_id))
 
 
 def of_jobs(tx: Connection, job_ids: Sequence[str]) -> dict[str, Video]:
@@ -47,7 +51,7 @@ def ended_jobs(tx: Connection, job_ids: Collection[str]) -> set[str]:
 
 def change(tx: Connection, video_id: str, **changes: Any) -> None:
     """Write some columns of a video."""
-    tx.execute(update(videos).filter_by(id=video_id).values(**changes))
+    update_where(tx, videos, {"id": video_id}, **changes)
 
 
 def renew_link(tx: Connection, video_id: str, until: datetime) -> None:
@@ -63,12 +67,12 @@ def page(tx: Connection, account_id: str, limit: int) -> list[Video]:
 
 def claim_deleted(tx: Connection, now: datetime, lease: float) -> Video | None:
     """The next deleted video whose file is still there."""
-    return claim(tx, videos, Video, [VideoState.DELETED], now, lease)
+    return _DELETED.one(tx, now, lease)
 
 
 def claim_pending(tx: Connection, now: datetime, lease: float) -> Video | None:
     """The next video to copy."""
-    return claim(tx, videos, Video, [VideoState.PENDING], now, lease)
+    return _PENDING.one(tx, now, lease)
 
 
 def settle_claimed(tx: Connection, video: Video, **changes: Any) -> bool:

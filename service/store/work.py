@@ -8,15 +8,18 @@ comes up again by itself; `claims` fences off a worker that comes back late.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from functools import cache
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import (
+    CompoundSelect,
     Connection,
+    Integer,
     Row,
     Select,
     Table,
+    bindparam,
     func,
     insert,
     literal,
@@ -28,6 +31,7 @@ from sqlalchemy.sql import ColumnElement
 
 from service.store.quarantine import UNREADABLE, Claimable, quarantine_unreadable
 from service.store.schema import (
+    Moment,
     accounts,
     callbacks,
     deliveries,
@@ -37,6 +41,7 @@ from service.store.schema import (
     videos,
     workers,
 )
+from service.store.statements import insert_row, update_where
 
 T = TypeVar("T")
 
@@ -116,123 +121,150 @@ def _if_readable(tx: Connection, statement: Select[Any]) -> Row[Any] | None:
 
 def add(tx: Connection, table: Table, item: Any) -> None:
     """A new row from a value of `model`."""
-    tx.execute(insert(table).values(asdict(item)))
+    insert_row(tx, table, vars(item))
 
 
-def claim(
-    tx: Connection,
-    table: Table,
-    kind: type[T],
-    states: Sequence[str],
-    now: datetime,
-    lease: float,
-    *conditions: ColumnElement[bool],
-    **changes: Any,
-) -> T | None:
-    """The most overdue row in one of `states`, leased for `lease` seconds; None if none is due."""
-    found = claim_many(tx, table, kind, states, now, lease, 1, *conditions, **changes)
-    return found[0] if found else None
+NOW = bindparam("now", type_=Moment())
+_UNTIL = bindparam("until", type_=Moment())
 
 
-def claim_many(
-    tx: Connection,
-    table: Table,
-    kind: type[T],
-    states: Sequence[str],
-    now: datetime,
-    lease: float,
-    limit: int,
-    *conditions: ColumnElement[bool],
-    **changes: Any,
-) -> list[T]:
+class Claim(Generic[T]):
     """
-    The most overdue rows, no more than `limit`, all leased for `lease` seconds.
+    How the most overdue rows of a table are claimed, its statements built once.
 
-    Their ids come first: a row that cannot be read is known by its id, never by a
-    date that another row may share. It is quarantined, and then nothing is
-    claimed: ask again.
+    Args:
+        kind: the value of `model` that such a row becomes.
+        states: those in which a row wants work.
+        conditions: further ones; their parameters are given to each claim.
+        changes: columns that a claim writes besides.
     """
-    due = (
-        select(table.c.id)
-        .where(table.c.state.in_(states), table.c.due_at <= now, *conditions)
-        .order_by(table.c.due_at)
-        .limit(limit)
-        # No stronger than what an update takes: whoever adds a row that refers to this one goes on.
-        .with_for_update(skip_locked=True, key_share=True, of=table)
-    )
-    row_ids = tx.scalars(due).all()
-    if not row_ids:
-        return []
-    statement = (
-        update(table)
-        .where(table.c.id.in_(row_ids))
-        .values(due_at=now + timedelta(seconds=lease), claims=table.c.claims + 1, **changes)
-        .returning(*table.c)
-    )
-    try:
-        return values(kind, tx.execute(statement).all())
-    except UNREADABLE:
+
+    def __init__(
+        self,
+        table: Table,
+        kind: type[T],
+        states: Sequence[str],
+        *conditions: ColumnElement[bool],
+        **changes: Any,
+    ) -> None:
+        self._table = table
+        self._kind = kind
         # As if never claimed: a job that was not sent must not look as if it had been.
-        before = {"state": states[0]} if "state" in changes else {}
-        quarantine_unreadable(tx, table, row_ids, before, now)
-        return []
+        self._before = {"state": states[0]} if "state" in changes else {}
+        self._due = (
+            select(table.c.id)
+            .where(table.c.state.in_(states), table.c.due_at <= NOW, *conditions)
+            .order_by(table.c.due_at)
+            .limit(bindparam("limit", type_=Integer()))
+            # No stronger than what an update takes: whoever adds a row that refers to this one
+            # goes on.
+            .with_for_update(skip_locked=True, key_share=True, of=table)
+        )
+        self._lease = (
+            update(table)
+            .where(table.c.id.in_(bindparam("ids", expanding=True)))
+            .values(due_at=_UNTIL, claims=table.c.claims + 1, **changes)
+            .returning(*table.c)
+        )
+
+    def one(self, tx: Connection, now: datetime, lease: float, **given: Any) -> T | None:
+        """The most overdue row, leased for `lease` seconds; None if none is due."""
+        found = self.many(tx, now, lease, 1, **given)
+        return found[0] if found else None
+
+    def many(
+        self, tx: Connection, now: datetime, lease: float, limit: int, **given: Any
+    ) -> list[T]:
+        """
+        The most overdue rows, no more than `limit`, all leased for `lease` seconds.
+
+        Their ids come first: a row that cannot be read is known by its id, never by a
+        date that another row may share. It is quarantined, and then nothing is
+        claimed: ask again.
+        """
+        row_ids = tx.scalars(self._due, {"now": now, "limit": limit, **given}).all()
+        if not row_ids:
+            return []
+        leased = {"ids": row_ids, "until": now + timedelta(seconds=lease)}
+        try:
+            return values(self._kind, tx.execute(self._lease, leased).all())
+        except UNREADABLE:
+            quarantine_unreadable(tx, self._table, row_ids, self._before, now)
+            return []
 
 
-def next_account_round_robin(
-    tx: Connection,
-    table: Table,
-    states: Sequence[str],
-    now: datetime,
-    *conditions: ColumnElement[bool],
-) -> str | None:
+class Turns:
     """
-    The account with something due that was served longest ago; it moves to the end.
-
-    So a batch of ten thousand rows holds up another account by one claim only.
+    Accounts with something due in turn, so that a batch of ten thousand rows holds up another
+    account by one claim only.
     """
-    due = select(table.c.id).where(
-        table.c.account_id == accounts.c.id,
-        table.c.state.in_(states),
-        table.c.due_at <= now,
-        *conditions,
+
+    def __init__(
+        self, table: Table, states: Sequence[str], *conditions: ColumnElement[bool]
+    ) -> None:
+        due = select(table.c.id).where(
+            table.c.account_id == accounts.c.id,
+            table.c.state.in_(states),
+            table.c.due_at <= NOW,
+            *conditions,
+        )
+        self._waiting = (
+            select(accounts.c.id)
+            .where(due.exists())
+            .order_by(accounts.c.last_served, accounts.c.id)
+            .limit(2)
+        )
+
+    def take(self, tx: Connection, now: datetime, **given: Any) -> str | None:
+        """The account that was served longest ago; it moves to the end."""
+        waiting = tx.scalars(self._waiting, {"now": now, **given}).all()
+        if len(waiting) > 1:
+            mark_served(tx, waiting[0])
+        return waiting[0] if waiting else None
+
+
+_OWN = accounts.c.id == bindparam("of_id")
+_LAST_SERVED = (
+    update(accounts)
+    # One that is being served at this moment is moved by whoever serves it: nobody waits here.
+    .where(
+        accounts.c.id.in_(
+            select(accounts.c.id).where(_OWN).with_for_update(skip_locked=True, key_share=True)
+        )
     )
-    waiting = select(accounts.c.id).where(due.exists())
-    account_id: str | None = tx.scalar(
-        waiting.order_by(accounts.c.last_served, accounts.c.id).limit(1)
-    )
-    if account_id is not None:
-        mark_served(tx, account_id)
-    return account_id
+    .values(last_served=select(func.max(accounts.c.last_served)).scalar_subquery() + 1)
+)
 
 
 def mark_served(tx: Connection, account_id: str) -> None:
     """This account is served now, and is the last from here on."""
-    last = select(func.max(accounts.c.last_served)).scalar_subquery()
-    tx.execute(update(accounts).filter_by(id=account_id).values(last_served=last + 1))
+    tx.execute(_LAST_SERVED, {"of_id": account_id})
 
 
 def settle(tx: Connection, table: Table, row: Claimable, **changes: Any) -> bool:
     """Write what became of a claimed row; False when somebody else has claimed it since."""
-    statement = (
-        update(table).where(table.c.id == row.id, table.c.claims == row.claims).values(**changes)
-    )
-    return tx.execute(statement).rowcount == 1
+    return update_where(tx, table, {"id": row.id, "claims": row.claims}, **changes) == 1
 
 
 def kinds_due(tx: Connection, now: datetime) -> set[str]:
     """Which kinds of work have a row that is due."""
+    return set(tx.scalars(_kinds_due(), {"now": now}))
+
+
+@cache
+def _kinds_due() -> CompoundSelect[tuple[str]]:
     questions = [
         select(literal(kind)).where(
-            select(table.c.id).where(table.c.state.in_(states), table.c.due_at <= now).exists()
+            select(table.c.id).where(table.c.state.in_(states), table.c.due_at <= NOW).exists()
         )
         for kind, (table, states) in WORK.items()
     ]
     # Two kinds have no due date.
-    slow = select(subscriptions.c.id).where(subscriptions.c.slow_until > now)
+    slow = select(subscriptions.c.id).where(subscriptions.c.slow_until > NOW)
     unnumbered = select(events.c.id).where(events.c.feed_sequence.is_(None))
     questions.append(select(literal("deliver_slow")).where(slow.exists()))
     questions.append(select(literal("number")).where(unnumbered.exists()))
-    return set(tx.scalars(union_all(*questions)))
+    return union_all(*questions)
 
 
 #: The kinds of work: where its rows are, and in which states they want it.
