@@ -6,7 +6,7 @@ const createVideo = require('./creates/create_video');
 const findJob = require('./searches/find_job');
 const modelList = require('./triggers/model_list');
 const { sendKey, tellRefusal } = require('./server');
-const { videoFailed, videoReady } = require('./triggers/video_ended');
+const { videoFailed, videoHeld, videoReady, videoUnknown } = require('./triggers/video_ended');
 
 module.exports = {
   version: require('./package.json').version,
@@ -17,6 +17,8 @@ module.exports = {
   triggers: {
     [videoReady.key]: videoReady,
     [videoFailed.key]: videoFailed,
+    [videoHeld.key]: videoHeld,
+    [videoUnknown.key]: videoUnknown,
     [modelList.key]: modelList,
   },
   creates: { [createVideo.key]: createVideo },

@@ -1,4 +1,4 @@
-/** Video Ready and Video Failed, from subscribing to unsubscribing; needs a sandbox provider. */
+/** The triggers, from subscribing to unsubscribing; needs a sandbox provider. */
 'use strict';
 
 const assert = require('node:assert/strict');
@@ -55,6 +55,11 @@ for (const [key, prompt, state] of [
     }
   });
 
+}
+
+for (const key of ['video_ready', 'video_failed', 'video_held', 'video_unknown']) {
+  const { operation } = App.triggers[key];
+
   test(`${key}: the test step gets samples of the pushed shape`, async () => {
     const list = await run(operation.performList);
 
@@ -62,7 +67,25 @@ for (const [key, prompt, state] of [
     for (const event of list) {
       assert.deepEqual(Object.keys(operation.sample).filter((name) => !(name in event)), []);
       assert.equal(event.type, operation.sample.type);
+      assert.equal(event.state, operation.sample.state);
     }
+  });
+}
+
+for (const key of ['video_held', 'video_unknown']) {
+  const { operation } = App.triggers[key];
+
+  test(`${key}: subscribed to its event, unsubscribed`, async () => {
+    const target = await hook();
+    const bundle = { targetUrl: target.url };
+    bundle.subscribeData = await run(operation.performSubscribe, bundle);
+    const path = `/v1/hooks/${bundle.subscribeData.id}`;
+    const subscribed = (await ask(path)).body;
+    await run(operation.performUnsubscribe, bundle);
+    target.close();
+
+    assert.deepEqual(subscribed.events, [operation.sample.type]);
+    assert.equal((await ask(path)).status, 404);
   });
 }
 

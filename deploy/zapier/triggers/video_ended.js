@@ -1,4 +1,4 @@
-/** Video Ready and Video Failed: REST hooks, one flat object for each event. */
+/** Video Ready, Failed, On Hold and Unclear: REST hooks, one flat object for each event. */
 'use strict';
 
 const { at } = require('../server');
@@ -33,6 +33,23 @@ const FAILED = {
   video_seconds: null,
   error_code: 'CONTENT_VIOLATION',
   error_message: 'the vendor refused the content',
+};
+
+const HELD = {
+  ...FAILED,
+  type: 'job.held',
+  state: 'held',
+  error_code: 'INSUFFICIENT_CREDITS',
+  error_message: 'Insufficient credits',
+  finished_at: null,
+};
+
+const UNKNOWN = {
+  ...HELD,
+  type: 'job.unknown',
+  state: 'unknown',
+  error_code: 'SUBMIT_TIMEOUT_UNKNOWN',
+  error_message: 'the vendor did not answer in time',
 };
 
 const outputFields = [
@@ -104,4 +121,28 @@ const videoFailed = hears(
   FAILED,
 );
 
-module.exports = { videoFailed, videoReady };
+const videoHeld = hears(
+  'job.held',
+  {
+    key: 'video_held',
+    display: {
+      label: 'Video On Hold',
+      description: 'Triggers when a video waits for credits, a budget, a price or an operator.',
+    },
+  },
+  HELD,
+);
+
+const videoUnknown = hears(
+  'job.unknown',
+  {
+    key: 'video_unknown',
+    display: {
+      label: 'Video Unclear',
+      description: 'Triggers when a job was sent and the vendor did not answer, so a person may decide.',
+    },
+  },
+  UNKNOWN,
+);
+
+module.exports = { videoFailed, videoHeld, videoReady, videoUnknown };
