@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,8 @@ from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
-from support.node import ENVIRON, need_node, npm_install, run
+from support.node import ENVIRON, finish, need_node, npm_install, run
+from support.requirements import need
 from support.servers import Clipbell, Reply, eventually, free_port, http_call
 
 RECIPES = Path(__file__).parents[2] / "deploy" / "recipes"
@@ -282,6 +284,57 @@ def test_make_asks_as_the_api_wants(clipbell: Clipbell) -> None:
     assert ["flat"] == [spec["format"] for spec in body["notify"]]
 
 
+def test_make_receives_what_is_sent(clipbell: Clipbell) -> None:
+    """The webhook's fields are those of a flat body, and each value that it passes on is one."""
+    hook, variables = recipe("make-receive.json")["flow"]
+    fields = {field["name"] for field in hook["metadata"]["interface"]}
+    passed = [one["value"] for one in variables["mapper"]["variables"]]
+    sample = clipbell.call("GET", "/v1/events/samples?event=job.succeeded").json()[0]
+
+    assert ("gateway:CustomWebHook", "util:SetVariables") == (hook["module"], variables["module"])
+    assert fields <= set(sample)
+    assert {f"{{{{1.{name}}}}}" for name in fields} >= set(passed)
+
+
+@pytest.mark.slow
+def test_n8n_knows_the_nodes(tmp_path: Path) -> None:
+    """n8n's own package defines each node in that version, with its parameters and their values."""
+    need_node(20)
+    packed = finish(["npm", "pack", "n8n-nodes-base", "--silent"], tmp_path)
+    need(f"npm could not get n8n-nodes-base: {packed.stderr[:200]}" if packed.returncode else "")
+    with tarfile.open(next(tmp_path.glob("*.tgz"))) as archive:
+        file = archive.extractfile("package/dist/types/nodes.json")
+        definitions = json.load(file) if file else []
+    strange = [
+        f"{node['name']}: {problem}"
+        for node in recipe("n8n.json")["nodes"]
+        for problem in unknown_to_n8n(node, definitions)
+    ]
+
+    assert [] == strange
+
+
+def unknown_to_n8n(node: dict[str, Any], definitions: list[dict[str, Any]]) -> list[str]:
+    """What of a node is in none of n8n's definitions: its version, a parameter, a value."""
+    for one in definitions:
+        versions = one["version"] if isinstance(one["version"], list) else [one["version"]]
+        if node["type"].endswith(f".{one['name']}") and node["typeVersion"] in versions:
+            break
+    else:
+        return [f"no {node['type']} {node['typeVersion']}"]
+    options: dict[str, list[Any]] = {}
+    for property_ in one["properties"]:
+        given = options.setdefault(property_["name"], [])
+        given += [entry.get("value", entry["name"]) for entry in property_.get("options", [])]
+    strange = [name for name in node["parameters"] if name not in options]
+    for name, value in node["parameters"].items():
+        chosen = value if isinstance(value, dict) else [value]
+        plain = [word for word in chosen if isinstance(word, str) and not word.startswith("=")]
+        known = options.get(name)
+        strange += [f"{name}: {word}" for word in plain if known and word not in known]
+    return strange
+
+
 def path_of(url: str) -> str:
     """The path of an address of the placeholder server."""
     return url.removeprefix("https://clips.example.com")
@@ -293,7 +346,7 @@ def planned(clipbell: Clipbell, body: dict[str, Any]) -> Reply:
     return clipbell.call("POST", "/v1/jobs?dry_run=true", text.encode())
 
 
-@pytest.mark.parametrize("name", ["node-red.json", "n8n.json", "make.json"])
+@pytest.mark.parametrize("name", ["node-red.json", "n8n.json", "make.json", "make-receive.json"])
 def test_no_secrets(name: str) -> None:
     """No recipe holds a key, a secret or a credential: only what to paste."""
     text = (RECIPES / name).read_text()
