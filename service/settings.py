@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from service.catalogue.models import FIRST, MODELS, OFFERS, VENDORS
 from service.errors import SettingsError, did_you_mean
+from service.model import utc_now
 
 PREFIX = "CLIPBELL_"
 #: What the recipes in deploy/ tell the service's clients, perhaps on the same machine.
@@ -49,6 +51,10 @@ OWN_PATHS = (
     *("metrics", "new", "numbers", "openapi.json", "readyz", "settings", "static"),
     *("subscriptions", "u", "v", "v1", "v2"),
 )
+
+
+#: When a secret key ends, behind it in its file.
+_END = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 
 
 def _split(value: Any) -> Any:
@@ -201,12 +207,29 @@ class _Settings(BaseSettings, extra="forbid"):
             raise ValueError(f"each of {PREFIX}SECRET_KEYS {needed}")
         return self
 
-    def keys(self) -> list[str]:
-        """The secret keys, newest first: from SECRET_KEYS, else from ``DATA_DIR/secret_keys``."""
+    def keys(self, now: datetime | None = None) -> list[str]:
+        """
+        The secret keys in force, newest first.
+
+        From SECRET_KEYS, else from ``DATA_DIR/secret_keys``. Those that have ended by `now`
+        (this moment) are left out.
+        """
         if self.secret_keys:
             return [key.get_secret_value() for key in self.secret_keys]
+        moment = now or utc_now()
+        return [key for key, ends_at in self.dated_keys() if ends_at is None or ends_at > moment]
+
+    def dated_keys(self) -> list[tuple[str, datetime | None]]:
+        """
+        The secret keys in the file, newest first, and when each ends: None for never.
+
+        A line is a key, or a key and a time such as 2026-01-31T00:00:00+00:00.
+
+        Raises:
+            SettingsError: there is no such file, or it cannot be used.
+        """
         try:
-            found = self.secret_keys_file.read_text().split()
+            words = self.secret_keys_file.read_text().split()
         except FileNotFoundError:
             raise SettingsError(
                 f"there are no secret keys: run `clipbell init`, which makes "
@@ -215,8 +238,14 @@ class _Settings(BaseSettings, extra="forbid"):
         except OSError as error:
             raise SettingsError(f"cannot read {self.secret_keys_file}: {error.strerror}") from None
         except UnicodeDecodeError:
-            found = []
-        if not found or any(len(key) < KEY_LENGTH for key in found):
+            words = []
+        found: list[tuple[str, datetime | None]] = []
+        for word in words:
+            if found and _END.fullmatch(word):
+                found[-1] = found[-1][0], datetime.fromisoformat(word)
+            else:
+                found.append((word, None))
+        if not found or any(len(key) < KEY_LENGTH for key, _ in found):
             wrong = f"{self.secret_keys_file} does not hold keys of {KEY_LENGTH} characters or more"
             raise SettingsError(f"{wrong}: restore it, or delete it and run `clipbell init`")
         return found

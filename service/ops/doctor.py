@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
+from service import store
 from service.bootstrap import Wiring, build
 from service.errors import ClipbellError, OutboundError
 from service.formatting import format_duration, format_size
@@ -16,11 +17,14 @@ from service.ops.broker import broker_trouble
 from service.ops.health import Check
 from service.ops.health import examine as look_at_health
 from service.settings import Settings, load_settings, misspelt
+from service.signing import key_ids
 from service.store.database import Database
 
 PROBE_SECONDS = 5.0
 #: Clocks further apart than this break signatures and links.
 CLOCK_SECONDS = 60.0
+#: A worker that was not seen for longer does not run any more.
+WORKER_SEEN = timedelta(minutes=1)
 #: Checks of `/readyz` that a person should see before the worker starts, too.
 RUNNING = ("disk", "providers", "channels", "clock", "rows", "callbacks")
 
@@ -105,6 +109,18 @@ def _engine(w: Wiring) -> Check:
     return Check("engine", not trouble, trouble or "celery, whose broker answers")
 
 
+def _secret_keys(w: Wiring) -> Check:
+    """Workers, here and on other hosts, must verify and open what this one signs and seals."""
+    ours = key_ids(w.settings.keys())
+    with w.db.read() as tx:
+        others = store.work.other_keys(tx, w.clock() - WORKER_SEEN, ours)
+    if others:
+        fix = "give all hosts the same CLIPBELL_SECRET_KEYS, newest first, and restart"
+        wrong = f"{', '.join(others)} with other keys than here ({ours.replace(' ', ', ')})"
+        return Check("secret keys", False, f"in the last minute ran {wrong}: {fix}")
+    return Check("secret keys", True, f"{ours.replace(' ', ', ')}, the newest first")
+
+
 def _media(_: Wiring) -> Check:
     if not probe.available():
         fix = "pip install 'clipbell[media]'"
@@ -117,6 +133,7 @@ CHECKS: dict[str, Callable[[Wiring], Check]] = {
     "storage": _storage,
     "providers": _providers,
     "public url": _public_url,
+    "secret keys": _secret_keys,
     "media": _media,
     "engine": _engine,
 }

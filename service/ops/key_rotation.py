@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import Connection
 
 from service import store
-from service.errors import BadToken, SettingsError
+from service.errors import BadToken, Conflict, NotFound, SettingsError
 from service.settings import Settings, make_secret_key
-from service.signing import Encryptor
+from service.signing import Encryptor, key_ids
 from service.storage.atomic import PRIVATE_MODE, atomic_write
+
+#: So long an old key still verifies: as long as the callback URLs that it signed.
+OLD_KEY_LIFE = timedelta(days=30)
+Keys = list[tuple[str, datetime | None]]
 
 
 def make_first_key(settings: Settings) -> None:
@@ -42,11 +47,12 @@ def make_first_key(settings: Settings) -> None:
         raise SettingsError(f"cannot write {path}: {error.strerror}") from None
 
 
-def add_key(settings: Settings) -> int:
+def add_key(settings: Settings, now: datetime) -> int:
     """
-    Put a new key before the others in ``DATA_DIR/secret_keys``.
+    Put a new key before the others in ``DATA_DIR/secret_keys``, which end `OLD_KEY_LIFE` from now.
 
-    The file is replaced atomically; only the owner that it had can read it.
+    The file is replaced atomically; only the owner that it had can read it. Keys that have
+    ended are left out.
 
     Returns:
         The number of keys in the file now.
@@ -54,17 +60,52 @@ def add_key(settings: Settings) -> int:
     Raises:
         SettingsError: there is no such file, or it cannot be replaced.
     """
+
+    def with_another(keys: Keys) -> Keys:
+        ends_at = now.replace(microsecond=0) + OLD_KEY_LIFE
+        old = [(key, ended or ends_at) for key, ended in keys if ended is None or ended > now]
+        return [(make_secret_key(), None), *old]
+
+    return len(_replace_keys(settings, with_another))
+
+
+def revoke_key(settings: Settings, key_id: str) -> int:
+    """
+    Take the old key of that id out of the file, at once.
+
+    Returns:
+        The number of keys that are left.
+
+    Raises:
+        NotFound: no key has that id.
+        Conflict: it is the newest one, which signs.
+        SettingsError: as for `add_key`.
+    """
+
+    def without(keys: Keys) -> Keys:
+        ids = [key_ids([key]) for key, _ in keys]
+        if key_id not in ids:
+            raise NotFound(f"there is no secret key {key_id[:80]}; there are {', '.join(ids)}")
+        if ids.index(key_id) == 0:
+            raise Conflict(f"{key_id} is the newest key: run `clipbell secrets rotate` first")
+        return [one for one, id_ in zip(keys, ids, strict=True) if id_ != key_id]
+
+    return len(_replace_keys(settings, without))
+
+
+def _replace_keys(settings: Settings, change: Callable[[Keys], Keys]) -> Keys:
     path = settings.secret_keys_file
     try:
         with _alone(settings.data_dir):
-            keys = [make_secret_key(), *settings.keys()]
+            keys = change(settings.dated_keys())
             before = path.stat()
             with atomic_write(path, PRIVATE_MODE) as file:
                 os.fchown(file.fileno(), before.st_uid, before.st_gid)
-                file.write("".join(f"{key}\n" for key in keys).encode())
+                lines = [f"{key} {end.isoformat() if end else ''}".strip() for key, end in keys]
+                file.write("".join(f"{line}\n" for line in lines).encode())
     except OSError as error:
         raise SettingsError(f"cannot replace {path}: {error.strerror}") from None
-    return len(keys)
+    return keys
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from service.jobs.submission import commit_left_answers
 from service.model import new_id
 from service.ops.key_rotation import reencrypt_all
 from service.ops.logs import TroubleLog
+from service.signing import key_ids
 from service.storage import StorageError
 from service.videos.retention import delete_expired, delete_orphans, purge_rows
 
@@ -127,6 +128,7 @@ class Heartbeat(Periodic):
     def __init__(self, wiring: Wiring) -> None:
         super().__init__("heartbeat", BEAT_SECONDS, self.beat)
         self._wiring = wiring
+        self._key_ids = key_ids(wiring.settings.keys())
         self._host = f"{socket.gethostname()[:20]}-"
         self._id = f"{self._host}{os.getpid()}-{new_id('w', wiring.clock())[-4:]}"[:40]
 
@@ -140,7 +142,7 @@ class Heartbeat(Periodic):
             if jump > CLOCK_SLACK:
                 count = store.clock_skew.shift_due_dates(tx, jump, now)
                 log.warning("the clock went back by %s; %s rows are due earlier", jump, count)
-            store.work.beat(tx, self._id, now, offset=clock.offset)
+            store.work.beat(tx, self._id, now, offset=clock.offset, key_ids=self._key_ids)
             watch_rows(tx, self._wiring.high_water)
             store.work.forget_workers(tx, now - timedelta(hours=1))
             store.idempotency.prune(tx, now - IDEMPOTENCY_KEPT)

@@ -485,6 +485,8 @@ workers = Table(
     _moment("seen_at", needed=True),
     # Seconds by which its machine's clock is behind the database's; below zero it is ahead.
     Column("clock_offset", Double, nullable=False, default=0.0),
+    # Of the secret keys that it runs with, newest first, with blanks between.
+    Column("key_ids", Text, nullable=False, default=""),
 )
 
 # How many creates went out from each data folder; see `jobs.high_water`.

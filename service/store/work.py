@@ -281,10 +281,19 @@ WORK: dict[str, tuple[Table, Sequence[str]]] = {
 
 
 def beat(
-    tx: Connection, worker_id: str, now: datetime, *, offset: timedelta = timedelta(0)
+    tx: Connection,
+    worker_id: str,
+    now: datetime,
+    *,
+    offset: timedelta = timedelta(0),
+    key_ids: str = "",
 ) -> None:
-    """This worker is alive, and its machine's clock is so far behind the database's."""
-    row = {"seen_at": now, "clock_offset": offset.total_seconds()}
+    """
+    This worker is alive, and its machine's clock is so far behind the database's.
+
+    `key_ids` tells its secret keys from those of others, newest first.
+    """
+    row = {"seen_at": now, "clock_offset": offset.total_seconds(), "key_ids": key_ids}
     statement = update(workers).where(workers.c.id == worker_id).values(**row)
     if tx.execute(statement).rowcount == 0:
         tx.execute(insert(workers).values(id=worker_id, **row))
@@ -298,6 +307,13 @@ def wrong_clocks(
     statement = select(workers.c.id, workers.c.clock_offset)
     found = tx.execute(statement.where(workers.c.seen_at >= seen_after, wrong))
     return [(worker_id, offset) for worker_id, offset in found]
+
+
+def other_keys(tx: Connection, seen_after: datetime, key_ids: str) -> list[str]:
+    """The ids of workers seen since then that run with other secret keys."""
+    other = workers.c.key_ids.not_in([key_ids, ""])
+    statement = select(workers.c.id).where(workers.c.seen_at >= seen_after, other)
+    return list(tx.execute(statement.order_by(workers.c.id)).scalars())
 
 
 def last_beat(tx: Connection, before: datetime | None = None) -> datetime | None:

@@ -136,9 +136,15 @@ def test_rotated_secrets(clipbell: Clipbell) -> None:
         clipbell.run("trigger", "job.failed")
         eventually(lambda: len(hook.hits) == 3)
         clipbell.stop("worker")
+        listed = shown(clipbell, "secrets", "list")
 
     assert {"keys": 2} == told
+    assert [True, False] == [row["ends_at"] is None for row in listed]
     assert "stored secrets are sealed by the newest key" in clipbell.log("worker")
     assert 200 == clipbell.call("POST", url, b"{}").status
+    clipbell.run("secrets", "revoke", listed[1]["id"])
+    clipbell.stop("serve")
+    serve(clipbell)
+    assert 401 == clipbell.call("POST", url, b"{}").status
     assert before == clipbell.call("GET", "/v1/subscriptions").json()["data"]
     assert "Restart `clipbell serve`" in clipbell.run("secrets", "rotate").stdout

@@ -15,11 +15,20 @@ from support.harness import Harness
 from service import store
 from service.deliveries.secrets import rotate_secret
 from service.deliveries.subscriptions import parse_subscription, subscribe
-from service.errors import SettingsError
-from service.ops.key_rotation import add_key, make_first_key, reencrypt_all
+from service.errors import Conflict, NotFound, SettingsError
+from service.model import utc_now
+from service.ops.doctor import findings
+from service.ops.key_rotation import (
+    OLD_KEY_LIFE,
+    add_key,
+    make_first_key,
+    reencrypt_all,
+    revoke_key,
+)
 from service.ops.setup import initialise
+from service.ops.upkeep import Heartbeat
 from service.settings import Settings, load_settings
-from service.signing import Encryptor, UrlSigner
+from service.signing import Encryptor, UrlSigner, key_ids
 from service.store.encrypted_columns import ENCRYPTED_COLUMNS
 from service.store.schema import metadata
 
@@ -39,7 +48,7 @@ def settings(tmp_path: Path) -> Settings:
 def test_newest_first(settings: Settings) -> None:
     """A new key comes before the old ones, in a file that only its owner may read."""
     old = settings.keys()
-    assert 2 == add_key(settings)
+    assert 2 == add_key(settings, utc_now())
     new = settings.keys()
 
     assert (2, old) == (len(new), new[1:])
@@ -52,7 +61,7 @@ def test_old_tokens_verify(harness: Harness, settings: Settings) -> None:
     now = harness.clock()
     later = now + timedelta(days=30)
     old = UrlSigner(settings.keys(), "video", "").url_for(later, video="vid_1")
-    add_key(settings)
+    add_key(settings, utc_now())
     signer = UrlSigner(settings.keys(), "video", "")
     alone = UrlSigner(settings.keys()[:1], "video", "")
     new = signer.url_for(later, video="vid_2")
@@ -61,11 +70,43 @@ def test_old_tokens_verify(harness: Harness, settings: Settings) -> None:
     assert "vid_2" == alone.verify(new.removeprefix("/"), now)["video"]
 
 
+def test_old_keys_end(settings: Settings) -> None:
+    """An old key ends 30 days after the rotation that made it old; a later one adds no time."""
+    now = utc_now()
+    first = settings.keys()[0]
+    add_key(settings, now)
+    second = settings.keys()[0]
+    add_key(settings, now + timedelta(days=20))
+    third = settings.keys()[0]
+    ends = now + OLD_KEY_LIFE
+
+    assert [third, second, first] == settings.keys(ends - timedelta(seconds=2))
+    assert [third, second] == settings.keys(ends)
+    assert [third] == settings.keys(ends + timedelta(days=20))
+    add_key(settings, ends)
+    assert first not in settings.secret_keys_file.read_text()
+
+
+def test_revoked_key(settings: Settings) -> None:
+    """A revoked key is gone at once; the newest one and an unknown one are refused by name."""
+    old = settings.keys()[0]
+    add_key(settings, utc_now())
+    new = settings.keys()[0]
+
+    with pytest.raises(Conflict, match="newest"):
+        revoke_key(settings, key_ids([new]))
+    with pytest.raises(NotFound, match=key_ids([old])):
+        revoke_key(settings, "nothing")
+    assert 1 == revoke_key(settings, key_ids([old]))
+    assert [new] == settings.keys()
+    assert old[:8] not in key_ids([old])
+
+
 def test_rotations_at_the_same_time(settings: Settings) -> None:
     """No key is lost when two rotate at once."""
     old = settings.keys()
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda _: add_key(settings), range(12)))
+        list(pool.map(lambda _: add_key(settings, utc_now()), range(12)))
     found = settings.keys()
 
     assert (13, old) == (len(set(found)), found[12:])
@@ -78,7 +119,7 @@ def test_file_that_cannot_be_replaced(settings: Settings) -> None:
     moved = keys.rename(keys.with_name("kept"))
     keys.mkdir()
     with pytest.raises(SettingsError, match="secret_keys"):
-        add_key(settings)
+        add_key(settings, utc_now())
     keys.rmdir()
     moved.rename(keys)
 
@@ -160,3 +201,18 @@ def test_first_key_is_made_once(tmp_path: Path) -> None:
     assert 1 == len(found[0])
     assert [found[0]] * 16 == found
     assert 0o600 == stat.S_IMODE(settings.secret_keys_file.stat().st_mode)
+
+
+def test_doctor_compares_the_keys_of_hosts(harness: Harness) -> None:
+    """A worker that runs with other keys is named, one with the same keys or long gone is not."""
+    Heartbeat(harness.wiring).beat()
+    (same,) = findings(harness.wiring, ["secret keys"])
+    with harness.db.write() as tx:
+        now = harness.clock()
+        store.work.beat(tx, "gone-1", now - timedelta(minutes=2), key_ids="00000000")
+        store.work.beat(tx, "other-1", now, key_ids="00000000")
+    (differ,) = findings(harness.wiring, ["secret keys"])
+
+    assert (True, False) == (same.ok, differ.ok)
+    assert "other-1" in differ.message and "gone-1" not in differ.message
+    assert "CLIPBELL_SECRET_KEYS" in differ.message
