@@ -14,7 +14,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from service.model import DeliveryState, first_id
 from service.store.jobs import COST, PAID
-from service.store.schema import callbacks, deliveries, jobs
+from service.store.schema import attempts, callbacks, deliveries, jobs
 from service.store.work import values
 
 
@@ -85,12 +85,28 @@ class DayOfWaits:
 
 @dataclass(frozen=True)
 class DeliveryCount:
-    """How many deliveries of a subscription are in a state."""
+    """
+    How many deliveries of a subscription are in a state.
+
+    `failing` ones are pending after a failed attempt.
+    """
 
     subscription_id: str
     channel: str
     state: DeliveryState
+    failing: bool
     count: int
+
+
+@dataclass(frozen=True)
+class AttemptCount:
+    """The attempts at a subscription's deliveries, and their milliseconds as percentiles."""
+
+    subscription_id: str
+    attempts: int
+    failed: int
+    p50: int
+    p95: int
 
 
 def days_of_jobs(tx: Connection, account_id: str, since: datetime) -> list[DayOfJobs]:
@@ -166,7 +182,41 @@ def _at_share(ranked: Any, percent: int) -> ColumnElement[float]:
 
 def told_since(tx: Connection, account_id: str, since: datetime) -> Sequence[DeliveryCount]:
     """An account's deliveries of the time since then, by subscription and state."""
-    which = (deliveries.c.subscription_id, deliveries.c.channel, deliveries.c.state)
+    pending = (deliveries.c.state == DeliveryState.PENDING) & (deliveries.c.attempts > 0)
+    failing = case((pending, True), else_=False).label("failing")
+    which = (deliveries.c.subscription_id, deliveries.c.channel, deliveries.c.state, failing)
     statement = select(*which, func.count().label("count")).group_by(*which)
     own = (deliveries.c.account_id == account_id) & (deliveries.c.id >= first_id("dlv", since))
     return values(DeliveryCount, tx.execute(statement.where(own).order_by(*which)).all())
+
+
+def attempts_since(tx: Connection, account_id: str, since: datetime) -> Sequence[AttemptCount]:
+    """The attempts at an account's deliveries of the time since then, by subscription."""
+    own = (deliveries.c.account_id == account_id) & (deliveries.c.id >= first_id("dlv", since))
+    same, taken = deliveries.c.subscription_id, attempts.c.milliseconds
+    ranked = (
+        select(
+            same,
+            taken,
+            attempts.c.error,
+            func.row_number().over(partition_by=same, order_by=taken).label("place"),
+            func.count().over(partition_by=same).label("among"),
+        )
+        .join(deliveries, deliveries.c.id == attempts.c.delivery_id)
+        .where(own)
+        .subquery()
+    )
+
+    def at_share(percent: int) -> ColumnElement[int]:
+        wanted = (ranked.c.among * percent + 99) // 100
+        return func.max(case((ranked.c.place == wanted, ranked.c.milliseconds), else_=0))
+
+    columns = (
+        ranked.c.subscription_id,
+        func.count().label("attempts"),
+        _how_many(ranked.c.error.is_not(None)).label("failed"),
+        at_share(50).label("p50"),
+        at_share(95).label("p95"),
+    )
+    grouped = select(*columns).group_by(ranked.c.subscription_id)
+    return values(AttemptCount, tx.execute(grouped.order_by(ranked.c.subscription_id)).all())

@@ -1,4 +1,4 @@
-"""Numbers: what was spent, how long callbacks take, who could be told; the last thirty days."""
+"""Numbers: what was spent, how long callbacks take, who could be told."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from flask import Blueprint
+from flask import Blueprint, request
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -17,7 +17,7 @@ from service.deliveries.subscriptions import target_of
 from service.formatting import format_duration, format_share, mask_target
 from service.jobs.budget import midnight
 from service.model import DeliveryState, JobState
-from service.store.reports import DayOfJobs, DayOfWaits, DeliveryCount
+from service.store.reports import AttemptCount, DayOfJobs, DayOfWaits, DeliveryCount
 from service.web.context import caller, wiring
 from service.web.dashboard.widgets.charts import (
     DOLLARS,
@@ -35,7 +35,9 @@ from service.web.session import page, signed_in
 
 blueprint = Blueprint("numbers", __name__)
 
-DAYS = 30
+#: What can be chosen: its name, and how many UTC days with today.
+RANGES = {"24h": ("24 hours", 1), "7d": ("7 days", 7), "30d": ("30 days", 30)}
+USUAL = "30d"
 
 
 class Wait(NamedTuple):
@@ -51,12 +53,20 @@ class Wait(NamedTuple):
 def index() -> AnyResponse:
     """The account's numbers, drawn and in words."""
     w, account = wiring(), caller().account_id
-    start = midnight(w.clock()) - timedelta(days=DAYS - 1)
-    days = [start.date() + timedelta(days=n) for n in range(DAYS)]
+    chosen = request.args.get("range", USUAL)
+    chosen = chosen if chosen in RANGES else USUAL
+    name, count = RANGES[chosen]
+    start = midnight(w.clock()) - timedelta(days=count - 1)
+    if chosen == "24h":
+        start = w.clock() - timedelta(hours=24)
+    days = [start.date() + timedelta(days=n) for n in range((w.clock() - start).days + 1)]
+    if days[-1] != w.clock().date():
+        days.append(w.clock().date())
     with w.db.read() as tx:
         worked = store.reports.days_of_jobs(tx, account, start)
         waits = store.reports.days_of_waits(tx, account, start)
         told = store.reports.told_since(tx, account, start)
+        tried = store.reports.attempts_since(tx, account, start)
         counts = store.jobs.counts(tx, account)
         names = {one.subscription_id: _name(tx, one) for one in told}
     # A model that is gone from the catalogue says nothing of callbacks.
@@ -65,6 +75,9 @@ def index() -> AnyResponse:
     awaited = [one for one in known if model_of(one.model, one.provider).calls_back]
     return page(
         "numbers.html",
+        chosen=chosen,
+        ranges=RANGES,
+        span=name,
         spending=_spending(days, worked),
         spent=sum(one.spent for one in worked),
         spent_today=sum(one.spent for one in worked if one.day == days[-1]),
@@ -74,9 +87,11 @@ def index() -> AnyResponse:
         polled=sum(one.polled for one in awaited),
         silent=sorted({model_title(one.model) for one in known if one not in awaited}),
         waits=_waits(days, waits),
-        delivery_shares=_delivery_shares(told, names),
+        delivery_shares=_delivery_shares(told, tried, names),
         delivered=_total(told, DeliveryState.DELIVERED),
-        exhausted=_total(told, DeliveryState.EXHAUSTED),
+        undelivered=_total(told, DeliveryState.EXHAUSTED) + _failing(told),
+        attempts=sum(one.attempts for one in tried),
+        failed_attempts=sum(one.failed for one in tried),
         states=_states(counts),
         jobs=sum(counts.values()),
     )
@@ -140,23 +155,43 @@ def _waits(days: Sequence[date], waits: Sequence[DayOfWaits]) -> list[Wait]:
 def _name(tx: Connection, told: DeliveryCount) -> str:
     """A subscription as people know it: its channel, and enough of its target."""
     found = store.subscriptions.find(tx, told.subscription_id)
-    target = mask_target(target_of(wiring().encryptor, found)) if found else "gone since"
-    return f"{told.channel} {target}"
+    if found is None:
+        return f"{told.channel} removed"
+    target = mask_target(target_of(wiring().encryptor, found))
+    own = " (named by jobs)" if found.hidden and found.disabled_reason != "removed" else ""
+    return f"{found.name or told.channel} {target}{own}"
 
 
-def _delivery_shares(told: Sequence[DeliveryCount], names: dict[str, str]) -> list[Share]:
-    """Each subscription's deliveries, the busiest first."""
+def _delivery_shares(
+    told: Sequence[DeliveryCount], tried: Sequence[AttemptCount], names: dict[str, str]
+) -> list[Share]:
+    """Each subscription's deliveries and attempts, the busiest first."""
     counts: dict[str, Counter[str]] = {id_: Counter() for id_ in names}
     for one in told:
-        counts[one.subscription_id][one.state.value] += one.count
+        counts[one.subscription_id]["failing" if one.failing else one.state.value] += one.count
+    by_id = {one.subscription_id: one for one in tried}
     found = []
     for id_ in sorted(counts, key=lambda id_: -counts[id_].total()):
         count, whole = counts[id_], counts[id_].total()
-        parts = [(state.value, count[state.value]) for state in DeliveryState]
+        parts = [
+            (state, count[state]) for state in ("delivered", "failing", "exhausted", "pending")
+        ]
         words = ", ".join(f"{number:,} {state}" for state, number in parts if number)
-        share = f"{format_share(count['delivered'], whole - count['pending'])} of those that ended"
-        found.append(shares(names[id_], f"{words}; {share} arrived", parts, whole))
+        if id_ in by_id:
+            words += f". {_attempts_label(by_id[id_])}"
+        found.append(shares(names[id_], words, parts, whole))
     return found
+
+
+def _attempts_label(tried: AttemptCount) -> str:
+    half, most = format_duration(tried.p50 / 1000), format_duration(tried.p95 / 1000)
+    noun = "1 attempt" if tried.attempts == 1 else f"{tried.attempts:,} attempts"
+    failed = format_share(tried.failed, tried.attempts) if tried.failed else "none"
+    return f"{noun}, {failed} failed; half took at most {half}, 95 % at most {most}"
+
+
+def _failing(told: Iterable[DeliveryCount]) -> int:
+    return sum(one.count for one in told if one.failing)
 
 
 def _total(told: Iterable[DeliveryCount], state: DeliveryState) -> int:

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import insert
 from support.dashboards import browser_of, fail, sent, subscribed, succeed, told_after
 from support.harness import Harness
+from support.servers import Hook
 
 from service import store
 from service.events.record import record_event
@@ -60,7 +61,7 @@ def test_only_polls(client: FlaskClient, harness: Harness) -> None:
 def test_models_that_never_call_back(client: FlaskClient, harness: Harness) -> None:
     """A model that is always polled is named, not counted; one that is gone is neither."""
     told_after(harness, 5)
-    sent(harness, model="kling-2", resolved_by="poll")
+    sent(harness, model="kling-2", provider="segmind", resolved_by="poll")
     sent(harness, model="kling-0", resolved_by="poll", actual_cost=0.1)
     shown = client.get("/numbers").text
 
@@ -96,7 +97,33 @@ def test_told(client: FlaskClient, harness: Harness) -> None:
     shown = client.get("/numbers").text
 
     assert "webhook http://127.0.0.1:9/…cret" in shown and "topsecret" not in shown
-    assert "1 pending, 1 delivered; 100 % of those that ended arrived" in shown
+    assert "1 delivered, 1 pending" in shown
+
+
+def test_failing_ones_have_not_arrived(client: FlaskClient, harness: Harness) -> None:
+    """An endpoint that fails is no success while its messages wait; its rate and time are there."""
+    with Hook([500, 500, 200]) as hook:
+        subscribed(harness, hook.url)
+        for _ in range(3):
+            fail(harness, harness.new_job(), "no")
+        harness.drain("deliver")
+    shown = client.get("/numbers").text
+
+    assert re.search(r"Deliveries that arrived</dt><dd[^>]*>33 % <small>.*2 did not", shown)
+    assert re.search(r"Attempts that failed</dt><dd>67 % <small>of 3", shown)
+    assert "1 delivered, 2 failing. 3 attempts, 67 % failed; half took at most" in shown
+
+
+@pytest.mark.parametrize(("chosen", "spent"), [("24h", 1), ("7d", 3), ("30d", 7), ("x", 7)])
+def test_ranges(client: FlaskClient, harness: Harness, chosen: str, spent: int) -> None:
+    """The last 24 hours, 7 days or 30 days: nothing older counts."""
+    for days, cost in ((10, 4.0), (3, 2.0), (0, 1.0)):
+        at = harness.clock() - timedelta(days=days)
+        sent(harness, actual_cost=cost, resolved_by="poll", sent_at=at)
+    shown = client.get(f"/numbers?range={chosen}").text
+
+    names = {"24h": "24 hours", "7d": "7 days"}
+    assert f"${spent}.00 in {names.get(chosen, '30 days')}" in shown
 
 
 def test_charlie_sees_nothing(client: FlaskClient, harness: Harness) -> None:
