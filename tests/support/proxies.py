@@ -74,9 +74,9 @@ class Proxy:
         certificate.private_key_pem.write_to_path(folder / "key.pem")
         for pem in certificate.cert_chain_pems:
             pem.write_to_path(folder / "chain.pem", append=True)
-        given = self._nginx() if name == "nginx" else self._caddy()
+        self._upstream = f"127.0.0.1:{upstream}"
         self.config = folder / ("clipbell.conf" if name == "nginx" else "Caddyfile")
-        self.config.write_text(given.replace("127.0.0.1:8000", f"127.0.0.1:{upstream}"))
+        self.config.write_text(self._nginx() if name == "nginx" else self._caddy())
 
     def _nginx(self) -> str:
         """The file as it stands, with this test's ports and places."""
@@ -90,13 +90,13 @@ class Proxy:
         lineage = "/etc/letsencrypt/live/clips.example.com"
         text = text.replace(f"{lineage}/fullchain.pem", f"{self._folder}/chain.pem")
         text = text.replace(f"{lineage}/privkey.pem", f"{self._folder}/key.pem")
+        text = text.replace("127.0.0.1:8000", self._upstream)
         return text.replace("/var/log/nginx", str(self._folder))
 
     def _caddy(self) -> str:
         text = (DEPLOY / "Caddyfile").read_text()
         ports = f"\thttp_port {self.plain_port}\n\thttps_port {self.port}\n\tadmin off\n"
         text = text.replace("\n{\n", "\n{\n" + ports, 1)
-        text = text.replace("clips.example.com {", f"https://127.0.0.1:{self.port} {{")
         text = re.sub(r"# tls .*", f"tls {self._folder}/chain.pem {self._folder}/key.pem", text)
         text = text.replace("/var/log/caddy", str(self._folder))
         if self.name == "caddy 2.6":
@@ -126,7 +126,9 @@ class Proxy:
 
     @property
     def _environ(self) -> dict[str, str]:
-        return {"PATH": os.environ["PATH"], "HOME": str(self._folder)}
+        own = {"PATH": os.environ["PATH"], "HOME": str(self._folder)}
+        site = f"https://127.0.0.1:{self.port}"
+        return own | {"CLIPBELL_HOST": site, "CLIPBELL_UPSTREAM": self._upstream}
 
     def __enter__(self) -> Self:
         run = ["run", "--adapter", "caddyfile", "--config", str(self.config)]
