@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from service.store.schema import providers
 from service.store.statements import update_where
@@ -25,9 +26,10 @@ _TROUBLED = update(providers).where(_OWN, providers.c.last_error.is_not(None))
 
 
 def ensure(tx: Connection, name: str, now: datetime) -> None:
-    """The provider's row exists."""
-    if tx.scalar(select(providers.c.name).filter_by(name=name)) is None:
-        tx.execute(providers.insert().values(name=name, tokens=1e9, refilled_at=now))
+    """The provider's row exists, whoever else makes it at the same moment."""
+    kind = postgresql if tx.dialect.name == "postgresql" else sqlite
+    made = kind.insert(providers).values(name=name, tokens=1e9, refilled_at=now)
+    tx.execute(made.on_conflict_do_nothing())
 
 
 def take_token(tx: Connection, name: str, per_minute: float, now: datetime) -> float:

@@ -114,6 +114,27 @@ def test_ensuring_again_keeps_the_row(db: Database) -> None:
         assert "no credits" == store.providers.held(tx, NAME)
 
 
+def test_workers_that_start_together(db: Database) -> None:
+    """Of two that make a new provider's row at the same moment, the later finds it made."""
+    begun = threading.Event()
+
+    def make() -> None:
+        with db.write() as tx:
+            begun.set()
+            store.providers.ensure(tx, "new", NOON)
+
+    other = threading.Thread(target=make)
+    with db.write() as tx:
+        store.providers.ensure(tx, "new", NOON)
+        other.start()
+        # On SQLite it waits for its turn before it has begun.
+        begun.wait(0.0 if db.is_sqlite else 5.0)
+    other.join()
+
+    with db.read() as tx:
+        assert {"new", NAME} == {row.name for row in store.providers.all_rows(tx)}
+
+
 def test_pause_ends_by_itself(db: Database) -> None:
     """A pause counts down and is over at its moment."""
     with db.write() as tx:
