@@ -36,7 +36,9 @@ _ADVICE = (
 
 
 @dataclass(frozen=True)
-class _Memory:
+class Memory:
+    """What the file holds: the folder's name, its creates, and where PostgreSQL's log stood."""
+
     data_folder: str
     sent: int = 0
     timeline: str = ""
@@ -58,15 +60,19 @@ class HighWater:
     @property
     def data_folder(self) -> str:
         """The folder's name in the database: made once, and kept in the file."""
+        return self.known().data_folder
+
+    def known(self) -> Memory:
+        """What the folder knows now."""
         with self._alone():
-            return self._read().data_folder
+            return self._read()
 
     def save(self, position: Position) -> None:
         """Remember the position durably: before its create goes out. Raises StorageError."""
         with self._alone():
             known = self._read()
             if position.sent >= known.sent:
-                self._write(_Memory(known.data_folder, **asdict(position)))
+                self._write(Memory(known.data_folder, **asdict(position)))
 
     def accept(self, tx: Connection) -> None:
         """Take the rows as they are for the truth from now on."""
@@ -74,17 +80,17 @@ class HighWater:
             known = self._read()
             store.high_water.raise_to(tx, known.data_folder, known.sent)
             position = store.high_water.read(tx, known.data_folder)
-            self._write(_Memory(known.data_folder, **asdict(position)))
+            self._write(Memory(known.data_folder, **asdict(position)))
 
-    def missing(self, position: Position, sent_before: int) -> str:
+    def missing(self, position: Position, sent_before: int, known: Memory | None = None) -> str:
         """
         In words, how the rows are older than this folder knows; blank when they are not.
 
         Args:
             sent_before: the creates that the rows know, without one that is being counted.
+            known: what the folder knew before the rows were read, if others may send meanwhile.
         """
-        with self._alone():
-            known = self._read()
+        known = known or self.known()
         if sent_before < known.sent:
             return f"the rows know {sent_before} of the {known.sent} jobs that were sent from here"
         if known.timeline and position.timeline and position.timeline != known.timeline:
@@ -94,15 +100,15 @@ class HighWater:
             return "PostgreSQL's log stands at an earlier place than before"
         return ""
 
-    def _read(self) -> _Memory:
+    def _read(self) -> Memory:
         try:
-            return _Memory(**json.loads(self._path.read_text()))
+            return Memory(**json.loads(self._path.read_text()))
         except (FileNotFoundError, ValueError, TypeError):
-            made = _Memory(f"dir_{secrets.token_hex(16)}")
+            made = Memory(f"dir_{secrets.token_hex(16)}")
             self._write(made)
             return made
 
-    def _write(self, memory: _Memory) -> None:
+    def _write(self, memory: Memory) -> None:
         write_whole(self._path, json.dumps(asdict(memory)).encode())
 
     @contextmanager
@@ -114,9 +120,15 @@ class HighWater:
             yield
 
 
-def hold_if_older(tx: Connection, high_water: HighWater, position: Position, sent: int) -> bool:
+def hold_if_older(
+    tx: Connection,
+    high_water: HighWater,
+    position: Position,
+    sent: int,
+    known: Memory | None = None,
+) -> bool:
     """Hold every provider when the rows are older than the folder knows; says whether they are."""
-    reason = high_water.missing(position, sent)
+    reason = high_water.missing(position, sent, known)
     if not reason:
         return False
     log.error("the rows went back in time, nothing is sent: %s; %s", reason, _ADVICE)
@@ -128,5 +140,7 @@ def hold_if_older(tx: Connection, high_water: HighWater, position: Position, sen
 
 def watch_rows(tx: Connection, high_water: HighWater) -> None:
     """Look now and then, so that it is seen before anything is sent."""
-    position = store.high_water.read(tx, high_water.data_folder)
-    hold_if_older(tx, high_water, position, position.sent)
+    # The file before the rows: they hold what it knows by then, however many are sent meanwhile.
+    known = high_water.known()
+    position = store.high_water.read(tx, known.data_folder)
+    hold_if_older(tx, high_water, position, position.sent, known)

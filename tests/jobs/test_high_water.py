@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -145,6 +146,27 @@ def test_where_the_rows_stand(harness: Harness, position: Position, words: str) 
     found = memory.missing(position, position.sent)
 
     assert (words in found, bool(found)) == (True, bool(words))
+
+
+def test_watching_while_jobs_are_sent(harness: Harness) -> None:
+    """Creates that go out between two looks at file and rows are no reason for an alarm."""
+    memory, done = harness.wiring.high_water, threading.Event()
+
+    def send() -> None:
+        while not done.is_set():
+            with harness.db.write() as tx:
+                position = store.high_water.advance(tx, memory.data_folder)
+            memory.save(position)
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    for _ in range(60):
+        with harness.db.write() as tx:
+            watch_rows(tx, memory)
+    done.set()
+    sending.join()
+
+    assert [] == held(harness)
 
 
 def test_two_processes_of_one_folder(harness: Harness) -> None:
