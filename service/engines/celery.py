@@ -16,13 +16,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from celery import Celery, bootsteps, signals
 from celery.worker import state as worker_state
 from celery.worker.consumer import Consumer
+from kombu.transport import virtual
 
 from service.bootstrap import build
 from service.engines.hints import (
@@ -75,6 +77,17 @@ class HintConsumer(Consumer):  # type: ignore[misc]
         default_steps = tuple(
             step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in step
         )
+
+    def connect(self) -> Any:
+        """
+        A connection that puts no hint back when it is lost.
+
+        Nobody needs them, and with a Redis that has died the attempt would end the worker.
+        """
+        connection = super().connect()
+        if isinstance(connection.default_channel, virtual.Channel):
+            connection.default_channel.do_restore = False
+        return connection
 
 
 class PoolProcess:
@@ -141,11 +154,15 @@ class PoolEnd:
 
     def __init__(self) -> None:
         self.asked = False
+        #: Whether this is such a process, and its signals are still those of Celery.
+        self.to_guard = False
         self._busy: set[int] = set()
+        self._end_now: Callable[[int, FrameType | None], Any] = lambda *_: sys.exit()
 
     @contextmanager
     def held_up(self) -> Iterator[None]:
         """This thread works: an end has to wait for it."""
+        self._guard()
         self._busy.add(threading.get_ident())
         try:
             yield
@@ -155,15 +172,23 @@ class PoolEnd:
                 # Until then the worker hears that the hint is done.
                 signal.setitimer(signal.ITIMER_REAL, LINGER_SECONDS)
 
-    def ask(self, number: int, _: object) -> None:
+    def _guard(self) -> None:
+        """At the first hint: until then Celery sets the signals of the process itself."""
+        if self.to_guard:
+            self.to_guard = False
+            before = signal.signal(signal.SIGTERM, self._ask)
+            self._end_now = before if callable(before) else self._end_now
+            signal.signal(signal.SIGHUP, self._ask)
+            signal.signal(signal.SIGALRM, self._ask)
+
+    def _ask(self, _: int, frame: FrameType | None) -> None:
         """End now, or after what is under way. Takes no lock, being called by a signal."""
         if self._busy:
             self.asked = True
             if _process is not None:
                 _process.wiring.db.stop_retrying()
             return
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+        self._end_now(signal.SIGTERM, frame)
 
 
 _end = PoolEnd()
@@ -198,8 +223,7 @@ def _set_up_logging(**_: Any) -> None:
 
 @signals.worker_process_init.connect  # type: ignore[untyped-decorator]
 def _expect_end(**_: Any) -> None:
-    for number in (signal.SIGTERM, signal.SIGALRM):
-        signal.signal(number, _end.ask)
+    _end.to_guard = True
 
 
 @signals.worker_process_shutdown.connect  # type: ignore[untyped-decorator]

@@ -23,8 +23,9 @@ LOOK_SECONDS = 1.0
 
 def main(worker: int) -> None:
     """Until SIGTERM or the end of the worker, which is the parent of this process."""
-    # Ctrl-C goes to the whole group: the worker decides when this ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # These go to the whole group: the worker decides when this ends.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     settings = load_settings()
     configure(settings.log_format)
     wiring = build(settings)

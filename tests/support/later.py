@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, DateTime, delete, type_coerce, update
+from sqlalchemy import ColumnElement, Connection, DateTime, delete, func, type_coerce, update
 
 from service.bootstrap import build
 from service.model import utc_now
@@ -30,7 +31,11 @@ DATES = (
 def date_back(tx: Connection, seconds: float) -> None:
     """Everything that waits is due so much earlier; no worker has been seen."""
     for column in DATES:
-        moment = type_coerce(column, DateTime(timezone=True)) - timedelta(seconds=seconds)
+        moment: ColumnElement[Any] = type_coerce(column, DateTime(timezone=True))
+        moment -= timedelta(seconds=seconds)
+        if tx.dialect.name == "sqlite":
+            # Its dates are texts.
+            moment = func.strftime("%Y-%m-%d %H:%M:%f000", column, f"-{seconds} seconds")
         earlier = {column.name: moment}
         tx.execute(update(column.table).where(column.is_not(None)).values(earlier))
     tx.execute(delete(workers))
