@@ -75,6 +75,11 @@ def _origin(value: Any) -> Any:
     return text
 
 
+def _own_origin(value: Any) -> Any:
+    """The same; such servers are often given with the path that all of them have."""
+    return _origin(str(value).rstrip("/").removesuffix("/v1")) if value else ""
+
+
 def _public_url(value: Any) -> Any:
     text = str(value).rstrip("/")
     if not _is_web_url(text):
@@ -128,6 +133,7 @@ Delays = Annotated[tuple[Delay, ...], BeforeValidator(_split), Field(min_length=
 Switch = Annotated[bool, BeforeValidator(_switch)]
 PublicUrl = Annotated[str, BeforeValidator(_public_url)]
 Origin = Annotated[str, BeforeValidator(_origin)]
+OwnOrigin = Annotated[str, BeforeValidator(_own_origin)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
 Prices = Annotated[dict[str, Delay], BeforeValidator(_prices)]
 BrokerUrl = Annotated[SecretStr, BeforeValidator(_broker_url)]
@@ -147,6 +153,7 @@ class _Settings(BaseSettings, extra="forbid"):
     segmind_api_key: SecretStr = SecretStr("")
     segmind_base_url: Origin = "https://api.segmind.com"
     segmind_api: Literal["v2", "v1"] = "v2"
+    videos_models: Names = ()
     prices: Prices = {}
     budget: Positive | None = None
     job_budget: Positive | None = None
@@ -313,7 +320,8 @@ def _vendor_fields() -> dict[str, Any]:
     for vendor in VENDORS.values():
         if vendor.name not in FIRST:
             fields[f"{vendor.name}_api_key"] = (SecretStr, SecretStr(""))
-            fields[f"{vendor.name}_base_url"] = (Origin, vendor.base_url)
+            kind = Origin if vendor.base_url else OwnOrigin
+            fields[f"{vendor.name}_base_url"] = (kind, vendor.base_url)
             if vendor.signs:
                 fields[f"{vendor.name}_webhook_secret"] = (SecretStr, SecretStr(""))
     return fields

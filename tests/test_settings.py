@@ -35,7 +35,7 @@ NEWER = [
     name
     for vendor in VENDORS
     for name in Settings.model_fields
-    if vendor not in FIRST and name.startswith(f"{vendor}_")
+    if vendor not in FIRST and name.startswith(f"{vendor}_") and name != "videos_models"
 ]
 
 #: Setting, given, what it becomes.
@@ -54,6 +54,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("segmind_api_key", "s", SecretStr("s")),
     ("segmind_base_url", "https://api.segmind.com", "https://api.segmind.com"),
     ("segmind_api", "v1", "v1"),
+    ("videos_models", "a, b/c", ("a", "b/c")),
     ("prices", '{"kling-2": 2, "kling-2-5-turbo-pro": 0.3}', {"kling-2": 2.0}),
     ("budget", "12.5", 12.5),
     ("job_budget", "1", 1.0),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, cast
+from urllib.parse import quote
 
 from typing_extensions import TypedDict
 
@@ -150,6 +151,8 @@ def dry_run_json(
     """The request that would be sent, its price and time; the callback's token is a secret too."""
     hidden = callback_url.rpartition("/")[0] + "/***"
     text = json.dumps(wire).replace(json.dumps(callback_url), json.dumps(hidden))
+    # One vendor takes it in the address.
+    text = text.replace(quote(callback_url, safe=""), quote(hidden, safe="/*"))
     return {
         "dry_run": True,
         "request": json.loads(text),

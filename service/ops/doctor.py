@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from service import store
 from service.bootstrap import Wiring, build
+from service.catalogue.models import VENDORS
 from service.errors import ClipbellError, OutboundError
 from service.formatting import format_duration, format_size
 from service.media import probe
@@ -76,7 +77,9 @@ def _providers(w: Wiring) -> Check:
     if not w.providers:
         fix = "set CLIPBELL_APIXO_API_KEY (or run `clipbell demo`, which needs none)"
         return Check("providers", False, f"no provider has a key: {fix}")
-    return Check("providers", True, f"keys for {', '.join(w.providers)}")
+    unproven = [name for name in w.providers if not VENDORS[name].proven]
+    more = f"; not yet run against the live API: {', '.join(unproven)}" if unproven else ""
+    return Check("providers", True, f"keys for {', '.join(w.providers)}{more}")
 
 
 def _public_url(w: Wiring) -> Check:

@@ -43,11 +43,21 @@ class WireRequest:
     body: dict[str, Any]
     secrets: tuple[str, ...] = ()
     method: str = "POST"
+    #: Texts in the body that nobody is shown.
+    hidden: tuple[str, ...] = ()
 
     def masked(self) -> dict[str, Any]:
         """For people: the request without its keys."""
         shown = {k: "***" if k in self.secrets else v for k, v in self.headers.items()}
-        return {"method": self.method, "url": self.url, "headers": shown, "body": self.body}
+        body = json.dumps(self.body)
+        for text in self.hidden:
+            body = body.replace(json.dumps(text), '"***"')
+        return {
+            "method": self.method,
+            "url": self.url,
+            "headers": shown,
+            "body": json.loads(body),
+        }
 
 
 class Provider(Protocol):

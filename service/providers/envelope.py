@@ -100,8 +100,9 @@ class Vocabulary:
     request_codes: tuple[str, ...] = ()
     refusals: Mapping[str, str] = field(default_factory=dict)
     sure: frozenset[str] = frozenset()
-    #: Where the vendor's bill stands: the name of a number or of a list of bills, the name of
-    #: the amount in each of these, and the unit or the name under which each tells it.
+    #: Where the vendor's bill stands: the name of a number, of a bill or of a list of them (or
+    #: a path to it), the name of the amount in a bill, and the unit, or the name under which a
+    #: bill tells it; blank for dollars.
     charges: tuple[tuple[str, str, str], ...] = ()
 
 
@@ -276,8 +277,11 @@ class Envelope:
         """What the vendor says that it has charged, in its own units."""
         found: list[Charge] = []
         for name, amount, unit in self.vocabulary.charges:
-            value = _first(unfold(node.get(name)) for node in self._nearest)
-            bills = map(canonical, value) if isinstance(value, list) else [{"": value, unit: unit}]
+            value = _first(_inside(node, name) for node in self._nearest)
+            bills = [{"": value, unit: unit}]
+            if isinstance(value, dict | list):
+                listed = value if isinstance(value, list) else [value]
+                bills = [canonical(one) for one in listed if isinstance(one, dict)]
             found += [bill for one in bills if (bill := _charge(one, amount, unit))]
         return tuple(found)
 
@@ -366,13 +370,21 @@ def _pairs(value: Any, depth: int = MAX_DEPTH) -> Iterator[tuple[str, Any]]:
             yield from _pairs(inner, depth - 1)
 
 
+def _inside(node: Node, path: str) -> Any:
+    """The value at the end of a path of names."""
+    value: Any = node
+    for name in path.split("."):
+        value = unfold(canonical(value).get(name)) if isinstance(value, dict) else None
+    return value
+
+
 def _charge(bill: Node, amount: str, unit: str) -> Charge | None:
     """One bill; money counts in the currency that it names."""
     try:
         number = float(bill[amount])
     except (KeyError, TypeError, ValueError):
         return None
-    word = bill.get("currency" if bill.get(unit) == "cash" else unit)
+    word = bill.get("currency" if bill.get(unit) == "cash" else unit) if unit else "USD"
     return Charge(str(word), number) if word and 0 < number < LARGEST_CHARGE else None
 
 

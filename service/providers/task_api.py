@@ -16,7 +16,7 @@ from service.providers.access import Access
 from service.providers.answers import read_callback, read_created_task, read_outcome
 from service.providers.base import Limits, WireRequest, send_create, send_query
 from service.providers.envelope import Vocabulary
-from service.providers.schemes import Scheme
+from service.providers.schemes import Scheme, secrets_in
 
 
 class TaskApi:
@@ -45,11 +45,13 @@ class TaskApi:
 
     def wire(self, path: str, body: dict[str, Any]) -> WireRequest:
         """A create request to this path, which starts with a slash."""
+        secrets = tuple(secrets_in(self.access.webhook_secret))
         return WireRequest(
             url=self.access.base_url + path,
             headers={**self.headers(), "Content-Type": "application/json"},
             body=body,
             secrets=(self.key_header,),
+            hidden=secrets,
         )
 
     def request_for(self, job: Job, callback_url: str) -> WireRequest:

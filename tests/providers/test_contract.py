@@ -8,6 +8,7 @@ sandbox is each one's vendor.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -17,15 +18,15 @@ from typing import Any
 import pytest
 from support.harness import NOON
 from support.reach import access
-from support.sandboxes import SandboxClient
-from support.servers import free_port
+from support.sandboxes import Receiver, SandboxClient, start_sandbox
+from support.servers import eventually, free_port
 from support.serving import QuietHandler, Served
 
 from service.catalogue.models import VENDORS
 from service.errors import ProviderError, Refused, Unanswered, WrongTask
 from service.jobs.choice import Market
 from service.jobs.requests import check_request, planned_job
-from service.model import Job, Outcome, TaskState
+from service.model import Job, Outcome, TaskState, utc_now
 from service.model.error_codes import FAILURES
 from service.outbound.client import Outbound
 from service.providers import Provider, make_provider
@@ -55,6 +56,7 @@ class Adapter:
     def make(self, parts: Parts, url: str, seconds: float) -> Provider:
         """The adapter for an origin and a time limit."""
         folder, settings = parts.answers.folder, dict(self.settings)
+        settings |= {"videos_models": "own"}
         reach = access(parts.outbound, url, KEY, seconds, folder, **settings)
         return make_provider(self.provider, reach)
 
@@ -518,3 +520,73 @@ def test_result_of_another_task(parts: Parts) -> None:
         job = replace(jobs(ADAPTERS["segmind"])[0], task_id="ab12")
         with pytest.raises(WrongTask):
             ADAPTERS["segmind"].make(parts, vendor.origin, 5.0).fetch(job)
+
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+@pytest.fixture(params=[name for name, v in VENDORS.items() if v.models[0].calls_back])
+def caller(request: pytest.FixtureRequest) -> Adapter:
+    """Each adapter whose vendor calls back."""
+    return ADAPTERS[request.param]
+
+
+@pytest.fixture(scope="module")
+def signing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxClient]:
+    """A sandbox whose vendors sign."""
+    folder = tmp_path_factory.mktemp("signing")
+    with start_sandbox(folder, credits=1e6, webhook_secret=SECRET) as server:
+        yield SandboxClient(server)
+
+
+def called_back(provider: Provider, job: Job) -> tuple[str, dict[str, str], bytes]:
+    """The task, and the last callback about it: headers and body."""
+    with Receiver() as receiver:
+        task_id = provider.submit(job, receiver.url).task_id
+        eventually(lambda: any(LAST_WORD.search(body) for body in receiver.bodies))
+        return task_id, receiver.headers[-1], receiver.bodies[-1]
+
+
+#: In the last callback of each vendor.
+LAST_WORD = re.compile(rb"\"(success|succeed(ed)?|completed|OK)\"", re.I)
+
+
+def test_callback_says_the_end(caller: Adapter, parts: Parts, sandbox: SandboxClient) -> None:
+    """The vendor's callback, read alone, names the task and its video."""
+    provider = caller.make(parts, sandbox.server.url, 20.0)
+    task_id, _, body = called_back(provider, jobs(caller)[0])
+    found = provider.parse(body)
+
+    assert (TaskState.SUCCEEDED, task_id) == (found.state, found.task_id)
+    assert task_id in found.candidates
+    assert 200 == sandbox.call("GET", found.result_url or "").status
+
+
+def test_callback_that_is_signed(caller: Adapter, parts: Parts, signing: SandboxClient) -> None:
+    """The vendor's signature is good; with another secret, or none, it is not."""
+    url = signing.server.url
+
+    def made(secret: str) -> Provider:
+        reach = access(parts.outbound, url, KEY, 20.0, webhook_secret=secret)
+        return make_provider(caller.provider, replace(reach, clock=utc_now))
+
+    provider = made(SECRET)
+    if provider.scheme is None:
+        assert caller.provider == "apixo"
+        return
+    _, headers, body = called_back(provider, jobs(caller)[0])
+    other = made("whsec_" + "b3RoZXI=").scheme
+
+    assert provider.scheme.fault(headers, body, utc_now()) is None
+    assert provider.scheme.fault({}, body, utc_now())
+    if VENDORS[caller.provider].signs:
+        assert other is not None
+        assert other.fault(headers, body, utc_now())
+
+
+def test_secrets_in_a_body_are_not_shown(caller: Adapter, parts: Parts) -> None:
+    """Where a create brings a secret along, a dry run hides it."""
+    reach = access(parts.outbound, "http://127.0.0.1:9", KEY, webhook_secret=SECRET)
+    request = make_provider(caller.provider, reach).request_for(jobs(caller)[0], CALLBACK)
+
+    assert SECRET not in json.dumps(request.masked())

@@ -110,6 +110,7 @@ class Receiver(Served):
     def __init__(self, *statuses: int) -> None:
         self.bodies: list[bytes] = []
         self.content_types: list[str] = []
+        self.headers: list[dict[str, str]] = []
         self._statuses = list(statuses)
         self._arrived = threading.Condition()
         receiver = self
@@ -117,6 +118,7 @@ class Receiver(Served):
         class Handler(QuietHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.headers.append({n.lower(): v for n, v in self.headers.items()})
                 self.send_response(receiver._take(body, self.headers["Content-Type"]))
                 self.send_header("Location", "/elsewhere")
                 self.send_header("Content-Length", "0")

@@ -169,7 +169,7 @@ def _accepted(
     if not isinstance(named, str):
         raise Refusal(400, "external_task_id must be a text")
     secret = desk.renderer.options.webhook_secret
-    sign = (lambda body: _signature(secret, body)) if secret else None
+    sign = (lambda body: standard_signature(secret, body)) if secret else None
     try:
         return desk.create(model, key, values, cost, url, bodies, sign, external_id=named)
     except DuplicateTask:
@@ -262,7 +262,7 @@ def _each(task: Task, shape: Any) -> tuple[bytes, ...]:
     return tuple(json.dumps(shape(replace(task, state=state))).encode() for state in states)
 
 
-def _signature(secret: str, body: bytes) -> dict[str, str]:
+def standard_signature(secret: str, body: bytes) -> dict[str, str]:
     """Standard Webhooks, version 1."""
     key = base64.b64decode(secret.removeprefix("whsec_"))
     id_, now = f"msg_{uuid.uuid4().hex}", str(int(time.time()))
