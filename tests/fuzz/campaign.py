@@ -70,6 +70,7 @@ def _run(
     clipbell: Clipbell, hook: Hook, folder: Path, seed: int, options: tuple[str, ...]
 ) -> subprocess.CompletedProcess[str]:
     environ = {"SCHEMATHESIS_HOOKS": "fuzz.formats", "CLIPBELL_FUZZ_HOOK": hook.url}
+    environ["CLIPBELL_FUZZ_KEY"] = clipbell.call("GET", "/v1/keys").json()["data"][0]["id"]
     environ["PYTHONPATH"] = str(HERE.parent)
     key = ("--header", f"x-api-key: {clipbell.key}")
     common = ("--seed", str(seed), "--no-color", "--warnings", "off", *key)
