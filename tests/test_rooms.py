@@ -37,7 +37,13 @@ REACH = {
     r"asyncio(\..*)?": ("sandbox/",),
     # The last two only look whether a port is free, and answer who connects.
     r"socket\.(socket|create_connection)": (
-        *("outbound/", "sandbox/", "ops/processes.py", "web/intake/worker.py"),
+        *(
+            "outbound/",
+            "sandbox/",
+            "ops/processes.py",
+            "web/intake/worker.py",
+            "store/bell.py",
+        ),
     ),
     r"(slack_sdk|apprise)(\..*)?": ("channels/",),
     r"(celery|kombu|amqp|redis)(\..*)?": ("engines/", "ops/broker.py"),

@@ -26,6 +26,7 @@ from sqlalchemy import Connection
 from service.errors import Busy, DatabaseUnavailable, NotFound
 from service.model import URL_CHECK, CallbackState, new_id
 from service.store.database import Database
+from service.store.work import call_for
 
 QUEUE_LENGTH = 1000
 BATCH = 64
@@ -230,6 +231,7 @@ class Ingest:
             rows.sort(key=lambda row: (row["job_id"], row["digest"]))
             self._run_many(tx, _INSERT, rows)
             self._run_many(tx, _POLL, surplus)
+            call_for(tx, "process", len(rows))
             self._run_many(tx, _REJECT, rejected)
             counted = rejected + surplus + [row for row in checks if row["job_id"] in known]
             self._run_many(tx, _COUNT, sorted(counted, key=lambda row: str(row["reason"])))

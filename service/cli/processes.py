@@ -57,7 +57,7 @@ def serve(
 
 
 def worker(
-    threads: int = typer.Option(24, min=5, help="Threads, shared out over the kinds of work."),
+    threads: int = typer.Option(120, min=5, help="Threads, shared out over the kinds of work."),
 ) -> None:
     """The worker process. It submits, confirms, copies, delivers; SIGTERM stops it."""
     settings = _ready(load_settings())

@@ -1,10 +1,10 @@
 """
 The embedded engine: thread threads per kind of work, in one process.
 
-A seat runs its unit until there is nothing left, and each success calls the
-next seat, so that the threads fill only as far as there is work. One watcher
-asks the database what is due: at once after any success here, and on every
-tick for what other processes have added.
+A seat is called when a row becomes due, and runs its unit until there is
+nothing left; where that is more than one row it calls another seat, so that the
+threads fill as far as there is work. One watcher asks the database what is due
+on every tick: for what becomes due with time, and for calls that were lost.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import logging
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 
@@ -33,7 +34,7 @@ class ThreadEngine:
     Runs units of work until it is stopped.
 
     Args:
-        units: by kind of work; True means "there may be more".
+        units: by kind of work; True means that one was done and there may be more.
         due: the kinds that have something due.
         threads: how many threads each kind gets.
         never_cut: kinds whose running units end before `run` returns, however long that takes.
@@ -57,7 +58,8 @@ class ThreadEngine:
         self._grace_seconds = grace_seconds
         self._stopping = False
         self._never = threading.Event()
-        self._look = threading.Event()
+        self._lock = threading.Lock()
+        self._free = Counter({kind: threads[kind] for kind in units})
         self._troubles = TroubleLog(log)
         # No more calls than threads: whoever is called looks until nothing is left.
         self._calls: dict[str, queue.Queue[None]] = {
@@ -77,13 +79,12 @@ class ThreadEngine:
             thread.start()
         while not self._stopping:
             self._watch()
-            self._look.wait(self._tick)
-            self._look.clear()
+            self._never.wait(self._tick)
         without = ", ".join(self._never_cut) or "none"
         log.info("stopping: %g s for units that run, no limit for %s", self._grace_seconds, without)
         for kind, calls in self._calls.items():
             for _ in range(calls.maxsize):
-                self._wake(kind)
+                self.call(kind)
         return self._join()
 
     def _join(self) -> bool:
@@ -100,20 +101,35 @@ class ThreadEngine:
     def _watch(self) -> None:
         try:
             for kind in self._due():
-                self._wake(kind)
+                self.call(kind)
         except Exception as error:
             self._troubles.tell("cannot ask the database what is due", error)
             self._never.wait(PAUSE_SECONDS)
 
-    def _wake(self, kind: str) -> None:
+    def call(self, kind: str) -> bool:
+        """Something of that kind may be due; says whether a seat is free to look at it now."""
+        if kind not in self._calls:
+            return False
+        with self._lock:
+            is_free = self._free[kind] > self._calls[kind].qsize()
         with suppress(queue.Full):
             self._calls[kind].put_nowait(None)
+        return is_free
 
     def _run_worker(self, kind: str) -> None:
         while not self._stopping:
             self._calls[kind].get()
+            self._count(kind, -1)
+            rows = 0
             while not self._stopping and self._one(kind):
-                self._look.set()
+                rows += 1
+                if rows > 1:
+                    self.call(kind)
+            self._count(kind, 1)
+
+    def _count(self, kind: str, change: int) -> None:
+        with self._lock:
+            self._free[kind] += change
 
     def _one(self, kind: str) -> bool:
         try:

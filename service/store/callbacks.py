@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Select, bindparam, func, select, update
 from service.model import URL_CHECK, Callback, CallbackState, Rejection
 from service.store.schema import callbacks, jobs, rejected_callbacks, rejection_counts
 from service.store.statements import row_where
-from service.store.work import NOW, Claim, Page, newest_page, settle, value, values
+from service.store.work import NOW, Claim, Page, call_for, newest_page, settle, value, values
 
 _RECEIVED = Claim(callbacks, Callback, [CallbackState.RECEIVED])
 _MAKE_DUE = (
@@ -54,7 +54,7 @@ def postpone(tx: Connection, callback: Callback, until: datetime) -> bool:
 
 def make_due_now(tx: Connection, job_id: str, now: datetime) -> None:
     """The job has its task id: its waiting callbacks are due."""
-    tx.execute(_MAKE_DUE, {"of_job": job_id, "now": now})
+    call_for(tx, "process", tx.execute(_MAKE_DUE, {"of_job": job_id, "now": now}).rowcount)
 
 
 def find(tx: Connection, callback_id: str) -> Callback | None:

@@ -15,6 +15,7 @@ import logging
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -28,6 +29,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.errors import DatabaseUnavailable, SchemaError, SettingsError
+from service.store.bell import Bell, SocketBell
 from service.store.breaker import Breaker
 from service.store.database_url import parse_database_url
 from service.store.outages import reason_of
@@ -39,6 +41,8 @@ Check = Callable[[Connection], None]
 log = logging.getLogger(__name__)
 
 POOL_SIZE = 40
+#: No kind of work has more seats in one process.
+MOST_CALLS = 100
 #: So long one statement may take, or a writer may wait for its turn: where nobody waits for an
 #: answer, and where somebody does.
 PATIENCE_SECONDS = 20.0
@@ -65,7 +69,8 @@ class Database:
     def __init__(self, url: str, patience: float = PATIENCE_SECONDS) -> None:
         self.url = url
         self.patience = patience
-        self.engine, self._file, self._check_encoding = _open(url, patience)
+        self.engine, self._file, self._check_encoding, self._bell = _open(url, patience)
+        self._listener: Callable[[str], bool] | None = None
         self.is_sqlite = self._file is not None
         self._lock = WriterLock(f"{self._file.path}.lock") if self._file else None
         self._reads = Breaker(self._probe_reading)
@@ -123,11 +128,36 @@ class Database:
         turn = self._lock.held(patience) if self._lock and writes else nullcontext(patience)
         with turn as left, self.engine.connect() as connection:
             connection.execution_options(writes=writes, patience=left)
+            connection.info.pop("due", None)
             with connection.begin():
                 yield connection
             if self._file and writes:
                 # What was written to a file that is gone by now was not written.
                 self._file.check(connection)
+            due: Counter[str] = connection.info.pop("due", Counter())
+        if due:
+            self._tell_due(due)
+
+    def _tell_due(self, due: Counter[str]) -> None:
+        """Our own seats first; others hear of what no seat here is free for."""
+        if listener := self._listener:
+            due = Counter(kind for kind in due.elements() if not listener(kind))
+        if due:
+            self._bell.ring(due)
+
+    def listen(self, listener: Callable[[str], bool]) -> None:
+        """
+        Tell `listener` of each row that becomes due, here or elsewhere, by its kind of work.
+
+        A hint: one may be lost. It says whether somebody here looks at it now.
+        """
+        self._listener = listener
+
+        def hear(kind: str, count: int) -> None:
+            for _ in range(min(count, MOST_CALLS)):
+                listener(kind)
+
+        self._bell.listen(hear)
 
     def _probe_reading(self) -> None:
         with self._transaction(writes=False) as tx:
@@ -157,6 +187,7 @@ class Database:
 
     def close(self) -> None:
         """Give every connection back."""
+        self._bell.close()
         self._reads.close()
         self._writes.close()
         self.engine.dispose()
@@ -239,7 +270,7 @@ def alembic_config() -> Config:
     return config
 
 
-def _open(url: str, patience: float) -> tuple[Engine, SqliteFile | None, Check]:
+def _open(url: str, patience: float) -> tuple[Engine, SqliteFile | None, Check, Bell]:
     where = parse_database_url(url)
     options: dict[str, Any] = {
         "pool_size": POOL_SIZE,
@@ -249,12 +280,15 @@ def _open(url: str, patience: float) -> tuple[Engine, SqliteFile | None, Check]:
     }
     if isinstance(where, Path):
         file = SqliteFile(where)
-        return file.make_engine(**options), file, lambda _: None
+        bell = SocketBell(where.with_name(f"{where.name}.bells"))
+        return file.make_engine(**options), file, lambda _: None, bell
     try:
         # Only who keeps rows in PostgreSQL needs its driver.
         from service.store.postgres import check_encoding, make_engine
+        from service.store.postgres_bell import PostgresBell
     except ModuleNotFoundError:
         raise SettingsError(
             "PostgreSQL needs its driver: pip install 'clipbell[postgres]'"
         ) from None
-    return make_engine(where, **options), None, check_encoding
+    engine = make_engine(where, **options)
+    return engine, None, check_encoding, PostgresBell(engine)

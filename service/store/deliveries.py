@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select, updat
 from service.model import Attempt, Delivery, DeliveryState, Exchange, first_id
 from service.store.schema import attempts, deliveries, events, exchanges
 from service.store.statements import insert_row, update_where
-from service.store.work import NOW, Page, add, newest_page, settle, value, values
+from service.store.work import NOW, Page, add, call_for, newest_page, settle, value, values
 
 _MAKE_DUE = (
     update(deliveries)
@@ -29,6 +29,8 @@ _MAKE_DUE = (
 def insert(tx: Connection, delivery: Delivery) -> None:
     """A new delivery."""
     add(tx, deliveries, delivery)
+    if delivery.due_at is not None and delivery.due_at <= delivery.created_at:
+        call_for(tx, "deliver")
 
 
 def update_claimed(tx: Connection, delivery: Delivery, **changes: Any) -> bool:
@@ -43,7 +45,7 @@ def settle_claimed(tx: Connection, delivery: Delivery, **changes: Any) -> bool:
 
 def make_due_now(tx: Connection, job_id: str, now: datetime) -> None:
     """Make a job's deliveries due that were waiting for its video to be archived."""
-    tx.execute(_MAKE_DUE, {"of_job": job_id, "now": now})
+    call_for(tx, "deliver", tx.execute(_MAKE_DUE, {"of_job": job_id, "now": now}).rowcount)
 
 
 def end_pending(tx: Connection, now: datetime, **which: str) -> int:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from service.model import TERMINAL_EVENTS, Event, EventType, new_id
 from service.store.schema import events, feeds, jobs
 from service.store.statements import insert_row, update_where
-from service.store.work import value, values
+from service.store.work import call_for, value, values
 
 #: Any number that nobody else uses; see `db.MIGRATION_LOCK`.
 SEQUENCER_LOCK = 7_013_202
@@ -42,6 +42,7 @@ def insert(tx: Connection, event: Event) -> None:
     ends = event.job_id is not None and event.type in TERMINAL_EVENTS
     dedup_key = f"{event.job_id}:{event.type}" if ends else event.id
     insert_row(tx, events, {"dedup_key": dedup_key, **vars(event)})
+    call_for(tx, "number")
 
 
 def find(tx: Connection, event_id: str) -> Event | None:

@@ -30,6 +30,7 @@ from service.store.work import (
     Page,
     Turns,
     add,
+    call_for,
     newest_page,
     oldest_page,
     readable,
@@ -82,6 +83,14 @@ _WAITING = Claim(
 def insert(tx: Connection, job: Job) -> None:
     """A new job."""
     add(tx, jobs, job)
+    _call_for_sending(tx, 1)
+
+
+def _call_for_sending(tx: Connection, count: int) -> int:
+    # Only the worker knows which providers' calls last as long as the generation.
+    for kind in ("submit", "generate"):
+        call_for(tx, kind, count)
+    return count
 
 
 def find(tx: Connection, job_id: str) -> Job | None:
@@ -289,14 +298,14 @@ def release_held(tx: Connection, provider: str, now: datetime) -> int:
     """Queue the held jobs of a provider again; how many they were."""
     statement = update(jobs).where(jobs.c.provider == provider, jobs.c.state == JobState.HELD)
     queued = statement.values(state=JobState.QUEUED, due_at=now, error=None)
-    return tx.execute(queued).rowcount
+    return _call_for_sending(tx, tx.execute(queued).rowcount)
 
 
 def make_due_now(tx: Connection, provider: str, now: datetime) -> int:
     """The queued jobs of a provider wait no longer; how many did."""
     waiting = (jobs.c.provider == provider) & (jobs.c.state == JobState.QUEUED)
     later = update(jobs).where(waiting, jobs.c.due_at > now)
-    return tx.execute(later.values(due_at=now)).rowcount
+    return _call_for_sending(tx, tx.execute(later.values(due_at=now)).rowcount)
 
 
 def poll_now(tx: Connection, provider: str, now: datetime) -> None:

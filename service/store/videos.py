@@ -11,7 +11,7 @@ from sqlalchemy import Connection, select
 from service.model import TERMINAL, Video, VideoState
 from service.store.schema import jobs, videos
 from service.store.statements import row_where, update_where
-from service.store.work import Claim, add, settle, value, values
+from service.store.work import Claim, add, call_for, settle, value, values
 
 _DELETED = Claim(videos, Video, [VideoState.DELETED])
 _PENDING = Claim(videos, Video, [VideoState.PENDING])
@@ -20,6 +20,7 @@ _PENDING = Claim(videos, Video, [VideoState.PENDING])
 def insert(tx: Connection, video: Video) -> None:
     """A new video, usually still to be copied."""
     add(tx, videos, video)
+    call_for(tx, "archive")
 
 
 def find(tx: Connection, video_id: str) -> Video | None:

@@ -7,6 +7,7 @@ comes up again by itself; `claims` fences off a worker that comes back late.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cache
@@ -239,6 +240,12 @@ _LAST_SERVED = (
 def mark_served(tx: Connection, account_id: str) -> None:
     """This account is served now, and is the last from here on."""
     tx.execute(_LAST_SERVED, {"of_id": account_id})
+
+
+def call_for(tx: Connection, kind: str, rows: int = 1) -> None:
+    """When this transaction is committed, `rows` of that kind of work are due: seats look."""
+    if rows:
+        tx.info.setdefault("due", Counter())[kind] += rows
 
 
 def settle(tx: Connection, table: Table, row: Claimable, **changes: Any) -> bool:
