@@ -30,6 +30,10 @@ def json_pointer(*names: object) -> str:
     return "".join(f"/{name}" for name in escaped)
 
 
+#: Nobody mistypes a word that is longer.
+LONGEST_WORD = 100
+
+
 def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
     """
     A question that ends a message about an unknown word; blank where no known one is near.
@@ -37,7 +41,8 @@ def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
     Args:
         prefix: what all the words begin with, and nobody gets wrong.
     """
-    near = difflib.get_close_matches(word, list(known), 1)
+    # The comparison's time grows with the word, which may be as long as a request's body.
+    near = difflib.get_close_matches(word, list(known), 1) if len(word) < LONGEST_WORD else []
     return f"; did you mean {prefix}{near[0]}?" if near else ""
 
 

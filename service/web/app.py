@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from threading import BoundedSemaphore
 
-from flask import Flask, request
+from flask import Flask, g, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
@@ -38,6 +38,7 @@ from service.web.compat.waiters import Waiters
 from service.web.errors import as_problem, problem_response
 from service.web.etags import let_revalidate
 from service.web.intake.gate import Gate
+from service.web.limits import Limits, Standing
 from service.web.pages import html_problem, wants_html
 from service.web.prefix import PathPrefix
 
@@ -75,6 +76,8 @@ def create_app(wiring: Wiring) -> Flask:
     app.extensions["clipbell"] = wiring
     app.extensions["waiters"] = Waiters(wiring.settings.sync_waiters, partial(ended, wiring))
     app.extensions["metrics"] = metrics.Kept()
+    app.extensions["limits"] = Limits()
+    app.extensions["large_body"] = BoundedSemaphore(1)
     app.extensions["test_sends"] = BoundedSemaphore(TRIALS)
     session.use_sessions(app, wiring.settings)
     app.extensions["gate"] = Gate(wiring, partial(session.is_known, app))
@@ -117,6 +120,9 @@ def _secure(tls: bool, response: Response) -> Response:
     if tls:
         # Without subdomains: those may belong to somebody else.
         response.headers.setdefault("Strict-Transport-Security", f"max-age={HSTS_SECONDS}")
+    standing: Standing | None = g.get("standing")
+    for name, value in standing.headers().items() if standing else ():
+        response.headers.setdefault(name, value)
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "no-referrer")
     response.headers.setdefault("Cache-Control", "no-store")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, ParamSpec, TypeVar
 
@@ -20,6 +21,7 @@ from service.errors import FieldError, InvalidInput, NotFound
 from service.model import ApiKey, Callback, Delivery, Job, Subscription
 from service.model.codings import SUPPORTED, codings_of, decode
 from service.web.errors import Problem
+from service.web.limits import Limits
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,6 +35,12 @@ DEPTH = 50
 def wiring() -> Wiring:
     """The wiring of this process."""
     found: Wiring = current_app.extensions["clipbell"]
+    return found
+
+
+def limits() -> Limits:
+    """How often somebody may ask."""
+    found: Limits = current_app.extensions["limits"]
     return found
 
 
@@ -55,10 +63,13 @@ def api_key_from_request() -> str:
 
 
 def authenticate(scope: str) -> ApiKey:
-    """The caller's key if it has the scope. Raises a Problem: 401 or 403."""
+    """The caller's key if it has the scope. Raises a Problem: 401, 403, or 429 for too many."""
+    now, address = wiring().clock(), request.remote_addr or ""
+    limits().address.take(address, now, cost=0)
     with wiring().db.read() as tx:
         key = key_in_force(tx, api_key_from_request())
     if key is None:
+        g.standing = limits().address.take(address, now)
         raise Problem(
             401,
             "the API key is missing or not valid"
@@ -67,10 +78,11 @@ def authenticate(scope: str) -> ApiKey:
             hint="Send x-api-key: KEY or Authorization: Bearer KEY; `clipbell init` makes one.",
             headers={"WWW-Authenticate": 'Bearer realm="clipbell"'},
         )
+    g.standing = limits().key.take(key.id, now)
     if scope not in key.scopes:
         hint = f"Use a key with that scope; this one has {', '.join(key.scopes)}."
         raise Problem(403, f"this needs the scope {scope}", hint=hint)
-    wiring().ingest.note_use(key.id, wiring().clock())
+    wiring().ingest.note_use(key.id, now)
     g.api_key = key
     return key
 
@@ -157,7 +169,14 @@ def json_body(limit: int = BODY_BYTES) -> Any:
         hint = "Send the body with Content-Type: application/json."
         got = request.mimetype or "nothing"
         raise Problem(415, f"the body must be application/json, not {got}", hint=hint)
-    body = decoded_body(limit)
+    chunked = request.content_length is None
+    large = limit > BODY_BYTES and (chunked or (request.content_length or 0) > BODY_BYTES)
+    # Several times as large while they are read, such bodies leave their files one by one.
+    with current_app.extensions["large_body"] if large else nullcontext():
+        return _parsed(decoded_body(limit))
+
+
+def _parsed(body: bytes) -> Any:
     try:
         found = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
         _check_depth(found)

@@ -30,7 +30,7 @@ from service.settings import Settings
 from service.signing import SessionSerializer, UrlSigner, digest
 from service.store.database import Database
 from service.web import alerts
-from service.web.context import BODY_BYTES, api_key_from_request, caller, wiring
+from service.web.context import BODY_BYTES, api_key_from_request, caller, limits, wiring
 from service.web.errors import Problem, as_problem
 from service.web.intake.framing import Head
 from service.web.pages import html_problem, render, render_live
@@ -224,9 +224,12 @@ def sign_in() -> AnyResponse:
     """Sign in with a pasted key."""
     check_form()
     wanted = request.form.get("next", "")
+    now, address = wiring().clock(), request.remote_addr or ""
+    limits().login.take(address, now, cost=0)
     with wiring().db.read() as tx:
         key = key_in_force(tx, request.form.get("key", "").strip())
     if key is None:
+        limits().login.take(address, now)
         hint = "Paste the whole key, or ask whoever runs this service for one."
         return _login_page(wanted, Problem(401, "this key is not valid", hint=hint))
     return _welcome(key.id, wanted)
