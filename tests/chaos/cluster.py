@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -40,9 +41,17 @@ def _program(name: str) -> str:
 
 
 class Cluster:
-    """A server with an empty database `clipbell`, on a Unix socket in a folder of its own."""
+    """
+    A server with an empty database `clipbell`, on a Unix socket in a folder of its own.
 
-    def __init__(self) -> None:
+    Args:
+        on: what a command begins with that is to run on another host, as root.
+        address: that host's, which the server listens on too.
+        network: who may call it there, as CIDR.
+    """
+
+    def __init__(self, on: Sequence[str] = (), address: str = "", network: str = "") -> None:
+        self._on, self._address, self._network = on, address, network
         # Not below pytest's folder, which only its owner may enter.
         self.folder = Path(tempfile.mkdtemp(prefix="clipbell-pg-"))
         self.url = self._url("clipbell")
@@ -59,6 +68,10 @@ class Cluster:
         how = ("--auth=trust", f"--username={USER}", "--encoding=UTF8", "--locale=C", "--no-sync")
         command = [_program("initdb"), *how, "-D", str(self.folder / "data")]
         subprocess.run(command, check=True, capture_output=True, cwd="/", **self._as)
+        if self._address:
+            self.url = f"postgresql://{USER}@{self._address}/clipbell"
+            with (self.folder / "data" / "pg_hba.conf").open("a") as rules:
+                rules.write(f"host all all {self._network} trust\n")
         self.start()
         eventually(self.answers)
         with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
@@ -78,13 +91,21 @@ class Cluster:
         """The server, starting; after a kill it recovers first."""
         options = [word for option in OPTIONS for word in ("-c", option)]
         where = ["-D", str(self.folder / "data"), "-k", str(self.folder)]
+        command = [_program("postgres"), *where, *options]
+        how = self._as
+        if self._on:
+            # The host is entered as root, which the server must not be.
+            as_user = (f"--reuid={USER}", f"--regid={USER}", "--clear-groups")
+            command = [*self._on, "setpriv", *as_user, *command]
+            command += ["-c", f"listen_addresses={self._address}"]
+            how = {"start_new_session": True, "stdin": subprocess.DEVNULL}
         with (self.folder / "log").open("ab") as log:
             self._server = subprocess.Popen(
-                [_program("postgres"), *where, *options],
+                command,
                 stdout=log,
                 stderr=log,
                 cwd="/",
-                **self._as,
+                **how,
             )
 
     def copy(self, name: str) -> None:

@@ -21,7 +21,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -280,11 +280,22 @@ class Clipbell:
         log = self.folder / f"{verb}.log"
         self._children[verb] = Process(module, arguments, self.environ, log, log)
 
-    def spawn_fresh(self, verb: str, *command: str, pass_fds: tuple[int, ...] = ()) -> None:
-        """That command instead, not as a fork: for a process that starts itself again."""
+    def spawn_fresh(
+        self,
+        verb: str,
+        *command: str,
+        pass_fds: tuple[int, ...] = (),
+        on: Sequence[str] = (),
+    ) -> None:
+        """
+        That command instead, not as a fork: for a process that starts itself again.
+
+        Args:
+            on: what the command begins with that is to run on another host.
+        """
         with (self.folder / f"{verb}.log").open("ab") as log:
             self._children[verb] = subprocess.Popen(
-                [sys.executable, *command],
+                [*on, sys.executable, *command],
                 env=self.environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
