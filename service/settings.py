@@ -146,6 +146,7 @@ class _Settings(BaseSettings, extra="forbid"):
     database_url: str = ""
     data_dir: Path = Path("data")
     public_url: PublicUrl = "http://127.0.0.1:8000"
+    pull: Switch = False
     secret_keys: Secrets = ()
     providers: Names = ()
     apixo_api_key: SecretStr = SecretStr("")

@@ -46,6 +46,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("public_url", "http://[::1]:8000", "http://[::1]:8000"),
     ("public_url", "https://x/clips/", "https://x/clips"),
     ("public_url", "https://x/a-b/c_d/~e/.f", "https://x/a-b/c_d/~e/.f"),
+    ("pull", "true", True),
     ("secret_keys", f"{KEY}, {OTHER}", (SecretStr(KEY), SecretStr(OTHER))),
     ("providers", "segmind", ("segmind",)),
     ("providers", " apixo , segmind ", ("apixo", "segmind")),

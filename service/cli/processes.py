@@ -16,6 +16,7 @@ from service.bootstrap import build
 from service.cli.output import JsonOption, print_json
 from service.errors import SettingsError
 from service.model import utc_now
+from service.ops.doctor import pull_notice
 from service.ops.logs import configure
 from service.ops.processes import HOST, Processes, free_port, interrupt_on_signals
 from service.ops.setup import await_schema
@@ -116,6 +117,8 @@ def _ready(settings: Settings) -> Settings:
     configure(settings.log_format)
     for sentence in misspelt():
         log.warning("%s", sentence)
+    if notice := pull_notice(settings):
+        log.warning("%s", notice)
     await_schema(settings)
     return settings
 

@@ -66,7 +66,7 @@ def _submit_one(body: dict[str, Any], dry_run: bool, wait: bool, json_: bool) ->
     now = wiring.clock()
     if dry_run:
         job = planned_job(wiring.settings, account.id, request, now)
-        shown = preview(wiring.providers, wiring.signer, job, request.choice)
+        shown = preview(wiring.providers, wiring.settings, wiring.signer, job, request.choice)
         print(json.dumps(shown, indent=2, ensure_ascii=False))
         return
     request = with_saved_images(wiring.uploads, request, now)

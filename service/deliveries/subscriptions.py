@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -82,12 +82,14 @@ def parse_subscription(
     given: Any,
     at: str,
     known_headers: Mapping[str, str] | None = None,
+    events: Sequence[str] = (),
 ) -> SubscriptionSpec:
     """
     A wish from ``"channel:target"`` or an object with the fields of `SubscriptionSpec`.
 
     Args:
         known_headers: those that are stored now, which `***` keeps.
+        events: those that it gets if it names none itself; none: the usual ones.
 
     Raises:
         InvalidInput: all faults, with pointers below `at`.
@@ -116,7 +118,7 @@ def parse_subscription(
     format_ = channel.formats[0] if parts.get("format") in BLANK else parts["format"]
     if format_ not in channel.formats:
         errors.add("/format", "not_allowed", f"must be one of {', '.join(channel.formats)}")
-    named = parts.get("events")
+    named = parts.get("events") or list(events) or None
     told = [e for e in EventType if e in TOLD_EVENTS.get(str(format_), EventType)]
     if isinstance(named, list) and any(e in named for e in EventType if e not in told):
         message = f"{format_} has no other events than {', '.join(told)}; take standard or flat"

@@ -75,6 +75,8 @@ def wants(subscription: Subscription, type_: EventType, job: Job | None) -> bool
         return False
     if job is None:
         return True
+    if job.events is not None and type_ not in job.events:
+        return False
     if subscription.models and job.model not in subscription.models:
         return False
     return all(

@@ -62,7 +62,8 @@ def record_outcome(
         return False
     store.videos.insert(tx, _pending_video(settings, job, outcome, now))
     # Polling is a rescue only where a callback should have come.
-    recovered = by == "poll" and model_of(job.model, job.provider).calls_back
+    awaited = model_of(job.model, job.provider).calls_back and not settings.pull
+    recovered = by == "poll" and awaited
     how = "recovered by polling" if recovered else FOUND_BY[by]
     if billed := [f"{one.amount:g} {one.unit}" for one in outcome.charges]:
         how += f"; charged {' and '.join(billed)}"

@@ -23,6 +23,7 @@ from service.jobs import budget
 from service.jobs.lookup import can_look_up, look_up
 from service.jobs.outcomes import PROVIDER_KEEPS, fail_job, record_outcome
 from service.jobs.provider_status import mark_reachable, mark_unreachable
+from service.jobs.requests import cancel_job
 from service.jobs.submission import GRACE_SECONDS, HELD_LOOK, mark_unknown
 from service.model import Clock, EventType, Job, JobState, Outcome, TaskState
 from service.model.error_codes import job_error
@@ -101,9 +102,13 @@ def handle_expired(
     signer: UrlSigner,
     clock: Clock,
 ) -> bool:
-    """Look after the next job whose lease, deadline or hold is over; False when there was none."""
+    """Look after the next job whose lease, hold or a deadline is over; False without one."""
     with quarantine_on_error(db, "jobs", clock) as claimed:
         with db.write() as tx:
+            late = claimed.row = store.jobs.lock_late(tx, clock())
+            if late is not None:
+                cancel_job(tx, late, clock(), "not sent by the time that its caller gave it")
+                return True
             job = claimed.row = store.jobs.claim_waiting(tx, clock(), LEASE_SECONDS)
             if job is None:
                 return False
@@ -238,7 +243,9 @@ def _settle_error(
         store.jobs.note_step(tx, job.id, "mismatch", error.message, now)
     if error.code not in ("NOT_FOUND_TASK", "EMPTY_RESULT"):
         asked = bounded(error.retry_after, LONGEST_VENDOR_HINT)
-        _poll_again(tx, job, now, by, max(_seconds_to_poll(tx, settings, job, now), asked))
+        _poll_again(
+            tx, settings, job, now, by, max(_seconds_to_poll(tx, settings, job, now), asked)
+        )
         return words
     since = job.missing_since or now
     until = patience_ends(job, error.code, since)
@@ -250,7 +257,7 @@ def _settle_error(
         every = settings.poll_every or model_of(job.model, job.provider).poll_every
         wait = backoff(job.failed_polls + 1, every, SLOW_POLL_SECONDS)
         counted = {"failed_polls": job.failed_polls + 1, "missing_since": since}
-        _poll_again(tx, job, now, by, wait, **counted)
+        _poll_again(tx, settings, job, now, by, wait, **counted)
         return words
     code = "RESULT_LOST" if error.code == "NOT_FOUND_TASK" else error.code
     message = f"{error.message}, asked since {since:%Y-%m-%d %H:%M} UTC"
@@ -279,16 +286,22 @@ def schedule_next_poll(
         store.jobs.add_step(tx, job.id, "found", f"the provider knows task {job.task_id}", now)
     wait = _seconds_to_poll(tx, settings, job, now)
     seen = {"state": JobState.SUBMITTED, "error": None, "failed_polls": 0, "missing_since": None}
-    _poll_again(tx, job, now, by, wait, **seen)
+    _poll_again(tx, settings, job, now, by, wait, **seen)
 
 
 def _poll_again(
-    tx: Connection, job: Job, now: datetime, by: str, wait_seconds: float, **changes: Any
+    tx: Connection,
+    settings: Settings,
+    job: Job,
+    now: datetime,
+    by: str,
+    wait_seconds: float,
+    **changes: Any,
 ) -> None:
     if job.deadline_at is not None and now >= job.deadline_at:
         _record_overdue(tx, job, now)
     if job.polls == 0 and by == "poll":
-        late_callback = model_of(job.model, job.provider).calls_back
+        late_callback = model_of(job.model, job.provider).calls_back and not settings.pull
         message = "no callback yet: asking the provider" if late_callback else "asking from now on"
         store.jobs.add_step(tx, job.id, "polling", message, now)
     due_at = now + timedelta(seconds=wait_seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any, NotRequired
 
 from pydantic import Field, with_config
@@ -24,7 +24,7 @@ from service.errors import Conflict, FieldErrors, InvalidInput, json_pointer
 from service.events.record import record_event
 from service.jobs.budget import price_range
 from service.jobs.choice import AUTO, Choice, Market, choose
-from service.model import ACCOUNTS_OWN, EventType, Job, JobState, new_id
+from service.model import ACCOUNTS_OWN, SUBSCRIPTION_EVENTS, EventType, Job, JobState, new_id
 from service.model.json_types import about
 from service.settings import Settings
 from service.signing import Encryptor
@@ -32,6 +32,9 @@ from service.storage.uploads import UploadStore
 
 METADATA_LENGTH = 4096
 NOTIFY_LENGTH = 10
+#: As long as a callback's URL is good.
+LONGEST_WAIT_SECONDS = 30 * 86_400
+JOB_EVENTS = [type_ for type_ in EventType if type_ not in SUBSCRIPTION_EVENTS]
 #: What a job made by our own API says of the door it came through.
 API_SOURCE = "clipbell"
 
@@ -74,6 +77,27 @@ class NewJob(TypedDict):
             about("Yours, at most 4 kB; returned in the job and its events.", {"order": 7}),
         ]
     ]
+    events: NotRequired[
+        Annotated[
+            list[EventType],
+            about(
+                "Its only events that are sent to anybody, and those that `notify` means where it"
+                " names none. Missing: what each subscription asks for.",
+                ["job.succeeded"],
+                min_length=1,
+            ),
+        ]
+    ]
+    cancel_after: NotRequired[
+        Annotated[
+            float,
+            about(
+                "Seconds after which it is canceled if it has not been sent to the vendor yet.",
+                gt=0,
+                le=LONGEST_WAIT_SECONDS,
+            ),
+        ]
+    ]
 
 
 FIELDS = tuple(NewJob.__annotations__)
@@ -97,6 +121,8 @@ class JobRequest:
     requested: dict[str, Any] | None = None
     choice: str = ""
     source_fields: dict[str, Any] | None = None
+    events: tuple[str, ...] | None = None
+    cancel_after: float | None = None
 
 
 def check_request(body: Any, channels: Mapping[str, Channel], market: Market) -> JobRequest:
@@ -115,12 +141,15 @@ def check_request(body: Any, channels: Mapping[str, Channel], market: Market) ->
             errors.add(json_pointer(name), "unknown_field", message)
     given = _input(body.get("input"), errors)
     chosen = choose(market, body.get("model"), body.get("provider"), given, errors)
-    notify = _notify(body.get("notify"), channels, errors)
+    events = _events(body.get("events"), errors)
+    notify = _notify(body.get("notify"), events, channels, errors)
     metadata = _metadata(body.get("metadata"), errors)
+    cancel_after = _cancel_after(body.get("cancel_after"), errors)
     if errors.found or chosen is None:
         raise InvalidInput(errors.found)
     requested = given if body.get("provider") in (None, AUTO) else None
-    return _as_request(chosen, requested, notify, metadata)
+    asked = _as_request(chosen, requested, notify, metadata)
+    return replace(asked, events=events, cancel_after=cancel_after)
 
 
 def _as_request(
@@ -150,8 +179,34 @@ def _input(given: Any, errors: FieldErrors) -> dict[str, Any] | None:
     return None
 
 
+def _events(given: Any, errors: FieldErrors) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    if isinstance(given, list) and given and all(word in JOB_EVENTS for word in given):
+        return tuple(given)
+    message = f"must be a list of one or more of {', '.join(JOB_EVENTS)}"
+    errors.add("/events", "not_allowed", message)
+    return None
+
+
+def _cancel_after(given: Any, errors: FieldErrors) -> float | None:
+    if given is None:
+        return None
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        errors.add("/cancel_after", "wrong_type", "must be a number of seconds")
+    elif not 0 < given <= LONGEST_WAIT_SECONDS:
+        message = f"must be more than 0 and at most {LONGEST_WAIT_SECONDS} seconds"
+        errors.add("/cancel_after", "out_of_range", message)
+    else:
+        return float(given)
+    return None
+
+
 def _notify(
-    given: Any, channels: Mapping[str, Channel], errors: FieldErrors
+    given: Any,
+    events: tuple[str, ...] | None,
+    channels: Mapping[str, Channel],
+    errors: FieldErrors,
 ) -> tuple[SubscriptionSpec | str, ...] | None:
     if given is None:
         return None
@@ -165,7 +220,7 @@ def _notify(
             specs.append(ACCOUNTS_OWN)
             continue
         with errors.collect():
-            specs.append(parse_subscription(channels, one, f"/notify/{place}"))
+            specs.append(parse_subscription(channels, one, f"/notify/{place}", events=events or ()))
     return tuple(specs)
 
 
@@ -252,6 +307,8 @@ def planned_job(settings: Settings, account_id: str, request: JobRequest, now: d
         overdue=False,
         requested=request.requested,
         source_fields=request.source_fields,
+        events=list(request.events) if request.events else None,
+        cancel_at=now + timedelta(seconds=request.cancel_after) if request.cancel_after else None,
     )
 
 
@@ -268,7 +325,7 @@ def release_provider(tx: Connection, name: str, now: datetime) -> int:
     return waited + store.jobs.release_held(tx, name, now)
 
 
-def cancel_job(tx: Connection, job: Job, now: datetime) -> None:
+def cancel_job(tx: Connection, job: Job, now: datetime, why: str = "taken back") -> None:
     """Take a job back that was not sent yet. Raises Conflict once it may have been."""
     changes = {"state": JobState.CANCELED, "due_at": None, "finished_at": now}
     if not store.jobs.change(tx, job.id, [JobState.QUEUED, JobState.HELD], **changes):
@@ -276,7 +333,7 @@ def cancel_job(tx: Connection, job: Job, now: datetime) -> None:
             f"the job is {job.state}: only queued and held jobs can be canceled; "
             "mute it to hear no more of it"
         )
-    store.jobs.add_step(tx, job.id, "canceled", "taken back", now)
+    store.jobs.add_step(tx, job.id, "canceled", why, now)
     record_event(tx, job, EventType.JOB_CANCELED, now)
 
 

@@ -7,6 +7,7 @@ sent, or certainly was refused, may go out again.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -30,7 +31,7 @@ from service.model import Clock, EventType, Job, JobError, JobState, Submission
 from service.model.error_codes import HOLD_CODES, RETRY_CODES, as_stored, job_error
 from service.model.job_json import DryRunJson, dry_run_json
 from service.outbound.client import Outbound
-from service.providers.base import Provider
+from service.providers.base import Provider, WireRequest
 from service.retry import LONGEST_VENDOR_HINT, backoff, bounded
 from service.settings import Settings
 from service.signing import UrlSigner
@@ -90,13 +91,19 @@ class _Claim:
     more: bool = True
 
 
-def callback_url(signer: UrlSigner, job: Job, now: datetime) -> str:
-    """Where the provider sends the callback of a job that is submitted now."""
+def callback_url(settings: Settings, signer: UrlSigner, job: Job, now: datetime) -> str:
+    """Where the provider sends the callback of a job that is submitted now; blank: nowhere."""
+    if settings.pull:
+        return ""
     return signer.url_for(now + CALLBACK_LIFE, job=job.id, provider=job.provider)
 
 
 def preview(
-    providers: Mapping[str, Provider], signer: UrlSigner, job: Job, choice: str = ""
+    providers: Mapping[str, Provider],
+    settings: Settings,
+    signer: UrlSigner,
+    job: Job,
+    choice: str = "",
 ) -> DryRunJson:
     """
     The exact request that would go out, its secrets masked, with price and time.
@@ -104,7 +111,7 @@ def preview(
     Args:
         choice: why this vendor has the job; blank where there was nothing to choose.
     """
-    url = callback_url(signer, job, job.created_at)
+    url = callback_url(settings, signer, job, job.created_at)
     wire = providers[job.provider].request_for(job, url).masked()
     model = model_of(job.model, job.provider)
     wire["body"] = shown_body(model, wire["body"])
@@ -177,8 +184,11 @@ def _send(context: SubmissionContext, job: Job, position: Position, now: datetim
     try:
         context.high_water.save(position)
         check_images(context.outbound, context.uploads, model_of(job.model, job.provider), job, now)
-        url = callback_url(context.signer, job, now)
-        result: Submission | Refusal | Silence = context.providers[job.provider].submit(job, url)
+        url = callback_url(context.settings, context.signer, job, now)
+        provider = context.providers[job.provider]
+        if context.settings.pull:
+            _refuse_own_urls(context, provider.request_for(job, url))
+        result: Submission | Refusal | Silence = provider.submit(job, url)
     except StorageError as error:
         result = Refusal("PROVIDER_UNAVAILABLE", f"not sent: {error}")
     except Refused as error:
@@ -189,6 +199,13 @@ def _send(context: SubmissionContext, job: Job, position: Position, now: datetim
         log.exception("%s failed while it was sent", job.id)
         result = Silence("SUBMIT_TIMEOUT_UNKNOWN", f"an error of ours while sending: {error}")
     return CreateAnswer(job.id, job.claims, result)
+
+
+def _refuse_own_urls(context: SubmissionContext, wire: WireRequest) -> None:
+    """In pull mode no vendor can fetch an image from us. Raises Refused."""
+    if f"{context.settings.public_url}/i/" in json.dumps(wire.body):
+        message = "no vendor can fetch an uploaded image from this server (CLIPBELL_PULL=true)"
+        raise Refused("INVALID_IMAGE_URL", f"{message}: give the image as a public URL")
 
 
 def _commit_answer(
@@ -248,7 +265,6 @@ def _settle_accepted(
     if holder:
         mark_unknown(tx, job, f"the provider named task {submission.task_id}, as for {holder}", now)
         return
-    model = model_of(job.model, job.provider)
     accepted = store.jobs.accept(
         tx,
         job.id,
@@ -257,7 +273,7 @@ def _settle_accepted(
         error=None,
         submitted_at=now,
         deadline_at=deadline_of(job, now),
-        due_at=now + timedelta(seconds=settings.poll_after or model.poll_after),
+        due_at=now + timedelta(seconds=_first_poll_seconds(settings, job)),
     )
     message = f"the provider took it as task {submission.task_id}"
     message += f" ({submission.remark})" if submission.remark else ""
@@ -269,6 +285,14 @@ def _settle_accepted(
     store.callbacks.make_due_now(tx, job.id, now)
     if submission.outcome:
         record_outcome(tx, settings, job, submission.outcome, "answer", now)
+
+
+def _first_poll_seconds(settings: Settings, job: Job) -> float:
+    """How long to wait for a callback; without one, for half of the time that it should take."""
+    model = model_of(job.model, job.provider)
+    if settings.pull and model.calls_back:
+        return settings.poll_after or min(model.poll_after, model.expected(job.input) / 2)
+    return settings.poll_after or model.poll_after
 
 
 def deadline_of(job: Job, now: datetime) -> datetime:

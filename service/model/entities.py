@@ -124,7 +124,8 @@ class Job:
     subscription ids; None means whatever the account has, as `ACCOUNTS_OWN` among
     them does. `requested` is the input as it was given where the choice of the vendor was
     left to us: then another one may have the job once those of `refused_by` have refused it.
-    `source_fields` holds what the caller of a vendor-shaped API asked in its words, where
+    Only `events` are told, None meaning all; one that is not sent by `cancel_at` is
+    canceled. `source_fields` holds what the caller of a vendor-shaped API asked in its words, where
     `input` does not.
     """
 
@@ -161,6 +162,8 @@ class Job:
     requested: dict[str, Any] | None = None
     refused_by: list[str] | None = None
     source_fields: dict[str, Any] | None = None
+    events: list[str] | None = None
+    cancel_at: datetime | None = None
 
     @property
     def is_final(self) -> bool:

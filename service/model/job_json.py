@@ -88,6 +88,8 @@ class JobJson(TypedDict):
     submitted_at: Annotated[Moment | None, about("When the vendor accepted it.")]
     finished_at: Annotated[Moment | None, about("When it reached its final state.")]
     deadline_at: Annotated[Moment | None, about("When it counts as overdue.")]
+    cancel_at: Annotated[Moment | None, about("When it is canceled if it is not sent.", None)]
+    events: Annotated[list[str] | None, about("Its only events that are told.", None)]
 
 
 def job_json(job: Job, video: Video | None, link: str | None) -> JobJson:
@@ -112,6 +114,8 @@ def job_json(job: Job, video: Video | None, link: str | None) -> JobJson:
         "submitted_at": iso(job.submitted_at),
         "finished_at": iso(job.finished_at),
         "deadline_at": iso(job.deadline_at),
+        "cancel_at": iso(job.cancel_at),
+        "events": job.events,
     }
 
 
@@ -149,10 +153,12 @@ def dry_run_json(
     notes: Mapping[str, str | None],
 ) -> DryRunJson:
     """The request that would be sent, its price and time; the callback's token is a secret too."""
-    hidden = callback_url.rpartition("/")[0] + "/***"
-    text = json.dumps(wire).replace(json.dumps(callback_url), json.dumps(hidden))
-    # One vendor takes it in the address.
-    text = text.replace(quote(callback_url, safe=""), quote(hidden, safe="/*"))
+    text = json.dumps(wire)
+    if callback_url:
+        hidden = callback_url.rpartition("/")[0] + "/***"
+        text = text.replace(json.dumps(callback_url), json.dumps(hidden))
+        # One vendor takes it in the address.
+        text = text.replace(quote(callback_url, safe=""), quote(hidden, safe="/*"))
     return {
         "dry_run": True,
         "request": json.loads(text),

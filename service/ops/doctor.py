@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import shutil
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,8 @@ from service.signing import key_ids
 from service.store.database import Database
 
 PROBE_SECONDS = 5.0
+#: The ends of names that no public server has.
+PRIVATE_NAMES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
 #: Clocks further apart than this break signatures and links.
 CLOCK_SECONDS = 60.0
 #: A worker that was not seen for longer does not run any more.
@@ -44,7 +47,9 @@ def examine() -> list[Check]:
     checks = [Check("settings", True, "all values can be used")]
     checks += [Check("settings", False, sentence) for sentence in misspelt()]
     checks += findings(wiring, CHECKS)
-    health = look_at_health(wiring.db, wiring.storage, wiring.providers, wiring.clock())
+    health = look_at_health(
+        wiring.db, wiring.storage, wiring.providers, wiring.clock(), wiring.settings
+    )
     checks += [check for check in health.checks if check.name in RUNNING and not check.ok]
     wiring.close()
     return checks
@@ -85,6 +90,10 @@ def _providers(w: Wiring) -> Check:
 def _public_url(w: Wiring) -> Check:
     """Call this service at its public address, as providers do, and compare the clocks."""
     url = w.settings.public_url
+    if w.settings.pull:
+        return Check("public url", True, pull_notice(w.settings))
+    if notice := pull_notice(w.settings):
+        return Check("public url", False, notice)
     try:
         answer = w.outbound.call("GET", f"{url}/healthz", seconds=PROBE_SECONDS)
     except OutboundError as error:
@@ -122,6 +131,30 @@ def _secret_keys(w: Wiring) -> Check:
         wrong = f"{', '.join(others)} with other keys than here ({ours.replace(' ', ', ')})"
         return Check("secret keys", False, f"in the last minute ran {wrong}: {fix}")
     return Check("secret keys", True, f"{ours.replace(' ', ', ')}, the newest first")
+
+
+def pull_notice(settings: Settings) -> str:
+    """What a person should know where vendors cannot reach PUBLIC_URL; blank where they can."""
+    url = settings.public_url
+    if settings.pull:
+        return f"pull mode: no vendor has to reach {url}, jobs are polled for"
+    real = [name for name in VENDORS if settings.can_use(name)]
+    real = [name for name in real if not _is_private(settings.base_url_of(name))]
+    calling = [name for name in real if any(m.calls_back for m in VENDORS[name].models)]
+    if not calling or not _is_private(url):
+        return ""
+    who = " and ".join(VENDORS[name].title for name in calling)
+    fix = "set CLIPBELL_PUBLIC_URL to a public address, or CLIPBELL_PULL=true to poll at once"
+    return f"{who} cannot reach {url}, so no callback arrives and jobs end late: {fix}"
+
+
+def _is_private(url: str) -> bool:
+    """Whether a URL names this machine or a private network; a name is not resolved."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return host == "localhost" or "." not in host or host.endswith(PRIVATE_NAMES)
 
 
 def _media(_: Wiring) -> Check:

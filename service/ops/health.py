@@ -84,23 +84,31 @@ def examine(
     All checks of `/readyz`; a storage or broker on another machine is called, which may take long.
 
     Args:
-        settings: where the engine may have a broker to look at.
+        settings: where the engine may have a broker to look at, and jobs may be polled for.
     """
+    pull = settings is not None and settings.pull
     broker = [_broker(settings)] if settings and settings.engine == "celery" else []
-    return _examine(db, providers, now, [_storage(storage), _disk(db, storage), *broker])
+    return _examine(db, providers, now, [_storage(storage), _disk(db, storage), *broker], pull)
 
 
-def glance(db: Database, storage: Storage, providers: Collection[str], now: datetime) -> Health:
+def glance(
+    db: Database,
+    storage: Storage,
+    providers: Collection[str],
+    now: datetime,
+    *,
+    pull: bool = False,
+) -> Health:
     """The same without a call to another machine: a storage there is left out."""
     near = [] if storage.remote else [_storage(storage)]
     with suppress(OSError):
         # Else made by the storage's own check, which is not always asked here.
         storage.folder.mkdir(parents=True, exist_ok=True)
-    return _examine(db, providers, now, [*near, _disk(db, storage)])
+    return _examine(db, providers, now, [*near, _disk(db, storage)], pull)
 
 
 def _examine(
-    db: Database, providers: Collection[str], now: datetime, outside: list[Check]
+    db: Database, providers: Collection[str], now: datetime, outside: list[Check], pull: bool
 ) -> Health:
     try:
         db.check()
@@ -117,7 +125,7 @@ def _examine(
                 _channels(tx, now),
                 _judged("clock", clock_trouble(tx, now), "all machines agree on the time"),
                 _rows(tx),
-                _callbacks(share),
+                _callbacks(share, pull),
             ]
     except ClipbellError as error:
         return Health([Check("database", False, str(error), vital=True), *outside])
@@ -218,7 +226,9 @@ def polled_share(tx: Connection) -> float | None:
     return counted.count("poll") / len(counted) if len(counted) >= FEW else None
 
 
-def _callbacks(share: float | None) -> Check:
+def _callbacks(share: float | None, pull: bool) -> Check:
+    if pull:
+        return Check("callbacks", True, "none is asked for (CLIPBELL_PULL): jobs are polled for")
     if share is None:
         return Check("callbacks", True, "too few ends of late to tell whether they arrive")
     if share < 1:

@@ -57,14 +57,12 @@ class Apixo(TaskApi):
 
     def request_for(self, job: Job, callback_url: str) -> WireRequest:
         """``POST /api/v1/generateTask/MODEL``."""
+        way = {"request_type": "async"}
+        if callback_url:
+            way = {"request_type": "callback", "callback_url": callback_url}
         return self.wire(
             f"/api/v1/generateTask/{job.model}",
-            {
-                "request_type": "callback",
-                "callback_url": callback_url,
-                "provider": job.route,
-                "input": job.input,
-            },
+            {**way, "provider": job.route, "input": job.input},
         )
 
     def query_path(self, job: Job) -> str:

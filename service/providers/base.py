@@ -72,7 +72,7 @@ class Provider(Protocol):
     scheme: Scheme | None
 
     def request_for(self, job: Job, callback_url: str) -> WireRequest:
-        """The create request for this job, without sending it."""
+        """The create request for this job, unsent; a blank `callback_url` asks for no callback."""
 
     def submit(self, job: Job, callback_url: str) -> Submission:
         """Send the create request, once. Raises Refused or Unanswered."""

@@ -61,7 +61,8 @@ class Fal(TaskApi):
             values.pop("aspect_ratio")
         values["duration"] = str(values["duration"])
         kind = "image-to-video" if has_image else "text-to-video"
-        return self.wire(f"/{app}/{kind}?fal_webhook={quote(callback_url, safe='')}", values)
+        query = f"?fal_webhook={quote(callback_url, safe='')}" if callback_url else ""
+        return self.wire(f"/{app}/{kind}{query}", values)
 
     def fetch(self, job: Job) -> Outcome:
         """The status; once it is COMPLETED without an error, the result."""

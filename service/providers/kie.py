@@ -50,7 +50,8 @@ class Kie(TaskApi):
             values.pop("aspect_ratio")
         values["duration"] = str(values["duration"])
         model = f"{model_of(job.model, job.provider).wire}-{kind}-pro"
-        body = {"model": model, "callBackUrl": callback_url, "input": values}
+        body = {"model": model, "input": values}
+        body |= {"callBackUrl": callback_url} if callback_url else {}
         return self.wire("/api/v1/jobs/createTask", body)
 
     def query_path(self, job: Job) -> str:

@@ -191,7 +191,8 @@ def _new_body(job: Job, callback_url: str) -> dict[str, Any]:
         for name in ("resolution", "aspect_ratio", "duration", "audio")
         if name in values
     }
-    options = {"callback_url": callback_url, "external_task_id": job.id}
+    options = {"external_task_id": job.id}
+    options |= {"callback_url": callback_url} if callback_url else {}
     if "first_frame" not in values:
         return {"prompt": values["prompt"], "settings": settings, "options": options}
     # The first frame decides the shape.
@@ -217,9 +218,9 @@ def _old_body(job: Job, callback_url: str) -> dict[str, Any]:
         "prompt": values["prompt"],
         "mode": "pro" if values["resolution"] == "1080p" else "std",
         "duration": str(values["duration"]),
-        "callback_url": callback_url,
         "external_task_id": job.id,
     }
+    body |= {"callback_url": callback_url} if callback_url else {}
     body |= {n: values[n] for n in ("negative_prompt", "cfg_scale") if n in values}
     if "first_frame" in values:
         body["image"] = values["first_frame"]

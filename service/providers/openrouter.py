@@ -46,8 +46,8 @@ class OpenRouter(TaskApi):
         values = job.input
         body: dict[str, Any] = {
             "model": f"{model_of(job.model, job.provider).wire}-{values['mode']}",
-            "callback_url": callback_url,
         }
+        body |= {"callback_url": callback_url} if callback_url else {}
         same = ("prompt", "duration", "aspect_ratio", "generate_audio")
         body |= {name: values[name] for name in same}
         frames = [name for name in ("first_frame", "last_frame") if name in values]

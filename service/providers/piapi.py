@@ -49,12 +49,13 @@ class Piapi(TaskApi):
         secrets = secrets_in(self.access.webhook_secret)[:1]
         webhook: dict[str, Any] = {"endpoint": callback_url}
         webhook |= {"secret": secrets[0]} if secrets else {}
+        config = {"service_mode": "public"} | ({"webhook_config": webhook} if callback_url else {})
         values = job.input | {"version": model_of(job.model, job.provider).wire}
         body = {
             "model": "kling",
             "task_type": "video_generation",
             "input": values,
-            "config": {"service_mode": "public", "webhook_config": webhook},
+            "config": config,
         }
         return self.wire("/api/v1/task", body)
 

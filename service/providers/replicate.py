@@ -53,11 +53,9 @@ class Replicate(TaskApi):
 
     def request_for(self, job: Job, callback_url: str) -> WireRequest:
         """``POST /v1/models/OWNER/NAME/predictions``."""
-        body = {
-            "input": job.input,
-            "webhook": callback_url,
-            "webhook_events_filter": ["completed"],
-        }
+        body: dict[str, Any] = {"input": job.input}
+        if callback_url:
+            body |= {"webhook": callback_url, "webhook_events_filter": ["completed"]}
         return self.wire(f"/v1/models/{model_of(job.model, job.provider).wire}/predictions", body)
 
     def query_path(self, job: Job) -> str:

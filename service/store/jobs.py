@@ -26,6 +26,7 @@ from service.store.schema import jobs, providers, steps
 from service.store.statements import row_where, rows_where
 from service.store.work import (
     NOW,
+    UNSENT,
     Claim,
     Page,
     Turns,
@@ -60,7 +61,11 @@ _COUNT_OPEN = select(func.count()).where(
 _STOPPED = select(providers.c.name).where(
     providers.c.held_reason.is_not(None) | (providers.c.paused_until > NOW)
 )
-_READY = jobs.c.provider.in_(bindparam("names", expanding=True)) & jobs.c.provider.not_in(_STOPPED)
+_READY = (
+    jobs.c.provider.in_(bindparam("names", expanding=True))
+    & jobs.c.provider.not_in(_STOPPED)
+    & (jobs.c.cancel_at.is_(None) | (jobs.c.cancel_at > NOW))
+)
 _QUEUED = Claim(
     jobs,
     Job,
@@ -210,6 +215,13 @@ def claim_polls(tx: Connection, name: str, now: datetime, lease: float, limit: i
 def claim_waiting(tx: Connection, now: datetime, lease: float) -> Job | None:
     """The next job whose lease, deadline or hold is over, without a question to anybody."""
     return _WAITING.one(tx, now, lease)
+
+
+def lock_late(tx: Connection, now: datetime) -> Job | None:
+    """The next job whose caller's deadline has come before it was sent."""
+    statement = select(jobs).where(jobs.c.cancel_at <= now, jobs.c.state.in_(UNSENT))
+    one = statement.order_by(jobs.c.cancel_at).limit(1)
+    return value(Job, tx.execute(one.with_for_update(skip_locked=True)).one_or_none())
 
 
 def ids_in_states(tx: Connection, states: Sequence[JobState], limit: int) -> list[str]:

@@ -163,6 +163,8 @@ jobs = Table(
     Column("provider", Text, nullable=False),
     Column("route", Text, nullable=False),
     Column("source", Text, nullable=False),
+    Column("events", JSON(none_as_null=True)),
+    _moment("cancel_at"),
     # Of a vendor-shaped API: what its caller asked in that API's words, and `input` does not hold.
     Column("source_fields", JSON(none_as_null=True)),
     Column("input", JSON, nullable=False),
@@ -200,6 +202,8 @@ jobs = Table(
     Index(None, "account_id", "sent_at"),
     Index(None, "account_id", "batch_key", unique=True),
 )
+
+_few("ix_jobs_cancel_at", jobs.c.cancel_at.is_not(None), jobs.c.cancel_at)
 
 callbacks = Table(
     "callbacks",

@@ -266,13 +266,18 @@ def _kinds_due() -> CompoundSelect[tuple[str]]:
         )
         for kind, (table, states) in WORK.items()
     ]
-    # Two kinds have no due date.
+    # Two kinds have no due date, and one has another besides.
     slow = select(subscriptions.c.id).where(subscriptions.c.slow_until > NOW)
     unnumbered = select(events.c.id).where(events.c.feed_sequence.is_(None))
+    late = select(jobs.c.id).where(jobs.c.cancel_at <= NOW, jobs.c.state.in_(UNSENT))
+    questions.append(select(literal("reconcile")).where(late.exists()))
     questions.append(select(literal("deliver_slow")).where(slow.exists()))
     questions.append(select(literal("number")).where(unnumbered.exists()))
     return union_all(*questions)
 
+
+#: The states of jobs that their caller's deadline still cancels.
+UNSENT = ("queued", "held")
 
 #: The kinds of work: where its rows are, and in which states they want it.
 WORK: dict[str, tuple[Table, Sequence[str]]] = {

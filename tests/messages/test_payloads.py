@@ -100,6 +100,7 @@ def test_job_has_the_documented_fields() -> None:
     cost = {"currency": "USD", "estimated_min": 1.75, "estimated_max": 1.75, "actual": None}
     fields = ["id", "model", "provider", "task_id", "state", "input", "metadata", "video"]
     fields += ["error", "cost", "created_at", "submitted_at", "finished_at", "deadline_at"]
+    fields += ["cancel_at", "events"]
 
     assert fields == list(shown)
     assert ("kling-2", "segmind", "succeeded") == (

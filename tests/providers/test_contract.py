@@ -181,6 +181,16 @@ def test_request_is_only_shown(adapter: Adapter, vendor: Provider, sandbox: Sand
     assert before == tasks(sandbox)
 
 
+def test_no_callback_in_pull_mode(adapter: Adapter, vendor: Provider) -> None:
+    """Without a callback URL of ours the request names none, not even a blank one."""
+    for job in jobs(adapter):
+        request = vendor.request_for(job, "")
+        names = [name.lower() for name, _ in pairs(request.body)]
+
+        assert [] == [name for name in names if "callback" in name or "webhook" in name]
+        assert "webhook" not in request.url
+
+
 def test_walk(adapter: Adapter, vendor: Provider, sandbox: SandboxClient, parts: Parts) -> None:
     """Every model: one create call, one task, and in the end a video."""
     for job in jobs(adapter):

@@ -113,7 +113,7 @@ def dry_run() -> Response:
 def _preview(asked: JobRequest) -> Response:
     w = wiring()
     job = planned_job(w.settings, caller().account_id, asked, w.clock())
-    return json_response(preview(w.providers, w.signer, job, asked.choice))
+    return json_response(preview(w.providers, w.settings, w.signer, job, asked.choice))
 
 
 @blueprint.get("/jobs")

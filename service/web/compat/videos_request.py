@@ -20,7 +20,7 @@ from werkzeug.formparser import FormDataParser
 
 from service.catalogue.models import MODELS, OFFERS, Model, Parameter
 from service.errors import FieldError, FieldErrors, InvalidInput
-from service.jobs.requests import JobRequest, check_request
+from service.jobs.requests import FIELDS, JobRequest, check_request
 from service.model import ACCOUNTS_OWN
 from service.web.context import JOB_BYTES, channels, decoded_body, json_body, wiring
 from service.web.errors import Problem
@@ -35,7 +35,7 @@ SIZES = {
     **dict.fromkeys(("720x720", "1024x1024", "1080x1080"), "1:1"),
 }
 #: The fields that are no input of a model.
-JOB_FIELDS = ("model", "provider", "notify", "metadata", "callback_url")
+JOB_FIELDS = ("model", "callback_url", *(name for name in FIELDS if name not in ("model", "input")))
 BLANK = (None, "")
 
 
@@ -182,11 +182,14 @@ def _job_fields(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields of `POST /v1/jobs`; `callback_url` is one more of those who hear of the end."""
     found = {
         name: _structured(fields[name])
-        for name in ("provider", "notify", "metadata")
-        if fields.get(name) not in BLANK
+        for name in FIELDS
+        if name not in ("model", "input") and fields.get(name) not in BLANK
     }
-    if isinstance(found.get("notify"), str):
-        found["notify"] = [found["notify"]]
+    for name in ("notify", "events"):
+        if isinstance(found.get(name), str):
+            found[name] = [found[name]]
+    if isinstance(found.get("cancel_after"), str):
+        found["cancel_after"] = _typed("number", found["cancel_after"])
     if fields.get("callback_url") not in BLANK:
         hook = {"channel": "webhook", "target": fields["callback_url"], "format": "openai"}
         others = found.get("notify", [ACCOUNTS_OWN])

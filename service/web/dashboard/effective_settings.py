@@ -14,7 +14,7 @@ from service.settings import PREFIX, Settings, load_settings
 _VENDORS = [name for name in Settings.model_fields if name.partition("_")[0] in VENDORS]
 GROUPS = {
     "This service": (
-        *("public_url", "data_dir", "database_url", "secret_keys", "trusted_proxies"),
+        *("public_url", "pull", "data_dir", "database_url", "secret_keys", "trusted_proxies"),
         *("engine", "broker_url", "log_format"),
     ),
     "Providers": (

@@ -177,7 +177,7 @@ def _wire(job: Job) -> dict[str, Any] | str:
     if not job.input:
         return "What was asked for has been deleted."
     try:
-        found: dict[str, Any] = preview(w.providers, w.signer, job)["request"]
+        found: dict[str, Any] = preview(w.providers, w.settings, w.signer, job)["request"]
     except ProviderError as error:
         return str(error)
     return found | {"body": shown_body(json.dumps(found["body"]).encode(), secrets_of(w.settings))}

@@ -171,7 +171,7 @@ def dry_run() -> AnyResponse:
         return _form(given, faults)
     job = planned_job(w.settings, caller().account_id, asked, w.clock())
     try:
-        plan = preview(w.providers, w.signer, job, asked.choice)
+        plan = preview(w.providers, w.settings, w.signer, job, asked.choice)
     except Refused as error:
         return _form(given, [FieldError("/input", error.code, error.message)])
     wire = json.dumps(plan["request"]["body"], indent=2, ensure_ascii=False)

@@ -29,7 +29,7 @@ def index() -> AnyResponse:
     if "operator" not in caller().scopes:
         return page("settings.html", **_own(), operator=False)
     w = wiring()
-    health = glance(w.db, w.storage, w.providers, w.clock())
+    health = glance(w.db, w.storage, w.providers, w.clock(), pull=w.settings.pull)
     return page("settings.html", **_own(), **_whole(health, QUICK), checked=False)
 
 

@@ -32,6 +32,10 @@ TARGET_FORMATS = {
 }
 
 
+#: The fields of a job that another API has in its own words.
+OF_THE_MODEL = ("model", "input")
+
+
 def model_input(model: Model) -> Schema:
     """The input of a model, with what one field demands of another."""
     schema = json_schema(model)
@@ -161,7 +165,11 @@ def _video(job: Schema, task: Schema, model: Model, words: Sequence[str]) -> Sch
             "additionalProperties": False,
         }
     fields |= {"model": {"const": model.slug}, "callback_url": task["properties"]["callback_url"]}
-    fields |= {name: job["properties"][name] for name in ("provider", "notify", "metadata")}
+    fields |= {
+        name: job["properties"][name]
+        for name in job["properties"]
+        if name not in ("model", "input")
+    }
     fields["provider"] = fields["provider"] | {"enum": list(words)}
     about = {"description": f"A request for a video of {model.title}; a form may hold the same."}
     return whole | about | {"required": ["model", "prompt"]}
