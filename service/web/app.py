@@ -39,6 +39,7 @@ from service.web.errors import as_problem, problem_response
 from service.web.etags import let_revalidate
 from service.web.intake.gate import Gate
 from service.web.limits import Limits, Standing
+from service.web.mcp import endpoint as mcp
 from service.web.pages import html_problem, wants_html
 from service.web.prefix import PathPrefix
 
@@ -54,6 +55,7 @@ BLUEPRINTS = (
     apixo_door.blueprint,
     segmind_door.blueprint,
     videos_door.blueprint,
+    mcp.blueprint,
     providers.blueprint,
     service_info.blueprint,
     metrics.blueprint,

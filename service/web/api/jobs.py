@@ -88,7 +88,7 @@ def create_job() -> Response:
             idempotency.save(tx, key, response)
             idempotency.remember_create(tx, counted, job.id)
             return response
-    return _created(_current(earlier), {idempotency.REPLAYED: "true"})
+    return _created(current_job(earlier), {idempotency.REPLAYED: "true"})
 
 
 def _created(job: JobJson, headers: dict[str, str] | None = None) -> Response:
@@ -96,7 +96,8 @@ def _created(job: JobJson, headers: dict[str, str] | None = None) -> Response:
     return json_response(job, 202, place | (headers or {}))
 
 
-def _current(job_id: str) -> JobJson:
+def current_job(job_id: str) -> JobJson:
+    """The caller's job as it is now. Raises NotFound."""
     with wiring().db.read() as tx:
         job = get_or_404(tx, Job, job_id)
         video = store.videos.of_job(tx, job.id)
@@ -140,7 +141,7 @@ def list_jobs() -> Response:
 @needs("read")
 def get_job(job_id: str) -> Response:
     """One job; asking renews a link whose time is over."""
-    return json_response(_current(job_id))
+    return json_response(current_job(job_id))
 
 
 @blueprint.delete("/jobs/<job_id>")
@@ -233,7 +234,7 @@ def mute(job_id: str) -> Response:
 @needs("read")
 def models() -> Response:
     """What can be asked for."""
-    return json_response({"data": [_model(slug) for slug in MODELS], "next_cursor": None})
+    return json_response({"data": [model_json(slug) for slug in MODELS], "next_cursor": None})
 
 
 class PriceJson(TypedDict):
@@ -271,7 +272,8 @@ class ModelJson(OfferJson):
     vendors: Annotated[list[OfferJson], about("Each vendor that sells it.")]
 
 
-def _model(slug: str) -> ModelJson:
+def model_json(slug: str) -> ModelJson:
+    """The model as the API shows it."""
     providers, sold = wiring().providers, list(OFFERS[slug].values())
     first = next((offer for offer in sold if offer.provider in providers), sold[0])
     return {

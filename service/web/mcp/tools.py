@@ -1,0 +1,176 @@
+"""The tools that an agent can call: what each takes, needs and answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from service import store
+from service.catalogue.models import MODELS
+from service.errors import InvalidInput
+from service.formatting import format_money
+from service.jobs.requests import (
+    FIELDS,
+    cancel_job,
+    check_request,
+    planned_job,
+    request_job,
+    with_saved_images,
+)
+from service.jobs.submission import preview
+from service.model import Job, JobState
+from service.web.api.jobs import current_job, model_json, shown
+from service.web.context import caller, channels, get_or_404, wiring
+
+Schema = dict[str, Any]
+LONGEST_LIST = 50
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool; `run` takes its checked arguments and answers with JSON."""
+
+    name: str
+    note: str
+    scope: str
+    properties: dict[str, Schema]
+    run: Callable[[dict[str, Any]], Any]
+    required: tuple[str, ...] = ()
+
+    def described(self) -> dict[str, Any]:
+        """It as ``tools/list`` shows it."""
+        schema: Schema = {"type": "object", "properties": self.properties}
+        schema |= {"required": list(self.required), "additionalProperties": False}
+        hints = {"readOnlyHint": self.scope == "read", "openWorldHint": False}
+        return {
+            "name": self.name,
+            "description": self.note,
+            "inputSchema": schema,
+            "annotations": hints,
+        }
+
+    def check(self, given: Any) -> dict[str, Any]:
+        """The arguments. Raises InvalidInput for one that is missing or not known."""
+        if not isinstance(given, dict):
+            raise InvalidInput.at("", "wrong_type", "the arguments must be an object")
+        for name in given:
+            if name not in self.properties:
+                message = f"takes only {', '.join(self.properties) or 'no arguments'}"
+                raise InvalidInput.at(f"/{name}", "unknown_field", message)
+        for name in self.required:
+            if name not in given:
+                raise InvalidInput.at(f"/{name}", "required", "this argument is required")
+        return given
+
+
+def _create_video(given: dict[str, Any]) -> Any:
+    w = wiring()
+    body = {name: value for name, value in given.items() if name in FIELDS}
+    asked = check_request(body, channels(), w.market())
+    _check_price(
+        given.get("max_price"), planned_job(w.settings, caller().account_id, asked, w.clock())
+    )
+    with w.db.write() as tx:
+        asked = with_saved_images(w.uploads, asked, w.clock())
+        job = request_job(tx, w.encryptor, w.settings, caller().account_id, asked, w.clock())
+    return shown(job, None)
+
+
+def _check_price(most: Any, job: Job) -> None:
+    if most is None:
+        return
+    if isinstance(most, bool) or not isinstance(most, int | float):
+        raise InvalidInput.at("/max_price", "wrong_type", "must be a number of dollars")
+    price = job.estimated_max
+    if price is None or price > most:
+        cost = "nobody states its price" if price is None else f"it costs {format_money(price)}"
+        message = f"{cost}: nothing was made; ask your user, then call again with a higher one"
+        raise InvalidInput.at("/max_price", "out_of_range", message)
+
+
+def _estimate(given: dict[str, Any]) -> Any:
+    w = wiring()
+    asked = check_request(given, channels(), w.market())
+    job = planned_job(w.settings, caller().account_id, asked, w.clock())
+    plan = preview(w.providers, w.settings, w.signer, job, asked.choice)
+    told = {"model": job.model, "provider": job.provider, "input": job.input}
+    return told | {"cost": plan["cost"], "expected_seconds": plan["expected_seconds"]}
+
+
+def _get_job(given: dict[str, Any]) -> Any:
+    return current_job(str(given["job_id"]))
+
+
+def _list_jobs(given: dict[str, Any]) -> Any:
+    limit, state = given.get("limit", 10), given.get("state")
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= LONGEST_LIST:
+        raise InvalidInput.at("/limit", "out_of_range", f"must be from 1 to {LONGEST_LIST}")
+    if state is not None and state not in list(JobState):
+        message = f"must be one of {', '.join(JobState)}"
+        raise InvalidInput.at("/state", "not_allowed", message)
+    with wiring().db.read() as tx:
+        jobs = store.jobs.page(tx, caller().account_id, limit, state=state)
+        videos = store.videos.of_jobs(tx, [job.id for job in jobs])
+    return {"jobs": [shown(job, videos.get(job.id)) for job in jobs]}
+
+
+def _list_models(_: dict[str, Any]) -> Any:
+    return {"models": [model_json(slug) for slug in MODELS]}
+
+
+def _cancel_job(given: dict[str, Any]) -> Any:
+    w = wiring()
+    with w.db.write() as tx:
+        cancel_job(tx, get_or_404(tx, Job, str(given["job_id"])), w.clock())
+    return current_job(str(given["job_id"]))
+
+
+_JOB_ID: dict[str, Schema] = {"job_id": {"type": "string", "description": "The job's id."}}
+_WISH: dict[str, Schema] = {
+    "model": {"type": "string", "enum": list(MODELS), "description": "See list_models."},
+    "input": {
+        "type": "object",
+        "description": "The model's own parameters by their names, such as prompt and duration.",
+    },
+    "provider": {"type": "string", "description": "A vendor, or auto for the cheapest."},
+}
+_MORE: dict[str, Schema] = {
+    "notify": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Who hears of the end: slack:URL, email:ADDRESS, webhook:URL, or *.",
+    },
+    "events": {"type": "array", "items": {"type": "string"}, "description": "Only these are told."},
+    "metadata": {"type": "object", "description": "Returned in the job and its events."},
+    "cancel_after": {"type": "number", "description": "Seconds; an unsent job is canceled then."},
+    "max_price": {
+        "type": "number",
+        "description": "Dollars; a video that may cost more is refused, and nothing is made.",
+    },
+}
+_FILTER: dict[str, Schema] = {
+    "state": {"type": "string", "enum": [state.value for state in JobState]},
+    "limit": {"type": "integer", "minimum": 1, "maximum": LONGEST_LIST},
+}
+_CREATE_NOTE = (
+    "Make a video. Returns a job at once; the video takes a minute or more: ask again with get_job."
+)
+
+_WISHED, _OF_JOB = ("model", "input"), ("job_id",)
+_LIST_NOTE = "The models with their parameters and prices."
+_ESTIMATE_NOTE = "What a video would cost and take; makes nothing."
+_CANCEL_NOTE = "Cancel a job that was not sent to its vendor yet."
+_GET_NOTE = "A job, with the video's link once it is there."
+
+TOOLS = {
+    tool.name: tool
+    for tool in (
+        Tool("create_video", _CREATE_NOTE, "submit", _WISH | _MORE, _create_video, _WISHED),
+        Tool("get_job", _GET_NOTE, "read", _JOB_ID, _get_job, _OF_JOB),
+        Tool("list_jobs", "Your jobs, newest first.", "read", _FILTER, _list_jobs),
+        Tool("list_models", _LIST_NOTE, "read", {}, _list_models),
+        Tool("estimate", _ESTIMATE_NOTE, "submit", _WISH, _estimate, _WISHED),
+        Tool("cancel_job", _CANCEL_NOTE, "submit", _JOB_ID, _cancel_job, _OF_JOB),
+    )
+}
