@@ -56,7 +56,7 @@ _CODES = {
     401: "invalid_api_key",
     403: "insufficient_permissions",
     404: "not_found",
-    429: "insufficient_quota",
+    429: "rate_limit_exceeded",
 }
 
 
@@ -122,7 +122,8 @@ class OpenAiDeletedJson(TypedDict):
 def in_openai_words(error: Exception) -> Response:
     """Any error as OpenAI's API tells it."""
     if isinstance(error, CompatError):
-        return _refusal(error.status, error.message, error.headers)
+        code = "insufficient_quota" if error.status == NO_MONEY else None
+        return _refusal(error.status, error.message, error.headers, code=code)
     problem = as_problem(error)
     # OpenAI's table has neither 415 nor 422: both are its 400.
     status = 400 if problem.status in (415, 422) else problem.status
@@ -144,13 +145,14 @@ def _refusal(
     param: str | None = None,
     code: str | None = None,
 ) -> Response:
+    code = code or _CODES.get(status)
     kind = "server_error" if status >= 500 else "invalid_request_error"
     body: OpenAiErrorJson = {
         "error": {
             "message": message,
-            "type": "insufficient_quota" if status == NO_MONEY else kind,
+            "type": str(code) if status == 429 else kind,
             "param": param,
-            "code": code or _CODES.get(status),
+            "code": code,
         }
     }
     return json_response(body, status, headers)

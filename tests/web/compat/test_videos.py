@@ -20,6 +20,7 @@ from service.accounts import create_key
 from service.catalogue.models import MODELS
 from service.model import Job, JobState, VideoState
 from service.web.app import create_app
+from service.web.limits import Limits
 
 pytestmark = pytest.mark.postgresql
 
@@ -385,6 +386,14 @@ def test_no_money(harness: Harness, client: FlaskClient) -> None:
     assert (429, "insufficient_quota") == said(answer)
     assert "insufficient_quota" == answer.get_json()["error"]["type"]
     assert "false" == answer.headers["x-should-retry"]
+
+
+def test_too_often(client: FlaskClient) -> None:
+    """Too many requests of a key are told as such, and not as a want of money."""
+    client.application.extensions["limits"] = Limits(key=1)
+    client.get(VIDEOS)
+
+    assert (429, "rate_limit_exceeded") == said(client.get(VIDEOS))
 
 
 def test_callback_url(harness: Harness, client: FlaskClient) -> None:
