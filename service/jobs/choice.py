@@ -51,6 +51,11 @@ class Choice:
     route: str = AUTO
     compared: tuple[tuple[str, float | None], ...] = ()
 
+    def first(self) -> str:
+        """The chosen vendor with its price."""
+        name, price = self.compared[0]
+        return f"{name} {_money(price)}"
+
     def sentence(self) -> str:
         """Why this vendor, for the timeline; blank where there was no choice."""
         if len(self.compared) < 2:

@@ -21,6 +21,7 @@ from service.errors import DatabaseUnavailable, Refused, Unanswered
 from service.events.record import record_event
 from service.formatting import format_duration
 from service.jobs import budget
+from service.jobs.failover import fail_over
 from service.jobs.high_water import HighWater, hold_if_older
 from service.jobs.journal import CreateAnswer, Journal, Refusal, Silence
 from service.jobs.lookup import can_look_up, first_lookup
@@ -246,7 +247,8 @@ def settle(tx: Connection, settings: Settings, answer: CreateAnswer, now: dateti
         case Submission() as submission:
             _settle_accepted(tx, settings, job, submission, now)
         case Refusal() as refusal:
-            settle_refused(tx, job, refusal, now)
+            if not fail_over(tx, settings, job, refusal, now):
+                settle_refused(tx, job, refusal, now)
         case Silence() as silence:
             mark_unknown(tx, job, silence.message, now, silence.code)
             if silence.code == "SUBMIT_FAILED_UNKNOWN":

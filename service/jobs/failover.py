@@ -1,0 +1,79 @@
+"""
+Another vendor for a job whose vendor surely refused it: only where the job left the choice to us.
+
+Never after silence: a job that may have been taken once stays with its vendor.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from service import store
+from service.catalogue.models import VENDORS
+from service.jobs.budget import stated_price
+from service.jobs.choice import Choice, Market, next_choice
+from service.jobs.journal import Refusal
+from service.model import Job, JobState
+from service.model.error_codes import HOLD_CODES, RETRY_CODES
+from service.retry import LONGEST_VENDOR_HINT, bounded
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: Refusals that say nothing against the job itself.
+ELSEWHERE = HOLD_CODES | RETRY_CODES | {"NOT_FOUND_MODEL", "FORBIDDEN"}
+#: The refusing vendor gets no new job for so long where it names no time itself.
+PAUSE_SECONDS = 60.0
+
+
+def fail_over(
+    tx: Connection, settings: Settings, job: Job, refusal: Refusal, now: datetime
+) -> bool:
+    """Queue the claimed job for the next vendor that takes its input; False where none may."""
+    if job.requested is None or job.error is not None or refusal.code not in ELSEWHERE:
+        return False
+    refused_by = [*(job.refused_by or []), job.provider]
+    usable = [name for name in VENDORS if settings.can_use(name)]
+    market = Market(usable, settings.prices, now.date())
+    choice = next_choice(market, job.model, job.requested, refused_by)
+    if choice is None or not _move(tx, settings, job, choice, refused_by, now):
+        return False
+    why = f"{refusal.code}: {refusal.message}"
+    message = f"{job.provider} refused it ({why}); {choice.first()} is next"
+    store.jobs.add_step(tx, job.id, "failed over", message, now)
+    log.warning(
+        "%s goes to %s: %s refused it (%s)", job.id, choice.offer.provider, job.provider, why
+    )
+    if refusal.code in HOLD_CODES:
+        store.providers.hold(tx, job.provider, why)
+    elif refusal.code in RETRY_CODES:
+        wait = bounded(refusal.retry_after, LONGEST_VENDOR_HINT) or PAUSE_SECONDS
+        store.providers.pause(tx, job.provider, now + timedelta(seconds=wait))
+    return True
+
+
+def _move(
+    tx: Connection,
+    settings: Settings,
+    job: Job,
+    choice: Choice,
+    refused_by: list[str],
+    now: datetime,
+) -> bool:
+    low, high = stated_price(settings.prices, choice.offer, choice.input)
+    return store.jobs.settle_claimed(
+        tx,
+        job,
+        state=JobState.QUEUED,
+        provider=choice.offer.provider,
+        route=choice.route,
+        input=choice.input,
+        refused_by=refused_by,
+        estimated_min=low,
+        estimated_max=high,
+        due_at=now,
+        sent_at=None,
+    )
