@@ -70,7 +70,14 @@ def queues(settings: Settings) -> list[Queue]:
 
 def celery_settings(settings: Settings) -> dict[str, Any]:
     """Celery's own settings: no results, late acknowledgements, confirmed publishing."""
-    redis = {"socket_timeout": 30.0, "socket_keepalive": True, "health_check_interval": 5}
+    redis = {
+        "socket_timeout": 30.0,
+        "socket_keepalive": True,
+        "health_check_interval": 5,
+        # Redis knows no acknowledgement. Without an imitation a hint is gone once it is taken,
+        # and no worker dies of acknowledging one to a Redis that was restarted since.
+        "ack_emulation": False,
+    }
     transport = redis if is_redis(settings) else {"confirm_publish": True}
     return {
         "broker_url": settings.broker_url.get_secret_value(),
