@@ -39,19 +39,19 @@ def run(walk: Walk, tree: Path) -> dict[str, float]:
         callback to its hook and to its answer.
     """
     with deployed(tree, walk.database, walk.vendor, walk.workers) as (clipbell, other, workers):
-        _submit(clipbell, WARM_UP)
-        _await_hooks(other, WARM_UP)
+        submit(clipbell, WARM_UP)
+        await_hooks(other, WARM_UP)
         other.ask("forget")
         if not walk.rate:
             clipbell.call("POST", "/v1/providers/apixo/hold")
-            _submit(clipbell, walk.jobs)
+            submit(clipbell, walk.jobs)
         before = clipbell.cpu_seconds(*workers), clipbell.cpu_seconds("serve")
         began = time.monotonic()
         if walk.rate:
-            _submit(clipbell, walk.jobs, walk.rate)
+            submit(clipbell, walk.jobs, walk.rate)
         else:
             clipbell.call("POST", "/v1/providers/apixo/resume")
-        _await_hooks(other, walk.jobs)
+        await_hooks(other, walk.jobs)
         after = clipbell.cpu_seconds(*workers), clipbell.cpu_seconds("serve")
         seen = other.seen()
     ended = max(task["hooks"][0] for task in seen)
@@ -68,20 +68,22 @@ def run(walk: Walk, tree: Path) -> dict[str, float]:
     }
 
 
-def _submit(clipbell: Deployment, count: int, rate: float = 0.0) -> None:
+def submit(clipbell: Deployment, count: int, rate: float = 0.0) -> None:
     """So many jobs by the API, one every 1/`rate` seconds where a rate is given."""
     began, pause = time.monotonic(), threading.Event()
 
-    def submit(number: int) -> None:
+    def one(number: int) -> None:
         if rate:
             pause.wait(max(0.0, began + number / rate - time.monotonic()))
         clipbell.submit(f"A fox, number {number}")
 
     with ThreadPoolExecutor(CALLERS) as pool:
-        list(pool.map(submit, range(count)))
+        list(pool.map(one, range(count)))
 
 
-def _await_hooks(other: PeerProcess, count: int) -> None:
+def await_hooks(other: PeerProcess, count: int) -> None:
+    """Until the hooks of so many jobs have arrived."""
+
     def arrived() -> bool:
         return sum(bool(task["hooks"]) for task in other.seen()) >= count
 
