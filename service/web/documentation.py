@@ -58,6 +58,7 @@ RECIPES = (
     Recipe("FastAPI", "fastapi.py.txt", "app.py"),
     Recipe("Django", "django.py.txt", "app.py"),
     Recipe("Express", "express.mjs.txt", "app.mjs"),
+    Recipe("The openai library", "openai.py.txt", "app.py"),
     Recipe("curl and openssl", "curl.sh.txt", "clipbell.sh"),
 )
 #: What each status means here, and what to do about it. An error's `type` leads to its paragraph.
