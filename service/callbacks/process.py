@@ -49,6 +49,8 @@ log = logging.getLogger(__name__)
 
 #: A callback is looked at again after this when the provider could not be asked.
 RETRY_SECONDS = 5.0
+#: And after this when its job was being changed.
+BUSY_SECONDS = 0.1
 #: Answers to a question about an id that is not the job's task.
 _DENIALS = frozenset({"NOT_FOUND_TASK", "NOT_FOUND_MODEL", "BAD_REQUEST", "FORBIDDEN"})
 _NAMELESS = "it names no task that could be adopted"
@@ -124,13 +126,17 @@ def process_callback(
     with quarantine_on_error(db, "callbacks", clock) as claimed:
         with db.write() as tx:
             callback = claimed.row = store.callbacks.claim_received(tx, now, LEASE_SECONDS)
-        if callback is None:
-            return False
-        with db.write() as tx:
-            # The job first, as everybody takes them who wants both.
-            job = store.jobs.lock(tx, callback.job_id)
+            if callback is None:
+                return False
             provider = providers.get(callback.provider)
-            if job is None or provider is None or not _worth_asking(tx, callback, job, now):
+            if provider is None:
+                return True
+            # Others take the job first: whoever has it now may want this callback.
+            job = store.jobs.lock_if_free(tx, callback.job_id)
+            if job is None:
+                store.callbacks.postpone(tx, callback, now + timedelta(seconds=BUSY_SECONDS))
+                return True
+            if not _worth_asking(tx, callback, job, now):
                 return True
             if not may_ask(tx, provider, now):
                 store.callbacks.postpone(tx, callback, now + timedelta(seconds=1))

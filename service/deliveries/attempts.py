@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from service import store
 from service.channels.base import SEND_SECONDS, DeliveryRequest, DeliveryResult
@@ -19,7 +20,13 @@ from service.deliveries import endpoint_health
 from service.deliveries.custom_headers import decrypt_headers
 from service.deliveries.notification import NotificationContext, build_notification
 from service.deliveries.secrets import secrets_of
-from service.errors import ClipbellError, DeliveryError, NextStep, NotFound
+from service.errors import (
+    ClipbellError,
+    DatabaseUnavailable,
+    DeliveryError,
+    NextStep,
+    NotFound,
+)
 from service.model import Attempt, Clock, Delivery, DeliveryState, Exchange, Subscription
 from service.retry import next_attempt_at
 from service.store.database import Database
@@ -70,8 +77,15 @@ def attempt_delivery(
             if row is None:
                 return False
             delivery = _begin(tx, context, row, began)
+            request = None
+            if delivery is not None and not _carries_poster(context, delivery):
+                request = _prepare(tx, context, delivery, began)
         if delivery is not None:
-            result, exchange = _send(db, context, delivery, began)
+            if request is None:
+                # Its poster may come from far: nobody waits for that but this delivery.
+                with db.write() as tx:
+                    request = _prepare(tx, context, delivery, began)
+            result, exchange = _send(context, delivery, request)
             with db.write() as tx:
                 made = Attempted(delivery, result, began, clock(), exchange)
                 settle_attempt(tx, context, made)
@@ -97,27 +111,47 @@ def _begin(
     return replace(delivery, attempts=number, scheduled_attempts=scheduled)
 
 
-def _send(
-    db: Database, context: NotificationContext, delivery: Delivery, now: datetime
-) -> tuple[DeliveryResult | DeliveryError, Exchange | None]:
-    """Whatever goes wrong is this attempt's failure: no row may stop those behind it."""
-    result: DeliveryResult | DeliveryError
-    sent: list[Exchange] = []
+def _carries_poster(context: NotificationContext, delivery: Delivery) -> bool:
+    channel = context.channels.get(delivery.channel)
+    return delivery.body is None and channel is not None and channel.carries_poster
+
+
+def _prepare(
+    tx: Connection, context: NotificationContext, delivery: Delivery, now: datetime
+) -> DeliveryRequest | DeliveryError:
+    """The request, or why there is none; only the database's own errors are raised."""
     try:
-        with db.write() as tx:
-            request = _request_for(tx, context, delivery, now)
-        sent = request.exchanges
-        result = context.channels[delivery.channel].send(request)
-    except DeliveryError as error:
-        result = error
-    except KeyError:
-        result = DeliveryError(f"the channel {delivery.channel} is not set up on this server")
-    except (ClipbellError, OSError) as error:
-        result = DeliveryError(f"the message could not be made: {error}")
+        return _request_for(tx, context, delivery, now)
+    except (DatabaseUnavailable, SQLAlchemyError):
+        raise
     except Exception as error:
-        log.exception("delivery %s cannot be made", delivery.id)
-        result = DeliveryError(f"the message could not be made: {type(error).__name__}")
-    return result, sent[-1] if sent else None
+        return _failure(delivery, error)
+
+
+def _send(
+    context: NotificationContext, delivery: Delivery, request: DeliveryRequest | DeliveryError
+) -> tuple[DeliveryResult | DeliveryError, Exchange | None]:
+    if isinstance(request, DeliveryError):
+        return request, None
+    result: DeliveryResult | DeliveryError
+    try:
+        result = context.channels[delivery.channel].send(request)
+    except Exception as error:
+        result = _failure(delivery, error)
+    return result, request.exchanges[-1] if request.exchanges else None
+
+
+def _failure(delivery: Delivery, error: Exception) -> DeliveryError:
+    """Whatever goes wrong is this attempt's failure: no row may stop those behind it."""
+    match error:
+        case DeliveryError():
+            return error
+        case KeyError():
+            return DeliveryError(f"the channel {delivery.channel} is not set up on this server")
+        case ClipbellError() | OSError():
+            return DeliveryError(f"the message could not be made: {error}")
+    log.error("delivery %s cannot be made", delivery.id, exc_info=error)
+    return DeliveryError(f"the message could not be made: {type(error).__name__}")
 
 
 def _request_for(

@@ -34,6 +34,8 @@ from service.store.work import mark_served, value
 IN_FLIGHT = 4
 #: So many of an account's oldest deliveries are looked at before its subscriptions are.
 WINDOW = 20
+#: So often a claim that found its subscription busy, once it had its lock, looks for another.
+LOOKS = 3
 
 Account = SQLColumnExpression[str]
 
@@ -51,31 +53,63 @@ def claim_pending(
     The account that was served longest ago comes first. Left out are subscriptions
     that are held or have `IN_FLIGHT` under way, and channels that are paused.
     """
-    moments: dict[str, Any] = {"now": now, "until": now + timedelta(seconds=lease)}
-    account_id: str | None = tx.scalar(_next_account(slow), moments)
-    if account_id is None:
+    given: dict[str, Any] = {"now": now, "until": now + timedelta(seconds=lease)}
+    account_ids = tx.scalars(_next_accounts(slow), given).all()
+    if not account_ids:
         return None
-    # Until the end of this transaction nobody else claims for this account, so that
-    # what is counted from here on is exact.
-    mark_served(tx, account_id)
-    moments["account"] = account_id
-    delivery_id: str | None = tx.scalar(_delivery_of_account(slow), moments)
+    if len(account_ids) > 1:
+        mark_served(tx, account_ids[0])
+    given["account"] = account_ids[0]
+    delivery_id = _locked_next(tx, given, slow)
     if delivery_id is None:
         return None
     try:
-        claimed = tx.execute(_claim(), {**moments, "delivery": delivery_id})
+        claimed = tx.execute(_claim(), {**given, "delivery": delivery_id})
         return value(Delivery, claimed.one_or_none())
     except UNREADABLE:
         quarantine_unreadable(tx, deliveries, [delivery_id], {}, now)
         return None
 
 
+def _locked_next(tx: Connection, given: dict[str, Any], slow: bool) -> str | None:
+    """
+    The account's next delivery, its subscription kept from other claims until this one commits.
+
+    Only then is it exact what that subscription has under way; nobody waits who claims
+    for another one.
+    """
+    for _ in range(LOOKS):
+        chosen = tx.scalar(_subscription_of_next(slow), given)
+        if chosen is None:
+            return None
+        given["subscription"] = chosen
+        tx.execute(_LOCK, given)
+        delivery_id: str | None = tx.scalar(_delivery_of_subscription(slow), given)
+        if delivery_id is not None:
+            return delivery_id
+    return None
+
+
 # Statements are built once: building one takes longer than running it.
+_SUBSCRIPTION = bindparam("subscription", type_=String())
+_LOCK = (
+    select(subscriptions.c.id)
+    .where(subscriptions.c.id == _SUBSCRIPTION)
+    .with_for_update(key_share=True)
+)
 
 
 @cache
-def _delivery_of_account(slow: bool) -> Select[Any]:
-    return select(_next_delivery(_ACCOUNT, slow))
+def _subscription_of_next(slow: bool) -> Select[Any]:
+    next_id = select(_next_delivery(_ACCOUNT, slow)).scalar_subquery()
+    return select(deliveries.c.subscription_id).where(deliveries.c.id == next_id)
+
+
+@cache
+def _delivery_of_subscription(slow: bool) -> Select[Any]:
+    own = deliveries.c.subscription_id == _SUBSCRIPTION
+    statement = select(deliveries.c.id).where(own, *_due()).order_by(deliveries.c.due_at)
+    return statement.where(_SUBSCRIPTION.not_in(_blocked(slow=slow))).limit(1)
 
 
 @cache
@@ -89,7 +123,7 @@ def _claim() -> ReturningUpdate[Any]:
 
 
 @cache
-def _next_account(slow: bool) -> Select[Any]:
+def _next_accounts(slow: bool) -> Select[Any]:
     own: Column[str] = accounts.c.id
     oldest = _oldest(own, 1).with_only_columns(deliveries.c.id).correlate(accounts)
     has_due = oldest.scalar_subquery().is_not(None)
@@ -97,7 +131,7 @@ def _next_account(slow: bool) -> Select[Any]:
     if slow:
         concerned = select(subscriptions.c.account_id).where(subscriptions.c.slow_until > _NOW)
         statement = statement.where(own.in_(concerned))
-    return statement.order_by(accounts.c.last_served, own).limit(1)
+    return statement.order_by(accounts.c.last_served, own).limit(2)
 
 
 def _next_delivery(account: Account, slow: bool) -> SQLColumnExpression[str]:

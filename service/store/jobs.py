@@ -54,6 +54,11 @@ PAID = jobs.c.state.not_in([JobState.QUEUED, JobState.HELD, JobState.CANCELED]) 
 
 #: Built once: that takes longer than running them.
 LOCK = select(jobs.c.id).where(jobs.c.id == bindparam("id")).with_for_update(key_share=True)
+_LOCK_IF_FREE = (
+    select(jobs)
+    .where(jobs.c.id == bindparam("id"))
+    .with_for_update(key_share=True, skip_locked=True)
+)
 _LAST_STEP = select(func.max(steps.c.number)).where(steps.c.job_id == bindparam("id"))
 _COUNT_OPEN = select(func.count()).where(
     jobs.c.provider == bindparam("name"), jobs.c.state.in_(sorted(OPEN))
@@ -112,6 +117,11 @@ def of_ids(tx: Connection, job_ids: Collection[str]) -> dict[str, Job]:
 def lock(tx: Connection, job_id: str) -> Job | None:
     """The job, kept from change by others until this transaction ends."""
     return value(Job, row_where(tx, jobs, lock=True, id=job_id))
+
+
+def lock_if_free(tx: Connection, job_id: str) -> Job | None:
+    """The same; None where another transaction has it. Never waits, so it may come in any order."""
+    return value(Job, tx.execute(_LOCK_IF_FREE, {"id": job_id}).one_or_none())
 
 
 def owned(tx: Connection, account_id: str, job_id: str) -> Job | None:
