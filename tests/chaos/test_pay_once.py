@@ -1,0 +1,50 @@
+"""One create per job at every vendor, whatever becomes of the answers; the seed is fixed."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from support.harness import Harness
+from support.sandboxes import SandboxClient
+
+from service.catalogue.models import VENDORS
+from service.model import JobState
+
+JOBS = 8
+#: A good answer, none, an error after the task was made, an error before it.
+FAULTS = ("", "[drop]", "[answer 502]", "[answer 500]", "[refuse 502]", "[refuse 500]")
+
+
+@pytest.fixture
+def settings_given(sandbox: SandboxClient) -> dict[str, Any]:
+    """Every vendor is the sandbox."""
+    given: dict[str, Any] = {"submit_timeout": 1.5, "videos_models": "own"}
+    for name in VENDORS:
+        given |= {f"{name}_base_url": sandbox.server.url, f"{name}_api_key": "k"}
+    return given
+
+
+@pytest.mark.parametrize("vendor", list(VENDORS))
+def test_one_create_per_job(vendor: str, harness: Harness, sandbox: SandboxClient) -> None:
+    """No job has two tasks; where the vendor can be asked, a lost answer loses no task."""
+    chance = random.Random(18)
+    model = VENDORS[vendor].models[0].slug
+    made = {}
+    for number in range(JOBS):
+        prompt = f"{harness.account.id} {number}"
+        orders = chance.choice(FAULTS)
+        given = {"prompt": f"{orders} {prompt}", "duration": 5}
+        made[prompt] = harness.new_job(model=model, provider=vendor, input=given)
+    for _ in range(120):
+        harness.clock.advance(5)
+        harness.drain("submit", "reconcile")
+    tasks = [task for task in sandbox.server.renderer.book.all() if task.values["prompt"] in made]
+    creates = [sum(task.values["prompt"] == prompt for task in tasks) for prompt in made]
+    states = [harness.job(job).state for job in made.values()]
+
+    assert max(creates) <= 1
+    if VENDORS[vendor].lookup:
+        found = [s for s, count in zip(states, creates, strict=True) if count]
+        assert {JobState.SUBMITTED} >= set(found)
