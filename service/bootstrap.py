@@ -38,7 +38,7 @@ from service.videos.retention import remove_video
 
 @dataclass(frozen=True)
 class Wiring:
-    """Everything that a door needs; made once per process, after any fork."""
+    """Everything that web, worker and command line need; made once per process, after any fork."""
 
     settings: Settings
     clock: SharedClock

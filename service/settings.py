@@ -34,7 +34,7 @@ from service.errors import SettingsError, did_you_mean
 from service.model import utc_now
 
 PREFIX = "CLIPBELL_"
-#: What the recipes in deploy/ tell the service's clients, perhaps on the same machine.
+#: What the recipes in deploy/ give to the service's clients, perhaps on the same machine.
 CLIENTS = ("URL", "API_KEY", "WEBHOOK_SECRET")
 PROVIDER_NAMES = tuple(VENDORS)
 #: What can have a price of the operator's own.

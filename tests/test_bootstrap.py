@@ -51,7 +51,7 @@ def test_unknown_storage_is_refused(tmp_path: Path) -> None:
 def test_providers(
     tmp_path: Path, more: dict[str, str], providers: set[str], holding: set[str]
 ) -> None:
-    """A provider is there when it is named and has a key; v1 gets seats of its own."""
+    """A provider is there when it is named and has a key; v1 gets slots of its own."""
     wiring = build(given(tmp_path, **more))
     found = set(wiring.providers)
     held = set(wiring.submission_context(holding=True).providers)

@@ -127,7 +127,7 @@ def test_size(count: int, expected: str) -> None:
     ],
 )
 def test_share(part: int, whole: int, expected: str) -> None:
-    """A share is never told as all or nothing while it is not."""
+    """A share is never reported as all or nothing while it is not."""
     assert expected == format_share(part, whole)
 
 

@@ -40,10 +40,10 @@ def test_only_what_depends_on_the_database() -> None:
 def test_no_server() -> None:
     """Where no server answers, one line at the end says how many tests that cost, and why."""
     done = lane("tests/events/test_feed.py", **NOWHERE)
-    told = re.findall(r"^\d+ skipped: no PostgreSQL at .*$", done.stdout, re.M)
+    report = re.findall(r"^\d+ skipped: no PostgreSQL at .*$", done.stdout, re.M)
 
-    assert (0, 1) == (done.returncode, len(told)), done.stdout
-    assert "set TEST_DATABASE_URL" in told[0]
+    assert (0, 1) == (done.returncode, len(report)), done.stdout
+    assert "set TEST_DATABASE_URL" in report[0]
 
 
 def test_no_server_in_ci() -> None:

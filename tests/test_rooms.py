@@ -21,7 +21,7 @@ ORDER = [
     *("bootstrap", "ops", "engines", "worker"),
     *("web", "demo", "cli", "__main__"),
 ]
-#: A house of its own: it may know only these; the last two doors may start it.
+#: A house of its own: it may know only these; the last two may start it.
 SANDBOX_KNOWS = ("errors", "media", "model", "catalogue", "sandbox")
 SANDBOX_GUESTS = ("demo", "cli")
 
@@ -151,7 +151,7 @@ def cycles(files: dict[str, str]) -> list[str]:
 
 
 def test_every_file_keeps_the_order() -> None:
-    """Imports lead downwards only, and each library has its own few doors."""
+    """Imports lead downwards only, and each library has its own few places."""
     assert [] == [fault for path, text in modules().items() for fault in faults(path, text)]
 
 

@@ -13,7 +13,7 @@ const test = async (z, bundle) => {
   return data;
 };
 
-/** Account and host, so that connections to two servers can be told apart. */
+/** Account and host, so that connections to two servers can be distinguished. */
 const connectionLabel = (z, bundle) =>
   `${bundle.inputData.name} at ${new URL(at(bundle, '/')).host}`;
 

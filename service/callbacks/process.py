@@ -277,7 +277,7 @@ def _record(
         _done(tx, callback, CallbackState.IGNORED, refusal)
         return
     if adopted and not _adopt(tx, job, adopted, now):
-        # It has left `unknown` meanwhile: looked at again as what it is now.
+        # It has left `unknown` since: looked at again as what it is now.
         store.callbacks.postpone(tx, callback, now)
         return
     note = settle_poll(tx, settings, job, found, "callback", now)
@@ -310,7 +310,7 @@ def _adopt(tx: Connection, job: Job, task_id: str, now: datetime) -> bool:
     changes = {"task_id": task_id, "error": None, "submitted_at": now}
     adopted = store.jobs.accept(tx, job.id, [JobState.UNKNOWN], **changes)
     if adopted:
-        store.jobs.add_step(tx, job.id, "adopted", f"the callback told its task, {task_id}", now)
+        store.jobs.add_step(tx, job.id, "adopted", f"the callback named its task, {task_id}", now)
     return adopted
 
 

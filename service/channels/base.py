@@ -3,7 +3,7 @@ What a channel promises: turn a notice into bytes once, hand the bytes over ofte
 
 `render` is called at the first attempt and its bytes are frozen; `send` makes
 one attempt and retries nothing itself. A channel is a short file: words come
-from `messages` and `wording`, what can be called by URL goes through `outbound`.
+from `messages`, what can be called by URL goes through `outbound`.
 """
 
 from __future__ import annotations

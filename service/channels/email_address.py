@@ -11,7 +11,7 @@ def ascii_address(text: str) -> str:
 
     A domain in other letters has an ASCII form. A name before the @ has none: such an
     address works only where every mail server on the way knows SMTPUTF8 (RFC 6531),
-    which nobody can tell before a mail comes back.
+    which shows only when a mail bounces.
 
     Raises:
         ValueError: no mail can be sent there; the message says why, and what to give.

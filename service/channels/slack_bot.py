@@ -92,7 +92,7 @@ class SlackBot(Channel):
         until = time.monotonic() + self._seconds
         rendered, posting = json.loads(request.body), Posting.read(request.reference)
         if posting and rendered["sequence"] < posting.sequence:
-            return DeliveryResult(response="not sent: the card tells later news already")
+            return DeliveryResult(response="not sent: the card already shows a later event")
         try:
             return (
                 self._update_card(request, rendered, posting, until)

@@ -30,7 +30,7 @@ _URL_HELP = (
 )
 _FROM_HELP = "CLIPBELL_MAIL_FROM must be one address such as Clipbell <clips@example.com>"
 # What a server answers when user and password are at fault (RFC 4954, section 6): no
-# recipient's doing, and over once the operator has mended the setting.
+# recipient's doing, and over once the operator has fixed the setting.
 _CREDENTIALS = frozenset({530, 534, 535, 538})
 #: How long all mail waits for the operator then.
 PAUSE_SECONDS = 900.0
@@ -249,7 +249,7 @@ def refused(error: Exception) -> DeliveryError:
 
 def _misconfigured(what: str, code: int | None, said: str) -> DeliveryError:
     """An error of our own setup: pauses the channel until the operator has fixed it."""
-    message = f"{what}: check CLIPBELL_SMTP_URL; all mail waits meanwhile"
+    message = f"{what}: check CLIPBELL_SMTP_URL; all mail waits until then"
     return DeliveryError(
         message, NextStep.PAUSE_CHANNEL, status=code, response=said, wait_seconds=PAUSE_SECONDS
     )

@@ -58,7 +58,7 @@ def _shared(
         None,
         "--account",
         metavar="NAME",
-        help="Act for this account, by name or id; else for the first.",
+        help="Account, by name or id. Default: the first account.",
         callback=_choose,
         expose_value=False,
     ),

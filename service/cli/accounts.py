@@ -13,14 +13,14 @@ from service.cli.output import JsonOption, ago, console, open_wiring, print_json
 from service.model.account_json import account_json, key_json
 from service.ops.setup import owner_address
 
-app = typer.Typer(help="Who owns jobs, keys and subscriptions.")
+app = typer.Typer(help="Accounts, which own jobs, keys and subscriptions.")
 keys = typer.Typer(help="The API keys of an account.")
 
 
 @app.command()
 def create(
-    name: str = typer.Argument(help="How people and `--account` call it."),
-    owner_email: str = typer.Option(None, "--owner-email", help="Where news about it goes."),
+    name: str = typer.Argument(help="Its name, also for `--account`."),
+    owner_email: str = typer.Option(None, "--owner-email", help="Email for alerts."),
     json_: bool = JsonOption,
 ) -> None:
     """A new account and its first key; it sees only its own."""
@@ -44,7 +44,7 @@ def create(
 
 @app.command("list")
 def list_accounts(json_: bool = JsonOption) -> None:
-    """All accounts, oldest first."""
+    """List all accounts, oldest first."""
     wiring = open_wiring()
     with wiring.db.read() as tx:
         accounts = store.accounts.everyone(tx)
@@ -76,7 +76,7 @@ def create_(
     ),
     json_: bool = JsonOption,
 ) -> None:
-    """A new key; it is printed this once and kept only as its digest."""
+    """Create a key. It is printed only once."""
     wiring = open_wiring()
     account = acting_account(wiring)
     wanted = tuple(dict.fromkeys(scope for given in scopes for scope in given.split(",")))
@@ -92,7 +92,7 @@ def create_(
 
 @keys.command("list", cls=Acting)
 def list_keys(json_: bool = JsonOption) -> None:
-    """All keys, oldest first, the revoked ones too."""
+    """List all keys, oldest first, with the revoked ones."""
     wiring = open_wiring()
     account = acting_account(wiring)
     with wiring.db.read() as tx:
@@ -120,7 +120,7 @@ def list_keys(json_: bool = JsonOption) -> None:
 
 @keys.command(cls=Acting)
 def revoke(key_id: str = typer.Argument(metavar="KEY"), json_: bool = JsonOption) -> None:
-    """End a key at once, and every session that it opened."""
+    """Revoke a key, and sign out every session that it opened."""
     wiring = open_wiring()
     account = acting_account(wiring)
     with wiring.db.write() as tx:

@@ -56,7 +56,7 @@ def submit_file(path: Path, defaults: dict[str, Any], dry_run: bool, json_: bool
     for fault in faults[:SHOWN_FAULTS]:
         print_error(fault)
     if faults:
-        raise FileError(f"{len(faults)} faults, nothing was sent: fix them and run again")
+        raise FileError(f"{len(faults)} errors; nothing was sent. Fix them and run again")
     account = acting_account(wiring)
     if dry_run:
         _print_price(wiring, account, job_requests, json_)

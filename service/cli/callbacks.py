@@ -14,12 +14,12 @@ from service.model.callback_json import callback_json, rejection_json
 
 
 def list_callbacks(
-    rejected: bool = typer.Option(False, "--rejected", help="Those that were refused, and why."),
-    job: str = typer.Option(None, "--job", help="Only those of this job."),
-    limit: int = typer.Option(20, min=1, max=1000, help="How many."),
+    rejected: bool = typer.Option(False, "--rejected", help="Rejected callbacks, with the reason."),
+    job: str = typer.Option(None, "--job", help="Only callbacks of this job."),
+    limit: int = typer.Option(20, min=1, max=1000, help="Number of callbacks."),
     json_: bool = JsonOption,
 ) -> None:
-    """The newest callbacks."""
+    """List the newest callbacks."""
     wiring = open_wiring()
     if rejected:
         _list_rejected(wiring, limit, json_)
@@ -35,7 +35,7 @@ def list_callbacks(
             "callback": callback.id,
             "job": callback.job_id,
             "state": callback.state.value,
-            "came": ago(callback.received_at),
+            "received": ago(callback.received_at),
             "times": str(callback.repeats + 1),
             "note": callback.note,
         }
@@ -44,11 +44,11 @@ def list_callbacks(
     if rows:
         table(rows, spare="job")
     else:
-        console().print("No callback yet; `clipbell callbacks --rejected` shows refused ones.")
+        console().print("No callback yet; `clipbell callbacks --rejected` shows rejected ones.")
 
 
 def _list_rejected(wiring: Wiring, limit: int, json_: bool) -> None:
-    """Print the newest refused callbacks and the counts by reason."""
+    """Print the newest rejected callbacks and the counts by reason."""
     with wiring.db.read() as tx:
         rows = store.callbacks.rejected(tx, limit)
         counts, checks = store.callbacks.count_rejections(tx), store.callbacks.url_checks(tx)
@@ -57,13 +57,15 @@ def _list_rejected(wiring: Wiring, limit: int, json_: bool) -> None:
         print_json({"data": data, "counts": counts, "url_checks": checks})
         return
     if rows:
-        table([{"came": ago(r.received_at), "reason": r.reason, "from": r.remote} for r in rows])
+        table(
+            [{"received": ago(r.received_at), "reason": r.reason, "from": r.remote} for r in rows]
+        )
     total = ", ".join(f"{count} {reason}" for reason, count in counts.items())
-    console().print(f"Refused in all: {total or 'none'}. URLs looked at (GET, HEAD): {checks}.")
+    console().print(f"Rejected in total: {total or 'none'}. URL checks (GET, HEAD): {checks}.")
 
 
 def replay(callback_id: str = typer.Argument(metavar="CBK"), json_: bool = JsonOption) -> None:
-    """Look at a stored callback once more."""
+    """Reprocess a stored callback."""
     wiring = open_wiring()
     account = acting_account(wiring)
     with wiring.db.write() as tx:
@@ -75,5 +77,5 @@ def replay(callback_id: str = typer.Argument(metavar="CBK"), json_: bool = JsonO
     if json_:
         print_json(callback_json(callback))
     else:
-        shown = f"`clipbell show {callback.job_id}` tells"
-        console().print(f"{callback.id} is looked at again; {shown}.")
+        shown = f"see `clipbell show {callback.job_id}`"
+        console().print(f"{callback.id} is reprocessed; {shown}.")

@@ -23,20 +23,22 @@ app = typer.Typer(
     cls=ActingGroup,
     invoke_without_command=True,
     subcommand_metavar="[show DLV]",
-    help="The newest deliveries; `show DLV` tells what one sent and was answered.",
+    help="List the newest deliveries; `show DLV` prints the requests and answers of one.",
 )
 
 
 @app.callback()
 def deliveries(
     context: typer.Context,
-    state: DeliveryState = typer.Option(None, help="Only those in this state."),
-    job: str = typer.Option(None, "--job", help="Only those of this job."),
-    subscription: str = typer.Option(None, "--subscription", help="Only those to it."),
-    limit: int = typer.Option(20, min=1, max=1000, help="How many."),
+    state: DeliveryState = typer.Option(None, help="Only deliveries in this state."),
+    job: str = typer.Option(None, "--job", help="Only deliveries of this job."),
+    subscription: str = typer.Option(
+        None, "--subscription", help="Only those to this subscription."
+    ),
+    limit: int = typer.Option(20, min=1, max=1000, help="Number of deliveries."),
     json_: bool = JsonOption,
 ) -> None:
-    """The newest deliveries; `show DLV` tells what one sent and was answered."""
+    """List the newest deliveries; `show DLV` prints the requests and answers of one."""
     if context.invoked_subcommand is not None:
         return
     wiring = open_wiring()
@@ -64,7 +66,7 @@ def deliveries(
     if rows:
         table(rows, spare="made")
     else:
-        console().print("None: nobody was to be told of anything yet.")
+        console().print("No deliveries yet.")
 
 
 @app.command(cls=Acting)
@@ -73,7 +75,7 @@ def show(
     curl: bool = typer.Option(False, "--curl", help="Print the last request as a curl command."),
     json_: bool = JsonOption,
 ) -> None:
-    """What each attempt at a delivery sent, and what it was answered."""
+    """Print the request and the answer of each attempt."""
     wiring = open_wiring()
     delivery = _owned(wiring, delivery_id)
     with wiring.db.read() as tx:
@@ -127,7 +129,7 @@ def _owned(wiring: Wiring, delivery_id: str) -> Delivery:
 
 
 def resend(delivery_id: str = typer.Argument(metavar="DLV"), json_: bool = JsonOption) -> None:
-    """Attempt a delivery once more, whatever its state."""
+    """Send a delivery once more, whatever its state."""
     wiring = open_wiring()
     delivery = _owned(wiring, delivery_id)
     with wiring.db.write() as tx:
@@ -139,10 +141,10 @@ def resend(delivery_id: str = typer.Argument(metavar="DLV"), json_: bool = JsonO
 
 
 def trigger(
-    event: EventType = typer.Argument(help="What seems to have happened."),
+    event: EventType = typer.Argument(help="Event to simulate."),
     json_: bool = JsonOption,
 ) -> None:
-    """Record a labelled sample event. The worker delivers it as it does real ones."""
+    """Create a labelled sample event. The worker delivers it like a real one."""
     wiring = open_wiring()
     account = acting_account(wiring)
     with wiring.db.write() as tx:

@@ -32,11 +32,11 @@ MARKS = {"succeeded": "[green]●[/]", "failed": "[red]●[/]"}
 
 
 def demo(
-    once: bool = typer.Option(False, "--once", help="End when everything has arrived."),
+    once: bool = typer.Option(False, "--once", help="Stop when everything has arrived."),
     port: int = typer.Option(None, min=1, max=65535, help="Port of the web pages."),
     json_: bool = JsonOption,
 ) -> None:
-    """Show the whole product. Sandbox provider, web, worker, Slack, mail and a REST hook."""
+    """Run the whole product: sandbox provider, web, worker, Slack, mail and a REST hook."""
     interrupt_on_signals()
     try:
         with tempfile.TemporaryDirectory(prefix="clipbell-demo-") as folder:
@@ -75,7 +75,7 @@ def _show(folder: Path, port: int | None, *, once: bool, quiet: bool) -> bool:
         if not once:
             demo.submit_troubles()
             out.print(f"\n{TROUBLES_SHOWN}")
-            out.print("\nCtrl-C ends everything and leaves nothing behind.")
+            out.print("\nCtrl-C stops everything and leaves nothing behind.")
             signal.pause()
     return bool(problems)
 

@@ -18,7 +18,7 @@ _PROOFS = ("authorization", "cookie", "signature", "token", "api-key", "secret")
 
 
 def export(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
-    """One job with all that belongs to it, as JSON. No secret or token is in it."""
+    """Print one job with everything that belongs to it as JSON, without secrets."""
     wiring = open_wiring()
     job = own_job(wiring, job_id)
     with wiring.db.read() as tx:

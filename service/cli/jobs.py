@@ -54,14 +54,14 @@ def print_job(wiring: Wiring, job: Job, json_: bool) -> None:
 
 
 def list_jobs(
-    state: JobState = typer.Option(None, help="Only those in this state."),
-    model: str = typer.Option(None, help="Only those of this model.", autocompletion=models),
-    since: str = typer.Option(None, help="Only those asked for since: a time, or 30min, 6h, 2d."),
-    q: str = typer.Option(None, "--q", "-q", help="Only those whose id or task id begins so."),
-    limit: int = typer.Option(20, min=1, max=1000, help="How many."),
+    state: JobState = typer.Option(None, help="Only jobs in this state."),
+    model: str = typer.Option(None, help="Only jobs of this model.", autocompletion=models),
+    since: str = typer.Option(None, help="Only jobs created since: a time, or 30min, 6h, 2d."),
+    q: str = typer.Option(None, "--q", "-q", help="Start of an id or a task id."),
+    limit: int = typer.Option(20, min=1, max=1000, help="Number of jobs."),
     json_: bool = JsonOption,
 ) -> None:
-    """The newest jobs."""
+    """List the newest jobs."""
     wiring = open_wiring()
     account = acting_account(wiring)
     begin = moment(since, wiring.clock()) if since else None
@@ -90,7 +90,7 @@ def list_jobs(
 
 
 def show(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
-    """One job with its whole timeline."""
+    """Show one job with its timeline."""
     wiring = open_wiring()
     job = own_job(wiring, job_id)
     with wiring.db.read() as tx:
@@ -104,7 +104,7 @@ def show(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
 
 
 def cancel(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
-    """Take a job back before it is sent."""
+    """Cancel a job before it is sent."""
     wiring = open_wiring()
     with wiring.db.write() as tx:
         job = store.jobs.lock(tx, own_job(wiring, job_id).id)
@@ -115,12 +115,12 @@ def cancel(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
 
 def resolve(
     job_id: str = JobArgument,
-    task: str = typer.Option(None, "--task", help="It is this task of the provider's."),
-    resend: bool = typer.Option(False, "--resend", help="Send it once more."),
-    fail: bool = typer.Option(False, "--fail", help="Give it up."),
+    task: str = typer.Option(None, "--task", help="The provider's task id."),
+    resend: bool = typer.Option(False, "--resend", help="Send it again."),
+    fail: bool = typer.Option(False, "--fail", help="Mark it failed."),
     json_: bool = JsonOption,
 ) -> None:
-    """End an unknown job by hand."""
+    """Resolve an unknown job by hand."""
     if sum([bool(task), resend, fail]) != 1:
         raise typer.BadParameter("give one of --task ID, --resend and --fail")
     wiring = open_wiring()

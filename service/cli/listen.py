@@ -24,10 +24,10 @@ LARGEST = 1024 * 1024
 def listen(
     port: int = typer.Option(8200, "--port", min=0, max=65535, help="Port; 0 takes a free one."),
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
-    secret: list[str] = typer.Option([], "--secret", help="whsec_…; else those stored here."),
+    secret: list[str] = typer.Option([], "--secret", help="whsec_…; default: the stored ones."),
     json_: bool = JsonOption,
 ) -> None:
-    """Take webhooks, check each signature, print them. 200 for a true one, 401 otherwise."""
+    """Receive webhooks, verify each signature and print them. 200 if valid, else 401."""
     wiring = None if secret else open_wiring()
     if port:
         free_port(port, host)

@@ -38,16 +38,16 @@ def serve(
     workers: int = typer.Option(2, min=1, help="Processes."),
     threads: int = typer.Option(8, min=1, help="Threads of each process."),
 ) -> None:
-    """The web process (gunicorn). SIGHUP reads the settings again, SIGTERM stops it."""
+    """Run the web process (gunicorn). SIGHUP reloads the settings, SIGTERM stops it."""
     # Imported here because Flask and gunicorn would cost every other verb a fifth of its start.
     from service.web.server import Server
 
     def read_settings() -> Settings:
         settings = load_settings()
         if settings.sync_waiters >= threads:
-            seats = f"CLIPBELL_SYNC_WAITERS={settings.sync_waiters}"
+            waiters = f"CLIPBELL_SYNC_WAITERS={settings.sync_waiters}"
             advice = f"needs more --threads than {threads}, or callbacks would wait"
-            raise SettingsError(f"{seats} {advice}")
+            raise SettingsError(f"{waiters} {advice}")
         build(settings).close()
         return settings
 
@@ -58,9 +58,9 @@ def serve(
 
 
 def worker(
-    threads: int = typer.Option(120, min=5, help="Threads, shared out over the kinds of work."),
+    threads: int = typer.Option(120, min=5, help="Threads, shared among the kinds of work."),
 ) -> None:
-    """The worker process. It submits, confirms, copies, delivers; SIGTERM stops it."""
+    """Run the worker process: submit, confirm, copy, deliver. SIGTERM stops it."""
     settings = _ready(load_settings())
     if settings.engine == "celery":
         # Imported here because Celery is an extra.
@@ -80,7 +80,7 @@ def up(
     port: int = typer.Option(8000, min=1, max=65535, help="Port to listen on."),
     json_: bool = JsonOption,
 ) -> None:
-    """Web and worker in one. Ctrl-C stops both."""
+    """Run web and worker in one. Ctrl-C stops both."""
     # Imported here because Flask would cost every other verb a fifth of its start.
     from service.web.session import operator_login_url
 
@@ -126,7 +126,7 @@ def _ready(settings: Settings) -> Settings:
 def sandbox(
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
     port: int = typer.Option(8100, min=0, max=65535, help="Port; 0 takes a free one."),
-    pace: float = typer.Option(0.0, min=0, help="Seconds that a task takes at least."),
+    pace: float = typer.Option(0.0, min=0, help="Minimum seconds per task."),
     json_: bool = JsonOption,
 ) -> None:
     """

@@ -19,7 +19,7 @@ def _known(wiring: Wiring, name: str) -> str:
 
 
 def hold(name: str = typer.Argument(metavar="PROVIDER"), json_: bool = JsonOption) -> None:
-    """Send this provider nothing more."""
+    """Stop sending jobs to a provider."""
     wiring = open_wiring()
     with wiring.db.write() as tx:
         store.providers.ensure(tx, _known(wiring, name), wiring.clock())
@@ -28,7 +28,7 @@ def hold(name: str = typer.Argument(metavar="PROVIDER"), json_: bool = JsonOptio
 
 
 def resume(name: str = typer.Argument(metavar="PROVIDER"), json_: bool = JsonOption) -> None:
-    """Go on sending at once; ends a hold, and a wait that the provider asked for."""
+    """Send jobs again. Ends a hold, and a wait that the provider asked for."""
     wiring = open_wiring()
     with wiring.db.write() as tx:
         store.providers.ensure(tx, _known(wiring, name), wiring.clock())

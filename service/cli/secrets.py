@@ -14,12 +14,12 @@ from service.ops.key_rotation import add_key, reencrypt_all, revoke_key
 from service.settings import load_settings
 from service.signing import key_ids
 
-app = typer.Typer(help="The keys that sign our URLs and seal secrets.")
+app = typer.Typer(help="The keys that sign URLs and encrypt secrets.")
 
 
 @app.command()
 def rotate(json_: bool = JsonOption) -> None:
-    """A new secret key. It signs and seals once web and worker are restarted."""
+    """Add a new secret key. Restart web and worker to use it."""
     settings = load_settings()
     if settings.secret_keys:
         raise SettingsError(

@@ -18,10 +18,10 @@ from service.settings import load_settings
 
 
 def init(
-    owner_email: str = typer.Option(None, "--owner-email", help="Where operator news goes."),
+    owner_email: str = typer.Option(None, "--owner-email", help="Email for alerts."),
     json_: bool = JsonOption,
 ) -> None:
-    """Make data folder, secrets, database and a first key. Safe to run again."""
+    """Create the data folder, secrets, database and a first key. Safe to run again."""
     settings = load_settings()
     service = initialise(settings, owner_email)
     if json_:
@@ -41,7 +41,7 @@ def migrate(
     stay: bool = typer.Option(False, "--stay", help="Then wait for SIGTERM (for honcho)."),
     json_: bool = JsonOption,
 ) -> None:
-    """Bring the database's schema to head."""
+    """Run database migrations."""
     settings = load_settings()
     if settings.database_url.startswith("sqlite"):
         make_folder(settings)
@@ -76,7 +76,7 @@ def backup(
 
 
 def recover_from_backup(json_: bool = JsonOption) -> None:
-    """Run after a restore, before any worker starts. No job is sent or paid again by itself."""
+    """Run after a restore, before any worker starts, so that no job is paid twice."""
     wiring = open_wiring()
     counts = mark_unknown_after_restore(wiring.db, wiring.high_water, wiring.clock())
     wiring.close()
@@ -95,7 +95,7 @@ def recover_from_backup(json_: bool = JsonOption) -> None:
 
 
 def doctor(json_: bool = JsonOption) -> None:
-    """Check settings, database, network and clock, and say how to fix what is wrong."""
+    """Check the installation and suggest fixes."""
     checks = checkup.examine()
     ok = all(check.ok for check in checks)
     if json_:

@@ -42,11 +42,11 @@ def submit(
         "auto", help="A vendor, auto for the cheapest, or APIXO's value or official."
     ),
     file: Path = typer.Option(None, "--file", help="A batch: jobs.csv or jobs.jsonl."),
-    dry_run: bool = typer.Option(False, "--dry-run", help="Show the request, send nothing."),
-    wait: bool = typer.Option(False, "--wait", help="Wait for the end, with progress."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Show the request without sending it."),
+    wait: bool = typer.Option(False, "--wait", help="Wait for the result, with progress."),
     json_: bool = JsonOption,
 ) -> None:
-    """Send one job, or a file of them."""
+    """Submit one job, or a file of jobs."""
     body: dict[str, Any] = {"provider": provider} | ({"notify": list(notify)} if notify else {})
     if file is not None:
         if prompt or inputs or wait:
@@ -88,7 +88,7 @@ def _wait(wiring: Wiring, job: Job) -> Job:
         with Progress(*bar, text, console=out, disable=not out.is_terminal) as progress:
             job = _follow(wiring, job, progress)
     except KeyboardInterrupt:
-        print_error(f"{job.id} goes on; `clipbell show {job.id}` tells how it is")
+        print_error(f"{job.id} continues; `clipbell show {job.id}` shows its state")
         raise typer.Exit(130) from None
     if job.state not in TERMINAL and job.error:
         print_error(f"{job.id} is {job.state}: {job.error['message']} {job.error['hint']}")

@@ -34,7 +34,7 @@ from service.model import Subscription
 from service.model.delivery_json import SubscriptionJson
 from service.signing import new_webhook_secret
 
-app = typer.Typer(help="Who is told of what: add, list, test and more.")
+app = typer.Typer(help="Subscriptions: add, list, test and more.")
 HeaderOption = typer.Option(
     [], "--header", "-H", help="'Name: value' for the endpoint; repeatable, stored encrypted."
 )
@@ -53,15 +53,15 @@ def add(
     ),
     metadata: list[str] = typer.Option([], "--metadata", help="Only jobs with key=value."),
     format_: str = typer.Option(
-        None, "--format", help="The body's form: standard, flat, apixo, openai."
+        None, "--format", help="The body's format: standard, flat, apixo, openai."
     ),
-    name: str = typer.Option("", "--name", help="What people call it."),
+    name: str = typer.Option("", "--name", help="Its name."),
     headers: list[str] = HeaderOption,
     secret: str = SecretOption,
     test_first: bool = typer.Option(False, "--test", help="Save only if a test message arrives."),
     json_: bool = JsonOption,
 ) -> None:
-    """A new subscription; its secret is printed this once."""
+    """Add a subscription. Its secret is printed only once."""
     wiring = open_wiring()
     account = acting_account(wiring)
     if target is None:
@@ -111,7 +111,7 @@ def _headers(given: list[str]) -> dict[str, str]:
 
 @app.command(cls=Acting)
 def show(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
-    """One subscription with its settings."""
+    """Show one subscription."""
     wiring = open_wiring()
     _print_subscription(
         shown_subscription(wiring.encryptor, _owned(wiring, subscription_id)), json_
@@ -136,7 +136,7 @@ def _print_subscription(shown: SubscriptionJson, json_: bool) -> None:
 @app.command(cls=Acting)
 def edit(
     subscription_id: str = typer.Argument(metavar="SUB"),
-    name: str = typer.Option(None, "--name", help="What people call it."),
+    name: str = typer.Option(None, "--name", help="Its name."),
     target: str = typer.Option(None, "--target", help="A URL or an address."),
     events: list[str] = typer.Option(
         None, "--event", "-e", help="Only these events.", autocompletion=completion.events
@@ -145,14 +145,14 @@ def edit(
         None, "--model", "-m", help="Only jobs of these models.", autocompletion=completion.models
     ),
     metadata: list[str] = typer.Option(None, "--metadata", help="Only jobs with key=value."),
-    format_: str = typer.Option(None, "--format", help="The body's form: standard, flat, apixo."),
+    format_: str = typer.Option(None, "--format", help="The body's format: standard, flat, apixo."),
     headers: list[str] = HeaderOption,
     clear: list[str] = typer.Option(
         [], "--clear", help="Empty this: name, events, models, metadata or headers; repeatable."
     ),
     json_: bool = JsonOption,
 ) -> None:
-    """Change what is named; the rest stays as it is."""
+    """Change the given fields; the rest stays the same."""
     wiring = open_wiring()
     before = _owned(wiring, subscription_id)
     empty = {"name": "", "events": [], "models": [], "metadata": {}, "headers": {}}
@@ -178,7 +178,7 @@ def edit(
 @app.command("rotate-secret", cls=Acting)
 def rotate(
     subscription_id: str = typer.Argument(metavar="SUB"),
-    revoke: bool = typer.Option(False, "--revoke", help="End the old one now, not after a day."),
+    revoke: bool = typer.Option(False, "--revoke", help="Revoke the old one now, not after a day."),
     secret: str = SecretOption,
     json_: bool = JsonOption,
 ) -> None:
@@ -203,7 +203,7 @@ def rotate(
 
 @app.command("list", cls=Acting)
 def list_all(json_: bool = JsonOption) -> None:
-    """All subscriptions, oldest first."""
+    """List subscriptions, oldest first."""
     wiring = open_wiring()
     account = acting_account(wiring)
     with wiring.db.read() as tx:
@@ -231,7 +231,7 @@ def list_all(json_: bool = JsonOption) -> None:
 
 @app.command(cls=Acting)
 def test(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
-    """Send a labelled sample at once and say how it went."""
+    """Send a labelled sample now and show the result."""
     wiring = open_wiring()
     subscription = _owned(wiring, subscription_id)
     test_request = test_request_for(wiring.notifications, subscription, wiring.clock())
@@ -247,7 +247,7 @@ def test(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = Jso
 
 @app.command(cls=Acting)
 def enable(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
-    """Switch it on again; `clipbell recover` sends what it has missed."""
+    """Enable it again; `clipbell recover` sends what it has missed."""
     wiring = open_wiring()
     subscription = _owned(wiring, subscription_id)
     with wiring.db.write() as tx:
@@ -257,7 +257,7 @@ def enable(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = J
 
 @app.command(cls=Acting)
 def disable(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
-    """Send it nothing until it is enabled."""
+    """Disable it: nothing is sent until it is enabled."""
     wiring = open_wiring()
     subscription = _owned(wiring, subscription_id)
     with wiring.db.write() as tx:
@@ -267,7 +267,7 @@ def disable(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = 
 
 @app.command(cls=Acting)
 def remove(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
-    """End it; what is pending for it ends too."""
+    """Remove it, with its pending deliveries."""
     wiring = open_wiring()
     subscription = _owned(wiring, subscription_id)
     with wiring.db.write() as tx:

@@ -21,17 +21,17 @@ from service.videos.retention import (
     purge_rows,
 )
 
-app = typer.Typer(help="The copies of videos: list and prune.")
+app = typer.Typer(help="Stored videos: list and prune.")
 
 MANY = 100_000
 
 
 @app.command("list", cls=Acting)
 def list_videos(
-    limit: int = typer.Option(20, min=1, max=1000, help="How many."),
+    limit: int = typer.Option(20, min=1, max=1000, help="Number of videos."),
     json_: bool = JsonOption,
 ) -> None:
-    """The newest videos."""
+    """List the newest videos."""
     wiring = open_wiring()
     account = acting_account(wiring)
     with wiring.db.read() as tx:
@@ -68,10 +68,10 @@ def _row(video: Video) -> dict[str, str]:
 
 @app.command()
 def prune(
-    dry_run: bool = typer.Option(False, "--dry-run", help="Say what would go, delete nothing."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Show what would be deleted."),
     json_: bool = JsonOption,
 ) -> None:
-    """Delete now what the worker would. Videos beyond RETENTION_DAYS and QUOTA_BYTES, old rows."""
+    """Delete videos beyond RETENTION_DAYS and QUOTA_BYTES and old rows now."""
     wiring = open_wiring()
     if dry_run:
         with wiring.db.read() as tx:
@@ -115,7 +115,7 @@ def delete(
     yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
     json_: bool = JsonOption,
 ) -> None:
-    """Forget what one job was about, for good. Its prompt, input, messages, video."""
+    """Delete the content of a job: its prompt, input, messages and video."""
     wiring = open_wiring()
     job = own_job(wiring, job_id)
     if not yes:

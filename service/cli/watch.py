@@ -58,15 +58,15 @@ class Snapshot:
 
 def watch(
     limit: int = typer.Option(
-        None, min=1, max=1000, help="So many of the newest jobs; 15 on a terminal, else 200."
+        None, min=1, max=1000, help="Number of jobs; 15 on a terminal, else 200."
     ),
-    every: float = typer.Option(1.0, min=0.2, max=3600, help="Seconds between two looks."),
+    every: float = typer.Option(1.0, min=0.2, max=3600, help="Seconds between updates."),
     until_idle: bool = typer.Option(
-        False, "--until-idle", help="End when no job is queued or under way any more."
+        False, "--until-idle", help="Stop when no job is queued or running."
     ),
     json_: bool = JsonOption,
 ) -> None:
-    """Jobs as they go on, until Ctrl-C. With --json, one line for each change."""
+    """Live view of jobs, until Ctrl-C. With --json, one line for each change."""
     wiring, out = open_wiring(), console()
     live_view = out.is_terminal and not json_
     snapshots = _snapshots(wiring, limit or (15 if live_view else 200), every, until_idle)

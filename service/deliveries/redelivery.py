@@ -73,7 +73,7 @@ def redeliver_final_event(tx: Connection, job: Job, now: datetime) -> list[str]:
     ends = {e.id for e in store.events.of_job(tx, job.id) if e.type in TERMINAL_EVENTS}
     found = [d for d in store.deliveries.of_job(tx, job.id) if d.event_id in ends]
     if not found:
-        message = "nobody was to be told of its end" if ends else f"the job is {job.state}"
+        message = "no subscription wants its final event" if ends else f"the job is {job.state}"
         raise Conflict(message)
     refusals = []
     for delivery in found:

@@ -21,7 +21,7 @@ from service.deliveries.custom_headers import (
 from service.deliveries.secrets import check_secret
 from service.deliveries.subscription_fields import FIELDS, METADATA_PAIRS, NAME_LENGTH
 from service.errors import BadToken, FieldErrors, InvalidInput, json_pointer
-from service.messages.payloads import TOLD_EVENTS
+from service.messages.payloads import FORMAT_EVENTS
 from service.model import EventType, Subscription, new_id
 from service.model.delivery_json import SubscriptionJson, subscription_json
 from service.signing import Encryptor, digest, new_webhook_secret
@@ -85,7 +85,7 @@ def parse_subscription(
     events: Sequence[str] = (),
 ) -> SubscriptionSpec:
     """
-    A wish from ``"channel:target"`` or an object with the fields of `SubscriptionSpec`.
+    A request from ``"channel:target"`` or an object with the fields of `SubscriptionSpec`.
 
     Args:
         known_headers: those that are stored now, which `***` keeps.
@@ -119,15 +119,15 @@ def parse_subscription(
     if format_ not in channel.formats:
         errors.add("/format", "not_allowed", f"must be one of {', '.join(channel.formats)}")
     named = parts.get("events") or list(events) or None
-    told = [e for e in EventType if e in TOLD_EVENTS.get(str(format_), EventType)]
-    if isinstance(named, list) and any(e in named for e in EventType if e not in told):
-        message = f"{format_} has no other events than {', '.join(told)}; take standard or flat"
+    fitting = [e for e in EventType if e in FORMAT_EVENTS.get(str(format_), EventType)]
+    if isinstance(named, list) and any(e in named for e in EventType if e not in fitting):
+        message = f"{format_} has no other events than {', '.join(fitting)}; take standard or flat"
         errors.add("/format", "not_allowed", message)
     target = ""
     with errors.collect():
         target = _target(channel, parts.get("target"))
     errors.raise_any()
-    events = tuple(named or (told if format_ == "openai" else channel.default_events))
+    events = tuple(named or (fitting if format_ == "openai" else channel.default_events))
     narrowed = (tuple(parts.get("models") or ()), parts.get("metadata") or {})
     name = " ".join(str(parts.get("name") or "").split())
     place = (parts["channel"], target, events, format_)

@@ -34,7 +34,7 @@ from service.engines.hints import (
     celery_settings,
     queue_name,
 )
-from service.engines.seats import Seats
+from service.engines.places import Places
 from service.errors import BrokerUnavailable, ClipbellError, SettingsError
 from service.ops.logs import TroubleLog, configure
 from service.ops.setup import await_schema
@@ -109,7 +109,7 @@ class PoolProcess:
         """
         Work off what is due of that kind, for a while.
 
-        The first success calls the next seat, as it does in the embedded engine: so
+        The first success calls the next slot, as it does in the embedded engine: so
         the pool fills only as far as there is work.
         """
         self._follow_clock()
@@ -142,7 +142,7 @@ _troubles = TroubleLog(log)
 _process: PoolProcess | None = None
 _process_lock = threading.Lock()
 #: Made before any fork.
-_seats = Seats()
+_places = Places()
 
 
 class PoolEnd:
@@ -206,8 +206,8 @@ def _this_process() -> PoolProcess:
 def work(kind: str) -> None:
     """What a hint asks for: work off that kind."""
     try:
-        with _end.held_up(), _seats.taken(kind) as seated:
-            if seated:
+        with _end.held_up(), _places.taken(kind) as has_place:
+            if has_place:
                 _this_process().work(kind)
     except Exception as error:
         _troubles.tell(f"{kind} failed; the row comes up again when its lease ends", error)
@@ -236,7 +236,7 @@ def _close_process(**_: Any) -> None:
 def _close_worker(**_: Any) -> None:
     # With a pool of threads the worker is the process that works.
     _close_process()
-    _seats.close()
+    _places.close()
 
 
 class Upkeep(bootsteps.StartStopStep):  # type: ignore[misc]
@@ -249,7 +249,7 @@ class Upkeep(bootsteps.StartStopStep):  # type: ignore[misc]
         super().__init__(worker, **options)
         await_schema(_settings())
         kinds = {kind for kind in KINDS if queue_name(kind) in app.amqp.queues.consume_from}
-        _seats.share_out(max(autoscale or [worker.concurrency]), kinds)
+        _places.share_out(max(autoscale or [worker.concurrency]), kinds)
         self._child: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="upkeep", daemon=True)

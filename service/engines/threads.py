@@ -1,9 +1,9 @@
 """
-The embedded engine: thread threads per kind of work, in one process.
+The embedded engine: threads per kind of work, in one process.
 
-A seat is called when a row becomes due, and runs its unit until there is
-nothing left; where that is more than one row it calls another seat, so that the
-threads fill as far as there is work. One watcher asks the database what is due
+A thread is woken when a row becomes due, and runs its unit until there is
+nothing left; where that is more than one row it wakes another thread, so that only
+as many run as there is work. One watcher asks the database what is due
 on every tick: for what becomes due with time, and for calls that were lost.
 """
 
@@ -107,7 +107,7 @@ class ThreadEngine:
             self._never.wait(PAUSE_SECONDS)
 
     def call(self, kind: str) -> bool:
-        """Something of that kind may be due; says whether a seat is free to look at it now."""
+        """Something of that kind may be due; says whether a slot is free to look at it now."""
         if kind not in self._calls:
             return False
         with self._lock:

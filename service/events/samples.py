@@ -49,12 +49,12 @@ def sample_event(account_id: str, type_: EventType, now: datetime) -> Event:
 
 
 def about_subscription(subscription_id: str, channel: str, reason: str | None) -> dict[str, Any]:
-    """What an event tells of a subscription; never its target, which may be a secret."""
+    """What an event says of a subscription; never its target, which may be a secret."""
     return {"subscription_id": subscription_id, "channel": channel, "reason": reason}
 
 
 def sample_job(event: Event) -> Job:
-    """The job that a sample tells of; its id is all zeros and in no table."""
+    """The job that a sample is about; its id is all zeros and in no table."""
     state = _STATES.get(event.type, JobState.SUCCEEDED)
     error = _ERRORS.get(event.type)
     ended = state in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED)
@@ -91,7 +91,7 @@ def sample_job(event: Event) -> Job:
 
 
 def sample_video(event: Event) -> Video | None:
-    """The video of a sample that tells of one."""
+    """The video of a sample that is about one."""
     if event.type not in (EventType.JOB_SUCCEEDED, EventType.VIDEO_EXPIRING):
         return None
     return Video(

@@ -31,7 +31,7 @@ class BatchRow:
     """
     One line of a file: the body of a job, and what makes it the same job again.
 
-    `key` outlives an edit of a row that has an id; `content` tells of the edit.
+    `key` outlives an edit of a row that has an id; `content` shows the edit.
     """
 
     number: int

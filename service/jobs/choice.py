@@ -88,7 +88,7 @@ def choose(
         message = f"this server has no key for {who}: ask its operator to set one"
         pointer = "/model" if route == AUTO and wanted in (None, AUTO) else "/provider"
         errors.add(pointer, "provider_not_configured", message)
-    # Its input is checked all the same, so that every fault is told at once.
+    # Its input is checked all the same, so that every fault is reported at once.
     offers = [sold[name] for name in usable or names or sold]
     open_ = [offer for offer in offers if not (offer.ends and offer.ends <= market.today)]
     if not open_:

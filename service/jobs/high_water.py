@@ -88,7 +88,7 @@ class HighWater:
 
         Args:
             sent_before: the creates that the rows know, without one that is being counted.
-            known: what the folder knew before the rows were read, if others may send meanwhile.
+            known: what the folder knew before the rows were read, if others may send too.
         """
         known = known or self.known()
         if sent_before < known.sent:
@@ -140,7 +140,7 @@ def hold_if_older(
 
 def watch_rows(tx: Connection, high_water: HighWater) -> None:
     """Look now and then, so that it is seen before anything is sent."""
-    # The file before the rows: they hold what it knows by then, however many are sent meanwhile.
+    # The file before the rows: they hold what it knows by then, however many are sent until then.
     known = high_water.known()
     position = store.high_water.read(tx, known.data_folder)
     hold_if_older(tx, high_water, position, position.sent, known)

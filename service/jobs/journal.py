@@ -36,7 +36,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Silence:
-    """There may be a task: no answer came, or none that says so; `code` tells which."""
+    """There may be a task: no answer came, or none that says so; `code` says which."""
 
     code: str
     message: str

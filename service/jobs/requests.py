@@ -35,7 +35,7 @@ NOTIFY_LENGTH = 10
 #: As long as a callback's URL is good.
 LONGEST_WAIT_SECONDS = 30 * 86_400
 JOB_EVENTS = [type_ for type_ in EventType if type_ not in SUBSCRIPTION_EVENTS]
-#: What a job made by our own API says of the door it came through.
+#: The `source` of a job made by our own API.
 API_SOURCE = "clipbell"
 
 

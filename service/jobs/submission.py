@@ -350,9 +350,9 @@ def _requeue(tx: Connection, job: Job, due_at: datetime, why: str, now: datetime
 
 
 def _hold_provider(tx: Connection, job: Job, error: JobError, now: datetime) -> None:
-    """Nothing more goes to the provider; the first job that was refused tells the owner."""
+    """Nothing more goes to the provider; the first job that was refused notifies the owner."""
     why = f"{error.code}: {error.message}"
-    for waiting in store.jobs.queued_at_doors(tx, job.provider, API_SOURCE):
+    for waiting in store.jobs.queued_from_compat(tx, job.provider, API_SOURCE):
         fail_job(tx, waiting, error, "answer", now)
     if job.source != API_SOURCE:
         _fail_refused(tx, job, error, now)

@@ -27,7 +27,7 @@ class TimelineEntryJson(TypedDict):
         str,
         about("`requested`, `submitted`, `callback`, `attempt` and more.", "requested"),
     ]
-    message: Annotated[str, about("What happened, for people.", "the job was asked for")]
+    message: Annotated[str, about("What happened, for people.", "job created")]
 
 
 class TimelineJson(TypedDict):
@@ -45,7 +45,7 @@ def timeline(tx: Connection, job: Job) -> list[Entry]:
     Returns:
         Entries with ``at`` (ISO 8601, UTC), ``kind``, ``message`` and what the kind adds.
     """
-    asked = _entry("requested", "the job was asked for")
+    asked = _entry("requested", "job created")
     dated: list[tuple[datetime, Entry]] = [(job.created_at, asked)]
     dated += [(s.created_at, _entry(s.kind, s.message)) for s in store.jobs.all_steps(tx, job.id)]
     for callback in store.callbacks.arrivals(tx, job.id):

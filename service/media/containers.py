@@ -26,7 +26,7 @@ VIDEO_TYPES = {
     "mpg": "video/mpeg",
     "flv": "video/x-flv",
 }
-#: So many bytes tell the kind of any file.
+#: So many bytes are enough to recognise the kind of any file.
 HEAD_BYTES = 512
 
 _PAGE = (b"<!doctype", b"<html")

@@ -159,6 +159,6 @@ def _entries(file: BinaryIO, box: Box | None, code: str) -> list[tuple[int, ...]
     row = struct.Struct(f">{code}")
     if box is None or box.end - box.start > _TABLE_BYTES:
         return []
-    told = number(content(file, box)[4:8])
-    data = read_at(file, box, 8, told * row.size)
+    count = number(content(file, box)[4:8])
+    data = read_at(file, box, 8, count * row.size)
     return list(row.iter_unpack(data[: len(data) // row.size * row.size]))

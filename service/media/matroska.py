@@ -1,7 +1,7 @@
 """
 Matroska and WebM (RFC 9559), read without any library.
 
-Enough to tell a whole film from one that breaks off, and to find its length and size.
+Enough to distinguish a whole film from one that breaks off, and to find its length and size.
 """
 
 from __future__ import annotations
@@ -125,9 +125,9 @@ def _number(file: BinaryIO, element: _Element | None) -> int:
 
 
 def _seconds(file: BinaryIO, info: _Element | None) -> float | None:
-    told = _children(file, info)
-    tick = _number(file, told.get(_TICK)) or _TICK_NANOSECONDS
-    length = _value(file, told.get(_DURATION))
+    fields = _children(file, info)
+    tick = _number(file, fields.get(_TICK)) or _TICK_NANOSECONDS
+    length = _value(file, fields.get(_DURATION))
     if len(length) not in (4, 8):
         return None
     (ticks,) = struct.unpack(">f" if len(length) == 4 else ">d", length)
@@ -140,8 +140,8 @@ def _picture_size(file: BinaryIO, tracks: _Element | None) -> tuple[int | None, 
     pictures = [entry for entry in entries if _number(file, entry.get(_TYPE)) == _PICTURE]
     if entries and not pictures:
         raise BrokenMovie("it has no picture")
-    told = _children(file, pictures[0].get(_VIDEO)) if pictures else {}
-    width, height, across, down = (_number(file, told.get(id_)) for id_ in _SIZES)
+    fields = _children(file, pictures[0].get(_VIDEO)) if pictures else {}
+    width, height, across, down = (_number(file, fields.get(id_)) for id_ in _SIZES)
     if not 0 < width <= LONGEST_SIDE or not 0 < height <= LONGEST_SIDE:
         return None, None
     ratio = Fraction(across * height, down * width) if across and down else None

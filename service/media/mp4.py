@@ -1,7 +1,7 @@
 """
 MP4 and its relatives (MOV, M4V, 3GP), read without any library.
 
-Enough to tell a whole film from one that breaks off, and to find its length
+Enough to distinguish a whole film from one that breaks off, and to find its length
 and size before anything is decoded.
 """
 
@@ -53,7 +53,7 @@ def read_mp4(file: BinaryIO, size: int) -> ProbeResult:
     picture = next(chain((t for t in pictures if t.enabled), pictures, [UNKNOWN_TRACK]))
     seconds = read_length(header) or picture.seconds
     if b"moof" in layout.boxes:
-        seconds = None  # The header tells of the first fragment at most.
+        seconds = None  # The header knows the first fragment at most.
     extension = _BRANDS.get(content(file, layout.boxes.get(b"ftyp"))[:3], "mp4")
     return ProbeResult(extension, seconds, *(picture.size or (None, None)))
 

@@ -85,7 +85,7 @@ def salvage(path: Path) -> ProbeResult:
     with path.open("rb") as file:
         container = _container_of(file)
     if not available():
-        raise BrokenMovie("nothing here can tell whether it plays")
+        raise BrokenMovie("nothing is installed that can check whether it plays")
     try:
         return _decode(path, container.demuxer, ProbeResult(container.extension))
     except NoVerdict as error:

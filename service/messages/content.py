@@ -1,7 +1,7 @@
 """
-An event in words for people: what every message to them tells.
+An event in words for people: what every message to them says.
 
-Pure functions of a notice; how a card or a letter looks is their own matter.
+Pure functions of a notification; how a card or a mail looks is decided elsewhere.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Notification:
     """
     An event with all that a message about it needs.
 
-    `job` is None where the event's own `about` holds what there is to tell; `link`
+    `job` is None where the event's own `about` holds the content; `link`
     is the video's stable URL, `poster` the JPEG's bytes for channels that carry it
     along, `unsubscribe_url` takes a POST (RFC 8058), `near` are the networks (CIDRs)
     besides the public one from which a receiver can fetch a picture.
@@ -112,7 +112,7 @@ def standard(notification: Notification) -> dict[str, Any]:
 
 
 def _label(event: Event) -> dict[str, Any]:
-    """Nobody shall take a sample for news."""
+    """A sample must not look like a real event."""
     return {"sample": True} if event.sample else {}
 
 
@@ -234,8 +234,8 @@ FORMATS: dict[str, Callable[[Notification], dict[str, Any]]] = {
     "apixo": apixo,
     "openai": openai,
 }
-#: The events that a format can tell, where it cannot tell all.
-TOLD_EVENTS: dict[str, frozenset[EventType]] = {
+#: The events that a format can express, where it cannot express all.
+FORMAT_EVENTS: dict[str, frozenset[EventType]] = {
     "apixo": frozenset(EventType) - SUBSCRIPTION_EVENTS,
     "openai": TERMINAL_EVENTS,
 }

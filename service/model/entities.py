@@ -124,7 +124,7 @@ class Job:
     subscription ids; None means whatever the account has, as `ACCOUNTS_OWN` among
     them does. `requested` is the input as it was given where the choice of the vendor was
     left to us: then another one may have the job once those of `refused_by` have refused it.
-    Only `events` are told, None meaning all; one that is not sent by `cancel_at` is
+    Only `events` are sent, None meaning all; one that is not sent by `cancel_at` is
     canceled. `source_fields` holds what the caller of a vendor-shaped API asked in its words, where
     `input` does not.
     """
@@ -212,7 +212,7 @@ class Event:
     A fact of ours; `sequence` counts within its job, `seq` within its account's feed.
 
     `seq` is None until the sequencer has seen the committed row. A fact about no
-    job holds in `about` what it tells; a `sample` is made up and labelled so.
+    job has its content in `about`; a `sample` is made up and labelled so.
     """
 
     id: str
@@ -238,8 +238,8 @@ class Subscription:
     `previous_until`.
 
     Its health: nothing is sent before `held_until`; until `slow_until` it counts
-    as slow; `failing_since` and `exhausted` tell of failed attempts and exhausted
-    deliveries since the last success, `announced_at` when the owner was told that
+    as slow; `failing_since` and `exhausted` count failed attempts and exhausted
+    deliveries since the last success; at `announced_at` the owner was notified that
     it is off, until the next success.
     """
 
@@ -375,7 +375,7 @@ class Video:
 
 @dataclass(frozen=True)
 class Step:
-    """A line of a job's timeline that no other row tells."""
+    """A line of a job's timeline that follows from no other row."""
 
     job_id: str
     number: int

@@ -89,7 +89,7 @@ class JobJson(TypedDict):
     finished_at: Annotated[Moment | None, about("When it reached its final state.")]
     deadline_at: Annotated[Moment | None, about("When it counts as overdue.")]
     cancel_at: Annotated[Moment | None, about("When it is canceled if it is not sent.", None)]
-    events: Annotated[list[str] | None, about("Its only events that are told.", None)]
+    events: Annotated[list[str] | None, about("The only events that are sent.", None)]
 
 
 def job_json(job: Job, video: Video | None, link: str | None) -> JobJson:

@@ -24,7 +24,7 @@ def write_backup(settings: Settings, path: Path, *, replace: bool = False) -> in
     """
     Copy the database as it is now, with the secret keys, into one tar file of mode 0600.
 
-    The service goes on meanwhile. Videos are not in it.
+    The service keeps running. Videos are not in it.
 
     Args:
         replace: whether a file that is there already gives way to it, once it is whole.

@@ -230,9 +230,9 @@ def _callbacks(share: float | None, pull: bool) -> Check:
     if pull:
         return Check("callbacks", True, "none is asked for (CLIPBELL_PULL): jobs are polled for")
     if share is None:
-        return Check("callbacks", True, "too few ends of late to tell whether they arrive")
+        return Check("callbacks", True, "not enough recent jobs to judge")
     if share < 1:
         part = format_share(1 - share, 1)
-        return Check("callbacks", True, f"{part} of the ends of late were told by one")
+        return Check("callbacks", True, f"{part} of recent jobs were finished by one")
     advice = "is CLIPBELL_PUBLIC_URL right? `clipbell doctor` looks"
-    return Check("callbacks", False, f"none arrives, every end had to be polled for: {advice}")
+    return Check("callbacks", False, f"none arrives, every result had to be polled for: {advice}")

@@ -68,7 +68,7 @@ class _Rows(Collector):
         held = _by_name(store.counts.held_providers(self._tx))
         yield _gauge("provider_held", "Whether nothing goes out to it.", ("provider",), held)
         share = polled_share(self._tx)
-        help_ = "Part of the recent ends that a callback should have told and a poll had to find."
+        help_ = "Share of recent results found by polling where a callback was expected."
         yield _gauge("polled_share", help_, (), [] if share is None else [((), share)])
         refused = CounterMetricFamily(
             "clipbell_callbacks_refused", "Callbacks turned away, by reason.", labels=("reason",)

@@ -31,7 +31,7 @@ STOP_SECONDS = 10.0
 SWEEP = timedelta(hours=1)
 IDEMPOTENCY_KEPT = timedelta(hours=24)
 #: A row that was quarantined gets another try after this.
-ASIDE = timedelta(minutes=10)
+QUARANTINE = timedelta(minutes=10)
 #: Workers of one host write no beats that lie further apart than this, unless its clock goes back.
 CLOCK_SLACK = timedelta(seconds=30)
 
@@ -67,7 +67,7 @@ def _reencrypt_all(wiring: Wiring, tx: Connection) -> None:
     if renewed:
         log.info("%d stored secrets are sealed by the newest key", renewed)
     if lost:
-        log.error("%d stored secrets cannot be opened by any key: make them anew", lost)
+        log.error("%d stored secrets cannot be decrypted by any key: replace them", lost)
 
 
 class Periodic(threading.Thread):
@@ -99,7 +99,7 @@ class Maintenance(Periodic):
     """Deletes what is past its keeping, batch after batch, and sweeps the storage now and then."""
 
     def __init__(self, wiring: Wiring) -> None:
-        super().__init__("housekeeper", MAINTENANCE_SECONDS, self.run_once)
+        super().__init__("maintenance", MAINTENANCE_SECONDS, self.run_once)
         self._wiring = wiring
         self._swept_at: datetime | None = None
 
@@ -122,7 +122,7 @@ class Heartbeat(Periodic):
     Says every few seconds that this worker lives, and looks after the rows as a whole.
 
     What is past keeping goes, what was quarantined gets another try, and what was
-    dated by a clock that has gone back since is dated anew.
+    dated by a clock that has gone back since is dated again.
     """
 
     def __init__(self, wiring: Wiring) -> None:
@@ -147,6 +147,6 @@ class Heartbeat(Periodic):
             store.work.forget_workers(tx, now - timedelta(hours=1))
             store.idempotency.prune(tx, now - IDEMPOTENCY_KEPT)
             store.idempotency.prune_creates(tx, now)
-            store.quarantine.release(tx, now - ASIDE, now)
+            store.quarantine.release(tx, now - QUARANTINE, now)
             for table, states in store.work.WORK.values():
                 store.quarantine.put_undated(tx, table.name, states, now)

@@ -1,7 +1,7 @@
 """
-The one door for outgoing HTTP: guarded addresses, one total deadline, a byte cap.
+The one way out by HTTP: guarded addresses, one total deadline, a byte cap.
 
-Calls, redirects, answers and errors stand here; how a name becomes a connection in `dialing`.
+Calls, redirects, answers and errors stand here; how a name becomes a connection in `transport`.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Outbound:
 
         Raises ValueError for its form, NotSent for a name that does not resolve
         now, ForbiddenAddress if any of its addresses may not be reached; each says
-        how to mend it.
+        how to fix it.
         """
         place = origin(url)
         self._guard.resolve(place.host, place.port, float("inf"))

@@ -45,7 +45,7 @@ class Origin(NamedTuple):
 
 
 def origin(url: str) -> Origin:
-    """Raises ValueError for a URL of the wrong form, with a way to mend it."""
+    """Raises ValueError for a URL of the wrong form, with the right form."""
     if any(char <= " " or char == "\x7f" for char in url):
         raise ValueError("the URL holds a space or a control character; percent-encode it")
     try:

@@ -67,7 +67,7 @@ def unfold(value: Any) -> Any:
         if not isinstance(value, str) or value.strip()[:1] not in ("{", "[", '"'):
             return value
         try:
-            value = _storable(json.loads(value))
+            value = _strip_values(json.loads(value))
         except (ValueError, RecursionError):
             return value
     return value
@@ -97,14 +97,14 @@ def ids_in_text(text: str) -> Iterator[str]:
     yield from _ID_IN_TEXT.findall(unquote_plus(text))
 
 
-def _storable(value: Any) -> Any:
+def _strip_values(value: Any) -> Any:
     """The value with every text such that a database takes it."""
     if isinstance(value, str):
         return strip_unstorable(value)
     if isinstance(value, list):
-        return [_storable(inner) for inner in value]
+        return [_strip_values(inner) for inner in value]
     if isinstance(value, dict):
-        return {strip_unstorable(name): _storable(inner) for name, inner in value.items()}
+        return {strip_unstorable(name): _strip_values(inner) for name, inner in value.items()}
     return value
 
 

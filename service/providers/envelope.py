@@ -72,7 +72,7 @@ class Vocabulary:
     """
     How one vendor words its answers.
 
-    Names are written as `bodies.canonical` writes them, the most telling first.
+    Names are written as `bodies.canonical` writes them, the most specific first.
     """
 
     #: The task's id; other names for it in the task's object; the id of a request, which

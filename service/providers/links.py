@@ -19,7 +19,7 @@ _OTHER_THINGS = re.compile(r"thumb|cover|poster|image|frame|prompt|input|param|c
 @dataclass(frozen=True)
 class ResultNames:
     """
-    Where a vendor puts the link of a finished video, the most telling name first.
+    Where a vendor puts the link of a finished video, the most specific name first.
 
     Only these names are followed: an answer may hold other links too, such as those of
     the images that went in. `open` are those whose objects name the link differently

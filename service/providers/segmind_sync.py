@@ -118,7 +118,7 @@ class SegmindSync(SegmindApi):
 
 
 def _file_name(job: Job) -> str:
-    """The job's own file: after a crash it tells that the answer had come."""
+    """The job's own file: after a crash it shows that the answer had come."""
     return f"vid_{job.id.partition('_')[2]}.mp4"
 
 

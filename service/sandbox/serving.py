@@ -19,7 +19,7 @@ class AppServer:
     """
     A server of one app; also a context manager.
 
-    `port` 0 takes a free one; `url` (without a slash at the end) tells which.
+    `port` 0 takes a free one; it is part of `url`, which has no slash at the end.
     """
 
     def __init__(self, app: Flask, host: str, port: int) -> None:

@@ -26,7 +26,7 @@ class Disks:
         return min((shutil.disk_usage(folder).free, folder) for folder in self.folders)
 
     def nearly_full(self) -> bool:
-        """Whether one has too little room; no where that cannot be told."""
+        """Whether one has too little room; no where that is not known."""
         try:
             return self.tightest()[0] < self.least
         except OSError:

@@ -68,7 +68,7 @@ class S3Storage:
             yield file
             file.flush()
             kind = media_type_of(name)
-            with _told(f"write {name}", self._where):
+            with _one_line_errors(f"write {name}", self._where):
                 obstore.put(self._store, name, Path(file.name), attributes={"Content-Type": kind})
 
     @contextmanager
@@ -83,13 +83,13 @@ class S3Storage:
 
     def open(self, name: str) -> BinaryIO:
         """See `Storage.open`."""
-        with _told(f"read {check_name(name)}", self._where):
+        with _one_line_errors(f"read {check_name(name)}", self._where):
             reader = obstore.open_reader(self._store, name, buffer_size=READ_BYTES)
         return cast(BinaryIO, io.BufferedReader(_Object(reader, self._where), READ_BYTES))
 
     def read(self, name: str) -> bytes:
         """See `Storage.read`."""
-        with _told(f"read {check_name(name)}", self._where):
+        with _one_line_errors(f"read {check_name(name)}", self._where):
             return bytes(obstore.get(self._store, name).bytes())
 
     def key(self, name: str) -> str:
@@ -99,7 +99,7 @@ class S3Storage:
     def exists(self, name: str) -> bool:
         """See `Storage.exists`."""
         try:
-            with _told(f"look for {check_name(name)}", self._where):
+            with _one_line_errors(f"look for {check_name(name)}", self._where):
                 obstore.head(self._store, name)
         except FileMissing:
             return False
@@ -108,14 +108,14 @@ class S3Storage:
     def delete(self, name: str) -> None:
         """See `Storage.delete`."""
         try:
-            with _told(f"delete {check_name(name)}", self._where):
+            with _one_line_errors(f"delete {check_name(name)}", self._where):
                 obstore.delete(self._store, name)
         except FileMissing:
             return
 
     def names(self, kind: str) -> Iterator[str]:
         """See `Storage.names`; the keys come sorted, so that no other kind is listed."""
-        with _told("list the files", self._where):
+        with _one_line_errors("list the files", self._where):
             batches = obstore.list(self._store, offset=f"{kind}_")
             paths = (found["path"] for batch in batches for found in batch)
             yield from takewhile(lambda path: path.startswith(f"{kind}_"), paths)
@@ -126,7 +126,7 @@ class S3Storage:
 
     def presigned(self, name: str, method: str, seconds: float) -> str | None:
         """See `Storage.presigned`."""
-        with _told(f"sign {check_name(name)}", self._where):
+        with _one_line_errors(f"sign {check_name(name)}", self._where):
             lifetime = timedelta(seconds=seconds)
             return obstore.sign(self._store, cast(Any, method), name, lifetime)
 
@@ -139,13 +139,13 @@ class S3Storage:
     def check(self) -> None:
         """See `Storage.check`: writes an empty object and removes it."""
         check_folder(self.folder)
-        with _told("write", self._where):
+        with _one_line_errors("write", self._where):
             obstore.put(self._store, _PROBE, b"")
             obstore.delete(self._store, _PROBE)
 
 
 @contextmanager
-def _told(act: str, where: str) -> Iterator[None]:
+def _one_line_errors(act: str, where: str) -> Iterator[None]:
     """Whatever goes wrong, in one line and as an error of ours."""
     try:
         yield
@@ -182,7 +182,7 @@ class _Object(io.RawIOBase):
         return int(self._reader.tell())
 
     def readinto(self, buffer: Any) -> int:
-        with _told("read", self._where):
+        with _one_line_errors("read", self._where):
             data = bytes(self._reader.read(len(buffer)))
         buffer[: len(data)] = data
         return len(data)

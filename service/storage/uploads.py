@@ -1,8 +1,8 @@
 """
 Images on their way to a vendor: kept when they came inline, checked before money is spent.
 
-An inline image is put on our shelf and becomes a URL of ours in the job. A
-vendor that takes base64 gets the bytes from the shelf; one that wants URLs
+An inline image is stored and becomes a URL of ours in the job. A
+vendor that takes base64 gets the stored bytes; one that wants URLs
 gets ours.
 """
 
@@ -166,7 +166,7 @@ def with_inlined_images(uploads: UploadStore, model: Model, job: Job, now: datet
 
 
 def shown_body(model: Model, body: dict[str, Any]) -> dict[str, Any]:
-    """A wire body for people: inline images told by their length instead of their bytes."""
+    """A wire body for people: inline images shown by their length instead of their bytes."""
 
     def short(image: str) -> str:
         return image if is_url(image) else f"<{len(image)} characters of base64>"

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-#: Told of a kind of work of which so many rows have become due.
+#: Called with a kind of work, and how many of its rows have become due.
 Listener = Callable[[str, int], object]
 #: A listener looks this often whether it is to end, or whether its connection still lives.
 LISTEN_SECONDS = 1.0

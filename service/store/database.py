@@ -41,7 +41,7 @@ Check = Callable[[Connection], None]
 log = logging.getLogger(__name__)
 
 POOL_SIZE = 40
-#: No kind of work has more seats in one process.
+#: No kind of work has more slots in one process.
 MOST_CALLS = 100
 #: So long one statement may take, or a writer may wait for its turn: where nobody waits for an
 #: answer, and where somebody does.
@@ -139,7 +139,7 @@ class Database:
             self._tell_due(due)
 
     def _tell_due(self, due: Counter[str]) -> None:
-        """Our own seats first; others hear of what no seat here is free for."""
+        """Our own slots first; others hear of what no slot here is free for."""
         if listener := self._listener:
             due = Counter(kind for kind in due.elements() if not listener(kind))
         if due:

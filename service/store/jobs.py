@@ -310,10 +310,10 @@ def _end(*, succeeded: bool) -> Update:
     return update(jobs).where(jobs.c.id == bindparam("of_id"), open_)
 
 
-def queued_at_doors(tx: Connection, provider: str, own_door: str) -> list[Job]:
-    """The queued jobs of a provider that came through a vendor's door."""
+def queued_from_compat(tx: Connection, provider: str, own_source: str) -> list[Job]:
+    """The queued jobs of a provider that came through a vendor-compatible API."""
     statement = select(jobs).filter_by(provider=provider, state=JobState.QUEUED)
-    return values(Job, tx.execute(statement.where(jobs.c.source != own_door)).all())
+    return values(Job, tx.execute(statement.where(jobs.c.source != own_source)).all())
 
 
 def release_held(tx: Connection, provider: str, now: datetime) -> int:

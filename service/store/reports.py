@@ -180,7 +180,7 @@ def _at_share(ranked: Any, percent: int) -> ColumnElement[float]:
     return func.max(case((waited, ranked.seconds), else_=0.0))
 
 
-def told_since(tx: Connection, account_id: str, since: datetime) -> Sequence[DeliveryCount]:
+def deliveries_since(tx: Connection, account_id: str, since: datetime) -> Sequence[DeliveryCount]:
     """An account's deliveries of the time since then, by subscription and state."""
     pending = (deliveries.c.state == DeliveryState.PENDING) & (deliveries.c.attempts > 0)
     failing = case((pending, True), else_=False).label("failing")

@@ -127,7 +127,7 @@ accounts = Table(
     Column("name", Text, nullable=False),
     Column("owner_email", Text),
     Column("webhook_secret", Text, nullable=False),
-    # Whose claim was last; see `store.work.next_in_turn`.
+    # Whose claim was last; see `store.work.next_account_round_robin`.
     Column("last_served", Integer, nullable=False, default=0),
     _moment("created_at", needed=True),
     Index(None, "last_served", "id"),

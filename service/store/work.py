@@ -243,7 +243,7 @@ def mark_served(tx: Connection, account_id: str) -> None:
 
 
 def call_for(tx: Connection, kind: str, rows: int = 1) -> None:
-    """When this transaction is committed, `rows` of that kind of work are due: seats look."""
+    """When this transaction is committed, `rows` of that kind of work are due: slots look."""
     if rows:
         tx.info.setdefault("due", Counter())[kind] += rows
 

@@ -18,7 +18,7 @@ from service import store
 from service.catalogue.models import find_offer
 from service.errors import ClipbellError, NotFound, ProviderError
 from service.events.record import record_event
-from service.formatting import iso
+from service.formatting import format_size, iso
 from service.media import probe
 from service.media.containers import VIDEO_TYPES, BrokenMovie, ProbeResult
 from service.model import Clock, EventType, Job, Video, VideoState
@@ -154,7 +154,7 @@ def _examine(path: Path) -> tuple[ProbeResult | None, str]:
 
 
 def _describe(storage: Storage, name: str, film: ProbeResult) -> dict[str, Any]:
-    """The columns that tell of the picture; its poster is put beside the file."""
+    """The columns that describe the picture; its poster is put beside the file."""
     columns = {"seconds": film.seconds, "width": film.width, "height": film.height}
     if film.poster is None:
         return columns
@@ -173,22 +173,22 @@ def _settle_copy(tx: Connection, video: Video, copy: Copy, now: datetime) -> Non
     changes |= {"note": copy.remark, "attempts": video.attempts + 1, **copy.columns}
     if not store.videos.settle_claimed(tx, video, **changes):
         return
-    store.jobs.add_step(tx, video.job_id, "copied", f"{changes['bytes']} bytes are ours", now)
+    store.jobs.add_step(tx, video.job_id, "copied", format_size(changes["bytes"]), now)
     for remark in _remarks(store.jobs.find(tx, video.job_id), copy):
         store.jobs.add_step(tx, video.job_id, "not as asked", remark, now)
     store.deliveries.make_due_now(tx, video.job_id, now)
 
 
 def _remarks(job: Job | None, copy: Copy) -> list[str]:
-    """What is told of a copy besides that it is there: paid for is paid for, so none is refused."""
+    """The timeline's remarks on a copy; it was paid for, so none is a reason to refuse it."""
     if job is None or copy.film is None:
         return [copy.remark]
     # The first frame decides the shape where there is one, and a model that is gone says nothing.
     model = find_offer(job.model, job.provider)
     shaped = model is not None and count_images(model, job.input) == 0
     ratio = job.input.get("aspect_ratio") if shaped else None
-    told = probe.differences(copy.film, job.input.get("duration"), ratio)
-    return [copy.remark, *told] if copy.remark else told
+    remarks = probe.differences(copy.film, job.input.get("duration"), ratio)
+    return [copy.remark, *remarks] if copy.remark else remarks
 
 
 def _settle_failure(
@@ -242,8 +242,8 @@ def _tell_failure(
 def _warn(tx: Connection, video: Video, now: datetime) -> None:
     """Say once that the provider's link, which ends, is all there is."""
     job = store.jobs.find(tx, video.job_id)
-    told = [event.type for event in store.events.of_job(tx, video.job_id)]
-    if job and video.provider_url and EventType.VIDEO_EXPIRING not in told:
+    types = [event.type for event in store.events.of_job(tx, video.job_id)]
+    if job and video.provider_url and EventType.VIDEO_EXPIRING not in types:
         record_event(tx, job, EventType.VIDEO_EXPIRING, now)
 
 

@@ -4,7 +4,7 @@ Downloads: a file that may take several goes to come.
 What has come lies in a part file on this machine, never where files are served
 from. A mark beside it says how many of its bytes are safely on disk, and of
 which version of the original: the next go asks for the rest of that version,
-and starts anew where the server cannot give it.
+and starts again where the server cannot give it.
 """
 
 from __future__ import annotations
@@ -216,7 +216,7 @@ class Download:
 @contextmanager
 def opened(folder: Path, name: str, now: datetime) -> Iterator[Download]:
     """
-    The download of that name, as far as it has come; nobody else has it meanwhile.
+    The download of that name, as far as it has come; nobody else has it at the same time.
 
     Raises:
         DownloadError: another worker still has it.

@@ -30,9 +30,8 @@ from service.web.api import (
     subscriptions,
     videos,
 )
-from service.web.compat import apixo as apixo_door
-from service.web.compat import segmind as segmind_door
-from service.web.compat import videos as videos_door
+from service.web.compat import apixo, segmind
+from service.web.compat import videos as openai_videos
 from service.web.compat.base import ended
 from service.web.compat.waiters import Waiters
 from service.web.errors import as_problem, problem_response
@@ -52,9 +51,9 @@ BLUEPRINTS = (
     events.blueprint,
     deliveries.blueprint,
     videos.blueprint,
-    apixo_door.blueprint,
-    segmind_door.blueprint,
-    videos_door.blueprint,
+    apixo.blueprint,
+    segmind.blueprint,
+    openai_videos.blueprint,
     mcp.blueprint,
     providers.blueprint,
     service_info.blueprint,
@@ -69,7 +68,7 @@ BLUEPRINTS = (
 #: So long a browser asks for us under https only.
 HSTS_SECONDS = 365 * 86_400
 #: Threads that a process gives away to endpoints that are being tested.
-TRIALS = 2
+TEST_SENDS_AT_ONCE = 2
 
 
 def create_app(wiring: Wiring) -> Flask:
@@ -80,7 +79,7 @@ def create_app(wiring: Wiring) -> Flask:
     app.extensions["metrics"] = metrics.Kept()
     app.extensions["limits"] = Limits()
     app.extensions["large_body"] = BoundedSemaphore(1)
-    app.extensions["test_sends"] = BoundedSemaphore(TRIALS)
+    app.extensions["test_sends"] = BoundedSemaphore(TEST_SENDS_AT_ONCE)
     session.use_sessions(app, wiring.settings)
     app.extensions["gate"] = Gate(wiring, partial(session.is_known, app))
     for blueprint in BLUEPRINTS:
@@ -112,9 +111,9 @@ def _refuse_nul() -> None:
 def _answer(error: Exception) -> Response:
     """Every error is a problem: a page for people with a browser, JSON for the rest."""
     problem = as_problem(error)
-    told = segmind_door.in_its_place(problem) or videos_door.in_its_place(problem)
-    if told is not None:
-        return told
+    vendors = segmind.in_its_place(problem) or openai_videos.in_its_place(problem)
+    if vendors is not None:
+        return vendors
     return html_problem(problem) if wants_html() else problem_response(problem)
 
 

@@ -97,7 +97,7 @@ def needs(scope: str, *takes: str) -> Callable[[Callable[P, R]], Callable[P, R]]
             _refuse_unknown(takes)
             return view(*args, **kwargs)
 
-        # What /openapi.json tells of it.
+        # For /openapi.json.
         vars(guarded).update(scope=scope, takes=takes)
         return guarded
 

@@ -124,7 +124,7 @@ def as_problem(error: Exception) -> Problem:
             return Problem(503, str(error), headers={"Retry-After": str(error.retry_after)})
         case DatabaseUnavailable() | StorageError():
             log.error("cannot write or read: %s", error)
-            hint = "Send it again, with the same Idempotency-Key; /readyz tells what is wrong."
+            hint = "Send it again, with the same Idempotency-Key; /readyz says what is wrong."
             message = "the service cannot write or read right now"
             return Problem(503, message, hint=hint, headers={"Retry-After": "5"})
         case HTTPException():

@@ -14,7 +14,7 @@ class PathPrefix:
     Puts an app below a path, whether the proxy in front strips that path or passes it on.
 
     The app sees its own paths and builds its links with the prefix. No path of the
-    app itself may begin with the prefix, or a stripped one could not be told apart.
+    app itself may begin with the prefix, or a stripped one could not be distinguished.
     """
 
     def __init__(self, app: WSGIApplication, prefix: str) -> None:

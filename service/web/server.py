@@ -89,7 +89,7 @@ class Server(BaseApplication):  # type: ignore[misc]
             if callable(gunicorns):
                 gunicorns(number, frame)
 
-        # gunicorn waits for running requests: those that wait for a job shall not keep it.
+        # gunicorn waits for running requests: those that wait for a job must not delay it.
         signal.signal(signal.SIGTERM, stop)
         # Ctrl-C and a closed terminal reach the whole group; the master alone decides what to do.
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):

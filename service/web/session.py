@@ -65,7 +65,7 @@ def use_sessions(app: Flask, settings: Settings) -> None:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
         PERMANENT_SESSION_LIFETIME=SESSION_LIFE,
-        # It ends when it was to end, whatever is looked at meanwhile.
+        # It ends when it was to end, whatever is opened before.
         SESSION_REFRESH_EACH_REQUEST=False,
     )
 
@@ -185,7 +185,7 @@ def check_form() -> None:
         hint = "Open the page here and press its button again."
         raise Problem(403, "this form was sent from another site", hint=hint)
     if request.max_content_length is None:
-        # Read before anybody is known; what comes as a file would be kept on disk meanwhile.
+        # Read before anybody is known; what comes as a file would be kept on disk before that.
         request.max_content_length = BODY_BYTES
     own, given = session.get("form_token"), request.form.get("form_token", "")
     if not own or not secrets.compare_digest(given.encode("utf-8", "replace"), own.encode()):
@@ -286,7 +286,7 @@ def sign_out() -> AnyResponse:
 
 
 def answer_problem(error: Exception) -> AnyResponse:
-    """Whatever goes wrong on a page is told on a page."""
+    """An error on a page is shown as a page."""
     return html_problem(as_problem(error))
 
 

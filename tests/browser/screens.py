@@ -55,14 +55,14 @@ def screen(browser: Browser, size: str = "desktop", scheme: Any = "light") -> It
         viewport={"width": width, "height": height}, color_scheme=scheme, reduced_motion="reduce"
     )
     page = context.new_page()
-    told: list[str] = []
-    page.on("console", lambda message: told.append(message.text))
-    page.on("pageerror", lambda error: told.append(str(error)))
+    report: list[str] = []
+    page.on("console", lambda message: report.append(message.text))
+    page.on("pageerror", lambda error: report.append(str(error)))
     yield page
     context.close()
 
     # Chromium itself tells of every answer that is an error; those are meant.
-    assert [] == [text for text in told if "Failed to load resource" not in text]
+    assert [] == [text for text in report if "Failed to load resource" not in text]
 
 
 @contextmanager

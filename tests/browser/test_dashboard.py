@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Browser
-from support.dashboards import called_back, fail, lost, subscribed, succeed, told_after
+from support.dashboards import called_back, called_back_after, fail, lost, subscribed, succeed
 from support.harness import Harness
 
 from browser.screens import PLAY, SCREENS, faults, opened, url_of
@@ -119,7 +119,7 @@ def _pages(site: Harness) -> list[str]:
 
 def _operations(site: Harness) -> list[str]:
     """Callbacks, numbers and settings, with something to see on each."""
-    job = told_after(site, 60)
+    job = called_back_after(site, 60)
     site.wiring.ingest.reject("bad_signature", "203.0.113.7", site.clock())
     with site.db.read() as tx:
         (callback,) = store.callbacks.of_job(tx, job.id)

@@ -56,10 +56,10 @@ def test_cancel_by_the_keyboard(browser: Browser, site: Harness) -> None:
         tab_to(page, "Cancel the selected jobs")
         page.keyboard.press("Enter")
         expect(page.get_by_role("status").first).to_have_text("2 canceled.")
-        told = focused(page)
+        report = focused(page)
 
     assert ["Select: Fox 0", 2, url_of(site, "/")] == kept
-    assert "2 canceled." == told
+    assert "2 canceled." == report
     states = [JobState.CANCELED, JobState.CANCELED, JobState.QUEUED]
     assert states == [site.job(job).state for job in jobs]
 
@@ -115,7 +115,7 @@ def test_course(browser: Browser, site: Harness, size: str) -> None:
     site.drain("deliver")
     with opened(browser, site, size) as page:
         page.goto(url_of(site, f"/jobs/{job.id}"))
-        picture = page.get_by_role("img", name=re.compile("The course of this job. In line: 7 s"))
+        picture = page.get_by_role("img", name=re.compile("The course of this job. Queued: 7 s"))
         picture.scroll_into_view_if_needed()
         whole = picture.bounding_box()
         boxes = [rect.bounding_box() for rect in picture.locator("rect").all()]

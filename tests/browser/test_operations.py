@@ -8,7 +8,7 @@ import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
-from support.dashboards import sent, told_after
+from support.dashboards import called_back_after, sent
 from support.harness import Harness
 
 from browser.screens import SIZES, opened, url_of
@@ -41,7 +41,7 @@ def busy_month(site: Harness) -> None:
     for day in range(30):
         site.clock.advance(86_400)
         for number, model in enumerate(MODELS):
-            told_after(site, 20 + 9 * day + 30 * number, model=model, actual_cost=0.4 * day)
+            called_back_after(site, 20 + 9 * day + 30 * number, model=model, actual_cost=0.4 * day)
         sent(site, resolved_by="poll", actual_cost=0.2)
 
 
@@ -54,11 +54,11 @@ def test_forged_callback(browser: Browser, site: Harness) -> None:
         page.get_by_role("link", name="rejected").click()
         page.get_by_role("link", name="Bad signature").click()
         row = page.inner_text("tbody tr")
-        told = page.inner_text(".chosen")
+        report = page.inner_text(".chosen")
 
     assert 401 == answer.status_code
     assert "Bad signature" in row and "127.0.0.1" in row
-    assert "CLIPBELL_SECRET_KEYS" in told
+    assert "CLIPBELL_SECRET_KEYS" in report
 
 
 def test_replay(browser: Browser, site: Harness) -> None:
@@ -124,11 +124,11 @@ def test_doctor(browser: Browser, site: Harness) -> None:
         page.evaluate("window.sameDocument = true")
         page.get_by_role("button", name="Check all").click()
         page.get_by_role("button", name="Check all again").wait_for()
-        told = page.inner_text("#checks")
+        report = page.inner_text("#checks")
         same = page.evaluate("window.sameDocument")
 
     assert same
-    assert "public url" in told and "reachable" in told.lower()
+    assert "public url" in report and "reachable" in report.lower()
 
 
 def test_doctor_is_refused(browser: Browser, site: Harness) -> None:
@@ -154,7 +154,7 @@ def test_menu_by_keyboard(browser: Browser, site: Harness) -> None:
         page.keyboard.press("Escape")
         page.wait_for_selector("#pages", state="hidden")
         page.keyboard.press("Enter")
-        _walk_to(page, "Numbers")
+        _walk_to(page, "Usage")
         page.keyboard.press("Enter")
         page.wait_for_url("**/numbers")
         current = page.get_attribute("#pages [aria-current]", "href")
@@ -183,7 +183,7 @@ def test_first_steps_vanish(browser: Browser, site: Harness) -> None:
 
 def test_old_days(browser: Browser, site: Harness) -> None:
     """What lies further back than thirty days is in no chart."""
-    told_after(site, 60)
+    called_back_after(site, 60)
     site.clock.advance(timedelta(days=31).total_seconds())
     with opened(browser, site) as page:
         page.goto(url_of(site, "/numbers"))

@@ -103,7 +103,7 @@ def test_forged_success_of_a_running_task(harness: Harness, sandbox: SandboxClie
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"data": 1}', b"<p>"])
 def test_malformed_body(harness: Harness, sandbox: SandboxClient, body: bytes) -> None:
-    """A body that says nothing is a knock at the door: the vendor is asked, and answers."""
+    """A body that says nothing is only a hint: the vendor is asked, and answers."""
     job, task = submitted(harness, sandbox)
     bring(harness, job, body)
 
@@ -128,11 +128,11 @@ class Away(Apixo):
     """Nobody answers questions; `found` is what they meet instead."""
 
     found: Outcome | ProviderError = Unanswered("PROVIDER_UNAVAILABLE", "away")
-    meanwhile: Any = staticmethod(lambda: None)
+    before_answer: Any = staticmethod(lambda: None)
 
     def fetch(self, job: Job) -> Outcome:
         """What was ordered, after what happens in between."""
-        self.meanwhile()
+        self.before_answer()
         if isinstance(self.found, ProviderError):
             raise self.found
         return self.found
@@ -172,7 +172,7 @@ def test_worker_dies_while_confirming(harness: Harness, sandbox: SandboxClient) 
         raise KeyboardInterrupt
 
     struck = away(harness)
-    struck.meanwhile = die
+    struck.before_answer = die
     with pytest.raises(KeyboardInterrupt):
         process_with(harness, struck)
     harness.drain("process")
@@ -347,7 +347,7 @@ def test_no_further_id_of_a_vendor_that_is_away(harness: Harness, sandbox: Sandb
     harness.wiring.ingest.insert(job.id, "apixo", {}, body, harness.clock())
     asked: list[None] = []
     provider = away(harness)
-    provider.meanwhile = lambda: asked.append(None)
+    provider.before_answer = lambda: asked.append(None)
     process_with(harness, provider)
     assert 1 == len(asked)
     harness.clock.advance(6)
@@ -375,7 +375,7 @@ def test_answer_about_another_task(harness: Harness, sandbox: SandboxClient) -> 
 
 
 def test_late_answer_during_adoption(harness: Harness, sandbox: SandboxClient) -> None:
-    """A job that got its own task meanwhile is not ended with what another task brought."""
+    """A job that has got its own task since is not ended with what another task brought."""
     job, _ = submitted(harness, sandbox, "[drop]")
     _, foreign = submitted(harness, sandbox)
     harness.wiring.ingest.insert(
@@ -389,7 +389,7 @@ def test_late_answer_during_adoption(harness: Harness, sandbox: SandboxClient) -
 
     provider = away(harness)
     provider.found = harness.wiring.providers["apixo"].parse(said(foreign))
-    provider.meanwhile = own_answer
+    provider.before_answer = own_answer
     process_with(harness, provider)
 
     assert (JobState.SUBMITTED, "own") == (harness.job(job).state, harness.job(job).task_id)

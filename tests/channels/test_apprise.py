@@ -50,27 +50,27 @@ def test_mood(kind: EventType, mood: str) -> None:
 
 def test_good_news_leads_to_the_video() -> None:
     """The prompt, the links, the facts, each on lines of its own."""
-    told = arrived(EventType.JOB_SUCCEEDED, cost=0.44)
+    report = arrived(EventType.JOB_SUCCEEDED, cost=0.44)
 
-    assert "Video ready" == told["title"]
-    assert told["message"].startswith(f"A red fox runs through fresh snow\n\nWatch: {LINK}\n")
-    assert "Kling 2.5 Turbo · 5 s · 1280 × 720 · 1 min 12 s · $0.44" in told["message"]
+    assert "Video ready" == report["title"]
+    assert report["message"].startswith(f"A red fox runs through fresh snow\n\nWatch: {LINK}\n")
+    assert "Kling 2.5 Turbo · 5 s · 1280 × 720 · 1 min 12 s · $0.44" in report["message"]
 
 
 def test_failure_says_why_and_what_to_do() -> None:
     """The vendor's words and our hint."""
-    told = arrived(EventType.JOB_FAILED, error=error("IMAGE_TOO_LARGE", "image is 12 MB"))
+    report = arrived(EventType.JOB_FAILED, error=error("IMAGE_TOO_LARGE", "image is 12 MB"))
 
-    assert "Image is 12 MB. Make the image smaller than 10 MB." in told["message"]
+    assert "Image is 12 MB. Make the image smaller than 10 MB." in report["message"]
 
 
 def test_no_prompt_calls_a_room_together() -> None:
     """Discord and others would read @everyone, and the whole server would hear of a video."""
-    told = arrived(EventType.JOB_SUCCEEDED, prompt="@everyone look <@123>")
+    report = arrived(EventType.JOB_SUCCEEDED, prompt="@everyone look <@123>")
 
-    assert "@everyone" not in told["message"]
-    assert "everyone look" in told["message"]
-    assert "@1" not in told["message"]
+    assert "@everyone" not in report["message"]
+    assert "everyone look" in report["message"]
+    assert "@1" not in report["message"]
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
@@ -108,7 +108,7 @@ JOB = {"model": "kling-2", "input": {"prompt": "A fox"}, "notify": [TARGET]}
 
 @pytest.fixture
 def client(harness: Harness) -> FlaskClient:
-    """The doors over the harness."""
+    """The API over the harness."""
     return create_app(harness.wiring).test_client()
 
 
@@ -122,7 +122,7 @@ def key(harness: Harness, *scopes: str) -> dict[str, str]:
     ("path", "body", "place"),
     [("/v1/subscriptions", TARGET, "/channel"), ("/v1/jobs", JOB, "/notify/0/channel")],
 )
-def test_every_door_asks_for_the_operator(
+def test_every_entry_asks_for_the_operator(
     path: str, body: dict[str, Any], place: str, client: FlaskClient, harness: Harness
 ) -> None:
     """Neither a subscription nor a job takes others' keys past our guard."""

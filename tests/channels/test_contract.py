@@ -243,7 +243,7 @@ class TestEveryChannel:
         assert 1 == len(target.bodies)
 
     def test_a_hanging_endpoint_ends_in_time(self, case: Case, outbound: Outbound) -> None:
-        """Someone who never answers holds a seat for the deadline and no longer."""
+        """Someone who never answers holds a slot for the deadline and no longer."""
         began = time.monotonic()
         raised = refusal(case, outbound, None, SHORT)
 

@@ -211,7 +211,7 @@ def test_an_idle_conversation_is_not_taken_up_again() -> None:
 
 
 def test_a_dead_conversation_is_replaced(sinks: SinkServer) -> None:
-    """One that the server has ended meanwhile costs no attempt."""
+    """One that the server has ended since costs no attempt."""
     with closing(Email(sinks.smtp_url, SENDER)) as channel:
         channel.send(delivery_request(MAIL_TARGET, frozen(channel)))
         sinks.script("mail", "RSET drop")
@@ -221,7 +221,7 @@ def test_a_dead_conversation_is_replaced(sinks: SinkServer) -> None:
 
 
 def test_what_was_refused_ends_its_conversation() -> None:
-    """After trouble of any kind the next mail begins anew."""
+    """After trouble of any kind the next mail begins again."""
     target = MailTarget("550 no", "250 kept")
     with target, closing(Email(target.url, SENDER)) as channel:
         with pytest.raises(DeliveryError):
@@ -309,7 +309,7 @@ def test_silence_after_the_mail_is_transient() -> None:
     ],
 )
 def test_bad_urls_stop_the_start(url: str) -> None:
-    """A setting that cannot work is told at once, with what it may be."""
+    """A setting that cannot work is reported at once, with what it may be."""
     with pytest.raises(SettingsError, match=r"CLIPBELL_SMTP_URL must be smtp://.*smtps://"):
         Email(url, SENDER)
 

@@ -66,7 +66,7 @@ def test_slacks_own_trouble_passes(word: str, sinks: SinkServer, outbound: Outbo
 
 
 @pytest.mark.parametrize(
-    ("word", "mend"),
+    ("word", "fix"),
     [
         ("no_service", "new incoming webhook"),
         ("no_team", "new incoming webhook"),
@@ -78,13 +78,13 @@ def test_slacks_own_trouble_passes(word: str, sinks: SinkServer, outbound: Outbo
     ],
 )
 def test_a_dead_url_ends_the_subscription(
-    word: str, mend: str, sinks: SinkServer, outbound: Outbound
+    word: str, fix: str, sinks: SinkServer, outbound: Outbound
 ) -> None:
-    """The subscription is disabled with the way to mend it in words."""
+    """The subscription is disabled with the way to fix it in words."""
     raised = refusal(sinks, outbound, word)
 
     assert NextStep.DISABLE is raised.next_step
-    assert mend in raised.message
+    assert fix in raised.message
     assert 1 == len(sinks.received())
 
 
@@ -98,7 +98,7 @@ def test_a_dead_url_ends_the_subscription(
 def test_a_payload_error_comes_down_the_ladder(
     word: str, sinks: SinkServer, outbound: Outbound
 ) -> None:
-    """Refused on every rung, the delivery is over after three POSTs, and the URL stays good."""
+    """Refused in every form, the delivery is over after three POSTs, and the URL stays good."""
     raised = refusal(sinks, outbound, word)
 
     assert (NextStep.GIVE_UP, 3) == (raised.next_step, len(sinks.received()))
@@ -223,7 +223,7 @@ def test_the_ladder_ends_in_a_message(outbound: Outbound) -> None:
 
 
 def test_the_ladder_shares_one_deadline(outbound: Outbound) -> None:
-    """Trouble on a lower rung is transient, and all rungs together keep to the time."""
+    """Trouble with a plainer form is transient, and all forms together keep to the time."""
     began = time.monotonic()
     channel = Slack(outbound, SHORT)
     with HttpTarget((400, "invalid_blocks"), None) as target:

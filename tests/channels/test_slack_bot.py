@@ -45,10 +45,10 @@ def bot(sinks: SinkServer) -> SlackBot:
     return SlackBot(BOT_TOKEN, 2.0, sinks.slack_api_url)
 
 
-def told(
+def report(
     bot: SlackBot, kind: EventType, reference: str | None = None, sequence: int = 1, **more: Any
 ) -> DeliveryResult:
-    """One event told to Slack, after what `reference` names."""
+    """One event reported to Slack, after what `reference` names."""
     body = bot.render(notification(kind, sequence=sequence, **more), "card")
     return bot.send(delivery_request(CHANNEL, body, reference=reference))
 
@@ -69,8 +69,8 @@ def header(received: Received) -> str:
 
 def test_posted_at_the_submit_and_updated_at_the_end(sinks: SinkServer, bot: SlackBot) -> None:
     """The channel holds one card per job, and it tells how the job ended."""
-    first = told(bot, SUBMITTED)
-    told(bot, SUCCEEDED, first.reference, 2)
+    first = report(bot, SUBMITTED)
+    report(bot, SUCCEEDED, first.reference, 2)
     (post,) = posts(sinks.received())
 
     assert ["postMessage", "update"] == methods(sinks)
@@ -80,7 +80,7 @@ def test_posted_at_the_submit_and_updated_at_the_end(sinks: SinkServer, bot: Sla
 
 def test_the_end_without_a_beginning_is_posted(sinks: SinkServer, bot: SlackBot) -> None:
     """Where no card was posted the end has one of its own."""
-    told(bot, SUCCEEDED)
+    report(bot, SUCCEEDED)
 
     assert ["postMessage"] == methods(sinks)
 
@@ -97,8 +97,8 @@ def test_the_end_without_a_beginning_is_posted(sinks: SinkServer, bot: SlackBot)
 )
 def test_trouble_is_told_in_the_thread(kind: EventType, sinks: SinkServer, bot: SlackBot) -> None:
     """The card changes without a sound; the thread says it aloud, with the way to the job."""
-    first = told(bot, SUBMITTED)
-    told(bot, kind, first.reference, 2, error=error("PROVIDER_ERROR", "it broke"))
+    first = report(bot, SUBMITTED)
+    report(bot, kind, first.reference, 2, error=error("PROVIDER_ERROR", "it broke"))
     (post,) = posts(sinks.received())
     (reply,) = post.replies
 
@@ -108,9 +108,9 @@ def test_trouble_is_told_in_the_thread(kind: EventType, sinks: SinkServer, bot: 
 
 
 def test_late_news_does_not_turn_the_card_back(sinks: SinkServer, bot: SlackBot) -> None:
-    """A submit that is delivered after the end is not told at all."""
-    end = told(bot, SUCCEEDED, sequence=2)
-    late = told(bot, SUBMITTED, end.reference, 1)
+    """A submit that is delivered after the end is not reported at all."""
+    end = report(bot, SUCCEEDED, sequence=2)
+    late = report(bot, SUBMITTED, end.reference, 1)
 
     assert ["postMessage"] == methods(sinks)
     assert (None, "not sent: the card tells later news already") == (late.reference, late.response)
@@ -118,8 +118,8 @@ def test_late_news_does_not_turn_the_card_back(sinks: SinkServer, bot: SlackBot)
 
 def test_a_resend_tells_the_same_again(sinks: SinkServer, bot: SlackBot) -> None:
     """Asked for by a person, the card is written once more."""
-    end = told(bot, SUCCEEDED, sequence=2)
-    told(bot, SUCCEEDED, end.reference, 2)
+    end = report(bot, SUCCEEDED, sequence=2)
+    report(bot, SUCCEEDED, end.reference, 2)
 
     assert ["postMessage", "update"] == methods(sinks)
 
@@ -129,9 +129,9 @@ def test_a_card_that_was_deleted_is_posted_anew(
     word: str, sinks: SinkServer, bot: SlackBot
 ) -> None:
     """Somebody tidied the channel up: the news comes all the same, and is what is kept up."""
-    first = told(bot, SUBMITTED)
+    first = report(bot, SUBMITTED)
     sinks.script("bot", word)
-    second = told(bot, SUCCEEDED, first.reference, 2)
+    second = report(bot, SUCCEEDED, first.reference, 2)
 
     assert ["postMessage", "update", "postMessage"] == methods(sinks)
     assert None is not second.reference != first.reference
@@ -140,14 +140,14 @@ def test_a_card_that_was_deleted_is_posted_anew(
 def test_a_name_leads_to_the_channel(sinks: SinkServer, bot: SlackBot) -> None:
     """An update needs the id that Slack answered, whatever the target was."""
     first = bot.send(delivery_request("#clips", bot.render(notification(SUBMITTED), "card")))
-    told(bot, SUCCEEDED, first.reference, 2)
+    report(bot, SUCCEEDED, first.reference, 2)
 
     assert ["#clips", "C0CLIPSXXX"] == [r.json["channel"] for r in sinks.received()]
 
 
 def test_the_message_can_be_traced(sinks: SinkServer, bot: SlackBot) -> None:
     """Its metadata names the event and the job, and nothing is unfurled."""
-    told(bot, SUCCEEDED)
+    report(bot, SUCCEEDED)
     (received,) = sinks.received()
 
     assert received.json["metadata"] == {
@@ -161,7 +161,7 @@ def refusal(sinks: SinkServer, bot: SlackBot, word: str) -> DeliveryError:
     """What the channel raises as long as Slack answers so."""
     sinks.script("bot", *[word] * 3)
     with pytest.raises(DeliveryError) as caught:
-        told(bot, SUCCEEDED)
+        report(bot, SUCCEEDED)
     assert BOT_TOKEN not in str(caught.value) + caught.value.response
     return caught.value
 
@@ -204,7 +204,7 @@ def test_a_wrong_token_is_found_out(sinks: SinkServer) -> None:
     """The sink knows its own app's token and no other, as Slack does."""
     stranger = SlackBot("xoxb-stranger", 2.0, sinks.slack_api_url)
     with pytest.raises(DeliveryError, match="does not know the token"):
-        told(stranger, SUCCEEDED)
+        report(stranger, SUCCEEDED)
 
 
 @pytest.mark.parametrize(
@@ -242,9 +242,9 @@ def test_a_payload_error_comes_down_the_ladder(word: str, sinks: SinkServer, bot
 
 def test_an_image_out_of_reach_costs_the_image_only(sinks: SinkServer, bot: SlackBot) -> None:
     """An update that Slack refuses for its image is made without it."""
-    first = told(bot, SUBMITTED)
+    first = report(bot, SUBMITTED)
     sinks.script("bot", "image")
-    told(bot, SUCCEEDED, first.reference, 2)
+    report(bot, SUCCEEDED, first.reference, 2)
 
     assert ["postMessage", "update", "update"] == methods(sinks)
     assert "image" not in str(sinks.received()[-1].json["blocks"])
@@ -252,20 +252,20 @@ def test_an_image_out_of_reach_costs_the_image_only(sinks: SinkServer, bot: Slac
 
 def test_an_update_by_text_takes_the_old_blocks_away(sinks: SinkServer, bot: SlackBot) -> None:
     """Otherwise the card would go on saying that the video is on its way."""
-    first = told(bot, SUBMITTED)
+    first = report(bot, SUBMITTED)
     sinks.script("bot", "invalid_blocks", "invalid_blocks")
-    told(bot, SUCCEEDED, first.reference, 2)
+    report(bot, SUCCEEDED, first.reference, 2)
 
     assert [] == sinks.received()[-1].json["blocks"]
 
 
-def test_thread_is_told_again_after_trouble(sinks: SinkServer, bot: SlackBot) -> None:
+def test_thread_is_reported_again_after_trouble(sinks: SinkServer, bot: SlackBot) -> None:
     """When the reply is refused the attempt has failed, and the next one makes both calls."""
-    first = told(bot, SUBMITTED)
+    first = report(bot, SUBMITTED)
     sinks.script("bot", "ok", "internal_error")
     with pytest.raises(DeliveryError):
-        told(bot, EventType.JOB_FAILED, first.reference, 2)
-    told(bot, EventType.JOB_FAILED, first.reference, 2)
+        report(bot, EventType.JOB_FAILED, first.reference, 2)
+    report(bot, EventType.JOB_FAILED, first.reference, 2)
 
     assert ["postMessage", *["update", "reply"] * 2] == methods(sinks)
 

@@ -57,7 +57,7 @@ def gather(run: ChaosRun) -> Evidence:
         def rows(table: Table) -> list[Row]:
             return list(tx.execute(select(table)).all())
 
-        told = _by_job(sorted(rows(events), key=lambda event: event.sequence))
+        report = _by_job(sorted(rows(events), key=lambda event: event.sequence))
         heard = _by_job(rows(callbacks))
         found = {job.id: job for job in rows(jobs)}
         sent, specs = rows(deliveries), {row.id: row for row in rows(subscriptions)}
@@ -66,7 +66,7 @@ def gather(run: ChaosRun) -> Evidence:
     for task in run.provider.renderer.book.all():
         tasks[run.jobs[number_of(task.values["prompt"])]].append(task)
     shown = {job["id"]: job for job in _all_jobs(run)}
-    return Evidence(found, told, heard, sent, specs, tasks, list(run.sink.calls), shown)
+    return Evidence(found, report, heard, sent, specs, tasks, list(run.sink.calls), shown)
 
 
 def _by_job(rows: list[Row]) -> dict[str, list[Row]]:
@@ -119,12 +119,12 @@ def lost_events(found: Evidence) -> list[str]:
     """One terminal event for each terminal job, and no hole in any sequence."""
     wrong = []
     for job in found.jobs.values():
-        told = [event.type for event in found.events[job.id] if event.type in TERMINAL_EVENTS]
+        report = [event.type for event in found.events[job.id] if event.type in TERMINAL_EVENTS]
         expected = [TELLS[job.state]] if job.state in TERMINAL else []
-        if expected != told:
-            wrong.append(f"{job.id} is {job.state} and told {told}")
+        if expected != report:
+            wrong.append(f"{job.id} is {job.state} and reported {report}")
         if job.state is JobState.UNKNOWN and "job.unknown" not in _types(found, job):
-            wrong.append(f"{job.id} is unknown and told nobody")
+            wrong.append(f"{job.id} is unknown and notified nobody")
         numbers = [event.sequence for event in found.events[job.id]]
         if list(range(1, len(numbers) + 1)) != numbers:
             wrong.append(f"{job.id} has the sequence {numbers}")
@@ -189,7 +189,7 @@ def undelivered(found: Evidence) -> list[str]:
 
 def strange_calls(found: Evidence, secrets: dict[str, str]) -> list[str]:
     """Calls badly signed, of no event of ours, or the same event under another id or body."""
-    known = {event.id: event for told in found.events.values() for event in told}
+    known = {event.id: event for report in found.events.values() for event in report}
     wrong: list[str] = []
     bodies: dict[tuple[str, str], bytes] = {}
     for call in found.calls:
@@ -200,11 +200,11 @@ def strange_calls(found: Evidence, secrets: dict[str, str]) -> list[str]:
             wrong.append(f"{call.event_id}: it is no event of ours, or another one")
         if bodies.setdefault((call.path, call.event_id), call.body) != call.body:
             wrong.append(f"{call.event_id}: it came again with another body")
-    told: dict[tuple[Any, ...], set[str]] = defaultdict(set)
+    report: dict[tuple[Any, ...], set[str]] = defaultdict(set)
     for call in found.calls:
         said = call.json()
-        told[said["data"]["id"], said["type"], said["sequence"]].add(call.event_id)
-    return wrong + [f"{what} came under {ids}" for what, ids in told.items() if len(ids) > 1]
+        report[said["data"]["id"], said["type"], said["sequence"]].add(call.event_id)
+    return wrong + [f"{what} came under {ids}" for what, ids in report.items() if len(ids) > 1]
 
 
 def broken_links(run: ChaosRun, found: Evidence) -> list[str]:

@@ -49,7 +49,7 @@ def figures(run: ChaosRun, found: Evidence) -> dict[str, object]:
         "jobs": len(found.jobs),
         "kills": f"{sum(run.kills.values())} ({_listed(run.kills)})",
         "processes that ended by themselves": run.counts["ended by itself"],
-        "requests asked again at the door": run.counts["asked again"],
+        "requests sent again": run.counts["asked again"],
         "callbacks lost": sum(task.fault_orders.has("lose") for task in tasks),
         "callbacks doubled": sum(task.fault_orders.has("repeat") for task in tasks),
         "callbacks not taken at once": sum(attempt.status != 200 for attempt in attempts),

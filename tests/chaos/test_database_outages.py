@@ -166,7 +166,7 @@ def test_read_only_postgres(provider: SandboxClient, postgres: Cluster, tmp_path
 
 
 def _resume(postgres: Cluster) -> None:
-    """The provider is free again, by an operator whom the server still lets write."""
+    """The provider is free again, by an operator; the server still lets it write."""
     with psycopg.connect(postgres.url) as operator:
         operator.execute("SET TRANSACTION READ WRITE")
         operator.execute("UPDATE providers SET held_reason = NULL")

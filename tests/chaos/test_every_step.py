@@ -85,7 +85,7 @@ def test_every_step_of_a_submit(run: ChaosRun, tmp_path: Path, tell: Tell) -> No
 @pytest.mark.timeout(600)
 def test_every_step(run: ChaosRun, tmp_path: Path, tell: Tell) -> None:
     """
-    Web or worker, dead at any step of any kind of work: one job, one create, one end, all told.
+    Web or worker, dead at any step of any kind of work: one job, one create, one end, all reported.
 
     What was sent and not answered is adopted by its callback, else it stays
     `unknown` with its reason.
@@ -137,5 +137,5 @@ def _ends(run: ChaosRun, found: Evidence, kind: Kind) -> set[tuple[str, int]]:
 
 def _adopted(run: ChaosRun, found: Evidence) -> list[str]:
     """The jobs that were unknown until their callback came."""
-    unsure = [i for i, told in found.events.items() if "job.unknown" in {e.type for e in told}]
+    unsure = [i for i, report in found.events.items() if "job.unknown" in {e.type for e in report}]
     return [i for i in unsure if found.jobs[i].state == "succeeded"]

@@ -76,7 +76,7 @@ def test_a_key(clipbell: Clipbell) -> None:
     me = clipbell.call("GET", "/v1/me", headers=headers)
     refused = clipbell.call("POST", "/v1/jobs", {}, headers)
     listed = shown(clipbell, "keys", "list")
-    told = clipbell.run("keys", "list").stdout
+    report = clipbell.run("keys", "list").stdout
     revoked = shown(clipbell, "keys", "revoke", made["id"])
     after = clipbell.call("GET", "/v1/me", headers=headers)
 
@@ -87,8 +87,8 @@ def test_a_key(clipbell: Clipbell) -> None:
         after.status,
     )
     assert [made["id"]] == [key["id"] for key in listed if key["name"] == "ci"]
-    assert made["api_key"] not in json.dumps(listed) + told
-    assert made["id"] in told
+    assert made["api_key"] not in json.dumps(listed) + report
+    assert made["id"] in report
     assert revoked["revoked_at"] is not None
     assert revoked == shown(clipbell, "keys", "revoke", made["id"])
     assert 200 == clipbell.call("GET", "/v1/me").status
@@ -124,7 +124,7 @@ def test_rotated_secrets(clipbell: Clipbell) -> None:
         signer = UrlSigner(keys, "callback", f"{clipbell.url}/callbacks")
         tomorrow = utc_now() + timedelta(days=1)
         url = signer.url_for(tomorrow, job=job["id"], provider="apixo")
-        told = shown(clipbell, "secrets", "rotate")
+        report = shown(clipbell, "secrets", "rotate")
         clipbell.run("trigger", "job.failed")
         eventually(lambda: len(hook.hits) == 1)
         clipbell.stop("serve")
@@ -138,7 +138,7 @@ def test_rotated_secrets(clipbell: Clipbell) -> None:
         clipbell.stop("worker")
         listed = shown(clipbell, "secrets", "list")
 
-    assert {"keys": 2} == told
+    assert {"keys": 2} == report
     assert [True, False] == [row["ends_at"] is None for row in listed]
     assert "stored secrets are sealed by the newest key" in clipbell.log("worker")
     assert 200 == clipbell.call("POST", url, b"{}").status

@@ -65,14 +65,14 @@ def test_init(tmp_path: Path) -> None:
     assert {**first, "api_key": None} == again
     assert 0o600 == stat.S_IMODE((data / "secret_keys").stat().st_mode)
     assert 0o700 == stat.S_IMODE(data.stat().st_mode)
-    told = clipbell.run("init").stdout
+    report = clipbell.run("init").stdout
     sought = ("clb_", "clipbell serve", "clipbell keys create")
-    assert [False, True, True] == [words in told for words in sought]
+    assert [False, True, True] == [words in report for words in sought]
 
 
 @pytest.mark.parametrize("owner", ["nobody", "jürgen@example.com"])
 def test_bad_owner(tmp_path: Path, owner: str) -> None:
-    """An owner to whom the mail channel could not write is refused before anything is made."""
+    """An owner that the mail channel cannot reach is refused before anything is made."""
     done = subprocess.run(
         [sys.executable, "-m", "service", "init", "--owner-email", owner],
         env=Clipbell(tmp_path, NOWHERE).environ,
@@ -94,7 +94,7 @@ def test_migrate(tmp_path: Path) -> None:
 
 
 def test_doctor(clipbell: Clipbell) -> None:
-    """Each finding says whether it is well; an unreachable PUBLIC_URL is told with its fix."""
+    """Each finding says whether it is well; an unreachable PUBLIC_URL is shown with its fix."""
     found = json.loads(clipbell.run("doctor", "--json", code=1).stdout)
     findings = {finding["subject"]: finding for finding in found["findings"]}
 
@@ -104,14 +104,14 @@ def test_doctor(clipbell: Clipbell) -> None:
     assert "CLIPBELL_PUBLIC_URL" in findings["public url"]["message"]
 
 
-def test_doctor_tells_what_is_amiss(fresh: Clipbell) -> None:
+def test_doctor_names_problems(fresh: Clipbell) -> None:
     """What stops jobs although all is set up is a finding too, with the verb that ends it."""
     fresh.run("hold", "apixo")
     fresh.environ["CLIPBELL_BUGDET"] = "5"
     found = json.loads(fresh.run("doctor", "--json", code=1).stdout)["findings"]
-    amiss = [one["message"] for one in found if one["subject"] == "providers" and not one["ok"]]
+    wrong = [one["message"] for one in found if one["subject"] == "providers" and not one["ok"]]
 
-    assert [True] == ["`clipbell resume apixo`" in message for message in amiss]
+    assert [True] == ["`clipbell resume apixo`" in message for message in wrong]
     typos = [one["message"] for one in found if one["subject"] == "settings" and not one["ok"]]
     assert ["CLIPBELL_BUGDET is no setting; did you mean CLIPBELL_BUDGET?"] == typos
 
@@ -128,19 +128,19 @@ def test_doctor_without_settings(tmp_path: Path) -> None:
 def test_dry_run(clipbell: Clipbell) -> None:
     """A dry run shows the wire request, key and token masked, and sends nothing."""
     done = clipbell.run("submit", MODEL, "--prompt", "A fox", "-i", "duration=10", "--dry-run")
-    told = json.loads(done.stdout)
+    report = json.loads(done.stdout)
 
     assert "hush" not in done.stdout + done.stderr
-    assert f"{NOWHERE}/api/v1/generateTask/{MODEL}" == told["request"]["url"]
-    assert told["request"]["body"]["callback_url"].endswith("/callbacks/***")
+    assert f"{NOWHERE}/api/v1/generateTask/{MODEL}" == report["request"]["url"]
+    assert report["request"]["body"]["callback_url"].endswith("/callbacks/***")
     assert ("A fox", 10) == tuple(
-        told["request"]["body"]["input"][name] for name in ("prompt", "duration")
+        report["request"]["body"]["input"][name] for name in ("prompt", "duration")
     )
     assert [] == shown(clipbell, "jobs")
 
 
 def test_a_job(fresh: Clipbell) -> None:
-    """submit, jobs, show and cancel speak of the same job; a second cancel is told."""
+    """submit, jobs, show and cancel speak of the same job; a second cancel is reported."""
     made = shown(fresh, "submit", "kling-2", "--prompt", "A fox", "-i", "cfg_scale=0.25")
 
     assert ("queued", 0.25) == (made["state"], made["input"]["cfg_scale"])
@@ -178,7 +178,7 @@ def test_brackets_in_a_prompt(fresh: Clipbell) -> None:
 def test_one_line_of_trouble(
     clipbell: Clipbell, arguments: list[str], code: int, words: str
 ) -> None:
-    """What cannot be done is one line on stderr that says how to mend it."""
+    """What cannot be done is one line on stderr that says how to fix it."""
     assert words in trouble(clipbell, *arguments, code=code)
 
 
@@ -195,10 +195,10 @@ def test_one_line_of_trouble(
 )
 def test_wrong_usage(clipbell: Clipbell, arguments: list[str]) -> None:
     """Wrong usage is exit code 2 and one line, which says where to read how it goes."""
-    told = trouble(clipbell, *arguments, code=2)
+    report = trouble(clipbell, *arguments, code=2)
 
-    assert "--help`" in told
-    assert "Value error" not in told
+    assert "--help`" in report
+    assert "Value error" not in report
 
 
 def test_version_and_help(clipbell: Clipbell) -> None:
@@ -208,7 +208,7 @@ def test_version_and_help(clipbell: Clipbell) -> None:
 
 
 def test_taken_port(clipbell: Clipbell) -> None:
-    """A port that another listens on is told, with the option for another."""
+    """A port that another listens on is reported, with the option for another."""
     with socket.create_server(("127.0.0.1", free_port())) as other:
         port = str(other.getsockname()[1])
         assert "--port" in trouble(clipbell, "serve", "--port", port)
@@ -331,7 +331,7 @@ def test_batch_of_json_lines(fresh: Clipbell, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "report"),
     [
         ("a.jsonl", b'{"model": "kling-2", "prompt": "A"}\n{"prompt": 7}\n', "row 2: /model"),
         ("a.jsonl", b"{\n", "row 1: is not JSON"),
@@ -344,14 +344,14 @@ def test_batch_of_json_lines(fresh: Clipbell, tmp_path: Path) -> None:
     ],
 )
 def test_bad_batch(
-    clipbell: Clipbell, tmp_path: Path, name: str, content: bytes, told: str
+    clipbell: Clipbell, tmp_path: Path, name: str, content: bytes, report: str
 ) -> None:
-    """A file with a fault sends nothing, and says in which row and how to mend it."""
+    """A file with a fault sends nothing, and says in which row and how to fix it."""
     file = tmp_path / name
     file.write_bytes(content)
     done = clipbell.run("submit", "--file", str(file), code=1)
 
-    assert told in done.stderr
+    assert report in done.stderr
     assert "" == done.stdout
     assert [] == shown(clipbell, "jobs")
 

@@ -69,11 +69,11 @@ def test_resolve(
 ) -> None:
     """An unknown job becomes what the person says; saying it again is one line of trouble."""
     job_id = left_as(worker, JobState.UNKNOWN)
-    told = shown(clipbell, "resolve", job_id, *how)
+    report = shown(clipbell, "resolve", job_id, *how)
     # By another task: that this one has a job already is another trouble.
     again = ["--task", "t-2"] if "--task" in how else how
 
-    assert expected == (told["state"], told["task_id"]) == now(worker, job_id)
+    assert expected == (report["state"], report["task_id"]) == now(worker, job_id)
     assert "only unknown jobs" in trouble(clipbell, "resolve", job_id, *again)
     assert expected == now(worker, job_id)
 
@@ -107,7 +107,7 @@ def test_resolve_wants_one_way(clipbell: Clipbell, how: list[str]) -> None:
 
 @pytest.mark.parametrize("verb", ["resolve", "cancel"])
 def test_job_that_is_not(clipbell: Clipbell, verb: str) -> None:
-    """A job that nobody knows is told, with the verb that lists them."""
+    """A job that nobody knows is reported, with the verb that lists them."""
     how = ["--fail"] if verb == "resolve" else []
 
     assert "clipbell jobs" in trouble(clipbell, verb, "job_x", *how)
@@ -141,6 +141,6 @@ def test_hold_and_resume(clipbell: Clipbell, worker: Wiring) -> None:
 
 @pytest.mark.parametrize("verb", ["hold", "resume"])
 def test_provider_that_is_not(clipbell: Clipbell, verb: str) -> None:
-    """A provider that has no key is told, with those that have one."""
+    """A provider that has no key is reported, with those that have one."""
     assert "apixo, segmind" in trouble(clipbell, verb, "nobody")
     assert 2 == clipbell.run(verb, code=2).returncode

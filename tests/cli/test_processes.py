@@ -50,7 +50,7 @@ def job(clipbell: Clipbell, job_id: str) -> tuple[str, str]:
 def test_signal_during_a_create(
     clipbell: Clipbell, vendor: SlowVendor, numbers: tuple[signal.Signals, ...]
 ) -> None:
-    """However often it is told to stop, the worker writes down the answer first, then ends."""
+    """However often it is asked to stop, the worker writes down the answer first, then ends."""
     job_id = submit(clipbell)
     clipbell.start_worker()
     eventually(vendor.asked.is_set)

@@ -101,16 +101,16 @@ def test_add_with_a_test(clipbell: Clipbell, hook: Hook) -> None:
 def test_failed_test(clipbell: Clipbell) -> None:
     """A test that fails says so with its exit code."""
     made = shown(clipbell, "subscriptions", "add", "webhook", NOWHERE)
-    told = shown(clipbell, "subscriptions", "test", made["id"], code=1)
+    report = shown(clipbell, "subscriptions", "test", made["id"], code=1)
     clipbell.run("subscriptions", "remove", made["id"])
 
-    assert (False, None) == (told["delivered"], told["status"])
+    assert (False, None) == (report["delivered"], report["status"])
 
 
 def test_trigger_deliver_resend(clipbell: Clipbell, hook: Hook) -> None:
     """A triggered sample goes the real way, is listed with its attempt, and goes out again."""
     made = shown(clipbell, "subscriptions", "add", "webhook", hook.url)
-    told = shown(clipbell, "trigger", "job.failed")
+    report = shown(clipbell, "trigger", "job.failed")
     eventually(lambda: hook.hits)
     arguments = ("deliveries", "--subscription", made["id"], "--state", "delivered")
     eventually(lambda: shown(clipbell, *arguments))
@@ -125,28 +125,28 @@ def test_trigger_deliver_resend(clipbell: Clipbell, hook: Hook) -> None:
     assert hook.hits[0].body.decode() == attempt["request"]["body"]
     assert f"> POST {hook.url}" in text and "< 200" in text and "> webhook-id: evt_" in text
     assert curl.startswith(f"curl -i -X POST {hook.url}")
-    assert delivery["id"] in told["deliveries"]
-    assert (None, told["id"]) == (delivery["job_id"], delivery["event_id"])
-    assert {told["id"]} == {hit.headers["webhook-id"] for hit in hook.hits}
+    assert delivery["id"] in report["deliveries"]
+    assert (None, report["id"]) == (delivery["job_id"], delivery["event_id"])
+    assert {report["id"]} == {hit.headers["webhook-id"] for hit in hook.hits}
     assert [] == shown(clipbell, "jobs")
 
 
 def test_trigger_of_nothing(clipbell: Clipbell) -> None:
     """An event that does not exist is wrong usage; one that nobody wants is reported."""
     clipbell.run("trigger", "job.exploded", code=2)
-    told = clipbell.run("trigger", "job.overdue").stdout
+    report = clipbell.run("trigger", "job.overdue").stdout
 
-    assert "no subscription wants job.overdue" in told
+    assert "no subscription wants job.overdue" in report
 
 
 @pytest.mark.parametrize("since", ["1h", "2026-01-01T00:00:00Z", "2026-01-01"])
 def test_recover(clipbell: Clipbell, since: str) -> None:
     """Nothing was missed: nothing is pending."""
     made = shown(clipbell, "subscriptions", "add", "webhook", NOWHERE)
-    told = shown(clipbell, "recover", made["id"], "--since", since)
+    report = shown(clipbell, "recover", made["id"], "--since", since)
     clipbell.run("subscriptions", "remove", made["id"])
 
-    assert {"id": made["id"], "recovered": 0, "dry_run": False} == told
+    assert {"id": made["id"], "recovered": 0, "dry_run": False} == report
 
 
 def test_recover_counts_first(clipbell: Clipbell) -> None:
@@ -168,24 +168,26 @@ def test_bad_since(clipbell: Clipbell) -> None:
 
 def test_feed_is_numbered_in_time(clipbell: Clipbell) -> None:
     """The worker's sequencer has an event in the feed soon after it was recorded."""
-    told = shown(clipbell, "trigger", "job.overdue")
+    report = shown(clipbell, "trigger", "job.overdue")
 
     eventually(
-        lambda: told["id"] in [e["id"] for e in clipbell.call("GET", "/v1/events").json()["data"]]
+        lambda: report["id"] in [e["id"] for e in clipbell.call("GET", "/v1/events").json()["data"]]
     )
 
 
-def test_both_doors_show_the_same(clipbell: Clipbell, hook: Hook) -> None:
+def test_command_line_and_api_show_the_same(clipbell: Clipbell, hook: Hook) -> None:
     """Programs read a subscription and a delivery by the command line as they do over HTTP."""
     made = shown(clipbell, "subscriptions", "add", "webhook", hook.url)
-    told = shown(clipbell, "trigger", "job.failed")
+    report = shown(clipbell, "trigger", "job.failed")
     eventually(lambda: not shown(clipbell, "deliveries", "--state", "pending"))
     subscriptions = clipbell.call("GET", "/v1/subscriptions").json()["data"]
     deliveries = clipbell.call("GET", "/v1/deliveries").json()["data"]
 
     assert made["id"] in [one["id"] for one in subscriptions]
     assert subscriptions == shown(clipbell, "subscriptions", "list")
-    assert told["deliveries"] == [one["id"] for one in deliveries if one["event_id"] == told["id"]]
+    assert report["deliveries"] == [
+        one["id"] for one in deliveries if one["event_id"] == report["id"]
+    ]
     assert deliveries == shown(clipbell, "deliveries")
 
 
@@ -201,14 +203,14 @@ def test_listen(clipbell: Clipbell, tmp_path: Path) -> None:
     child = Process("service", words, clipbell.environ, out, tmp_path / "err")
     url = json.loads(line_of(out, 0))["url"]
     made = shown(clipbell, "subscriptions", "add", "webhook", url)
-    told = shown(clipbell, "trigger", "job.held")
+    report = shown(clipbell, "trigger", "job.held")
     true = json.loads(line_of(out, 1))
     forged = http_call("POST", url, b"{}", {"webhook-id": "x", "webhook-signature": "v1,x"})
     false = json.loads(line_of(out, 2))
     child.terminate()
     clipbell.run("subscriptions", "remove", made["id"])
 
-    assert (told["id"], True, "job.held") == (true["id"], true["verified"], true["body"]["type"])
+    assert (report["id"], True, "job.held") == (true["id"], true["verified"], true["body"]["type"])
     assert (401, False) == (forged.status, false["verified"])
     assert "webhook-timestamp" in false["problem"]
     assert 0 == child.wait(20)

@@ -46,14 +46,14 @@ def test_changes_as_lines(clipbell: Clipbell, worker: Wiring, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("verb", "code", "told"),
+    ("verb", "code", "report"),
     [
         (["watch"], 0, ""),
         (["submit", "kling-2", "--prompt", "A hen", "--wait"], 130, "clipbell show job_"),
     ],
 )
 def test_interrupted_on_a_terminal(
-    clipbell: Clipbell, worker: Wiring, verb: list[str], code: int, told: str
+    clipbell: Clipbell, worker: Wiring, verb: list[str], code: int, report: str
 ) -> None:
     """A terminal shows what is waited for; Ctrl-C ends that without a traceback."""
     job_id = asked(clipbell)
@@ -65,7 +65,7 @@ def test_interrupted_on_a_terminal(
         end(worker, job)
 
     assert code == ended
-    assert told in terminal.shown
+    assert report in terminal.shown
     assert "Traceback" not in terminal.shown
     assert verb != ["watch"] or job_id in terminal.shown
 

@@ -270,7 +270,7 @@ def test_muted(harness: Harness, hook: Hook) -> None:
     assert ([], DeliveryState.EXHAUSTED) == (hook.hits, now_is(harness, delivery).state)
 
 
-def test_disabled_meanwhile(harness: Harness, hook: Hook) -> None:
+def test_disabled_before_it_is_sent(harness: Harness, hook: Hook) -> None:
     """What waits for a subscription that was switched off is not sent."""
     subscription, _ = subscribed(harness, hook.url)
     delivery = one_failed(harness)

@@ -1,4 +1,4 @@
-"""Endpoints: switched off after long failure, told once, well again."""
+"""Endpoints: switched off after long failure, reported once, well again."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def now_is(harness: Harness, subscription: Subscription) -> Subscription:
     return found
 
 
-def told(hook: Hook) -> list[str]:
+def report(hook: Hook) -> list[str]:
     """The types of the events that a hook got."""
     return [hit.json()["type"] for hit in hook.hits]
 
@@ -99,7 +99,7 @@ def test_off_after_five_days_and_well_again(harness: Harness, hook: Hook) -> Non
         assert (True, []) == (now_is(harness, subscription).enabled, owners.hits)
         happens(harness)
         off = now_is(harness, subscription)
-        assert (False, ["subscription.disabled"]) == (off.enabled, told(owners))
+        assert (False, ["subscription.disabled"]) == (off.enabled, report(owners))
         assert "2026-01-01 12:00" in (off.disabled_reason or "")
         hook.answers = [*[500] * len(hook.hits), 200]
         with harness.db.write() as tx:
@@ -107,13 +107,13 @@ def test_off_after_five_days_and_well_again(harness: Harness, hook: Hook) -> Non
         happens(harness)
         happens(harness)
 
-    assert list(OWNERS) == told(owners)
+    assert list(OWNERS) == report(owners)
     first, second = (hit.json()["data"] for hit in owners.hits)
     assert {subscription.id} == {first["subscription_id"], second["subscription_id"]}
     assert (off.disabled_reason, None) == (first["reason"], second["reason"])
 
 
-def test_one_incident_is_told_once(harness: Harness, hook: Hook) -> None:
+def test_one_incident_is_reported_once(harness: Harness, hook: Hook) -> None:
     """Switched on and off again without a success between is the same trouble."""
     hook.answers = [410]
     subscription = subscribed(harness, hook.url)
@@ -126,7 +126,7 @@ def test_one_incident_is_told_once(harness: Harness, hook: Hook) -> None:
                 store.subscriptions.enable(tx, subscription.id)
         happens(harness)
 
-    assert ["subscription.disabled"] == told(owners)
+    assert ["subscription.disabled"] == report(owners)
 
 
 @pytest.mark.parametrize("answers", [[500, 200, 500], [500]])
@@ -141,7 +141,7 @@ def test_patience(harness: Harness, hook: Hook, answers: list[Any]) -> None:
     assert now_is(harness, subscription).enabled
 
 
-def test_owner_is_told_by_mail(harness: Harness, hook: Hook, mailbox: MailTarget) -> None:
+def test_owner_is_notified_by_mail(harness: Harness, hook: Hook, mailbox: MailTarget) -> None:
     """Without any other subscription a letter goes to the owner's address."""
     with harness.db.write() as tx:
         encryptor, now = harness.wiring.encryptor, harness.clock()

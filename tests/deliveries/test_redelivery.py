@@ -251,7 +251,7 @@ def test_recovery_of_one_that_is_off(harness: Harness) -> None:
         recovered(harness, subscription)
 
 
-def test_end_of_a_job_is_told_again(harness: Harness, hook: Hook) -> None:
+def test_end_of_a_job_is_reported_again(harness: Harness, hook: Hook) -> None:
     """Each subscription that heard of the end hears of it once more; other events are not."""
     subscribed(harness, hook.url, events=("job.submitted", "job.failed"))
     job = harness.new_job()
@@ -276,5 +276,5 @@ def test_no_end_to_tell(harness: Harness) -> None:
         redeliver_final_event(tx, job, harness.clock())
     with harness.db.write() as tx:
         record_event(tx, job, EventType.JOB_FAILED, harness.clock())
-        with pytest.raises(Conflict, match="nobody was to be told"):
+        with pytest.raises(Conflict, match="no subscription wants its final event"):
             redeliver_final_event(tx, job, harness.clock())

@@ -31,7 +31,7 @@ GIVEN = {"channel": "webhook", "target": TARGET}
 
 
 def faults(harness: Harness, given: Any) -> dict[str, str]:
-    """What is wrong with a wish: pointer to code."""
+    """What is wrong with a request: pointer to code."""
     with pytest.raises(InvalidInput) as caught:
         parse_subscription(harness.wiring.channels, given, "/notify/0")
     return {fault.pointer: fault.code for fault in caught.value.faults}
@@ -72,7 +72,7 @@ def test_short_and_long_form(harness: Harness) -> None:
         ({"channel": "webhook", "target": TARGET, "secret": "x"}, "/secret"),
     ],
 )
-def test_bad_wish(harness: Harness, given: Any, at: str) -> None:
+def test_bad_request(harness: Harness, given: Any, at: str) -> None:
     """Each fault points at its field."""
     assert f"/notify/0{at}" in faults(harness, given)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import pytest
 from flask.testing import FlaskClient
@@ -11,12 +12,12 @@ from support.harness import Harness
 from support.servers import Hook, eventually
 
 from service import store
-from service.web.app import TRIALS, create_app
+from service.web.app import TEST_SENDS_AT_ONCE, create_app
 
 
 @pytest.fixture
 def client(harness: Harness) -> FlaskClient:
-    """The doors over the harness, as alice."""
+    """The API over the harness, as alice."""
     client = create_app(harness.wiring).test_client()
     client.environ_base["HTTP_X_API_KEY"] = harness.key
     return client
@@ -29,12 +30,12 @@ def made(client: FlaskClient, target: str, **more: object) -> dict[str, str]:
     return answer
 
 
-def test_trial(client: FlaskClient, harness: Harness) -> None:
+def test_test_send(client: FlaskClient, harness: Harness) -> None:
     """The sample arrives at once, signed and labelled, and leaves no row behind."""
     with Hook() as hook:
         subscription = made(client, hook.url, events=["job.failed"])
         client.patch(f"/v1/subscriptions/{subscription['id']}", json={"enabled": False})
-        told = client.post(f"/v1/subscriptions/{subscription['id']}/test").get_json()
+        report = client.post(f"/v1/subscriptions/{subscription['id']}/test").get_json()
     (hit,) = hook.hits
     names = ("webhook-id", "webhook-timestamp", "webhook-signature")
     found = {name.lower(): value for name, value in hit.headers.items()}
@@ -42,22 +43,22 @@ def test_trial(client: FlaskClient, harness: Harness) -> None:
         found["webhook-id"], harness.clock(), hit.body.decode()
     )
 
-    assert (True, 200, None) == (told["delivered"], told["status"], told["error"])
+    assert (True, 200, None) == (report["delivered"], report["status"], report["error"])
     assert (True, "job.failed") == (hit.json()["sample"], hit.json()["type"])
     assert signature == found[names[2]]
     assert [] == client.get("/v1/deliveries").get_json()["data"]
 
 
 @pytest.mark.parametrize("answer", [500, 410, 302])
-def test_failed_trial(client: FlaskClient, answer: int) -> None:
+def test_failed_test_send(client: FlaskClient, answer: int) -> None:
     """What the endpoint said is reported; the subscription is as it was."""
     with Hook(answers=[answer]) as hook:
         path = f"/v1/subscriptions/{made(client, hook.url)['id']}"
         before = client.get(path).get_json()
-        told = client.post(f"{path}/test").get_json()
+        report = client.post(f"{path}/test").get_json()
 
-    assert (False, answer) == (told["delivered"], told["status"])
-    assert str(answer) in told["error"]
+    assert (False, answer) == (report["delivered"], report["status"])
+    assert str(answer) in report["error"]
     assert before == client.get(path).get_json()
 
 
@@ -94,12 +95,12 @@ def test_endpoint_that_checks_signatures(client: FlaskClient) -> None:
     assert "save without a test, give it the secret, then test" in fault["message"]
 
 
-def test_trials_leave_threads_for_others(harness: Harness) -> None:
+def test_test_sends_leave_threads_for_others(harness: Harness) -> None:
     """While so many hang, one more is asked to come back."""
     app = create_app(harness.wiring)
-    seats = app.extensions["test_sends"]
-    for _ in range(TRIALS):
-        assert seats.acquire(blocking=False)
+    slots = app.extensions["test_sends"]
+    for _ in range(TEST_SENDS_AT_ONCE):
+        assert slots.acquire(blocking=False)
     client = app.test_client()
     client.environ_base["HTTP_X_API_KEY"] = harness.key
     answer = client.post(f"/v1/subscriptions/{made(client, 'http://127.0.0.1:9/')['id']}/test")
@@ -199,11 +200,12 @@ def test_filters_over_http(client: FlaskClient) -> None:
     )
 
 
-def test_two_trials_at_once(client: FlaskClient, harness: Harness) -> None:
-    """A seat is free again after its trial, so that many in a row are all made."""
+def test_two_test_sends_at_once(client: FlaskClient, harness: Harness) -> None:
+    """A slot is free again after its test, so that many in a row are all made."""
     with Hook() as hook:
         path = f"/v1/subscriptions/{made(client, hook.url)['id']}/test"
-        threads = [threading.Thread(target=client.post, args=(path,)) for _ in range(TRIALS)]
+        send = partial(client.post, path)
+        threads = [threading.Thread(target=send) for _ in range(TEST_SENDS_AT_ONCE)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -60,16 +60,16 @@ def run(
 def test_once(environ: dict[str, str]) -> None:
     """Four jobs, three deliveries each, all checked, exit 0, nothing left behind."""
     done = run(environ, "--once", "--json")
-    told = json.loads(done.stdout.splitlines()[-1])
+    report = json.loads(done.stdout.splitlines()[-1])
 
-    assert (0, {"jobs", "deliveries", "dashboard", "seconds"}) == (done.returncode, set(told))
-    models = {job["model"] for job in told["jobs"] if job["state"] == "succeeded"}
+    assert (0, {"jobs", "deliveries", "dashboard", "seconds"}) == (done.returncode, set(report))
+    models = {job["model"] for job in report["jobs"] if job["state"] == "succeeded"}
     assert {"kling-2-5-turbo-pro", "kling-2.5-turbo", "kling-text2video", "kling-2"} == models
-    delivered = [d["channel"] for d in told["deliveries"] if d["state"] == "delivered"]
+    delivered = [d["channel"] for d in report["deliveries"] if d["state"] == "delivered"]
     assert dict.fromkeys(("slack", "email", "webhook"), 4) == {
         name: delivered.count(name) for name in delivered
     }
-    assert told["seconds"] < 60
+    assert report["seconds"] < 60
     assert [] == leftovers(environ)
 
 

@@ -181,7 +181,7 @@ def test_large_request(site: Site) -> None:
     assert site.clipbell.key not in site.proxy.logs()
 
 
-def test_synchronous_door(site: Site) -> None:
+def test_synchronous_api(site: Site) -> None:
     """A request that is held until its video is there gets the video."""
     body = b'{"prompt": "A fox", "duration": 5}'
     headers = {"x-api-key": site.clipbell.key, "Content-Type": "application/json"}

@@ -317,7 +317,7 @@ def test_redis_loses_all(database_url: str, provider: SandboxClient, tmp_path: P
         for job_id in jobs.values():
             clipbell.await_state(job_id, "submitted", "succeeded")
         redis.kill()
-        jobs |= submit_many(clipbell, fresh("meanwhile"), 3)
+        jobs |= submit_many(clipbell, fresh("during the outage"), 3)
         redis.start()
 
         assert all_done(clipbell, provider, jobs)

@@ -76,7 +76,7 @@ def test_one_success_calls_for_more_hands() -> None:
 
 
 def test_trouble_of_one_kind(caplog: pytest.LogCaptureFixture) -> None:
-    """A unit that always raises is logged, and the other kinds go on meanwhile."""
+    """A unit that always raises is logged, and the other kinds go on."""
     pile = Pile(100)
 
     def broken() -> bool:

@@ -64,9 +64,9 @@ def test_default_events(harness: Harness) -> None:
     """Who names no events gets the four that matter."""
     subscribed(harness)
     job = harness.new_job()
-    told = {type_ for type_ in EventType if happened(harness, harness.new_job(), type_)}
+    report = {type_ for type_ in EventType if happened(harness, harness.new_job(), type_)}
 
-    assert set(DEFAULT_EVENTS) == told
+    assert set(DEFAULT_EVENTS) == report
     assert [] == happened(harness, job, EventType.JOB_SUBMITTED)
 
 
@@ -106,7 +106,7 @@ def test_notify_decides(harness: Harness) -> None:
     assert [[False], [], [True], [True]] == found
 
 
-def test_named_twice_is_told_once(harness: Harness) -> None:
+def test_named_twice_is_reported_once(harness: Harness) -> None:
     """The same target twice in one request is one delivery."""
     job = harness.new_job(notify=[f"webhook:{TARGET}"] * 3)
 
@@ -121,7 +121,7 @@ def test_hidden_one_hears_only_of_its_jobs(harness: Harness) -> None:
 
 
 def test_target_that_had_said_gone(harness: Harness) -> None:
-    """A job that names a target which was switched off before is not silently told to nobody."""
+    """A job that names a target which was switched off before is not silently lost."""
     harness.new_job(notify=[f"webhook:{TARGET}"])
     with harness.db.write() as tx:
         spec = SubscriptionSpec("webhook", TARGET)

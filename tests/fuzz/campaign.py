@@ -12,7 +12,7 @@ from support.sandboxes import start_sandbox
 from support.servers import Clipbell, Hook, eventually
 
 HERE = Path(__file__).parent
-#: Requests at the synchronous doors are soon told 504, and their jobs go on.
+#: Requests at the synchronous APIs soon get 504, and their jobs go on.
 SYNC_SECONDS = "0.01"
 
 
@@ -27,7 +27,7 @@ def campaign(folder: Path, seed: int, *options: str) -> subprocess.CompletedProc
         settings = {"sync_timeout": SYNC_SECONDS, "poll_after": "0.2", "poll_every": "0.2"}
         with Clipbell(folder, server.url, **settings) as clipbell:
             clipbell.start()
-            (folder / "schemathesis.toml").write_text(_told(_rows(clipbell, hook)))
+            (folder / "schemathesis.toml").write_text(_with_rows(_rows(clipbell, hook)))
             clipbell.stop("worker")
             return _run(clipbell, hook, folder, seed, options)
 
@@ -55,15 +55,15 @@ def _rows(clipbell: Clipbell, hook: Hook) -> dict[str, str]:
     }
 
 
-def _told(rows: dict[str, str]) -> str:
+def _with_rows(rows: dict[str, str]) -> str:
     """The settings, with ids that lead somewhere for a part of the requests."""
-    told = (HERE / "schemathesis.toml").read_text()
+    report = (HERE / "schemathesis.toml").read_text()
     for name, value in rows.items():
-        told += f"\n[dictionaries.{name}]\nvalues = [{json.dumps(value)}]\n"
-    told += "\n[parameters]\n"
+        report += f"\n[dictionaries.{name}]\nvalues = [{json.dumps(value)}]\n"
+    report += "\n[parameters]\n"
     for name in rows:
-        told += f'"path.{name}" = {{ dictionary = "{name}", probability = 0.5 }}\n'
-    return told
+        report += f'"path.{name}" = {{ dictionary = "{name}", probability = 0.5 }}\n'
+    return report
 
 
 def _run(

@@ -147,7 +147,7 @@ def _noise(random: Random, target: Target) -> bytes:
     return random.randbytes(random.randrange(1, 400)) + b"\r\n\r\n"
 
 
-def _strangers_at_every_door(random: Random, target: Target) -> bytes:
+def _strangers_at_every_route(random: Random, target: Target) -> bytes:
     key = random.choice(("", "x-api-key: clb_no", "Authorization: Bearer " + "a" * 300))
     return request("POST", random.choice(PATHS), b'{"model":"kling-2"}', JSON, key or "X-A: b")
 
@@ -171,5 +171,5 @@ KINDS: dict[str, Callable[[Random, Target], bytes]] = {
     "malformed heads": _bad_heads,
     "gzip bombs": _bomb,
     "noise": _noise,
-    "without a key": _strangers_at_every_door,
+    "without a key": _strangers_at_every_route,
 }

@@ -71,7 +71,7 @@ def test_edited_row_with_an_id(harness: Harness) -> None:
 
 
 def test_other_notify(harness: Harness) -> None:
-    """Whom a row tells is no reason to pay for it again."""
+    """Another recipient is no reason to pay for a row again."""
     run(harness, rows("fox")[0])
 
     assert not run(harness, rows("fox", notify=[])[0])[1]

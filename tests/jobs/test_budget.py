@@ -106,8 +106,8 @@ def test_over_budget_is_held_until_tomorrow(harness: Harness) -> None:
         assert ["job.held"] == [event.type for event in store.events.of_job(tx, job.id)]
 
 
-def test_over_budget_at_a_door_fails(harness: Harness) -> None:
-    """A door's job that the budget no longer covers when it is to go out is refused, not held."""
+def test_over_budget_at_a_vendors_api_fails(harness: Harness) -> None:
+    """Such a job that the budget no longer covers when it is to go out is refused, not held."""
     send(harness)
     job = harness.new_job(source="segmind", **KLING_2)
     send(harness)
@@ -128,7 +128,7 @@ def test_unknown_price_is_held(harness: Harness) -> None:
 
 
 def test_price_named_later(harness: Harness) -> None:
-    """Once PRICES names it, a job that was held for its price goes out, told once."""
+    """Once PRICES names it, a job that was held for its price goes out, reported once."""
     job = harness.new_job()
     harness.drain("submit")
     harness.clock.advance(301)

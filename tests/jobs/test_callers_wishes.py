@@ -1,4 +1,4 @@
-"""What a caller may say of one job: by when it must be sent, and which events are told."""
+"""What a caller may say of one job: by when it must be sent, and which events are sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.postgresql
 TARGET = "http://127.0.0.1:9/hook"
 
 
-def told(harness: Harness, job: Job) -> list[str]:
+def report(harness: Harness, job: Job) -> list[str]:
     """The events of the job that have a delivery, one line for each."""
     with harness.db.read() as tx:
         events = {event.id: event.type for event in store.events.of_job(tx, job.id)}
@@ -37,7 +37,7 @@ def happen(harness: Harness, job: Job) -> None:
 
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.HELD])
 def test_canceled_in_time(harness: Harness, state: JobState) -> None:
-    """A job that still waits when its time is over is canceled, and its owner told."""
+    """A job that still waits when its time is over is canceled, and its owner notified."""
     job = harness.new_job(cancel_after=60, notify=[f"webhook:{TARGET}"], events=["job.canceled"])
     with harness.db.write() as tx:
         store.jobs.change(tx, job.id, [JobState.QUEUED], state=state, due_at=None)
@@ -49,7 +49,7 @@ def test_canceled_in_time(harness: Harness, state: JobState) -> None:
     assert ("reconcile" in early[0], early[1]) == (False, False)
     assert ("reconcile" in late[0], late[1]) == (True, True)
     assert JobState.CANCELED is harness.job(job).state
-    assert ["job.canceled"] == told(harness, job)
+    assert ["job.canceled"] == report(harness, job)
 
 
 def test_never_sent_too_late(harness: Harness) -> None:
@@ -77,12 +77,12 @@ def test_what_was_sent_goes_on(harness: Harness) -> None:
 
 
 def test_only_these_events(harness: Harness) -> None:
-    """No other event is told, neither to the targets that are named nor to the account's own."""
+    """No other event is sent, neither to the targets that are named nor to the account's own."""
     spec = {"channel": "webhook", "target": TARGET, "events": list(EventType)}
     job = harness.new_job(notify=[spec], events=["job.failed"])
     happen(harness, job)
 
-    assert ["job.failed"] == told(harness, job)
+    assert ["job.failed"] == report(harness, job)
 
 
 def test_targets_without_events_get_these(harness: Harness) -> None:
@@ -90,7 +90,7 @@ def test_targets_without_events_get_these(harness: Harness) -> None:
     job = harness.new_job(notify=[f"webhook:{TARGET}"], events=["job.submitted", "job.failed"])
     happen(harness, job)
 
-    assert ["job.failed", "job.submitted"] == told(harness, job)
+    assert ["job.failed", "job.submitted"] == report(harness, job)
 
 
 @pytest.mark.parametrize(

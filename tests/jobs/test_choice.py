@@ -60,7 +60,7 @@ def test_cheapest_that_takes_it(values: dict[str, Any], vendor: str) -> None:
     assert (vendor, 5) == (found.model.provider, found.input["duration"])
 
 
-def test_choice_is_told() -> None:
+def test_choice_is_shown() -> None:
     """The compared prices are in words; a named vendor was no choice."""
     both = asked(usable=("segmind", "kling"))
     named = asked("segmind", usable=("segmind", "kling"))

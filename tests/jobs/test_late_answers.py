@@ -39,7 +39,7 @@ def vendor(harness: Harness) -> Vendor:
 
 
 def unit(harness: Harness, vendor: Vendor, kind: str) -> Call | bool:
-    """One unit of work, as far as the vendor's door."""
+    """One unit of work, as far as the call to the vendor."""
     wiring = replace(harness.wiring, providers={"apixo": vendor})
     return vendor.run(wiring.units()[kind])
 
@@ -143,7 +143,7 @@ def test_refused_for_credits_gives_the_budget_back(harness: Harness, vendor: Ven
 
 
 def test_resent_job_over_budget_is_held_once(harness: Harness, vendor: Vendor) -> None:
-    """What a budget holds is held quietly, not told again at each look."""
+    """What a budget holds is held quietly, not reported again at each look."""
     job = harness.new_job()
     vendor.reply(asked(harness, vendor, "submit"), NO_ANSWER)
     resend(harness, job)

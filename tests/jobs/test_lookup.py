@@ -53,7 +53,7 @@ def kinds(harness: Harness, job: Job) -> list[str]:
         return [step.kind for step in store.jobs.all_steps(tx, job.id)]
 
 
-def told(harness: Harness, job: Job) -> list[str]:
+def report(harness: Harness, job: Job) -> list[str]:
     """The types of its events."""
     with harness.db.read() as tx:
         return list(tx.scalars(select(events.c.type).filter_by(job_id=job.id)))
@@ -79,7 +79,7 @@ def test_found(
 
     assert (JobState.SUBMITTED, None) == (found.state, found.error)
     assert [found.task_id] == [task.id for task in tasks_of(sandbox, job)]
-    assert EventType.JOB_UNKNOWN not in told(harness, job)
+    assert EventType.JOB_UNKNOWN not in report(harness, job)
 
 
 def test_not_made(harness: Harness, sandbox: SandboxClient) -> None:
@@ -150,11 +150,11 @@ def test_vendor_that_is_away(harness: Harness, sandbox: SandboxClient) -> None:
     for second in range(120):
         harness.clock.advance(1)
         handle_expired(w.db, {"kling": nowhere}, w.settings, w.signer, w.clock)
-        early = early if second > 30 else told(harness, job)
+        early = early if second > 30 else report(harness, job)
 
     assert JobState.UNKNOWN is harness.job(job).state
     assert EventType.JOB_UNKNOWN not in early
-    assert 1 == told(harness, job).count(EventType.JOB_UNKNOWN)
+    assert 1 == report(harness, job).count(EventType.JOB_UNKNOWN)
     wait(harness, 61)
     assert JobState.SUBMITTED is harness.job(job).state
     assert 1 == len(tasks_of(sandbox, job))

@@ -67,12 +67,12 @@ def test_first_end_wins(harness: Harness, first: Outcome, second: Outcome) -> No
     """Nothing that comes after the end changes a single column, or tells anybody."""
     job = harness.new_job()
     assert record(harness, job, first)
-    ended, told, at = harness.job(job), types(harness, job), link(harness, job)
+    ended, report, at = harness.job(job), types(harness, job), link(harness, job)
     harness.clock.advance(5)
 
     assert not record(harness, job, second)
-    assert (ended, told, at) == (harness.job(job), types(harness, job), link(harness, job))
-    assert 1 == len(told)
+    assert (ended, report, at) == (harness.job(job), types(harness, job), link(harness, job))
+    assert 1 == len(report)
 
 
 def test_running_is_no_end(harness: Harness) -> None:

@@ -1,4 +1,4 @@
-"""Polling: the end that no callback told, and no end that is none."""
+"""Polling: the end that no callback reported, and no end that is none."""
 
 from __future__ import annotations
 
@@ -254,7 +254,7 @@ def test_absent_vendor_between_misses(harness: Harness, sandbox: SandboxClient) 
 
 
 def test_overdue(harness: Harness, sandbox: SandboxClient) -> None:
-    """After the deadline: told once, asked rarely, and a late success counts."""
+    """After the deadline: reported once, asked rarely, and a late success counts."""
     job = submitted(harness, sandbox)
     find(harness, job, RUNNING)
     assert 5.0 == wait(harness, job)
@@ -270,7 +270,7 @@ def test_overdue(harness: Harness, sandbox: SandboxClient) -> None:
     assert expected == types(harness, job)
 
 
-def test_overdue_is_told_once_by_two(harness: Harness, sandbox: SandboxClient) -> None:
+def test_overdue_is_reported_once_by_two(harness: Harness, sandbox: SandboxClient) -> None:
     """A poll and a confirm that find the deadline passed at the same time tell it once."""
     job = submitted(harness, sandbox)
     harness.clock.advance(301)
@@ -435,7 +435,7 @@ def test_polls_stretch_in_a_crowd(harness: Harness) -> None:
     assert 10.0 == wait(harness, jobs[0])
 
 
-def test_absent_vendor_is_told(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
+def test_absent_vendor_is_reported(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
     """Since when a vendor cannot be asked is remembered until it answers again; logged once."""
     caplog.set_level("INFO", "service.jobs.provider_status")
     (job,) = many(harness, 1)

@@ -75,7 +75,7 @@ def test_an_uploaded_image_is_refused(harness: Harness, sandbox: SandboxClient) 
 
 
 @pytest.mark.parametrize(
-    ("public_url", "base_url", "told"),
+    ("public_url", "base_url", "report"),
     [
         ("http://127.0.0.1:8000", "https://api.apixo.ai", True),
         ("http://10.1.2.3", "https://api.apixo.ai", True),
@@ -84,12 +84,12 @@ def test_an_uploaded_image_is_refused(harness: Harness, sandbox: SandboxClient) 
         ("http://127.0.0.1:8000", "http://127.0.0.1:8100", False),
     ],
 )
-def test_notice(public_url: str, base_url: str, told: bool) -> None:
-    """Who gives a private address to a real vendor is told of pull mode, and nobody else is."""
+def test_notice(public_url: str, base_url: str, report: bool) -> None:
+    """Who gives a private address to a real vendor learns of pull mode, and nobody else is."""
     given = {"PUBLIC_URL": public_url, "APIXO_API_KEY": "k", "APIXO_BASE_URL": base_url}
     settings = load_settings({f"CLIPBELL_{name}": value for name, value in given.items()})
 
-    assert told == ("CLIPBELL_PULL=true" in pull_notice(settings))
+    assert report == ("CLIPBELL_PULL=true" in pull_notice(settings))
 
 
 def test_doctor(harness: Harness) -> None:

@@ -39,7 +39,7 @@ def types(harness: Harness, job: Job) -> list[EventType]:
 
 @pytest.mark.parametrize("state", ["queued", "held", "submitting"])
 def test_without_a_task(harness: Harness, sandbox: SandboxClient, state: str) -> None:
-    """Whatever may have gone out since is unknown, told so, and never sent by itself."""
+    """Whatever may have gone out since is unknown, reported so, and never sent by itself."""
     job = in_state(harness, JobState(state))
     before = len(sandbox.server.renderer.book.all())
     assert {"asked": 0, "waiting": 1, "damaged": 0} == mark_unknown_after_restore(

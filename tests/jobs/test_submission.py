@@ -166,7 +166,7 @@ def test_a_failing_provider_is_spared(harness: Harness, sandbox: SandboxClient) 
 
 
 def test_refused_for_now(harness: Harness, sandbox: SandboxClient) -> None:
-    """The job waits as long as told, goes out again, and is made once."""
+    """The job waits as long as asked, goes out again, and is made once."""
     sandbox.server.renderer.book.order(FaultOrders({"refuse": "429"}))
     job = unique(harness)
     assert (JobState.QUEUED, []) == (job.state, tasks_of(sandbox, job))
@@ -200,7 +200,7 @@ def test_no_credits_hold_the_provider(
     assert 1 == len(tasks_of(sandbox, first))
 
 
-def test_no_credits_is_told_once(harness: Harness) -> None:
+def test_no_credits_is_reported_once(harness: Harness) -> None:
     """Of jobs that are refused at the same time one tells it; the others wait in the queue."""
     jobs = [harness.new_job(f"fox {number}") for number in range(3)]
     with harness.db.write() as tx:
@@ -218,8 +218,8 @@ def test_no_credits_is_told_once(harness: Harness) -> None:
     assert not harness.unit("submit")
 
 
-def test_no_credits_while_others_wait_at_a_door(harness: Harness, sandbox: SandboxClient) -> None:
-    """Who waits at a vendor's door when the credits end is refused at once, not held."""
+def test_no_credits_while_others_wait(harness: Harness, sandbox: SandboxClient) -> None:
+    """Who waits at a vendor-compatible API when the credits end is refused at once, not held."""
     sandbox.server.renderer.book.order(FaultOrders({"refuse": "402"}))
     first = harness.new_job()
     harness.clock.advance(1)
@@ -388,15 +388,15 @@ def test_fault_of_ours_after_sending(harness: Harness, sandbox: SandboxClient) -
 
 
 class Slow(Apixo):
-    """Answers only after `meanwhile` has happened; refuses with `code` where there is one."""
+    """Answers only after `before_answer` has happened; refuses with `code` where there is one."""
 
-    meanwhile: Any = staticmethod(lambda: None)
+    before_answer: Any = staticmethod(lambda: None)
     code: str = ""
 
     def submit(self, job: Job, callback_url: str) -> Submission:
         """The real call, late."""
         answer = Submission("") if self.code else super().submit(job, callback_url)
-        self.meanwhile()
+        self.before_answer()
         if self.code:
             raise Refused(self.code, "late no")
         return answer
@@ -407,11 +407,11 @@ def outlasting(harness: Harness, sandbox: SandboxClient, code: str = "") -> Slow
     slow = Slow(access(harness.wiring.outbound, sandbox.server.url, "k", 5.0))
     slow.code = code
 
-    def meanwhile() -> None:
+    def before_answer() -> None:
         harness.clock.advance(LEASE)
         harness.drain("poll", "reconcile")
 
-    slow.meanwhile = meanwhile
+    slow.before_answer = before_answer
     return slow
 
 
@@ -432,9 +432,9 @@ def test_late_refusal_tells_no_lies(harness: Harness, sandbox: SandboxClient, co
     job = harness.new_job(harness.account.id)
     submit_with(harness, outlasting(harness, sandbox, code))
     found = harness.job(job)
-    told = {EventType.JOB_HELD: JobState.HELD, EventType.JOB_UNKNOWN: JobState.UNKNOWN}
+    report = {EventType.JOB_HELD: JobState.HELD, EventType.JOB_UNKNOWN: JobState.UNKNOWN}
 
-    assert found.state is told[types(harness, job)[-1]]
+    assert found.state is report[types(harness, job)[-1]]
 
 
 def test_refusal_gives_the_budget_back(harness: Harness, sandbox: SandboxClient) -> None:
@@ -460,7 +460,7 @@ def test_release_reserves_the_price_of_its_moment(harness: Harness, sandbox: San
 
 
 class Curious(Apixo):
-    """Keeps the URL that it shall call back."""
+    """Keeps the URL that it must call back."""
 
     url = ""
 

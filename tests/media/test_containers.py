@@ -66,6 +66,6 @@ def test_sound_in_ogg() -> None:
     ],
 )
 def test_strangers(head: bytes, what: str) -> None:
-    """What is no film is told in words, also where it looks a little like one."""
+    """What is no film is named in words, also where it looks a little like one."""
     assert container_of(head) is None
     assert what == describe_stranger(head)

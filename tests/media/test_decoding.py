@@ -192,7 +192,7 @@ def test_film_that_crashes_it(decoder: Decoder, path: Path) -> None:
     ],
 )
 def test_no_film(decoder: Decoder, tmp_path: Path, content: bytes, demuxer: str, says: str) -> None:
-    """A file without a frame is told from a decoder that was lost."""
+    """A file without a frame is distinguished from a decoder that was lost."""
     with pytest.raises(BrokenMovie, match=says):
         decoder.frame_of(keep(tmp_path, content), demuxer)
 

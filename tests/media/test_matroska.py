@@ -137,7 +137,7 @@ def test_strangers_behind(behind: bytes, sized: bool) -> None:
 @pytest.mark.parametrize("share", [0.01, 0.2, 0.5, 0.9, 0.999])
 @pytest.mark.parametrize("sized", [True, False])
 def test_breaks_off(share: float, sized: bool) -> None:
-    """A film that breaks off is told from a whole one, also where its length was not known."""
+    """A film that breaks off is never taken for a whole one, also without a known length."""
     live = whole(tracks(video(8, 6)), *[CLUSTER] * 9, sized=False)
     content = WEBM if sized else live
 

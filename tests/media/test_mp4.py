@@ -139,7 +139,7 @@ WHOLE_FILMS = pytest.mark.parametrize(
 @pytest.mark.parametrize("share", [0.01, 0.2, 0.5, 0.6, 0.9, 0.999])
 @WHOLE_FILMS
 def test_breaks_off(content: bytes, share: float) -> None:
-    """A film that breaks off is told from a whole one, wherever it does."""
+    """A film that breaks off is distinguished from a whole one, wherever it does."""
     with pytest.raises(BrokenMovie, match=r"breaks off|has no"):
         read(content[: int(len(content) * share)])
 
@@ -335,7 +335,7 @@ def test_compressed_index() -> None:
     ],
 )
 def test_no_film(content: bytes, says: str) -> None:
-    """What is no whole film is told in words."""
+    """What is no whole film is named in words."""
     with pytest.raises(BrokenMovie, match=says):
         read(content)
 

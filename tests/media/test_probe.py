@@ -1,4 +1,4 @@
-"""Probing films: whole and decodable with figures and a poster, or told what is wrong."""
+"""Probing films: whole and decodable with figures and a poster, or reported what is wrong."""
 
 from __future__ import annotations
 
@@ -354,7 +354,7 @@ def test_without_the_extra(tmp_path: Path, content: bytes, expected: ProbeResult
 
 
 @pytest.mark.parametrize(
-    ("found", "seconds", "ratio", "told"),
+    ("found", "seconds", "ratio", "report"),
     [
         ((5.04, 1280, 720), 5, "16:9", []),
         ((4.5, 1284, 716), 5, "16:9", []),
@@ -377,7 +377,7 @@ def test_differences(
     found: tuple[float | None, int | None, int | None],
     seconds: float | None,
     ratio: str | None,
-    told: list[str],
+    report: list[str],
 ) -> None:
-    """Another length or shape than asked is told; a frame more or less is none."""
-    assert told == probe.differences(ProbeResult("mp4", *found), seconds, ratio)
+    """Another length or shape than asked is reported; a frame more or less is none."""
+    assert report == probe.differences(ProbeResult("mp4", *found), seconds, ratio)

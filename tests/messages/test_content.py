@@ -11,7 +11,7 @@ from service.messages.content import cut, describe, plain
 from service.model import EventType
 
 
-def test_an_old_error_is_not_told_with_good_news() -> None:
+def test_an_old_error_is_not_shown_with_good_news() -> None:
     """A job that was held once and came through is simply ready."""
     content = describe(notification(error=error("INSUFFICIENT_CREDITS", "no credits")))
 

@@ -154,29 +154,29 @@ def test_no_video_yet() -> None:
 
 def test_standard() -> None:
     """The default body: type, time, version and sequence around the job."""
-    told = standard(notification(succeeded(), video()))
+    report = standard(notification(succeeded(), video()))
 
-    assert ["type", "timestamp", "api_version", "sequence", "data"] == list(told)
-    assert ("job.succeeded", "v1", 3) == (told["type"], told["api_version"], told["sequence"])
-    assert job_json(succeeded(), video(), LINK) | {"id": ""} == told["data"] | {"id": ""}
+    assert ["type", "timestamp", "api_version", "sequence", "data"] == list(report)
+    assert ("job.succeeded", "v1", 3) == (report["type"], report["api_version"], report["sequence"])
+    assert job_json(succeeded(), video(), LINK) | {"id": ""} == report["data"] | {"id": ""}
 
 
 def test_flat() -> None:
     """One level only, with the names that no-code tools map."""
-    told = flat(notification(succeeded(), video()))
+    report = flat(notification(succeeded(), video()))
     expected = "id type timestamp job_id state prompt model video_url download_url poster_url"
 
-    assert set() == {*expected.split(), "error_message", "created_at"} - told.keys()
-    assert ("evt_1", "A fox", LINK) == (told["id"], told["prompt"], told["video_url"])
-    assert not [name for name, value in told.items() if isinstance(value, dict | list)]
+    assert set() == {*expected.split(), "error_message", "created_at"} - report.keys()
+    assert ("evt_1", "A fox", LINK) == (report["id"], report["prompt"], report["video_url"])
+    assert not [name for name, value in report.items() if isinstance(value, dict | list)]
 
 
 def test_flat_of_a_failure() -> None:
-    """The same names, the link blank, the reason told."""
-    told, good = flat(notification(failed())), flat(notification(succeeded(), video()))
+    """The same names, the link blank, the reason reported."""
+    report, good = flat(notification(failed())), flat(notification(succeeded(), video()))
 
-    assert good.keys() == told.keys()
-    assert (None, "no foxes") == (told["video_url"], told["error_message"])
+    assert good.keys() == report.keys()
+    assert (None, "no foxes") == (report["video_url"], report["error_message"])
 
 
 @pytest.mark.parametrize(
@@ -194,11 +194,11 @@ def test_flat_of_a_failure() -> None:
 )
 def test_apixo_states(state: str, expected: str) -> None:
     """Each of our states is one of the four of APIXO's envelope."""
-    told = apixo_status(job(state=JobState(state)), LINK)
+    report = apixo_status(job(state=JobState(state)), LINK)
 
-    assert (200, expected) == (told["code"], told["data"]["state"])
-    assert ("resultJson" in told["data"]) == (expected == "success")
-    assert ("failCode" in told["data"]) == (expected == "failed")
+    assert (200, expected) == (report["code"], report["data"]["state"])
+    assert ("resultJson" in report["data"]) == (expected == "success")
+    assert ("failCode" in report["data"]) == (expected == "failed")
 
 
 def test_apixo_envelope() -> None:
@@ -217,24 +217,24 @@ def test_apixo_envelope() -> None:
 @pytest.mark.parametrize("format_", FORMATS)
 def test_every_format_is_json(format_: str) -> None:
     """Each body survives JSON, with and without a video."""
-    for told in (notification(succeeded(), video()), notification(failed()), notification(job())):
-        body = FORMATS[format_](told)
+    for report in (notification(succeeded(), video()), notification(failed()), notification(job())):
+        body = FORMATS[format_](report)
         assert body == json.loads(json.dumps(body))
 
 
 def test_dry_run_hides_the_token() -> None:
-    """What would be sent is shown but for the callback's token; price and time are told."""
+    """What would be sent is shown but for the callback's token; price and time are reported."""
     url = f"{URL}/callbacks/SECRET"
     wire = {"url": "https://p", "body": {"callback_url": url, "nested": [{"again": url}]}}
     notes = {"choice": None, "warning": None}
-    told = dry_run_json(job(), wire, url, 317.18, notes)
+    report = dry_run_json(job(), wire, url, 317.18, notes)
 
-    assert "SECRET" not in json.dumps(told)
-    assert f"{URL}/callbacks/***" == told["request"]["body"]["callback_url"]
+    assert "SECRET" not in json.dumps(report)
+    assert f"{URL}/callbacks/***" == report["request"]["body"]["callback_url"]
     assert (True, 317.18, 1.75) == (
-        told["dry_run"],
-        told["expected_seconds"],
-        told["cost"]["estimated_max"],
+        report["dry_run"],
+        report["expected_seconds"],
+        report["cost"]["estimated_max"],
     )
 
 

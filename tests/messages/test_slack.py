@@ -14,7 +14,7 @@ from service.model import EventType
 from service.sandbox.sinks.slack_rules import check_message
 
 EVIL = 'Ein *Fuchs* <!channel> <@U1> & "x"\n\x00\x1b[31m' + "ü" * 3000
-TOLD = (
+EXPECTED = (
     (EventType.JOB_SUBMITTED, "Video on its way"),
     (EventType.JOB_SUCCEEDED, "Video ready"),
     (EventType.JOB_FAILED, "Video failed"),
@@ -57,7 +57,7 @@ def picture(url: str) -> dict[str, Any]:
     return {"type": "image", "image_url": url, "alt_text": "A fox"}
 
 
-@pytest.mark.parametrize(("kind", "title"), TOLD)
+@pytest.mark.parametrize(("kind", "title"), EXPECTED)
 def test_every_event_has_its_title(kind: EventType, title: str) -> None:
     """Header and notification say what happened, whichever event it is."""
     made = card(notification(kind))
@@ -70,7 +70,7 @@ def test_every_event_has_its_title(kind: EventType, title: str) -> None:
 @pytest.mark.parametrize("kind", list(EventType))
 @pytest.mark.parametrize("prompt", ["A fox", EVIL, "", None])
 def test_slack_takes_every_card(kind: EventType, prompt: str | None) -> None:
-    """Whatever the event and the prompt, every rung keeps Slack's limits and stays small."""
+    """Whatever the event and the prompt, every form keeps Slack's limits and stays small."""
     trouble = error("PROVIDER_ERROR", EVIL)
 
     for fallback in fallback_messages(card(notification(kind, prompt=prompt, error=trouble))):
@@ -203,7 +203,7 @@ def test_ladder_goes_down_to_text() -> None:
     }
 
 
-def test_ladder_has_no_rung_twice() -> None:
+def test_no_fallback_comes_twice() -> None:
     """Without an image there is nothing to leave out first."""
     assert 2 == len(fallback_messages(card(notification(EventType.JOB_HELD))))
 

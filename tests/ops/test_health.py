@@ -1,4 +1,4 @@
-"""What `/readyz` says: every trouble in words with its mend, and only vital ones stop it."""
+"""What `/readyz` says: every trouble in words with its fix, and only vital ones stop it."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def test_all_is_well(harness: Harness) -> None:
 
 
 def test_every_check_says_what_it_found(harness: Harness) -> None:
-    """Also what is as it should be is told in words, with its figures."""
+    """Also what is as it should be is named in words, with its figures."""
     end_jobs(harness, *["poll"] * 2, *["callback"] * 6)
     found = {check.name: check.message for check in look(harness).checks}
 
     assert "" not in found.values()
     assert "is alive" == found["worker"]
-    assert "75 % of the ends of late were told by one" == found["callbacks"]
+    assert "75 % of recent jobs were finished by one" == found["callbacks"]
     assert "free at" in found["disk"]
 
 
@@ -107,7 +107,7 @@ def test_a_glance_asks_nobody(harness: Harness) -> None:
 
 
 def test_held_provider(harness: Harness) -> None:
-    """A hold is told with its reason and the command that ends it; jobs are taken meanwhile."""
+    """A hold is shown with its reason and the command that ends it; jobs are still taken."""
     with harness.db.write() as tx:
         store.providers.hold(tx, "apixo", "INSUFFICIENT_CREDITS: none left")
 
@@ -119,7 +119,7 @@ def test_held_provider(harness: Harness) -> None:
 
 
 def test_absent_provider(harness: Harness) -> None:
-    """A vendor that cannot be asked is told with the time since when."""
+    """A vendor that cannot be asked is shown with the time since when."""
     with harness.db.write() as tx:
         store.providers.record_error(tx, "apixo", "connection refused", harness.clock())
         store.providers.record_error(tx, "apixo", "timed out", harness.clock.advance(60))
@@ -131,13 +131,13 @@ def test_absent_provider(harness: Harness) -> None:
 
 @pytest.mark.parametrize(("seconds", "shown"), [(2, False), (900, True)])
 def test_waiting_provider(harness: Harness, seconds: int, shown: bool) -> None:
-    """A wait that a vendor asked for is told with its end and the command that ends it."""
+    """A wait that a vendor asked for is shown with its end and the command that ends it."""
     with harness.db.write() as tx:
         store.providers.pause(tx, "apixo", harness.clock() + timedelta(seconds=seconds))
-    told = "apixo gets no new job until 2026-01-01 12:15:00 UTC: `clipbell resume apixo`"
+    report = "apixo gets no new job until 2026-01-01 12:15:00 UTC: `clipbell resume apixo`"
 
     assert ("degraded" if shown else "ready") == look(harness).status
-    assert shown is (told in troubles(harness).get("providers", ""))
+    assert shown is (report in troubles(harness).get("providers", ""))
 
 
 def test_row_aside(harness: Harness) -> None:
@@ -159,7 +159,7 @@ def test_callbacks_that_never_come(harness: Harness) -> None:
 
 
 def test_some_callbacks_come(harness: Harness) -> None:
-    """A share is told, and is no trouble as long as some come."""
+    """A share is reported, and is no trouble as long as some come."""
     end_jobs(harness, *["poll"] * 2, *["callback"] * 6)
 
     assert (0.25, {}) == (look(harness).polled_share, troubles(harness))
@@ -183,7 +183,7 @@ def test_unused_provider(harness: Harness) -> None:
 
 
 def test_paused_channel(harness: Harness) -> None:
-    """A channel that waits for its operator is told with the reason."""
+    """A channel that waits for its operator is shown with the reason."""
     until = harness.clock() + timedelta(minutes=15)
     with harness.db.write() as tx:
         store.channels.pause(tx, "email", until, "535 bad credentials")

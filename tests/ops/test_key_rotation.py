@@ -113,7 +113,7 @@ def test_rotations_at_the_same_time(settings: Settings) -> None:
 
 
 def test_file_that_cannot_be_replaced(settings: Settings) -> None:
-    """A place where nothing can be put is told in one line; the keys stay as they are."""
+    """A place where nothing can be put is reported in one line; the keys stay as they are."""
     before = settings.keys()
     keys = settings.secret_keys_file
     moved = keys.rename(keys.with_name("kept"))

@@ -62,23 +62,23 @@ def test_masked(secret: str, text: str) -> None:
 @pytest.mark.parametrize(("secret", "text"), SECRETS.items(), ids=KINDS)
 def test_masked_in_other_writing(secret: str, text: str) -> None:
     """Nor do they stay where a vendor's JSON or another address has escaped the slashes."""
-    told = [text.replace("/", "\\/"), json.dumps(text.replace("/", "\\/")), quote(text, safe="")]
+    report = [text.replace("/", "\\/"), json.dumps(text.replace("/", "\\/")), quote(text, safe="")]
 
-    assert [] == [found for found in map(masked, told) if secret in found]
+    assert [] == [found for found in map(masked, report) if secret in found]
 
 
 @pytest.mark.parametrize("format_", FORMATTERS)
 @pytest.mark.parametrize(("secret", "text"), SECRETS.items(), ids=KINDS)
 def test_no_secret_in_a_line(format_: str, secret: str, text: str) -> None:
     """Neither the message, nor its arguments, nor a further field shows a secret."""
-    told = [
+    report = [
         line(format_, f"at {text}"),
         line(format_, "at %s", text),
         line(format_, "at", path=text),
         line(format_, "at", headers={"where": [text]}),
     ]
 
-    assert [] == [found for found in told if secret in found]
+    assert [] == [found for found in report if secret in found]
 
 
 @pytest.mark.parametrize("format_", FORMATTERS)
@@ -88,37 +88,37 @@ def test_no_secret_in_a_traceback(format_: str, secret: str, text: str) -> None:
     try:
         raise ValueError(f"cannot reach {text}")
     except ValueError:
-        told = line(format_, "failed", exc_info=sys.exc_info())
+        report = line(format_, "failed", exc_info=sys.exc_info())
 
-    assert "ValueError" in told
-    assert secret not in told
+    assert "ValueError" in report
+    assert secret not in report
 
 
 def test_poster_of_a_link() -> None:
-    """Behind a token the rest of the path is still told."""
+    """Behind a token the rest of the path is still reported."""
     assert "/v/***/poster.jpg" == masked("/v/abc.def-_/poster.jpg")
 
 
 def test_json_line() -> None:
     """A machine gets time, level, logger, message and the fields."""
-    told = json.loads(line("json", "worker %s", "started", threads={"submit": 4}))
+    report = json.loads(line("json", "worker %s", "started", threads={"submit": 4}))
 
     assert ("info", "service.x", "worker started") == (
-        told["level"],
-        told["logger"],
-        told["message"],
+        report["level"],
+        report["logger"],
+        report["message"],
     )
-    assert {"submit": 4} == told["threads"]
-    assert timedelta(0) == datetime.fromisoformat(told["time"]).utcoffset()
+    assert {"submit": 4} == report["threads"]
+    assert timedelta(0) == datetime.fromisoformat(report["time"]).utcoffset()
 
 
 @pytest.mark.parametrize("format_", FORMATTERS)
 @given(text=st.text(st.characters()))
 def test_one_line_per_fact(format_: str, text: str) -> None:
     """Whatever a message quotes, it cannot start a line of its own."""
-    told = line(format_, "said %s", text, answer=text)
+    report = line(format_, "said %s", text, answer=text)
 
-    assert 1 == len(told.split("\n"))
+    assert 1 == len(report.split("\n"))
 
 
 def test_console_line() -> None:

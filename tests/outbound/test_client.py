@@ -1,4 +1,4 @@
-"""The guarded client against real sockets: what is asked, cut, told and kept apart."""
+"""The guarded client against real sockets: what is asked, cut, reported and kept apart."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class TestAnswer(OverSockets):
 
     def test_body_past_the_cap_is_cut(self, start: Start, client: Client) -> None:
         """
-        No more than the cap is kept, the cut is told, and the rest is not even read.
+        No more than the cap is kept, the cut is reported, and the rest is not even read.
         """
         endless = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 1000
         server = start(drip(endless))
@@ -271,7 +271,7 @@ class TestDownload(OverSockets):
         self, start: Start, client: Client, tmp_path: Path
     ) -> None:
         """
-        A full or closed disk is told as itself, not as a broken connection.
+        A full or closed disk is reported as itself, not as a broken connection.
         """
         server = start(always(answer()))
         (tmp_path / "read-only").touch()
@@ -324,7 +324,7 @@ class TestCheck(OverSockets):
     )
     def test_form(self, client: Client, url: str, says: str) -> None:
         """
-        A URL of the wrong form is told how to mend it, and is never sent.
+        A URL of the wrong form gets an error that says how to fix it, and is never sent.
         """
         outbound = client(resolver=names(PUBLIC))
 
@@ -528,7 +528,7 @@ class TestRedirects(OverSockets):
     @pytest.mark.parametrize("target", ["file:///etc/passwd", "http://[", "http://a:b@c.test/"])
     def test_unusable_target(self, start: Start, client: Client, target: str) -> None:
         """
-        A redirect to nonsense is the other side's fault, told without repeating it.
+        A redirect to nonsense is the other side's fault, reported without repeating it.
         """
         server = start(routes({"/": to(target)}))
 

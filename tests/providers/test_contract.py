@@ -172,9 +172,12 @@ def test_request_is_only_shown(adapter: Adapter, vendor: Provider, sandbox: Sand
     before = tasks(sandbox)
     for job in jobs(adapter):
         request = vendor.request_for(job, CALLBACK)
-        told = dict(pairs(request.body))
+        report = dict(pairs(request.body))
 
-        assert ("5", "A fox") == (str(told.get("duration", told.get("seconds"))), told["prompt"])
+        assert ("5", "A fox") == (
+            str(report.get("duration", report.get("seconds"))),
+            report["prompt"],
+        )
         assert request.url.startswith(sandbox.server.url)
         assert KEY in str(request.headers)
         assert KEY not in json.dumps(request.masked())

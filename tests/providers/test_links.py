@@ -92,7 +92,7 @@ def test_picture_where_there_is_nothing_else() -> None:
 
 
 def test_order() -> None:
-    """The first object and the most telling name come first."""
+    """The first object and the most specific name come first."""
     second, third = "https://cdn.example/b.mp4", "https://cdn.example/c.mp4"
 
     assert VIDEO == found({"url": second, "resultUrls": [VIDEO]}, {"resultUrls": [third]})

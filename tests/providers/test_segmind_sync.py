@@ -1,4 +1,4 @@
-"""Segmind v1 through the whole walk: its own seats, its interruption, its answer on disk."""
+"""Segmind v1 through the whole walk: its own slots, its interruption, its answer on disk."""
 
 from __future__ import annotations
 

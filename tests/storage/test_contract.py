@@ -87,7 +87,7 @@ def test_error_leaves_nothing(storage: Storage, error: type[BaseException]) -> N
 
 
 def test_error_keeps_the_old_file(storage: Storage) -> None:
-    """Writing anew in vain leaves what was there; writing anew replaces it."""
+    """Writing again in vain leaves what was there; writing again replaces it."""
     keep(storage, NAME, b"old")
     with pytest.raises(ZeroDivisionError), storage.writing(NAME) as file:
         file.write(b"new")
@@ -126,7 +126,7 @@ def test_large_file_from_any_place(storage: Storage) -> None:
 
 
 def test_no_such_file(storage: Storage) -> None:
-    """What is not there is told as missing, by each way to read it."""
+    """What is not there is reported as missing, by each way to read it."""
     for read in (storage.open, storage.read):
         with pytest.raises(FileMissing, match=NAME):
             read(NAME)

@@ -1,4 +1,4 @@
-"""The bucket: URLs that it serves itself, and troubles told in one line."""
+"""The bucket: URLs that it serves itself, and troubles reported in one line."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_presigned_head(storage: Storage) -> None:
 
 
 def test_no_bucket(buckets: Buckets, tmp_path: Path) -> None:
-    """A bucket that is not there is a trouble to mend, not a missing file."""
+    """A bucket that is not there is a problem to fix, not a missing file."""
     storage = open_storage("s3://nowhere-at-all/x", tmp_path)
     for act in (storage.check, lambda: storage.read(NAME)):
         with pytest.raises(StorageError, match=r"s3://nowhere-at-all/x.*NoSuchBucket") as caught:
@@ -74,7 +74,7 @@ def test_no_bucket(buckets: Buckets, tmp_path: Path) -> None:
 
 
 def test_server_is_away(buckets: Buckets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that does not answer is told by every act, and nothing is left behind."""
+    """A server that does not answer is reported by every call, and nothing is left behind."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     storage = open_storage("s3://clips", tmp_path)
     for act in (storage.exists, storage.delete, storage.open, storage.read):

@@ -48,8 +48,8 @@ def test_other_process_hears(harness: Harness, other: Database) -> None:
 
 
 @pytest.mark.postgresql
-def test_own_seats_come_first(harness: Harness, other: Database) -> None:
-    """While a seat is free here nobody else is called; without one, the others are."""
+def test_own_threads_come_first(harness: Harness, other: Database) -> None:
+    """While a slot is free here nobody else is called; without one, the others are."""
     here, there = Ear(), Ear()
     other.listen(there)
     eventually(lambda: harness.new_job() and not there.heard.empty())

@@ -16,7 +16,7 @@ AWAY = OperationalError("SELECT 1", {}, Exception("no answer"))
 
 
 class Answer:
-    """A database that answers once it is told to."""
+    """A database that answers once it is allowed to."""
 
     def __init__(self) -> None:
         self.there = threading.Event()

@@ -139,7 +139,7 @@ def test_two_lanes(harness: Harness) -> None:
 
 
 def test_slow_lane_is_asked_only_for_slow_ones(harness: Harness) -> None:
-    """No seat of the slow lane is called where nobody is slow."""
+    """No slot of the slow lane is called where nobody is slow."""
     slow = subscribed(harness, harness.account)
     happened(harness, harness.account)
     assert {"deliver", "number"} == harness.wiring.due()
@@ -188,5 +188,5 @@ def test_huge_batch_and_hanging_endpoint(harness: Harness, hanging: Server) -> N
         seconds = time.monotonic() - began
 
     assert ahead < batch / 4
-    # Its first tries may have been quick ones; from then on it had two seats, for two seconds each.
+    # Its first tries may have been quick ones; from then on it had two slots, for two seconds each.
     assert hanging.connections <= IN_FLIGHT + 2 * (1 + seconds / 2)

@@ -141,7 +141,7 @@ def test_reader_does_not_wait_for_writer(db: Database) -> None:
 
 
 def test_threads_write_at_once(db: Database) -> None:
-    """Eight threads with a hundred writes each: all are kept, none is told "locked"."""
+    """Eight threads with a hundred writes each: all are kept, none gets "locked"."""
     troubles: list[BaseException] = []
 
     def work(name: str) -> None:
@@ -293,7 +293,7 @@ def test_migrating_from_two_sides(empty: str) -> None:
 
 
 def test_check_of_an_empty_database(empty: str) -> None:
-    """Without tables the message says so and names the command that mends it."""
+    """Without tables the message says so and names the command that fixes it."""
     database = Database(empty)
     with pytest.raises(SchemaError) as caught:
         database.check()

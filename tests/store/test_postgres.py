@@ -134,7 +134,7 @@ def test_frozen(server: Cluster, ask: str, connected: bool) -> None:
 
 
 def test_frozen_at_the_commit(server: Cluster, db: Database) -> None:
-    """Nobody is told that something was kept while the server has not said so."""
+    """Nobody is assured that something was kept while the server has not said so."""
     try:
         with pytest.raises(DatabaseUnavailable, match="not answered"), db.write() as tx:
             store.work.beat(tx, "w", NOON)

@@ -49,7 +49,7 @@ def test_no_minute_holds_more(db: Database, clock: TestClock, per_minute: int) -
 
 
 def test_wait_is_enough(db: Database, clock: TestClock) -> None:
-    """Who waits as long as told gets its request then."""
+    """Who waits as long as asked gets its request then."""
     for _ in range(200):
         wait = take(db, 60, clock)
         if wait:

@@ -29,7 +29,7 @@ def sent(harness: Harness, at: datetime, **changes: Any) -> Job:
 
 
 def called_back(harness: Harness, at: datetime, seconds: float, then: float = 1.0) -> Job:
-    """A job whose callback came so long after it was submitted, and told its end."""
+    """A job whose callback came so long after it was submitted, and reported its end."""
     came = at + timedelta(seconds=seconds)
     ended = {"resolved_by": "callback", "finished_at": came + timedelta(seconds=then)}
     job = sent(harness, at, **ended)
@@ -49,7 +49,7 @@ def test_nothing(harness: Harness) -> None:
         found = [
             store.reports.days_of_jobs(tx, harness.account.id, SINCE),
             store.reports.days_of_waits(tx, harness.account.id, SINCE),
-            store.reports.told_since(tx, harness.account.id, SINCE),
+            store.reports.deliveries_since(tx, harness.account.id, SINCE),
         ]
 
     assert [[], [], []] == found
@@ -82,7 +82,7 @@ def test_spent_as_the_budget_counts(harness: Harness) -> None:
 
 
 def test_how_ends_were_found(harness: Harness) -> None:
-    """Ends that a callback told and those that a poll had to find are counted apart."""
+    """Ends that a callback reported and those that a poll had to find are counted apart."""
     for way in ("callback", "callback", "poll", "operator", None):
         sent(harness, NOON, resolved_by=way)
 
@@ -114,7 +114,7 @@ def test_waits(harness: Harness) -> None:
 
 
 def test_what_counts_as_a_wait(harness: Harness) -> None:
-    """The callback that told the end counts; earlier and later ones do not, nor polled ends."""
+    """The callback that reported the end counts; earlier and later ones do not, nor polled ends."""
     job = called_back(harness, NOON, 40)
     harness.wiring.ingest.insert(job.id, "apixo", {}, b"running", NOON + timedelta(seconds=10))
     harness.wiring.ingest.insert(job.id, "apixo", {}, b"late", NOON + timedelta(seconds=90))
@@ -137,7 +137,7 @@ def test_callback_before_the_answer(harness: Harness, jobs: int) -> None:
     assert (jobs, 0.0, 0.0) == (found.callbacks, found.p50, found.p95)
 
 
-def test_told(harness: Harness) -> None:
+def test_deliveries(harness: Harness) -> None:
     """Deliveries are counted by subscription and state, the old ones left out."""
     spec = parse_subscription(
         harness.wiring.channels, {"channel": "webhook", "target": "https://a.example/"}, ""
@@ -154,7 +154,7 @@ def test_told(harness: Harness) -> None:
             record_sample(tx, harness.account.id, EventType.JOB_SUCCEEDED, at)
             (newest,) = store.deliveries.page(tx, harness.account.id, 1, state="pending")
             store.deliveries.settle_claimed(tx, newest, state=state)
-        found = store.reports.told_since(tx, harness.account.id, SINCE)
+        found = store.reports.deliveries_since(tx, harness.account.id, SINCE)
 
     assert [("delivered", 2), ("exhausted", 1)] == [(one.state, one.count) for one in found]
     assert {(made.id, "webhook")} == {(one.subscription_id, one.channel) for one in found}

@@ -108,7 +108,7 @@ def test_file_is_lost(
 
 @pytest.mark.parametrize("lose", [delete, replace], ids=lambda lose: lose.__name__)
 def test_lost_before_the_commit(db: Database, path: Path, lose: Callable[[Path], None]) -> None:
-    """What goes during a transaction is noticed at its end: nobody is told that it was kept."""
+    """What goes during a transaction is noticed at its end: nobody is assured that it was kept."""
     with pytest.raises(DatabaseUnavailable, match="deleted or replaced"), db.write() as tx:
         store.work.beat(tx, "w", NOON)
         lose(path)
@@ -244,7 +244,7 @@ def test_log_after_a_long_reader(db: Database, path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["hash#dir", "what?", "100%", "a%20b", "two words", "視頻 é", "~"])
 def test_folders_with_any_name(tmp_path: Path, name: str) -> None:
-    """A folder's name has no meaning, not even where SQLite is told a URL."""
+    """A folder's name has no meaning, not even where SQLite gets a URL."""
     path = tmp_path / name / "clip.db"
     quoted = (tmp_path / name).as_uri().removeprefix("file://")
     database = Database(f"sqlite:///{quoted}/clip.db")

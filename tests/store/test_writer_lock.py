@@ -53,7 +53,7 @@ def is_free(path: Path) -> bool:
 
 
 def test_held_and_given_back(tmp_path: Path) -> None:
-    """Inside the block it is ours, after it nobody's; the time that is left is told."""
+    """Inside the block it is ours, after it nobody's; the time that is left is reported."""
     path = tmp_path / "lock"
     with WriterLock(str(path)).held(5) as left:
         held = not is_free(path)

@@ -57,7 +57,7 @@ def run_under_systemd(script: str, folder: Path) -> tuple[str, str]:
     Boot a systemd that runs a shell script as root, with Clipbell installed in /srv/clipbell.
 
     Returns:
-        What the script printed; and what it ran and was told on stderr.
+        What the script printed; and what it ran and printed on stderr.
     """
     prepared, place = folder / "prepared", folder / "machine"
     place.mkdir()

@@ -73,7 +73,7 @@ def sent(harness: Harness, **changes: Any) -> Job:
     return harness.job(job)
 
 
-def told_after(harness: Harness, seconds: float, **changes: Any) -> Job:
+def called_back_after(harness: Harness, seconds: float, **changes: Any) -> Job:
     """A job whose callback comes so long after it went out, and tells its end."""
     job = sent(harness, **{"resolved_by": "callback", "actual_cost": 0.42} | changes)
     came = harness.clock() + timedelta(seconds=seconds)
@@ -116,7 +116,7 @@ def subscribed(harness: Harness, url: str) -> None:
         subscribe(tx, harness.wiring.encryptor, harness.account.id, spec, harness.clock())
 
 
-def told_in_time(harness: Harness) -> Job:
+def called_back_in_time(harness: Harness) -> Job:
     """A job that failed, and of which everybody was notified at the first or the second attempt."""
     job = fail(harness, harness.new_job(), "no")
     harness.drain("deliver")

@@ -59,8 +59,8 @@ def test_bucket_is_away(
         harness.clock.advance(601)
     away.close()
     with harness.db.read() as tx:
-        told = [step for step in store.jobs.all_steps(tx, job.id) if step.kind == "copy failed"]
-    assert (VideoState.PENDING, 1) == (video_of(harness, job).state, len(told))
+        report = [step for step in store.jobs.all_steps(tx, job.id) if step.kind == "copy failed"]
+    assert (VideoState.PENDING, 1) == (video_of(harness, job).state, len(report))
     harness.drain("archive")
 
     assert VideoState.STORED is video_of(harness, job).state

@@ -133,7 +133,7 @@ class Card:
     given_up: bool = False
     seen: Counter[JobState] = field(default_factory=Counter)
     posts: Counter[bytes] = field(default_factory=Counter)
-    told_before_mute: int | None = None
+    events_before_mute: int | None = None
     end: Job | None = None
 
     def __repr__(self) -> str:
@@ -250,7 +250,7 @@ class Machine(RuleBasedStateMachine):
     # What users, the operator and time do.
 
     def ask_for_a_job(self, draw: Draw) -> None:
-        """By our own API, or at a vendor's door."""
+        """By our own API, or at a vendor-compatible API."""
         if len(self.cards) < MOST_JOBS:
             self.new_job(source=draw([False, False, True]))
 
@@ -284,9 +284,9 @@ class Machine(RuleBasedStateMachine):
 
     def mute(self, card: Card) -> None:
         """No news of it from now on."""
-        if card.told_before_mute is None:
+        if card.events_before_mute is None:
             with self.wiring.db.read() as tx:
-                card.told_before_mute = len(self.events(tx)[card.id])
+                card.events_before_mute = len(self.events(tx)[card.id])
         self.by_hand(card, mute_job, ok=True)
 
     def resolve(self, card: Card, found: Resolution) -> None:
@@ -386,7 +386,7 @@ class Machine(RuleBasedStateMachine):
         self.unit("process", draw(FOUND))
 
     def poll_beside_a_confirm(self, draw: Draw) -> None:
-        """Two workers ask about one task, and may be told different things."""
+        """Two workers ask about one task, and may get different answers."""
         self.call_back(draw)
         self.clock.advance(draw((91, 400)))
         for kind in ("process", "poll"):
@@ -403,7 +403,7 @@ class Machine(RuleBasedStateMachine):
         self.late_answer(draw)
 
     def unit(self, kind: str, answer: str) -> None:
-        """One unit of work, to its end or as far as the vendor's door."""
+        """One unit of work, to its end or as far as the call to the vendor."""
         call = self.work(kind)
         self.compare()
         while isinstance(call, Call) and answer != LATER:
@@ -585,13 +585,13 @@ class Machine(RuleBasedStateMachine):
         with self.wiring.db.read() as tx:
             rows = {job.id: job for job in store.jobs.page(tx, self.account, 100)}
             left = budget.remaining(tx, self.wiring.settings, self.account, self.clock())
-            told = self.events(tx)
+            report = self.events(tx)
             sent = Counter(tx.scalars(DELIVERED))
             kept = list(tx.execute(KEPT))
         assert self.cards.keys() == rows.keys()
         for card in self.cards.values():
             self.follow(card, rows[card.id], allowed.get(card.id, {card.state}))
-            self.check_told(card, told[card.id], sent[card.id])
+            self.check_events(card, report[card.id], sent[card.id])
         tasks = [card.task for card in self.cards.values() if card.task]
         assert len(set(tasks)) == len(tasks), "no two jobs have one task"
         assert self.spent() <= BUDGET
@@ -610,7 +610,7 @@ class Machine(RuleBasedStateMachine):
         if card.task is None and (before, row.state) != (SUBMITTED, SUBMITTED):
             card.task = row.task_id if not self.confirms else None
         assert row.task_id == card.task
-        assert not (card.source and row.state is HELD), "a door job is never held"
+        assert not (card.source and row.state is HELD), "such a job is never held"
         if row.state is QUEUED:
             assert not card.at_risk or card.may_resend, "it may be paid twice"
         if row.state is HELD:
@@ -625,16 +625,16 @@ class Machine(RuleBasedStateMachine):
             card.cost = row.actual_cost
             card.given_up = (row.error or {}).get("code") == "OPERATOR"
 
-    def check_told(self, card: Card, told: list[Event], sent: int) -> None:
+    def check_events(self, card: Card, report: list[Event], sent: int) -> None:
         """Events are numbered without gaps, ends are reported once, and each to its subscriber."""
-        types = Counter(event.type for event in told)
-        assert list(range(1, len(told) + 1)) == sorted(event.sequence for event in told)
-        ends = [event.type for event in told if event.type in TERMINAL_EVENTS]
+        types = Counter(event.type for event in report)
+        assert list(range(1, len(report) + 1)) == sorted(event.sequence for event in report)
+        ends = [event.type for event in report if event.type in TERMINAL_EVENTS]
         assert ([ENDING[card.state]] if card.state in TERMINAL else []) == ends
         assert card.seen[UNKNOWN] == types[EventType.JOB_UNKNOWN]
         assert card.seen[HELD] >= types[EventType.JOB_HELD]
         assert 1 + card.resends >= types[EventType.JOB_OVERDUE]
-        assert (len(told) if card.told_before_mute is None else card.told_before_mute) == sent
+        assert (len(report) if card.events_before_mute is None else card.events_before_mute) == sent
 
     def events(self, tx: Connection) -> dict[str, list[Event]]:
         """What was recorded, by job."""

@@ -1,7 +1,7 @@
 """
-Troubles of the world around it: each is told in `/readyz`, and passes without a hand of ours.
+Troubles of the world around it: each is reported in `/readyz`, and passes without a hand of ours.
 
-Nothing is lost meanwhile, and no job is sent twice: the creates at the provider
+Nothing is lost, and no job is sent twice: the creates at the provider
 are counted.
 """
 
@@ -65,9 +65,9 @@ class TestDatabase:
 
     def test_gone_while_sending(self, provider: SandboxClient, tmp_path: Path) -> None:
         """
-        An answer that comes meanwhile is kept until it can be written; nothing becomes unknown.
+        An answer that comes then is kept until it can be written; nothing becomes unknown.
 
-        Whoever asks or calls back is told to come again, and is then served.
+        Whoever asks or calls back gets 503 with Retry-After, and is then served.
         """
         need(cluster.missing())
         prompt, later = fresh("sent"), fresh("later")
@@ -158,13 +158,13 @@ class TestClock:
 
     def test_goes_back(self, provider: SandboxClient, tmp_path: Path) -> None:
         """Jobs, polls and retries that were dated by the wrong clock don't wait for that hour."""
-        queued, polled, told = fresh("queued"), fresh("polled"), fresh("told")
+        queued, polled, report = fresh("queued"), fresh("polled"), fresh("reported")
         wrong_by = tmp_path / "wrong-by"
         set_clock(wrong_by, HOUR)
         given = QUICK | {"poll_after": "8", "retry_schedule": "0" + ",4" * 20}
         with Clipbell(tmp_path, provider.server.url, **given) as clipbell, Hook([500]) as hook:
             _start_clocked(clipbell, wrong_by)
-            jobs = [clipbell.submit(told, notify=[f"webhook:{hook.url}"])]
+            jobs = [clipbell.submit(report, notify=[f"webhook:{hook.url}"])]
             jobs.append(clipbell.submit(f"[lose] {polled}"))
             clipbell.await_state(jobs[1]["id"], "submitted")
             eventually(lambda: hook.hits)
@@ -179,7 +179,7 @@ class TestClock:
 
         assert "the clock went back by 1:00:" in log or "the clock went back by 0:59:" in log
         assert ends[2]["submitted_at"] < ends[1]["submitted_at"]
-        assert [1, 1, 1] == [len(tasks(provider, one)) for one in (queued, polled, told)]
+        assert [1, 1, 1] == [len(tasks(provider, one)) for one in (queued, polled, report)]
 
 
 def _start_clocked(clipbell: Clipbell, wrong_by: Path) -> None:
@@ -207,7 +207,7 @@ class TestVendor:
     pytestmark = pytest.mark.slow
 
     def test_provider_down_and_name_gone(self, tmp_path: Path) -> None:
-        """What was certainly not sent is tried again, told, and never unknown."""
+        """What was certainly not sent is tried again, reported, and never unknown."""
         port, prompt = free_port(), fresh("down")
         given = QUICK | {"segmind_base_url": "http://provider.invalid"}
         with Clipbell(tmp_path, f"http://127.0.0.1:{port}", **given) as clipbell:
@@ -304,7 +304,7 @@ class TestRow:
     """Rows that nobody can read, found damaged while the service runs."""
 
     def test_set_aside_and_back(self, running: Clipbell, provider: SandboxClient) -> None:
-        """Each is told and stops itself alone; mended, it is taken up again by itself."""
+        """Each is reported and stops itself alone; fixed, it is taken up again by itself."""
         first, held, behind = fresh("first"), fresh("held"), fresh("behind")
         done = running.await_state(running.submit(first)["id"], "succeeded")["id"]
         eventually(lambda: running.job(done)["video"]["bytes"])
@@ -318,7 +318,7 @@ class TestRow:
         assert "degraded" == readyz(running)[1]["status"]
         assert [] == tasks(provider, held)
 
-        _mend(running, done, damaged, good)
+        _repair(running, done, damaged, good)
         running.await_state(damaged, "succeeded")
         eventually(lambda: not _callbacks(running, done, "received"))
         eventually(lambda: readyz(running)[1]["status"] == "ready")
@@ -348,7 +348,7 @@ def _damage(clipbell: Clipbell, done: str, queued: str) -> str:
     return str(row[0])
 
 
-def _mend(clipbell: Clipbell, done: str, queued: str, good: str) -> None:
+def _repair(clipbell: Clipbell, done: str, queued: str, good: str) -> None:
     """What a person does; the ten minutes have passed."""
     _change(clipbell, "UPDATE jobs SET input = ? WHERE id = ?", good, queued)
     _change(clipbell, "UPDATE callbacks SET headers = '{}' WHERE job_id = ?", done)

@@ -49,13 +49,13 @@ def test_walk(clipbell: Clipbell, provider: SandboxClient, tmp_path: Path) -> No
         ).json()
         job = clipbell.submit("A fox in the snow", metadata={"order": 7})
         hit = eventually(lambda: hook.hits)[0]
-        told = Webhook(made["secret"]).verify(hit.body.decode(), hit.headers)
+        report = Webhook(made["secret"]).verify(hit.body.decode(), hit.headers)
 
-    assert ("job.succeeded", job["id"]) == (told["type"], told["data"]["id"])
-    assert {"order": 7} == told["data"]["metadata"]
-    _assert_plays(clipbell, told["data"]["video"], tmp_path)
+    assert ("job.succeeded", job["id"]) == (report["type"], report["data"]["id"])
+    assert {"order": 7} == report["data"]["metadata"]
+    _assert_plays(clipbell, report["data"]["video"], tmp_path)
     _assert_timeline(clipbell, job["id"])
-    task = task_of(provider, told["data"]["task_id"])
+    task = task_of(provider, report["data"]["task_id"])
     assert "callback" == (task.callback_url or "").split("/")[3][:-1]
     assert [200] == [attempt.status for attempt in task.attempts]
 

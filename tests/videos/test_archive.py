@@ -136,15 +136,15 @@ NO_VIDEOS = [
 
 @pytest.mark.parametrize(("body", "says_"), NO_VIDEOS)
 def test_no_video(harness: Harness, files: FileServer, body: bytes, says_: str) -> None:
-    """What is no whole video is told, and fetched again until it is one."""
+    """What is no whole video is reported, and fetched again until it is one."""
     files.turns = [says(200, body), says(200, body), WHOLE]
     job = succeeded(harness, files.url + "/a")
     archive(harness, 2)
-    told = steps(harness, job, "copy failed")
+    report = steps(harness, job, "copy failed")
 
     assert (VideoState.PENDING, []) == (video_of(harness, job).state, kept_files(harness))
-    assert (1, True) == (len(told), says_ in told[0])
-    assert told[0].endswith("; it is tried again until 2026-01-02T12:00:00Z")
+    assert (1, True) == (len(report), says_ in report[0])
+    assert report[0].endswith("; it is tried again until 2026-01-02T12:00:00Z")
     archive(harness)
     assert VideoState.STORED is video_of(harness, job).state
     assert (FILM, []) == (content(harness, job), part_files(harness))
@@ -215,11 +215,11 @@ def test_never_whole(harness: Harness, files: FileServer) -> None:
     archive(harness, DAY * 2 // 3 // PAUSE)
     assert VideoState.PENDING is video_of(harness, job).state
     until_lost(harness, job)
-    video, told = video_of(harness, job), steps(harness, job, "not as asked")
+    video, report = video_of(harness, job), steps(harness, job, "not as asked")
 
     assert (VideoState.STORED, FILM[:-9]) == (video.state, content(harness, job))
     assert (True, 3.0) == (video.poster_file is not None, video.seconds)
-    assert "the video is damaged: it breaks off: 9 bytes of its mdat box are missing" == told[0]
+    assert "the video is damaged: it breaks off: 9 bytes of its mdat box are missing" == report[0]
     assert [] == steps(harness, job, "lost")
 
 
@@ -289,7 +289,7 @@ def test_good_tries_do_not_wait(harness: Harness, files: FileServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "report"),
     [
         ({"duration": 5, "aspect_ratio": "16:9"}, ["it lasts 3 s, 5 s were asked for"]),
         ({"duration": 5, "image_urls": ["https://example.com/a.png"]}, ["it lasts 3 s, 5"]),
@@ -297,16 +297,16 @@ def test_good_tries_do_not_wait(harness: Harness, files: FileServer) -> None:
     ],
 )
 def test_not_as_asked(
-    harness: Harness, files: FileServer, asked: dict[str, Any], told: list[str]
+    harness: Harness, files: FileServer, asked: dict[str, Any], report: list[str]
 ) -> None:
-    """Another length or shape is told in the timeline; the video is kept all the same."""
+    """Another length or shape is reported in the timeline; the video is kept all the same."""
     job = succeeded(harness, files.url + "/a", **asked)
     archive(harness)
     found = steps(harness, job, "not as asked")
 
     assert VideoState.STORED is video_of(harness, job).state
-    assert len(told) == len(found)
-    assert all(line.startswith(start) for line, start in zip(found, told, strict=True))
+    assert len(report) == len(found)
+    assert all(line.startswith(start) for line, start in zip(found, report, strict=True))
 
 
 @pytest.mark.parametrize(("asked", "remarks"), [("9:16", 0), ("16:9", 1)])
@@ -517,7 +517,7 @@ def subscribed(harness: Harness, hook: Hook) -> None:
 
 
 def test_delivered_before_the_copy(harness: Harness, files: FileServer) -> None:
-    """The link is told once, after a wait at most, and stays the same when the copy comes."""
+    """The link is reported once, after a wait at most, and stays the same when the copy comes."""
     with Hook() as hook:
         subscribed(harness, hook)
         job = succeeded(harness, files.url + "/a")
@@ -527,10 +527,10 @@ def test_delivered_before_the_copy(harness: Harness, files: FileServer) -> None:
         harness.drain("deliver")
         archive(harness)
         harness.drain("deliver")
-        told = hook.hits[0].json()["data"]["video"]["url"]
+        report = hook.hits[0].json()["data"]["video"]["url"]
 
     video = video_of(harness, job)
-    assert [told] == [harness.wiring.links.url_for(video.link_expires_at, video=video.id)]
+    assert [report] == [harness.wiring.links.url_for(video.link_expires_at, video=video.id)]
     assert 1 == len(hook.hits)
 
 
@@ -540,10 +540,13 @@ def test_copy_hurries_the_delivery(harness: Harness, files: FileServer) -> None:
         subscribed(harness, hook)
         job = succeeded(harness, files.url + "/a")
         harness.drain("archive", "deliver")
-        told = hook.hits[0].json()
+        report = hook.hits[0].json()
 
-    assert (EventType.JOB_SUCCEEDED, job.id) == (told["type"], told["data"]["id"])
-    assert (len(FILM), iso(harness.clock())) == (told["data"]["video"]["bytes"], told["timestamp"])
+    assert (EventType.JOB_SUCCEEDED, job.id) == (report["type"], report["data"]["id"])
+    assert (len(FILM), iso(harness.clock())) == (
+        report["data"]["video"]["bytes"],
+        report["timestamp"],
+    )
 
 
 def warned(harness: Harness, job: Job) -> list[EventType]:
@@ -561,14 +564,14 @@ def test_warning_before_the_link_ends(harness: Harness, files: FileServer) -> No
         job = succeeded(harness, files.url + "/a")
         ends = video_of(harness, job).provider_expires_at
         assert ends is not None
-        told_at = None
+        notified_at = None
         while due_at := video_of(harness, job).due_at:
             harness.clock.now = max(due_at, harness.clock.now)
             harness.drain("archive", "deliver")
-            told_at = told_at or (harness.clock.now if hook.hits else None)
+            notified_at = notified_at or (harness.clock.now if hook.hits else None)
 
-    assert told_at is not None
-    assert 5.5 * 3600 < (ends - told_at).total_seconds() <= 6 * 3600
+    assert notified_at is not None
+    assert 5.5 * 3600 < (ends - notified_at).total_seconds() <= 6 * 3600
     assert [EventType.VIDEO_EXPIRING] == [hit.json()["type"] for hit in hook.hits]
     assert iso(ends) == hook.hits[0].json()["data"]["video"]["provider_expires_at"]
     assert [EventType.VIDEO_EXPIRING] == warned(harness, job)
@@ -591,10 +594,10 @@ def test_nobody_was_at_work(harness: Harness, files: FileServer) -> None:
     harness.clock.advance(3 * DAY)
     archive(harness)
     states = {video_of(harness, one).state for one in (job, other)}
-    told = warned(harness, job) + warned(harness, other)
+    report = warned(harness, job) + warned(harness, other)
 
     assert {VideoState.STORED, VideoState.LOST} == states
-    assert [EventType.VIDEO_EXPIRING] == told
+    assert [EventType.VIDEO_EXPIRING] == report
 
 
 def test_lost_copy_hurries_the_delivery(harness: Harness, files: FileServer) -> None:
@@ -604,7 +607,7 @@ def test_lost_copy_hurries_the_delivery(harness: Harness, files: FileServer) -> 
         subscribed(harness, hook)
         succeeded(harness, files.url + "/a")
         harness.drain("archive", "deliver")
-        told = hook.hits[0].json()["data"]["video"]
+        report = hook.hits[0].json()["data"]["video"]
 
-    assert (files.url + "/a", None) == (told["provider_url"], told["bytes"])
-    assert told["url"]
+    assert (files.url + "/a", None) == (report["provider_url"], report["bytes"])
+    assert report["url"]

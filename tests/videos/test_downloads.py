@@ -75,7 +75,7 @@ def ranges(server: FileServer) -> list[tuple[str | None, str | None]]:
 
 
 def test_in_one_go(copier: Copier) -> None:
-    """A file that comes at once is whole, and its digest told."""
+    """A file that comes at once is whole, and its digest reported."""
     with FileServer(WHOLE) as server:
         assert None is copier.go(server)
         assert [(None, None)] == ranges(server)
@@ -137,7 +137,7 @@ def test_part_that_was_not_asked_for(copier: Copier) -> None:
 
 
 def test_rest_of_unknown_length(copier: Copier) -> None:
-    """Who does not know the length in a later part has told it before."""
+    """Who does not know the length in a later part has reported it before."""
     with FileServer(CUT, replace(WHOLE, headers={"Content-Range": ""})) as server:
         first = copier.go(server)
         assert first is not None
@@ -157,7 +157,7 @@ CODED = Turn(original(gzip.compress(CONTENT, 0)), headers={"Content-Encoding": "
 
 
 def test_coded_file(copier: Copier) -> None:
-    """A coded file is kept decoded; one that broke off starts anew: its ranges are not ours."""
+    """A coded file is kept decoded; one that broke off starts again: its ranges are not ours."""
     with FileServer(replace(CODED, cut=100_000), CODED) as server:
         assert None is copier.goes(server, 2)
         assert [(None, None)] * 2 == ranges(server)
@@ -244,8 +244,8 @@ def test_server_falls_short(copier: Copier) -> None:
     with FileServer(CUT) as server:
         copier.go(server)
         start = _marked(copier)["size"]
-        told = f"bytes {start}-{start + 999}/{len(CONTENT)}"
-        part = {"Content-Range": told, "Content-Length": "1000"}
+        report = f"bytes {start}-{start + 999}/{len(CONTENT)}"
+        part = {"Content-Range": report, "Content-Length": "1000"}
         server.turns += [replace(WHOLE, headers=part, cut=1000), WHOLE]
         error = copier.go(server)
         assert error is not None

@@ -49,7 +49,7 @@ def settings_given() -> dict[str, Any]:
 
 @pytest.fixture
 def client(harness: Harness) -> FlaskClient:
-    """The doors, with alice's key."""
+    """The API, with alice's key."""
     client = create_app(harness.wiring).test_client()
     client.environ_base["HTTP_X_API_KEY"] = harness.key
     return client
@@ -223,9 +223,9 @@ def test_old_rows(harness: Harness, client: FlaskClient) -> None:
     """Old events, deliveries, attempts and callbacks go; jobs, and all that is young, stay."""
     with Hook() as hook:
         subscribed(harness, hook.url)
-        old = told_job(harness)
+        old = finished_job(harness)
         harness.clock.advance(31 * DAY)
-        young = told_job(harness)
+        young = finished_job(harness)
         harness.drain("number")
         while purge_rows(harness.db, harness.wiring.settings, harness.clock()):
             pass
@@ -241,8 +241,8 @@ def test_old_rows(harness: Harness, client: FlaskClient) -> None:
     assert 200 == client.get("/v1/events?after=1").status_code
 
 
-def told_job(harness: Harness) -> Job:
-    """A job that has ended by a callback, and was told."""
+def finished_job(harness: Harness) -> Job:
+    """A job that has ended by a callback, and was reported."""
     job = harness.new_job()
     body = b'{"taskId": "t1"}'
     harness.wiring.ingest.insert(job.id, job.provider, {}, body, harness.clock())
@@ -299,7 +299,7 @@ def test_sweep(harness: Harness) -> None:
     assert sorted([*names[1:], video.file or "", video.poster_file or ""]) == files(harness)
 
 
-def test_housekeeper(harness: Harness) -> None:
+def test_maintenance(harness: Harness) -> None:
     """The worker does all of it by itself."""
     kept_video(harness, ended_job(harness))
     harness.drain("number")

@@ -24,8 +24,8 @@ def test_whole(client: FlaskClient) -> None:
     page = client.get("/docs").text
     document = client.get("/openapi.json").get_json()
     for path, methods in document["paths"].items():
-        for method, told in methods.items():
-            assert f'id="{told["operationId"]}"' in page
+        for method, report in methods.items():
+            assert f'id="{report["operationId"]}"' in page
             assert f"{method.upper()}</b> {path}</code>" in page
     for name in document["components"]["schemas"]:
         assert f'id="schema-{name}"' in page
@@ -76,7 +76,7 @@ def test_an_error_leads_to_its_paragraph(client: FlaskClient, harness: Harness) 
 def test_every_status_is_explained(client: FlaskClient) -> None:
     """No operation answers with an error that has no paragraph."""
     document = client.get("/openapi.json").get_json()
-    told = {
+    reply = {
         int(status)
         for methods in document["paths"].values()
         for one in methods.values()
@@ -85,7 +85,7 @@ def test_every_status_is_explained(client: FlaskClient) -> None:
     }
 
     # A vendor's compatible API has 402 and 406 of its own.
-    assert told - {402, 406} <= set(ERRORS)
+    assert reply - {402, 406} <= set(ERRORS)
 
 
 @pytest.mark.parametrize("path", ["/docs", "/docs/errors", "/docs/guides/flask"])

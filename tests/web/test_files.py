@@ -39,7 +39,7 @@ def settings_given(server: str, request: pytest.FixtureRequest) -> dict[str, Any
 
 @pytest.fixture
 def client(harness: Harness) -> FlaskClient:
-    """The doors over the harness."""
+    """The API over the harness."""
     return create_app(harness.wiring).test_client()
 
 
@@ -112,7 +112,7 @@ def test_not_presigned(client: FlaskClient, harness: Harness) -> None:
 
 @pytest.mark.parametrize("server", ["file x-accel"], indirect=True)
 def test_x_accel(client: FlaskClient, harness: Harness) -> None:
-    """The proxy is told which of its files to send, and all that it does not know of it."""
+    """The proxy gets the name of the file to send, and all that it does not know of it."""
     video = kept_video(harness)
     answer = fetch(client, path_of(harness, video) + "?download=1")
     prefix, inner = "/clipbell-files/", answer.headers["X-Accel-Redirect"]
@@ -126,7 +126,7 @@ def test_x_accel(client: FlaskClient, harness: Harness) -> None:
 
 @pytest.mark.parametrize("server", ["file x-accel"], indirect=True)
 def test_x_accel_of_another_kind(client: FlaskClient, harness: Harness) -> None:
-    """The proxy is told what kind of film it sends."""
+    """The proxy gets the media type of what it sends."""
     answer = fetch(client, path_of(harness, kept_video(harness, kind="webm")))
 
     assert (200, "video/webm") == (answer.status_code, answer.content_type)

@@ -1,4 +1,4 @@
-"""Who asks too often is told how long to wait, and others are answered all the while."""
+"""Who asks too often learns how long to wait, and others are answered all the while."""
 
 from __future__ import annotations
 

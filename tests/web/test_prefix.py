@@ -254,7 +254,7 @@ def next_of(answer: TestResponse) -> str:
     return found[2]
 
 
-def test_front_door(app: Flask, harness: Harness) -> None:
+def test_compatible_api(app: Flask, harness: Harness) -> None:
     """A vendor's client that was given our URL as its base finds the addresses in the answers."""
     client = api(app, harness)
     made = client.post(f"{PREFIX}/v2/kling-2", json={"prompt": "A fox"}).get_json()

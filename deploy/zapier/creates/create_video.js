@@ -12,7 +12,7 @@ const modelFields = async (z, bundle) => {
   return chosen ? fieldsOf(chosen.input_schema) : [];
 };
 
-/** Sends the job; it is queued when this returns, and Video Ready tells its end. */
+/** Sends the job; it is queued when this returns, and Video Ready reports its result. */
 const perform = async (z, bundle) => {
   const { model, idempotency_key: key, ...input } = bundle.inputData;
   const { data } = await z.request({

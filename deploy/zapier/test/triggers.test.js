@@ -1,4 +1,4 @@
-/** The triggers, from subscribing to unsubscribing; needs a sandbox provider. */
+/** The triggers, from subscribe to unsubscribe; needs a sandbox provider. */
 'use strict';
 
 const assert = require('node:assert/strict');
@@ -97,7 +97,7 @@ test('a ready video plays from its link', { timeout: 60_000 }, async () => {
   assert.equal(Buffer.from(await answer.arrayBuffer()).toString('latin1', 4, 8), 'ftyp');
 });
 
-test('a target that may not be called is reported when subscribing', async () => {
+test('a target that may not be called is reported while it subscribes', async () => {
   const call = run(App.triggers.video_ready.operation.performSubscribe, {
     targetUrl: 'ftp://hooks.example.com/',
   });

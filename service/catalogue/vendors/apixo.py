@@ -27,7 +27,7 @@ VENDOR = Vendor(
                 Parameter(
                     "mode",
                     "text",
-                    "Told by the images where it is left out.",
+                    "Default: set from the images you add.",
                     choices=("text-to-video", "image-to-video"),
                 ),
                 duration(5),

@@ -35,7 +35,7 @@ class Mailbox(Controller):
 
     def __init__(self, inbox: Inbox, host: str) -> None:
         self._inbox = inbox
-        # The port is bound here, since the controller itself cannot tell a free one.
+        # The port is bound here, since the controller cannot report a free one.
         self._socket = socket.create_server((host, 0))
         super().__init__(
             self,

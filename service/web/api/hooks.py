@@ -59,7 +59,7 @@ class NewHook(TypedDict):
 def subscribe_hook() -> Response:
     """A REST hook; the same target and event again is the same hook, switched on."""
     w = wiring()
-    spec = _hook_wish(json_body())
+    spec = _parse_hook(json_body())
     with w.db.write() as tx:
         hook, secret = get_or_create_hook(tx, w.encryptor, caller().account_id, spec, w.clock())
     if secret is None:
@@ -68,7 +68,7 @@ def subscribe_hook() -> Response:
     return json_response({**_hook(hook), "secret": secret}, 201, location)
 
 
-def _hook_wish(body: Any) -> SubscriptionSpec:
+def _parse_hook(body: Any) -> SubscriptionSpec:
     if not isinstance(body, dict):
         raise InvalidInput([FieldError("", "wrong_type", "the body must be a JSON object")])
     named, target = _first(body, *TARGET_NAMES)

@@ -16,7 +16,7 @@ KEPT = timedelta(seconds=5)
 
 
 class Kept:
-    """What was counted last in this process; who asks meanwhile gets the same."""
+    """What was counted last in this process; other requests get the same."""
 
     def __init__(self) -> None:
         self._lock = Lock()

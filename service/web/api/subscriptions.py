@@ -104,7 +104,7 @@ def create() -> Response:
 
 def wished(given: Any, *, tested: bool) -> tuple[SubscriptionSpec, str]:
     """
-    A wish and the secret that its subscription will have.
+    A request and the secret that its subscription will have.
 
     Raises:
         InvalidInput: every fault of it, or that the test of it failed.

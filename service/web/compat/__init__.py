@@ -1,3 +1,3 @@
-"""The vendors' own APIs as doors of ours: same jobs, each vendor's shapes."""
+"""The vendors' own APIs, served by us: same jobs, each vendor's shapes."""
 
 from __future__ import annotations

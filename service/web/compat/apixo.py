@@ -1,5 +1,5 @@
 """
-APIXO's API as a door of ours: ``generateTask`` and ``statusTask``.
+APIXO's API, served by us: ``generateTask`` and ``statusTask``.
 
 Every answer is its envelope, with the HTTP status equal to its code. In
 callback mode the caller's URL gets the status envelope, signed besides.
@@ -20,7 +20,7 @@ from service.web.compat.base import CompatError, checked, create, find, known_mo
 from service.web.context import JOB_BYTES, authenticate, decoded_body, json_body, json_response
 from service.web.errors import as_problem
 
-blueprint = Blueprint("apixo_door", __name__, url_prefix="/api/v1")
+blueprint = Blueprint("apixo", __name__, url_prefix="/api/v1")
 
 NO_MONEY = 402
 
@@ -112,7 +112,7 @@ FIELDS = tuple(NewTask.__annotations__)
 
 @blueprint.post("/generateTask/<slug>")
 def generate_task(slug: str) -> Response:
-    """A task; its end is polled for, or told to `callback_url`."""
+    """A task; its result is polled for, or sent to `callback_url`."""
     authenticate("submit")
     if not known_model(slug, "apixo"):
         raise CompatError(404, f"Model not found: {slug[:80]}")

@@ -1,8 +1,8 @@
 """
-What the vendors' doors have in common: the same jobs as everybody's.
+What the vendor-compatible APIs share: they create the same jobs as our own.
 
-A door checks a request in its vendor's words, makes a job, and answers in its
-vendor's shape; what differs is in `segmind_door` and `apixo_door`.
+Each checks a request in its vendor's words, makes a job, and answers in its
+vendor's shape; what differs is in `segmind` and `apixo`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ NO_CREDITS = "INSUFFICIENT_CREDITS"
 
 
 class CompatError(ClipbellError):
-    """A refusal at a door: the HTTP status and the words; the door gives them their shape."""
+    """A refusal: the HTTP status and the words; each vendor's API gives them its shape."""
 
     def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
@@ -55,7 +55,7 @@ class Found:
 
 
 def checked(model: str, given: Any, source: str, **more: Any) -> JobRequest:
-    """The request for a job through that door. Raises CompatError (400) with every fault."""
+    """The request for a job from that source. Raises CompatError (400) with every fault."""
     w = wiring()
     body = {"model": model, "input": given} | more
     try:
@@ -80,14 +80,14 @@ def create(asked: JobRequest, raw: bytes, no_money: int) -> tuple[Job, bool]:
     """
     The job for this request, and whether it is that of an earlier, equal request.
 
-    An answer of a door follows from its job alone, so under an idempotency key
+    The answer follows from the job alone, so under an idempotency key
     only the job's id is kept.
 
     Args:
         raw: what the request says, the same bytes each time that it is repeated.
 
     Raises:
-        CompatError: `no_money`, since a job made at a door is never held.
+        CompatError: `no_money`, since a job made here is never held.
     """
     w = wiring()
     key, counted = idempotency.given_key(), idempotency.counted_create(raw)
@@ -144,7 +144,7 @@ def credits_left() -> str | None:
 
 
 def known_model(slug: str, provider: str) -> bool:
-    """Whether that vendor's door sells this model."""
+    """Whether that vendor sells this model."""
     return find_offer(slug, provider) is not None
 
 

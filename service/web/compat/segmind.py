@@ -1,5 +1,5 @@
 """
-Segmind's two APIs as doors of ours.
+Segmind's two APIs, served by us.
 
 v1 holds the connection until the copy is there; v2 is submit and poll. Errors
 are ``{"error": "…"}`` with the statuses of the vendor's own pages.
@@ -39,13 +39,13 @@ from service.web.context import (
 from service.web.errors import Problem, as_problem
 from service.web.files import stored_file
 
-blueprint = Blueprint("segmind_door", __name__)
+blueprint = Blueprint("segmind", __name__)
 
 NO_MONEY = 406
 RETRY_SECONDS = "5"
 _SLUGS = ",".join(f'"{model.slug}"' for model in VENDORS["segmind"].models)
 
-#: What a failed job's code is as an HTTP status of the synchronous door; else 500.
+#: What a failed job's code is as an HTTP status of the synchronous API; else 500.
 _STATUS = {
     "BAD_REQUEST": 400,
     "PROMPT_TOO_LONG": 400,
@@ -99,8 +99,8 @@ def _in_segmind_words(error: Exception) -> Response:
 def run_sync(slug: str) -> Response:
     """The video, in one request that lasts as long as the generation."""
     authenticate("submit")
-    with _waiters().seat() as seated:
-        if not seated and not asks_for("Prefer", "respond-async"):
+    with _waiters().slot() as has_slot:
+        if not has_slot and not asks_for("Prefer", "respond-async"):
             message = "Too many requests are waiting; try again, or use v2"
             raise CompatError(429, message, {"Retry-After": RETRY_SECONDS})
         raw = decoded_body(JOB_BYTES)

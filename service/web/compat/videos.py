@@ -1,5 +1,5 @@
 """
-OpenAI's videos API as a door of ours: ``/v1/videos``.
+OpenAI's videos API, served by us: ``/v1/videos``.
 
 Its vendor's own server has ended; the `openai` libraries, LiteLLM and many
 gateways speak it on. A video of this API is a job of ours under the same id.
@@ -30,7 +30,7 @@ from service.web.errors import Problem, as_problem
 from service.web.files import redirected, stored_file
 from service.web.pagination import page_size
 
-blueprint = Blueprint("videos_door", __name__, url_prefix="/v1/videos")
+blueprint = Blueprint("openai_videos", __name__, url_prefix="/v1/videos")
 
 NO_MONEY = 429
 #: Not again: a second try of the same request ends as this one.
@@ -170,7 +170,7 @@ def in_its_place(problem: Problem) -> Response | None:
 
 @blueprint.post("")
 def create_video() -> Response:
-    """A video; its end is polled for, or told to who subscribes."""
+    """A video; its result is polled for, or sent to subscribers."""
     authenticate("submit")
     fields = read_fields()
     asked = check_fields(fields)
@@ -278,8 +278,8 @@ def _video_json(job: Job, video: Video | None) -> OpenAiVideoJson:
     if job.state is JobState.CANCELED:
         error = {"code": "cancelled", "message": "the job was canceled"}
     elif status == "failed":
-        told = job.error or {"code": "PROVIDER_ERROR", "message": "it failed"}
-        error = {"code": told["code"], "message": told["message"]}
+        failure = job.error or {"code": "PROVIDER_ERROR", "message": "it failed"}
+        error = {"code": failure["code"], "message": failure["message"]}
     return {
         "id": job.id,
         "object": "video",

@@ -1,5 +1,5 @@
 """
-Waiting for jobs inside requests: bounded seats, one poller thread per process.
+Waiting for jobs inside requests: a bounded number, one poller thread per process.
 
 The poller asks one query for all that wait, whatever their number; a request
 sleeps on its own event. On shutdown everybody is woken at once.
@@ -16,15 +16,15 @@ LOOK_SECONDS = 0.25
 
 class Waiters:
     """
-    Seats for requests that hold their connection until a job has ended.
+    Slots for requests that hold their connection until a job has ended.
 
     Args:
-        seats: how many may wait at once in this process.
+        slots: how many may wait at once in this process.
         ended: which of these job ids have nothing left to wait for.
     """
 
-    def __init__(self, seats: int, ended: Callable[[Collection[str]], set[str]]) -> None:
-        self._seats = threading.Semaphore(seats)
+    def __init__(self, slots: int, ended: Callable[[Collection[str]], set[str]]) -> None:
+        self._slots = threading.Semaphore(slots)
         self._ended = ended
         self._changed = threading.Condition()
         self._waiting: dict[str, threading.Event] = {}
@@ -33,14 +33,14 @@ class Waiters:
         self.stopping = False
 
     @contextmanager
-    def seat(self) -> Iterator[bool]:
-        """A seat for the length of the block; False when none is free."""
-        taken = not self.stopping and self._seats.acquire(blocking=False)
+    def slot(self) -> Iterator[bool]:
+        """A slot for the length of the block; False when none is free."""
+        taken = not self.stopping and self._slots.acquire(blocking=False)
         try:
             yield taken
         finally:
             if taken:
-                self._seats.release()
+                self._slots.release()
 
     def wait(self, job_id: str, seconds: float) -> bool:
         """Until the job has ended: True; False when time is over or the server stops."""

@@ -1,4 +1,4 @@
-"""Callbacks: what providers told, what became of it, and once more if need be."""
+"""Callbacks: what providers sent, what became of it, and Replay."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ blueprint = Blueprint("callbacks", __name__)
 PAGE_ROWS = 25
 #: What an end means for the job, in whose note it stands in one word.
 _ENDS: dict[str, str] = {
-    TaskState.SUCCEEDED: "It told the end: the video is made.",
-    TaskState.FAILED: "It told the end: there will be no video.",
+    TaskState.SUCCEEDED: "Callback received: video completed",
+    TaskState.FAILED: "Callback received: video failed",
 }
 
 
@@ -54,9 +54,9 @@ def outcome(callback: Callback) -> str:
     if callback.state is CallbackState.RECEIVED:
         now = wiring().clock()
         if callback.due_at and callback.due_at > now:
-            return f"Kept; it is looked at again at {format_clock(callback.due_at)} UTC."
-        return "Kept; the worker looks at it next."
-    return _ENDS.get(callback.note) or as_sentence(callback.note) or "It was looked at."
+            return f"Stored; it is processed again at {format_clock(callback.due_at)} UTC."
+        return "Stored; the worker processes it next."
+    return _ENDS.get(callback.note) or as_sentence(callback.note) or "Processed."
 
 
 # Not every name may follow: GET of a callback URL itself is the receiver's.

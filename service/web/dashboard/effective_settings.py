@@ -55,7 +55,7 @@ _SECONDS = (
 _BYTES = ("archive_max_bytes", "quota_bytes")
 
 
-class InForce(NamedTuple):
+class EffectiveSetting(NamedTuple):
     """One setting: its whole name, its value in words, whether it differs from the default."""
 
     name: str
@@ -63,7 +63,7 @@ class InForce(NamedTuple):
     changed: bool
 
 
-def in_force(settings: Settings, database: str) -> dict[str, list[InForce]]:
+def effective_settings(settings: Settings, database: str) -> dict[str, list[EffectiveSetting]]:
     """
     Every setting, by group.
 
@@ -73,7 +73,7 @@ def in_force(settings: Settings, database: str) -> dict[str, list[InForce]]:
     plain = load_settings({}, data_dir=settings.data_dir)
     return {
         title: [
-            InForce(
+            EffectiveSetting(
                 PREFIX + name.upper(),
                 database if name == "database_url" else _words(name, getattr(settings, name)),
                 getattr(settings, name) != _default(plain, name),

@@ -2,7 +2,7 @@
 The fields of a new job: what was typed as a request's body, and a job as what was typed.
 
 A field of one model is called ``SLUG.PARAMETER``; `prompt`, `model` and `notify` belong
-to all. Images that come inside the form are put on the shelf at once: from then on
+to all. Images that come inside the form are stored at once: from then on
 each is a short URL of ours, which can be shown, copied and sent again.
 """
 

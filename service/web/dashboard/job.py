@@ -1,4 +1,4 @@
-"""One job: its video, its course, who was told, what was sent and what came."""
+"""One job: its video, its timeline, its notifications, its request and its callbacks."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ News = dict[str, Any]
 @blueprint.get("/jobs/<job_id>")
 @signed_in("read")
 def show(job_id: str) -> AnyResponse:
-    """One job: its video, its course, who was told, what was sent and what came."""
+    """One job: its video, its timeline, its notifications, its request and its callbacks."""
     values = _values(job_id)
     if "live" not in request.args:
         values["wire"] = _wire(values["job"])

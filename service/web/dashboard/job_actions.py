@@ -74,11 +74,11 @@ def erase(job_id: str) -> AnyResponse:
         job = get_or_404(tx, Job, job_id)
     try:
         if request.form.get("sure") != "yes":
-            raise _fault("sure", "confirm that the video is to be deleted for good")
+            raise _fault("sure", "confirm that the video is to be deleted permanently")
         erase_job(w.db, w.uploads, job, w.clock())
     except (Conflict, InvalidInput) as error:
-        return show_problem(job_id, _told_here(error))
-    return _back(job_id, "Deleted: the video and all that was said of it.")
+        return show_problem(job_id, _problem_on_page(error))
+    return _back(job_id, "Deleted: the video and all content of the job.")
 
 
 def _act(job_id: str, action: Callable[[Connection, Job], None]) -> AnyResponse:
@@ -87,11 +87,11 @@ def _act(job_id: str, action: Callable[[Connection, Job], None]) -> AnyResponse:
         with wiring().db.write() as tx:
             action(tx, get_or_404(tx, Job, job_id))
     except (Conflict, InvalidInput) as error:
-        return show_problem(job_id, _told_here(error))
+        return show_problem(job_id, _problem_on_page(error))
     return redirect(url_for("dashboard.job.show", job_id=job_id), 303)
 
 
-def _told_here(error: Exception) -> Problem:
+def _problem_on_page(error: Exception) -> Problem:
     if isinstance(error, InvalidInput):
         return Problem(422, error.faults[0].message)
     return as_problem(error)

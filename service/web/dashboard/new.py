@@ -135,8 +135,8 @@ def _asked(given: Mapping[str, str], faults: list[FieldError]) -> JobRequest | N
     try:
         asked = check_request(body_of(given), channels(), wiring().market())
     except InvalidInput as error:
-        told = tuple(fault.pointer for fault in faults)
-        faults += [fault for fault in error.faults if not fault.pointer.startswith(told)]
+        named = tuple(fault.pointer for fault in faults)
+        faults += [fault for fault in error.faults if not fault.pointer.startswith(named)]
         return None
     return None if faults else asked
 

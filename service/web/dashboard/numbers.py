@@ -1,4 +1,4 @@
-"""Numbers: what was spent, how long callbacks take, who could be told."""
+"""Numbers: what was spent, how long callbacks take, how many deliveries arrive."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def index() -> AnyResponse:
     with w.db.read() as tx:
         worked = store.reports.days_of_jobs(tx, account, start)
         waits = store.reports.days_of_waits(tx, account, start)
-        told = store.reports.told_since(tx, account, start)
+        counted = store.reports.deliveries_since(tx, account, start)
         tried = store.reports.attempts_since(tx, account, start)
         counts = store.jobs.counts(tx, account)
-        names = {one.subscription_id: _name(tx, one) for one in told}
+        names = {one.subscription_id: _name(tx, one) for one in counted}
     # A model that is gone from the catalogue says nothing of callbacks.
     known = [one for one in worked if find_offer(one.model, one.provider)]
     # Of the others every end is found by polling, as it should be.
@@ -87,9 +87,9 @@ def index() -> AnyResponse:
         polled=sum(one.polled for one in awaited),
         silent=sorted({model_title(one.model) for one in known if one not in awaited}),
         waits=_waits(days, waits),
-        delivery_shares=_delivery_shares(told, tried, names),
-        delivered=_total(told, DeliveryState.DELIVERED),
-        undelivered=_total(told, DeliveryState.EXHAUSTED) + _failing(told),
+        delivery_shares=_delivery_shares(counted, tried, names),
+        delivered=_total(counted, DeliveryState.DELIVERED),
+        undelivered=_total(counted, DeliveryState.EXHAUSTED) + _failing(counted),
         attempts=sum(one.attempts for one in tried),
         failed_attempts=sum(one.failed for one in tried),
         states=_states(counts),
@@ -119,15 +119,15 @@ def _spending(days: Sequence[date], worked: Sequence[DayOfJobs]) -> Chart:
 
 
 def _ends(days: Sequence[date], worked: Iterable[DayOfJobs]) -> Chart:
-    """How the ends of each day's jobs were found that a callback should have told."""
+    """How the results of each day's jobs were found, of models that call back."""
     called: Counter[date] = Counter()
     polled: Counter[date] = Counter()
     for one in worked:
         called[one.day] += one.called
         polled[one.day] += one.polled
     series = [
-        Series("told by a callback", [called[day] or None for day in days]),
-        Series("found by polling", [polled[day] or None for day in days]),
+        Series("by callback", [called[day] or None for day in days]),
+        Series("by polling", [polled[day] or None for day in days]),
     ]
     return columns([_slot(day) for day in days], series, JOBS)
 
@@ -138,8 +138,8 @@ def _waits(days: Sequence[date], waits: Sequence[DayOfWaits]) -> list[Wait]:
     for model in sorted({one.model for one in waits}, key=model_title):
         own = {one.day: one for one in waits if one.model == model}
         series = [
-            Series("half within (p50)", [own[d].p50 if d in own else None for d in days]),
-            Series("95 % within (p95)", [own[d].p95 if d in own else None for d in days]),
+            Series("p50", [own[d].p50 if d in own else None for d in days]),
+            Series("p95", [own[d].p95 if d in own else None for d in days]),
         ]
         drawn = lines([_slot(day) for day in days], series, SECONDS)
         last = own[max(own)]
@@ -152,22 +152,22 @@ def _waits(days: Sequence[date], waits: Sequence[DayOfWaits]) -> list[Wait]:
     return found
 
 
-def _name(tx: Connection, told: DeliveryCount) -> str:
+def _name(tx: Connection, counted: DeliveryCount) -> str:
     """A subscription as people know it: its channel, and enough of its target."""
-    found = store.subscriptions.find(tx, told.subscription_id)
+    found = store.subscriptions.find(tx, counted.subscription_id)
     if found is None:
-        return f"{told.channel} removed"
+        return f"{counted.channel} removed"
     target = mask_target(target_of(wiring().encryptor, found))
     own = " (named by jobs)" if found.hidden and found.disabled_reason != "removed" else ""
-    return f"{found.name or told.channel} {target}{own}"
+    return f"{found.name or counted.channel} {target}{own}"
 
 
 def _delivery_shares(
-    told: Sequence[DeliveryCount], tried: Sequence[AttemptCount], names: dict[str, str]
+    counted: Sequence[DeliveryCount], tried: Sequence[AttemptCount], names: dict[str, str]
 ) -> list[Share]:
     """Each subscription's deliveries and attempts, the busiest first."""
     counts: dict[str, Counter[str]] = {id_: Counter() for id_ in names}
-    for one in told:
+    for one in counted:
         counts[one.subscription_id]["failing" if one.failing else one.state.value] += one.count
     by_id = {one.subscription_id: one for one in tried}
     found = []
@@ -190,12 +190,12 @@ def _attempts_label(tried: AttemptCount) -> str:
     return f"{noun}, {failed} failed; half took at most {half}, 95 % at most {most}"
 
 
-def _failing(told: Iterable[DeliveryCount]) -> int:
-    return sum(one.count for one in told if one.failing)
+def _failing(counted: Iterable[DeliveryCount]) -> int:
+    return sum(one.count for one in counted if one.failing)
 
 
-def _total(told: Iterable[DeliveryCount], state: DeliveryState) -> int:
-    return sum(one.count for one in told if one.state is state)
+def _total(counted: Iterable[DeliveryCount], state: DeliveryState) -> int:
+    return sum(one.count for one in counted if one.state is state)
 
 
 def _states(counts: dict[str, int]) -> list[Share]:

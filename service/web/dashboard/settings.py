@@ -16,7 +16,7 @@ from service.ops.health import Health, examine, glance
 from service.web.api.providers import hold_provider, resume_provider, shown
 from service.web.api.subscriptions import reserve_test_slot
 from service.web.context import caller, wiring
-from service.web.dashboard.effective_settings import in_force
+from service.web.dashboard.effective_settings import effective_settings
 from service.web.session import page, signed_in
 
 blueprint = Blueprint("settings", __name__)
@@ -74,13 +74,14 @@ def _own() -> dict[str, Any]:
 def _whole(health: Health, subjects: Iterable[str]) -> dict[str, Any]:
     """What an operator sees besides."""
     w = wiring()
+    database = w.db.engine.url.render_as_string(hide_password=True)
     return {
         "operator": True,
         "health": health,
         "providers": [shown(name) for name in w.providers],
         "keyless": [name for name in w.settings.providers if name not in w.providers],
         "findings": findings(w, subjects),
-        "groups": in_force(w.settings, w.db.engine.url.render_as_string(hide_password=True)),
+        "groups": effective_settings(w.settings, database),
         "versions": _versions(),
     }
 

@@ -69,15 +69,15 @@ def _page(subscription_id: str, status: int = 200, **more: Any) -> AnyResponse:
 
 
 def _tries(tx: Connection, recent: list[Delivery]) -> list[tuple[Attempt, Delivery, str]]:
-    """The attempts at those deliveries, newest first, each with what it told."""
+    """The attempts at those deliveries, newest first, each with its event."""
     attempts = store.deliveries.all_attempts(tx, [delivery.id for delivery in recent])
     by_id = {delivery.id: delivery for delivery in recent}
-    told = {one.id: _told(tx, one) for one in recent}
+    types = {one.id: _event_type(tx, one) for one in recent}
     attempts.sort(key=lambda attempt: attempt.created_at, reverse=True)
-    return [(one, by_id[one.delivery_id], told[one.delivery_id]) for one in attempts[:RECENT]]
+    return [(one, by_id[one.delivery_id], types[one.delivery_id]) for one in attempts[:RECENT]]
 
 
-def _told(tx: Connection, delivery: Delivery) -> str:
+def _event_type(tx: Connection, delivery: Delivery) -> str:
     event = store.events.find(tx, delivery.event_id)
     return event.type.value if event else ""
 

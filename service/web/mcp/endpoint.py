@@ -74,9 +74,9 @@ def serve() -> Response:
             raise RpcError(INVALID_PARAMS, "params must be an object")
         return json_response({"jsonrpc": "2.0", "id": id_, "result": _call(body["method"], params)})
     except RpcError as error:
-        told: dict[str, Any] = {"code": error.code, "message": error.message}
-        told |= {"data": error.data} if error.data is not None else {}
-        return json_response({"jsonrpc": "2.0", "id": id_, "error": told}, error.status)
+        found: dict[str, Any] = {"code": error.code, "message": error.message}
+        found |= {"data": error.data} if error.data is not None else {}
+        return json_response({"jsonrpc": "2.0", "id": id_, "error": found}, error.status)
 
 
 def _message() -> dict[str, Any]:
@@ -154,8 +154,8 @@ def _check_envelope(method: str, params: dict[str, Any], meta: dict[str, Any]) -
 def _initialize(params: dict[str, Any]) -> dict[str, Any]:
     wanted = params.get("protocolVersion")
     version = wanted if wanted in HANDSHAKE else HANDSHAKE[0]
-    told: dict[str, Any] = {"protocolVersion": version, "capabilities": {"tools": {}}}
-    return told | {"serverInfo": SERVER, "instructions": ABOUT}
+    found: dict[str, Any] = {"protocolVersion": version, "capabilities": {"tools": {}}}
+    return found | {"serverInfo": SERVER, "instructions": ABOUT}
 
 
 def _call_tool(params: dict[str, Any], *, modern: bool, as_task: bool) -> dict[str, Any]:
@@ -240,7 +240,7 @@ _STATUSES = {
 
 def _task(job: Job, video: Video | None) -> dict[str, Any]:
     """A job as a task; one that failed is completed, with an error as its result."""
-    told: dict[str, Any] = {
+    found: dict[str, Any] = {
         "taskId": job.id,
         "status": _STATUSES.get(job.state, "working"),
         "statusMessage": f"the job is {job.state}",
@@ -249,8 +249,8 @@ def _task(job: Job, video: Video | None) -> dict[str, Any]:
         "ttlMs": None,
         "pollIntervalMs": POLL_MS,
     }
-    if told["status"] == "completed":
+    if found["status"] == "completed":
         failed = job.state is JobState.FAILED
         answer: dict[str, Any] = {**shown(job, video)}
-        told["result"] = _tool_result(answer, is_error=failed, modern=True)
-    return told
+        found["result"] = _tool_result(answer, is_error=failed, modern=True)
+    return found

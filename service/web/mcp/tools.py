@@ -94,8 +94,8 @@ def _estimate(given: dict[str, Any]) -> Any:
     asked = check_request(given, channels(), w.market())
     job = planned_job(w.settings, caller().account_id, asked, w.clock())
     plan = preview(w.providers, w.settings, w.signer, job, asked.choice)
-    told = {"model": job.model, "provider": job.provider, "input": job.input}
-    return told | {"cost": plan["cost"], "expected_seconds": plan["expected_seconds"]}
+    found = {"model": job.model, "provider": job.provider, "input": job.input}
+    return found | {"cost": plan["cost"], "expected_seconds": plan["expected_seconds"]}
 
 
 def _get_job(given: dict[str, Any]) -> Any:
@@ -141,7 +141,7 @@ _MORE: dict[str, Schema] = {
         "items": {"type": "string"},
         "description": "Who hears of the end: slack:URL, email:ADDRESS, webhook:URL, or *.",
     },
-    "events": {"type": "array", "items": {"type": "string"}, "description": "Only these are told."},
+    "events": {"type": "array", "items": {"type": "string"}, "description": "Only these are sent."},
     "metadata": {"type": "object", "description": "Returned in the job and its events."},
     "cancel_after": {"type": "number", "description": "Seconds; an unsent job is canceled then."},
     "max_price": {

@@ -1,5 +1,5 @@
 """
-``/openapi.json``: the API told from its own routes, and from data that stands beside them.
+``/openapi.json``: the API described by its own routes, and by data beside them.
 
 Paths, methods, scopes, query parameters and docstrings come from the app itself;
 the rest is in `OPERATIONS`, by endpoint.

@@ -57,7 +57,7 @@ _NEW_VIDEO = {"model": "kling-2", "prompt": "A fox in the snow", "seconds": "5"}
 _NEW = {"status": "queued", "progress": 0, "completed_at": None}
 
 OPERATIONS: dict[str, Operation] = {
-    "segmind_door.run_sync": Operation(
+    "segmind.run_sync": Operation(
         "Segmind-compatible API",
         {
             200: Response(
@@ -89,7 +89,7 @@ OPERATIONS: dict[str, Operation] = {
         vendor="segmind",
         errors=SegmindErrorJson,
     ),
-    "segmind_door.submit": Operation(
+    "segmind.submit": Operation(
         "Segmind-compatible API",
         {200: Response("It is stored and will be sent.", SegmindRequestJson, _REPLAY, _QUEUED)},
         _REFUSED,
@@ -99,7 +99,7 @@ OPERATIONS: dict[str, Operation] = {
         vendor="segmind",
         errors=SegmindErrorJson,
     ),
-    "segmind_door.status": Operation(
+    "segmind.status": Operation(
         "Segmind-compatible API",
         {200: Response("Its state.", SegmindRequestJson), **_FAILED},
         _UNKNOWN,
@@ -107,7 +107,7 @@ OPERATIONS: dict[str, Operation] = {
         scope="read",
         errors=SegmindErrorJson,
     ),
-    "segmind_door.result": Operation(
+    "segmind.result": Operation(
         "Segmind-compatible API",
         {200: Response("The request with its output.", SegmindRequestJson), **_FAILED},
         _UNKNOWN,
@@ -115,7 +115,7 @@ OPERATIONS: dict[str, Operation] = {
         scope="read",
         errors=SegmindErrorJson,
     ),
-    "apixo_door.generate_task": Operation(
+    "apixo.generate_task": Operation(
         "APIXO-compatible API",
         {200: Response("It is stored and will be sent.", ApixoCreatedJson, _REPLAY)},
         {400: "The body is wrong.", 402: "No budget or no credits.", 409: _REFUSED[409]},
@@ -125,7 +125,7 @@ OPERATIONS: dict[str, Operation] = {
         vendor="apixo",
         errors=ApixoErrorJson,
     ),
-    "apixo_door.status_task": Operation(
+    "apixo.status_task": Operation(
         "APIXO-compatible API",
         {200: Response("Its state.", ApixoTaskJson)},
         {400: "taskId is missing.", 404: "There is no such task."},
@@ -141,7 +141,7 @@ OPERATIONS: dict[str, Operation] = {
         vendor="apixo",
         errors=ApixoErrorJson,
     ),
-    "videos_door.create_video": Operation(
+    "openai_videos.create_video": Operation(
         "OpenAI-compatible API",
         {
             200: Response(
@@ -163,7 +163,7 @@ OPERATIONS: dict[str, Operation] = {
         scope="submit",
         errors=OpenAiErrorJson,
     ),
-    "videos_door.list_videos": Operation(
+    "openai_videos.list_videos": Operation(
         "OpenAI-compatible API",
         {200: Response("A page of videos.", OpenAiVideosJson)},
         {400: "A parameter is wrong."},
@@ -175,7 +175,7 @@ OPERATIONS: dict[str, Operation] = {
         scope="read",
         errors=OpenAiErrorJson,
     ),
-    "videos_door.retrieve_video": Operation(
+    "openai_videos.retrieve_video": Operation(
         "OpenAI-compatible API",
         {200: Response("The video.", OpenAiVideoJson, _PACE)},
         _NO_VIDEO,
@@ -183,7 +183,7 @@ OPERATIONS: dict[str, Operation] = {
         scope="read",
         errors=OpenAiErrorJson,
     ),
-    "videos_door.download_content": Operation(
+    "openai_videos.download_content": Operation(
         "OpenAI-compatible API",
         {
             200: Response("Its bytes.", _BINARY, content="video/mp4", others=_CONTENTS),
@@ -195,7 +195,7 @@ OPERATIONS: dict[str, Operation] = {
         scope="read",
         errors=OpenAiErrorJson,
     ),
-    "videos_door.delete_video": Operation(
+    "openai_videos.delete_video": Operation(
         "OpenAI-compatible API",
         {200: Response("It is deleted; its id, state, times and cost stay.", OpenAiDeletedJson)},
         _NO_VIDEO | {409: "It has not ended yet."},

@@ -125,7 +125,7 @@ def _described(
     read = method == "GET" and scope is not None and rule.rule.startswith("/v1/")
     body = _body(operation, schemas, model)
     # The same view under two addresses.
-    old = "_v1" if rule.endpoint == "segmind_door.result" and "/v1/" in rule.rule else ""
+    old = "_v1" if rule.endpoint == "segmind.result" and "/v1/" in rule.rule else ""
     id_ = f"{rule.endpoint}{old}" + (f"_{model.slug}" if model else "")
     parameters = [*operation.parameters, *([_MATCH] if read else [])]
     described = {

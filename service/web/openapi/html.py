@@ -54,38 +54,38 @@ def groups(document: Document) -> list[tuple[dict[str, str], list[Shown]]]:
     """Every tag with its operations."""
     found: dict[str, list[Shown]] = {tag["name"]: [] for tag in document["tags"]}
     for path, methods in document["paths"].items():
-        for method, told in methods.items():
-            found[told["tags"][0]].append(_shown(document, path, method, told))
+        for method, described in methods.items():
+            found[described["tags"][0]].append(_shown(document, path, method, described))
     return [(tag, found[tag["name"]]) for tag in document["tags"]]
 
 
-def _shown(document: Document, path: str, method: str, told: dict[str, Any]) -> Shown:
-    parameters = told.get("parameters", [])
-    content = told.get("requestBody", {}).get("content", {}).get(JSON, {})
-    keyed = told["security"]
+def _shown(document: Document, path: str, method: str, described: dict[str, Any]) -> Shown:
+    parameters = described.get("parameters", [])
+    content = described.get("requestBody", {}).get("content", {}).get(JSON, {})
+    keyed = described["security"]
     return Shown(
-        id=told["operationId"],
+        id=described["operationId"],
         method=method.upper(),
         path=path,
-        summary=told["summary"],
-        description=told.get("description", ""),
+        summary=described["summary"],
+        description=described.get("description", ""),
         scope=keyed[0]["key"][0] if keyed else None,
         parameters=[_parameter(one) for one in parameters],
         body=_target(content.get("schema", {})),
         curl=_curl(path, method.upper(), parameters, content.get("example"), bool(keyed)),
-        replies=[_reply(document, status, one) for status, one in told["responses"].items()],
+        replies=[_reply(document, status, one) for status, one in described["responses"].items()],
     )
 
 
-def _parameter(told: dict[str, Any]) -> Row:
-    schema, place = told["schema"], {"query": "?{}", "path": "{{{}}}", "header": "{}"}
-    name = place[told["in"]].format(told["name"])
-    return Row(name, kind(schema), None, told.get("required", False), told["description"])
+def _parameter(described: dict[str, Any]) -> Row:
+    schema, place = described["schema"], {"query": "?{}", "path": "{{{}}}", "header": "{}"}
+    name = place[described["in"]].format(described["name"])
+    return Row(name, kind(schema), None, described.get("required", False), described["description"])
 
 
-def _reply(document: Document, status: str, told: dict[str, Any]) -> Reply:
-    shared = _target(told)
-    found = document["components"]["responses"][shared] if shared else told
+def _reply(document: Document, status: str, described: dict[str, Any]) -> Reply:
+    shared = _target(described)
+    found = document["components"]["responses"][shared] if shared else described
     content = found.get("content", {})
     body: dict[str, Any] = next(iter(content.values()), {})
     example = json.dumps(body["example"], indent=2) if "example" in body else ""

@@ -16,7 +16,7 @@ from service.channels.base import Channel
 from service.deliveries.subscription_fields import NewSubscription
 from service.jobs.choice import routes_of
 from service.jobs.requests import NewJob
-from service.messages.payloads import TOLD_EVENTS
+from service.messages.payloads import FORMAT_EVENTS
 from service.model import EventType
 from service.web.compat.apixo import NewTask
 from service.web.compat.videos_request import image_of, sizes_of
@@ -124,7 +124,7 @@ def _taken(schemas: Schemas, type_: type) -> Schema:
 
 
 def _one_of(name: str, field: str, values: list[str]) -> Schema:
-    """One component for each value of the field that tells them apart."""
+    """One component for each value of the field that distinguishes them."""
     mapping = {value: ref(f"{name}_{component_name(value)}")["$ref"] for value in values}
     return {
         "description": f"One shape for each {field}.",
@@ -195,16 +195,16 @@ def _subscription(schema: Schema, name: str, channel: Channel) -> Schema:
         taken = {one: fields[one] for one in fields if one not in ("headers", "secret")}
         schema = schema | {"properties": taken}
     narrowed = _narrowed(schema, f"A request for a subscription of the channel {name}.", own)
-    rules = [_told(format_) for format_ in channel.formats if format_ in TOLD_EVENTS]
+    rules = [_only_its_events(format_) for format_ in channel.formats if format_ in FORMAT_EVENTS]
     return narrowed | {"allOf": rules} if rules else narrowed
 
 
-def _told(format_: str) -> Schema:
+def _only_its_events(format_: str) -> Schema:
     """What a format demands of the events."""
-    told = [type_.value for type_ in EventType if type_ in TOLD_EVENTS[format_]]
+    fitting = [type_.value for type_ in EventType if type_ in FORMAT_EVENTS[format_]]
     return {
         "if": {"properties": {"format": {"const": format_}}, "required": ["format"]},
-        "then": {"properties": {"events": {"items": {"enum": told}}}},
+        "then": {"properties": {"events": {"items": {"enum": fitting}}}},
     }
 
 

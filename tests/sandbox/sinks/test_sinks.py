@@ -77,7 +77,7 @@ def send_all(sinks: SinkServer, outbound: Outbound) -> None:
     webhook.send(delivery_request(sinks.hook_url, webhook.render(asked, "standard"), utc_now()))
 
 
-def test_everything_good_is_told_so(sinks: SinkServer, outbound: Outbound) -> None:
+def test_everything_good_is_reported(sinks: SinkServer, outbound: Outbound) -> None:
     """What our channels send passes all checks, with its subject and its job."""
     send_all(sinks, outbound)
 
@@ -198,29 +198,29 @@ def test_wrong_signature_is_401(secret: str | None, outbound: Outbound) -> None:
 
 
 @pytest.mark.parametrize("word", sorted(WEBHOOK_STATUS))
-def test_slack_answers_as_it_is_told(word: str, sinks: SinkServer, outbound: Outbound) -> None:
+def test_slack_answers_as_scripted(word: str, sinks: SinkServer, outbound: Outbound) -> None:
     """Each of the webhook's words comes with its status, once; then all is as before."""
     body = json.dumps(card(notification())).encode()
     sinks.script("slack", word)
-    told, after = (post(outbound, sinks.slack_url, body) for _ in range(2))
+    report, after = (post(outbound, sinks.slack_url, body) for _ in range(2))
 
-    assert (WEBHOOK_STATUS[word], word.encode()) == (told.status, told.body)
-    assert ("30" if word == "rate_limited" else None) == told.headers.get("Retry-After")
+    assert (WEBHOOK_STATUS[word], word.encode()) == (report.status, report.body)
+    assert ("30" if word == "rate_limited" else None) == report.headers.get("Retry-After")
     assert (200, b"ok") == (after.status, after.body)
     assert [word == "ok", True] == [received.ok for received in sinks.received()]
 
 
 @pytest.mark.parametrize("word", sorted(BOT_WORDS - {"ok"}))
-def test_the_api_answers_as_it_is_told(word: str, sinks: SinkServer, outbound: Outbound) -> None:
+def test_the_api_answers_as_scripted(word: str, sinks: SinkServer, outbound: Outbound) -> None:
     """Each of the Web API's words stands in JSON, with the status that Slack gives it."""
     body = json.dumps(card(notification()) | {"channel": "C0123ABCD"}).encode()
     login = {"Authorization": f"Bearer {BOT_TOKEN}"}
     sinks.script("bot", word)
     url = f"{sinks.slack_api_url}chat.postMessage"
-    told, after = (post(outbound, url, body, **login) for _ in range(2))
+    report, after = (post(outbound, url, body, **login) for _ in range(2))
 
     status = {"ratelimited": 429, "service_unavailable": 503}.get(word, 200)
-    assert (status, False, word) == (told.status, *_ok_and_error(told))
+    assert (status, False, word) == (report.status, *_ok_and_error(report))
     assert (200, True, None) == (after.status, *_ok_and_error(after))
 
 
@@ -229,7 +229,7 @@ def _ok_and_error(answer: Response) -> tuple[bool, str | None]:
     return found["ok"], found.get("error")
 
 
-def test_hook_answers_as_it_is_told(sinks: SinkServer, outbound: Outbound) -> None:
+def test_hook_answers_as_scripted(sinks: SinkServer, outbound: Outbound) -> None:
     """A status of one's choice for a call whose signature is right; 401 for any other."""
     webhook = Webhook(outbound)
     sinks.script("hook", "503")
@@ -275,7 +275,7 @@ def test_bad_scripts_are_refused(
 
 
 def test_a_slow_answer_ends_with_the_sinks(outbound: Outbound) -> None:
-    """Told to be slow, a sink says nothing for as long as the caller waits, and can be closed."""
+    """Made slow, a sink says nothing for as long as the caller waits, and can be closed."""
     with SinkServer(smtp=False) as sinks:
         sinks.script("slack", "slow")
         with pytest.raises(DeliveryError, match="no complete answer"):
@@ -322,7 +322,7 @@ def test_the_api_is_strict(
     assert (False, word) == _ok_and_error(answer)
 
 
-def test_poor_mail_is_told_so(sinks: SinkServer) -> None:
+def test_poor_mail_is_reported(sinks: SinkServer) -> None:
     """A mail without its parts and headers is taken, and all that it lacks is named."""
     parts = urlsplit(sinks.smtp_url)
     with smtplib.SMTP(parts.hostname or "", parts.port or 0, "localhost", timeout=10) as session:

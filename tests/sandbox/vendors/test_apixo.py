@@ -132,10 +132,10 @@ def test_keys_and_their_tasks(tmp_path: Path) -> None:
 )
 def test_input_refused(sandbox: SandboxClient, change: dict[str, Any], detail: str) -> None:
     """What the documents refuse is a 400 that names the field."""
-    status, code, told = refused(sandbox.call("POST", APIXO, {"input": GOOD | change}))
+    status, code, report = refused(sandbox.call("POST", APIXO, {"input": GOOD | change}))
 
     assert (400, 400) == (status, code)
-    assert detail in told
+    assert detail in report
 
 
 @pytest.mark.parametrize(

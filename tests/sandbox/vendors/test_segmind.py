@@ -125,7 +125,7 @@ def test_version_2_failed(sandbox: SandboxClient) -> None:
         assert 0.0 == answer.json()["metrics"]["cost"]
 
 
-def test_version_2_mischief(sandbox: SandboxClient) -> None:
+def test_version_2_faults(sandbox: SandboxClient) -> None:
     """Gateway pages, unheard-of states and empty results come here as well."""
     html, odd = (
         submit(sandbox, TURBO, prompt="[html] A"),
@@ -168,7 +168,7 @@ def test_bearer_is_no_key(sandbox: SandboxClient, headers: dict[str, str]) -> No
 
 
 def test_requests_of_another_key(tmp_path: Path) -> None:
-    """Charlie gets no door, and bob sees nothing of alice's."""
+    """Charlie gets no API, and bob sees nothing of alice's."""
     with start_sandbox(tmp_path, api_keys=frozenset({"alice", "bob"})) as server:
         sandbox = SandboxClient(server)
         keys = [{"x-api-key": name} for name in ("alice", "bob", "charlie")]

@@ -32,7 +32,7 @@ MIB = 1024 * 1024
 
 @pytest.fixture
 def client(harness: Harness) -> FlaskClient:
-    """The doors over the harness, for a provider: without a key."""
+    """The API over the harness, for a provider: without a key."""
     return create_app(harness.wiring).test_client()
 
 
@@ -266,7 +266,7 @@ def test_any_token(client: FlaskClient, token: str, body: bytes) -> None:
 
 @pytest.fixture
 def alice(harness: Harness) -> FlaskClient:
-    """The doors over the harness, as the owner of its jobs."""
+    """The API over the harness, as the owner of its jobs."""
     client = create_app(harness.wiring).test_client()
     client.environ_base["HTTP_X_API_KEY"] = harness.key
     return client
@@ -374,7 +374,7 @@ def test_rejected(alice: FlaskClient, harness: Harness) -> None:
 
 
 def test_database_away(harness: Harness) -> None:
-    """While nothing can be written the provider is told to come again, and so is everybody."""
+    """While nothing can be written the provider gets 503 with Retry-After, and so is everybody."""
     job = harness.new_job()
     gone = Database("postgresql://nobody@127.0.0.1:9/none")
     wiring = replace(harness.wiring, db=gone, ingest=Ingest(gone))

@@ -28,7 +28,7 @@ JSON = {"Content-Type": "application/json"}
 
 @pytest.fixture
 def client(harness: Harness) -> FlaskClient:
-    """The doors over the harness, as alice."""
+    """The API over the harness, as alice."""
     client = create_app(harness.wiring).test_client()
     client.environ_base["HTTP_X_API_KEY"] = harness.key
     return client
@@ -117,7 +117,7 @@ def test_accepted(client: FlaskClient, harness: Harness) -> None:
 def test_invalid(
     client: FlaskClient, harness: Harness, change: dict[str, Any], expected: dict[str, str]
 ) -> None:
-    """Every wrong field is told at once with pointer, code and message; nothing is stored."""
+    """Every wrong field is reported at once with pointer, code and message; nothing is stored."""
     assert expected == pointers(client.post("/v1/jobs", json=GOOD | change))
     assert 0 == jobs(harness)
 
@@ -250,10 +250,10 @@ def test_any_body(client: FlaskClient, body: object) -> None:
 def test_dry_run(client: FlaskClient, harness: Harness) -> None:
     """A dry run shows the request with its secrets masked and its price; nothing is stored."""
     answer = client.post("/v1/jobs?dry_run=true", json={**GOOD, "model": "kling-2"})
-    told = answer.get_json()
+    report = answer.get_json()
 
-    assert (200, 1.75) == (answer.status_code, told["cost"]["estimated_max"])
-    assert "test" not in told["request"]["headers"].values()
+    assert (200, 1.75) == (answer.status_code, report["cost"]["estimated_max"])
+    assert "test" not in report["request"]["headers"].values()
     assert "callbacks/ey" not in answer.text
     assert 0 == jobs(harness)
     pointers(client.post("/v1/jobs?dry_run=true", json={**GOOD, "model": "kling-9"}))

@@ -56,7 +56,7 @@ ROUTES = [
 
 @pytest.fixture
 def client(harness: Harness) -> FlaskClient:
-    """The doors over the harness, as alice."""
+    """The API over the harness, as alice."""
     client = create_app(harness.wiring).test_client()
     client.environ_base["HTTP_X_API_KEY"] = harness.key
     return client

@@ -22,7 +22,7 @@ DIGEST = "ab" * 32
 
 @pytest.fixture
 def client(harness: Harness) -> FlaskClient:
-    """The doors over the harness, for anybody: without a key."""
+    """The API over the harness, for anybody: without a key."""
     return create_app(harness.wiring).test_client()
 
 

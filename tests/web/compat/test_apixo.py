@@ -1,4 +1,4 @@
-"""APIXO's door: its envelopes, both request types, the signed callback."""
+"""APIXO's API: its envelopes, both request types, the signed callback."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def test_callback(clipbell: Clipbell) -> None:
         body = {"request_type": "callback", "callback_url": hook.url, "input": FOX}
         task_id = call(clipbell, "POST", CREATE, body).json()["data"]["taskId"]
         hit = eventually(lambda: hook.hits)[0]
-        told = Webhook(clipbell.webhook_secret).verify(hit.body.decode(), hit.headers)
+        report = Webhook(clipbell.webhook_secret).verify(hit.body.decode(), hit.headers)
 
-    assert (task_id, "success") == (told["data"]["taskId"], told["data"]["state"])
+    assert (task_id, "success") == (report["data"]["taskId"], report["data"]["state"])
 
 
 def test_failure(clipbell: Clipbell) -> None:
@@ -123,7 +123,7 @@ def test_refusals(harness: Harness, client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("settings_given", [{"budget": 5.0}])
 def test_unknown_price_under_a_budget_is_402(harness: Harness, client: FlaskClient) -> None:
-    """APIXO states no price: under a budget its door refuses until PRICES names one."""
+    """APIXO states no price: under a budget its API refuses until PRICES names one."""
     answer = client.post(CREATE, json={"input": FOX}, headers={"x-api-key": harness.key})
 
     assert (402, 402) == (answer.status_code, answer.get_json()["code"])

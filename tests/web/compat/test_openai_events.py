@@ -35,7 +35,7 @@ def test_unwrap(clipbell: Clipbell, prompt: str, expected: str) -> None:
     assert event.id == hit.headers["webhook-id"]
 
 
-def test_only_ends_can_be_told(clipbell: Clipbell) -> None:
+def test_only_ends_can_be_reported(clipbell: Clipbell) -> None:
     """OpenAI has events for the ends only: others are refused, and named if none is."""
     spec = {**FORMAT, "target": "http://127.0.0.1:9/"}
     refused = clipbell.call("POST", "/v1/subscriptions", {**spec, "events": ["job.held"]})

@@ -1,4 +1,4 @@
-"""The unchanged `openai` libraries of PyPI and npm, and LiteLLM, against our door."""
+"""The unchanged `openai` libraries of PyPI and npm, and LiteLLM, against our API."""
 
 from __future__ import annotations
 

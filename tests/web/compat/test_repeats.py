@@ -119,7 +119,7 @@ class TestOneCreate:
         assert set(same).isdisjoint(other)
 
     def test_other_key_or_path(self, harness: Harness, client: FlaskClient) -> None:
-        """Neither another key of the account nor another door repeats a create."""
+        """Neither another key of the account nor another API repeats a create."""
         with harness.db.write() as tx:
             key = create_key(tx, harness.account.id, "second", SCOPES, harness.clock())
         first = tried(client, 0)
@@ -133,7 +133,7 @@ class TestOneCreate:
     @pytest.mark.parametrize(
         ("path", "body"), [("/v1/jobs", JOB), ("/v2/kling-2", {"prompt": "A fox"})]
     )
-    def test_other_doors_too(self, client: FlaskClient, path: str, body: dict[str, Any]) -> None:
+    def test_other_apis_too(self, client: FlaskClient, path: str, body: dict[str, Any]) -> None:
         """The same holds for every create."""
         headers = [{"x-stainless-retry-count": count} for count in ("0", "1")]
         answers = [client.post(path, json=body, headers=one) for one in headers]
@@ -170,7 +170,7 @@ class TestOneCreate:
         assert first != next_one
 
     def test_refused_tries_leave_nothing(self, client: FlaskClient) -> None:
-        """What was refused is judged anew when it is repeated."""
+        """What was refused is judged again when it is repeated."""
         assert [400, 400] == [tried(client, count, seconds="4").status_code for count in (0, 1)]
 
     def test_at_the_same_moment(self, app: Flask, harness: Harness) -> None:

@@ -1,4 +1,4 @@
-"""Segmind's door: its statuses, its headers, its waiting."""
+"""Segmind's API: its statuses, its headers, its waiting."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FOX = {"prompt": "A fox", "duration": 5}
 def clipbell(
     sandbox: SandboxClient, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Clipbell]:
-    """A running service with one seat for requests that wait."""
+    """A running service with one slot for requests that wait."""
     folder = tmp_path_factory.mktemp("clipbell")
     settings = {"poll_after": "0.2", "poll_every": "0.2", "sync_waiters": "1", "sync_timeout": "3"}
     settings["budget"] = "1000"
@@ -77,8 +77,8 @@ def test_time_over_names_the_job_which_goes_on(clipbell: Clipbell) -> None:
     assert 200 == clipbell.call("GET", f"/v2/requests/{job_id}").status
 
 
-def test_no_free_seat_is_429_before_any_job(clipbell: Clipbell) -> None:
-    """When all seats wait, the next is told to come again, and nothing was made."""
+def test_no_free_slot_is_429_before_any_job(clipbell: Clipbell) -> None:
+    """When all slots wait, the next gets 503 with Retry-After, and nothing was made."""
     slow = {**FOX, "prompt": "[slow 2] A slow fox"}
     first = threading.Thread(target=clipbell.call, args=("POST", "/v1/kling-2", slow))
     first.start()
@@ -206,7 +206,7 @@ def test_refusals(harness: Harness, client: FlaskClient) -> None:
 
 
 def test_coded_body(harness: Harness, client: FlaskClient) -> None:
-    """A door reads gzip; under one key the same request is one job, coded or in clear."""
+    """The API reads gzip; under one key the same request is one job, coded or in clear."""
     headers = head(harness) | {"Content-Type": "application/json", "Idempotency-Key": "k"}
     body = json.dumps(FOX).encode()
     answers = [
@@ -220,7 +220,7 @@ def test_coded_body(harness: Harness, client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("settings_given", [{"budget": 2.0}])
 def test_no_budget_is_406_at_once(harness: Harness, client: FlaskClient) -> None:
-    """A door never holds a job: what the budget does not cover is refused, and not made."""
+    """The API never holds a job: what the budget does not cover is refused, and not made."""
     harness.drain("submit")
     answer = client.post("/v2/kling-2", json={**FOX, "duration": 10}, headers=head(harness))
 
@@ -230,7 +230,7 @@ def test_no_budget_is_406_at_once(harness: Harness, client: FlaskClient) -> None
 
 
 def test_held_provider_is_406_at_once(harness: Harness, client: FlaskClient) -> None:
-    """While the vendor's own credits are gone, its door says so before any job exists."""
+    """While the vendor's own credits are gone, its API says so before any job exists."""
     with harness.db.write() as tx:
         store.providers.hold(tx, "segmind", "INSUFFICIENT_CREDITS: none left")
     answer = client.post("/v2/kling-2", json=FOX, headers=head(harness))
@@ -239,7 +239,7 @@ def test_held_provider_is_406_at_once(harness: Harness, client: FlaskClient) -> 
 
 
 def test_who_waits_is_refused_when_the_credits_end(harness: Harness, client: FlaskClient) -> None:
-    """A door's job that is queued when the vendor's credits end is refused, not held."""
+    """Such a job that is queued when the vendor's credits end is refused, not held."""
     path = client.post("/v2/kling-2", json=FOX, headers=head(harness)).get_json()["response_url"]
     own = harness.new_job(model="kling-2", input=FOX)
     with harness.db.write() as tx:
@@ -257,7 +257,7 @@ def test_who_waits_is_refused_when_the_credits_end(harness: Harness, client: Fla
 
 @pytest.mark.parametrize(("megabytes", "status"), [(9, 200), (11, 400)])
 def test_large_images(harness: Harness, client: FlaskClient, megabytes: int, status: int) -> None:
-    """An inline image may have up to 10 MB, and one that is larger is told so."""
+    """An inline image may have up to 10 MB, and one that is larger gets an error that says so."""
     image = png("#c81e1e") + b"0" * (megabytes * 1024 * 1024)
     body = {**FOX, "start_image": base64.b64encode(image).decode()}
     answer = client.post("/v2/kling-2", json=body, headers=head(harness))
@@ -267,7 +267,7 @@ def test_large_images(harness: Harness, client: FlaskClient, megabytes: int, sta
 
 
 def test_scope(harness: Harness, client: FlaskClient) -> None:
-    """A key that may only read gets the door's 403."""
+    """A key that may only read gets the vendor's 403."""
     with harness.db.write() as tx:
         key = create_key(tx, harness.account.id, "reader", ("read",), harness.clock())
     answer = client.post("/v1/kling-2", json=FOX, headers={"x-api-key": key})

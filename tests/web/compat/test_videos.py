@@ -1,4 +1,4 @@
-"""OpenAI's door without processes: its fields, its objects, its refusals."""
+"""OpenAI's API without processes: its fields, its objects, its refusals."""
 
 from __future__ import annotations
 
@@ -389,7 +389,7 @@ def test_no_money(harness: Harness, client: FlaskClient) -> None:
 
 
 def test_too_often(client: FlaskClient) -> None:
-    """Too many requests of a key are told as such, and not as a want of money."""
+    """Too many requests of a key are reported as such, and not as a want of money."""
     client.application.extensions["limits"] = Limits(key=1)
     client.get(VIDEOS)
 

@@ -1,4 +1,4 @@
-"""Waiters: bounded seats, one question for all, woken at once when the server stops."""
+"""Waiters: bounded slots, one question for all, woken at once when the server stops."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def test_time_over() -> None:
     assert Waiters(1, Jobs().ended).wait("job_1", 0.05) is False
 
 
-def test_seats() -> None:
-    """No more may sit than there are seats; a seat that is left is free again."""
+def test_slots() -> None:
+    """No more may wait than there are slots; a slot that is left is free again."""
     waiters = Waiters(1, Jobs().ended)
-    with waiters.seat() as first, waiters.seat() as second:
+    with waiters.slot() as first, waiters.slot() as second:
         taken = (first, second)
-    with waiters.seat() as again:
+    with waiters.slot() as again:
         assert (True, False, True) == (*taken, again)
 
 
@@ -67,8 +67,8 @@ def test_stop() -> None:
         waiters.stop()
 
         assert waiting.result(10) is False
-    with waiters.seat() as seat:
-        assert not seat
+    with waiters.slot() as slot:
+        assert not slot
 
 
 def test_database_away() -> None:

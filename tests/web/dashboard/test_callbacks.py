@@ -44,10 +44,10 @@ def test_empty(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     ("state", "note", "words"),
     [
-        ("processed", "succeeded", "It told the end: the video is made."),
-        ("processed", "failed", "It told the end: there will be no video."),
+        ("processed", "succeeded", "Callback received: video completed"),
+        ("processed", "failed", "Callback received: video failed"),
         ("processed", "the provider says running", "The provider says running."),
-        ("processed", "", "It was looked at."),
+        ("processed", "", "Processed."),
         ("ignored", "it names task 7, not ours", "It names task 7, not ours."),
     ],
 )
@@ -70,7 +70,7 @@ def test_list(client: FlaskClient, harness: Harness) -> None:
     shown = client.get("/callbacks").text
 
     assert shown.index("A new fox") < shown.index("An old heron")
-    assert "came 1 more time<" in shown and "hx-trigger" in shown
+    assert "received 1 more time<" in shown and "hx-trigger" in shown
     assert "A new fox" not in client.get("/callbacks?state=processed").text
     assert "hx-trigger" not in client.get("/callbacks?state=processed").text
     assert 200 == client.get("/callbacks?state=nonsense&before=nonsense").status_code
@@ -113,7 +113,7 @@ def test_replay(client: FlaskClient, harness: Harness) -> None:
     seen = client.get(answer.location).text
 
     assert (303, f"/callbacks/{found.id}") == (answer.status_code, answer.location)
-    assert "Kept; the worker looks at it next." in waiting and "hx-trigger" in waiting
+    assert "Stored; the worker processes it next." in waiting and "hx-trigger" in waiting
     assert "The job is queued: it has no task." in seen and "hx-trigger" not in seen
 
 
@@ -123,7 +123,7 @@ def test_postponed(client: FlaskClient, harness: Harness) -> None:
     with harness.db.write() as tx:
         store.callbacks.postpone(tx, found, harness.clock() + timedelta(seconds=5))
 
-    assert "looked at again at 12:00:05 UTC" in client.get("/callbacks").text
+    assert "processed again at 12:00:05 UTC" in client.get("/callbacks").text
 
 
 def test_replay_only_by_form(client: FlaskClient, harness: Harness) -> None:

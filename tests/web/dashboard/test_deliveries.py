@@ -115,11 +115,11 @@ def test_many_are_sent_again_at_once(client: FlaskClient, harness: Harness) -> N
         given: dict[str, Any] = {"form_token": form_token(page), "delivery": ids}
         action = "/deliveries/selected/resend"
         answer = client.post(action, data=given | {"state": "failing"}, headers=HERE)
-        told = client.get(answer.location).text
+        report = client.get(answer.location).text
         harness.drain("deliver")
 
     assert "/deliveries?state=failing" == answer.location
-    assert "2 sent again." in told and "1 could not be" in told
+    assert "2 sent again." in report and "1 could not be" in report
     assert 4 == len(hook.hits)
 
 

@@ -145,7 +145,7 @@ def test_course_of_a_job(client: FlaskClient, harness: Harness) -> None:
         f"/jobs/{waiting.id}?live=1", headers={"If-None-Match": live.headers["ETag"]}
     )
 
-    assert 'role="img" aria-label="The course of this job. In line: 3 s; Poll: found' in shown
+    assert 'role="img" aria-label="The course of this job. Queued: 3 s; Poll: found' in shown
     assert 'class="line" x="0.0%"' in shown
     assert "style=" not in shown
     assert 'class="line open" x="0.0%"' in live.text
@@ -234,7 +234,7 @@ def test_resolve(
 
 
 @pytest.mark.parametrize(
-    ("form", "told"),
+    ("form", "report"),
     [
         ({"how": "resend"}, "Confirm that it may be paid for twice, then send it again."),
         ({"how": "task", "task_id": " "}, "Give the task's id as the provider shows it."),
@@ -243,18 +243,18 @@ def test_resolve(
     ],
 )
 def test_senseless_resolution(
-    client: FlaskClient, harness: Harness, form: dict[str, str], told: str
+    client: FlaskClient, harness: Harness, form: dict[str, str], report: str
 ) -> None:
     """What is missing is said on the job's page, and nothing has happened."""
     job = lost(harness)
     answer = press(client, f"/jobs/{job.id}", f"/jobs/{job.id}/resolve", **form)
 
-    assert (422, told) == (answer.status_code, alert(answer.text))
+    assert (422, report) == (answer.status_code, alert(answer.text))
     assert JobState.UNKNOWN == harness.job(job).state
     assert "How long it took" in answer.text
 
 
-def test_conflict_is_told_on_the_page(client: FlaskClient, harness: Harness) -> None:
+def test_conflict_is_shown_on_the_page(client: FlaskClient, harness: Harness) -> None:
     """What cannot be done is shown there, and the page goes on refreshing from its address."""
     taken = lost(harness)
     page = f"/jobs/{taken.id}"
@@ -290,7 +290,7 @@ def test_forget(client: FlaskClient, harness: Harness) -> None:
     shown = client.get(done.location).text
 
     assert [422, 409, 303] == [answer.status_code for answer in (unsure, early, done)]
-    assert "Deleted: the video and all that was said of it." in shown
+    assert "Deleted: the video and all content of the job." in shown
     assert "A secret fox" not in shown and "What was asked for has been deleted." in shown
 
 

@@ -100,12 +100,12 @@ def test_next_page(client: FlaskClient, harness: Harness) -> None:
 
 
 def picked(client: FlaskClient, action: str, *jobs: Job, page: str = "/") -> str:
-    """The line that a deed to these jobs leads to."""
+    """The line that an action on these jobs leads to."""
     data = {"form_token": form_token(client.get(page).text), "job": [job.id for job in jobs]}
     answer = client.post(f"/jobs/selected/{action}", data=data, headers=HERE)
     assert 303 == answer.status_code
     shown = client.get(answer.location).text
-    assert 'class="told"' not in client.get(answer.location).text
+    assert 'class="flash"' not in client.get(answer.location).text
     return html.unescape(re.findall('role="status" tabindex="-1" autofocus>([^<]+)<', shown)[0])
 
 

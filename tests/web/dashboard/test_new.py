@@ -295,7 +295,7 @@ class Form(HTMLParser):
 
 
 def test_use_again_without_its_image(client: FlaskClient, harness: Harness) -> None:
-    """An image whose time on our shelf is over has to be chosen again, and the page says so."""
+    """An image that is no longer stored has to be chosen again, and the page says so."""
     given = {"model": "kling-2.5-turbo", "prompt": "A fox", f"{IMAGE}.file": file_of(png("teal"))}
     press(client, "/new", "/new", **given)
     job = jobs_of(harness)[0]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import insert
-from support.dashboards import browser_of, fail, sent, subscribed, succeed, told_after
+from support.dashboards import browser_of, called_back_after, fail, sent, subscribed, succeed
 from support.harness import Harness
 from support.servers import Hook
 
@@ -31,20 +31,20 @@ def test_empty(client: FlaskClient) -> None:
 
     assert 200 == shown.status_code
     assert "<svg" not in shown.text
-    for promise in ("Nothing was spent yet", "No callback has told an end yet", "No job yet"):
+    for promise in ("Spending by day", "p50 and p95 callback time", "No job yet"):
         assert promise in shown.text
     assert "The budget is $4.00 a day" in shown.text
 
 
 def test_one_job(client: FlaskClient, harness: Harness) -> None:
     """One job is in every chart: its price, its wait, how its end was found, its state."""
-    told_after(harness, 75, actual_cost=1.5)
+    called_back_after(harness, 75, actual_cost=1.5)
     shown = client.get("/numbers").text
 
     assert "<title>1 Jan: $1.50, Kling 2.5 Turbo Pro</title>" in shown
     assert "$1.50 in 30 days, $1.50 of it today" in shown and "budget $4.00" in shown
     assert "On 1 Jan the one callback came after 1 min 15 s." in shown
-    assert "0 of 1 ends (0 %) had to be found by polling" in shown
+    assert "0 of 1 results (0 %) were found by polling" in shown
     assert re.search(r'succeeded</span>\s*<span class="said">1<', shown)
 
 
@@ -54,18 +54,18 @@ def test_only_polls(client: FlaskClient, harness: Harness) -> None:
         sent(harness, resolved_by="poll")
     shown = client.get("/numbers").text
 
-    assert "All 3 had to be found by polling" in shown
+    assert "All 3 results were found by polling" in shown
     assert "CLIPBELL_PUBLIC_URL" in shown
 
 
 def test_models_that_never_call_back(client: FlaskClient, harness: Harness) -> None:
     """A model that is always polled is named, not counted; one that is gone is neither."""
-    told_after(harness, 5)
+    called_back_after(harness, 5)
     sent(harness, model="kling-2", provider="segmind", resolved_by="poll")
     sent(harness, model="kling-0", resolved_by="poll", actual_cost=0.1)
     shown = client.get("/numbers").text
 
-    assert "0 of 1 ends (0 %) had to be found by polling" in shown
+    assert "0 of 1 results (0 %) were found by polling" in shown
     assert "Not counted, since they never call back: Kling 2.0." in shown
     assert "$0.10, kling-0" in shown
 
@@ -86,7 +86,7 @@ def test_ten_thousand_jobs(client: FlaskClient, harness: Harness) -> None:
     assert "10,000" in shown and len(shown) < 100_000
 
 
-def test_told(client: FlaskClient, harness: Harness) -> None:
+def test_deliveries(client: FlaskClient, harness: Harness) -> None:
     """Each subscription has its share of deliveries that arrived, its target masked."""
     subscribed(harness, "http://127.0.0.1:9/services/topsecret")
     for _ in range(2):
@@ -109,7 +109,7 @@ def test_failing_ones_have_not_arrived(client: FlaskClient, harness: Harness) ->
         harness.drain("deliver")
     shown = client.get("/numbers").text
 
-    assert re.search(r"Deliveries that arrived</dt><dd[^>]*>33 % <small>.*2 did not", shown)
+    assert re.search(r"Delivery success</dt><dd[^>]*>33 % <small>.*2 did not", shown)
     assert re.search(r"Attempts that failed</dt><dd>67 % <small>of 3", shown)
     assert "1 delivered, 2 failing. 3 attempts, 67 % failed; half took at most" in shown
 
@@ -134,7 +134,7 @@ def test_charlie_sees_nothing(client: FlaskClient, harness: Harness) -> None:
         record_event(tx, job, EventType.JOB_SUCCEEDED, harness.clock())
     charlie = browser_of(harness, harness.new_account("charlie")[0].id)
 
-    assert "Nothing was spent yet" in charlie.get("/numbers").text
+    assert "Spending by day" in charlie.get("/numbers").text
     assert "<svg" not in charlie.get("/numbers").text
     assert "$1.50" in client.get("/numbers").text
 

@@ -15,7 +15,7 @@ from service import store
 from service.settings import Settings, load_settings
 from service.store.database import Database
 from service.web.app import create_app
-from service.web.dashboard.effective_settings import GROUPS, in_force
+from service.web.dashboard.effective_settings import GROUPS, effective_settings
 from web.test_session import HERE
 
 SECRET = "do-not-show-me-anywhere"
@@ -118,8 +118,8 @@ def test_few_checks_at_once(harness: Harness) -> None:
     app = create_app(harness.wiring)
     client = app.test_client()
     client.set_cookie("clipbell_session", _cookie(browser_of(harness, harness.account.id)))
-    seats = app.extensions["test_sends"]
-    while seats.acquire(blocking=False):
+    slots = app.extensions["test_sends"]
+    while slots.acquire(blocking=False):
         pass
 
     assert 503 == press(client, "/settings", "/settings/check").status_code
@@ -162,10 +162,12 @@ def test_every_setting_is_shown_once() -> None:
         ({}, "CLIPBELL_DATABASE_URL", "sqlite:///a.db", False),
     ],
 )
-def test_in_force(given: dict[str, Any], name: str, value: str | None, changed: bool) -> None:
+def test_effective_settings(
+    given: dict[str, Any], name: str, value: str | None, changed: bool
+) -> None:
     """Each setting stands there in words, with whether it was set, and no secret."""
     settings = load_settings({}, **given)
-    groups = in_force(settings, "sqlite:///a.db")
+    groups = effective_settings(settings, "sqlite:///a.db")
     found = {one.name: one for group in groups.values() for one in group}
 
     assert changed is found[name].changed
@@ -176,7 +178,7 @@ def test_in_force(given: dict[str, Any], name: str, value: str | None, changed: 
 def test_no_password_of_the_database(harness: Harness) -> None:
     """The database's address is shown without its password."""
     database = Database(f"postgresql://me:{SECRET}@127.0.0.1:9/none")
-    shown = in_force(
+    shown = effective_settings(
         harness.wiring.settings, str(replace(harness.wiring, db=database).db.engine.url)
     )
     database.close()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from standardwebhooks import Webhook
-from support.dashboards import browser_of, fail, press, subscribed, texts, told_in_time
+from support.dashboards import browser_of, called_back_in_time, fail, press, subscribed, texts
 from support.harness import Harness
 from support.servers import Hit, Hook
 
@@ -67,7 +67,7 @@ def test_nobody_yet(client: FlaskClient) -> None:
     """Who has none learns how to make one."""
     shown = client.get("/subscriptions").text
 
-    assert "Nobody is notified yet" in shown and 'href="/subscriptions/new"' in shown
+    assert "No subscriptions yet" in shown and 'href="/subscriptions/new"' in shown
 
 
 def test_list(client: FlaskClient, harness: Harness) -> None:
@@ -75,7 +75,7 @@ def test_list(client: FlaskClient, harness: Harness) -> None:
     with Hook([500, 200, 200]) as hook:
         subscribed(harness, hook.url)
         for _ in range(2):
-            told_in_time(harness)
+            called_back_in_time(harness)
     harness.clock.advance(180)
     shown = client.get("/subscriptions").text
 
@@ -186,7 +186,7 @@ def test_attempts(client: FlaskClient, harness: Harness) -> None:
     """Recent attempts stand newest first, each with its answer and the way to its job."""
     with Hook([500, 200]) as hook:
         subscribed(harness, hook.url)
-        told_in_time(harness)
+        called_back_in_time(harness)
     shown = client.get(path_of(harness)).text
 
     assert ["200", "500"] == texts(shown, r'<b class="(?:good|bad)">(.*?)</b>')

@@ -48,7 +48,7 @@ def callback(seconds: float) -> Arrival:
     return Arrival("cbk", CallbackState.PROCESSED, "", 0, 2, at(seconds))
 
 
-def told(job: Job, steps: list[Step], *came: float, end: float = 60, **changes: Any) -> list[str]:
+def report(job: Job, steps: list[Step], *came: float, end: float = 60, **changes: Any) -> list[str]:
     """Each phase with how long it took."""
     ended = replace(job, finished_at=at(end), **(ENDED | changes))
     rows = course.of_job(ended, steps, [callback(seconds) for seconds in came])
@@ -56,36 +56,36 @@ def told(job: Job, steps: list[Step], *came: float, end: float = 60, **changes: 
 
 
 def test_straight_way(job: Job) -> None:
-    """In line, submitted, made, told: each phase ends where the next begins."""
+    """Queued, submitted, made, reported: each phase ends where the next begins."""
     walked = steps(submitting=2, submitted=3, succeeded=60)
 
     assert [
-        "In line: 2 s",
+        "Queued: 2 s",
         "Submit: 1 s",
         "Waiting for apixo: 56 s",
         "Callback: checked in 1 s",
-    ] == told(job, walked, 59)
+    ] == report(job, walked, 59)
 
 
 def test_poll_after_a_false_callback(job: Job) -> None:
-    """A callback that told nothing is a mark; the poll that found the end is named."""
+    """A callback that reported nothing is a mark; the poll that found the end is named."""
     walked = steps(submitting=0, submitted=1, succeeded=60)
 
     assert [
-        "In line: 0 s",
+        "Queued: 0 s",
         "Submit: 1 s",
         "Waiting for apixo: 59 s",
         "Callback: came at 12:00:30",
         "Poll: found the end at 12:01:00",
-    ] == told(job, walked, 30, resolved_by="poll")
+    ] == report(job, walked, 30, resolved_by="poll")
 
 
 def test_many_callbacks(job: Job) -> None:
     """Of several callbacks it says how many came, and how long the last one was checked."""
     walked = steps(submitting=0, submitted=1, succeeded=60)
 
-    assert "Callback: 2 came, checked in 5 s" in told(job, walked, 30, 55)
-    assert "Callback: 2 came, last at 12:00:55" in told(job, walked, 30, 55, resolved_by="poll")
+    assert "Callback: 2 came, checked in 5 s" in report(job, walked, 30, 55)
+    assert "Callback: 2 came, last at 12:00:55" in report(job, walked, 30, 55, resolved_by="poll")
 
 
 def test_detours(job: Job) -> None:
@@ -94,18 +94,18 @@ def test_detours(job: Job) -> None:
     walked += steps(adopted=50, failed=60)
 
     assert [
-        "In line: 8 s",
-        "Held back: 10 s",
+        "Queued: 8 s",
+        "On hold: 10 s",
         "Submit: 2 s",
-        "No answer, nobody knows: 30 s",
+        "No response (status unknown): 30 s",
         "Waiting for apixo: 10 s",
-    ] == told(job, walked, state=JobState.FAILED, resolved_by="poll")[:-1]
+    ] == report(job, walked, state=JobState.FAILED, resolved_by="poll")[:-1]
 
 
 def test_call_that_held_the_answer(job: Job) -> None:
     """Where one call brought the video there was no waiting."""
     walked = steps(submitting=1, submitted=60, succeeded=60)
-    words = told(job, walked, resolved_by="answer", submitted_at=at(60))
+    words = report(job, walked, resolved_by="answer", submitted_at=at(60))
 
     assert "Sent to apixo, answered with the video: 59 s" in words
 

@@ -30,7 +30,7 @@ def test_subscribed_first(client: FlaskClient, harness: Harness) -> None:
     subscribed(harness, "http://127.0.0.1:9/")
     shown = client.get("/").text
 
-    assert '<li class="done">' in shown and "1 subscription hears of every video" in shown
+    assert '<li class="done">' in shown and "1 subscription is notified of every video" in shown
 
 
 def test_vanishes(client: FlaskClient, harness: Harness) -> None:
@@ -60,7 +60,7 @@ def test_a_key_that_only_looks(harness: Harness) -> None:
     """Nobody is sent to a form that would refuse them."""
     shown = browser_of(harness, harness.account.id, "read").get("/").text
 
-    assert "This key may only look." in shown
+    assert "This key can only read." in shown
     assert "Make a video" not in shown
 
 

@@ -82,7 +82,7 @@ def client(generator: Path, document: Path, tmp_path_factory: pytest.TempPathFac
 def test_python_is_whole(generator: Path, client: Path, document: Path) -> None:
     """Each operation has its module, each can be imported, and nothing but files is left out."""
     operations: dict[str, dict[str, Any]] = json.loads(document.read_text())["paths"]
-    ids = {told["operationId"] for path in operations.values() for told in path.values()}
+    ids = {report["operationId"] for path in operations.values() for report in path.values()}
     made = {path.stem for path in (client / "clipbell_client" / "api").glob("*/*.py")}
     printed = (client / "printed").read_text()
     walk = "import pkgutil, clipbell_client as c; "
@@ -124,8 +124,8 @@ def test_lint(document: Path, tmp_path: Path) -> None:
     """Redocly finds no error, and every example is valid."""
     need_node(20)
     npm_install(tmp_path, "@redocly/cli@2")
-    told = run(["npx", "redocly", "lint", "--format", "json", str(document)], tmp_path)
-    problems = json.loads(told[told.index("{") :])["problems"]
+    report = run(["npx", "redocly", "lint", "--format", "json", str(document)], tmp_path)
+    problems = json.loads(report[report.index("{") :])["problems"]
 
     # The probes and this document need no key and take no input: nothing is refused.
     assert {"operation-4xx-response"} >= {problem["ruleId"] for problem in problems}, problems

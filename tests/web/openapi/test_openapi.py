@@ -32,7 +32,7 @@ API = (
 
 @pytest.fixture
 def client(harness: Harness) -> FlaskClient:
-    """The doors over the harness, as alice."""
+    """The API over the harness, as alice."""
     client = create_app(harness.wiring).test_client()
     client.environ_base["HTTP_X_API_KEY"] = harness.key
     return client
@@ -51,8 +51,8 @@ DeliveryCount = tuple[str, str, dict[str, Any]]
 def operations(document: dict[str, Any]) -> Iterator[DeliveryCount]:
     """Path, method and the rest of each operation."""
     for path, methods in document["paths"].items():
-        for method, told in methods.items():
-            yield path, method, told
+        for method, report in methods.items():
+            yield path, method, report
 
 
 def closed(schema: Any) -> Any:
@@ -73,26 +73,26 @@ def faults(document: dict[str, Any], schema: dict[str, Any], value: Any) -> list
     return [f"{e.json_path}: {e.message}" for e in Draft202012Validator(whole).iter_errors(value)]
 
 
-def resolved(document: dict[str, Any], told: dict[str, Any]) -> dict[str, Any]:
-    """A response, whether it is told in place or shared."""
-    name = told.get("$ref", "").rpartition("/")[2]
-    found: dict[str, Any] = document["components"]["responses"][name] if name else told
+def resolved(document: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
+    """A response, whether it is described in place or shared."""
+    name = report.get("$ref", "").rpartition("/")[2]
+    found: dict[str, Any] = document["components"]["responses"][name] if name else report
     return found
 
 
-def untold(document: dict[str, Any], told: dict[str, Any], answer: TestResponse) -> list[str]:
+def untold(document: dict[str, Any], report: dict[str, Any], answer: TestResponse) -> list[str]:
     """What an answer has that the document does not tell, or lacks that it promises."""
-    response = told["responses"].get(str(answer.status_code))
+    response = report["responses"].get(str(answer.status_code))
     if response is None:
-        return [f"{answer.status_code} is not told: {answer.text[:200]}"]
+        return [f"{answer.status_code} is not described: {answer.text[:200]}"]
     response = resolved(document, response)
     wanted = {n for n, header in response.get("headers", {}).items() if header.get("required")}
     wrong = [f"no header {name}" for name in wanted if name not in answer.headers]
     content = response.get("content", {})
     if not content:
-        return [*wrong, *(["a body that is not told"] if answer.data else [])]
+        return [*wrong, *(["a body that is not described"] if answer.data else [])]
     if answer.mimetype not in content:
-        return [*wrong, f"{answer.mimetype} is not told"]
+        return [*wrong, f"{answer.mimetype} is not described"]
     if not str(answer.mimetype).endswith("json"):
         return wrong
     shape = closed(content[answer.mimetype]["schema"])
@@ -111,7 +111,7 @@ def test_valid(client: FlaskClient, document: dict[str, Any]) -> None:
 
 
 def test_every_route(client: FlaskClient, document: dict[str, Any]) -> None:
-    """Each route of the API is told, with its query, and nothing that is not there."""
+    """Each route of the API is described, with its query, and nothing that is not there."""
     rules = list(client.application.url_map.iter_rules())
     shown = {rule.endpoint for rule in rules if rule.rule.startswith(API)}
     api = {name for name in shown if not name.startswith(("dashboard.", "session."))}
@@ -123,20 +123,20 @@ def test_every_route(client: FlaskClient, document: dict[str, Any]) -> None:
         if "takes" in view:
             assert set(view["takes"]) == query | set(operation.unlisted), endpoint
     routes = client.application.url_map.bind("localhost")
-    for path, method, told in operations(document):
+    for path, method, report in operations(document):
         filled = re.sub(r"{\w+}", "x", path)
         endpoint, values = routes.match(filled, method.upper())
-        named = {p["name"] for p in told.get("parameters", []) if p["in"] == "path"}
+        named = {p["name"] for p in report.get("parameters", []) if p["in"] == "path"}
         assert set(re.findall(r"{(\w+)}", path)) == named == set(values) - {"slug"}, path
-        assert told["summary"] and told["responses"], endpoint
+        assert report["summary"] and report["responses"], endpoint
 
 
 def test_examples(document: dict[str, Any]) -> None:
     """Each example is valid by its schema, and every body has one."""
     count = 0
-    for path, method, told in operations(document):
-        responses = [resolved(document, one) for one in told["responses"].values()]
-        bodies = [told["requestBody"]] if "requestBody" in told else []
+    for path, method, report in operations(document):
+        responses = [resolved(document, one) for one in report["responses"].values()]
+        bodies = [report["requestBody"]] if "requestBody" in report else []
         assert all("example" in body["content"]["application/json"] for body in bodies), path
         for content in [c for one in bodies + responses for c in one.get("content", {}).values()]:
             if "example" in content:
@@ -146,15 +146,15 @@ def test_examples(document: dict[str, Any]) -> None:
 
 
 def test_scopes(document: dict[str, Any], harness: Harness) -> None:
-    """What is told to need a key says 401 without one, the rest does not."""
+    """What is described as needing a key answers 401 without one, the rest does not."""
     stranger = create_app(harness.wiring).test_client()
-    for path, method, told in operations(document):
+    for path, method, report in operations(document):
         answer = stranger.open(re.sub(r"{\w+}", "x", path), method=method.upper())
-        keyed = [list(way) for way in told["security"]]
+        keyed = [list(way) for way in report["security"]]
         forged = path.startswith("/callbacks/")
         assert (answer.status_code == 401) == (bool(keyed) or forged), path
         assert keyed in ([], [["key"], ["bearer"]])
-        assert [] == untold(document, told, answer), path
+        assert [] == untold(document, report, answer), path
 
 
 def _rows(harness: Harness, client: FlaskClient) -> dict[str, str]:
@@ -193,19 +193,19 @@ def _happened(harness: Harness, job: Job) -> None:
 
 
 def test_every_answer(client: FlaskClient, harness: Harness, document: dict[str, Any]) -> None:
-    """Each operation, asked as its example says, answers what is told and nothing else."""
+    """Each operation, asked as its example says, answers what is described and nothing else."""
     rows = _rows(harness, client)
     seen = set()
     last = ("delete", "/rotate-secret", "/u/{token}", "/cancel", "/mute")
     order = sorted(operations(document), key=lambda one: (one[1] in last, one[0].endswith(last)))
-    for path, method, told in order:
+    for path, method, report in order:
         first = path.split("/")[1]
         filled = path.replace("{token}", rows.get(first, "x"))
         for name in re.findall(r"{(\w+)}", filled):
             filled = filled.replace(f"{{{name}}}", rows[name])
         query = {"since": "2026-01-01T00:00:00Z"} if path.endswith("/recover") else {}
         query |= {"taskId": rows["job_id"]} if "statusTask" in path else {}
-        body = told.get("requestBody", {}).get("content", {}).get("application/json", {})
+        body = report.get("requestBody", {}).get("content", {}).get("application/json", {})
         prefer = {"Prefer": "respond-async"} if "kling" in path else {}
         answer = client.open(
             filled,
@@ -214,7 +214,7 @@ def test_every_answer(client: FlaskClient, harness: Harness, document: dict[str,
             query_string=query,
             headers=prefer,
         )
-        assert [] == untold(document, told, answer), (method, filled)
+        assert [] == untold(document, report, answer), (method, filled)
         seen.add(answer.status_code)
         if answer.status_code >= 400:
             assert (path, answer.status_code) in REFUSED, (path, answer.text)
@@ -250,11 +250,11 @@ REFUSED = {
 def test_answers_to_queries(
     client: FlaskClient, harness: Harness, document: dict[str, Any], path: str, query: str
 ) -> None:
-    """What a query changes in an answer is told too."""
+    """What a query changes in an answer is described too."""
     _rows(harness, client)
-    told = document["paths"][path]["get"]
+    report = document["paths"][path]["get"]
 
-    assert [] == untold(document, told, client.get(f"{path}?{query}"))
+    assert [] == untold(document, report, client.get(f"{path}?{query}"))
 
 
 def test_older_spellings(client: FlaskClient, harness: Harness) -> None:
@@ -271,20 +271,20 @@ def test_older_spellings(client: FlaskClient, harness: Harness) -> None:
     assert rejected[0].data == rejected[1].data
 
 
-def schemas_of(told: Any) -> Iterator[dict[str, Any]]:
+def schemas_of(report: Any) -> Iterator[dict[str, Any]]:
     """Every schema, parameter and response below a part of the document."""
-    if isinstance(told, dict):
-        yield told
-        for name, inner in told.items():
+    if isinstance(report, dict):
+        yield report
+        for name, inner in report.items():
             if name not in ("example", "examples"):
                 yield from schemas_of(inner)
-    for inner in told if isinstance(told, list) else ():
+    for inner in report if isinstance(report, list) else ():
         yield from schemas_of(inner)
 
 
 def test_names(document: dict[str, Any]) -> None:
     """Generators can make a name in any language from each component and operation."""
-    ids = [told["operationId"] for _, _, told in operations(document)]
+    ids = [report["operationId"] for _, _, report in operations(document)]
     for names in (ids, list(document["components"]["schemas"])):
         assert [] == [name for name in names if not re.fullmatch("[A-Za-z0-9_]+", name)]
         assert len(names) == len({name.replace("_", "").lower() for name in names})
@@ -303,8 +303,8 @@ def test_types(document: dict[str, Any]) -> None:
 
 def test_one_success(document: dict[str, Any]) -> None:
     """Whichever way an operation succeeds, its JSON has one shape."""
-    for path, method, told in operations(document):
-        good = [one for status, one in told["responses"].items() if status[0] == "2"]
+    for path, method, report in operations(document):
+        good = [one for status, one in report["responses"].items() if status[0] == "2"]
         contents = [one["content"] for one in good if "content" in one]
         shapes = [c["application/json"]["schema"] for c in contents if "application/json" in c]
         assert all(shape == shapes[0] for shape in shapes), (path, method)
@@ -312,14 +312,14 @@ def test_one_success(document: dict[str, Any]) -> None:
 
 def test_each_breach_is_found(client: FlaskClient, document: dict[str, Any]) -> None:
     """The checks above can fail: a field more, a field less, an untold status."""
-    told = document["paths"]["/v1/me"]["get"]
+    report = document["paths"]["/v1/me"]["get"]
     answer = client.get("/v1/me")
     less, more = copy.deepcopy(document), copy.deepcopy(document)
     del less["components"]["schemas"]["Me"]["properties"]["name"]
     more["components"]["schemas"]["Me"]["required"].append("colour")
-    missing = {"responses": {k: v for k, v in told["responses"].items() if k != "200"}}
+    missing = {"responses": {k: v for k, v in report["responses"].items() if k != "200"}}
 
-    assert [] == untold(document, told, answer)
-    assert "name" in untold(less, told, answer)[0]
-    assert "colour" in untold(more, told, answer)[0]
-    assert "200 is not told" in untold(document, missing, answer)[0]
+    assert [] == untold(document, report, answer)
+    assert "name" in untold(less, report, answer)[0]
+    assert "colour" in untold(more, report, answer)[0]
+    assert "200 is not described" in untold(document, missing, answer)[0]

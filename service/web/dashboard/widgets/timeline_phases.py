@@ -69,10 +69,10 @@ def of_job(job: Job, steps: Sequence[Step], arrivals: Sequence[Arrival]) -> list
     spans = _phases(job, steps, reported)
     whole = job.resolved_by == "answer" and job.submitted_at == job.finished_at
     names = {
-        "line": "In line",
-        "held": "Held back",
+        "line": "Queued",
+        "held": "On hold",
         "submit": f"Sent to {job.provider}, answered with the video" if whole else "Submit",
-        "unknown": "No answer, nobody knows",
+        "unknown": "No response (status unknown)",
         "making": f"Waiting for {job.provider}",
     }
     rows = []

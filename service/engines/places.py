@@ -12,11 +12,11 @@ from pathlib import Path
 LONG_KINDS = ("generate", "archive", "deliver_slow")
 
 
-class Seats:
+class Places:
     """
     A quarter of the pool for each of the long kinds, so that the others never wait for them.
 
-    A seat is a file, and who has it holds its lock: so it is counted across the threads
+    A place is a file, and who has it holds its lock: so it is counted across the threads
     and processes of a pool, and is free again when its process is killed.
     """
 
@@ -33,7 +33,7 @@ class Seats:
             kinds: those that the worker takes.
         """
         if not set(kinds) <= set(LONG_KINDS):
-            self._folder = tempfile.TemporaryDirectory(prefix="clipbell-seats-")
+            self._folder = tempfile.TemporaryDirectory(prefix="clipbell-places-")
             self._limits = dict.fromkeys(LONG_KINDS, max(1, concurrency // 4))
 
     def close(self) -> None:
@@ -43,14 +43,14 @@ class Seats:
 
     @contextmanager
     def taken(self, kind: str) -> Iterator[bool]:
-        """A seat for that kind; False when none is free."""
+        """A place for that kind; False when none is free."""
         if kind not in self._limits or self._folder is None:
             yield True
             return
         for number in range(self._limits[kind]):
-            with Path(self._folder.name, f"{kind}-{number}").open("ab") as seat:
+            with Path(self._folder.name, f"{kind}-{number}").open("ab") as place:
                 try:
-                    fcntl.flock(seat, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
                     continue
                 yield True
