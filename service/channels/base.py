@@ -121,6 +121,10 @@ class Channel(Protocol):
     def send(self, request: DeliveryRequest) -> DeliveryResult:
         """One attempt. Raises DeliveryError, whose `next_step` says what follows."""
 
+    def check_access(self) -> None:
+        """Log in where this channel logs in, without sending. Raises DeliveryError."""
+        return
+
     def close(self) -> None:
         """Give connections back that it keeps between sends."""
         return

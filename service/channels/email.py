@@ -79,6 +79,10 @@ class Email(Channel):
         reference = None if request.reference else self._message_id(request)
         return DeliveryResult(250, f"accepted by {self._server.host}", reference=reference)
 
+    def check_access(self) -> None:
+        """Connect to the mail server and log in."""
+        self._server.check(self._seconds)
+
     def close(self) -> None:
         """Say goodbye to the server."""
         self._server.close()

@@ -88,6 +88,11 @@ class SlackApi:
                 if not plainer or _word(error) not in TOO_RICH:
                     raise
 
+    def identify(self, seconds: float) -> None:
+        """Ask whose token it is. Raises as `say` does."""
+        timeout = max(1, math.ceil(seconds))
+        WebClient(self._token, base_url=self._url, timeout=timeout, retry_handlers=[]).auth_test()
+
     def _call(
         self, request: DeliveryRequest, method: str, message: dict[str, Any], until: float
     ) -> SlackResponse:

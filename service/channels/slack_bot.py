@@ -18,7 +18,7 @@ from service.channels.base import SEND_SECONDS, Channel, DeliveryRequest, Delive
 from service.errors import FieldError, InvalidInput, SettingsError
 from service.messages.payloads import Notification
 from service.messages.slack import card
-from service.model import DEFAULT_EVENTS, EventType
+from service.model import DEFAULT_EVENTS, EventType, utc_now
 
 if TYPE_CHECKING:
     from service.channels.slack_api import SlackApi
@@ -101,6 +101,13 @@ class SlackBot(Channel):
             )
         except self._rules.TROUBLE as error:
             raise self._rules.refusal(error, request.now) from error
+
+    def check_access(self) -> None:
+        """Ask Slack whose token it is (``auth.test``)."""
+        try:
+            self._api.identify(self._seconds)
+        except self._rules.TROUBLE as error:
+            raise self._rules.refusal(error, utc_now()) from error
 
     def _post_card(
         self, request: DeliveryRequest, rendered: dict[str, Any], target: str, until: float

@@ -91,6 +91,13 @@ class MailServer:
             raise refused(error) from error
         self._keep(session)
 
+    def check(self, seconds: float) -> None:
+        """Connect and log in, then say goodbye; what goes wrong is a DeliveryError."""
+        try:
+            self._opened(time.monotonic() + seconds).leave()
+        except (smtplib.SMTPException, OSError, ValueError) as error:
+            raise refused(error) from error
+
     def close(self) -> None:
         """End the conversations that wait for another mail."""
         with self._lock:

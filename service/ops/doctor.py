@@ -16,6 +16,12 @@ from service.errors import ClipbellError, OutboundError
 from service.formatting import format_duration, format_size
 from service.media import probe
 from service.ops.broker import broker_trouble
+from service.ops.doctor_outside import (
+    check_channels,
+    check_vendors,
+    check_worker,
+    unreachable_address,
+)
 from service.ops.health import Check
 from service.ops.health import examine as look_at_health
 from service.settings import Settings, load_settings, misspelt
@@ -94,6 +100,8 @@ def _public_url(w: Wiring) -> Check:
         return Check("public url", True, pull_notice(w.settings))
     if notice := pull_notice(w.settings):
         return Check("public url", False, notice)
+    if trouble := unreachable_address(w):
+        return Check("public url", False, trouble)
     try:
         answer = w.outbound.call("GET", f"{url}/healthz", seconds=PROBE_SECONDS)
     except OutboundError as error:
@@ -168,6 +176,9 @@ CHECKS: dict[str, Callable[[Wiring], Check]] = {
     "database": _database,
     "storage": _storage,
     "providers": _providers,
+    "vendor keys": check_vendors,
+    "channels": check_channels,
+    "worker": check_worker,
     "public url": _public_url,
     "secret keys": _secret_keys,
     "media": _media,

@@ -100,7 +100,10 @@ def test_doctor(clipbell: Clipbell) -> None:
 
     assert not found["ok"]
     assert {"settings", "database", "storage", "providers", "public url"} <= findings.keys()
-    assert ["public url"] == [name for name, finding in findings.items() if not finding["ok"]]
+    wrong = [name for name, finding in findings.items() if not finding["ok"]]
+    assert ["vendor keys", "worker", "public url"] == wrong
+    assert "start `clipbell worker`" in findings["worker"]["message"]
+    assert "CLIPBELL_APIXO_BASE_URL" in findings["vendor keys"]["message"]
     assert "CLIPBELL_PUBLIC_URL" in findings["public url"]["message"]
 
 

@@ -1,0 +1,92 @@
+"""
+The doctor's questions to others: vendors, mail server, Slack, and who can reach us.
+
+None of them makes or sends anything: a vendor is asked about a task that does not exist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from service.bootstrap import Wiring
+from service.catalogue.models import VENDORS
+from service.errors import DeliveryError, ProviderError
+from service.events.samples import sample_event, sample_job
+from service.model import EventType, Job
+from service.ops.health import Check, worker_trouble
+
+#: No vendor has a task of this name.
+NO_TASK = "00000000-0000-0000-0000-000000000000"
+#: Codes that mean that a vendor does not take our key.
+_REFUSED_KEY = ("AUTH_INVALID", "FORBIDDEN", "ACCOUNT_EXCEPTION")
+
+
+def check_worker(w: Wiring) -> Check:
+    """A worker was seen alive."""
+    with w.db.read() as tx:
+        trouble = worker_trouble(tx, w.clock())
+    return Check("worker", not trouble, trouble or "is alive")
+
+
+def check_vendors(w: Wiring) -> Check:
+    """Ask each vendor about a task that does not exist: who refuses the key says so first."""
+    faults, fine = [], []
+    for name, provider in w.providers.items():
+        if provider.holds_connection:
+            fine.append(f"{name} has nothing to ask")
+            continue
+        try:
+            provider.fetch(_no_job(w, name))
+        except ProviderError as error:
+            if error.code in _REFUSED_KEY:
+                fix = f"check CLIPBELL_{name.upper()}_API_KEY"
+                faults.append(f"{name} refuses the key ({error.message}): {fix}")
+                continue
+            if error.code == "PROVIDER_UNAVAILABLE":
+                origin = f"CLIPBELL_{name.upper()}_BASE_URL"
+                faults.append(f"{name} cannot be asked ({error.message}): check {origin}")
+                continue
+        fine.append(f"{name} takes the key")
+    return Check("vendor keys", not faults, "; ".join(faults or fine) or "no vendor has a key")
+
+
+def _no_job(w: Wiring, name: str) -> Job:
+    vendor = VENDORS.get(name)
+    model = vendor.models[0].slug if vendor and vendor.models else "none"
+    job = sample_job(sample_event("acc_none", EventType.JOB_SUBMITTED, w.clock()))
+    return replace(job, provider=name, model=model, task_id=NO_TASK)
+
+
+def check_channels(w: Wiring) -> Check:
+    """Log in to the mail server and to Slack, without sending anything."""
+    faults = []
+    for name, channel in w.channels.items():
+        try:
+            channel.check_access()
+        except DeliveryError as error:
+            faults.append(f"{name}: {error.message}")
+    return Check(
+        "channels", not faults, "; ".join(faults) or f"{', '.join(w.channels)} can be used"
+    )
+
+
+def unreachable_address(w: Wiring) -> str:
+    """Why the vendors in use cannot call our public address; blank where they can."""
+    if not any(_is_public(w.settings.base_url_of(name)) for name in w.providers):
+        return ""
+    parts, fix = urlsplit(w.settings.public_url), "set CLIPBELL_PUBLIC_URL to an https address"
+    if not _is_public(w.settings.public_url):
+        return f"no vendor can call {parts.hostname}: {fix} that the internet reaches"
+    if parts.scheme == "http":
+        return f"callbacks and links go over plain http: {fix}"
+    return ""
+
+
+def _is_public(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith((".local", ".internal", ".localhost"))
