@@ -15,7 +15,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -35,7 +35,7 @@ from service.model import utc_now
 
 PREFIX = "CLIPBELL_"
 #: What the recipes in deploy/ give to the service's clients, perhaps on the same machine.
-CLIENTS = ("URL", "API_KEY", "WEBHOOK_SECRET")
+CLIENTS = ("URL", "KEY", "API_KEY", "WEBHOOK_SECRET")
 PROVIDER_NAMES = tuple(VENDORS)
 #: What can have a price of the operator's own.
 PRICED = {*MODELS, *(f"{name}/{slug}" for slug, sold in OFFERS.items() for name in sold)}
@@ -367,6 +367,26 @@ def misspelt(environ: Mapping[str, str] | None = None) -> list[str]:
     ours = [name.removeprefix(PREFIX) for name in sorted(given) if name.startswith(PREFIX)]
     unknown = [name for name in ours if name not in (*known, *CLIENTS)]
     return [f"{PREFIX}{n} is no setting{did_you_mean(n, known, PREFIX)}" for n in unknown]
+
+
+class Remote(NamedTuple):
+    """A service on another machine: its address, without a slash at the end, and a key."""
+
+    url: str
+    key: str
+
+
+def remote_service() -> Remote | None:
+    """
+    The service that ``CLIPBELL_URL`` and ``CLIPBELL_KEY`` name; None where they are not set.
+
+    Raises:
+        SettingsError: only the address is set.
+    """
+    url, key = os.environ.get(f"{PREFIX}URL", ""), os.environ.get(f"{PREFIX}KEY", "")
+    if url and not key:
+        raise SettingsError("CLIPBELL_URL is set: set CLIPBELL_KEY to an API key of that service")
+    return Remote(url.rstrip("/"), key) if url else None
 
 
 def inherits_sockets() -> bool:

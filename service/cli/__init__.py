@@ -34,7 +34,9 @@ from service.cli import (
 )
 from service.cli.account_option import Acting
 from service.cli.output import print_error
-from service.errors import ClipbellError
+from service.cli.parsing import as_typed
+from service.cli.remote import over_api
+from service.errors import ClipbellError, InvalidInput
 from service.store.outages import reason_of
 
 NAME = "clipbell"
@@ -43,6 +45,7 @@ app = typer.Typer(
     help="Fire-and-forget video generation: send a job, get the link.",
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 Verbs = dict[str, Callable[..., None]]
 #: Verbs of the whole service.
@@ -53,6 +56,8 @@ VERBS: Verbs = {
     "serve": processes.serve,
     "worker": processes.worker,
     "sandbox": processes.sandbox,
+    "models": providers.list_models,
+    "providers": providers.list_providers,
     "hold": providers.hold,
     "resume": providers.resume,
     "doctor": setup.doctor,
@@ -67,6 +72,7 @@ ACTING: Verbs = {
     "show": jobs.show,
     "watch": watch.watch,
     "cancel": jobs.cancel,
+    "mute": jobs.mute,
     "resolve": jobs.resolve,
     "export": export.export,
     "delete": videos.delete,
@@ -85,11 +91,19 @@ GROUPS = {
     "keys": accounts.keys,
     "secrets": secrets.app,
 }
+#: Of the whole service, and yet served by the API.
+SERVED = ("models", "providers", "hold", "resume")
 for name, verb in VERBS.items():
-    app.command(name)(verb)
+    app.command(name)(over_api(name, verb) if name in SERVED else verb)
 for name, verb in ACTING.items():
-    app.command(name, cls=Acting)(verb)
+    app.command(name, cls=Acting)(over_api(name, verb))
 for name, group in GROUPS.items():
+    if group.registered_callback and group.registered_callback.callback:
+        group.registered_callback.callback = over_api(name, group.registered_callback.callback)
+    for one in group.registered_commands:
+        if one.callback:
+            own = one.name or one.callback.__name__
+            one.callback = over_api(f"{name} {own}", one.callback)
     app.add_typer(group, name=name)
 
 
@@ -124,6 +138,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         exit_code = error.exit_code
     except typer.Abort:
         print_error("stopped: nothing was done")
+    except InvalidInput as error:
+        print_error(
+            "; ".join(f"{as_typed(fault.pointer)}{fault.message}" for fault in error.faults)
+        )
     except ClipbellError as error:
         print_error(str(error))
     except SQLAlchemyError as error:

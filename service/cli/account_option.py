@@ -12,9 +12,12 @@ from typer.main import get_command
 from service import store
 from service.accounts import find_account
 from service.bootstrap import Wiring
-from service.errors import NotFound, SchemaError
+from service.errors import Conflict, NotFound, SchemaError
 from service.model import Account, Job
 
+#: Characters of an id, and the fewest of its beginning that are looked up.
+ID_LENGTH = 36
+SHORTEST_ID = 6
 _CHOSEN: ContextVar[str | None] = ContextVar("account", default=None)
 
 
@@ -31,9 +34,27 @@ def acting_account(wiring: Wiring) -> Account:
             raise NotFound(f"{error}: `clipbell accounts list` shows all") from None
 
 
-def own_job(wiring: Wiring, job_id: str) -> Job:
-    """The job of that id, if it is the acting account's. Raises NotFound."""
+def whole_id(wiring: Wiring, given: str | None) -> str | None:
+    """
+    The acting account's one id that begins as `given` does; else `given` as it is.
+
+    Raises:
+        Conflict: several begin so.
+    """
+    if given is None or len(given) < SHORTEST_ID or len(given) >= ID_LENGTH:
+        return given
     account = acting_account(wiring)
+    with wiring.db.read() as tx:
+        found = store.ids.matching(tx, account.id, given)
+    if len(found) > 1:
+        raise Conflict(f"several ids begin with {given}, such as {found[0]}: type more of it")
+    return found[0] if found else given
+
+
+def own_job(wiring: Wiring, job_id: str) -> Job:
+    """The job of that id or beginning, if it is the acting account's. Raises NotFound."""
+    account = acting_account(wiring)
+    job_id = whole_id(wiring, job_id) or job_id
     with wiring.db.read() as tx:
         job = store.jobs.find(tx, job_id)
         if job is None:

@@ -8,7 +8,7 @@ import typer
 
 from service import store
 from service.accounts import OWNER_SCOPES, create_account, create_key, key_in_force, revoke_key
-from service.cli.account_option import Acting, acting_account
+from service.cli.account_option import Acting, acting_account, whole_id
 from service.cli.output import JsonOption, ago, console, open_wiring, print_json, table
 from service.model.account_json import account_json, key_json
 from service.ops.setup import owner_address
@@ -122,9 +122,9 @@ def list_keys(json_: bool = JsonOption) -> None:
 def revoke(key_id: str = typer.Argument(metavar="KEY"), json_: bool = JsonOption) -> None:
     """Revoke a key, and sign out every session that it opened."""
     wiring = open_wiring()
-    account = acting_account(wiring)
+    account, wanted = acting_account(wiring), whole_id(wiring, key_id) or key_id
     with wiring.db.write() as tx:
-        revoked = revoke_key(tx, account.id, key_id, wiring.clock())
+        revoked = revoke_key(tx, account.id, wanted, wiring.clock())
     if json_:
         print_json(key_json(revoked))
     else:

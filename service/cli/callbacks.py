@@ -7,7 +7,7 @@ import typer
 from service import store
 from service.bootstrap import Wiring
 from service.callbacks.process import replay_callback
-from service.cli.account_option import acting_account
+from service.cli.account_option import acting_account, whole_id
 from service.cli.output import JsonOption, ago, console, open_wiring, print_json, table
 from service.errors import NotFound
 from service.model.callback_json import callback_json, rejection_json
@@ -26,7 +26,7 @@ def list_callbacks(
         return
     account = acting_account(wiring)
     with wiring.db.read() as tx:
-        callbacks = store.callbacks.page(tx, account.id, limit, job_id=job)
+        callbacks = store.callbacks.page(tx, account.id, limit, job_id=whole_id(wiring, job))
     if json_:
         print_json([callback_json(callback) for callback in callbacks])
         return
@@ -68,6 +68,7 @@ def replay(callback_id: str = typer.Argument(metavar="CBK"), json_: bool = JsonO
     """Reprocess a stored callback."""
     wiring = open_wiring()
     account = acting_account(wiring)
+    callback_id = whole_id(wiring, callback_id) or callback_id
     with wiring.db.write() as tx:
         callback = store.callbacks.owned(tx, account.id, callback_id)
         if callback is None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import typer
 
 from service import store
 from service.bootstrap import Wiring
-from service.cli.account_option import Acting, ActingGroup, acting_account
+from service.cli.account_option import Acting, ActingGroup, acting_account, whole_id
 from service.cli.output import JsonOption, ago, console, open_wiring, print_json, table
 from service.deliveries.exchanges import as_curl, exchanges_of
 from service.deliveries.redelivery import resend_delivery
+from service.deliveries.subscriptions import target_of
 from service.errors import NotFound
 from service.events.record import record_sample
-from service.messages.content import plain
-from service.model import Delivery, DeliveryState, EventType
+from service.formatting import mask_target
+from service.messages.content import cut, plain
+from service.model import Delivery, DeliveryState, EventType, Subscription
 from service.model.delivery_json import DeliveryWithContentJson, delivery_json, full_delivery_json
 
 app = typer.Typer(
@@ -43,9 +46,12 @@ def deliveries(
         return
     wiring = open_wiring()
     account = acting_account(wiring)
-    filters = {"state": state, "job_id": job, "subscription_id": subscription}
+    filters: dict[str, Any] = {"state": state, "job_id": whole_id(wiring, job)}
+    filters["subscription_id"] = whole_id(wiring, subscription)
     with wiring.db.read() as tx:
         page = store.deliveries.page(tx, account.id, limit, **filters)
+        events = store.events.of_ids(tx, {one.event_id for one in page})
+        targets = store.subscriptions.of_ids(tx, {one.subscription_id for one in page})
         attempts = store.deliveries.all_attempts(tx, [delivery.id for delivery in page])
     if json_:
         print_json([delivery_json(delivery, attempts) for delivery in page])
@@ -56,17 +62,28 @@ def deliveries(
         {
             "delivery": delivery.id,
             "state": delivery.state.value,
-            "channel": delivery.channel,
-            "made": ago(delivery.created_at),
-            "attempts": str(counts[delivery.id]),
-            "last": results.get(delivery.id, ""),
+            "event": events[delivery.event_id].type if delivery.event_id in events else "",
+            "to": _title(wiring, targets.get(delivery.subscription_id), delivery.channel),
+            "created": ago(delivery.created_at),
+            "tries": str(counts[delivery.id]),
+            "last": cut(plain(results.get(delivery.id, "")), 48),
         }
         for delivery in page
     ]
     if rows:
-        table(rows, spare="made")
+        table(rows, spare="created")
+    elif any(filters.values()):
+        console().print("No delivery matches: `clipbell deliveries` shows all.")
     else:
         console().print("No deliveries yet.")
+
+
+def _title(wiring: Wiring, subscription: Subscription | None, channel: str) -> str:
+    """Where a delivery goes, in a few words."""
+    if subscription is None:
+        return channel
+    target = mask_target(target_of(wiring.encryptor, subscription))
+    return cut(subscription.name or f"{channel} {target}", 32)
 
 
 @app.command(cls=Acting)
@@ -121,6 +138,7 @@ def _print_message(mark: str, headers: Mapping[str, str], body: str) -> None:
 def _owned(wiring: Wiring, delivery_id: str) -> Delivery:
     """The acting account's delivery of that id. Raises NotFound."""
     account = acting_account(wiring)
+    delivery_id = whole_id(wiring, delivery_id) or delivery_id
     with wiring.db.read() as tx:
         delivery = store.deliveries.owned(tx, account.id, delivery_id)
     if delivery is None:
@@ -135,9 +153,9 @@ def resend(delivery_id: str = typer.Argument(metavar="DLV"), json_: bool = JsonO
     with wiring.db.write() as tx:
         resend_delivery(tx, delivery, wiring.clock())
     if json_:
-        print_json({"id": delivery_id, "state": DeliveryState.PENDING.value})
+        print_json({"id": delivery.id, "state": DeliveryState.PENDING.value})
     else:
-        console().print(f"{delivery_id} goes out once more.")
+        console().print(f"{delivery.id} goes out once more.", soft_wrap=True)
 
 
 def trigger(
@@ -156,6 +174,7 @@ def trigger(
     elif ids:
         pending = "1 delivery is" if len(ids) == 1 else f"{len(ids)} deliveries are"
         console().print(f"{sample.id}: {pending} pending.", soft_wrap=True)
+        console().print("See: `clipbell deliveries`.")
     else:
         no_match = f"{sample.id} is recorded, but no subscription wants {event}."
         console().print(no_match, soft_wrap=True)

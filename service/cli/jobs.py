@@ -22,7 +22,7 @@ from service.cli.output import (
 )
 from service.cli.parsing import moment
 from service.jobs.outcomes import Resolution, resolve_by_hand
-from service.jobs.requests import cancel_job
+from service.jobs.requests import cancel_job, mute_job
 from service.jobs.timeline import timeline
 from service.messages.content import cut, plain
 from service.model import Job, JobState
@@ -82,9 +82,9 @@ def list_jobs(
         for job in page
     ]
     if rows:
-        table(rows, spare="prompt")
+        table(rows, spare="asked")
     elif any(filters.values()):
-        console().print("No such job: `clipbell jobs` shows all.")
+        console().print("No job matches: `clipbell jobs` shows all.")
     else:
         console().print("No jobs yet: try `clipbell submit kling-2-5-turbo-pro --prompt …`.")
 
@@ -110,6 +110,16 @@ def cancel(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
         job = store.jobs.lock(tx, own_job(wiring, job_id).id)
         if job:
             cancel_job(tx, job, wiring.clock())
+    print_job(wiring, own_job(wiring, job_id), json_)
+
+
+def mute(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
+    """Send no more messages about a job. The job itself goes on."""
+    wiring = open_wiring()
+    with wiring.db.write() as tx:
+        job = store.jobs.lock(tx, own_job(wiring, job_id).id)
+        if job:
+            mute_job(tx, job, wiring.clock())
     print_job(wiring, own_job(wiring, job_id), json_)
 
 

@@ -14,24 +14,32 @@ from service.bootstrap import Wiring
 from service.cli.account_option import acting_account
 from service.cli.output import JsonOption, console, open_wiring, print_json
 from service.deliveries.secrets import secrets_of
+from service.errors import OutboundError
 from service.model import utc_now
 from service.ops.processes import free_port
+from service.outbound.client import Outbound
 from service.signing import webhook_fault
 
 LARGEST = 1024 * 1024
+FORWARD_SECONDS = 15.0
+#: The headers that a receiver needs; the others belong to the connection.
+_FORWARDED = ("content-type", "user-agent", "webhook-id", "webhook-timestamp", "webhook-signature")
 
 
 def listen(
     port: int = typer.Option(8200, "--port", min=0, max=65535, help="Port; 0 takes a free one."),
     host: str = typer.Option("127.0.0.1", help="Address to listen on."),
     secret: list[str] = typer.Option([], "--secret", help="whsec_…; default: the stored ones."),
+    forward_to: str = typer.Option(
+        None, "--forward-to", help="Pass each one on to this URL of yours, and its answer back."
+    ),
     json_: bool = JsonOption,
 ) -> None:
     """Receive webhooks, verify each signature and print them. 200 if valid, else 401."""
     wiring = None if secret else open_wiring()
     if port:
         free_port(port, host)
-    server = Sink((host, port), wiring, list(secret), json_)
+    server = Sink((host, port), wiring, list(secret), json_, forward_to)
     # SIGTERM ends it as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     url = f"http://{host}:{server.server_port}/"
@@ -50,10 +58,36 @@ class Sink(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(
-        self, address: tuple[str, int], wiring: Wiring | None, secrets: list[str], json_: bool
+        self,
+        address: tuple[str, int],
+        wiring: Wiring | None,
+        secrets: list[str],
+        json_: bool,
+        forward_to: str | None = None,
     ) -> None:
         super().__init__(address, _Handler)
         self._wiring, self._secrets, self._json = wiring, secrets, json_
+        self._forward_to = forward_to
+        # The developer's own machine is where this leads.
+        self._outbound = Outbound(("0.0.0.0/0", "::/0"))
+
+    def forward(self, headers: dict[str, str], body: bytes) -> int | None:
+        """Pass a POST on; its answer's status, 502 for none, None where nobody is to get it."""
+        if self._forward_to is None:
+            return None
+        kept = {name: value for name, value in headers.items() if name in _FORWARDED}
+        try:
+            answer = self._outbound.call(
+                "POST", self._forward_to, headers=kept, body=body, seconds=FORWARD_SECONDS
+            )
+            status, said = answer.status, f"answered {answer.status}"
+        except (OutboundError, ValueError) as error:
+            status, said = 502, str(error)
+        if self._json:
+            print_json({"forwarded": self._forward_to, "status": status})
+        else:
+            console().print(f"-> {self._forward_to} {said}", soft_wrap=True)
+        return status
 
     def take(self, headers: dict[str, str], body: bytes) -> bool:
         """Verify one POST and print it; returns whether its signature is valid."""
@@ -95,7 +129,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         body = self.rfile.read(int(length))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self._answer(200 if self.server.take(headers, body) else 401)
+        verified = self.server.take(headers, body)
+        # What is not ours is not passed on.
+        forwarded = self.server.forward(headers, body) if verified else None
+        self._answer(forwarded or (200 if verified else 401))
 
     def _answer(self, status: int) -> None:
         self.send_response(status)

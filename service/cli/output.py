@@ -34,6 +34,10 @@ _STYLES = {word: style for style, words in _COLOURS.items() for word in words.sp
 UNFOLDED = 10_000
 #: Columns of an id.
 ID_WIDTH = 36
+#: Characters of one that tell it from others: the millisecond, and twelve random bits.
+SHORT_ID = 20
+#: Columns of a terminal that has room for whole ids.
+WIDE = 140
 #: On a terminal with fewer columns, tables leave out the column that can be spared.
 ROOMY = 100
 JobArgument = typer.Argument(metavar="JOB", autocompletion=job_ids)
@@ -70,22 +74,29 @@ def open_wiring() -> Wiring:
 
 def table(rows: list[dict[str, str]], spare: str | None = None) -> None:
     """
-    Rows with the same keys, as a table; ids are never cut, so that they can be copied.
+    Rows with the same keys, as a table.
+
+    On a terminal that is not wide, ids lose their end: each verb takes such a beginning.
 
     Args:
         spare: a column that goes where the terminal is narrow.
     """
     out, grid = console(), Table(box=None, pad_edge=False, header_style="bold")
     shown = [name for name in rows[0] if name != spare or out.width >= ROOMY]
+    length = ID_WIDTH if out.width >= WIDE else SHORT_ID
     for name in shown:
-        width = ID_WIDTH if _ID.fullmatch(rows[0][name]) else None
+        width = length if _ID.fullmatch(rows[0][name]) else None
         whole = width is not None or name in ("state", "at")
         grid.add_column(name, overflow="fold", min_width=width, no_wrap=whole)
     for row in rows:
         # Words of others must not command the terminal.
-        cells = [(name, plain(row[name])) for name in shown]
+        cells = [(name, _shortened(plain(row[name]), length)) for name in shown]
         grid.add_row(*(in_colour(cell) if name == "state" else cell for name, cell in cells))
     out.print(grid)
+
+
+def _shortened(text: str, length: int) -> str:
+    return text[:length] if _ID.fullmatch(text) else text
 
 
 def in_colour(state: str) -> Text:

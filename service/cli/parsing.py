@@ -13,7 +13,8 @@ from typing import Any
 import typer
 
 from service.catalogue.models import MODELS
-from service.errors import NotFound
+from service.deliveries.subscriptions import parse_key_value
+from service.errors import InvalidInput, NotFound
 from service.media.image_formats import is_url
 
 
@@ -72,3 +73,55 @@ def moment(given: str, now: datetime) -> datetime:
         message = f"{given!r} is neither a time such as 2026-01-01T00:00:00Z nor such as 6h"
         raise typer.BadParameter(message, param_hint="--since") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+#: The option or argument behind each field of a request, by the start of its pointer.
+_FLAGS = {
+    "/input/prompt": "--prompt",
+    "/input": "-i",
+    "/notify": "--notify",
+    "/provider": "--provider",
+    "/metadata": "--metadata",
+    "/model": "MODEL",
+    "/channel": "CHANNEL",
+    "/target": "TARGET",
+    "/events": "--event",
+    "/models": "--model",
+    "/format": "--format",
+    "/name": "--name",
+    "/headers": "--header",
+    "/secret": "--secret",
+    "/scopes": "--scope",
+}
+
+
+def as_typed(pointer: str) -> str:
+    """What was typed for a field, as the start of a message: ``-i duration: ``."""
+    if pointer in _FLAGS:
+        return f"{_FLAGS[pointer]}: "
+    start, _, name = pointer[1:].partition("/")
+    flag = _FLAGS.get(f"/{start}")
+    if flag is None:
+        return f"{pointer}: " if pointer else ""
+    named = name and not name.isdecimal() and flag in ("-i", "--header", "--metadata")
+    return f"{flag} {name}: " if named else f"{flag}: "
+
+
+def metadata_from(given: Sequence[str]) -> dict[str, Any]:
+    """Metadata from ``key=value`` pairs. Raises BadParameter."""
+    try:
+        return dict(map(parse_key_value, given))
+    except InvalidInput as error:
+        raise typer.BadParameter(error.faults[0].message, param_hint="--metadata") from None
+
+
+def from_headers(given: Sequence[str]) -> dict[str, str]:
+    """Headers from ``Name: value`` as curl takes them. Raises BadParameter."""
+    found = {}
+    for text in given:
+        name, colon, value = text.partition(":")
+        if not colon:
+            message = f"{text[:40]!r} is not 'Name: value'"
+            raise typer.BadParameter(message, param_hint="--header")
+        found[name.strip()] = value.strip()
+    return found

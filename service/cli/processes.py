@@ -51,9 +51,12 @@ def serve(
         build(settings).close()
         return settings
 
-    _ready(read_settings())
+    settings = _ready(read_settings())
     if not inherits_sockets():
         free_port(port, host)
+    if settings.log_format == "console":
+        typer.echo(f"Clipbell listens at http://{host}:{port}. Ctrl-C stops it.", err=True)
+        typer.echo(f"Open {settings.public_url} and sign in with an API key.", err=True)
     Server(read_settings, bind=f"{host}:{port}", workers=workers, threads=threads).run()
 
 

@@ -1,4 +1,4 @@
-"""`hold` and `resume`: stop and go on sending to a provider."""
+"""`providers`, `models`, `hold` and `resume`: what is sold, by whom, and whether it is sent."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import typer
 
 from service import store
 from service.bootstrap import Wiring
-from service.cli.output import JsonOption, console, open_wiring, print_json
+from service.catalogue.models import MODELS
+from service.cli.output import JsonOption, console, open_wiring, print_json, table
 from service.errors import NotFound
+from service.formatting import format_duration, format_price
+from service.jobs.budget import price_span
 from service.jobs.requests import release_provider
+from service.settings import load_settings
 
 
 def _known(wiring: Wiring, name: str) -> str:
@@ -34,7 +38,55 @@ def resume(name: str = typer.Argument(metavar="PROVIDER"), json_: bool = JsonOpt
         store.providers.ensure(tx, _known(wiring, name), wiring.clock())
         count = release_provider(tx, name, wiring.clock())
     body = {"id": name, "held": False, "released": count}
-    _print(body, f"{name} goes on; {count} jobs that waited are due now.", json_)
+    jobs = "1 job that waited is" if count == 1 else f"{count} jobs that waited are"
+    _print(body, f"{name} goes on; {jobs} due now.", json_)
+
+
+def list_providers(json_: bool = JsonOption) -> None:
+    """The vendors that have a key, and whether jobs go out to them."""
+    wiring = open_wiring()
+    with wiring.db.read() as tx:
+        rows = [
+            {
+                "provider": name,
+                "state": "held" if (held := store.providers.held(tx, name)) else "on",
+                "open": str(store.jobs.count_open(tx, name)),
+                "reason": held or "",
+            }
+            for name in wiring.providers
+        ]
+    if json_:
+        print_json(
+            [
+                {"id": row["provider"], "held": row["reason"] or None, "open": int(row["open"])}
+                for row in rows
+            ]
+        )
+    elif rows:
+        table(rows)
+    else:
+        console().print("No vendor has a key: set one, such as CLIPBELL_APIXO_API_KEY.")
+
+
+def list_models(json_: bool = JsonOption) -> None:
+    """The models, with their price and the time that they take."""
+    prices = load_settings().prices
+    rows = []
+    for model in MODELS.values():
+        low, high = price_span(prices, model)
+        rows.append(
+            {
+                "model": model.slug,
+                "provider": model.provider,
+                "price": format_price(low, high),
+                "takes": format_duration(max(model.expected_seconds.values())),
+                "title": model.title,
+            }
+        )
+    if json_:
+        print_json(rows)
+    else:
+        table(rows, spare="title")
 
 
 def _print(body: dict[str, object], text: str, json_: bool) -> None:

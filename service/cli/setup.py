@@ -35,6 +35,7 @@ def init(
         out.print("API key: made before; `clipbell keys create` makes another.")
     out.print(f"Webhook secret: {service['webhook_secret']}", soft_wrap=True)
     out.print("Next: `clipbell up`, or `clipbell serve` and `clipbell worker`.")
+    out.print(f"Then open {settings.public_url} and sign in with the key.", soft_wrap=True)
 
 
 def migrate(

@@ -9,15 +9,14 @@ import typer
 from service import store
 from service.bootstrap import Wiring
 from service.cli import completion
-from service.cli.account_option import Acting, acting_account
+from service.cli.account_option import Acting, acting_account, whole_id
 from service.cli.output import JsonOption, console, open_wiring, print_json, table
-from service.cli.parsing import moment
+from service.cli.parsing import from_headers, metadata_from, moment
 from service.deliveries import endpoint_health
 from service.deliveries.redelivery import Recovery, recover_since
 from service.deliveries.secrets import check_secret, revoke_old_secret, rotate_secret
 from service.deliveries.subscriptions import (
     parse_changes,
-    parse_key_value,
     parse_subscription,
     shown_subscription,
     subscribe,
@@ -27,7 +26,7 @@ from service.deliveries.test_sends import (
     send_test,
     test_request_for,
 )
-from service.errors import FieldErrors, InvalidInput, NotFound
+from service.errors import FieldErrors, NotFound
 from service.formatting import format_date
 from service.messages.content import plain
 from service.model import Subscription
@@ -67,10 +66,10 @@ def add(
     if target is None:
         channel, _, target = channel.partition(":")
     body: dict[str, Any] = {"channel": channel, "target": target, "events": events}
-    body |= {"models": models, "metadata": _pairs(metadata)} | (
+    body |= {"models": models, "metadata": metadata_from(metadata)} | (
         {"format": format_} if format_ else {}
     )
-    body |= {"name": name, "headers": _headers(headers), "secret": secret}
+    body |= {"name": name, "headers": from_headers(headers), "secret": secret}
     spec = parse_subscription(wiring.channels, body, "")
     signing, result = spec.secret or new_webhook_secret(), None
     if test_first:
@@ -88,25 +87,6 @@ def add(
     console().print(f"{added.id}  {added.channel}  {spec.target}", soft_wrap=True)
     if channel == "webhook" and not secret:
         console().print(f"Secret (shown only now): {signing}", soft_wrap=True)
-
-
-def _pairs(given: list[str]) -> dict[str, Any]:
-    try:
-        return dict(map(parse_key_value, given))
-    except InvalidInput as error:
-        raise typer.BadParameter(error.faults[0].message, param_hint="--metadata") from None
-
-
-def _headers(given: list[str]) -> dict[str, str]:
-    """Headers from ``Name: value`` as curl takes them. Raises BadParameter."""
-    found = {}
-    for text in given:
-        name, colon, value = text.partition(":")
-        if not colon:
-            message = f"{text[:40]!r} is not 'Name: value'"
-            raise typer.BadParameter(message, param_hint="--header")
-        found[name.strip()] = value.strip()
-    return found
 
 
 @app.command(cls=Acting)
@@ -161,10 +141,10 @@ def edit(
         raise typer.BadParameter(message, param_hint="--clear")
     given: dict[str, Any] = {"name": name, "target": target, "format": format_}
     given |= {"events": events or None, "models": models or None}
-    given["metadata"] = _pairs(metadata) if metadata else None
+    given["metadata"] = metadata_from(metadata) if metadata else None
     if headers:
         stored = shown_subscription(wiring.encryptor, before)["headers"]
-        given["headers"] = ({} if "headers" in clear else stored) | _headers(headers)
+        given["headers"] = ({} if "headers" in clear else stored) | from_headers(headers)
     changes = {word: empty[word] for word in clear}
     changes |= {field: value for field, value in given.items() if value is not None}
     if not changes:
@@ -285,6 +265,7 @@ def _print_state(subscription_id: str, state: str, json_: bool) -> None:
 def _owned(wiring: Wiring, subscription_id: str) -> Subscription:
     """The acting account's subscription of that id. Raises NotFound."""
     account = acting_account(wiring)
+    subscription_id = whole_id(wiring, subscription_id) or subscription_id
     with wiring.db.read() as tx:
         subscription = store.subscriptions.owned(tx, account.id, subscription_id)
     if subscription is None:

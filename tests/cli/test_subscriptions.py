@@ -74,6 +74,52 @@ def test_edited(clipbell: Clipbell, hook: Hook) -> None:
     assert "say what to change" in nothing and "Name: value" in bad
 
 
+def test_beginning_of_an_id(clipbell: Clipbell) -> None:
+    """Verbs take the beginning of an id where it is one alone, and say which are meant if not."""
+    made = [shown(clipbell, "subscriptions", "add", "webhook", NOWHERE)["id"] for _ in range(2)]
+    found = shown(clipbell, "subscriptions", "show", made[0][:20])
+    several = clipbell.run("subscriptions", "show", made[0][:6], code=1).stderr
+    nothing = clipbell.run("subscriptions", "show", "sub_ffffffff", code=1).stderr
+    for subscription in made:
+        clipbell.run("subscriptions", "remove", subscription[:20])
+
+    assert made[0] == found["id"]
+    assert "several ids begin with" in several and made[1] in several
+    assert "there is no sub_ffffffff" in nothing
+
+
+def test_errors_name_what_was_typed(clipbell: Clipbell) -> None:
+    """Nobody has to translate a JSON pointer into an option."""
+    add = ("subscriptions", "add", "webhook", "ftp://x", "--event", "job.exploded")
+    said = clipbell.run(*add, "--header", "Host: x", code=1).stderr
+    job = clipbell.run(
+        "submit", "kling-2-5-turbo-pro", "--prompt", "A fox", "-i", "duration=7", code=1
+    ).stderr
+
+    for words in ("--event: must be", "TARGET: ", "--header Host: is set by Clipbell"):
+        assert words in said
+    assert "-i duration: must be one of 5, 10" in job
+
+
+def test_forwarded(clipbell: Clipbell, hook: Hook) -> None:
+    """What listen verifies is passed on with its signature, and the answer goes back."""
+    hook.answers = [503, 200]
+    port, log = free_port(), clipbell.folder / "forward.log"
+    words = ["listen", "--port", str(port), "--forward-to", hook.url, "--json"]
+    child = Process("service", words, clipbell.environ, log, clipbell.folder / "forward.err")
+    eventually(lambda: lines_of(log))
+    made = shown(clipbell, "subscriptions", "add", "webhook", f"http://127.0.0.1:{port}/")
+    results = [shown(clipbell, "subscriptions", "test", made["id"], code=c) for c in (1, 0)]
+    stranger = http_call("POST", f"http://127.0.0.1:{port}/", b"{}", {})
+    child.terminate()
+    child.wait(20)
+    clipbell.run("subscriptions", "remove", made["id"])
+
+    assert [503, 200] == [result["status"] for result in results]
+    assert 2 == len(hook.hits) and "webhook-signature" in hook.hits[0].headers
+    assert 401 == stranger.status
+
+
 def test_switched_and_removed(clipbell: Clipbell) -> None:
     """A subscription is switched off and on, and is then gone."""
     mine = shown(clipbell, "subscriptions", "add", "webhook", NOWHERE)["id"]

@@ -84,7 +84,7 @@ def node_red(clipbell: Clipbell, tmp_path_factory: pytest.TempPathFactory) -> It
     flow = NodeRed(f"http://127.0.0.1:{port}")
     environ = ENVIRON | {
         "CLIPBELL_URL": clipbell.url,
-        "CLIPBELL_API_KEY": clipbell.key,
+        "CLIPBELL_KEY": clipbell.key,
         "CLIPBELL_WEBHOOK_SECRET": clipbell.webhook_secret,
         "NODE_RED_URL": flow.url,
     }

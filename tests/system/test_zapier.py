@@ -34,7 +34,7 @@ def clipbell(running: Clipbell) -> Clipbell:
 def test_its_own_tests(integration: Path, clipbell: Clipbell) -> None:
     """All of them pass, none is skipped, and no hook is left behind on the server."""
     files = sorted(str(path) for path in (integration / "test").glob("*.test.js"))
-    environ = {"CLIPBELL_URL": clipbell.url, "CLIPBELL_API_KEY": clipbell.key}
+    environ = {"CLIPBELL_URL": clipbell.url, "CLIPBELL_KEY": clipbell.key}
     report = run(["node", "--test", "--test-reporter=tap", *files], integration, **environ)
     counts = {name: int(n) for name, n in re.findall(r"^# (\w+) (\d+)$", report, re.M)}
 

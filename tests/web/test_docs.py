@@ -109,5 +109,5 @@ def test_commands(client: FlaskClient) -> None:
 
     assert "curl -X POST" not in resolve
     assert 'curl "$CLIPBELL_URL/v1/jobs/$JOB_ID/resolve" \\\n' in resolve
-    assert '-H "x-api-key: $CLIPBELL_API_KEY"' in resolve
+    assert '-H "x-api-key: $CLIPBELL_KEY"' in resolve
     assert '"task_id": "a1b2c3"' in resolve

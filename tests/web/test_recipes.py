@@ -39,7 +39,7 @@ def environ(clipbell: Clipbell) -> dict[str, str]:
     """What every recipe gets."""
     return ENVIRON | {
         "CLIPBELL_URL": clipbell.url,
-        "CLIPBELL_API_KEY": clipbell.key,
+        "CLIPBELL_KEY": clipbell.key,
         "CLIPBELL_WEBHOOK_SECRET": clipbell.webhook_secret,
     }
 

@@ -11,10 +11,10 @@ const zapier = require('zapier-platform-core');
 
 const App = require('../index');
 
-const { CLIPBELL_URL, CLIPBELL_API_KEY } = process.env;
-assert.ok(CLIPBELL_URL && CLIPBELL_API_KEY, 'set CLIPBELL_URL and CLIPBELL_API_KEY');
+const { CLIPBELL_URL, CLIPBELL_KEY } = process.env;
+assert.ok(CLIPBELL_URL && CLIPBELL_KEY, 'set CLIPBELL_URL and CLIPBELL_KEY');
 
-const authData = { base_url: CLIPBELL_URL, api_key: CLIPBELL_API_KEY };
+const authData = { base_url: CLIPBELL_URL, api_key: CLIPBELL_KEY };
 
 const appTester = zapier.createAppTester(App);
 
@@ -23,7 +23,7 @@ const run = (method, bundle = {}) => appTester(method, { authData, ...bundle });
 
 /** One request past the integration, to see what the server has. */
 const ask = async (path) => {
-  const answer = await fetch(CLIPBELL_URL + path, { headers: { 'x-api-key': CLIPBELL_API_KEY } });
+  const answer = await fetch(CLIPBELL_URL + path, { headers: { 'x-api-key': CLIPBELL_KEY } });
   return { status: answer.status, body: await answer.json() };
 };
 

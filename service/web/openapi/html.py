@@ -111,7 +111,7 @@ def _curl(path: str, method: str, parameters: list[Any], example: Any, keyed: bo
     if method != ("GET" if example is None else "POST"):
         parts[0] = f"curl -X {method}" + parts[0].removeprefix("curl")
     if keyed:
-        parts.append('-H "x-api-key: $CLIPBELL_API_KEY"')
+        parts.append('-H "x-api-key: $CLIPBELL_KEY"')
     if example is not None:
         body = json.dumps(example, indent=2).replace("'", "'\\''")
         parts += ["-H 'Content-Type: application/json'", f"-d '{body}'"]

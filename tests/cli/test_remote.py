@@ -1,0 +1,96 @@
+"""The verbs from another machine: only an address and a key, no database and no settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.processes import run_verb
+from support.servers import Clipbell, Hook, eventually
+
+MODEL = "kling-2-5-turbo-pro"
+
+
+@pytest.fixture(scope="module")
+def clipbell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
+    """A service with its worker and its web process, and a vendor that is away."""
+    with Clipbell(tmp_path_factory.mktemp("remote"), "http://127.0.0.1:9") as made:
+        yield made.start()
+
+
+def away(clipbell: Clipbell, *arguments: str, code: int = 0, **environ: str) -> str:
+    """What a verb prints on a machine that has nothing but the address and a key."""
+    given = {"CLIPBELL_URL": clipbell.url, "CLIPBELL_KEY": clipbell.key} | environ
+    kept = {k: v for k, v in clipbell.environ.items() if not k.startswith("CLIPBELL_")}
+    done = run_verb(arguments, kept | given)
+    assert code == done.returncode, done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+def shown(clipbell: Clipbell, *arguments: str) -> Any:
+    """The same for programs."""
+    return json.loads(away(clipbell, *arguments, "--json"))
+
+
+def test_jobs(clipbell: Clipbell) -> None:
+    """A job is sent, listed, muted and taken back from afar; what is wrong names the option."""
+    made = shown(clipbell, "submit", MODEL, "--prompt", "A fox", "-i", "duration=10")
+    held = clipbell.run("hold", "apixo")
+    wrong = away(clipbell, "submit", MODEL, "--prompt", "A fox", "-i", "duration=7", code=1)
+    dry = shown(clipbell, "submit", MODEL, "--prompt", "A fox", "--dry-run")
+    listed = shown(clipbell, "jobs", "--since", "1h")
+    text = away(clipbell, "jobs")
+    muted = shown(clipbell, "mute", made["id"])
+
+    assert held and 10 == made["input"]["duration"] and dry["dry_run"]
+    assert made["id"] in [job["id"] for job in listed] and "A fox" in text
+    assert made["id"] == muted["id"] == shown(clipbell, "show", made["id"])["id"]
+    assert "-i duration: must be one of 5, 10" in wrong
+
+
+def test_subscriptions_and_deliveries(clipbell: Clipbell) -> None:
+    """A subscription is made, changed and tried; its deliveries are listed and sent again."""
+    with Hook() as hook:
+        add = ("subscriptions", "add", f"webhook:{hook.url}", "--name", "Orders")
+        made = shown(clipbell, *add, "--header", "X-Key: k", "--test")
+        edit = ("subscriptions", "edit", made["id"], "--event", "job.held")
+        changed = shown(clipbell, *edit)
+        clipbell.run("trigger", "job.held")
+        given = ("deliveries", "--subscription", made["id"], "--state", "delivered")
+        (delivery,) = eventually(lambda: shown(clipbell, *given))
+        shown(clipbell, "resend", delivery["id"])
+        eventually(lambda: len(hook.hits) == 3)
+        whole = shown(clipbell, "deliveries", "show", delivery["id"])
+        counted = shown(clipbell, "recover", made["id"], "--since", "1h", "--dry-run")
+        away(clipbell, "subscriptions", "remove", made["id"])
+
+    assert made["secret"].startswith("whsec_")
+    assert ("Orders", ["job.held"]) == (changed["name"], changed["events"])
+    assert "Orders" not in away(clipbell, "subscriptions", "list")
+    assert hook.hits[1].body.decode() == whole["attempts"][0]["request"]["body"]
+    assert (0, True) == (counted["recovered"], counted["dry_run"])
+
+
+def test_keys_models_and_providers(clipbell: Clipbell) -> None:
+    """Keys are made and revoked; models and vendors are listed, held and resumed."""
+    made = shown(clipbell, "keys", "create", "ci", "--scope", "read")
+    narrow = {"CLIPBELL_KEY": made["api_key"]}
+    refused = away(clipbell, "keys", "list", code=1, **narrow)
+    away(clipbell, "keys", "revoke", made["id"])
+
+    assert MODEL in away(clipbell, "models")
+    assert shown(clipbell, "hold", "apixo")["held"]
+    assert shown(clipbell, "resume", "apixo")["held"] is None
+    assert "needs the scope admin" in refused
+    assert "CLIPBELL_KEY" in away(clipbell, "jobs", code=1, **narrow)
+
+
+def test_what_cannot_be_done_from_afar(clipbell: Clipbell) -> None:
+    """A verb that needs the machine itself says so; a missing key or service does, too."""
+    nowhere = {"CLIPBELL_URL": "http://127.0.0.1:9"}
+
+    assert "works only where the service runs" in away(clipbell, "export", "job_1", code=2)
+    assert "CLIPBELL_KEY" in away(clipbell, "jobs", code=1, CLIPBELL_KEY="")
+    assert "CLIPBELL_URL" in away(clipbell, "jobs", code=1, **nowhere)
