@@ -23,6 +23,10 @@ _SECRET = re.compile(
     r"|[\w-]{8,}\.[\w-]{43}"
 )
 
+#: Ids within a message, by the name that each has as a field.
+_ID_FIELDS = {"job": "job_id", "cbk": "callback_id", "dlv": "delivery_id", "vid": "video_id"}
+_ID = re.compile(r"\b(job|cbk|dlv|vid)_[0-9a-f]{32}\b")
+
 
 def masked(text: str) -> str:
     """The text without the tokens and keys in it."""
@@ -30,13 +34,14 @@ def masked(text: str) -> str:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object per line: time, level, logger, message and the extra fields."""
+    """One JSON object per line: time, level, logger, message, ids in it, and the extra fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as a line."""
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         line = {"time": moment, "level": record.levelname.lower(), "logger": record.name}
         line["message"] = record.getMessage()
+        line |= {_ID_FIELDS[found[1]]: found[0] for found in _ID.finditer(line["message"])}
         line |= {key: value for key, value in vars(record).items() if key not in _PLAIN}
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)

@@ -142,3 +142,14 @@ def test_no_token_in_the_log_of_the_service(tmp_path: Path) -> None:
         log = clipbell.log("serve") + clipbell.log("worker")
 
     assert [] == [word for word in (*tokens, clipbell.key, KEY) if word in log]
+
+
+def test_ids_are_fields() -> None:
+    """An id that a message names is a field of its own, whoever writes the message."""
+    job, delivery = f"job_{'a' * 32}", f"dlv_{'b' * 32}"
+    message = f"the answer for {job} and {delivery} is kept"
+    record = logging.makeLogRecord({"msg": message, "levelname": "INFO"})
+    line = json.loads(JsonFormatter().format(record))
+
+    assert (job, delivery, message) == (line["job_id"], line["delivery_id"], line["message"])
+    assert "callback_id" not in line
