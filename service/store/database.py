@@ -40,7 +40,8 @@ T = TypeVar("T")
 Check = Callable[[Connection], None]
 log = logging.getLogger(__name__)
 
-POOL_SIZE = 40
+#: Connections of one process at most, one more to listen on PostgreSQL; its threads take turns.
+POOL_SIZE = 16
 #: No kind of work has more slots in one process.
 MOST_CALLS = 100
 #: So long one statement may take, or a writer may wait for its turn: where nobody waits for an
@@ -274,7 +275,7 @@ def _open(url: str, patience: float) -> tuple[Engine, SqliteFile | None, Check, 
     where = parse_database_url(url)
     options: dict[str, Any] = {
         "pool_size": POOL_SIZE,
-        "max_overflow": POOL_SIZE,
+        "max_overflow": 0,
         "pool_timeout": patience,
         "execution_options": {"patience": patience},
     }
