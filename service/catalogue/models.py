@@ -53,6 +53,14 @@ def model_of(slug: str, provider: str) -> Model:
     return find_offer(slug, provider) or Model(slug, slug, "", (), {})
 
 
+def sold_model(slug: str, provider: str) -> Model:
+    """The model as this vendor sells it. Raises LookupError where it does so no more."""
+    offer = find_offer(slug, provider)
+    if offer is None:
+        raise LookupError(f"{provider} does not sell {slug}: resolve or cancel the job by hand")
+    return offer
+
+
 def find_offer(slug: str, provider: str) -> Model | None:
     """The model as this vendor sells it; None where it does not."""
     return OFFERS.get(slug, {}).get(provider)

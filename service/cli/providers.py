@@ -1,4 +1,4 @@
-"""`providers`, `models`, `hold` and `resume`: what is sold, by whom, and whether it is sent."""
+"""The verbs about vendors: what is configured, and stopping or resuming them."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from service import store
-from service.catalogue.models import Model, model_of
+from service.catalogue.models import Model, sold_model
 from service.formatting import format_money
 from service.model import Job, JobError
 from service.model.error_codes import job_error
@@ -71,7 +71,7 @@ def objection(tx: Connection, settings: Settings, job: Job, now: datetime) -> Jo
     """Why this job may not be sent now; None when it may."""
     if settings.budget is None and settings.job_budget is None:
         return None
-    _, price = price_range(settings, model_of(job.model, job.provider), job.input)
+    _, price = price_range(settings, sold_model(job.model, job.provider), job.input)
     if price is None:
         return job_error("PRICE_UNKNOWN", f"nobody states the price of {job.model}")
     if settings.job_budget is not None and price > settings.job_budget:

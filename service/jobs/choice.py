@@ -89,7 +89,8 @@ def choose(
         pointer = "/model" if route == AUTO and wanted in (None, AUTO) else "/provider"
         errors.add(pointer, "provider_not_configured", message)
     # Its input is checked all the same, so that every fault is reported at once.
-    offers = [sold[name] for name in usable or names or sold]
+    configured = [name for name in sold if name in market.providers]
+    offers = [sold[name] for name in usable or names or configured or sold]
     open_ = [offer for offer in offers if not (offer.ends and offer.ends <= market.today)]
     if not open_:
         errors.add("/model", "model_ended", offers[0].warning(market.today))

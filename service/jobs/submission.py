@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from service import store
-from service.catalogue.models import model_of
+from service.catalogue.models import model_of, sold_model
 from service.errors import DatabaseUnavailable, Refused, Unanswered
 from service.events.record import record_event
 from service.formatting import format_duration
@@ -79,7 +79,7 @@ class SubmissionContext:
 
     def lease_seconds(self, job: Job) -> float:
         """Longer than the job's call and the look at each of its images can last."""
-        looks = FETCH_SECONDS * count_images(model_of(job.model, job.provider), job.input)
+        looks = FETCH_SECONDS * count_images(sold_model(job.model, job.provider), job.input)
         return self.providers[job.provider].submit_seconds + looks + GRACE_SECONDS
 
 

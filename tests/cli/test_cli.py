@@ -364,7 +364,7 @@ def test_callbacks(clipbell: Clipbell) -> None:
     assert [] == shown(clipbell, "callbacks")
     nothing = {"data": [], "counts": {}, "url_checks": 0}
     assert nothing == shown(clipbell, "callbacks", "--rejected")
-    assert "Refused in all: none" in clipbell.run("callbacks", "--rejected").stdout
+    assert "Rejected in total: none" in clipbell.run("callbacks", "--rejected").stdout
     assert "clipbell callbacks" in trouble(clipbell, "replay", "cbk_x")
 
 

@@ -64,4 +64,4 @@ def test_filters(clipbell: Clipbell, worker: Wiring) -> None:
     assert [made[0]] == ids("--state", "submitted") == ids("--q", "task-") == ids("-q", made[0])
     assert [made[1]] == ids("--model", "kling-2.5-turbo", "--since", "1h", "--state", "queued")
     assert [] == ids("--since", "2030-01-01")
-    assert "No such job" in clipbell.run("jobs", "--model", "kling-text2video").stdout
+    assert "No job matches" in clipbell.run("jobs", "--model", "kling-text2video").stdout

@@ -69,6 +69,7 @@ class Choking:
 
     name = "apixo"
     limits = Limits()
+    scheme = None
 
     def parse(self, body: bytes) -> Outcome:
         """What a callback says."""
