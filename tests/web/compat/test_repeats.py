@@ -241,7 +241,7 @@ def test_python_library(
     with OpenAI(api_key=alice.key, base_url=f"{proxy.origin}/v1") as openai:
 
         def create(number: int) -> str:
-            return openai.videos.create(model="kling-2", prompt=f"Fox {number // 2}").id
+            return openai.videos.create(model="kling-2", prompt=f"Fox {number}").id
 
         with ThreadPoolExecutor(16) as pool:
             made = list(pool.map(create, range(count)))

@@ -8,7 +8,7 @@ let next = 0;
 async function work() {
   while (next < count) {
     const number = next++;
-    const prompt = `Fox ${Math.floor(number / 2)}`;
+    const prompt = `Fox ${number}`;
     ids.push((await client.videos.create({ model: "kling-2", prompt })).id);
   }
 }
