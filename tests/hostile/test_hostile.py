@@ -34,7 +34,7 @@ def test_hostile_requests(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_hundred_thousand_hostile_requests(tmp_path: Path) -> None:
-    """The same for 100,000 of them."""
-    check(run(tmp_path, 100_000, seed=2), 100_000)
+@pytest.mark.timeout(600)
+def test_ten_thousand_hostile_requests(tmp_path: Path) -> None:
+    """The same for 10,000 of them; `python -m hostile` sends 100,000."""
+    check(run(tmp_path, 10_000, seed=2), 10_000)
