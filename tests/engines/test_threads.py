@@ -137,7 +137,7 @@ def test_stop_lets_a_unit_end() -> None:
 
 
 def test_stop_does_not_wait_for_ever() -> None:
-    """A unit that takes too long is left, and it is said; one that must not be cut is not."""
+    """A unit that takes too long is left, and it is said; those that must not be cut are not."""
     gate, begun = threading.Event(), list[str]()
 
     def unit(kind: str) -> bool:
@@ -148,8 +148,8 @@ def test_stop_does_not_wait_for_ever() -> None:
     units = {kind: partial(unit, kind) for kind in ("a", "b")}
     threads = dict.fromkeys(units, 1)
     engines = [
-        ThreadEngine(units, lambda: {"a", "b"}, threads, (kind,), TICK, grace_seconds=0.05)
-        for kind in ("", "a")
+        ThreadEngine(units, lambda: {"a", "b"}, threads, never_cut, TICK, grace_seconds=0.05)
+        for never_cut in ((), ("a", "b"))
     ]
     with ThreadPoolExecutor() as pool:
         left, waits = [pool.submit(engine.run) for engine in engines]
