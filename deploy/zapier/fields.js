@@ -11,7 +11,7 @@ const range = ({ minimum, maximum, maxItems, maxLength }) => {
 };
 
 const type = (property) => {
-  if (['integer', 'number'].includes(property.type)) return property.type;
+  if (['integer', 'number', 'boolean'].includes(property.type)) return property.type;
   return property.maxLength ? 'text' : 'string';
 };
 
