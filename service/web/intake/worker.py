@@ -78,6 +78,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 MALFORMED = refusal("400 Bad Request")
 TOO_SLOW = refusal("408 Request Timeout")
 TOO_LONG = refusal("431 Request Header Fields Too Large")
+NO_ROOM = refusal("503 Service Unavailable", "Retry-After: 5")
 NO_THREAD = refusal("503 Service Unavailable", "Retry-After: 1")
 
 
@@ -155,7 +156,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if not data:
             self._cut(connection)
         elif not connection.gone:
-            self._take(connection, data)
+            try:
+                self._take(connection, data)
+            except OSError:
+                # The disk takes no more of its body.
+                connection.say(NO_ROOM)
+                self._unwatch(connection)
+                self._await_close(connection)
 
     def _take(self, connection: Connection, data: bytes) -> None:
         """The next bytes of a request: to its thread, once all of them are there."""
