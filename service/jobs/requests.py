@@ -79,7 +79,7 @@ class NewJob(TypedDict):
     ]
     events: NotRequired[
         Annotated[
-            list[EventType],
+            list[Annotated[str, Field(json_schema_extra={"enum": [*map(str, JOB_EVENTS)]})]],
             about(
                 "Its only events that are sent to anybody, and those that `notify` means where it"
                 " names none. Missing: what each subscription asks for.",
