@@ -113,7 +113,10 @@ def test_late_news_does_not_turn_the_card_back(sinks: SinkServer, bot: SlackBot)
     late = report(bot, SUBMITTED, end.reference, 1)
 
     assert ["postMessage"] == methods(sinks)
-    assert (None, "not sent: the card already shows a later event") == (late.reference, late.response)
+    assert (None, "not sent: the card already shows a later event") == (
+        late.reference,
+        late.response,
+    )
 
 
 def test_a_resend_tells_the_same_again(sinks: SinkServer, bot: SlackBot) -> None:
