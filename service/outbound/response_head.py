@@ -45,27 +45,56 @@ def read_final_head(file: BinaryIO) -> bytes:
 
 def _tidy(lines: list[bytes]) -> list[bytes]:
     """One line per field: unfolded, without what is no field, the repeated ones last."""
+    seen: Counter[bytes] = Counter()
+    found: list[tuple[int, bytes]] = []
+    for name, value in _undo_transfer_codings(_fields(lines)):
+        found.append((seen[name.lower()], name + b": " + value + b"\r\n"))
+        seen[name.lower()] += 1
+    return [field for _, field in sorted(found, key=lambda each: each[0])][:MAX_FIELDS]
+
+
+def _fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
     unfolded: list[bytes] = []
     for line in lines:
         if line.startswith((b" ", b"\t")) and unfolded:
             unfolded[-1] += b" " + line.strip()
         else:
             unfolded.append(line.strip())
-    seen: Counter[bytes] = Counter()
-    found: list[tuple[int, bytes]] = []
-    for line in unfolded:
-        name, colon, value = line.partition(b":")
-        name = name.rstrip()
-        if colon and _TOKEN.fullmatch(name):
-            found.append((seen[name.lower()], _field(name, value)))
-            seen[name.lower()] += 1
-    return [field for _, field in sorted(found, key=lambda each: each[0])][:MAX_FIELDS]
+    split = (line.partition(b":") for line in unfolded)
+    return [
+        (name.rstrip(), _value(name.rstrip(), value))
+        for name, colon, value in split
+        if colon and _TOKEN.fullmatch(name.rstrip())
+    ]
 
 
-def _field(name: bytes, value: bytes) -> bytes:
+def _value(name: bytes, value: bytes) -> bytes:
     value = value.replace(b"\r", b" ").strip()
     if name.lower() == b"content-length":
         # A proxy may have joined equal lengths into a list.
         lengths = {length.strip() for length in value.split(b",")}
         value = lengths.pop() if len(lengths) == 1 else value
-    return name + b": " + value + b"\r\n"
+    return value
+
+
+def _undo_transfer_codings(fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """
+    The fields with ``chunked`` as the one transfer coding.
+
+    `http.client` sees no chunks in ``Transfer-Encoding: gzip, chunked``. Such a coding lies over
+    the content's own, so it is named as the last of those.
+    """
+    values = [value for name, value in fields if name.lower() == b"transfer-encoding"]
+    codings = [coding.strip().lower() for coding in b",".join(values).split(b",")]
+    others = [coding for coding in codings if coding not in (b"", b"chunked")]
+    if not others:
+        return fields
+    contents = [value for name, value in fields if name.lower() == b"content-encoding"]
+    # Without chunks the body lasts until the connection closes, whatever length is named.
+    replaced = {b"transfer-encoding", b"content-encoding", b"content-length"}
+    chunked = [(b"Transfer-Encoding", b"chunked")] if codings[-1] == b"chunked" else []
+    return [
+        *chunked,
+        (b"Content-Encoding", b", ".join([*contents, *others])),
+        *((name, value) for name, value in fields if name.lower() not in replaced),
+    ]

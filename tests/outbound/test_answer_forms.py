@@ -21,7 +21,7 @@ from support.harness import NOON
 from support.raw_servers import LOCAL, Handler, Server
 from support.reach import access
 
-from service.channels import Slack, Webhook
+from service.channels import Slack, SlackBot, Webhook
 from service.errors import Refused
 from service.jobs.choice import Market
 from service.jobs.requests import check_request, planned_job
@@ -67,6 +67,11 @@ def chunked(line: str, chunk: bytes = b"%x\r\n%b\r\n", end: bytes = b"0\r\n\r\n"
     return lambda body: head + chunk % (len(body), body) + end
 
 
+def coded_chunks(line: str) -> Form:
+    """The answer in one chunk, in a transfer coding."""
+    return lambda body: chunked(line)(gzip.compress(body))
+
+
 def joined_lengths(body: bytes) -> bytes:
     """A proxy has joined two equal lengths."""
     lengths = f"Content-Length: {len(body)}, {len(body)}"
@@ -96,6 +101,16 @@ FORMS: dict[str, Form] = {
         "Transfer-Encoding: chunked", b'%X;a="b"\r\n%b\r\n', b"0\r\nX-Sum: 1\r\nX: 2\r\n\r\n"
     ),
     "chunked and a length": chunked("Transfer-Encoding: chunked\r\nContent-Length: 5"),
+    "gzip by a proxy": coded_chunks("Transfer-Encoding: gzip, chunked"),
+    "gzip by a proxy, in two fields": coded_chunks(
+        "Transfer-Encoding: GZIP\r\nContent-Length: 5\r\ntransfer-encoding: chunked"
+    ),
+    "gzip by a proxy, over deflate": lambda body: coded_chunks(
+        "Content-Encoding: deflate\r\nTransfer-Encoding: x-gzip , chunked"
+    )(zlib.compress(body)),
+    "gzip by a proxy, until it closes": lambda body: written(
+        "200 OK", "Transfer-Encoding: gzip", length=False, close=True
+    )(gzip.compress(body)),
     "until it closes": written("200 OK", length=False, close=True),
     "HTTP/1.0": lambda body: b"HTTP/1.0 200 OK\r\n\r\n" + body,
     "lengths joined": joined_lengths,
@@ -233,6 +248,18 @@ def test_hook_and_slack(form: Form, outbound: Outbound, serve: Serve) -> None:
 
         assert '{"success":true}' == delivery_result.response
         assert 1 == len(server.requests)
+
+
+def test_slack_bot(form: Form, outbound: Outbound, serve: Serve) -> None:
+    """A card that was posted is known by its place, so that it is not posted twice."""
+    said = {"ok": True, "channel": "C0123ABCD", "ts": "1767268800.000100"}
+    server = serve(form(json.dumps(said).encode()))
+    bot = SlackBot(outbound, "xoxb-1", 5.0, server.url("/api/"))
+
+    posted = bot.send(delivery_request("C0123ABCD", frozen(bot)))
+
+    assert "C0123ABCD:1767268800.000100:1" == posted.reference
+    assert 1 == len(server.requests)
 
 
 @pytest.mark.parametrize("status", ["204 No Content", "205 Reset Content"])
