@@ -185,7 +185,7 @@ def _channels(settings: Settings, outbound: Outbound) -> dict[str, Channel]:
     if smtp_url:
         found["email"] = Email(smtp_url, settings.mail_from)
     if token:
-        found["slack_bot"] = SlackBot(token)
+        found["slack_bot"] = SlackBot(outbound, token)
     return found | {"apprise": Apprise()}
 
 

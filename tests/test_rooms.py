@@ -45,7 +45,7 @@ REACH = {
             "store/bell.py",
         ),
     ),
-    r"(slack_sdk|apprise)(\..*)?": ("channels/",),
+    r"apprise(\..*)?": ("channels/",),
     r"(celery|kombu|amqp|redis)(\..*)?": ("engines/", "ops/broker.py"),
     r"obstore(\..*)?": ("storage/",),
     r"itsdangerous(\..*)?": ("signing.py",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from service.channels.base import ANSWER_BYTES, DeliveryRequest
@@ -36,22 +37,29 @@ def post_json(
     request: DeliveryRequest,
     body: bytes,
     seconds: float,
-    headers: dict[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    *,
+    url: str | None = None,
+    secret_headers: Mapping[str, str] | None = None,
 ) -> Response:
     """
-    One POST of JSON to the target and its answer, whichever it is; both are recorded.
+    One POST of JSON and its answer, whichever it is; both are recorded.
+
+    It goes to the request's target with the endpoint's own headers, or to `url`, which holds no
+    secret, with `secret_headers`. Neither kind of header is shown in the record.
 
     Raises:
         DeliveryError: there was no answer.
     """
-    given = {**request.headers, "Content-Type": "application/json", **(headers or {})}
+    secret = request.headers if secret_headers is None else secret_headers
+    given = {**secret, "Content-Type": "application/json", **(headers or {})}
     shown_headers = {**outbound.headers, **given, "Content-Length": str(len(body))}
-    shown_headers |= dict.fromkeys(request.headers, "***")
-    request.record_sent("POST", mask_target(request.target), shown_headers, body)
+    shown_headers |= dict.fromkeys(secret, "***")
+    request.record_sent("POST", url or mask_target(request.target), shown_headers, body)
     try:
         answer = outbound.call(
             "POST",
-            request.target,
+            url or request.target,
             headers=given,
             body=body,
             seconds=seconds,

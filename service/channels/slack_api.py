@@ -2,29 +2,23 @@
 Calls of Slack's Web API for the bot, and what its refusals mean.
 
 The errors are listed on its pages "chat.postMessage", "chat.update" and "Rate limits".
-Imports `slack_sdk`, an extra: only what needs it may import this module.
 """
 
 from __future__ import annotations
 
 import json
-import logging
-import math
 import time
+from collections.abc import Mapping
 from datetime import datetime
-from http.client import HTTPException
 from typing import Any
 
-from slack_sdk import WebClient
-from slack_sdk.errors import SlackApiError, SlackClientError
-from slack_sdk.web import SlackResponse
-
-from service.channels.base import DeliveryRequest
-from service.errors import DeliveryError, NextStep
+from service.channels.base import ANSWER_BYTES, DeliveryRequest
+from service.channels.http import post_json, retry_after, shown
+from service.errors import DeliveryError, NextStep, OutboundError
 from service.messages.slack import fallback_messages
-from service.retry import parse_retry_after
+from service.model import utc_now
+from service.outbound.client import Outbound, Response
 
-_HEADERS = {"Content-Type": "application/json;charset=utf-8", "Authorization": "Bearer ***"}
 #: How long everything by the bot waits for the operator when the app itself is at fault.
 PAUSE_SECONDS = 900.0
 _NEW_LOGIN = "set the Bot User OAuth Token of a Slack app in CLIPBELL_SLACK_BOT_TOKEN"
@@ -60,107 +54,109 @@ TOO_RICH = frozenset(
 )
 
 
+class SlackRefusal(DeliveryError):
+    """
+    Slack answered, and did not do it.
+
+    `word` is Slack's own for the reason, such as ``is_archived``; empty where it said none.
+    """
+
+    word = ""
+
+
 class SlackApi:
     """Slack's Web API in the app's name; `url` stands in for Slack's own."""
 
-    def __init__(self, token: str, url: str) -> None:
-        # Below this level the library logs what it sends.
-        logging.getLogger("slack_sdk").setLevel(logging.CRITICAL)
-        self._token, self._url = token, url
+    def __init__(self, outbound: Outbound, token: str, url: str) -> None:
+        self._outbound, self._url = outbound, url
+        self._login = {"Authorization": f"Bearer {token}"}
 
     def say(
         self, request: DeliveryRequest, method: str, message: dict[str, Any], until: float
-    ) -> SlackResponse:
+    ) -> dict[str, Any]:
         """
         One message by ``chat.…``; while Slack refuses its form, which shows nothing, a plainer one.
 
-        What is sent and answered is recorded in `request`.
+        What is sent and answered is recorded in `request`. `until` is a time of
+        `time.monotonic`. Returns Slack's answer, with ``channel`` and ``ts``.
 
-        Raises SlackApiError, or what a broken connection raises; see `refusal`.
+        Raises:
+            SlackRefusal: Slack answered that it did not post it.
+            DeliveryError: there was no usable answer.
         """
         plainer = fallback_messages(message)
         # Without the word an update would leave the old blocks standing.
         empty: dict[str, Any] = {"blocks": []} if method == "chat.update" else {}
         while True:
             try:
-                return self._call(request, method, empty | plainer.pop(0), until)
-            except SlackApiError as error:
-                if not plainer or _word(error) not in TOO_RICH:
+                return self._post(request, method, empty | plainer.pop(0), until)
+            except SlackRefusal as error:
+                if not plainer or error.word not in TOO_RICH:
                     raise
 
     def identify(self, seconds: float) -> None:
-        """Ask whose token it is. Raises as `say` does."""
-        timeout = max(1, math.ceil(seconds))
-        WebClient(self._token, base_url=self._url, timeout=timeout, retry_handlers=[]).auth_test()
-
-    def _call(
-        self, request: DeliveryRequest, method: str, message: dict[str, Any], until: float
-    ) -> SlackResponse:
-        # A client per call, since its time-out is what is left of the attempt's. None of
-        # the library's retries: it would post again by itself.
-        left = max(1, math.ceil(until - time.monotonic()))
-        client = WebClient(self._token, base_url=self._url, timeout=left, retry_handlers=[])
-        request.record_sent("POST", f"{self._url}{method}", _HEADERS, json.dumps(message).encode())
+        """Ask whose token it is, within `seconds`. Raises as `say` does."""
         try:
-            response = client.api_call(method, json=message)
-        except SlackApiError as error:
-            _record(request, error.response)
-            raise
-        except AttributeError as error:
-            raise ValueError("the answer is JSON, but no object") from error
-        _record(request, response)
-        # The library follows redirects, with a GET: whatever is there, it posted nothing.
-        if not response.get("ts"):
-            raise ValueError("the answer names no message")
-        return response
+            answer = self._outbound.call(
+                "POST",
+                f"{self._url}auth.test",
+                headers=self._login,
+                seconds=seconds,
+                max_bytes=ANSWER_BYTES,
+            )
+        except OutboundError as error:
+            raise DeliveryError(str(error), timed_out=error.timed_out) from error
+        _read(answer, utc_now())
+
+    def _post(
+        self, request: DeliveryRequest, method: str, message: dict[str, Any], until: float
+    ) -> dict[str, Any]:
+        answer = post_json(
+            self._outbound,
+            request,
+            json.dumps(message).encode(),
+            max(until - time.monotonic(), 0.001),
+            {"Content-Type": "application/json; charset=utf-8"},
+            url=f"{self._url}{method}",
+            secret_headers=self._login,
+        )
+        said = _read(answer, request.now)
+        if not (said.get("channel") and said.get("ts")):
+            raise DeliveryError("Slack's answer names no message", response=shown(answer))
+        return said
 
 
-def _record(request: DeliveryRequest, response: SlackResponse) -> None:
-    headers = {str(name): str(value) for name, value in response.headers.items()}
-    data = json.dumps(response.data) if isinstance(response.data, dict) else response.data
-    body = data if isinstance(data, bytes) else str(data).encode()
-    request.record_answer(response.status_code, headers, body)
+def _read(answer: Response, now: datetime) -> dict[str, Any]:
+    """What Slack said, if it did what it was asked for. Raises SlackRefusal, DeliveryError."""
+    try:
+        said = json.loads(answer.body)
+    except ValueError:
+        said = None
+    known = said if isinstance(said, dict) else {}
+    if 200 <= answer.status < 300 and known.get("ok") is True:
+        return known
+    raise _refusal(answer, known, now)
 
 
-TROUBLE = (SlackClientError, HTTPException, OSError, ValueError)
-
-
-def _word(error: SlackApiError) -> str:
-    return str(error.response.get("error") or "")
-
-
-def is_gone(error: Exception) -> bool:
-    """Whether the message that was to be changed is no longer there, or no longer ours."""
-    gone = ("message_not_found", "cant_update_message", "edit_window_closed")
-    return isinstance(error, SlackApiError) and _word(error) in gone
-
-
-def refusal(error: Exception, now: datetime) -> DeliveryError:
-    """The reason why a message was not posted, as one error with its next step."""
-    if not isinstance(error, SlackApiError):
-        # The library's own texts hold the whole answer; the system's say what broke.
-        known = isinstance(error, OSError | ValueError)
-        what = str(error) if known else type(error).__name__
-        return DeliveryError(f"Slack gave no answer: {what[:200]}")
-    word, response = _word(error), error.response
+def _refusal(answer: Response, said: Mapping[str, Any], now: datetime) -> SlackRefusal:
+    word = str(said.get("error") or "")
     app, dead = _APP.get(word), _DEAD.get(word)
-    next_step, wait = NextStep.RETRY, None
+    next_step, wait = NextStep.RETRY, retry_after(answer, now)
     if app:
         next_step, wait = NextStep.PAUSE_CHANNEL, PAUSE_SECONDS
     elif dead:
         next_step = NextStep.DISABLE
     elif word in TOO_RICH:
         next_step = NextStep.GIVE_UP
-    if response.status_code in (429, 503) and wait is None:
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        wait = parse_retry_after(headers.get("retry-after"), now)
     # Slack's own words, with the places in the payload that it names.
     names = ("error", "needed", "provided", "response_metadata")
-    said = {name: response.get(name) for name in names if response.get(name)}
-    return DeliveryError(
-        app or dead or f"Slack answered {response.status_code} {word[:80]}".rstrip(),
+    words = {name: said[name] for name in names if said.get(name)}
+    refusal = SlackRefusal(
+        app or dead or f"Slack answered {answer.status} {word[:80]}".rstrip(),
         next_step,
-        status=response.status_code,
-        response=json.dumps(said, ensure_ascii=False)[:1000],
+        status=answer.status,
+        response=json.dumps(words, ensure_ascii=False)[:1000] if words else shown(answer),
         wait_seconds=wait,
     )
+    refusal.word = word
+    return refusal

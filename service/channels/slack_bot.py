@@ -12,16 +12,15 @@ import json
 import re
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from service.channels.base import SEND_SECONDS, Channel, DeliveryRequest, DeliveryResult
-from service.errors import FieldError, InvalidInput, SettingsError
+from service.channels.slack_api import SlackApi, SlackRefusal
+from service.errors import FieldError, InvalidInput
 from service.messages.payloads import Notification
 from service.messages.slack import card
-from service.model import DEFAULT_EVENTS, EventType, utc_now
-
-if TYPE_CHECKING:
-    from service.channels.slack_api import SlackApi
+from service.model import DEFAULT_EVENTS, EventType
+from service.outbound.client import Outbound
 
 SLACK_URL = "https://slack.com/api/"
 _TARGET = re.compile(r"[CGDUW][A-Z0-9]{8,20}|#[^\sA-Z#@,.]{1,80}")
@@ -37,6 +36,8 @@ _ALARMS = frozenset(
         EventType.VIDEO_EXPIRING,
     }
 )
+#: The message that was to be changed is no longer there, or no longer ours.
+_GONE = ("message_not_found", "cant_update_message", "edit_window_closed")
 
 
 class SlackBot(Channel):
@@ -47,9 +48,6 @@ class SlackBot(Channel):
         token: the app's Bot User OAuth Token (``xoxb-…``).
         seconds: for one attempt in all.
         url: stands in for Slack's Web API.
-
-    Raises:
-        SettingsError: the extra `slack` is not installed.
     """
 
     formats = ("card",)
@@ -57,16 +55,10 @@ class SlackBot(Channel):
     min_interval = 1.0
     default_events = (EventType.JOB_SUBMITTED, *DEFAULT_EVENTS)
 
-    def __init__(self, token: str, seconds: float = SEND_SECONDS, url: str = SLACK_URL) -> None:
-        try:
-            # Imported here because the library is an extra that most services do without.
-            from service.channels import slack_api
-        except ModuleNotFoundError:
-            needed = "CLIPBELL_SLACK_BOT_TOKEN needs Slack's library"
-            raise SettingsError(f"{needed}: pip install 'clipbell[slack]'") from None
-        self._rules = slack_api
-        self._api: SlackApi = slack_api.SlackApi(token, url)
-        self._seconds = seconds
+    def __init__(
+        self, outbound: Outbound, token: str, seconds: float = SEND_SECONDS, url: str = SLACK_URL
+    ) -> None:
+        self._api, self._seconds = SlackApi(outbound, token, url), seconds
 
     def check_target(self, target: str) -> str:
         """A channel's or person's id, or a channel's name."""
@@ -93,21 +85,13 @@ class SlackBot(Channel):
         rendered, posting = json.loads(request.body), Posting.read(request.reference)
         if posting and rendered["sequence"] < posting.sequence:
             return DeliveryResult(response="not sent: the card already shows a later event")
-        try:
-            return (
-                self._update_card(request, rendered, posting, until)
-                if posting
-                else self._post_card(request, rendered, request.target, until)
-            )
-        except self._rules.TROUBLE as error:
-            raise self._rules.refusal(error, request.now) from error
+        if posting:
+            return self._update_card(request, rendered, posting, until)
+        return self._post_card(request, rendered, request.target, until)
 
     def check_access(self) -> None:
         """Ask Slack whose token it is (``auth.test``)."""
-        try:
-            self._api.identify(self._seconds)
-        except self._rules.TROUBLE as error:
-            raise self._rules.refusal(error, utc_now()) from error
+        self._api.identify(self._seconds)
 
     def _post_card(
         self, request: DeliveryRequest, rendered: dict[str, Any], target: str, until: float
@@ -123,8 +107,8 @@ class SlackBot(Channel):
         """Update the posted card; updating it twice does no harm, so the thread comes last."""
         try:
             self._update(request, rendered["message"], posting, until)
-        except self._rules.TROUBLE as error:
-            if not self._rules.is_gone(error):
+        except SlackRefusal as error:
+            if error.word not in _GONE:
                 raise
             return self._post_card(request, rendered, posting.channel, until)
         if rendered["alarm"]:

@@ -110,7 +110,9 @@ CASES = {
     ),
     "slack_bot": Case(
         server=HttpTarget,
-        make=lambda target, _, seconds: SlackBot("xoxb-secret-part", seconds, f"{target.url}/"),
+        make=lambda target, outbound, seconds: SlackBot(
+            outbound, "xoxb-secret-part", seconds, f"{target.url}/"
+        ),
         where=lambda _: "C0123ABCD",
         good=bot_says(ok=True, channel="C0123ABCD", ts="1767268800.000100"),
         transient=(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +22,7 @@ from service.events.record import record_event
 from service.jobs.outcomes import fail_job
 from service.model import DeliveryState, EventType
 from service.model.error_codes import job_error
+from service.outbound.client import Outbound
 from service.sandbox.sinks.inbox import Received
 from service.sandbox.sinks.pages import SinkServer
 from service.sandbox.sinks.slack import BOT_TOKEN, posts
@@ -40,9 +39,16 @@ def sinks() -> Iterator[SinkServer]:
 
 
 @pytest.fixture
-def bot(sinks: SinkServer) -> SlackBot:
+def outbound() -> Iterator[Outbound]:
+    """The way out, which may reach the sink."""
+    with closing(Outbound(["127.0.0.0/8"])) as client:
+        yield client
+
+
+@pytest.fixture
+def bot(sinks: SinkServer, outbound: Outbound) -> SlackBot:
     """The channel, as the app that the sink knows."""
-    return SlackBot(BOT_TOKEN, 2.0, sinks.slack_api_url)
+    return SlackBot(outbound, BOT_TOKEN, 2.0, sinks.slack_api_url)
 
 
 def report(
@@ -203,9 +209,9 @@ def test_a_bad_token_pauses_the_channel(word: str, sinks: SinkServer, bot: Slack
     assert word in raised.response
 
 
-def test_a_wrong_token_is_found_out(sinks: SinkServer) -> None:
+def test_a_wrong_token_is_found_out(sinks: SinkServer, outbound: Outbound) -> None:
     """The sink knows its own app's token and no other, as Slack does."""
-    stranger = SlackBot("xoxb-stranger", 2.0, sinks.slack_api_url)
+    stranger = SlackBot(outbound, "xoxb-stranger", 2.0, sinks.slack_api_url)
     with pytest.raises(DeliveryError, match="does not know the token"):
         report(stranger, SUCCEEDED)
 
@@ -301,21 +307,3 @@ def test_the_whole_walk_keeps_one_card(harness: Harness, sinks: SinkServer, bot:
     assert ["postMessage", "postMessage", "update", "reply"] == methods(sinks)
     ended, waiting = posts(sinks.received())
     assert ["Video failed", "Video on its way"] == [header(ended.shown), header(waiting.shown)]
-
-
-def test_without_the_library_one_line_says_what_to_install(tmp_path: Path) -> None:
-    """A token without Slack's library stops the start."""
-    (tmp_path / "slack_sdk.py").write_text("raise ModuleNotFoundError('no slack_sdk')")
-    program = "from service.channels import SlackBot; SlackBot('xoxb-1')"
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env={"PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-
-    assert 1 == done.returncode
-    assert "SettingsError" in done.stderr
-    assert "pip install 'clipbell[slack]'" in done.stderr

@@ -116,7 +116,7 @@ def test_lock_satisfies_pyproject() -> None:
         if str(one) not in missing and locked[canonicalize_name(one.name)] not in one.specifier
     ]
 
-    assert {"celery", "media", "postgres", "s3", "slack"} <= set(extras)
+    assert {"celery", "media", "postgres", "s3"} <= set(extras)
     assert ([], []) == (missing, outside), "run the lock's second line again"
 
 

@@ -88,7 +88,7 @@ def test_mail_server(harness: Harness) -> None:
 def test_slack_token(harness: Harness, answer: Any, ok: bool, says: str) -> None:
     """Slack is asked whose token it is."""
     with HttpTarget(answer) as server:
-        bot = SlackBot(TOKEN, 5, f"{server.url}/")
+        bot = SlackBot(harness.wiring.outbound, TOKEN, 5, f"{server.url}/")
         found = check_channels(with_channels(harness.wiring, {"slack_bot": bot}))
 
     assert ok is found.ok and says in found.message

@@ -285,9 +285,9 @@ def test_a_slow_answer_ends_with_the_sinks(outbound: Outbound) -> None:
         assert 1 == len(sinks.received())
 
 
-def test_page_shows_the_bots_card_as_it_is_now(sinks: SinkServer) -> None:
+def test_page_shows_the_bots_card_as_it_is_now(sinks: SinkServer, outbound: Outbound) -> None:
     """An update stands in its message, a reply in its thread, a refusal by itself."""
-    bot = SlackBot(BOT_TOKEN, 5.0, sinks.slack_api_url)
+    bot = SlackBot(outbound, BOT_TOKEN, 5.0, sinks.slack_api_url)
     first = bot.send(
         delivery_request("C0123ABCD", bot.render(notification(EventType.JOB_SUBMITTED), "card"))
     )
