@@ -20,11 +20,12 @@ from service.catalogue.models import model_of
 from service.errors import ProviderError, WrongTask
 from service.events.record import record_event
 from service.jobs import budget
+from service.jobs.answers import mark_unknown
 from service.jobs.lookup import can_look_up, look_up
 from service.jobs.outcomes import PROVIDER_KEEPS, fail_job, record_outcome
 from service.jobs.provider_status import mark_reachable, mark_unreachable
 from service.jobs.requests import cancel_job
-from service.jobs.submission import GRACE_SECONDS, HELD_LOOK, mark_unknown
+from service.jobs.submission import GRACE_SECONDS, HELD_LOOK
 from service.model import Clock, EventType, Job, JobState, Outcome, TaskState
 from service.model.error_codes import job_error
 from service.providers.base import STATUS_SECONDS, Provider

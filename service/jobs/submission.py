@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -18,22 +18,16 @@ from sqlalchemy import Connection
 from service import store
 from service.catalogue.models import model_of, sold_model
 from service.errors import DatabaseUnavailable, Refused, Unanswered
-from service.events.record import record_event
-from service.formatting import format_duration
 from service.jobs import budget
-from service.jobs.failover import fail_over
+from service.jobs.answers import hold_job, settle
 from service.jobs.high_water import HighWater, hold_if_older
 from service.jobs.journal import CreateAnswer, Journal, Refusal, Silence
-from service.jobs.lookup import can_look_up, first_lookup
-from service.jobs.outcomes import fail_job, record_outcome
-from service.jobs.provider_status import mark_reachable, mark_unreachable
+from service.jobs.outcomes import fail_job
 from service.jobs.requests import API_SOURCE
-from service.model import Clock, EventType, Job, JobError, JobState, Submission
-from service.model.error_codes import HOLD_CODES, RETRY_CODES, as_stored, job_error
+from service.model import Clock, Job, JobState, Submission
 from service.model.job_json import DryRunJson, dry_run_json
 from service.outbound.client import Outbound
 from service.providers.base import Provider, WireRequest
-from service.retry import LONGEST_VENDOR_HINT, backoff, bounded
 from service.settings import Settings
 from service.signing import UrlSigner
 from service.storage import StorageError
@@ -55,13 +49,8 @@ log = logging.getLogger(__name__)
 CALLBACK_LIFE = timedelta(days=30)
 #: A lease outlasts its call by this many seconds.
 GRACE_SECONDS = 15.0
-#: A job's deadline is three times what its model is expected to take, but at least this.
-SHORTEST_DEADLINE_SECONDS = 300.0
 #: How often a job that is held for its price is compared with the budget again.
 HELD_LOOK = timedelta(minutes=5)
-#: The pauses between two creates at a provider that fails or refuses for now.
-FIRST_PAUSE_SECONDS = 1.0
-LONGEST_PAUSE_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -223,181 +212,3 @@ def _commit_answer(
         context.journal.release(answer.job_id)
         raise
     context.journal.remove(answer.job_id)
-
-
-def commit_left_answers(db: Database, journal: Journal, settings: Settings, clock: Clock) -> int:
-    """Commit the answers that an earlier try or process left on the disk; how many they were."""
-    count = 0
-    for answer in journal.left():
-        with db.write() as tx:
-            settle(tx, settings, answer, clock())
-        journal.remove(answer.job_id)
-        log.warning("the answer for %s, left on the disk, is committed", answer.job_id)
-        count += 1
-    return count
-
-
-def settle(tx: Connection, settings: Settings, answer: CreateAnswer, now: datetime) -> None:
-    """Write what became of the create; doing it twice changes nothing more."""
-    found = store.jobs.find(tx, answer.job_id)
-    if found is None:
-        return
-    job = replace(found, claims=answer.claims)
-    match answer.result:
-        case Submission() as submission:
-            _settle_accepted(tx, settings, job, submission, now)
-        case Refusal() as refusal:
-            if not fail_over(tx, settings, job, refusal, now):
-                settle_refused(tx, job, refusal, now)
-        case Silence() as silence:
-            mark_unknown(tx, job, silence.message, now, silence.code)
-            if silence.code == "SUBMIT_FAILED_UNKNOWN":
-                _spare_provider(tx, job.provider, silence.message, now)
-
-
-def _settle_accepted(
-    tx: Connection, settings: Settings, job: Job, submission: Submission, now: datetime
-) -> None:
-    """A late answer still counts: a job that was given up as unknown is adopted by it."""
-    mark_reachable(tx, job.provider)
-    holder = store.jobs.holder_of(tx, job.provider, submission.task_id)
-    if holder == job.id:
-        # A callback was first, or the commit of this very answer only seemed to fail.
-        return
-    if holder:
-        mark_unknown(tx, job, f"the provider named task {submission.task_id}, as for {holder}", now)
-        return
-    accepted = store.jobs.accept(
-        tx,
-        job.id,
-        [JobState.SUBMITTING, JobState.UNKNOWN],
-        task_id=submission.task_id,
-        error=None,
-        submitted_at=now,
-        deadline_at=deadline_of(job, now),
-        due_at=now + timedelta(seconds=_first_poll_seconds(settings, job)),
-    )
-    message = f"the provider took it as task {submission.task_id}"
-    message += f" ({submission.remark})" if submission.remark else ""
-    if not accepted:
-        store.jobs.add_step(tx, job.id, "surplus", f"{message}, after the job had moved on", now)
-        return
-    store.jobs.add_step(tx, job.id, "submitted", message, now)
-    record_event(tx, job, EventType.JOB_SUBMITTED, now)
-    store.callbacks.make_due_now(tx, job.id, now)
-    if submission.outcome:
-        record_outcome(tx, settings, job, submission.outcome, "answer", now)
-
-
-def _first_poll_seconds(settings: Settings, job: Job) -> float:
-    """How long to wait for a callback; without one, for half of the time that it should take."""
-    model = model_of(job.model, job.provider)
-    if settings.pull and model.calls_back:
-        return settings.poll_after or min(model.poll_after, model.expected(job.input) / 2)
-    return settings.poll_after or model.poll_after
-
-
-def deadline_of(job: Job, now: datetime) -> datetime:
-    """When a job that is sent now should have ended."""
-    expected = 3 * model_of(job.model, job.provider).expected(job.input)
-    return now + timedelta(seconds=max(expected, SHORTEST_DEADLINE_SECONDS))
-
-
-def _spare_provider(tx: Connection, name: str, message: str, now: datetime) -> None:
-    """A provider that fails gets the next job later, and later still while it goes on failing."""
-    mark_unreachable(tx, name, message, now)
-    failing = store.providers.failing_for(tx, name, now).total_seconds()
-    wait = min(max(failing, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
-    store.providers.pause(tx, name, now + timedelta(seconds=wait))
-
-
-def settle_refused(tx: Connection, job: Job, refusal: Refusal, now: datetime) -> None:
-    """There is no task: the claimed job waits, is held, or fails."""
-    error = job_error(refusal.code, refusal.message, refusal.provider_code)
-    if refusal.code in RETRY_CODES:
-        _postpone(tx, job, refusal, now)
-    elif refusal.code in HOLD_CODES:
-        _hold_provider(tx, job, error, now)
-    else:
-        _fail_refused(tx, job, error, now)
-
-
-def _fail_refused(tx: Connection, job: Job, error: JobError, now: datetime) -> None:
-    """A refusal ends the job, unless somebody has sent it once more since."""
-    if store.jobs.still_sent_by(tx, job):
-        fail_job(tx, job, error, "answer", now)
-        return
-    message = f"{error.code}: {error.message}, after the job had moved on"
-    store.jobs.add_step(tx, job.id, "surplus", message, now)
-
-
-def _postpone(tx: Connection, job: Job, refusal: Refusal, now: datetime) -> None:
-    """Sent again when the provider may take it."""
-    asked = bounded(refusal.retry_after, LONGEST_VENDOR_HINT)
-    wait = asked or backoff(job.claims, 2.0, LONGEST_PAUSE_SECONDS)
-    later = now + timedelta(seconds=wait)
-    message = f"{refusal.code}: {refusal.message}"
-    _requeue(tx, job, later, f"{message}; again in {format_duration(wait)}", now)
-    store.providers.pause(tx, job.provider, later)
-    if refusal.code == "PROVIDER_UNAVAILABLE":
-        mark_unreachable(tx, job.provider, message, now)
-
-
-def _requeue(tx: Connection, job: Job, due_at: datetime, why: str, now: datetime) -> None:
-    changes = {"state": JobState.QUEUED, "due_at": due_at, "sent_at": None}
-    if store.jobs.settle_claimed(tx, job, **changes):
-        store.jobs.add_step(tx, job.id, "postponed", why, now)
-
-
-def _hold_provider(tx: Connection, job: Job, error: JobError, now: datetime) -> None:
-    """Nothing more goes to the provider; the first job that was refused notifies the owner."""
-    why = f"{error.code}: {error.message}"
-    for waiting in store.jobs.queued_from_compat(tx, job.provider, API_SOURCE):
-        fail_job(tx, waiting, error, "answer", now)
-    if job.source != API_SOURCE:
-        _fail_refused(tx, job, error, now)
-    # After the other jobs: who has the provider's row must not wait for a job's.
-    first = store.providers.hold(tx, job.provider, why)
-    if first:
-        log.error("%s is held, nothing goes out to it: %s", job.provider, why)
-    if job.source != API_SOURCE:
-        return
-    if first:
-        hold_job(tx, job, error, None, now)
-    else:
-        _requeue(tx, job, now, f"{why}; goes out once {job.provider} is resumed", now)
-
-
-def hold_job(
-    tx: Connection, job: Job, error: JobError, due_at: datetime | None, now: datetime
-) -> None:
-    """The claimed job waits until `due_at`, or for a person; its owner is notified."""
-    changes = {"state": JobState.HELD, "error": as_stored(error), "due_at": due_at}
-    if store.jobs.settle_claimed(tx, job, **changes):
-        store.jobs.add_step(tx, job.id, "held", f"{error.code}: {error.message}", now)
-        record_event(tx, job, EventType.JOB_HELD, now)
-
-
-def mark_unknown(
-    tx: Connection, job: Job, message: str, now: datetime, code: str = "SUBMIT_TIMEOUT_UNKNOWN"
-) -> None:
-    """
-    The claimed job may have been sent: nobody sends it again but a person, or a lookup that
-    found nothing at a vendor that would refuse a second one.
-
-    Args:
-        code: ``SUBMIT_FAILED_UNKNOWN`` where the vendor answered with an error of its
-            own; such a job fails by itself at its deadline.
-    """
-    # The deadline of the first try holds for the repeated ones, too.
-    deadline_at = job.deadline_at or deadline_of(job, now)
-    looked_up = can_look_up(job.provider)
-    due_at = first_lookup(now) if looked_up else deadline_at
-    changes = {"error": as_stored(job_error(code, message)), "due_at": due_at}
-    state = JobState.UNKNOWN
-    if not store.jobs.settle_claimed(tx, job, state=state, deadline_at=deadline_at, **changes):
-        return
-    store.jobs.add_step(tx, job.id, "unknown", message, now)
-    if not looked_up:
-        record_event(tx, job, EventType.JOB_UNKNOWN, now)
-    store.callbacks.make_due_now(tx, job.id, now)

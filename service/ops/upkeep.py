@@ -14,8 +14,8 @@ from sqlalchemy import Connection
 
 from service import store
 from service.bootstrap import Wiring
+from service.jobs.answers import commit_left_answers
 from service.jobs.high_water import watch_rows
-from service.jobs.submission import commit_left_answers
 from service.model import new_id
 from service.ops.key_rotation import reencrypt_all
 from service.ops.logs import TroubleLog

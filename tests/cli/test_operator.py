@@ -11,8 +11,8 @@ from support.servers import Clipbell
 
 from service import store
 from service.bootstrap import Wiring
+from service.jobs.answers import hold_job, mark_unknown
 from service.jobs.requests import check_request, request_job
-from service.jobs.submission import hold_job, mark_unknown
 from service.model import JobState
 from service.model.error_codes import job_error
 

@@ -10,8 +10,8 @@ from support.harness import Harness
 from support.sandboxes import SandboxClient
 
 from service import store
+from service.jobs.answers import commit_left_answers
 from service.jobs.journal import CreateAnswer, Journal, Refusal, Silence
-from service.jobs.submission import commit_left_answers
 from service.model import JobError, JobState, Outcome, Submission, TaskState
 
 pytestmark = pytest.mark.postgresql

@@ -12,9 +12,9 @@ from support.harness import Harness
 from service import store
 from service.deliveries.subscriptions import SubscriptionSpec, subscribe
 from service.errors import Conflict
+from service.jobs.answers import mark_unknown
 from service.jobs.outcomes import Resolution, record_outcome, resolve_by_hand
 from service.jobs.requests import cancel_job, mute_job
-from service.jobs.submission import mark_unknown
 from service.model import (
     TERMINAL,
     TERMINAL_EVENTS,

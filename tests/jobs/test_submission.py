@@ -21,9 +21,10 @@ from support.servers import eventually
 from service import store
 from service.catalogue.models import MODELS, VENDORS
 from service.errors import DatabaseUnavailable, ExpiredToken, Refused
+from service.jobs.answers import settle_refused
 from service.jobs.journal import Refusal
 from service.jobs.requests import release_provider
-from service.jobs.submission import HELD_LOOK, settle_refused, submit_job
+from service.jobs.submission import HELD_LOOK, submit_job
 from service.model import Event, EventType, Job, JobState, Submission
 from service.providers.apixo import Apixo
 from service.providers.base import Limits

@@ -10,7 +10,7 @@ from support.harness import Harness
 
 from service import store
 from service.accounts import create_key
-from service.jobs.submission import hold_job, mark_unknown
+from service.jobs.answers import hold_job, mark_unknown
 from service.model import Job, JobState
 from service.model.error_codes import job_error
 from service.web.app import create_app

@@ -19,8 +19,8 @@ from support.servers import Clipbell, Reply, eventually
 
 from service import store
 from service.accounts import create_key
+from service.jobs.answers import settle_refused
 from service.jobs.journal import Refusal
-from service.jobs.submission import settle_refused
 from service.model import JobState
 from service.web.app import create_app
 
