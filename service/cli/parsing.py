@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from service.catalogue.models import MODELS
-from service.deliveries.subscriptions import parse_key_value
+from service.deliveries.subscription_spec import parse_key_value
 from service.errors import InvalidInput, NotFound
 from service.media.image_formats import is_url
 

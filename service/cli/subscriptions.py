@@ -15,12 +15,8 @@ from service.cli.parsing import from_headers, metadata_from, moment
 from service.deliveries import endpoint_health
 from service.deliveries.redelivery import Recovery, recover_since
 from service.deliveries.secrets import check_secret, revoke_old_secret, rotate_secret
-from service.deliveries.subscriptions import (
-    parse_changes,
-    parse_subscription,
-    shown_subscription,
-    subscribe,
-)
+from service.deliveries.subscription_spec import parse_subscription
+from service.deliveries.subscriptions import parse_changes, shown_subscription, subscribe
 from service.deliveries.test_sends import (
     require_test,
     send_test,

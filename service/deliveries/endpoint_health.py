@@ -17,7 +17,8 @@ from sqlalchemy import Connection
 
 from service import store
 from service.deliveries.notification import NotificationContext
-from service.deliveries.subscriptions import SubscriptionSpec, get_or_create_internal
+from service.deliveries.subscription_spec import SubscriptionSpec
+from service.deliveries.subscriptions import get_or_create_internal
 from service.errors import DeliveryError
 from service.events.record import record_about
 from service.events.samples import about_subscription

@@ -11,7 +11,7 @@ from service.channels.base import DeliveryRequest
 from service.deliveries.custom_headers import decrypt_headers
 from service.deliveries.notification import NotificationContext, build_notification
 from service.deliveries.secrets import secrets_of
-from service.deliveries.subscriptions import SubscriptionSpec
+from service.deliveries.subscription_spec import SubscriptionSpec
 from service.errors import ClipbellError, DeliveryError, FieldError, InvalidInput
 from service.events.samples import sample_event
 from service.model import EventType, Subscription, new_id

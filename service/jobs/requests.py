@@ -15,11 +15,8 @@ from service import store
 from service.catalogue.models import Model, ModelSlug
 from service.channels.base import Channel
 from service.deliveries.subscription_fields import NewSubscription
-from service.deliveries.subscriptions import (
-    SubscriptionSpec,
-    get_or_create_internal,
-    parse_subscription,
-)
+from service.deliveries.subscription_spec import SubscriptionSpec, parse_subscription
+from service.deliveries.subscriptions import get_or_create_internal
 from service.errors import Conflict, FieldErrors, InvalidInput, json_pointer
 from service.events.record import record_event
 from service.jobs.budget import price_range

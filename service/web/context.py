@@ -16,7 +16,7 @@ from service import store
 from service.accounts import key_in_force
 from service.bootstrap import Wiring
 from service.channels.base import Channel
-from service.deliveries.subscriptions import open_to
+from service.deliveries.subscription_spec import open_to
 from service.errors import FieldError, InvalidInput, NotFound
 from service.model import ApiKey, Callback, Delivery, Job, Subscription
 from service.model.codings import SUPPORTED, codings_of, decode

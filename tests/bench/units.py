@@ -21,7 +21,8 @@ from bench.deployment import PeerProcess, Vendor, database, running_peer
 from service import store
 from service.accounts import create_account
 from service.bootstrap import Wiring, build
-from service.deliveries.subscriptions import SubscriptionSpec, subscribe
+from service.deliveries.subscription_spec import SubscriptionSpec
+from service.deliveries.subscriptions import subscribe
 from service.jobs.requests import check_request, request_job
 from service.model import JobState
 from service.settings import load_settings

@@ -15,7 +15,7 @@ from support.harness import Harness
 
 from service.accounts import create_key
 from service.channels import Apprise, Slack
-from service.deliveries.subscriptions import open_to, parse_subscription
+from service.deliveries.subscription_spec import open_to, parse_subscription
 from service.errors import DeliveryError, InvalidInput, NextStep
 from service.model import EventType
 from service.outbound.client import Outbound

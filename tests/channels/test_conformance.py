@@ -13,7 +13,8 @@ from support.harness import Harness
 from support.servers import Hook
 
 from service.deliveries.secrets import rotate_secret
-from service.deliveries.subscriptions import SubscriptionSpec, subscribe
+from service.deliveries.subscription_spec import SubscriptionSpec
+from service.deliveries.subscriptions import subscribe
 from service.events.record import record_sample
 from service.model import EventType, utc_now
 from service.signing import webhook_fault, webhook_headers

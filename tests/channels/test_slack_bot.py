@@ -16,7 +16,8 @@ from service import store
 from service.channels import SlackBot
 from service.channels.base import DeliveryResult
 from service.deliveries.attempts import attempt_delivery
-from service.deliveries.subscriptions import parse_subscription, subscribe
+from service.deliveries.subscription_spec import parse_subscription
+from service.deliveries.subscriptions import subscribe
 from service.errors import DeliveryError, NextStep
 from service.events.record import record_event
 from service.jobs.outcomes import fail_job

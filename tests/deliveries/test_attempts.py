@@ -18,7 +18,8 @@ from service.channels.base import DeliveryRequest, DeliveryResult
 from service.deliveries.attempts import LEASE_SECONDS, NO_RESULT, attempt_delivery
 from service.deliveries.notification import NotificationContext
 from service.deliveries.redelivery import resend_delivery
-from service.deliveries.subscriptions import SubscriptionSpec, subscribe
+from service.deliveries.subscription_spec import SubscriptionSpec
+from service.deliveries.subscriptions import subscribe
 from service.jobs.outcomes import fail_job
 from service.jobs.requests import mute_job
 from service.model import Attempt, Delivery, DeliveryState, Job, Subscription

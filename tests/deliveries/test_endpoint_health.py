@@ -20,7 +20,8 @@ from service.channels.base import Channel, DeliveryRequest, DeliveryResult
 from service.deliveries.attempts import attempt_delivery
 from service.deliveries.endpoint_health import SLOW_FOR
 from service.deliveries.notification import NotificationContext
-from service.deliveries.subscriptions import SubscriptionSpec, subscribe
+from service.deliveries.subscription_spec import SubscriptionSpec
+from service.deliveries.subscriptions import subscribe
 from service.errors import DeliveryError, NextStep
 from service.events.record import record_sample
 from service.model import Delivery, DeliveryState, EventType, Subscription

@@ -12,7 +12,8 @@ from support.raw_servers import Handler, Server, always, answer, drip, once, sil
 from service import store
 from service.channels import Webhook
 from service.deliveries.attempts import attempt_delivery
-from service.deliveries.subscriptions import SubscriptionSpec, subscribe
+from service.deliveries.subscription_spec import SubscriptionSpec
+from service.deliveries.subscriptions import subscribe
 from service.events.record import record_sample
 from service.model import Delivery, DeliveryState, EventType, Subscription
 

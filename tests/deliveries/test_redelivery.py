@@ -21,11 +21,8 @@ from service.deliveries.redelivery import (
     resend_delivery,
 )
 from service.deliveries.secrets import rotate_secret
-from service.deliveries.subscriptions import (
-    UNSUBSCRIBED,
-    SubscriptionSpec,
-    subscribe,
-)
+from service.deliveries.subscription_spec import SubscriptionSpec
+from service.deliveries.subscriptions import UNSUBSCRIBED, subscribe
 from service.errors import Conflict, TooOften
 from service.events.record import record_event, record_sample
 from service.model import Delivery, DeliveryState, EventType, Subscription

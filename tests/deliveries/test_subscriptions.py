@@ -9,13 +9,12 @@ import pytest
 from support.harness import Harness
 
 from service import store
+from service.deliveries.subscription_spec import SubscriptionSpec, parse_subscription
 from service.deliveries.subscriptions import (
     UNSUBSCRIBED,
-    SubscriptionSpec,
     get_or_create_hook,
     get_or_create_internal,
     parse_changes,
-    parse_subscription,
     subscribe,
     unsubscribe,
 )

@@ -8,7 +8,8 @@ import pytest
 from support.harness import Harness
 
 from service import store
-from service.deliveries.subscriptions import SubscriptionSpec, get_or_create_internal, subscribe
+from service.deliveries.subscription_spec import SubscriptionSpec
+from service.deliveries.subscriptions import get_or_create_internal, subscribe
 from service.events.record import record_event
 from service.jobs.requests import mute_job
 from service.model import DEFAULT_EVENTS, Delivery, EventType, Job, Subscription

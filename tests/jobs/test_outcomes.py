@@ -10,7 +10,8 @@ import pytest
 from support.harness import Harness
 
 from service import store
-from service.deliveries.subscriptions import SubscriptionSpec, subscribe
+from service.deliveries.subscription_spec import SubscriptionSpec
+from service.deliveries.subscriptions import subscribe
 from service.errors import Conflict
 from service.jobs.answers import mark_unknown
 from service.jobs.outcomes import Resolution, record_outcome, resolve_by_hand

@@ -14,7 +14,8 @@ from support.harness import Harness
 
 from service import store
 from service.deliveries.secrets import rotate_secret
-from service.deliveries.subscriptions import parse_subscription, subscribe
+from service.deliveries.subscription_spec import parse_subscription
+from service.deliveries.subscriptions import subscribe
 from service.errors import Conflict, NotFound, SettingsError
 from service.model import utc_now
 from service.ops.doctor import findings

@@ -16,7 +16,8 @@ from support.harness import Harness
 from support.raw_servers import Server, always, answer
 
 from service.deliveries import test_sends
-from service.deliveries.subscriptions import SubscriptionSpec, subscribe
+from service.deliveries.subscription_spec import SubscriptionSpec
+from service.deliveries.subscriptions import subscribe
 from service.events.record import record_sample
 from service.jobs.outcomes import record_outcome
 from service.model import EventType, Outcome, TaskState

@@ -16,7 +16,8 @@ from support.servers import Hook, eventually
 
 from service import store
 from service.channels import Webhook
-from service.deliveries.subscriptions import SubscriptionSpec, subscribe
+from service.deliveries.subscription_spec import SubscriptionSpec
+from service.deliveries.subscriptions import subscribe
 from service.engines.threads import ThreadEngine
 from service.events.record import record_sample
 from service.model import Account, Delivery, DeliveryState, EventType, Subscription

@@ -18,7 +18,8 @@ from support.sandboxes import SandboxClient
 from support.servers import Hook
 
 from service import store
-from service.deliveries.subscriptions import SubscriptionSpec, subscribe
+from service.deliveries.subscription_spec import SubscriptionSpec
+from service.deliveries.subscriptions import subscribe
 from service.jobs.outcomes import fail_job
 from service.jobs.restore import mark_unknown_after_restore
 from service.model import JobState

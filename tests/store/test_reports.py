@@ -9,7 +9,8 @@ import pytest
 from support.harness import NOON, Harness
 
 from service import store
-from service.deliveries.subscriptions import parse_subscription, subscribe
+from service.deliveries.subscription_spec import parse_subscription
+from service.deliveries.subscriptions import subscribe
 from service.events.record import record_sample
 from service.model import DeliveryState, EventType, Job, JobState
 

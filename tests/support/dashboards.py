@@ -16,7 +16,8 @@ from werkzeug.test import TestResponse
 
 from service import store
 from service.accounts import create_key
-from service.deliveries.subscriptions import parse_subscription, subscribe
+from service.deliveries.subscription_spec import parse_subscription
+from service.deliveries.subscriptions import subscribe
 from service.jobs.answers import mark_unknown
 from service.jobs.outcomes import record_outcome
 from service.model import (

@@ -36,7 +36,8 @@ from service import store
 from service.accounts import create_account
 from service.bootstrap import Wiring, build
 from service.callbacks.process import receive_callback
-from service.deliveries.subscriptions import SubscriptionSpec, subscribe
+from service.deliveries.subscription_spec import SubscriptionSpec
+from service.deliveries.subscriptions import subscribe
 from service.errors import BadToken, Conflict, ExpiredToken, Refused, Unanswered
 from service.jobs import budget
 from service.jobs.outcomes import Resolution, resolve_by_hand

@@ -17,7 +17,8 @@ from support.sandboxes import SandboxClient
 from support.servers import Hook
 
 from service import store
-from service.deliveries.subscriptions import SubscriptionSpec, subscribe
+from service.deliveries.subscription_spec import SubscriptionSpec
+from service.deliveries.subscriptions import subscribe
 from service.errors import ProviderError, Unanswered
 from service.formatting import iso
 from service.jobs.outcomes import record_outcome

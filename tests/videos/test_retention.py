@@ -16,7 +16,8 @@ from support.servers import Hook
 
 from service import store
 from service.accounts import create_key
-from service.deliveries.subscriptions import SubscriptionSpec, subscribe
+from service.deliveries.subscription_spec import SubscriptionSpec
+from service.deliveries.subscriptions import subscribe
 from service.errors import Conflict
 from service.jobs.outcomes import record_outcome
 from service.model import EventType, Job, JobState, Outcome, TaskState, Video, VideoState, new_id

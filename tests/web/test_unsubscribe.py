@@ -9,7 +9,8 @@ from flask.testing import FlaskClient
 from support.harness import Harness
 
 from service import store
-from service.deliveries.subscriptions import SubscriptionSpec, subscribe
+from service.deliveries.subscription_spec import SubscriptionSpec
+from service.deliveries.subscriptions import subscribe
 from service.web.app import create_app
 
 

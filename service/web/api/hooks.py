@@ -11,13 +11,8 @@ from typing_extensions import TypedDict
 from service import store
 from service.deliveries import endpoint_health
 from service.deliveries.subscription_fields import Models, Pairs
-from service.deliveries.subscriptions import (
-    BLANK,
-    SubscriptionSpec,
-    get_or_create_hook,
-    parse_subscription,
-    target_of,
-)
+from service.deliveries.subscription_spec import BLANK, SubscriptionSpec, parse_subscription
+from service.deliveries.subscriptions import get_or_create_hook, target_of
 from service.errors import FieldError, InvalidInput
 from service.formatting import iso
 from service.messages.payloads import FormatName

@@ -24,13 +24,8 @@ from service.deliveries.subscription_fields import (
     OwnSecret,
     Pairs,
 )
-from service.deliveries.subscriptions import (
-    SubscriptionSpec,
-    parse_changes,
-    parse_subscription,
-    shown_subscription,
-    subscribe,
-)
+from service.deliveries.subscription_spec import SubscriptionSpec, parse_subscription
+from service.deliveries.subscriptions import parse_changes, shown_subscription, subscribe
 from service.deliveries.test_sends import (
     TestRequest,
     TestResult,

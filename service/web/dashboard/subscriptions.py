@@ -13,14 +13,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from service import store
 from service.catalogue.models import MODELS
 from service.deliveries.endpoint_health import health_of
-from service.deliveries.subscriptions import (
-    NEEDS,
-    parse_changes,
-    parse_key_value,
-    shown_subscription,
-    subscribe,
-    target_of,
-)
+from service.deliveries.subscription_spec import NEEDS, parse_key_value
+from service.deliveries.subscriptions import parse_changes, shown_subscription, subscribe, target_of
 from service.errors import Busy, FieldError, InvalidInput
 from service.messages.payloads import FORMATS
 from service.model import DEFAULT_EVENTS, EventType, Subscription

@@ -1,0 +1,199 @@
+"""What a subscription is made from: the request, checked field by field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from service.catalogue.models import MODELS
+from service.channels.base import Channel
+from service.deliveries.custom_headers import check_headers
+from service.deliveries.secrets import check_secret
+from service.deliveries.subscription_fields import FIELDS, METADATA_PAIRS, NAME_LENGTH
+from service.errors import FieldErrors, InvalidInput, json_pointer
+from service.messages.payloads import FORMAT_EVENTS
+from service.model import EventType, Subscription
+
+#: What a channel needs that is known, but not to be had here or by this caller.
+NEEDS = {
+    "email": "email needs the setting CLIPBELL_SMTP_URL on this server",
+    "slack_bot": "slack_bot needs the setting CLIPBELL_SLACK_BOT_TOKEN on this server",
+    "apprise": "apprise needs a key with the scope operator",
+}
+#: What counts as not given.
+BLANK = (None, "")
+NO_TARGET = "say where to send: an address or URL"
+
+
+@dataclass(frozen=True)
+class SubscriptionSpec:
+    """
+    A checked destination of messages: the channel, its target, which events, in which format.
+
+    `models` and `metadata` narrow it to jobs of these models, with these very pairs.
+    `headers` are in the clear; `secret` is the caller's own, None for one of ours.
+    """
+
+    channel: str
+    target: str
+    events: tuple[str, ...] = ()
+    format: str = "standard"
+    models: tuple[str, ...] = ()
+    metadata: dict[str, Any] = field(default_factory=dict)
+    name: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    secret: str | None = None
+
+    def matches(self, subscription: Subscription) -> bool:
+        """Whether a subscription with this target wants the same."""
+        return (
+            subscription.format == self.format
+            and subscription.events == list(self.events)
+            and subscription.models == list(self.models)
+            and subscription.metadata == self.metadata
+        )
+
+
+def open_to(channels: Mapping[str, Channel], scopes: Collection[str]) -> dict[str, Channel]:
+    """The channels that a key with these scopes may name."""
+    return {
+        name: channel
+        for name, channel in channels.items()
+        if "operator" in scopes or not channel.operator_only
+    }
+
+
+def parse_subscription(
+    channels: Mapping[str, Channel],
+    given: Any,
+    at: str,
+    known_headers: Mapping[str, str] | None = None,
+    events: Sequence[str] = (),
+) -> SubscriptionSpec:
+    """
+    A request from ``"channel:target"`` or an object with the fields of `SubscriptionSpec`.
+
+    Args:
+        known_headers: those that are stored now, which `***` keeps.
+        events: those that it gets if it names none itself; none: the usual ones.
+
+    Raises:
+        InvalidInput: all faults, with pointers below `at`.
+    """
+    parts, errors = _parts(given, at), FieldErrors(at)
+    for name in parts:
+        if name not in FIELDS:
+            errors.add(json_pointer(name), "unknown_field", f"takes {', '.join(FIELDS)}")
+    _check_words("events", parts.get("events"), list(EventType), errors)
+    _check_words("models", parts.get("models"), list(MODELS), errors)
+    _check_metadata(parts.get("metadata"), errors)
+    _check_name(parts.get("name"), errors)
+    headers = check_headers(parts.get("headers"), errors, known_headers or {})
+    secret = check_secret(parts.get("secret"), errors)
+    channel = _channel(channels, parts, errors)
+    for field_, value in (("headers", headers), ("secret", secret)):
+        if value and parts["channel"] != "webhook":
+            errors.add(f"/{field_}", "not_allowed", "is for the channel webhook only")
+    format_, chosen = _format_and_events(channel, parts, events, errors)
+    target = ""
+    with errors.collect():
+        target = _target(channel, parts.get("target"))
+    errors.raise_any()
+    return SubscriptionSpec(
+        parts["channel"],
+        target,
+        chosen,
+        format_,
+        models=tuple(parts.get("models") or ()),
+        metadata=parts.get("metadata") or {},
+        name=" ".join(str(parts.get("name") or "").split()),
+        headers=headers,
+        secret=secret,
+    )
+
+
+def _channel(
+    channels: Mapping[str, Channel], parts: Mapping[str, Any], errors: FieldErrors
+) -> Channel:
+    """The channel that is named; without it nothing else can be judged, so all ends here."""
+    name = parts.get("channel")
+    if isinstance(name, str) and name in channels:
+        return channels[name]
+    needed, message = NEEDS.get(str(name)), f"must be one of {', '.join(channels)}"
+    errors.add("/channel", "not_allowed", f"{needed}; else it {message}" if needed else message)
+    if not isinstance(parts.get("target"), str):
+        errors.add("/target", "required", NO_TARGET)
+    raise InvalidInput(errors.found)
+
+
+def _format_and_events(
+    channel: Channel, parts: Mapping[str, Any], usual: Sequence[str], errors: FieldErrors
+) -> tuple[str, tuple[str, ...]]:
+    format_ = channel.formats[0] if parts.get("format") in BLANK else parts["format"]
+    if format_ not in channel.formats:
+        errors.add("/format", "not_allowed", f"must be one of {', '.join(channel.formats)}")
+    named = parts.get("events") or list(usual) or None
+    fitting = [e for e in EventType if e in FORMAT_EVENTS.get(str(format_), EventType)]
+    if isinstance(named, list) and any(e in named for e in EventType if e not in fitting):
+        message = f"{format_} has no other events than {', '.join(fitting)}; take standard or flat"
+        errors.add("/format", "not_allowed", message)
+    return format_, tuple(named or (fitting if format_ == "openai" else channel.default_events))
+
+
+def parse_key_value(text: str) -> tuple[str, Any]:
+    """``key=value`` of metadata; a value that is JSON counts as such. Raises InvalidInput."""
+    name, equals, value = text.partition("=")
+    if not equals:
+        message = f"{text[:80]!r} is not key=value"
+        raise InvalidInput.at("/metadata", "wrong_type", message)
+    try:
+        return name.strip(), json.loads(value)
+    except ValueError:
+        return name.strip(), value.strip()
+
+
+def _parts(given: Any, at: str) -> dict[str, Any]:
+    if isinstance(given, str) and ":" in given:
+        channel, _, target = given.partition(":")
+        return {"channel": channel, "target": target}
+    if isinstance(given, dict):
+        return given
+    message = 'must be "channel:target" or an object with channel and target'
+    raise InvalidInput.at(at, "wrong_type", message)
+
+
+def _check_words(name: str, given: Any, known: list[str], errors: FieldErrors) -> None:
+    if given is not None and not isinstance(given, list):
+        errors.add(f"/{name}", "wrong_type", f"must be a list of {name}")
+        return
+    for place, word in enumerate(given or []):
+        if word not in known:
+            errors.add(f"/{name}/{place}", "not_allowed", f"must be one of {', '.join(known)}")
+
+
+def _check_metadata(given: Any, errors: FieldErrors) -> None:
+    if given is None:
+        return
+    if not isinstance(given, dict) or len(given) > METADATA_PAIRS:
+        message = f"must be an object of at most {METADATA_PAIRS} pairs"
+        errors.add("/metadata", "wrong_type", message)
+        return
+    for name, value in given.items():
+        if not isinstance(value, str | int | float):
+            message = "must be text, a number or a boolean"
+            errors.add(f"/metadata{json_pointer(name)}", "wrong_type", message)
+
+
+def _check_name(given: Any, errors: FieldErrors) -> None:
+    name = given or ""
+    if not isinstance(name, str) or len(name) > NAME_LENGTH or not name.isprintable():
+        message = f"must be at most {NAME_LENGTH} characters on one line"
+        errors.add("/name", "not_allowed", message)
+
+
+def _target(channel: Channel, given: Any) -> str:
+    if not isinstance(given, str) or not given.strip():
+        raise InvalidInput.at("/target", "required", NO_TARGET)
+    return channel.check_target(given.strip())
