@@ -104,7 +104,7 @@ def parse_subscription(
     return SubscriptionSpec(
         parts["channel"],
         target,
-        chosen,
+        tuple(chosen),
         format_,
         models=tuple(parts.get("models") or ()),
         metadata=parts.get("metadata") or {},
@@ -130,7 +130,7 @@ def _channel(
 
 def _format_and_events(
     channel: Channel, parts: Mapping[str, Any], usual: Sequence[str], errors: FieldErrors
-) -> tuple[str, tuple[str, ...]]:
+) -> tuple[str, Sequence[str]]:
     format_ = channel.formats[0] if parts.get("format") in BLANK else parts["format"]
     if format_ not in channel.formats:
         errors.add("/format", "not_allowed", f"must be one of {', '.join(channel.formats)}")
@@ -139,7 +139,7 @@ def _format_and_events(
     if isinstance(named, list) and any(e in named for e in EventType if e not in fitting):
         message = f"{format_} has no other events than {', '.join(fitting)}; take standard or flat"
         errors.add("/format", "not_allowed", message)
-    return format_, tuple(named or (fitting if format_ == "openai" else channel.default_events))
+    return format_, named or (fitting if format_ == "openai" else channel.default_events)
 
 
 def parse_key_value(text: str) -> tuple[str, Any]:
