@@ -146,7 +146,7 @@ class Heartbeat(Periodic):
             watch_rows(tx, self._wiring.high_water)
             store.work.forget_workers(tx, now - timedelta(hours=1))
             store.idempotency.prune(tx, now - IDEMPOTENCY_KEPT)
-            store.idempotency.prune_creates(tx, now)
+            store.repeats.prune(tx, now)
             store.quarantine.release(tx, now - QUARANTINE, now)
             for table, states in store.work.WORK.values():
                 store.quarantine.put_undated(tx, table.name, states, now)

@@ -473,6 +473,18 @@ repeatable_creates = Table(
     Index(None, "created_at"),
 )
 
+# Tries of such creates that were refused before they made any job.
+refused_tries = Table(
+    "refused_tries",
+    metadata,
+    _id(),
+    Column("sent", String(64), nullable=False),
+    Column("retries", Integer, nullable=False),
+    _moment("created_at", needed=True),
+    Index(None, "sent"),
+    Index(None, "created_at"),
+)
+
 quarantined_rows = Table(
     "quarantined_rows",
     metadata,

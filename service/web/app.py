@@ -41,6 +41,7 @@ from service.web.limits import Limits, Standing
 from service.web.mcp import endpoint as mcp
 from service.web.pages import html_problem, wants_html
 from service.web.prefix import PathPrefix
+from service.web.repeats import RefusedTries, note_refusal
 
 BLUEPRINTS = (
     callbacks.blueprint,
@@ -78,6 +79,7 @@ def create_app(wiring: Wiring) -> Flask:
     app.extensions["waiters"] = Waiters(wiring.settings.sync_waiters, partial(ended, wiring))
     app.extensions["metrics"] = metrics.Kept()
     app.extensions["limits"] = Limits()
+    app.extensions["refused_tries"] = RefusedTries(wiring.clock)
     app.extensions["large_body"] = BoundedSemaphore(1)
     app.extensions["test_sends"] = BoundedSemaphore(TEST_SENDS_AT_ONCE)
     session.use_sessions(app, wiring.settings)
@@ -89,6 +91,7 @@ def create_app(wiring: Wiring) -> Flask:
     # The last one named comes first.
     app.after_request(partial(_secure, wiring.settings.public_url.startswith("https:")))
     app.after_request(let_revalidate)
+    app.after_request(note_refusal)
     prefix, hops = wiring.settings.public_path, wiring.settings.trusted_proxies
     if prefix:
         app.wsgi_app = PathPrefix(app.wsgi_app, prefix)  # type: ignore[method-assign]

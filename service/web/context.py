@@ -57,9 +57,15 @@ def channels() -> dict[str, Channel]:
 
 def api_key_from_request() -> str:
     """The key in ``x-api-key`` or ``Authorization: Bearer``; blank when there is none."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    bearer = token.strip() if scheme.lower() == "bearer" else ""
-    return request.headers.get("x-api-key", "").strip() or bearer
+    return api_key_in(
+        request.headers.get("x-api-key", ""), request.headers.get("Authorization", "")
+    )
+
+
+def api_key_in(x_api_key: str, authorization: str) -> str:
+    """The key in the values of these two headers; blank when there is none."""
+    scheme, _, token = authorization.partition(" ")
+    return x_api_key.strip() or (token.strip() if scheme.lower() == "bearer" else "")
 
 
 def authenticate(scope: str) -> ApiKey:

@@ -34,7 +34,7 @@ from service.model.job_json import JobJson, job_json
 from service.model.json_types import ModelName, ProviderName, Text, about
 from service.videos.archive import link_of
 from service.videos.retention import erase_job
-from service.web import idempotency
+from service.web import idempotency, repeats
 from service.web.context import (
     JOB_BYTES,
     bool_arg,
@@ -75,18 +75,18 @@ def create_job() -> Response:
     if dry:
         return _preview(asked)
     said = json.dumps(body, sort_keys=True).encode()
-    counted = idempotency.counted_create(said)
+    counted = repeats.counted_create(said)
     with w.db.write() as tx:
         kept = idempotency.replay(tx, key, said)
         if kept is not None:
             return kept
-        earlier = idempotency.earlier_try(tx, counted)
+        earlier = repeats.earlier_try(tx, counted)
         if earlier is None:
             asked = with_saved_images(w.uploads, asked, w.clock())
             job = request_job(tx, w.encryptor, w.settings, caller().account_id, asked, w.clock())
             response = _created(shown(job, None))
             idempotency.save(tx, key, response)
-            idempotency.remember_create(tx, counted, job.id)
+            repeats.remember_create(tx, counted, job.id)
             return response
     return _created(current_job(earlier), {idempotency.REPLAYED: "true"})
 

@@ -28,7 +28,7 @@ from service.jobs.requests import (
 )
 from service.model import Job, Video
 from service.videos.archive import link_of
-from service.web import idempotency
+from service.web import idempotency, repeats
 from service.web.context import caller, wiring
 
 #: A refusal for want of money, in the code that both vendors know.
@@ -90,17 +90,17 @@ def create(asked: JobRequest, raw: bytes, no_money: int) -> tuple[Job, bool]:
         CompatError: `no_money`, since a job made here is never held.
     """
     w = wiring()
-    key, counted = idempotency.given_key(), idempotency.counted_create(raw)
+    key, counted = idempotency.given_key(), repeats.counted_create(raw)
     with w.db.write() as tx:
         kept = idempotency.replay(tx, key, raw)
-        earlier = kept.get_data(as_text=True) if kept else idempotency.earlier_try(tx, counted)
+        earlier = kept.get_data(as_text=True) if kept else repeats.earlier_try(tx, counted)
         if earlier is not None:
             return find(earlier).job, True
         _refuse_without_money(tx, asked, no_money)
         asked = with_saved_images(w.uploads, asked, w.clock())
         job = request_job(tx, w.encryptor, w.settings, caller().account_id, asked, w.clock())
         idempotency.save(tx, key, Response(job.id))
-        idempotency.remember_create(tx, counted, job.id)
+        repeats.remember_create(tx, counted, job.id)
     return job, False
 
 

@@ -47,6 +47,10 @@ class Head:
             return None
         return int(values[0]) if re.fullmatch(r"[0-9]{1,15}", values[0]) else None
 
+    def first(self, name: str) -> str:
+        """The first value of a header, blank where there is none; `name` in lower case."""
+        return self.headers.get(name, [""])[0]
+
     @property
     def is_chunked(self) -> bool:
         """Whether the body comes in chunks."""

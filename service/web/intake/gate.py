@@ -42,7 +42,7 @@ class Gate:
 
     def route(self, head: Head) -> Route:
         """Never raises."""
-        path = self._path(head.target)
+        path = self.path(head.target)
         if path == "/healthz" and head.method in ("GET", "HEAD"):
             return Route(Lane.HEALTH)
         if found := re.fullmatch(r"/callbacks/(.+?)/?", path):
@@ -58,7 +58,7 @@ class Gate:
             return Route(Lane.REFUSALS)
         return Route(Lane.CALLBACKS, CALLBACK_BYTES)
 
-    def _path(self, target: str) -> str:
+    def path(self, target: str) -> str:
         """The path below the prefix, as the app sees it; blank for a target that is none."""
         try:
             path = unquote(urlsplit(target).path if "://" in target else target.partition("?")[0])

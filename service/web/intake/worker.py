@@ -22,6 +22,7 @@ from service.settings import Settings
 from service.web.intake.framing import Incoming
 from service.web.intake.gate import Gate, Route
 from service.web.intake.lanes import Lane, Lanes
+from service.web.repeats import RefusedTries
 
 RECEIVE_BYTES = 64 * 1024
 #: So long a request may take to come, and one second more for so many bytes of it.
@@ -98,6 +99,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._waiting: dict[Connection, None] = {}
         self._looked = 0.0
         self._gate: Gate
+        self._refused: RefusedTries
 
     def init_process(self) -> None:
         """gunicorn's own, with room for many connections."""
@@ -107,9 +109,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().init_process()
 
     def load_wsgi(self) -> None:
-        """The app, and its gate."""
+        """The app, with what the loop takes from it."""
         super().load_wsgi()
         self._gate = self.wsgi.extensions["gate"]
+        self._refused = self.wsgi.extensions["refused_tries"]
 
     def get_thread_pool(self) -> Lanes:
         """Instead of gunicorn's own."""
@@ -218,8 +221,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         incoming, route = connection.incoming, connection.route
         if route.lane is Lane.REQUESTS and incoming.received > route.body_limit:
             connection.route = route = Route(Lane.UPLOADS)
-        if incoming.is_malformed or self.tpool.is_full(route.lane):
-            self._cut(connection, MALFORMED if incoming.is_malformed else NO_THREAD)
+        if incoming.is_malformed:
+            self._cut(connection, MALFORMED)
+            return
+        if self.tpool.is_full(route.lane):
+            incoming.open()
+            path = self._gate.path(incoming.head.target)
+            self._refused.note_unserved(incoming.head, path, incoming.close())
+            self._cut(connection, NO_THREAD)
             return
         self._unwatch(connection)
         incoming.open()

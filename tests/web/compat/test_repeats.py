@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import socket
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from openai import OpenAI
-from support.dropping_proxy import DroppingProxy
 from support.harness import Harness
-from support.node import need_node, npm_install, run
-from support.servers import Clipbell, eventually, http_call
 from werkzeug.test import TestResponse
 
 from service.accounts import SCOPES, create_key
 from service.web.app import create_app
+from service.web.limits import Limits
 
-CLIENTS = Path(__file__).parent / "clients"
 VIDEOS = "/v1/videos"
 FOX: dict[str, Any] = {"model": "kling-2", "prompt": "A fox"}
 JOB: dict[str, Any] = {"model": "kling-2", "input": {"prompt": "A fox"}}
@@ -48,12 +42,23 @@ def tried(
     *,
     data: bytes | None = None,
     headers: dict[str, str] | None = None,
+    given_up: bool = False,
     **fields: Any,
 ) -> TestResponse:
-    """A create that says how often it was tried before: a form, or JSON with these fields."""
+    """
+    A create that says how often it was tried before: a form, or JSON with these fields.
+
+    Whoever has `given_up` has closed the connection by now.
+    """
     counted = {"x-stainless-retry-count": str(count)} | (headers or {})
     body: dict[str, Any] = {"json": FOX | fields} if data is None else {"data": data}
-    return client.post(VIDEOS, headers=counted, **body)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        if given_up:
+            theirs.close()
+        return client.post(
+            VIDEOS, headers=counted, environ_overrides={"gunicorn.socket": ours}, **body
+        )
 
 
 def ids(*answers: TestResponse) -> list[str]:
@@ -160,21 +165,63 @@ class TestOneCreate:
 
         assert 2 == len(set(ids(*answers)))
 
-    def test_overtaken(self, harness: Harness, client: FlaskClient) -> None:
-        """A first try that its own repeat overtook gets the repeat's job; the next one does not."""
-        (repeat,) = ids(tried(client, 1))
+    @pytest.mark.parametrize("count", [0, 1])
+    def test_overtaken(self, client: FlaskClient, count: int) -> None:
+        """A try that its own repeat overtook gets the repeat's job; who still waits does not."""
+        (repeat,) = ids(tried(client, count + 1))
+        (late,) = ids(tried(client, count, given_up=True))
+        (other,) = ids(tried(client, 0))
+
+        assert repeat == late
+        assert repeat != other
+
+    def test_as_many_jobs_as_creates(self, client: FlaskClient) -> None:
+        """A repeat that finds no try of its own gets a job of its own: none is shared."""
         (first,) = ids(tried(client, 0))
-        (next_one,) = ids(tried(client, 0))
+        repeats = ids(*(tried(client, 1) for _ in range(3)))
 
-        assert repeat == first
-        assert first != next_one
+        assert first == repeats[0]
+        assert 3 == len(set(repeats))
 
-    def test_refused_tries_leave_nothing(self, client: FlaskClient) -> None:
-        """What was refused is judged again when it is repeated."""
+    def test_chains(self, client: FlaskClient) -> None:
+        """A third try follows the second one of its create, not the first one of another."""
+        first, second = ids(tried(client, 0), tried(client, 0))
+        repeated = ids(tried(client, 1), tried(client, 2), tried(client, 1))
+
+        assert [first, first, second] == repeated
+
+    @pytest.mark.parametrize("counts", [(0,), (0, 1)])
+    def test_refused_tries(self, client: FlaskClient, counts: tuple[int, ...]) -> None:
+        """A create that was refused is made when it is repeated, whoever has asked for the same."""
+        limits = client.application.extensions["limits"]
+        (other,) = ids(tried(client, 0))
+        client.application.extensions["limits"] = Limits(key=0)
+        refused = [tried(client, count).status_code for count in counts]
+        client.application.extensions["limits"] = limits
+        made, again = ids(tried(client, len(counts)), tried(client, len(counts) + 1))
+        (others,) = ids(tried(client, 1))
+
+        assert [429] * len(counts) == refused
+        assert made == again
+        assert other == others
+        assert made != other
+
+    def test_refused_repeat(self, client: FlaskClient) -> None:
+        """A repeat that was refused changes nothing: the next one finds the first one's job."""
+        limits = client.application.extensions["limits"]
+        (first,) = ids(tried(client, 0))
+        client.application.extensions["limits"] = Limits(key=0)
+        refused = tried(client, 1).status_code
+        client.application.extensions["limits"] = limits
+
+        assert (429, [first]) == (refused, ids(tried(client, 2)))
+
+    def test_invalid_tries_leave_nothing(self, client: FlaskClient) -> None:
+        """What is wrong is judged again when it is repeated."""
         assert [400, 400] == [tried(client, count, seconds="4").status_code for count in (0, 1)]
 
     def test_at_the_same_moment(self, app: Flask, harness: Harness) -> None:
-        """Try and repeat in two threads at once are one job, each time."""
+        """A try that was given up and its repeat, in two threads at once, are one job each time."""
         for number in range(10):
             meeting = threading.Barrier(2)
 
@@ -182,89 +229,8 @@ class TestOneCreate:
                 client = app.test_client()
                 client.environ_base["HTTP_X_API_KEY"] = harness.key
                 meeting.wait(10)
-                return ids(tried(client, count, prompt=f"Fox {number}"))[0]
+                found = tried(client, count, given_up=count == 0, prompt=f"Fox {number}")
+                return ids(found)[0]
 
             with ThreadPoolExecutor(2) as pool:
                 assert 1 == len(set(pool.map(send, (0, 1))))
-
-
-@pytest.fixture(scope="module")
-def clipbell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clipbell]:
-    """A web process without a worker: jobs are made, and none is sent."""
-    with Clipbell(tmp_path_factory.mktemp("repeats"), "http://127.0.0.1:9") as made:
-        made.start_web()
-        eventually(lambda: _answers(made))
-        yield made
-
-
-def _answers(clipbell: Clipbell) -> bool:
-    try:
-        return http_call("GET", f"{clipbell.url}/healthz").status == 200
-    except OSError:
-        return False
-
-
-@pytest.fixture
-def proxy(clipbell: Clipbell) -> Iterator[DroppingProxy]:
-    """A proxy in front of it that loses the answer to each first try."""
-    with DroppingProxy(clipbell.url) as made:
-        yield made
-
-
-def account(clipbell: Clipbell, request: pytest.FixtureRequest) -> Clipbell:
-    """The same, as an account that has nothing yet."""
-    return clipbell.as_account(request.node.name)
-
-
-def all_jobs(clipbell: Clipbell) -> list[str]:
-    """The ids of all jobs of the account."""
-    found: list[str] = []
-    following: str | None = ""
-    while following is not None:
-        cursor = f"&cursor={following}" if following else ""
-        page = clipbell.call("GET", f"/v1/jobs?limit=100{cursor}").json()
-        found += [job["id"] for job in page["data"]]
-        following = page["next_cursor"]
-    return found
-
-
-COUNTS = [20, pytest.param(1000, marks=pytest.mark.slow)]
-
-
-@pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")
-@pytest.mark.parametrize("count", COUNTS)
-def test_python_library(
-    clipbell: Clipbell, proxy: DroppingProxy, request: pytest.FixtureRequest, count: int
-) -> None:
-    """So many creates of the library of PyPI, each answer lost once: as many jobs."""
-    alice = account(clipbell, request)
-    with OpenAI(api_key=alice.key, base_url=f"{proxy.origin}/v1") as openai:
-
-        def create(number: int) -> str:
-            return openai.videos.create(model="kling-2", prompt=f"Fox {number}").id
-
-        with ThreadPoolExecutor(16) as pool:
-            made = list(pool.map(create, range(count)))
-
-    assert (count, count) == (len(set(made)), proxy.dropped)
-    assert set(made) == set(all_jobs(alice))
-
-
-@pytest.mark.parametrize("count", COUNTS)
-def test_node_library(
-    clipbell: Clipbell,
-    proxy: DroppingProxy,
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    count: int,
-) -> None:
-    """The same with the library of npm."""
-    need_node(20)
-    npm_install(tmp_path, "openai")
-    alice = account(clipbell, request)
-    (tmp_path / "creates.mjs").write_text((CLIENTS / "creates.mjs").read_text())
-    environ = {"OPENAI_BASE_URL": f"{proxy.origin}/v1", "OPENAI_API_KEY": alice.key}
-    made = json.loads(run(["node", "creates.mjs", str(count)], tmp_path, **environ))
-
-    assert (count, count) == (len(set(made)), proxy.dropped)
-    assert set(made) == set(all_jobs(alice))

@@ -1,0 +1,146 @@
+"""
+Creates that clients repeat by themselves, without any key: which of them are one.
+
+Such a client only counts the tries of each create, and several creates may say the same.
+So a repeat is matched with a try that came before it and was not matched yet: one
+that made a job, or one that we refused before it made any. Thus as many jobs are made as
+there are creates, whatever is lost, repeated and refused on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, func, select, update
+
+from service.model import new_id
+from service.store.schema import refused_tries as refused
+from service.store.schema import repeatable_creates as creates
+
+#: A client that repeats a create by itself does so within this time.
+REPEAT_WINDOW = timedelta(minutes=10)
+#: A try that its own repeat has overtaken comes within this time.
+OVERTAKEN_WINDOW = timedelta(minutes=1)
+#: A try that was refused is repeated within this time, or not at all.
+REFUSED_WINDOW = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class Create:
+    """
+    A try of a create.
+
+    `fingerprint` stands for what the request says, `sent` for its bytes. `retries` is 0 on
+    the first try. `given_up`: its client waits no longer for the answer, so it may have
+    repeated it already.
+    """
+
+    api_key_id: str
+    fingerprint: str
+    sent: str
+    retries: int
+    given_up: bool = False
+
+
+@dataclass(frozen=True)
+class RefusedTry:
+    """A try of a create that certainly has made no job; `sent` stands for its bytes."""
+
+    sent: str
+    retries: int
+    at: datetime
+
+
+def earlier_try(tx: Connection, create: Create, now: datetime) -> str | None:
+    """
+    The job that another try of this create has made, or None where it needs one of its own.
+
+    The caller holds the account's lock. Of the tries that may be the one before, that
+    with the highest count is taken, a refused one first, then the oldest.
+    """
+    if create.retries:
+        row = _before(tx, create, now)
+        blank = _refused_before(tx, create, now)
+        if blank is not None and (row is None or blank.retries >= row.retries):
+            return None
+        if row is not None:
+            return _match(tx, row.job_id, retries=create.retries)
+    return _overtaker(tx, create, now) if create.given_up else None
+
+
+def _same(create: Create, since: datetime) -> Any:
+    same = select(creates).filter_by(api_key_id=create.api_key_id, fingerprint=create.fingerprint)
+    return same.where(creates.c.created_at >= since)
+
+
+def _before(tx: Connection, create: Create, now: datetime) -> Row[Any] | None:
+    """The create whose try this one follows."""
+    found = _same(create, now - REPEAT_WINDOW).where(creates.c.retries < create.retries)
+    return tx.execute(found.order_by(creates.c.retries.desc(), creates.c.number).limit(1)).first()
+
+
+def _refused_before(tx: Connection, create: Create, now: datetime) -> Row[Any] | None:
+    """The refused try that this one follows."""
+    found = select(refused).where(
+        refused.c.sent == create.sent,
+        refused.c.retries < create.retries,
+        refused.c.created_at >= now - REFUSED_WINDOW,
+    )
+    return tx.execute(found.order_by(refused.c.retries.desc(), refused.c.id).limit(1)).first()
+
+
+def _overtaker(tx: Connection, create: Create, now: datetime) -> str | None:
+    """The job of a repeat of this try that was faster than it."""
+    found = _same(create, now - OVERTAKEN_WINDOW).order_by(creates.c.number.desc())
+    if create.retries:
+        row = tx.execute(found.where(creates.c.retries >= create.retries).limit(1)).first()
+        return row.job_id if row else None
+    row = tx.execute(found.filter_by(first_try_seen=False).limit(1)).first()
+    return _match(tx, row.job_id, first_try_seen=True) if row else None
+
+
+def _match(tx: Connection, job_id: str, **seen: Any) -> str:
+    tx.execute(update(creates).filter_by(job_id=job_id).values(**seen))
+    return job_id
+
+
+def remember_create(tx: Connection, create: Create, job_id: str, now: datetime) -> None:
+    """Later tries of this create get that job; a refused try before it is used up."""
+    before = _refused_before(tx, create, now)
+    if before is not None:
+        tx.execute(delete(refused).filter_by(id=before.id))
+    same = {"api_key_id": create.api_key_id, "fingerprint": create.fingerprint}
+    last = tx.scalar(select(func.max(creates.c.number)).filter_by(**same)) or 0
+    row = same | {"job_id": job_id, "number": last + 1, "created_at": now}
+    first_try_seen = create.retries == 0 or before is not None
+    tx.execute(
+        creates.insert().values(**row, retries=create.retries, first_try_seen=first_try_seen)
+    )
+
+
+def remember_refused(tx: Connection, tries: Sequence[RefusedTry]) -> None:
+    """
+    Keep tries that were refused, for the next tries of the same creates.
+
+    A repeat that is refused takes the place of the try before it, if that was refused,
+    too; else there is a job, and the next try finds it.
+    """
+    for one in tries:
+        if one.retries == 0:
+            row = {"id": new_id("try", one.at), "sent": one.sent, "created_at": one.at}
+            tx.execute(refused.insert().values(**row, retries=0))
+            continue
+        before = _refused_before(tx, Create("", "", one.sent, one.retries), one.at)
+        if before is not None:
+            changes = {"retries": one.retries, "created_at": one.at}
+            tx.execute(update(refused).filter_by(id=before.id).values(**changes))
+
+
+def prune(tx: Connection, now: datetime) -> int:
+    """Forget the tries that nobody repeats any more; how many they were."""
+    old_creates = delete(creates).where(creates.c.created_at < now - REPEAT_WINDOW)
+    old_refused = delete(refused).where(refused.c.created_at < now - REFUSED_WINDOW)
+    return tx.execute(old_creates).rowcount + tx.execute(old_refused).rowcount
