@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.harness import Harness
 from support.sandboxes import SandboxClient
 
+from chaos.bills import fates, report, wrong
+from chaos.pay_once import PayOncePlan, pay_once_run
 from service.catalogue.models import VENDORS
 from service.model import JobState
 
@@ -48,3 +52,21 @@ def test_one_create_per_job(vendor: str, harness: Harness, sandbox: SandboxClien
     if VENDORS[vendor].lookup:
         found = [s for s, count in zip(states, creates, strict=True) if count]
         assert {JobState.SUBMITTED} >= set(found)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_one_bill_per_job_with_deaths(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """Answers lost on the wire, web and worker killed: one create per job, nothing paid is lost."""
+    with pay_once_run(PayOncePlan(jobs=180, kills=4), tmp_path) as run:
+        run.fight()
+        run.calm()
+        found = fates(run)
+        record_property("table", report(run, found))
+
+        assert [] == wrong(run, found)
+        # The run has had what it is to be a trial of.
+        assert 4 == sum(run.kills.values())
+        assert any(who == "lookup" for fate in found for who, _ in fate.ends)
