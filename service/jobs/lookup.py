@@ -89,8 +89,12 @@ def _adopt(tx: Connection, job: Job, task_id: str, now: datetime) -> None:
 
 
 def _may_repeat(job: Job, now: datetime) -> bool:
-    settled = now - (job.sent_at or job.created_at) >= SETTLING
-    return VENDORS[job.provider].refuses_duplicates and settled
+    return VENDORS[job.provider].refuses_duplicates and now >= _settled_at(job)
+
+
+def _settled_at(job: Job) -> datetime:
+    """From when on a task that the vendor does not show is taken for not made."""
+    return (job.sent_at or job.created_at) + SETTLING
 
 
 def _send_again(tx: Connection, job: Job, now: datetime) -> None:
@@ -105,6 +109,8 @@ def _look_again(tx: Connection, job: Job, trouble: str, now: datetime) -> None:
     count = job.failed_polls + 1
     wait = min(FIRST_LOOKUP_SECONDS * LOOKUP_GROWTH**count, LONGEST_LOOKUP_SECONDS)
     due_at = now + timedelta(seconds=wait)
+    if now < _settled_at(job) < due_at:
+        due_at = _settled_at(job)
     if not store.jobs.settle_claimed(tx, job, due_at=due_at, failed_polls=count):
         return
     store.jobs.note_step(tx, job.id, "lookup", f"{trouble}; looked up again", now)

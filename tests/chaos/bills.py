@@ -59,13 +59,19 @@ def fates(run: PayOnceRun) -> list[Fate]:
         for step in tx.execute(select(steps).order_by(steps.c.job_id, steps.c.number)):
             told[step.job_id].append(step)
     return [
-        Fate(n, run.plan.vendor(n), rows[id_], made.get(n, []), _ends(told[id_], taken.get(id_)))
+        Fate(
+            n,
+            run.plan.vendor(n),
+            rows[id_],
+            made.get(n, []),
+            ends_of_unknown(told[id_], taken.get(id_)),
+        )
         for n, id_ in sorted(run.jobs.items())
         if id_ in rows
     ]
 
 
-def _ends(told: list[Any], heard: datetime | None) -> tuple[tuple[str, float], ...]:
+def ends_of_unknown(told: list[Any], heard: datetime | None) -> tuple[tuple[str, float], ...]:
     """
     How each `unknown` ended, and after how many seconds.
 

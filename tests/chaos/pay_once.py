@@ -31,7 +31,7 @@ from service.catalogue.models import VENDORS
 from service.sandbox import SandboxServer
 from service.sandbox.vendors.tasks import Task
 from service.store.database import Database
-from service.store.schema import callbacks, jobs, videos
+from service.store.schema import callbacks, jobs
 
 SUBMIT_TIMEOUT = 3.0
 CLIENTS = 4
@@ -179,7 +179,6 @@ class PayOnceRun:
             "open": self._count(jobs, "queued", "submitting", "submitted", "held"),
             "unknown": sum(self.can_be_answered(n, made.get(n, [])) for n in asked),
             "callbacks": self._count(callbacks, "received"),
-            "copies": self._count(videos, "pending"),
             "callbacks on their way": sum(all(a.status != 200 for a in one) for one in attempts),
         }
         return {name: count for name, count in found.items() if count}
@@ -202,7 +201,7 @@ def pay_once_run(plan: PayOncePlan, folder: Path) -> Iterator[PayOnceRun]:
     quick["webhook_secret"] = SECRET
     with start_sandbox(folder / "vendors", **quick) as sandbox:
         faults = VendorFaults(sandbox.app.wsgi_app, plan.seed, plan.vendor, SUBMIT_TIMEOUT)
-        sandbox.app.wsgi_app = faults  # type: ignore[method-assign]
+        sandbox.app.wsgi_app = faults  # type: ignore[assignment]
         given = {"submit_timeout": str(SUBMIT_TIMEOUT), "videos_models": "own"}
         given |= {"poll_after": "8", "poll_every": "4", "archive_wait": "5"}
         for name, vendor in VENDORS.items():

@@ -11,10 +11,11 @@ import pytest
 from support.harness import Harness
 from support.sandboxes import SandboxClient
 
-from chaos.bills import fates, report, wrong
+from chaos.bills import PROMISED_SECONDS, ends_of_unknown, fates, report, wrong
 from chaos.pay_once import PayOncePlan, pay_once_run
+from service import store
 from service.catalogue.models import VENDORS
-from service.model import JobState
+from service.model import Job, JobState
 
 JOBS = 8
 #: A good answer, none, an error after the task was made, an error before it.
@@ -31,8 +32,17 @@ def settings_given(sandbox: SandboxClient) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("vendor", list(VENDORS))
-def test_one_create_per_job(vendor: str, harness: Harness, sandbox: SandboxClient) -> None:
-    """No job has two tasks; where the vendor can be asked, a lost answer loses no task."""
+def test_one_create_per_job(
+    vendor: str,
+    harness: Harness,
+    sandbox: SandboxClient,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """
+    No job has two tasks; where the vendor can be asked, a lost answer loses no task.
+
+    Each is found within the promised time.
+    """
     chance = random.Random(18)
     model = VENDORS[vendor].models[0].slug
     made = {}
@@ -52,6 +62,15 @@ def test_one_create_per_job(vendor: str, harness: Harness, sandbox: SandboxClien
     if VENDORS[vendor].lookup:
         found = [s for s, count in zip(states, creates, strict=True) if count]
         assert {JobState.SUBMITTED} >= set(found)
+        waits = [seconds for job in made.values() for _, seconds in resolutions(harness, job)]
+        record_property("seconds until resolved", waits)
+        assert PROMISED_SECONDS >= max(waits)
+
+
+def resolutions(harness: Harness, job: Job) -> tuple[tuple[str, float], ...]:
+    """How each `unknown` of a job has ended, and after how many seconds."""
+    with harness.db.read() as tx:
+        return ends_of_unknown(store.jobs.all_steps(tx, job.id), None)
 
 
 @pytest.mark.slow
