@@ -55,23 +55,23 @@ def fates(run: PayOnceRun) -> list[Fate]:
         rows = {row.id: row for row in tx.execute(select(jobs))}
         heard = tx.execute(select(callbacks).order_by(callbacks.c.received_at.desc()))
         taken = {row.job_id: row.received_at for row in heard}
-        told = defaultdict(list)
+        timeline = defaultdict(list)
         for step in tx.execute(select(steps).order_by(steps.c.job_id, steps.c.number)):
-            told[step.job_id].append(step)
+            timeline[step.job_id].append(step)
     return [
         Fate(
             n,
             run.plan.vendor(n),
             rows[id_],
             made.get(n, []),
-            ends_of_unknown(told[id_], taken.get(id_)),
+            ends_of_unknown(timeline[id_], taken.get(id_)),
         )
         for n, id_ in sorted(run.jobs.items())
         if id_ in rows
     ]
 
 
-def ends_of_unknown(told: list[Any], heard: datetime | None) -> tuple[tuple[str, float], ...]:
+def ends_of_unknown(timeline: list[Any], heard: datetime | None) -> tuple[tuple[str, float], ...]:
     """
     How each `unknown` ended, and after how many seconds.
 
@@ -79,7 +79,7 @@ def ends_of_unknown(told: list[Any], heard: datetime | None) -> tuple[tuple[str,
     vendor's matter.
     """
     ends, since, resent = [], None, False
-    for step in told:
+    for step in timeline:
         if step.kind == "unknown":
             since = since or step.created_at
         resent = resent or step.kind == "resent"
