@@ -109,24 +109,24 @@ class Lead:
         assert DONE == self.unit(kind)
         return self.injector.steps()
 
-    def killed(self, kind: str, at: int) -> list[str]:
-        """The steps of one unit that dies at one of them."""
-        self.prepare(kind)
-        self.injector.arm(at)
-        assert KILLED == self.unit(kind), f"{kind} did not come to step {at}"
-        return self.injector.steps()
-
     def killed_everywhere(self, kind: str) -> list[str]:
-        """A death at every step of a kind of work, which is the same each time; the steps."""
+        """
+        A death at its first step, its second and so on, until a unit comes to its end; its steps.
+
+        A connection that is opened just then adds a step: none is expected by its number.
+        """
         self.clear()
         # The first of all makes folders too.
         self.counted(kind)
-        steps = self.counted(kind)
-        # A connection that is opened just then adds a step: counted until nothing does.
-        while (again := self.counted(kind)) != steps:
-            steps = again
-        for at in range(1, len(steps) + 1):
-            assert steps[:at] == self.killed(kind, at)
+        for at in itertools.count(1):
+            self.prepare(kind)
+            self.injector.arm(at)
+            ended = self.unit(kind)
+            steps = self.injector.steps()
+            if ended != KILLED:
+                break
+            assert at == len(steps)
+        assert DONE == ended
         return steps
 
     def _due(self, kind: str) -> bool:
@@ -153,15 +153,15 @@ def lead(run: ChaosRun, folder: Path) -> Iterator[Lead]:
         made.close()
 
 
-def answer_steps(web: FaultInjector, led: Lead, at: int = COUNTING) -> list[str]:
-    """The steps of the web process while a job is asked for."""
+def answer_steps(web: FaultInjector, led: Lead, at: int) -> list[str]:
+    """The steps of the web process while a job is asked for, dead at one of them."""
     web.arm(at)
     led.run.place(led.wanted())
     return web.steps()
 
 
-def callback_steps(web: FaultInjector, led: Lead, at: int = COUNTING) -> list[str]:
-    """The steps of the web process while a callback is taken."""
+def callback_steps(web: FaultInjector, led: Lead, at: int) -> list[str]:
+    """The steps of the web process while a callback is taken, dead at one of them."""
     web.arm(OFF)
     led.prepare("submit")
     web.arm(at)

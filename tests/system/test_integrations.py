@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import signal
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -103,7 +102,8 @@ def node_red(clipbell: Clipbell, tmp_path_factory: pytest.TempPathFactory) -> It
         assert child.poll() is None, (folder / "node-red.log").read_text()
         yield flow
     finally:
-        child.send_signal(signal.SIGINT)
+        # How it ends is not ours to judge.
+        child.kill()
         child.wait(20)
 
 

@@ -191,7 +191,7 @@ def _start_clocked(clipbell: Clipbell, wrong_by: Path) -> None:
 def _quiet_ready(clipbell: Clipbell) -> int:
     """The status of `/readyz`; 0 where nobody answers."""
     try:
-        return readyz(clipbell)[0]
+        return clipbell.call("GET", "/readyz").status
     except OSError:
         return 0
 
