@@ -172,7 +172,8 @@ def _video(job: Schema, task: Schema, model: Model, words: Sequence[str]) -> Sch
     }
     fields["provider"] = fields["provider"] | {"enum": list(words)}
     about = {"description": f"A request for a video of {model.title}; a form may hold the same."}
-    return whole | about | {"required": ["model", "prompt"]}
+    rule = _only_its_events("openai", {"required": ["callback_url"]})
+    return whole | about | {"required": ["model", "prompt"], "allOf": [rule]}
 
 
 def _renamed(schema: Any, names: Mapping[str, str]) -> Any:
@@ -195,17 +196,20 @@ def _subscription(schema: Schema, name: str, channel: Channel) -> Schema:
         taken = {one: fields[one] for one in fields if one not in ("headers", "secret")}
         schema = schema | {"properties": taken}
     narrowed = _narrowed(schema, f"A request for a subscription of the channel {name}.", own)
-    rules = [_only_its_events(format_) for format_ in channel.formats if format_ in FORMAT_EVENTS]
+    rules = [
+        _only_its_events(
+            format_, {"properties": {"format": {"const": format_}}, "required": ["format"]}
+        )
+        for format_ in channel.formats
+        if format_ in FORMAT_EVENTS
+    ]
     return narrowed | {"allOf": rules} if rules else narrowed
 
 
-def _only_its_events(format_: str) -> Schema:
-    """What a format demands of the events."""
+def _only_its_events(format_: str, condition: Schema) -> Schema:
+    """What a format demands of the events of a body under that condition."""
     fitting = [type_.value for type_ in EventType if type_ in FORMAT_EVENTS[format_]]
-    return {
-        "if": {"properties": {"format": {"const": format_}}, "required": ["format"]},
-        "then": {"properties": {"events": {"items": {"enum": fitting}}}},
-    }
+    return {"if": condition, "then": {"properties": {"events": {"items": {"enum": fitting}}}}}
 
 
 def _narrowed(schema: Schema, description: str, own: Schema) -> Schema:
