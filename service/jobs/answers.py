@@ -203,13 +203,13 @@ def mark_unknown(
     """
     # The deadline of the first try holds for the repeated ones, too.
     deadline_at = job.deadline_at or deadline_of(job, now)
+    # Its callback settles most such jobs in the time of a video: the owner hears of it later.
+    expected = timedelta(seconds=model_of(job.model, job.provider).expected(job.input))
     looked_up = can_look_up(job.provider)
-    due_at = first_lookup(now) if looked_up else deadline_at
+    due_at = first_lookup(now) if looked_up else min(now + expected, deadline_at)
     changes = {"error": as_stored(job_error(code, message)), "due_at": due_at}
     state = JobState.UNKNOWN
     if not store.jobs.settle_claimed(tx, job, state=state, deadline_at=deadline_at, **changes):
         return
     store.jobs.add_step(tx, job.id, "unknown", message, now)
-    if not looked_up:
-        record_event(tx, job, EventType.JOB_UNKNOWN, now)
     store.callbacks.make_due_now(tx, job.id, now)

@@ -119,7 +119,7 @@ def handle_expired(
             elif job.state is JobState.SUBMITTING:
                 _after_lease(tx, provider, settings, job, clock())
             elif not (provider and _is_looked_up(job, clock())):
-                _after_deadline(tx, job, clock())
+                _after_silence(tx, job, clock())
         if job.state is JobState.UNKNOWN and provider and _is_looked_up(job, clock()):
             look_up(db, provider, signer, job, clock)
     return True
@@ -157,8 +157,19 @@ def _after_lease(
     mark_unknown(tx, job, message, now)
 
 
-def _after_deadline(tx: Connection, job: Job, now: datetime) -> None:
-    """An unknown job without a task: one that was answered with an error ends by itself."""
+def _after_silence(tx: Connection, job: Job, now: datetime) -> None:
+    """
+    An unknown job without a task, once a video should be there: its owner is notified.
+
+    At its deadline, one that was answered with an error ends by itself.
+    """
+    sent_at = job.sent_at or job.created_at
+    report = [e.type for e in store.events.of_job(tx, job.id) if e.created_at > sent_at]
+    if EventType.JOB_UNKNOWN not in report:
+        record_event(tx, job, EventType.JOB_UNKNOWN, now)
+    if job.deadline_at and now < job.deadline_at:
+        store.jobs.settle_claimed(tx, job, due_at=job.deadline_at)
+        return
     if (job.error or {}).get("code") == "SUBMIT_FAILED_UNKNOWN":
         message = "the provider answered the create with an error, and nothing came until now"
         fail_job(tx, job, job_error("RESULT_LOST", message), "deadline", now)

@@ -140,5 +140,5 @@ def _ends(run: ChaosRun, found: Evidence, kind: Kind) -> set[tuple[str, int]]:
 
 def _adopted(run: ChaosRun, found: Evidence) -> list[str]:
     """The jobs that were unknown until their callback came."""
-    unsure = [i for i, report in found.events.items() if "job.unknown" in {e.type for e in report}]
+    unsure = [i for i, steps in found.steps.items() if "unknown" in {step.kind for step in steps}]
     return [i for i in unsure if found.jobs[i].state == "succeeded"]

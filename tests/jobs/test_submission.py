@@ -19,10 +19,11 @@ from support.sandboxes import SandboxClient
 from support.servers import eventually
 
 from service import store
-from service.catalogue.models import MODELS, VENDORS
+from service.catalogue.models import MODELS, VENDORS, model_of
 from service.errors import DatabaseUnavailable, ExpiredToken, Refused
 from service.jobs.answers import settle_refused
 from service.jobs.journal import Refusal
+from service.jobs.outcomes import Resolution, resolve_by_hand
 from service.jobs.requests import release_provider
 from service.jobs.submission import HELD_LOOK, submit_job
 from service.model import Event, EventType, Job, JobState, Submission
@@ -70,6 +71,12 @@ def types(harness: Harness, job: Job) -> list[EventType]:
     return [event.type for event in events(harness, job)]
 
 
+def step_kinds(harness: Harness, job: Job) -> list[str]:
+    """What its timeline says, by kind."""
+    with harness.db.read() as tx:
+        return [step.kind for step in store.jobs.all_steps(tx, job.id)]
+
+
 def test_accepted(harness: Harness, sandbox: SandboxClient) -> None:
     """The job has its task, a deadline and a moment for the first poll; one task was made."""
     job = unique(harness)
@@ -92,7 +99,7 @@ def test_unanswered_is_never_sent_again(
     made = 0 if "refuse" in orders else 1
     job = unique(harness, orders)
     assert JobState.UNKNOWN is job.state
-    assert [EventType.JOB_UNKNOWN] == types(harness, job)
+    assert [] == types(harness, job)
 
     for _ in range(4):
         harness.clock.advance(LEASE)
@@ -101,6 +108,37 @@ def test_unanswered_is_never_sent_again(
     assert made == len(tasks_of(sandbox, job))
     assert JobState.UNKNOWN is harness.job(job).state
     assert [EventType.JOB_UNKNOWN, EventType.JOB_OVERDUE] == types(harness, job)
+
+
+@pytest.mark.parametrize("orders", ["[drop]", "[hang]", "[refuse 502]"])
+def test_owner_hears_of_silence_after_a_grace(harness: Harness, orders: str) -> None:
+    """An unknown job is reported once its video should be there, once, and not before."""
+    job = unique(harness, orders)
+    expected = model_of(job.model, job.provider).expected(job.input)
+    harness.clock.advance(expected - 1)
+    harness.drain("poll", "reconcile")
+    early = types(harness, job)
+    harness.clock.advance(2)
+    harness.drain("poll", "reconcile")
+    late = types(harness, job)
+    harness.clock.advance(expected / 2)
+    harness.drain("poll", "reconcile")
+
+    assert ([], [EventType.JOB_UNKNOWN]) == (early, late)
+    assert late == types(harness, job)
+
+
+def test_each_silence_is_reported(harness: Harness) -> None:
+    """A job that is sent once more by hand, and not answered again, is reported again."""
+    job = unique(harness, "[drop]")
+    for _ in range(2):
+        harness.clock.advance(150)
+        harness.drain("reconcile")
+        with harness.db.write() as tx:
+            resolve_by_hand(tx, harness.job(job), Resolution(resend=True), harness.clock())
+        harness.drain("submit")
+
+    assert [EventType.JOB_UNKNOWN] * 2 == types(harness, job)
 
 
 @pytest.mark.parametrize(
@@ -343,8 +381,7 @@ def test_answer_that_is_written_twice(harness: Harness, sandbox: SandboxClient) 
     forgetful = Forgetful(harness.db.url)
     submit_job(forgetful, harness.wiring.submission_context(holding=False), harness.clock)
     forgetful.close()
-    with harness.db.read() as tx:
-        kinds = [step.kind for step in store.jobs.all_steps(tx, job.id)]
+    kinds = step_kinds(harness, job)
 
     assert 3 == forgetful.commits
     assert (JobState.SUBMITTED, 1) == (harness.job(job).state, len(tasks_of(sandbox, job)))
@@ -424,7 +461,8 @@ def test_late_answer_counts(harness: Harness, sandbox: SandboxClient) -> None:
 
     assert (JobState.SUBMITTED, None) == (found.state, found.error)
     assert [found.task_id] == [task.id for task in tasks_of(sandbox, job)]
-    assert [EventType.JOB_UNKNOWN, EventType.JOB_SUBMITTED] == types(harness, job)
+    assert "unknown" in step_kinds(harness, job)
+    assert [EventType.JOB_SUBMITTED] == types(harness, job)
 
 
 @pytest.mark.parametrize("code", ["RATE_LIMITED", "INSUFFICIENT_CREDITS"])
@@ -433,9 +471,9 @@ def test_late_refusal_tells_no_lies(harness: Harness, sandbox: SandboxClient, co
     job = harness.new_job(harness.account.id)
     submit_with(harness, outlasting(harness, sandbox, code))
     found = harness.job(job)
-    report = {EventType.JOB_HELD: JobState.HELD, EventType.JOB_UNKNOWN: JobState.UNKNOWN}
+    report = {EventType.JOB_HELD: JobState.HELD}
 
-    assert found.state is report[types(harness, job)[-1]]
+    assert found.state is report.get(*types(harness, job)[-1:] or [None], JobState.UNKNOWN)
 
 
 def test_refusal_gives_the_budget_back(harness: Harness, sandbox: SandboxClient) -> None:
