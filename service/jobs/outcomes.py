@@ -23,7 +23,7 @@ from service.model import (
     VideoState,
     new_id,
 )
-from service.model.error_codes import as_stored, job_error
+from service.model.error_codes import as_stored, job_error, with_code
 from service.settings import Settings
 
 #: What the vendors' pages agree on least; the shortest is believed.
@@ -50,6 +50,8 @@ def record_outcome(
     Returns:
         False when the outcome is not terminal or the job had ended before.
     """
+    if outcome.credits_left is not None:
+        store.providers.set_credits_left(tx, job.provider, outcome.credits_left)
     if outcome.state is TaskState.FAILED:
         error = outcome.error or job_error("PROVIDER_ERROR", "failed without a reason")
         return fail_job(tx, job, error, by, now, cost=settled_cost(settings, job, outcome))
@@ -100,7 +102,7 @@ def fail_job(
     changes = {"state": JobState.FAILED, "resolved_by": by, "error": as_stored(error)}
     if not store.jobs.end(tx, job.id, now, actual_cost=cost, **changes):
         return False
-    store.jobs.add_step(tx, job.id, "failed", f"{error.code}: {error.message}", now)
+    store.jobs.add_step(tx, job.id, "failed", with_code(error.code, error.message), now)
     record_event(tx, job, EventType.JOB_FAILED, now)
     return True
 
@@ -159,7 +161,10 @@ def resolve_by_hand(tx: Connection, job: Job, found: Resolution, now: datetime) 
     if found.resend:
         changes |= {"state": JobState.QUEUED, "deadline_at": None, "overdue": False}
     else:
-        changes |= {"state": JobState.SUBMITTED, "task_id": found.task_id, "submitted_at": now}
+        # The vendor took it when it was sent, although nobody knew.
+        submitted_at = job.sent_at or now
+        changes |= {"state": JobState.SUBMITTED, "task_id": found.task_id}
+        changes["submitted_at"] = submitted_at
     store.jobs.change(tx, job.id, [JobState.UNKNOWN], **changes)
     how = "sent once more" if found.resend else f"it is task {found.task_id}"
     store.jobs.add_step(tx, job.id, "resolved", f"by hand: {how}", now)

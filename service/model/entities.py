@@ -44,7 +44,8 @@ class Outcome:
 
     `result_url` is where the provider keeps the video, `result_file` the name
     of a file already in our storage (a call whose answer was the video),
-    `cost` dollars, `charges` what the vendor has billed in its own units. `raw_state` and
+    `cost` dollars, `charges` what the vendor has billed in its own units, `credits_left` the
+    dollars that the vendor's account still has where it says so. `raw_state` and
     `message` are the provider's own words; `is_understood` is False where `raw_state` is a
     word that we don't know.
     """
@@ -61,6 +62,7 @@ class Outcome:
     #: Ids in a callback that may be the task's, the likeliest first.
     candidates: tuple[str, ...] = ()
     charges: tuple[Charge, ...] = ()
+    credits_left: float | None = None
 
     @property
     def remark(self) -> str:

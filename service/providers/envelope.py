@@ -91,8 +91,9 @@ class Vocabulary:
     fail_codes: tuple[str, ...]
     messages: tuple[str, ...]
     results: ResultNames
-    #: Where the price stands, in dollars.
+    #: Where the price stands, and what the account has left, in dollars.
     cost: tuple[str, ...] = ()
+    credits_left: tuple[str, ...] = ()
     #: The HTTP status under which the vendor reports a task as failed.
     failed_status: int | None = None
     #: Where the vendor's own code for a refused request stands, what each means in our words,
@@ -257,11 +258,10 @@ class Envelope:
         words = (str(code).strip() for code in codes if isinstance(code, str | int))
         return _first(word[:MAX_WORD_LENGTH] for word in words)
 
-    @cached_property
-    def cost(self) -> float | None:
-        """What the task cost, in dollars."""
+    def dollars(self, path: tuple[str, ...]) -> float | None:
+        """The number at this path of names; None where there is none."""
         value: Any = self._layers[0]
-        for name in self.vocabulary.cost:
+        for name in path:
             value = canonical(value).get(name) if isinstance(value, dict) else None
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return float(value) if number else None
@@ -300,7 +300,8 @@ class Envelope:
             self.task_id,
             result_url=self.link if known is TaskState.SUCCEEDED else None,
             error=self._error() if known is TaskState.FAILED else None,
-            cost=self.cost,
+            cost=self.dollars(self.vocabulary.cost),
+            credits_left=self.dollars(self.vocabulary.credits_left),
             charges=self.charges,
             raw_state=self.state,
             message=self.message[:MAX_MESSAGE_LENGTH],

@@ -9,6 +9,7 @@ afterwards: a broken call leaves the job `unknown`.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from service.errors import BodyTooLarge, NoAnswer, NotSent, ProviderError, Refused, Unanswered
@@ -91,10 +92,11 @@ class SegmindSync(SegmindApi):
             raise Unanswered("SUBMIT_TIMEOUT_UNKNOWN", message) from error
 
     def _outcome(self, name: str, answer: Response, head: bytes, envelope: Envelope) -> Outcome:
-        cost = _number(answer.headers.get("x-cost"))
+        cost, left = (_number(answer.headers.get(n)) for n in ("x-cost", "x-remaining-credits"))
         if container_of(head):
-            return Outcome(TaskState.SUCCEEDED, result_file=name, cost=cost, raw_state="200")
-        found = envelope.outcome(TaskState.SUCCEEDED)
+            film = Outcome(TaskState.SUCCEEDED, result_file=name, cost=cost, raw_state="200")
+            return replace(film, credits_left=left)
+        found = replace(envelope.outcome(TaskState.SUCCEEDED), credits_left=left)
         if found.result_url is None and found.state is not TaskState.FAILED:
             message = "HTTP 200 with neither a video nor a link in it"
             raise Unanswered("SUBMIT_TIMEOUT_UNKNOWN", message)

@@ -36,6 +36,7 @@ VOCABULARY = Vocabulary(
         open=frozenset({"output", "outputs"}),
     ),
     cost=("metrics", "cost"),
+    credits_left=("metrics", "remainingcredits"),
     failed_status=422,
 )
 

@@ -70,6 +70,17 @@ def held(tx: Connection, name: str) -> str | None:
     return reason
 
 
+def credits_left(tx: Connection, name: str) -> float | None:
+    """Dollars in the account there, by the vendor's own last figure; None without one."""
+    left: float | None = tx.scalar(select(providers.c.credits_left).filter_by(name=name))
+    return left
+
+
+def set_credits_left(tx: Connection, name: str, dollars: float) -> None:
+    """The vendor has named what its account has left."""
+    tx.execute(update(providers).filter_by(name=name).values(credits_left=dollars))
+
+
 def paused_for(tx: Connection, name: str, now: datetime) -> timedelta:
     """How long the provider is still paused."""
     until = tx.scalar(select(providers.c.paused_until).filter_by(name=name))

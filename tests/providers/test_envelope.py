@@ -252,11 +252,12 @@ def test_fail_codes(data: dict[str, Any], code: str, provider_code: str | None) 
 
 def test_segmind() -> None:
     """Segmind's own shape: no wrapper, the output under any name, the price in dollars."""
-    said = {"request_id": "t1", "status": "COMPLETED", "metrics": {"cost": 0.44}}
+    said: dict[str, Any] = {"request_id": "t1", "status": "COMPLETED"}
+    said["metrics"] = {"cost": 0.44, "remaining_credits": 98.5}
     found = read(said | {"output": {"id": "x", "status": "ok", "clip": VIDEO}}, SEGMIND).outcome()
 
     assert (TaskState.SUCCEEDED, "t1", VIDEO) == (found.state, found.task_id, found.result_url)
-    assert 0.44 == found.cost
+    assert (0.44, 98.5) == (found.cost, found.credits_left)
 
 
 def test_assumed_state() -> None:

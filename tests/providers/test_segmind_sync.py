@@ -48,6 +48,16 @@ def test_answer_is_the_video(clipbell: Clipbell) -> None:
         assert name in steps(clipbell, job["id"])["submitted"]
 
 
+def test_credits_left(clipbell: Clipbell, sandbox: SandboxClient) -> None:
+    """Without a budget the synchronous door and `/v1/providers` say what the vendor said last."""
+    answer = clipbell.call("POST", "/v1/kling-2", KLING_2["input"])
+    rows = {row["id"]: row for row in clipbell.call("GET", "/v1/providers").json()["data"]}
+    left = round(sandbox.server.renderer.book.credits, 3)
+
+    assert left == float(answer.headers["x-remaining-credits"])
+    assert {"segmind": left, "apixo": None} == {k: row["credits_left"] for k, row in rows.items()}
+
+
 def test_answer_is_json(clipbell: Clipbell) -> None:
     """Where the answer names a video instead of being one, it is copied from there."""
     body = {**KLING_2, "input": {"prompt": "[json] A fox", "duration": 5}}

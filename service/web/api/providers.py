@@ -26,6 +26,9 @@ class ProviderJson(TypedDict):
     task_limit: Annotated[
         int | None, about("How many it takes at once; null where it states none.", 1000)
     ]
+    credits_left: Annotated[
+        float | None, about("US dollars there, by its own last figure; null without one.", None)
+    ]
 
 
 def shown(name: str) -> ProviderJson:
@@ -35,12 +38,14 @@ def shown(name: str) -> ProviderJson:
         held = store.providers.held(tx, name)
         paused = store.providers.paused_for(tx, name, w.clock())
         tasks = store.jobs.count_open(tx, name)
+        left = store.providers.credits_left(tx, name)
     return {
         "id": name,
         "held": held,
         "paused_seconds": paused.total_seconds(),
         "open_tasks": tasks,
         "task_limit": w.providers[name].limits.tasks,
+        "credits_left": left,
     }
 
 

@@ -114,7 +114,8 @@ def _refuse_without_money(tx: Connection, asked: JobRequest, status: int) -> Non
         raise CompatError(status, f"Insufficient credits: {objection.message}")
     held = store.providers.held(tx, job.provider)
     if held:
-        raise CompatError(status, f"Insufficient credits: {job.provider} is held ({held})")
+        why = "" if held.endswith("Insufficient credits") else f" ({held})"
+        raise CompatError(status, f"Insufficient credits: {job.provider} is held{why}")
 
 
 def find(job_id: str, model: str | None = None) -> Found:
@@ -135,12 +136,14 @@ def ended(wiring: Wiring, job_ids: Collection[str]) -> set[str]:
         return store.videos.ended_jobs(tx, job_ids)
 
 
-def credits_left() -> str | None:
-    """What is left of the budget, as the vendors' header has it."""
+def credits_left(provider: str) -> str | None:
+    """What is left of the budget, or else at the vendor, as the vendors' header has it."""
     w = wiring()
     with w.db.read() as tx:
         left = budget.remaining(tx, w.settings, caller().account_id, w.clock())
-    return None if left is None else f"{left:g}"
+        if left is None:
+            left = store.providers.credits_left(tx, provider)
+    return None if left is None else f"{round(left, 6):.12g}"
 
 
 def known_model(slug: str, provider: str) -> bool:

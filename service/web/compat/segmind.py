@@ -159,7 +159,7 @@ def _result(found: Found, *, replayed: bool) -> Response:
     cost = job.estimated_max if job.actual_cost is None else job.actual_cost
     if cost is not None:
         response.headers["x-cost"] = f"{cost:g}"
-    left = credits_left()
+    left = credits_left(job.provider)
     if left is not None:
         response.headers["x-remaining-credits"] = left
     return response
