@@ -307,7 +307,7 @@ def _refusal(
 
 
 def _adopt(tx: Connection, job: Job, task_id: str, now: datetime) -> bool:
-    changes = {"task_id": task_id, "error": None, "submitted_at": now}
+    changes = {"task_id": task_id, "error": None, "submitted_at": job.sent_at or now}
     adopted = store.jobs.accept(tx, job.id, [JobState.UNKNOWN], **changes)
     if adopted:
         store.jobs.add_step(tx, job.id, "adopted", f"the callback named its task, {task_id}", now)

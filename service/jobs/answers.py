@@ -23,7 +23,7 @@ from service.jobs.outcomes import fail_job, record_outcome
 from service.jobs.provider_status import mark_reachable, mark_unreachable
 from service.jobs.requests import API_SOURCE
 from service.model import Clock, EventType, Job, JobError, JobState, Submission
-from service.model.error_codes import HOLD_CODES, RETRY_CODES, as_stored, job_error
+from service.model.error_codes import HOLD_CODES, RETRY_CODES, as_stored, job_error, with_code
 from service.retry import LONGEST_VENDOR_HINT, backoff, bounded
 from service.settings import Settings
 from service.store.database import Database
@@ -139,7 +139,7 @@ def _fail_refused(tx: Connection, job: Job, error: JobError, now: datetime) -> N
     if store.jobs.still_sent_by(tx, job):
         fail_job(tx, job, error, "answer", now)
         return
-    message = f"{error.code}: {error.message}, after the job had moved on"
+    message = f"{with_code(error.code, error.message)}, after the job had moved on"
     store.jobs.add_step(tx, job.id, "surplus", message, now)
 
 
@@ -148,7 +148,7 @@ def _postpone(tx: Connection, job: Job, refusal: Refusal, now: datetime) -> None
     asked = bounded(refusal.retry_after, LONGEST_VENDOR_HINT)
     wait = asked or backoff(job.claims, 2.0, LONGEST_PAUSE_SECONDS)
     later = now + timedelta(seconds=wait)
-    message = f"{refusal.code}: {refusal.message}"
+    message = with_code(refusal.code, refusal.message)
     _requeue(tx, job, later, f"{message}; again in {format_duration(wait)}", now)
     store.providers.pause(tx, job.provider, later)
     if refusal.code == "PROVIDER_UNAVAILABLE":
@@ -163,7 +163,7 @@ def _requeue(tx: Connection, job: Job, due_at: datetime, why: str, now: datetime
 
 def _hold_provider(tx: Connection, job: Job, error: JobError, now: datetime) -> None:
     """Nothing more goes to the provider; the first job that was refused notifies the owner."""
-    why = f"{error.code}: {error.message}"
+    why = with_code(error.code, error.message)
     for waiting in store.jobs.queued_from_compat(tx, job.provider, API_SOURCE):
         fail_job(tx, waiting, error, "answer", now)
     if job.source != API_SOURCE:
@@ -186,7 +186,7 @@ def hold_job(
     """The claimed job waits until `due_at`, or for a person; its owner is notified."""
     changes = {"state": JobState.HELD, "error": as_stored(error), "due_at": due_at}
     if store.jobs.settle_claimed(tx, job, **changes):
-        store.jobs.add_step(tx, job.id, "held", f"{error.code}: {error.message}", now)
+        store.jobs.add_step(tx, job.id, "held", with_code(error.code, error.message), now)
         record_event(tx, job, EventType.JOB_HELD, now)
 
 

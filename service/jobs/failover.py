@@ -17,7 +17,7 @@ from service.jobs.budget import stated_price
 from service.jobs.choice import Choice, Market, next_choice
 from service.jobs.journal import Refusal
 from service.model import Job, JobState
-from service.model.error_codes import HOLD_CODES, RETRY_CODES
+from service.model.error_codes import HOLD_CODES, RETRY_CODES, with_code
 from service.retry import LONGEST_VENDOR_HINT, bounded
 from service.settings import Settings
 
@@ -41,7 +41,7 @@ def fail_over(
     choice = next_choice(market, job.model, job.requested, refused_by)
     if choice is None or not _move(tx, settings, job, choice, refused_by, now):
         return False
-    why = f"{refusal.code}: {refusal.message}"
+    why = with_code(refusal.code, refusal.message)
     message = f"{job.provider} refused it ({why}); {choice.first()} is next"
     store.jobs.add_step(tx, job.id, "failed over", message, now)
     log.warning(

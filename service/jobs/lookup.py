@@ -81,7 +81,8 @@ def _adopt(tx: Connection, job: Job, task_id: str, now: datetime) -> None:
         if holder != job.id:
             _look_again(tx, job, f"task {task_id} belongs to {holder}", now)
         return
-    changes = {"error": None, "submitted_at": now, "due_at": now, "failed_polls": 0}
+    submitted_at = job.sent_at or now
+    changes = {"error": None, "submitted_at": submitted_at, "due_at": now, "failed_polls": 0}
     if store.jobs.accept(tx, job.id, [JobState.UNKNOWN], task_id=task_id, **changes):
         store.jobs.add_step(tx, job.id, "found", f"looked up: it is task {task_id}", now)
         record_event(tx, job, EventType.JOB_SUBMITTED, now)

@@ -27,7 +27,7 @@ from service.jobs.provider_status import mark_reachable, mark_unreachable
 from service.jobs.requests import cancel_job
 from service.jobs.submission import GRACE_SECONDS, HELD_LOOK
 from service.model import Clock, EventType, Job, JobState, Outcome, TaskState
-from service.model.error_codes import job_error
+from service.model.error_codes import job_error, with_code
 from service.providers.base import STATUS_SECONDS, Provider
 from service.retry import LONGEST_VENDOR_HINT, backoff, bounded
 from service.settings import Settings
@@ -228,7 +228,7 @@ def settle_poll(
         It in words, for a log or a note.
     """
     if isinstance(found, ProviderError) and found.code == "PROVIDER_UNAVAILABLE":
-        mark_unreachable(tx, job.provider, f"{found.code}: {found.message}", now)
+        mark_unreachable(tx, job.provider, with_code(found.code, found.message), now)
     else:
         mark_reachable(tx, job.provider)
     if isinstance(found, ProviderError):
@@ -250,7 +250,7 @@ def _settle_error(
     tx: Connection, settings: Settings, job: Job, error: ProviderError, by: str, now: datetime
 ) -> str:
     """A task or result that is missing is waited for; anything else says nothing about the task."""
-    words = f"{error.code}: {error.message}"
+    words = with_code(error.code, error.message)
     if isinstance(error, WrongTask):
         store.jobs.note_step(tx, job.id, "mismatch", error.message, now)
     if error.code not in ("NOT_FOUND_TASK", "EMPTY_RESULT"):

@@ -106,6 +106,12 @@ def strip_unstorable(text: str) -> str:
     return text.encode("utf-8", "replace").decode().replace("\x00", "�")
 
 
+def with_code(code: str, message: str) -> str:
+    """An error for a timeline or a log; without its code where the message says the same."""
+    said = re.sub(r"[^A-Z]+", "_", message.upper()).strip("_")
+    return message if said == code else f"{code}: {message}"
+
+
 def as_stored(error: JobError) -> dict[str, Any]:
     """The error as it is kept in the job's row."""
     fields = asdict(error)

@@ -15,6 +15,7 @@ from service.model.error_codes import (
     RETRY_CODES,
     code_of,
     job_error,
+    with_code,
 )
 
 #: The vendors' words in both spellings, and ours.
@@ -70,6 +71,20 @@ def test_every_failure_helps(code: str) -> None:
     assert re.fullmatch(r"[A-Z].{5,90}\.", error.hint)
     assert ("what the vendor said", None) == (error.message, error.provider_code)
     assert FAILURES[code].retryable == error.retryable
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "expected"),
+    [
+        ("INSUFFICIENT_CREDITS", "Insufficient credits", "Insufficient credits"),
+        ("INSUFFICIENT_CREDITS", "insufficient credits.", "insufficient credits."),
+        ("INSUFFICIENT_CREDITS", "none left", "INSUFFICIENT_CREDITS: none left"),
+        ("RATE_LIMITED", "Rate limited", "Rate limited"),
+    ],
+)
+def test_nothing_is_said_twice(code: str, message: str, expected: str) -> None:
+    """A code stands before a message only where that does not say the same."""
+    assert expected == with_code(code, message)
 
 
 def test_kinds_do_not_overlap() -> None:

@@ -95,8 +95,8 @@ def test_detours(job: Job) -> None:
 
     assert [
         "Queued: 8 s",
-        "On hold: 10 s",
         "Submit: 2 s",
+        "On hold: 10 s",
         "No response (status unknown): 30 s",
         "Waiting for apixo: 10 s",
     ] == report(job, walked, state=JobState.FAILED, resolved_by="poll")[:-1]
@@ -107,7 +107,19 @@ def test_call_that_held_the_answer(job: Job) -> None:
     walked = steps(submitting=1, submitted=60, succeeded=60)
     words = report(job, walked, resolved_by="answer", submitted_at=at(60))
 
-    assert "Sent to apixo, answered with the video: 59 s" in words
+    assert ["Queued: 1 s", "Sent to apixo, answered with the video: 59 s"] == words
+
+
+def test_adopted_job(job: Job) -> None:
+    """A callback during a create that is never answered shortens neither it nor the silence."""
+    walked = steps(submitting=0, unknown=60, adopted=62, succeeded=62)
+
+    assert [
+        "Queued: 0 s",
+        "Submit: 1 min",
+        "No response (status unknown): 2 s",
+        "Callback: checked in 59 s",
+    ] == report(job, walked, 3, end=62)
 
 
 def test_what_goes_on(job: Job) -> None:

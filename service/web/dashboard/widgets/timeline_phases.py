@@ -75,11 +75,8 @@ def of_job(job: Job, steps: Sequence[Step], arrivals: Sequence[Arrival]) -> list
         "unknown": "No response (status unknown)",
         "making": f"Waiting for {job.provider}",
     }
-    rows = []
-    for kind, name in names.items():
-        own = tuple(span for span in spans if span.kind == kind)
-        if own:
-            rows.append(Row(name, _long(own), own))
+    by_kind = {span.kind: tuple(s for s in spans if s.kind == span.kind) for span in spans}
+    rows = [Row(names[kind], _long(own), own) for kind, own in by_kind.items()]
     return rows + _ends(job, arrivals, reported)
 
 
@@ -97,9 +94,11 @@ def _phases(job: Job, steps: Sequence[Step], reported: datetime | None) -> list[
     spans = []
     for (kind, at), end in zip(marks, ends, strict=True):
         # A finished video waits for us no longer than until that is reported.
-        cut = reported is not None and end is not None and at <= reported <= end
+        cut = kind == "making" and reported is not None and end and at <= reported <= end
         spans.append(Span(at, reported if cut else end, kind))
-    return [span for span in spans if span.kind != "end"]
+    # Where the task became known together with its end there was no waiting for it.
+    nothing = [s for s in spans if s.kind == "making" and s.end == s.start]
+    return [span for span in spans if span.kind != "end" and span not in nothing]
 
 
 def _long(spans: Sequence[Span]) -> str:
