@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -12,7 +14,7 @@ from sqlalchemy import Connection
 from typing_extensions import TypedDict
 
 from service import store
-from service.catalogue.models import Model, ModelSlug
+from service.catalogue.models import MODELS, Model, ModelSlug
 from service.channels.base import Channel
 from service.deliveries.subscription_fields import NewSubscription
 from service.deliveries.subscription_spec import SubscriptionSpec, parse_subscription
@@ -97,6 +99,8 @@ class NewJob(TypedDict):
     ]
 
 
+#: What other APIs call the address that hears of the end, without case and signs.
+CALLBACK_NAMES = {"callback", "callbackurl", "webhook", "webhookurl", "hookurl", "notifyurl"}
 FIELDS = tuple(NewJob.__annotations__)
 
 
@@ -134,8 +138,7 @@ def check_request(body: Any, channels: Mapping[str, Channel], market: Market) ->
     errors = FieldErrors()
     for name in body:
         if name not in FIELDS:
-            message = f"takes only {', '.join(FIELDS)}"
-            errors.add(json_pointer(name), "unknown_field", message)
+            errors.add(json_pointer(name), "unknown_field", _advice(name, body))
     given = _input(body.get("input"), errors)
     chosen = choose(market, body.get("model"), body.get("provider"), given, errors)
     events = _events(body.get("events"), errors)
@@ -147,6 +150,17 @@ def check_request(body: Any, channels: Mapping[str, Channel], market: Market) ->
     requested = given if body.get("provider") in (None, AUTO) else None
     asked = _as_request(chosen, requested, notify, metadata)
     return replace(asked, events=events, cancel_after=cancel_after)
+
+
+def _advice(name: str, body: dict[str, Any]) -> str:
+    """What to write instead of a field that there is not."""
+    if re.sub("[^a-z]", "", name.lower()) in CALLBACK_NAMES:
+        given = body[name] if isinstance(body[name], str) else "https://…"
+        instead = json.dumps([f"webhook:{given[:200]}"], ensure_ascii=False)
+        return f'is called notify here: write "notify": {instead} instead'
+    if any(name == p.name for model in MODELS.values() for p in model.parameters):
+        return f'belongs into input: write "input": {{"{name}": …}}'
+    return f"takes only {', '.join(FIELDS)}"
 
 
 def _as_request(

@@ -30,6 +30,10 @@ BODY_BYTES = 1024 * 1024
 #: Room for a job with two inline images of 10 MB each, in base64.
 JOB_BYTES = 28 * 1024 * 1024
 DEPTH = 50
+JSON_HINT = (
+    "JSON has double quotes around names and texts, no comments, and no comma before } or ]."
+    " Nothing was stored."
+)
 
 
 def wiring() -> Wiring:
@@ -189,14 +193,17 @@ def _parsed(body: bytes) -> Any:
         # Half a surrogate pair is JSON, but no text that could be stored or sent.
         json.dumps(found, ensure_ascii=False).encode()
     except UnicodeEncodeError:
-        raise Problem(400, "the body holds half a surrogate pair") from None
-    except UnicodeDecodeError:
-        raise Problem(400, "the body is not UTF-8") from None
+        hint = "Send each character whole: in UTF-8, or as both of its \\u escapes."
+        raise Problem(400, "the body holds half a surrogate pair", hint=hint) from None
+    except UnicodeDecodeError as error:
+        hint = "Save and send the text in UTF-8."
+        raise Problem(400, f"the body is not UTF-8 at byte {error.start + 1}", hint=hint) from None
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}"
-        raise Problem(400, f"the body is not JSON: {error.msg} at {where}") from None
+        detail = f"the body is not JSON: {error.msg} at {where}"
+        raise Problem(400, detail, hint=JSON_HINT) from None
     except (ValueError, RecursionError) as error:
-        raise Problem(400, f"the body is not JSON: {error}") from None
+        raise Problem(400, f"the body is not JSON: {error}", hint=JSON_HINT) from None
     return found
 
 

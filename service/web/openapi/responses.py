@@ -23,7 +23,7 @@ _HEADER_NOTES = {
     "x-request-id": "Our job's id.",
     "openai-poll-after-ms": "The milliseconds after which to ask again.",
     "x-cost": "US dollars.",
-    "x-remaining-credits": "US dollars left of the budget; without one, at the vendor by its last answer.",
+    "x-remaining-credits": "US dollars left of the budget; without one, at the vendor.",
 }
 _HEADERS: dict[str, Schema] = {
     name: {"description": note, "schema": {"type": "string"}}

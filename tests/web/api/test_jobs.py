@@ -122,6 +122,46 @@ def test_invalid(
     assert 0 == jobs(harness)
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "advice"),
+    [
+        ("callback_url", "https://a.example/x", 'write "notify": ["webhook:https://a.example/x"]'),
+        ("callbackUrl", 7, 'write "notify": ["webhook:https://…"]'),
+        ("webhook", "https://a.example/x", 'write "notify": ["webhook:https://a.example/x"]'),
+        ("webhook_url", "https://a.example/x", '"webhook:https://a.example/x"'),
+        ("prompt", "A fox", 'write "input": {"prompt": …}'),
+        ("duration", 5, 'write "input": {"duration": …}'),
+        ("shape", 5, "takes only model, input,"),
+    ],
+)
+def test_names_of_other_apis(client: FlaskClient, field: str, value: Any, advice: str) -> None:
+    """A field that stands elsewhere here, or has another name, is refused with what to write."""
+    (error,) = client.post("/v1/jobs", json=GOOD | {field: value}).get_json()["errors"]
+
+    assert (f"/{field}", "unknown_field") == (error["pointer"], error["code"])
+    assert advice in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        (b'{"model": "kling-2",}', "line 1 column 21"),
+        (b"{\n\"model\": 'kling-2'}", "line 2 column 10"),
+        (b'{"model": "kling-2"', "line 1 column 20"),
+        (b'{"model": NaN}', "NaN"),
+        (b'{"model": "caf\xe9"}', "byte 15"),
+        (b"", "line 1 column 1"),
+    ],
+)
+def test_malformed_json(client: FlaskClient, body: bytes, where: str) -> None:
+    """What is no JSON is a 400 that names the place, and how to fix it."""
+    answer = client.post("/v1/jobs", data=body, headers=JSON)
+
+    assert 400 == answer.status_code
+    assert where in answer.get_json()["detail"]
+    assert answer.get_json()["hint"]
+
+
 @pytest.mark.parametrize("body", ["[]", "1", '"x"', "null", "true"])
 def test_no_object(client: FlaskClient, body: str) -> None:
     """JSON that is no object is an invalid body as a whole."""
