@@ -49,7 +49,7 @@ def test_answer_is_the_video(clipbell: Clipbell) -> None:
 
 
 def test_credits_left(clipbell: Clipbell, sandbox: SandboxClient) -> None:
-    """Without a budget the synchronous door and `/v1/providers` say what the vendor said last."""
+    """Without a budget the v1 request and `/v1/providers` say what the vendor said last."""
     answer = clipbell.call("POST", "/v1/kling-2", KLING_2["input"])
     rows = {row["id"]: row for row in clipbell.call("GET", "/v1/providers").json()["data"]}
     left = round(sandbox.server.renderer.book.credits, 3)
