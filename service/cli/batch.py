@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +9,12 @@ from rich.progress import track
 
 from service.bootstrap import Wiring
 from service.cli.account_option import acting_account
+from service.cli.batch_file import FileError, read_rows
 from service.cli.output import console, errors, open_wiring, print_error, print_json
-from service.cli.parsing import as_input
-from service.errors import ClipbellError, InvalidInput
+from service.errors import InvalidInput
 from service.formatting import format_price
 from service.jobs.batches import BatchRow, numbered, request_once
 from service.jobs.requests import (
-    FIELDS,
     JobRequest,
     check_request,
     planned_job,
@@ -30,11 +26,6 @@ from service.model import Account, Job
 CHUNK = 50
 #: Above this many, the remaining faults are counted only.
 SHOWN_FAULTS = 20
-RawRow = tuple[int, str | None, dict[str, Any]]
-
-
-class FileError(ClipbellError):
-    """A batch file cannot be used; the message says where and why."""
 
 
 def submit_file(path: Path, defaults: dict[str, Any], dry_run: bool, json_: bool) -> None:
@@ -45,7 +36,7 @@ def submit_file(path: Path, defaults: dict[str, Any], dry_run: bool, json_: bool
         defaults: `model`, `provider`, `notify` of the rows that name none.
     """
     wiring = open_wiring()
-    rows = numbered(_read(path, defaults))
+    rows = numbered(read_rows(path, defaults))
     job_requests: list[JobRequest] = []
     faults: list[str] = []
     for row in rows:
@@ -62,71 +53,6 @@ def submit_file(path: Path, defaults: dict[str, Any], dry_run: bool, json_: bool
         _print_price(wiring, account, job_requests, json_)
     else:
         _submit(wiring, account, list(zip(rows, job_requests, strict=True)), json_)
-
-
-def _read(path: Path, defaults: dict[str, Any]) -> Iterator[RawRow]:
-    """The rows of the file: number, own id and body. Raises FileError."""
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
-        raise FileError(f"{path}: must end in {' or '.join(_READERS)}")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise FileError(f"cannot read {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise FileError(f"{path} is not UTF-8: save it as UTF-8 and run again") from None
-    empty = True
-    for number, row in reader(text):
-        empty = False
-        own_id = row.pop("id", None)
-        # A column that is no field of a job is input of the model.
-        body = {name: value for name, value in row.items() if name in FIELDS}
-        inputs = {name: value for name, value in row.items() if name not in FIELDS}
-        body = body | inputs if "input" in body else {**body, "input": inputs}
-        yield number, None if own_id in (None, "") else str(own_id), defaults | body
-    if empty:
-        raise FileError(f"{path} holds no row")
-
-
-def _csv_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line numbers and rows; cells become numbers where the model wants them, lists at blanks."""
-    table = csv.DictReader(text.splitlines(keepends=True), restkey="", strict=True)
-    try:
-        rows = [(table.line_num, row) for row in table]
-    except csv.Error as error:
-        raise FileError(f"row {table.line_num}: {error}") from None
-    for number, row in rows:
-        if "" in row:
-            raise FileError(f"row {number}: has more cells than the header has names")
-        cells = {name.strip(): cell for name, cell in row.items() if cell not in (None, "")}
-        values: dict[str, Any] = {
-            name: cell
-            if name in ("id", *FIELDS)
-            else as_input(cells.get("model", ""), name, cell.split(" "))
-            for name, cell in cells.items()
-        }
-        if "notify" in cells:
-            values["notify"] = cells["notify"].split()
-        yield number, values
-
-
-def _json_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise FileError(f"row {number}: is not JSON: {error}") from None
-        if not isinstance(row, dict):
-            raise FileError(f"row {number}: must be a JSON object")
-        yield number, row
-
-
-_READERS: dict[str, Callable[[str], Iterator[tuple[int, dict[str, Any]]]]] = {
-    ".csv": _csv_rows,
-    ".jsonl": _json_rows,
-}
 
 
 def _print_price(

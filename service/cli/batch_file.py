@@ -1,0 +1,148 @@
+"""
+The rows of a batch file, as Excel, LibreOffice, pandas and `JSON.stringify` write them.
+
+What cannot be read for sure is refused with its reason: a row is never sent wrongly.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from service.cli.parsing import as_input
+from service.errors import ClipbellError
+from service.jobs.requests import FIELDS
+
+RawRow = tuple[int, str | None, dict[str, Any]]
+Rows = Iterator[tuple[int, dict[str, Any]]]
+#: What stands between cells; Excel writes semicolons where a comma is in numbers.
+DELIMITERS = ",;\t|"
+#: Columns of which a header has at least one.
+KNOWN = {"id", "prompt", *FIELDS}
+
+
+class FileError(ClipbellError):
+    """A batch file cannot be used; the message says where and why."""
+
+
+def read_rows(path: Path, defaults: dict[str, Any]) -> Iterator[RawRow]:
+    """
+    The rows of the file: line number, own id and the body of the job.
+
+    Args:
+        defaults: `model`, `provider`, `notify` of the rows that name none.
+
+    Raises:
+        FileError: the file, or a row of it, cannot be read.
+    """
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise FileError(f"{path}: must end in {' or '.join(_READERS)}")
+    empty = True
+    for number, row in reader(_text_of(path)):
+        empty = False
+        own_id = row.pop("id", None)
+        # A column that is no field of a job is input of the model.
+        body = {name: value for name, value in row.items() if name in FIELDS}
+        inputs = {name: value for name, value in row.items() if name not in FIELDS}
+        body = body | inputs if "input" in body else {**body, "input": inputs}
+        yield number, None if own_id in (None, "") else str(own_id), defaults | body
+    if empty:
+        raise FileError(f"{path} holds no row")
+
+
+def _text_of(path: Path) -> str:
+    """UTF-8, or UTF-16 with its mark, as Excel's Unicode text has it."""
+    try:
+        content = path.read_bytes()
+        wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return content.decode("utf-16" if wide else "utf-8-sig")
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise FileError(f"{path} is not UTF-8: save it as UTF-8 and run again") from None
+
+
+def _csv_rows(text: str) -> Rows:
+    """Cells become numbers where the model wants them, and lists at blanks."""
+    first, _, rest = text.partition("\n")
+    named = first.strip().lower().startswith("sep=")
+    delimiter = first.strip()[4:5] or "\t" if named else _delimiter_of(first)
+    lines = io.StringIO(rest if named else text, newline="")
+    table = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+    header: list[str] = []
+    try:
+        for cells in table:
+            number = table.line_num + named
+            if not any(cell.strip() for cell in cells):
+                continue
+            if header:
+                yield number, _values(number, header, cells)
+            header = header or _header(cells)
+    except csv.Error as error:
+        raise FileError(f"row {table.line_num + named}: {error}") from None
+
+
+def _delimiter_of(first: str) -> str:
+    """The one that parts the first line into the most names that we know."""
+    counts = {
+        one: len(KNOWN & {cell.strip(' "\r') for cell in first.split(one)}) for one in DELIMITERS
+    }
+    return max(counts, key=lambda one: counts[one])
+
+
+def _header(cells: list[str]) -> list[str]:
+    names = [cell.strip() for cell in cells]
+    while names and not names[-1]:
+        names.pop()
+    if "" in names:
+        column = names.index("") + 1
+        raise FileError(f"column {column} has no name: name or delete it (pandas: index=False)")
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise FileError(f"two columns are named {twice[0]}: rename or delete one")
+    return names
+
+
+def _values(number: int, header: list[str], cells: list[str]) -> dict[str, Any]:
+    if any(cell.strip() for cell in cells[len(header) :]):
+        raise FileError(f"row {number}: has more cells than the header has names")
+    filled = {name: cell for name, cell in zip(header, cells, strict=False) if cell != ""}
+    values: dict[str, Any] = {
+        name: cell
+        if name in ("id", *FIELDS)
+        else as_input(filled.get("model", ""), name, cell.split(" "))
+        for name, cell in filled.items()
+    }
+    if "notify" in filled:
+        values["notify"] = filled["notify"].split()
+    return values
+
+
+def _json_rows(text: str) -> Rows:
+    # Not `splitlines`: JSON.stringify leaves U+2028 and its like in texts as they are.
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise FileError(f"row {number}: is not JSON: {error}") from None
+        if not isinstance(row, dict):
+            raise FileError(f"row {number}: must be a JSON object")
+        # pandas writes null for an empty cell.
+        yield number, {name: value for name, value in row.items() if value is not None}
+
+
+_READERS: dict[str, Callable[[str], Rows]] = {
+    ".csv": _csv_rows,
+    ".tsv": _csv_rows,
+    ".jsonl": _json_rows,
+    ".ndjson": _json_rows,
+}
