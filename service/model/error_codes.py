@@ -32,6 +32,7 @@ FAILURES: dict[str, Failure] = {
     "NOT_FOUND_MODEL": Failure(False, "The provider no longer offers this model; choose another."),
     "NOT_FOUND_TASK": Failure(True, "The provider has no record of the task; look at its history."),
     "RESULT_LOST": Failure(True, "The provider's record is gone; look in its history by hand."),
+    "MOVED": Failure(True, "Set the provider's base URL to its new address, then resume it."),
     "METHOD_BUG": Failure(False, "The provider refused the method; check the base URL setting."),
     "CONTENT_TYPE_BUG": Failure(False, "The provider refused our content type; report this."),
     "INSUFFICIENT_CREDITS": Failure(True, "Top up the provider's account, then resume it."),
@@ -89,7 +90,9 @@ _VENDOR_WORDS = {
     "insufficientcredits": "INSUFFICIENT_CREDITS",
 }
 #: Codes after which nothing goes out to the provider until somebody has acted.
-HOLD_CODES = frozenset({"INSUFFICIENT_CREDITS", "SPEND_LIMIT", "AUTH_INVALID", "ACCOUNT_EXCEPTION"})
+HOLD_CODES = frozenset(
+    {"INSUFFICIENT_CREDITS", "SPEND_LIMIT", "AUTH_INVALID", "ACCOUNT_EXCEPTION", "MOVED"}
+)
 #: Refusals that pass by themselves: the job waits and is sent again.
 RETRY_CODES = frozenset({"RATE_LIMITED", "CONCURRENCY_LIMIT", "PROVIDER_UNAVAILABLE"})
 

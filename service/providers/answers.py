@@ -23,6 +23,13 @@ REFUSALS = frozenset(
     {400, 401, 402, 403, 404, 405, 406, 410, 411, 413, 414, 415, 417, 422, 426, 429, 431}
 )
 
+#: More of a `Location` is not shown.
+MAX_LOCATION = 200
+#: Redirects that ask for the same request at another address: whoever has done the work
+#: already would have it done twice by every client that follows (RFC 9110, 15.4.8 and 15.4.9).
+#: 301, 302 and 303 also follow work that is done.
+MOVED = frozenset({307, 308})
+
 
 def read_answer(
     answer: Response, vocabulary: Vocabulary, task_id: str | None = None, origin: str = ""
@@ -49,7 +56,7 @@ def creation_error(answer: Response, envelope: Envelope) -> ProviderError:
     """
     Refused only where a status says surely so; else there may be a task.
 
-    A 5xx says nothing of the kind, whoever wrote its body: the vendor may have taken the
+    We follow no redirect of a create. A 5xx says nothing of the kind, whoever wrote its body: the vendor may have taken the
     task before it failed, and its callback then finds the job.
     """
     status = envelope.refusal or answer.status
@@ -60,6 +67,9 @@ def creation_error(answer: Response, envelope: Envelope) -> ProviderError:
     if envelope.request_code in envelope.vocabulary.sure:
         code = envelope.vocabulary.refusals[envelope.request_code]
         return Refused(code, message, provider_code=envelope.request_code)
+    if answer.status in MOVED and not envelope.task_id:
+        where = answer.headers.get("Location", "")[:MAX_LOCATION] or "an address it does not name"
+        return Refused("MOVED", f"{status}: moved to {where}", provider_code=str(status))
     if status >= 500:
         return Unanswered("SUBMIT_FAILED_UNKNOWN", f"the provider answered {status}: {message}")
     if status not in REFUSALS:

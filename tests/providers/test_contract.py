@@ -315,6 +315,32 @@ def test_4xx_that_is_no_refusal(adapter: Adapter, parts: Parts, status: int) -> 
     assert "SUBMIT_TIMEOUT_UNKNOWN" == caught.value.code
 
 
+@pytest.mark.parametrize("status", [307, 308])
+def test_redirect_that_keeps_the_method(adapter: Adapter, parts: Parts, status: int) -> None:
+    """It asks for the create elsewhere, so that none was made here; it is not followed."""
+    with Scripted(status, b"") as scripted, pytest.raises(Refused) as caught:
+        adapter.make(parts, scripted.url, 5.0).submit(jobs(adapter)[0], CALLBACK)
+
+    assert "MOVED" == caught.value.code
+    assert 1 == scripted.hits
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 304])
+def test_redirect_after_the_work(adapter: Adapter, parts: Parts, status: int) -> None:
+    """These are also answered once a form's work is done: nobody may repeat the create."""
+    with Scripted(status, b"") as scripted, pytest.raises(Unanswered):
+        adapter.make(parts, scripted.url, 5.0).submit(jobs(adapter)[0], CALLBACK)
+
+    assert 1 == scripted.hits
+
+
+@pytest.mark.parametrize("body", [b'{"id": "t1", "task_id": "t1", "request_id": "t1"}'])
+def test_redirect_that_names_a_task(adapter: Adapter, parts: Parts, body: bytes) -> None:
+    """Whoever names a task has made one, wherever he sends us."""
+    with Scripted(308, body) as scripted, pytest.raises(Unanswered):
+        adapter.make(parts, scripted.url, 5.0).submit(jobs(adapter)[0], CALLBACK)
+
+
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 406, 410, 413, 415, 422, 429])
 def test_4xx_that_is_a_refusal(adapter: Adapter, parts: Parts, status: int) -> None:
     """What the vendors' pages list, and what HTTP refuses for the request's form, ends it."""
