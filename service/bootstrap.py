@@ -59,7 +59,11 @@ class Wiring:
 
     def market(self) -> Market:
         """What vendors can be chosen by, now."""
-        return Market(self.providers, self.settings.prices, self.clock().date())
+        held: frozenset[str] = frozenset()
+        if len(self.providers) > 1:
+            with self.db.read() as tx:
+                held = store.providers.all_held(tx)
+        return Market(self.providers, self.settings.prices, self.clock().date(), held)
 
     def units(self) -> dict[str, Callable[[], bool]]:
         """One function per kind of work; see `store.work.WORK`."""

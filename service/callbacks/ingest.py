@@ -25,6 +25,7 @@ from sqlalchemy import Connection
 
 from service.errors import Busy, DatabaseUnavailable, NotFound
 from service.model import URL_CHECK, CallbackState, new_id
+from service.store.callbacks import COUNT, FORGET, REJECT
 from service.store.database import Database
 from service.store.work import call_for
 
@@ -64,21 +65,9 @@ ON CONFLICT (job_id, digest) DO UPDATE SET
     state = CASE callbacks.state WHEN 'ignored' THEN excluded.state ELSE callbacks.state END,
     due_at = CASE callbacks.state WHEN 'ignored' THEN excluded.due_at ELSE callbacks.due_at END
 """
-_REJECT = """
-INSERT INTO rejected_callbacks (id, reason, remote, received_at)
-VALUES (:id, :reason, :remote, :received_at)
-"""
-_COUNT = """
-INSERT INTO rejection_counts (reason, count) VALUES (:reason, 1)
-ON CONFLICT (reason) DO UPDATE SET count = rejection_counts.count + 1
-"""
 _USED = """
 UPDATE api_keys SET last_used = :at
 WHERE id = :id AND (last_used IS NULL OR last_used < :at)
-"""
-_FORGET = """
-DELETE FROM rejected_callbacks WHERE id <
-    (SELECT id FROM rejected_callbacks ORDER BY id DESC LIMIT 1 OFFSET 999)
 """
 
 
@@ -232,12 +221,12 @@ class Ingest:
             self._run_many(tx, _INSERT, rows)
             self._run_many(tx, _POLL, surplus)
             call_for(tx, "process", len(rows))
-            self._run_many(tx, _REJECT, rejected)
+            self._run_many(tx, REJECT, rejected)
             counted = rejected + surplus + [row for row in checks if row["job_id"] in known]
-            self._run_many(tx, _COUNT, sorted(counted, key=lambda row: str(row["reason"])))
+            self._run_many(tx, COUNT, sorted(counted, key=lambda row: str(row["reason"])))
             self._run_many(tx, _USED, sorted(used, key=lambda row: str(row["id"])))
             if rejected:
-                tx.exec_driver_sql(_FORGET)
+                tx.exec_driver_sql(FORGET)
         return known
 
     def _within_bounds(

@@ -53,6 +53,8 @@ RETRY_SECONDS = 5.0
 BUSY_SECONDS = 0.1
 #: Answers to a question about an id that is not the job's task.
 _DENIALS = frozenset({"NOT_FOUND_TASK", "NOT_FOUND_MODEL", "BAD_REQUEST", "FORBIDDEN"})
+#: Why a callback was refused whose address is ours, and whose sender is not the vendor.
+BAD_VENDOR_SIGNATURE = "bad_vendor_signature"
 _NAMELESS = "it names no task that could be adopted"
 #: So long the vendor may not know a task yet that its own callback names.
 ADOPTION_PATIENCE = timedelta(minutes=5)
@@ -172,6 +174,8 @@ def _settle(
     if fault := _signature_fault(provider, settings, callback):
         with db.write() as tx:
             _done(tx, callback, CallbackState.IGNORED, f"not signed by {provider.name}: {fault}")
+            # From where it came was not kept with it.
+            store.callbacks.reject(tx, BAD_VENDOR_SIGNATURE, "", clock())
         return
     said = _parsed(provider, callback)
     taskless = job.state is JobState.UNKNOWN and job.task_id is None

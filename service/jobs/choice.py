@@ -30,11 +30,13 @@ class Market:
         providers: the ones that can be used now.
         prices: the operator's dollars per video, by model or by ``VENDOR/MODEL``.
         today: for what has ended.
+        held: the ones to which nothing goes out now, for want of credits or by an operator.
     """
 
     providers: Container[str]
     prices: Mapping[str, float]
     today: date
+    held: Container[str] = ()
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,14 @@ class Choice:
     A vendor's model with the input as it is sent there.
 
     `compared` are the vendors that take this input, cheapest first, with their highest price
-    in dollars; one alone where the request named it.
+    in dollars; one alone where the request named it. Those that are `held` come last.
     """
 
     offer: Model
     input: dict[str, Any]
     route: str = AUTO
     compared: tuple[tuple[str, float | None], ...] = ()
+    held: frozenset[str] = frozenset()
 
     def first(self) -> str:
         """The chosen vendor with its price."""
@@ -60,8 +63,11 @@ class Choice:
         """Why this vendor, for the timeline; blank where there was no choice."""
         if len(self.compared) < 2:
             return ""
-        shown = [f"{name} {_money(price)}" for name, price in self.compared]
-        return f"{shown[0]} is the cheapest; {', '.join(shown[1:])} would take it too"
+        first, *others = [
+            f"{name} {_money(price)}{' (held)' if name in self.held else ''}"
+            for name, price in self.compared
+        ]
+        return f"{first} is the cheapest; {', '.join(others)} would take it too"
 
 
 def _money(price: float | None) -> str:
@@ -155,22 +161,26 @@ def _cheapest(
         # The vendor that comes nearest has the fewest objections.
         errors.found += min(refused, key=lambda error: len(error.faults)).faults
         return None
-    # One whose price nobody states comes last; else the catalogue's order decides a tie.
-    taken.sort(key=lambda one: float("inf") if one[0] is None else one[0])
+    # One that is held, or whose price nobody states, comes last; else the catalogue's order
+    # decides a tie.
+    taken.sort(
+        key=lambda one: (one[1].provider in market.held, float("inf") if one[0] is None else one[0])
+    )
     _, offer, values = taken[0]
     compared = tuple((other.provider, price) for price, other, _ in taken)
-    return Choice(offer, values, route, compared)
+    held = frozenset(name for name, _ in compared if name in market.held)
+    return Choice(offer, values, route, compared, held)
 
 
 def next_choice(
     market: Market, slug: str, given: dict[str, Any], refused_by: Container[str]
 ) -> Choice | None:
-    """The cheapest vendor that has not refused the job yet; None where there is none left."""
+    """The cheapest that has not refused the job yet and is not held; None where none is left."""
     today = market.today
     offers = [
         offer
         for name, offer in OFFERS.get(slug, {}).items()
-        if name in market.providers and name not in refused_by
+        if name in market.providers and name not in market.held and name not in refused_by
     ]
     left = [offer for offer in offers if not (offer.ends and offer.ends <= today)]
     return _cheapest(market, left, AUTO, given, FieldErrors()) if left else None

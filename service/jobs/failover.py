@@ -37,7 +37,7 @@ def fail_over(
         return False
     refused_by = [*(job.refused_by or []), job.provider]
     usable = [name for name in VENDORS if settings.can_use(name)]
-    market = Market(usable, settings.prices, now.date())
+    market = Market(usable, settings.prices, now.date(), store.providers.all_held(tx))
     choice = next_choice(market, job.model, job.requested, refused_by)
     if choice is None or not _move(tx, settings, job, choice, refused_by, now):
         return False
@@ -47,6 +47,8 @@ def fail_over(
     log.warning(
         "%s goes to %s: %s refused it (%s)", job.id, choice.offer.provider, job.provider, why
     )
+    # After the job: who has a provider's row must not wait for a job's.
+    store.providers.count_failover(tx, job.provider)
     if refusal.code in HOLD_CODES:
         store.providers.hold(tx, job.provider, why)
     elif refusal.code in RETRY_CODES:

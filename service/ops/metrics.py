@@ -76,6 +76,14 @@ class _Rows(Collector):
         for reason, count in store.callbacks.count_rejections(self._tx).items():
             refused.add_metric((reason,), count)
         yield refused
+        moved = CounterMetricFamily(
+            "clipbell_failovers",
+            "Jobs that went to another vendor, by the one that surely refused them.",
+            labels=("provider",),
+        )
+        for name, count in store.counts.failovers(self._tx).items():
+            moved.add_metric((name,), count)
+        yield moved
         help_ = "Looks at callback URLs (GET or HEAD) that were answered 200."
         checks = store.callbacks.url_checks(self._tx)
         yield CounterMetricFamily("clipbell_callback_url_checks", help_, value=checks)

@@ -56,8 +56,8 @@ def creation_error(answer: Response, envelope: Envelope) -> ProviderError:
     """
     Refused only where a status says surely so; else there may be a task.
 
-    We follow no redirect of a create. A 5xx says nothing of the kind, whoever wrote its body: the vendor may have taken the
-    task before it failed, and its callback then finds the job.
+    We follow no redirect of a create. A 5xx is no refusal, whoever wrote its body: the vendor
+    may have taken the task before it failed, and its callback then finds the job.
     """
     status = envelope.refusal or answer.status
     message = envelope.complaint or f"HTTP {answer.status}"

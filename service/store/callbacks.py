@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select, update
+from sqlalchemy import Connection, Select, bindparam, func, insert, select, text, update
 
-from service.model import URL_CHECK, Callback, CallbackState, Rejection
+from service.model import URL_CHECK, Callback, CallbackState, Rejection, new_id
 from service.store.schema import callbacks, jobs, rejected_callbacks, rejection_counts
 from service.store.statements import row_where
 from service.store.work import NOW, Claim, Page, call_for, newest_page, settle, value, values
@@ -23,6 +23,19 @@ _MAKE_DUE = (
     )
     .values(due_at=NOW)
 )
+#: Of rejected callbacks the newest are listed; all are counted.
+REJECT = """
+INSERT INTO rejected_callbacks (id, reason, remote, received_at)
+VALUES (:id, :reason, :remote, :received_at)
+"""
+COUNT = """
+INSERT INTO rejection_counts (reason, count) VALUES (:reason, 1)
+ON CONFLICT (reason) DO UPDATE SET count = rejection_counts.count + 1
+"""
+FORGET = """
+DELETE FROM rejected_callbacks WHERE id <
+    (SELECT id FROM rejected_callbacks ORDER BY id DESC LIMIT 1 OFFSET 999)
+"""
 
 
 @dataclass(frozen=True)
@@ -120,6 +133,14 @@ def arrivals(tx: Connection, job_id: str) -> list[Arrival]:
     statement: Select[Any] = select(*light, length).where(callbacks.c.job_id == job_id)
     rows = tx.execute(statement.order_by(callbacks.c.received_at, callbacks.c.id)).all()
     return values(Arrival, rows)
+
+
+def reject(tx: Connection, reason: str, remote: str, now: datetime) -> None:
+    """List and count a callback that was refused after its receipt."""
+    row = {"id": new_id("rej", now), "reason": reason, "remote": remote, "received_at": now}
+    tx.execute(insert(rejected_callbacks), row)
+    tx.execute(text(COUNT), {"reason": reason})
+    tx.execute(text(FORGET))
 
 
 def count_rejections(tx: Connection) -> dict[str, int]:

@@ -55,6 +55,12 @@ def held_providers(tx: Connection) -> dict[str, bool]:
     return {name: held is not None for name, held in found}
 
 
+def failovers(tx: Connection) -> dict[str, int]:
+    """How many jobs each provider's sure refusal sent to another vendor."""
+    found = tx.execute(select(providers.c.name, providers.c.failovers))
+    return {name: int(count) for name, count in found}
+
+
 def due(tx: Connection, now: datetime) -> list[Due]:
     """The work of each kind that is due and not claimed yet."""
     questions = [

@@ -81,6 +81,18 @@ def set_credits_left(tx: Connection, name: str, dollars: float) -> None:
     tx.execute(update(providers).filter_by(name=name).values(credits_left=dollars))
 
 
+def all_held(tx: Connection) -> frozenset[str]:
+    """The providers to which nothing goes out."""
+    stopped = select(providers.c.name).where(providers.c.held_reason.is_not(None))
+    return frozenset(tx.scalars(stopped))
+
+
+def count_failover(tx: Connection, name: str) -> None:
+    """One more job went to another vendor after a sure refusal of this one."""
+    own = update(providers).where(providers.c.name == name)
+    tx.execute(own.values(failovers=providers.c.failovers + 1))
+
+
 def paused_for(tx: Connection, name: str, now: datetime) -> timedelta:
     """How long the provider is still paused."""
     until = tx.scalar(select(providers.c.paused_until).filter_by(name=name))

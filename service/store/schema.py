@@ -441,6 +441,8 @@ providers = Table(
     # What its last answer was, and since when, as long as that was none.
     Column("last_error", Text),
     _moment("last_error_since"),
+    # Jobs that went to another vendor after a sure refusal of this one.
+    Column("failovers", Integer, nullable=False, default=0, server_default="0"),
     # Dollars, as its last answer about a finished task had them.
     Column("credits_left", Double),
 )

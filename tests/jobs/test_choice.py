@@ -27,12 +27,13 @@ def asked(
     provider: str | None = None,
     usable: tuple[str, ...] = ALL,
     model: str = "kling-2.5-turbo",
+    held: tuple[str, ...] = (),
     **values: Any,
 ) -> JobRequest:
     """The request for a job of five seconds."""
     given = {"prompt": "A fox", "duration": 5} | values
     body = {"model": model, "input": given} | ({"provider": provider} if provider else {})
-    return check_request(body, {}, Market(usable, {}, TODAY))
+    return check_request(body, {}, Market(usable, {}, TODAY, held))
 
 
 def faults(*given: Any, **values: Any) -> list[FieldError]:
@@ -67,6 +68,17 @@ def test_choice_is_shown() -> None:
 
     assert "kling at $0.35 is the cheapest; segmind at $0.44 would take it too" == both.choice
     assert ("", None) == (named.choice, named.requested)
+
+
+def test_held_vendor_comes_last() -> None:
+    """Nothing goes out to it now; only where all are held is the cheapest of them taken."""
+    three = ("segmind", "kling", "kie")
+    found = asked(usable=three, held=("kling",))
+
+    assert "segmind" == found.model.provider
+    assert "kling at $0.35 (held) would take it too" in found.choice
+    assert "kling" == asked(usable=three, held=three).model.provider
+    assert "kling" == asked("kling", usable=three, held=("kling",)).model.provider
 
 
 def test_unknown_price_comes_last() -> None:
@@ -153,6 +165,31 @@ def test_next_vendor_after_a_sure_refusal(
     assert (["kling"], 0.44) == (job.refused_by, job.estimated_max)
     assert "pro" == job.input["mode"]
     assert "segmind at $0.44 is next" in steps["failed over"]
+    with harness.db.read() as tx:
+        counts = store.counts.failovers(tx)
+    assert {"kling": 1} == {name: count for name, count in counts.items() if count}
+
+
+def test_next_job_avoids_a_vendor_without_credits(harness: Harness, sandbox: SandboxClient) -> None:
+    """Who refused for want of credits is held: `auto` takes another from then on."""
+    sent(harness, sandbox, "[refuse 429 1102]")
+    given = {"prompt": "A fox", "duration": 5}
+    after = harness.new_job(model="kling-2.5-turbo", input=given)
+    with harness.db.read() as tx:
+        steps = {step.kind: step.message for step in store.jobs.all_steps(tx, after.id)}
+
+    assert "segmind" == after.provider
+    assert "kling at $0.35 (held)" in steps["chosen"]
+
+
+def test_no_other_vendor_that_is_held(harness: Harness, sandbox: SandboxClient) -> None:
+    """A job does not go from one vendor that takes nothing to another."""
+    with harness.db.write() as tx:
+        store.providers.ensure(tx, "segmind", harness.clock())
+        store.providers.hold(tx, "segmind", "by hand")
+    job = sent(harness, sandbox, "[refuse 429 1102]")
+
+    assert ("kling", JobState.HELD) == (job.provider, job.state)
 
 
 def test_named_vendor_keeps_its_job(harness: Harness, sandbox: SandboxClient) -> None:

@@ -33,6 +33,12 @@ REASONS = {
         "them, CLIPBELL_SECRET_KEYS was changed while jobs were under way: put the old key back "
         "behind the new one and restart.",
     ),
+    "bad_vendor_signature": Reason(
+        "Not signed by the vendor",
+        "The address is ours, but the vendor's own signature is missing or wrong.",
+        "Nothing is lost: the job is polled for. Compare CLIPBELL_NAME_WEBHOOK_SECRET with the "
+        "secret in the vendor's account, and look at this machine's clock.",
+    ),
     "expired": Reason(
         "Expired",
         "The address was ours, but older than the 30 days that it works.",

@@ -40,6 +40,7 @@ def test_forged(client: FlaskClient, harness: Harness) -> None:
     assert ["Bad signature"] == listed(shown)
     assert {
         "Bad signature": "1",
+        "Not signed by the vendor": "0",
         "Expired": "0",
         "Unknown job": "0",
         "Too large": "0",
