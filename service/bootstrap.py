@@ -27,6 +27,7 @@ from service.outbound.client import Outbound
 from service.providers import Access, Provider, make_provider
 from service.settings import Settings
 from service.signing import Encryptor, UrlSigner
+from service.slots import Slots
 from service.storage import FileStorage, Storage, open_storage
 from service.storage.disk import disks_of
 from service.storage.uploads import UploadStore
@@ -34,6 +35,10 @@ from service.store.clock import SharedClock
 from service.store.database import PATIENCE_SECONDS, Database
 from service.videos.archive import archive_video
 from service.videos.retention import remove_video
+
+#: The kinds of work that an account can make last: by its images, its vendor, its endpoints.
+SHARED_KINDS = ("submit", "generate", "deliver", "deliver_slow")
+UNBOUNDED = dict.fromkeys(SHARED_KINDS, Slots())
 
 
 @dataclass(frozen=True)
@@ -65,12 +70,22 @@ class Wiring:
                 held = store.providers.all_held(tx)
         return Market(self.providers, self.settings.prices, self.clock().date(), held)
 
-    def units(self) -> dict[str, Callable[[], bool]]:
-        """One function per kind of work; see `store.work.WORK`."""
+    def units(self, slots: Mapping[str, Slots] = UNBOUNDED) -> dict[str, Callable[[], bool]]:
+        """
+        One function per kind of work; see `store.work.WORK`.
+
+        Args:
+            slots: of the `SHARED_KINDS`, where an account may not have all of them.
+        """
         db, settings, clock, providers = self.db, self.settings, self.clock, self.providers
-        return {
+        shared = {
             "submit": partial(submit_job, db, self.submission_context(holding=False), clock),
             "generate": partial(submit_job, db, self.submission_context(holding=True), clock),
+            "deliver": partial(attempt_delivery, db, self.notifications, clock),
+            "deliver_slow": partial(attempt_delivery, db, self.notifications, clock, slow=True),
+        }
+        return {
+            **{kind: partial(slots[kind].run, unit) for kind, unit in shared.items()},
             "process": partial(process_callback, db, providers, settings, clock),
             "poll": partial(poll_jobs, db, providers, settings, clock),
             "reconcile": partial(handle_expired, db, providers, settings, self.signer, clock),
@@ -78,8 +93,6 @@ class Wiring:
                 archive_video, db, providers, self.outbound, self.storage, settings, clock
             ),
             "remove": partial(remove_video, db, self.storage, settings, clock),
-            "deliver": partial(attempt_delivery, db, self.notifications, clock),
-            "deliver_slow": partial(attempt_delivery, db, self.notifications, clock, slow=True),
             "number": partial(number_events, db),
         }
 

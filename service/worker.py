@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import signal
+from collections.abc import Mapping
 
-from service.bootstrap import Wiring
+from service.bootstrap import SHARED_KINDS, Wiring
 from service.engines.threads import ThreadEngine
 from service.ops.upkeep import Heartbeat, Maintenance, prepare_host
+from service.slots import Slots, with_spare
 
 log = logging.getLogger(__name__)
 
 #: How the threads are shared out over the kinds of work, by what each waits for; one at least.
+#: The kinds that accounts share get a third more, for others than the busiest account.
 #: Together they keep a vendor's 1,000 slots full: 22 jobs a second at 45 s each.
 THREAD_WEIGHTS = {
     # A vendor takes about a second for a create; its own limits are kept by rows.
@@ -36,6 +39,19 @@ THREAD_WEIGHTS = {
 CREATES = ("submit", "generate")
 
 
+def threads_per_kind(threads: int) -> dict[str, int]:
+    """So many threads, shared out; kinds with accounts in them get spare ones besides."""
+    whole = sum(THREAD_WEIGHTS.values())
+    per_kind = {kind: max(1, threads * share // whole) for kind, share in THREAD_WEIGHTS.items()}
+    return per_kind | {kind: with_spare(per_kind[kind]) for kind in SHARED_KINDS}
+
+
+def make_engine(wiring: Wiring, per_kind: Mapping[str, int]) -> ThreadEngine:
+    """All units with so many threads each, where no account gets all that others may need."""
+    slots = {kind: Slots(per_kind[kind]) for kind in SHARED_KINDS}
+    return ThreadEngine(wiring.units(slots), wiring.due, per_kind, never_cut=CREATES)
+
+
 def run_worker(wiring: Wiring, threads: int) -> bool:
     """
     Work until SIGTERM, SIGINT or SIGHUP, however often they come.
@@ -47,9 +63,8 @@ def run_worker(wiring: Wiring, threads: int) -> bool:
         False when something was left running: the process must end without closing the wiring.
     """
     prepare_host(wiring)
-    whole = sum(THREAD_WEIGHTS.values())
-    per_kind = {kind: max(1, threads * share // whole) for kind, share in THREAD_WEIGHTS.items()}
-    engine = ThreadEngine(wiring.units(), wiring.due, per_kind, never_cut=CREATES)
+    per_kind = threads_per_kind(threads)
+    engine = make_engine(wiring, per_kind)
     wiring.db.listen(engine.call)
 
     def stop(*_: object) -> None:

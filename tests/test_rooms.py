@@ -14,7 +14,7 @@ SERVICE = Path(__file__).parents[1] / "service"
 #: The reading order: a room, or a file beside the rooms, imports only what stands before it.
 ORDER = [
     *("errors", "formatting", "media", "catalogue", "model"),
-    *("settings", "signing", "retry"),
+    *("settings", "signing", "retry", "slots"),
     *("outbound", "store", "migrations", "storage", "accounts"),
     *("events", "messages", "providers", "channels"),
     *("deliveries", "videos", "jobs", "callbacks"),

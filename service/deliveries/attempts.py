@@ -29,6 +29,7 @@ from service.errors import (
 )
 from service.model import Attempt, Clock, Delivery, DeliveryState, Exchange, Subscription
 from service.retry import next_attempt_at
+from service.slots import ANYWHERE, Slot
 from service.store.database import Database
 from service.store.quarantine import quarantine_on_error
 
@@ -67,13 +68,19 @@ class Attempted:
 
 
 def attempt_delivery(
-    db: Database, context: NotificationContext, clock: Clock, *, slow: bool = False
+    db: Database,
+    context: NotificationContext,
+    clock: Clock,
+    slot: Slot = ANYWHERE,
+    *,
+    slow: bool = False,
 ) -> bool:
     """Make the next attempt that is due in this lane; False when there was none."""
     began = clock()
     with quarantine_on_error(db, "deliveries", clock) as claimed:
         with db.write() as tx:
-            row = claimed.row = store.claims.claim_pending(tx, began, LEASE_SECONDS, slow=slow)
+            row = store.claims.claim_pending(tx, began, LEASE_SECONDS, slow=slow, slot=slot)
+            claimed.row = row
             if row is None:
                 return False
             delivery = _begin(tx, context, row, began)

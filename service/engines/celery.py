@@ -26,7 +26,7 @@ from celery.worker import state as worker_state
 from celery.worker.consumer import Consumer
 from kombu.transport import virtual
 
-from service.bootstrap import build
+from service.bootstrap import SHARED_KINDS, build
 from service.engines.hints import (
     KINDS,
     TASK,
@@ -40,6 +40,7 @@ from service.ops.logs import TroubleLog, configure
 from service.ops.setup import await_schema
 from service.ops.upkeep import BEAT_SECONDS, prepare_process
 from service.settings import Settings, load_settings
+from service.slots import Slots
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ class PoolProcess:
         except ClipbellError:
             self.wiring.close()
             raise
-        self._units = self.wiring.units()
+        self._units = self.wiring.units(dict.fromkeys(SHARED_KINDS, _slots))
         self._publisher = Publisher(app)
         self._followed_at = time.monotonic()
 
@@ -143,6 +144,8 @@ _process: PoolProcess | None = None
 _process_lock = threading.Lock()
 #: Made before any fork.
 _places = Places()
+#: Of a pool of threads; a process of another pool does one unit at a time.
+_slots = Slots()
 
 
 class PoolEnd:
@@ -249,7 +252,9 @@ class Upkeep(bootsteps.StartStopStep):  # type: ignore[misc]
         super().__init__(worker, **options)
         await_schema(_settings())
         kinds = {kind for kind in KINDS if queue_name(kind) in app.amqp.queues.consume_from}
-        _places.share_out(max(autoscale or [worker.concurrency]), kinds)
+        concurrency = max(autoscale or [worker.concurrency])
+        _places.share_out(concurrency, kinds)
+        _slots.count = concurrency
         self._child: subprocess.Popen[bytes] | None = None
         self._stopping = threading.Event()
         self._watcher = threading.Thread(target=self._watch, name="upkeep", daemon=True)

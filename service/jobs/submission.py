@@ -30,6 +30,7 @@ from service.outbound.client import Outbound
 from service.providers.base import Provider, WireRequest
 from service.settings import Settings
 from service.signing import UrlSigner
+from service.slots import ANYWHERE, Slot
 from service.storage import StorageError
 from service.storage.disk import Disks
 from service.storage.uploads import (
@@ -109,7 +110,9 @@ def preview(
     return dry_run_json(job, wire, url, model.expected(job.input), notes)
 
 
-def submit_job(db: Database, context: SubmissionContext, clock: Clock) -> bool:
+def submit_job(
+    db: Database, context: SubmissionContext, clock: Clock, slot: Slot = ANYWHERE
+) -> bool:
     """Send the next queued job; False when there was none that may go out."""
     if context.disks.nearly_full():
         # Its video could not be kept. Nothing is written: with room again it just goes on.
@@ -118,7 +121,7 @@ def submit_job(db: Database, context: SubmissionContext, clock: Clock) -> bool:
     try:
         with quarantine_on_error(db, "jobs", clock) as claimed, db.write() as tx:
             job = claimed.row = store.jobs.claim_queued(
-                tx, list(context.providers), clock(), GRACE_SECONDS
+                tx, list(context.providers), clock(), GRACE_SECONDS, slot
             )
             claim = _check_claim(tx, context, job, clock()) if job else _Claim(more=False)
     except DatabaseUnavailable:

@@ -26,9 +26,10 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from service.model import Delivery, DeliveryState
+from service.slots import ANYWHERE, Slot
 from service.store.quarantine import UNREADABLE, quarantine_unreadable
 from service.store.schema import Moment, accounts, channels, deliveries, subscriptions
-from service.store.work import mark_served, value
+from service.store.work import NOT_FULL, give_slot, value
 
 #: Deliveries of one subscription that may be under way at once.
 IN_FLIGHT = 4
@@ -45,21 +46,24 @@ _ACCOUNT = bindparam("account", type_=String())
 
 
 def claim_pending(
-    tx: Connection, now: datetime, lease: float, *, slow: bool = False
+    tx: Connection,
+    now: datetime,
+    lease: float,
+    *,
+    slow: bool = False,
+    slot: Slot = ANYWHERE,
 ) -> Delivery | None:
     """
     The next delivery that is due in one of the two lanes, leased for `lease` seconds.
 
-    The account that was served longest ago comes first. Left out are subscriptions
-    that are held or have `IN_FLIGHT` under way, and channels that are paused.
+    The account that was served longest ago comes first and gets the slot. Left out are
+    accounts that hold too many, subscriptions that are held or have `IN_FLIGHT` under way,
+    and channels that are paused.
     """
     given: dict[str, Any] = {"now": now, "until": now + timedelta(seconds=lease)}
-    account_ids = tx.scalars(_next_accounts(slow), given).all()
-    if not account_ids:
+    given["account"] = give_slot(tx, _next_accounts(slow), slot, given)
+    if given["account"] is None:
         return None
-    if len(account_ids) > 1:
-        mark_served(tx, account_ids[0])
-    given["account"] = account_ids[0]
     delivery_id = _locked_next(tx, given, slow)
     if delivery_id is None:
         return None
@@ -127,7 +131,7 @@ def _next_accounts(slow: bool) -> Select[Any]:
     own: Column[str] = accounts.c.id
     oldest = _oldest(own, 1).with_only_columns(deliveries.c.id).correlate(accounts)
     has_due = oldest.scalar_subquery().is_not(None)
-    statement = select(own).where(has_due, _next_delivery(own, slow).is_not(None))
+    statement = select(own).where(NOT_FULL, has_due, _next_delivery(own, slow).is_not(None))
     if slow:
         concerned = select(subscriptions.c.account_id).where(subscriptions.c.slow_until > _NOW)
         statement = statement.where(own.in_(concerned))

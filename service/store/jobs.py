@@ -22,6 +22,7 @@ from sqlalchemy.sql.dml import Update
 
 from service.model import CONCLUDED, OPEN, TERMINAL, Job, JobState, Step
 from service.model.error_codes import strip_unstorable
+from service.slots import ANYWHERE, Slot
 from service.store.schema import jobs, providers, steps
 from service.store.statements import row_where, rows_where
 from service.store.work import (
@@ -209,9 +210,15 @@ def _begins(prefix: str) -> ColumnElement[bool]:
     return or_(*[i.startswith(prefix, autoescape=True) for i in (jobs.c.id, jobs.c.task_id)])
 
 
-def claim_queued(tx: Connection, names: Sequence[str], now: datetime, lease: float) -> Job | None:
-    """The next job to send by one of these providers, now `submitting`; none that is stopped."""
-    account_id = _TURNS.take(tx, now, names=list(names))
+def claim_queued(
+    tx: Connection, names: Sequence[str], now: datetime, lease: float, slot: Slot = ANYWHERE
+) -> Job | None:
+    """
+    The next job to send by one of these providers, now `submitting`; none that is stopped.
+
+    The slot is its account's from then on.
+    """
+    account_id = _TURNS.take(tx, now, slot, names=list(names))
     if account_id is None:
         return None
     return _QUEUED.one(tx, now, lease, names=list(names), account=account_id)

@@ -8,7 +8,7 @@ comes up again by itself; `claims` fences off a worker that comes back late.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Generic, TypeVar
@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql import ColumnElement
 
+from service.slots import Slot
 from service.store.quarantine import UNREADABLE, Claimable, quarantine_unreadable
 from service.store.schema import (
     Moment,
@@ -194,6 +195,10 @@ class Claim(Generic[T]):
             return []
 
 
+#: Accounts that may have another slot; see `Slot.full`.
+NOT_FULL = accounts.c.id.not_in(bindparam("full", expanding=True))
+
+
 class Turns:
     """
     Accounts with something due in turn, so that a batch of ten thousand rows holds up another
@@ -211,17 +216,32 @@ class Turns:
         )
         self._waiting = (
             select(accounts.c.id)
-            .where(due.exists())
+            .where(due.exists(), NOT_FULL)
             .order_by(accounts.c.last_served, accounts.c.id)
             .limit(2)
         )
 
-    def take(self, tx: Connection, now: datetime, **given: Any) -> str | None:
-        """The account that was served longest ago; it moves to the end."""
-        waiting = tx.scalars(self._waiting, {"now": now, **given}).all()
-        if len(waiting) > 1:
-            mark_served(tx, waiting[0])
-        return waiting[0] if waiting else None
+    def take(self, tx: Connection, now: datetime, slot: Slot, **given: Any) -> str | None:
+        """The account that was served longest ago of those that may have the slot."""
+        return give_slot(tx, self._waiting, slot, {"now": now, **given})
+
+
+def give_slot(
+    tx: Connection, waiting: Select[Any], slot: Slot, given: Mapping[str, Any]
+) -> str | None:
+    """
+    Give the slot to the first account of that statement, which moves to the end of the turns.
+
+    Args:
+        waiting: the first two accounts that have something due, of those that are `NOT_FULL`.
+    """
+    while account_ids := tx.scalars(waiting, {**given, "full": slot.full()}).all():
+        if slot.take(account_ids[0]):
+            if len(account_ids) > 1:
+                mark_served(tx, account_ids[0])
+            return str(account_ids[0])
+        # Others of this account were faster: now it is among the full ones.
+    return None
 
 
 _OWN = accounts.c.id == bindparam("of_id")

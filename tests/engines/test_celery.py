@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from support.brokers import BROKERS, Broker, RedisServer, missing, start_broker
 from support.harness import Harness
 from support.network import Proxy
 from support.outages import QUICK, ask, await_words, fresh, readyz, steps, tasks
+from support.raw_servers import Server, silent
 from support.requirements import need
 from support.sandboxes import SandboxClient, start_sandbox
 from support.servers import Clipbell, Hook, eventually
@@ -198,6 +199,23 @@ def test_two_beats_and_doubled_hints(
     assert done
     assert (0, 0) == (stop_celery(clipbell, "first"), stop_celery(clipbell, "second"))
     assert "Traceback" not in clipbell.log("first") + clipbell.log("second")
+
+
+@pytest.mark.slow
+def test_hanging_hooks_of_another_account(clipbell: Clipbell) -> None:
+    """In a pool of threads, too, one account's hooks that hang leave places for another's."""
+    start_celery(clipbell, *THREADS)
+    bob = clipbell.as_account("bob")
+    with Hook() as hook, closing(Server(silent)) as hanging:
+        stuck = [f"webhook:{hanging.url(f'/{number}')}" for number in range(10)]
+        clipbell.submit(fresh("stuck"), notify=stuck)
+        eventually(lambda: hanging.connections == 6)
+        bob.submit(fresh("free"), notify=[f"webhook:{hook.url}"])
+        eventually(lambda: hook.hits, 12)
+        connections = hanging.connections
+
+    assert 6 == connections
+    assert 0 == stop_celery(clipbell)
 
 
 @pytest.mark.slow
