@@ -23,7 +23,8 @@ class Parameter:
     `choices` closes the set; `low` and `high` are inclusive. `absent` lists
     values that the vendors' documents use for "not given". `aliases` are other vendors'
     names for the same thing, accepted here too; `needs` names another input without which
-    this one makes no sense, `only_with` the values of another that allow it.
+    this one makes no sense, `only_with` the values of another that allow it, `excludes` one
+    that says something else.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Parameter:
     aliases: tuple[str, ...] = ()
     needs: str = ""
     only_with: tuple[str, tuple[Any, ...]] | None = None
+    excludes: str = ""
 
 
 @dataclass(frozen=True)

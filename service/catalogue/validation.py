@@ -209,6 +209,9 @@ def _check_companions(parameter: Parameter, values: dict[str, Any], errors: Fiel
     if parameter.needs and parameter.needs not in values:
         message = f"a last frame needs a first one: give {parameter.needs} too"
         errors.add(json_pointer(parameter.needs), "required", message)
+    if parameter.excludes in values:
+        message = f"leave it out: the video starts from {parameter.name}"
+        errors.add(json_pointer(parameter.excludes), "not_allowed", message)
     if parameter.only_with is None:
         return
     name, allowed = parameter.only_with

@@ -44,7 +44,7 @@ class Videos(TaskApi):
         return super().headers() if self.access.api_key else {}
 
     def request_for(self, job: Job, callback_url: str) -> WireRequest:
-        """``POST /v1/videos``; it has no place for `callback_url`. Raises Refused."""
+        """``POST /v1/videos`` or ``…/ID/remix``; no place for `callback_url`. Raises Refused."""
         values = dict(job.input)
         served = self.access.settings.videos_models
         model = values.pop("model", served[0] if served else None)
@@ -52,6 +52,9 @@ class Videos(TaskApi):
             known = ", ".join(served) or "none: set CLIPBELL_VIDEOS_MODELS"
             message = f"model {model!r} is not served; the models are {known}"
             raise Refused("NOT_FOUND_MODEL", message)
+        if source := values.get("remix_of"):
+            path = f"/v1/videos/{quote(source, safe='')}/remix"
+            return self.wire(path, {"prompt": values["prompt"]})
         body = {
             "model": model,
             "prompt": values["prompt"],

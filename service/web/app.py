@@ -30,7 +30,7 @@ from service.web.api import (
     subscriptions,
     videos,
 )
-from service.web.compat import apixo, segmind
+from service.web.compat import apixo, openai, segmind
 from service.web.compat import videos as openai_videos
 from service.web.compat.base import ended
 from service.web.compat.waiters import Waiters
@@ -114,7 +114,7 @@ def _refuse_nul() -> None:
 def _answer(error: Exception) -> Response:
     """Every error is a problem: a page for people with a browser, JSON for the rest."""
     problem = as_problem(error)
-    vendors = segmind.in_its_place(problem) or openai_videos.in_its_place(problem)
+    vendors = segmind.in_its_place(problem) or openai.in_its_place(problem)
     if vendors is not None:
         return vendors
     return html_problem(problem) if wants_html() else problem_response(problem)

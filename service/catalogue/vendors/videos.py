@@ -39,6 +39,13 @@ VENDOR = Vendor(
                     "First frame.",
                     aliases=("image_url", "first_frame", "start_image"),
                 ),
+                Parameter(
+                    "remix_of",
+                    "text",
+                    "Your server's id of a video to remix; its length and size stay.",
+                    max_length=200,
+                    excludes="input_reference",
+                ),
             ),
             expected_seconds={seconds: 60.0 + 20.0 * seconds for seconds in _LENGTHS},
             poll_after=10.0,

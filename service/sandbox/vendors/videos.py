@@ -15,7 +15,7 @@ STATES = {PENDING: "queued", PROCESSING: "in_progress", SUCCESS: "completed", FA
 
 
 def make_blueprint(renderer: Renderer) -> Blueprint:
-    """The three routes that a client needs."""
+    """The routes that a client needs."""
     blueprint = Blueprint("videos", __name__, url_prefix="/v1/videos")
     desk = Desk(renderer, "videos")
 
@@ -42,6 +42,14 @@ def make_blueprint(renderer: Renderer) -> Blueprint:
         if url := image(reference, "image_url"):
             values["image_url"] = url
         return jsonify(_video(desk.create("videos", key, values, 0.0)))
+
+    @blueprint.post("/<task_id>/remix")
+    def remix(task_id: str) -> Response:
+        body, source = desk.body(("prompt",)), _known(desk, task_id)
+        if source.state != SUCCESS:
+            raise Refusal(400, "the video is not completed")
+        values = source.values | {"prompt": text(body, "prompt", needed=True)}
+        return jsonify(_video(desk.create("videos", desk.key(), values, 0.0)))
 
     @blueprint.get("/<task_id>")
     def show(task_id: str) -> Response:

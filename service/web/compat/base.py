@@ -36,12 +36,17 @@ NO_CREDITS = "INSUFFICIENT_CREDITS"
 
 
 class CompatError(ClipbellError):
-    """A refusal: the HTTP status and the words; each vendor's API gives them its shape."""
+    """
+    A refusal: the HTTP status and the words; each vendor's API gives them its shape.
 
-    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+    `code` is a word for programs, where the vendor has such.
+    """
+
+    def __init__(
+        self, status: int, message: str, headers: dict[str, str] | None = None, code: str = ""
+    ) -> None:
         super().__init__(message)
-        self.status = status
-        self.message = message
+        self.status, self.message, self.code = status, message, code
         self.headers = headers or {}
 
 

@@ -18,10 +18,11 @@ from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
-from service.catalogue.models import MODELS, OFFERS, Model, Parameter
+from service.catalogue.models import MODELS, OFFERS, Model, Parameter, find_offer
 from service.errors import FieldError, FieldErrors, InvalidInput
 from service.jobs.requests import FIELDS, JobRequest, check_request
-from service.model import ACCOUNTS_OWN
+from service.model import ACCOUNTS_OWN, Job
+from service.web.compat.base import CompatError
 from service.web.context import JOB_BYTES, channels, decoded_body, json_body, wiring
 from service.web.errors import Problem
 
@@ -37,6 +38,8 @@ SIZES = {
 #: The fields that are no input of a model.
 JOB_FIELDS = ("model", "callback_url", *(name for name in FIELDS if name not in ("model", "input")))
 BLANK = (None, "")
+#: The input that names a video to start from, and the model whose names are in the settings.
+REMIX, OWN = "remix_of", "videos"
 
 
 def read_fields() -> dict[str, Any]:
@@ -86,10 +89,9 @@ def check_fields(fields: dict[str, Any]) -> JobRequest:
     Raises:
         InvalidInput: every fault, each pointing at the field that the caller sent.
     """
-    slug = fields.get("model")
+    slug, values = _model(fields.get("model"))
     offers = _offers(slug, fields.get("provider"))
     errors = FieldErrors()
-    values: dict[str, Any] = {}
     sent: dict[str, str] = {}
     for name, value in fields.items():
         if not offers or name in JOB_FIELDS or value in BLANK:
@@ -100,7 +102,7 @@ def check_fields(fields: dict[str, Any]) -> JobRequest:
                 message = f"{sent[parameter]} says the same: give one of them"
                 raise InvalidInput.at("", "repeated", message)
             values[parameter], sent[parameter] = value, name
-    if "size" in sent.values() and all(offer.parameter("resolution") for offer in offers):
+    if sent.get("aspect_ratio") == "size" and all(o.parameter("resolution") for o in offers):
         short = min(int(side) for side in fields["size"].split("x"))
         values.setdefault("resolution", f"{short}p")
     body = {"model": slug, "input": values} | _job_fields(fields)
@@ -115,6 +117,46 @@ def check_fields(fields: dict[str, Any]) -> JobRequest:
     return replace(asked, source=SOURCE, source_fields={"size": size} if size else None)
 
 
+def check_remix(source: Job, fields: dict[str, Any]) -> JobRequest:
+    """
+    The request for a job that makes another video of that one's.
+
+    Raises:
+        CompatError: 400, since its model takes no video.
+        InvalidInput: every fault of the fields.
+    """
+    offer = find_offer(source.model, source.provider)
+    if offer is None or not offer.parameter(REMIX):
+        raise CompatError(400, _no_remix(source.model), code="unsupported")
+    known = ("prompt", *(name for name in JOB_FIELDS if name not in ("model", "provider")))
+    for name in fields:
+        if name not in known:
+            raise InvalidInput.at(f"/{name}", "unknown_field", f"takes {', '.join(known)}")
+    kept: dict[str, Any] = {
+        name: source.input[name] for name in ("duration", "size") if name in source.input
+    }
+    kept |= {"model": source.input.get("model", source.model), "provider": source.provider}
+    asked = check_fields({**fields, **kept, REMIX: source.task_id})
+    return replace(asked, source_fields={"remixed_from_video_id": source.id})
+
+
+def _no_remix(slug: str) -> str:
+    can = [one for one, offer in MODELS.items() if offer.parameter(REMIX)]
+    images = [one for one, offer in MODELS.items() if image_of(offer)]
+    return (
+        f"{slug} takes no video to start from. Videos of these models can be remixed: "
+        f"{', '.join(can)} (your own server). Or create a new video, with an image as "
+        f"input_reference: {', '.join(images)}"
+    )
+
+
+def _model(given: Any) -> tuple[Any, dict[str, Any]]:
+    """A model of ours and the input that its name stands for: one's own server has names, too."""
+    if given not in OFFERS and given in wiring().settings.videos_models:
+        return OWN, {"model": given}
+    return given, {}
+
+
 def _offers(slug: Any, wanted: Any) -> list[Model]:
     """The model as those sell it who may have the job, the first one's words being the model's."""
     sold = OFFERS.get(slug, {}) if isinstance(slug, str) else {}
@@ -127,7 +169,7 @@ def _translate(offers: list[Model], name: str, value: Any) -> tuple[str, Any]:
     """The parameter of the model that a field stands for, and its value there."""
     if name == "seconds":
         return "duration", value
-    if name == "size":
+    if name == "size" and not any(offer.parameter("size") for offer in offers):
         return "aspect_ratio", _shape(offers, value)
     if name == "input_reference":
         return _first_image(offers, value)
@@ -146,7 +188,10 @@ def _typed(kind: str, text: str) -> Any:
 
 
 def sizes_of(offers: list[Model]) -> list[str]:
-    """The sizes whose shape one of these makes."""
+    """The sizes that one of these takes, or whose shape it makes."""
+    own = [size for offer in offers if (p := offer.parameter("size")) for size in p.choices]
+    if own:
+        return own
     ratios = [ratio for offer in offers if (ratio := offer.parameter("aspect_ratio"))]
     return [size for size, shape in SIZES.items() if any(shape in r.choices for r in ratios)]
 

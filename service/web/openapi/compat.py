@@ -8,14 +8,10 @@ from pydantic import Field
 
 from service.messages.payloads import ApixoTaskJson
 from service.web.compat.apixo import ApixoCreatedJson, ApixoErrorJson
+from service.web.compat.openai import OpenAiErrorJson
+from service.web.compat.openai_video import OpenAiDeletedJson, OpenAiVideoJson, OpenAiVideosJson
 from service.web.compat.segmind import SegmindErrorJson, SegmindRequestJson
-from service.web.compat.videos import (
-    VARIANTS,
-    OpenAiDeletedJson,
-    OpenAiErrorJson,
-    OpenAiVideoJson,
-    OpenAiVideosJson,
-)
+from service.web.compat.videos import VARIANTS
 from service.web.openapi.builders import (
     Operation,
     Response,
@@ -160,6 +156,27 @@ OPERATIONS: dict[str, Operation] = {
         (KEY,),
         ref("NewVideo"),
         example=_NEW_VIDEO,
+        scope="submit",
+        errors=OpenAiErrorJson,
+    ),
+    "openai_videos.remix_video": Operation(
+        "OpenAI-compatible API",
+        {
+            200: Response(
+                "It is stored and will be sent.",
+                OpenAiVideoJson,
+                (*_PACE, *_REPLAY),
+                lambda video: video | _NEW | {"remixed_from_video_id": _JOB, "model": "own"},
+            )
+        },
+        {
+            400: "Its model takes no video, it is not completed, or a field is wrong.",
+            429: "No budget or no credits.",
+        }
+        | _NO_VIDEO,
+        (_VIDEO_ID, KEY),
+        ref("NewRemix"),
+        example={"prompt": "The same fox in the rain"},
         scope="submit",
         errors=OpenAiErrorJson,
     ),

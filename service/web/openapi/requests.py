@@ -99,6 +99,7 @@ def add_requests(
         words = [word for word in routes_of(slug) if word not in VENDORS or word in names]
         found[f"NewJob_{component_name(slug)}"] = _of_model(job, usable, words)
         found[f"NewVideo_{component_name(slug)}"] = _video(job, task, usable[0], words)
+    found["NewRemix"] = _remix(job, task)
     for name in ("NewJob", "NewVideo"):
         found[name] = _one_of(name, "model", list(sold))
 
@@ -174,6 +175,21 @@ def _video(job: Schema, task: Schema, model: Model, words: Sequence[str]) -> Sch
     about = {"description": f"A request for a video of {model.title}; a form may hold the same."}
     rule = _only_its_events("openai", {"required": ["callback_url"]})
     return whole | about | {"required": ["model", "prompt"], "allOf": [rule]}
+
+
+def _remix(job: Schema, task: Schema) -> Schema:
+    """A remix at OpenAI's API: the prompt, and what is no input of a model."""
+    prompt = {"type": "string", "minLength": 1, "description": "What the new video shows."}
+    taken = {"prompt": prompt, "callback_url": task["properties"]["callback_url"]}
+    others = (name for name in job["properties"] if name not in ("model", "input", "provider"))
+    fields = taken | {name: job["properties"][name] for name in others}
+    return {
+        "type": "object",
+        "description": "A request for a remix; a form may hold the same.",
+        "properties": fields,
+        "required": ["prompt"],
+        "additionalProperties": False,
+    }
 
 
 def _renamed(schema: Any, names: Mapping[str, str]) -> Any:

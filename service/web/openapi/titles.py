@@ -58,6 +58,7 @@ TITLES = {
     "openai_videos.delete_video": "Delete a video",
     "openai_videos.download_content": "Download a video",
     "openai_videos.list_videos": "List videos",
+    "openai_videos.remix_video": "Remix a video",
     "openai_videos.retrieve_video": "Get a video",
     "videos.image": "Get an image",
     "videos.watch": "Get a video",

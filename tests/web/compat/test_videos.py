@@ -374,7 +374,7 @@ def test_refusals(harness: Harness, client: FlaskClient) -> None:
     assert 400 == said(client.post(VIDEOS, data="x", content_type="text/plain"))[0]
     assert 400 == said(client.post(VIDEOS, data="x", content_type="multipart/form-data"))[0]
     assert 400 == said(client.get(f"{VIDEOS}?limit=1000"))[0]
-    for path in (f"{video['id']}/remix", "edits", "extensions", "characters"):
+    for path in ("edits", "extensions", "characters"):
         assert (400, "unsupported") == said(client.post(f"{VIDEOS}/{path}", json={"prompt": "x"}))
 
 

@@ -231,6 +231,7 @@ REFUSED = {
     ("/i/{token}", 403),
     ("/v1/videos/{video_id}/content", 404),
     ("/v1/videos/{video_id}", 404),
+    ("/v1/videos/{video_id}/remix", 400),
     ("/readyz", 503),
 }
 

@@ -1,0 +1,94 @@
+"""What all of OpenAI's API shares that is served here: its errors."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from flask import Response, request
+from typing_extensions import TypedDict
+
+from service.model.json_types import about
+from service.web.compat.base import CompatError
+from service.web.context import json_response
+from service.web.errors import Problem, as_problem
+
+NO_MONEY = 429
+#: Not again: a second try of the same request ends as this one.
+FINAL = {"x-should-retry": "false"}
+#: Where this API is.
+PREFIXES = ("/v1/videos", "/v1/webhook_endpoints", "/v1/webhook_event_types")
+#: What OpenAI's API makes of a video that is uploaded.
+_FROM_A_FILE = ("/v1/videos/edits", "/v1/videos/extensions", "/v1/videos/characters")
+_NO_FILES = (
+    "no model of this server takes a video as a file: remix a video that your own server made"
+    " (POST /v1/videos/ID/remix), or create one with an image as input_reference"
+)
+_CODES = {
+    401: "invalid_api_key",
+    403: "insufficient_permissions",
+    404: "not_found",
+    429: "rate_limit_exceeded",
+}
+
+
+class OpenAiErrorTextJson(TypedDict):
+    """What is wrong with a request to OpenAI's API."""
+
+    message: Annotated[str, about("What is wrong.", "seconds: must be one of 5, 10")]
+    type: Annotated[str, about("Its kind.", "invalid_request_error")]
+    param: Annotated[str | None, about("The field that is wrong.", "seconds")]
+    code: Annotated[str | None, about("A stable word for programs.", "not_allowed")]
+
+
+class OpenAiErrorJson(TypedDict):
+    """OpenAI's error."""
+
+    error: OpenAiErrorTextJson
+
+
+def in_openai_words(error: Exception) -> Response:
+    """Any error as OpenAI's API tells it."""
+    if isinstance(error, CompatError):
+        code = "insufficient_quota" if error.status == NO_MONEY else error.code
+        return _refusal(error.status, error.message, error.headers, code=code)
+    problem = as_problem(error)
+    # OpenAI's table has neither 415 nor 422: both are its 400.
+    status = 400 if problem.status in (415, 422) else problem.status
+    if not problem.errors:
+        return _refusal(status, problem.detail, problem.headers)
+    first = problem.errors[0]
+    said = "; ".join(f"{_name(f.pointer)}: {f.message}" for f in problem.errors)
+    return _refusal(status, said, problem.headers, _name(first.pointer), first.code)
+
+
+def _name(pointer: str) -> str:
+    return pointer.strip("/?#").partition("/")[0] or "body"
+
+
+def _refusal(
+    status: int,
+    message: str,
+    headers: dict[str, str],
+    param: str | None = None,
+    code: str | None = None,
+) -> Response:
+    code = code or _CODES.get(status)
+    kind = "server_error" if status >= 500 else "invalid_request_error"
+    body: OpenAiErrorJson = {
+        "error": {
+            "message": message,
+            "type": str(code) if status == 429 else kind,
+            "param": param,
+            "code": code,
+        }
+    }
+    return json_response(body, status, headers)
+
+
+def in_its_place(problem: Problem) -> Response | None:
+    """For the app's own 404 and 405 below our addresses: in OpenAI's words."""
+    if not any(f"{request.path}/".startswith(f"{prefix}/") for prefix in PREFIXES):
+        return None
+    if request.method == "POST" and request.path in _FROM_A_FILE:
+        return _refusal(400, _NO_FILES, {}, code="unsupported")
+    return in_openai_words(problem)
