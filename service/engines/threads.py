@@ -1,21 +1,19 @@
 """
 The embedded engine: threads per kind of work, in one process.
 
-A thread is woken when a row becomes due, and runs its unit until there is
-nothing left; where that is more than one row it wakes another thread, so that only
-as many run as there is work. One watcher asks the database what is due
-on every tick: for what becomes due with time, and for calls that were lost.
+A thread is woken when a row becomes due, and looks once for each row that it is
+called for: a look that finds nothing costs a transaction. One watcher asks the
+database what is due on every tick, for what becomes due with time and for calls
+that were lost. It does not hear how many rows there are: there each success calls
+two more threads, until a look finds nothing.
 """
 
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
 
 from service.ops.logs import TroubleLog
 
@@ -27,6 +25,76 @@ TICK_SECONDS = 0.2
 GRACE_SECONDS = 20.0
 #: A unit that raised is not tried again before this has passed.
 PAUSE_SECONDS = 1.0
+
+
+class _Calls:
+    """Looks that the threads of one kind have yet to make."""
+
+    def __init__(self, threads: int) -> None:
+        self._changed = threading.Condition()
+        self._threads = self._free = threads
+        self._waiting = 0
+        #: All calls so far; tells those that came during a look from those before it.
+        self._given = 0
+        #: There are more rows than calls.
+        self._many = False
+        #: A look found nothing while another thread was at work, which may be what it waits for.
+        self._blocked = False
+        self._closed = False
+
+    def add(self) -> bool:
+        """One row may be due; says whether a thread is free to look at it now."""
+        with self._changed:
+            is_free = self._free > self._waiting
+            self._add(1)
+        return is_free
+
+    def add_many(self) -> None:
+        """Nobody knows how many rows are due; nothing new where a call waits."""
+        with self._changed:
+            if not self._waiting:
+                self._many = True
+                self._add(1)
+
+    def _add(self, count: int) -> None:
+        self._waiting += count
+        self._given += count
+        self._changed.notify(count)
+
+    def take(self) -> int | None:
+        """Wait for a call; how many there were before this look, None once there are no more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            if self._closed:
+                return None
+            self._waiting -= 1
+            self._free -= 1
+            return self._given
+
+    def settle(self, found: bool | None, given: int) -> None:
+        """
+        A look is over.
+
+        Args:
+            found: whether there was a row; None where nobody knows.
+            given: what `take` said.
+        """
+        with self._changed:
+            self._free += 1
+            if found is False:
+                # The calls before it are answered by it.
+                self._waiting = min(self._waiting, self._given - given)
+                self._many &= self._given > given
+                self._blocked = self._free < self._threads
+            elif found and (self._many or self._blocked):
+                self._blocked = False
+                self._add(max(0, min(1 + self._many, self._threads - self._waiting)))
+
+    def close(self) -> None:
+        """Every thread ends after its look."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
 
 
 class ThreadEngine:
@@ -58,13 +126,8 @@ class ThreadEngine:
         self._grace_seconds = grace_seconds
         self._stopping = False
         self._never = threading.Event()
-        self._lock = threading.Lock()
-        self._free = Counter({kind: threads[kind] for kind in units})
         self._troubles = TroubleLog(log)
-        # No more calls than threads: whoever is called looks until nothing is left.
-        self._calls: dict[str, queue.Queue[None]] = {
-            kind: queue.Queue(threads[kind]) for kind in units
-        }
+        self._calls = {kind: _Calls(threads[kind]) for kind in units}
         self._threads = {
             threading.Thread(
                 target=self._run_worker, args=(kind,), name=f"{kind}-{number}", daemon=True
@@ -82,9 +145,8 @@ class ThreadEngine:
             self._never.wait(self._tick)
         without = ", ".join(self._never_cut) or "none"
         log.info("stopping: %g s for units that run, no limit for %s", self._grace_seconds, without)
-        for kind, calls in self._calls.items():
-            for _ in range(calls.maxsize):
-                self.call(kind)
+        for calls in self._calls.values():
+            calls.close()
         return self._join()
 
     def _join(self) -> bool:
@@ -100,41 +162,26 @@ class ThreadEngine:
 
     def _watch(self) -> None:
         try:
-            for kind in self._due():
-                self.call(kind)
+            for kind in self._due() & self._calls.keys():
+                self._calls[kind].add_many()
         except Exception as error:
             self._troubles.tell("cannot ask the database what is due", error)
             self._never.wait(PAUSE_SECONDS)
 
     def call(self, kind: str) -> bool:
-        """Something of that kind may be due; says whether a slot is free to look at it now."""
-        if kind not in self._calls:
-            return False
-        with self._lock:
-            is_free = self._free[kind] > self._calls[kind].qsize()
-        with suppress(queue.Full):
-            self._calls[kind].put_nowait(None)
-        return is_free
+        """One row of that kind may be due; says whether a thread is free to look at it now."""
+        return kind in self._calls and self._calls[kind].add()
 
     def _run_worker(self, kind: str) -> None:
-        while not self._stopping:
-            self._calls[kind].get()
-            self._count(kind, -1)
-            rows = 0
-            while not self._stopping and self._one(kind):
-                rows += 1
-                if rows > 1:
-                    self.call(kind)
-            self._count(kind, 1)
+        calls = self._calls[kind]
+        while (given := calls.take()) is not None and not self._stopping:
+            calls.settle(self._one(kind), given)
 
-    def _count(self, kind: str, change: int) -> None:
-        with self._lock:
-            self._free[kind] += change
-
-    def _one(self, kind: str) -> bool:
+    def _one(self, kind: str) -> bool | None:
+        """Whether there was a row; None where the look failed."""
         try:
             return self._units[kind]()
         except Exception as error:
             self._troubles.tell(f"{kind} failed; the row comes up again when its lease ends", error)
             self._never.wait(PAUSE_SECONDS)
-            return False
+            return None

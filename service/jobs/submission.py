@@ -114,8 +114,8 @@ def submit_job(
     db: Database, context: SubmissionContext, clock: Clock, slot: Slot = ANYWHERE
 ) -> bool:
     """Send the next queued job; False when there was none that may go out."""
-    if context.disks.nearly_full():
-        # Its video could not be kept. Nothing is written: with room again it just goes on.
+    if not context.providers or context.disks.nearly_full():
+        # A video could not be kept. Nothing is written: with room again it just goes on.
         return False
     claim = _Claim()
     try:

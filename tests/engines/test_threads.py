@@ -75,6 +75,47 @@ def test_one_success_calls_for_more_hands() -> None:
         eventually(lambda: len(met) == 2, 5)
 
 
+def test_a_row_is_one_look() -> None:
+    """Who is called for a row that became due does not look for a second one."""
+    pile, looks = Pile(0), list[bool]()
+
+    def unit() -> bool:
+        looks.append(pile.unit())
+        return looks[-1]
+
+    with running({"a": unit}, set) as engine:
+        for _ in range(3):
+            pile.left = 1
+            engine.call("a")
+            eventually(lambda: pile.left == 0, 5)
+
+    assert [True] * 3 == looks
+
+
+def test_what_was_blocked_is_looked_for_again() -> None:
+    """A row that had to wait for another one's end is done after it, without a tick."""
+    gate, begun, done = threading.Event(), list[int](), list[str]()
+
+    def unit() -> bool:
+        if begun and not gate.is_set():
+            done.append("nothing may be done now")
+            return False
+        if len(begun) == 2:
+            return False
+        begun.append(1)
+        gate.wait(5)
+        done.append("done")
+        return True
+
+    with running({"a": unit}, set) as engine:
+        engine.call("a")
+        eventually(lambda: begun, 5)
+        engine.call("a")
+        eventually(lambda: done, 5)
+        gate.set()
+        eventually(lambda: done.count("done") == 2, 5)
+
+
 def test_trouble_of_one_kind(caplog: pytest.LogCaptureFixture) -> None:
     """A unit that always raises is logged, and the other kinds go on."""
     pile = Pile(100)
