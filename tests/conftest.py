@@ -11,6 +11,7 @@ from typing import Any
 import hypothesis
 import pytest
 from support.buckets import Buckets, moto, use
+from support.compiled_statements import share_compiled_statements
 from support.databases import DATABASES, Template, missing_server, template
 from support.harness import Harness, TestClock
 from support.requirements import need
@@ -26,6 +27,7 @@ from service.store.database import Database
 hypothesis.settings.register_profile("ci", max_examples=25, derandomize=True, deadline=None)
 hypothesis.settings.register_profile("long", max_examples=2000, deadline=None)
 hypothesis.settings.load_profile("ci")
+share_compiled_statements()
 
 #: A slow test starts services of its own, kills them, and waits until they have recovered.
 SLOW_SECONDS = 180
