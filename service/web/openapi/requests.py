@@ -15,7 +15,7 @@ from service.catalogue.validation import json_schema
 from service.channels.base import Channel
 from service.deliveries.subscription_fields import NewSubscription
 from service.jobs.choice import routes_of
-from service.jobs.requests import NewJob
+from service.jobs.requests import NOTIFY_LENGTH, NewJob
 from service.messages.payloads import FORMAT_EVENTS
 from service.model import EventType
 from service.web.compat.apixo import NewTask
@@ -174,6 +174,8 @@ def _video(job: Schema, task: Schema, model: Model, words: Sequence[str]) -> Sch
     fields["provider"] = fields["provider"] | {"enum": list(words)}
     about = {"description": f"A request for a video of {model.title}; a form may hold the same."}
     rule = _only_its_events("openai", {"required": ["callback_url"]})
+    # It is one of those who are notified.
+    rule["then"]["properties"]["notify"] = {"maxItems": NOTIFY_LENGTH - 1}
     return whole | about | {"required": ["model", "prompt"], "allOf": [rule]}
 
 
