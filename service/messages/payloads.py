@@ -207,7 +207,7 @@ def apixo(notification: Notification) -> dict[str, Any]:
 
 
 #: What OpenAI's videos API calls the ends of a job.
-_OPENAI_TYPES = {
+OPENAI_TYPES = {
     EventType.JOB_SUCCEEDED: "video.completed",
     EventType.JOB_FAILED: "video.failed",
     EventType.JOB_CANCELED: "video.failed",
@@ -222,7 +222,7 @@ def openai(notification: Notification) -> dict[str, Any]:
         "id": event.id,
         "object": "event",
         "created_at": int(event.created_at.timestamp()),
-        "type": _OPENAI_TYPES.get(event.type, event.type.value),
+        "type": OPENAI_TYPES.get(event.type, event.type.value),
         "data": {"id": subject},
         **_label(event),
     }

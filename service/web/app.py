@@ -30,7 +30,7 @@ from service.web.api import (
     subscriptions,
     videos,
 )
-from service.web.compat import apixo, openai, segmind
+from service.web.compat import apixo, openai, segmind, webhook_endpoints
 from service.web.compat import videos as openai_videos
 from service.web.compat.base import ended
 from service.web.compat.waiters import Waiters
@@ -55,6 +55,7 @@ BLUEPRINTS = (
     apixo.blueprint,
     segmind.blueprint,
     openai_videos.blueprint,
+    webhook_endpoints.blueprint,
     mcp.blueprint,
     providers.blueprint,
     service_info.blueprint,

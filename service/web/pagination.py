@@ -17,9 +17,9 @@ PAGE_ROWS = 50
 LONGEST_PAGE = 100
 
 
-def page_size() -> int:
-    """How many rows the caller wants. Raises InvalidInput outside 1 to 100."""
-    given = request.args.get("limit", str(PAGE_ROWS))
+def page_size(usual: int = PAGE_ROWS) -> int:
+    """How many rows the caller wants, or `usual`. Raises InvalidInput outside 1 to 100."""
+    given = request.args.get("limit", str(usual))
     if not re.fullmatch("[0-9]{1,3}", given) or not 1 <= int(given) <= LONGEST_PAGE:
         message = f"must be from 1 to {LONGEST_PAGE}"
         raise InvalidInput([FieldError("?limit", "out_of_range", message)])

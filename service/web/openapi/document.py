@@ -14,7 +14,7 @@ from service import __version__
 from service.bootstrap import Wiring
 from service.catalogue.models import VENDORS, Model
 from service.messages.payloads import JobMessageJson, SubscriptionMessageJson
-from service.web.openapi import callbacks, compat, jobs, subscriptions
+from service.web.openapi import callbacks, compat, jobs, openai, subscriptions
 from service.web.openapi.builders import (
     JSON,
     Operation,
@@ -30,7 +30,11 @@ from service.web.openapi.titles import TITLES
 
 #: By endpoint; a test compares them with the app's routes.
 OPERATIONS: dict[str, Operation] = (
-    jobs.OPERATIONS | subscriptions.OPERATIONS | callbacks.OPERATIONS | compat.OPERATIONS
+    jobs.OPERATIONS
+    | subscriptions.OPERATIONS
+    | callbacks.OPERATIONS
+    | compat.OPERATIONS
+    | openai.OPERATIONS
 )
 TAGS = {
     "Jobs": "A job is one video that somebody asked for.",

@@ -157,6 +157,9 @@ def test_scopes(document: dict[str, Any], harness: Harness) -> None:
         assert [] == untold(document, report, answer), path
 
 
+OPENAI = {"channel": "webhook", "target": "http://127.0.0.1:9/", "format": "openai"}
+
+
 def _rows(harness: Harness, client: FlaskClient) -> dict[str, str]:
     """One of everything, by the parameter that names it in a path."""
     tomorrow = harness.clock() + timedelta(days=1)
@@ -173,6 +176,7 @@ def _rows(harness: Harness, client: FlaskClient) -> dict[str, str]:
         "job_id": job.id,
         "video_id": job.id,
         "subscription_id": made["id"],
+        "endpoint_id": client.post("/v1/subscriptions", json=OPENAI).get_json()["id"],
         "delivery_id": delivery,
         "key_id": client.post("/v1/keys", json={"name": "ci"}).get_json()["id"],
         "callback_id": client.get("/v1/callbacks").get_json()["data"][0]["id"],
@@ -229,6 +233,7 @@ REFUSED = {
     ("/v1/jobs/{job_id}/resolve", 409),
     ("/v1/deliveries/{delivery_id}/resend", 409),
     ("/i/{token}", 403),
+    ("/v1/webhook_endpoints/{endpoint_id}/test", 400),
     ("/v1/videos/{video_id}/content", 404),
     ("/v1/videos/{video_id}", 404),
     ("/v1/videos/{video_id}/remix", 400),
