@@ -6,7 +6,6 @@ Calls, redirects, answers and errors stand here; how a name becomes a connection
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import socket
 import ssl
@@ -59,9 +58,8 @@ class Response:
     What the other side said, whole or cut.
 
     `headers` ignores case; `body` is without its content codings, and empty when it
-    was streamed into a file; `sha256` (hex) is there only then; `truncated` says that
-    there was more than `max_bytes`; `size` counts the bytes of the body; `seconds` is
-    from start to end.
+    was streamed into a file; `truncated` says that there was more than `max_bytes`;
+    `size` counts the bytes of the body; `seconds` is from start to end.
     """
 
     status: int
@@ -69,7 +67,6 @@ class Response:
     body: bytes
     truncated: bool
     size: int
-    sha256: str | None
     seconds: float
 
 
@@ -243,14 +240,13 @@ def _read(
 ) -> Response:
     sink: list[bytes] = []
     write = sink.append if into is None else into.write
-    digest, size = hashlib.sha256(), 0
+    size = 0
     raw = _RawBody(exchange, response, max_bytes + 1)
     coding = response.headers.get("content-encoding", "")
     for piece in _pieces(exchange, open_decoded(raw, coding), max_bytes + 1):
         size += len(piece)
         if size > max_bytes and into is not None:
             break
-        digest.update(piece)
         write(piece)
     truncated = max(size, raw.size) > max_bytes
     if truncated and into is not None:
@@ -261,7 +257,6 @@ def _read(
         body=b"".join(sink)[:max_bytes],
         truncated=truncated,
         size=min(size, max_bytes),
-        sha256=None if into is None else digest.hexdigest(),
     )
 
 
@@ -272,11 +267,10 @@ def _answer(
     body: bytes = b"",
     truncated: bool = False,
     size: int = 0,
-    sha256: str | None = None,
 ) -> Response:
     seconds = time.monotonic() - exchange.began
     status, headers = response.status_code, response.headers
-    return Response(status, headers, body, truncated, size, sha256, seconds)
+    return Response(status, headers, body, truncated, size, seconds)
 
 
 class _RawBody:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -78,6 +80,28 @@ def atomic_write(path: Path, mode: int = SHARED_MODE) -> Iterator[BinaryIO]:
         os.fsync(file.fileno())
         Path(file.name).replace(path)
         _sync_folder(path.parent)
+
+
+def move_durably(path: Path, target: Path) -> None:
+    """
+    Put the file at `path` at `target`, whole and on the disk; copied where that is another disk.
+
+    Raises:
+        OSError: it stays where it is.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("rb") as file:
+        # Whoever may look into the folder may read the file.
+        os.fchmod(file.fileno(), target.parent.stat().st_mode & SHARED_MODE)
+        os.fsync(file.fileno())
+        try:
+            path.replace(target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            with atomic_write(target) as copy:
+                shutil.copyfileobj(file, copy)
+    _sync_folder(target.parent)
 
 
 def _sync_folder(folder: Path) -> None:

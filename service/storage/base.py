@@ -54,6 +54,9 @@ class Storage(Protocol):
         Until then it lies on this machine, at the path that is its ``name``.
         """
 
+    def take(self, path: Path, name: str) -> None:
+        """Make the file at that path `name`, durably; it is moved where the disk can do that."""
+
     def local(self, name: str) -> AbstractContextManager[Path]:
         """Where the whole file lies on this machine as long as the block lasts."""
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from service.storage.atomic import atomic_write, remove_parts
+from service.storage.atomic import atomic_write, move_durably, remove_parts
 from service.storage.base import (
     FileMissing,
     StorageError,
@@ -37,6 +37,12 @@ class FileStorage:
         path = self.path(name)
         with disk_errors(path), atomic_write(path) as file:
             yield file
+
+    def take(self, path: Path, name: str) -> None:
+        """See `Storage.take`."""
+        target = self.path(name)
+        with disk_errors(target):
+            move_durably(path, target)
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:

@@ -67,9 +67,13 @@ class S3Storage:
         with disk_errors(path), part_file(self.folder, name) as file:
             yield file
             file.flush()
-            kind = media_type_of(name)
-            with _one_line_errors(f"write {name}", self._where):
-                obstore.put(self._store, name, Path(file.name), attributes={"Content-Type": kind})
+            self.take(Path(file.name), name)
+
+    def take(self, path: Path, name: str) -> None:
+        """See `Storage.take`; the file stays where it is."""
+        kind = media_type_of(check_name(name))
+        with _one_line_errors(f"write {name}", self._where):
+            obstore.put(self._store, name, path, attributes={"Content-Type": kind})
 
     @contextmanager
     def local(self, name: str) -> Iterator[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import shutil
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -104,12 +103,9 @@ def _copy(
             download.restart()
             raise DownloadError(f"what the provider sent is no video: {error}") from error
         name = f"{video.id}.{film.extension}"
-        with storage.writing(name) as file:
-            digest = download.copy_to(file)
-            size = file.tell()
-        columns = {"file": name, "bytes": size, "sha256": digest} | _describe(storage, name, film)
-        download.remove()
-    return Copy(columns, film, remark)
+        columns = {"file": name, "bytes": download.size, "sha256": download.sha256}
+        download.move_to(storage, name)
+    return Copy(columns | _describe(storage, name, film), film, remark)
 
 
 def _judge(path: Path, video: Video, now: datetime) -> tuple[ProbeResult, str]:
@@ -139,8 +135,7 @@ def _keep_answer(answers: FileStorage, storage: Storage, name: str) -> Copy:
         if source is answers:
             # It is in one of them, whole, whenever we may be struck.
             kept = f"{_stem(name)}.{film.extension}" if film else name
-            with path.open("rb") as answer, storage.writing(kept) as file:
-                shutil.copyfileobj(answer, file)
+            storage.take(path, kept)
     answers.delete(name)
     columns = {"file": kept, "bytes": size, "sha256": digest}
     return Copy(columns | (_describe(storage, kept, film) if film else {}), film, remark)

@@ -19,13 +19,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from io import BufferedRandom
 from pathlib import Path
-from typing import BinaryIO
 
 from service.errors import BodyTooLarge, ClipbellError, OutboundError
 from service.model.codings import is_coded
 from service.outbound.client import Outbound
-from service.storage import StorageError
+from service.storage import Storage, StorageError
 from service.storage.atomic import atomic_write
 
 REDIRECTS = 3
@@ -36,7 +36,6 @@ _WITH_BODY = (200, 203, 206)
 MARK_BYTES = 16 * 1024**2
 #: What nobody has gone on with for so long is forgotten.
 KEPT = timedelta(days=2)
-_PIECE = 1024**2
 _RANGE = re.compile(r"bytes +([0-9]+)-[0-9]+/([0-9]+|\*)", re.IGNORECASE)
 
 
@@ -75,17 +74,18 @@ class _Mark:
 
 
 class Download:
-    """A file on its way here, in the part file at `path`; made by `opened`."""
+    """A file on its way here, `size` bytes of it in the file at `path`; made by `opened`."""
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
+    def __init__(self, path: Path, file: BufferedRandom) -> None:
         self.path = path
         self._file = file
         self._marked = path.with_suffix(".mark")
         self._mark = _Mark.read(self._marked, os.fstat(file.fileno()).st_size)
-        self._etag, self._size, self._total = self._mark.etag, self._mark.size, self._mark.total
+        self._etag, self.size, self._total = self._mark.etag, self._mark.size, self._mark.total
         # What lies behind the mark may be anything after a power cut.
-        file.truncate(self._size)
-        file.seek(self._size)
+        file.truncate(self.size)
+        self._digest = hashlib.file_digest(file, "sha256")
+        self._is_gone = False
 
     def fetch(self, outbound: Outbound, url: str, seconds: float, max_bytes: int) -> None:
         """
@@ -94,32 +94,34 @@ class Download:
         Raises:
             DownloadError: it did not come, or not all of it.
         """
-        before = self._size
+        before = self.size
         try:
             if not self._is_whole():
                 self._ask(outbound, url, seconds, max_bytes)
         except DownloadError as error:
             if error.hopeless:
                 self.restart()
-            error.gained = max(0, self._keep_mark() - before)
+            error.gained = max(0, self.keep() - before)
             raise
-        self._keep_mark()
+        self._file.flush()
 
-    def copy_to(self, file: BinaryIO) -> str:
-        """Write the whole file there; its SHA-256 in hex."""
-        digest = hashlib.sha256()
-        self._file.seek(0)
-        while piece := self._file.read(_PIECE):
-            digest.update(piece)
-            file.write(piece)
-        return digest.hexdigest()
+    @property
+    def sha256(self) -> str:
+        """Of what has come, in hex."""
+        return self._digest.hexdigest()
+
+    def move_to(self, storage: Storage, name: str) -> None:
+        """Give the whole file to the storage. Raises StorageError; it is still here then."""
+        storage.take(self.path, name)
+        self.remove()
 
     def write(self, piece: bytes) -> None:
         """The next bytes, as they come in."""
         self._file.write(piece)
-        self._size += len(piece)
-        if self._size - self._mark.size >= MARK_BYTES:
-            self._keep_mark()
+        self._digest.update(piece)
+        self.size += len(piece)
+        if self.size - self._mark.size >= MARK_BYTES:
+            self.keep()
 
     def restart(self) -> None:
         """Nothing that came is any good."""
@@ -127,13 +129,14 @@ class Download:
 
     def remove(self) -> None:
         """Leave nothing behind."""
+        self._is_gone = True
         _remove(self.path)
 
     def _is_whole(self) -> bool:
-        return self._size > 0 and self._size == self._total
+        return self.size > 0 and self.size == self._total
 
     def _ask(self, outbound: Outbound, url: str, seconds: float, max_bytes: int) -> None:
-        rest = {"Range": f"bytes={self._size}-", "If-Range": self._etag} if self._size else {}
+        rest = {"Range": f"bytes={self.size}-", "If-Range": self._etag} if self.size else {}
         try:
             answer = outbound.call(
                 "GET",
@@ -156,10 +159,10 @@ class Download:
 
     def _check_size(self) -> None:
         if self._total is None:
-            self._total = self._size
-        if self._size > self._total:  # a server whose parts overlap
+            self._total = self.size
+        if self.size > self._total:  # a server whose parts overlap
             self.restart()
-        if self._size != self._total:
+        if self.size != self._total:
             raise DownloadError("the server did not send all that it had announced")
 
     def _prepare(self, max_bytes: int, status: int, headers: Mapping[str, str]) -> bool:
@@ -184,7 +187,8 @@ class Download:
     def _begin(self, etag: str, total: int | None) -> None:
         # A weak one does not promise the same bytes.
         self._etag = etag if etag.startswith('"') else ""
-        self._size, self._total, self._mark = 0, total, _Mark()
+        self.size, self._total, self._mark = 0, total, _Mark()
+        self._digest = hashlib.sha256()
         self._marked.unlink(missing_ok=True)
         self._file.seek(0)
         self._file.truncate()
@@ -192,22 +196,22 @@ class Download:
     def _go_on(self, etag: str, content_range: str) -> None:
         found = _RANGE.fullmatch(content_range)
         same = etag in ("", self._etag)
-        if self._size == 0:
+        if self.size == 0:
             # It may send a part although none was asked for.
             self._begin(etag, None)
             same = True
-        if not found or not same or int(found[1]) != self._size:
+        if not found or not same or int(found[1]) != self.size:
             self.restart()
             raise DownloadError("the server sent another part than was asked for")
         if found[2] != "*":
             self._total = int(found[2])
 
-    def _keep_mark(self) -> int:
+    def keep(self) -> int:
         """Put what has come safely on disk; how much of it the next go can build on."""
         self._file.flush()
-        if self._etag or self._is_whole():
+        if self.size > self._mark.size and (self._etag or self._is_whole()) and not self._is_gone:
             os.fsync(self._file.fileno())
-            self._mark = _Mark(self._etag, self._size, self._total)
+            self._mark = _Mark(self._etag, self.size, self._total)
             with atomic_write(self._marked) as file:
                 file.write(json.dumps(asdict(self._mark)).encode())
         return self._mark.size
@@ -230,7 +234,11 @@ def opened(folder: Path, name: str, now: datetime) -> Iterator[Download]:
             # Ends with the process, however that ends.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             os.utime(file.fileno())
-            yield Download(path, file)
+            download = Download(path, file)
+            try:
+                yield download
+            finally:
+                download.keep()
     except BlockingIOError as error:
         raise DownloadError("another worker is still at it") from error
     except OSError as error:

@@ -66,6 +66,19 @@ def test_written_file_is_there(storage: Storage) -> None:
     assert ([NAME], []) == (list(storage.names("vid")), parts(storage))
 
 
+def test_taken_file_is_there(storage: Storage, tmp_path: Path) -> None:
+    """A file of this machine is taken over whole, and may then be removed."""
+    path = tmp_path / "somewhere" / "else"
+    path.parent.mkdir()
+    path.write_bytes(b"whole")
+    path.chmod(0o600)
+    storage.take(path, NAME)
+    path.unlink(missing_ok=True)
+
+    assert (b"whole", True) == (storage.read(NAME), storage.exists(NAME))
+    assert ([NAME], []) == (list(storage.names("vid")), parts(storage))
+
+
 @pytest.mark.parametrize("ending", [*VIDEO_TYPES, "jpg", "png", "webp"])
 def test_kinds(storage: Storage, ending: str) -> None:
     """Every kind of film and image can be kept, and has a media type."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from service.storage.s3 import S3Storage
 from service.store.database_url import parse_database_url
 
 NAME = "vid_" + "0123456789abcdef" * 2 + ".mp4"
+MEMORY_DISK = Path("/", "dev", "shm")
 
 
 def test_where_files_lie(tmp_path: Path) -> None:
@@ -30,6 +32,33 @@ def test_where_files_lie(tmp_path: Path) -> None:
         storage.presigned(NAME, "GET", 60),
         storage.origin,
     )
+
+
+def test_taken_file_is_moved(tmp_path: Path) -> None:
+    """On one disk the very file is moved; whoever may look into the folder may read it."""
+    path, storage = tmp_path / "part", FileStorage(tmp_path / "videos")
+    path.write_bytes(b"x")
+    path.chmod(0o600)
+    number = path.stat().st_ino
+    storage.path(NAME).parent.mkdir(parents=True, mode=0o750)
+    storage.take(path, NAME)
+
+    found = storage.path(NAME).stat()
+    assert (number, 0o640, False) == (found.st_ino, found.st_mode & 0o777, path.exists())
+
+
+def test_taken_from_another_disk(tmp_path: Path) -> None:
+    """Where the file lies on another disk it is copied, whole."""
+    storage = FileStorage(tmp_path)
+    if MEMORY_DISK.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip(f"{MEMORY_DISK} is no disk of its own here")
+    with tempfile.NamedTemporaryFile(dir=MEMORY_DISK) as file:
+        file.write(b"x" * 100_000)
+        file.flush()
+        storage.take(Path(file.name), NAME)
+
+    assert b"x" * 100_000 == storage.read(NAME)
+    assert [] == list(tmp_path.rglob("*.part"))
 
 
 def test_folder_that_cannot_be_written(tmp_path: Path) -> None:
