@@ -69,6 +69,12 @@ def format_money(dollars: float) -> str:
     return f"${dollars:,.2f}" if cents else f"${dollars:,.4f}".rstrip("0")
 
 
+def format_difference(dollars: float) -> str:
+    """Dollars more or less: "+$0.05", "−$1.20", "$0.00"."""
+    sign = "+" if dollars > 0 else "−" if dollars < 0 else ""
+    return f"{sign}{format_money(abs(dollars))}"
+
+
 def format_price(low: float | None, high: float | None) -> str:
     """A price from `low` to `high` dollars: "$0.44", "$0.28–1.96", "price not stated"."""
     if low is None or high is None:

@@ -14,6 +14,7 @@ from service.formatting import (
     format_age,
     format_clock,
     format_date,
+    format_difference,
     format_duration,
     format_money,
     format_price,
@@ -90,6 +91,14 @@ def test_moments(moment: datetime | str) -> None:
 def test_money(dollars: float, expected: str) -> None:
     """Dollars have cents; more digits only where there are some."""
     assert expected == format_money(dollars)
+
+
+@pytest.mark.parametrize(
+    ("dollars", "expected"), [(0, "$0.00"), (0.05, "+$0.05"), (-1.2, "−$1.20")]
+)
+def test_difference(dollars: float, expected: str) -> None:
+    """Its sign comes first."""
+    assert expected == format_difference(dollars)
 
 
 @pytest.mark.parametrize(

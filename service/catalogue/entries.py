@@ -130,8 +130,8 @@ class Vendor:
     `signs` says that its callbacks are signed with a secret that both know; `units` are the
     dollars of each unit that it bills in, where it states them. `lookup` names what a create
     that was not answered is found by, if anything; where the vendor also
-    `refuses_duplicates`, it may be repeated once nothing was found. `proven` says whether the
-    adapter has been run against the live API.
+    `refuses_duplicates`, it may be repeated once nothing was found. `history` names its list
+    of past tasks, if any. `proven` says whether the adapter has been run against the live API.
     """
 
     name: str
@@ -141,6 +141,7 @@ class Vendor:
     signs: bool = False
     lookup: str = ""
     refuses_duplicates: bool = False
+    history: str = ""
     units: dict[str, float] = field(default_factory=dict)
     proven: bool = False
 

@@ -280,6 +280,14 @@ REQUESTS: dict[str, Callable[[Options], Request]] = {
         if o["rejected"]
         else ("id", "job_id", "state", "note", "received_at"),
     ),
+    "ledger": lambda o: Request(
+        "GET",
+        "/v1/ledger/unmatched" if o["unmatched"] else "/v1/ledger",
+        {"since": _since(o)},
+        rows=("provider", "task_id", "state", "created_at", "note")
+        if o["unmatched"]
+        else ("day", "provider", "jobs", "estimated", "reserved", "settled", "difference"),
+    ),
     "replay": _of("POST", "/v1/callbacks/{}/replay", "callback_id"),
     "keys list": _list("/v1/keys", "id", "name", "hint", "scopes", "last_used", "revoked_at"),
     "keys create": lambda o: Request(

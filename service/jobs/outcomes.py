@@ -54,10 +54,10 @@ def record_outcome(
         store.providers.set_credits_left(tx, job.provider, outcome.credits_left)
     if outcome.state is TaskState.FAILED:
         error = outcome.error or job_error("PROVIDER_ERROR", "failed without a reason")
-        return fail_job(tx, job, error, by, now, cost=settled_cost(settings, job, outcome))
+        return fail_job(tx, job, error, by, now, cost=settled_cost(settings, job.provider, outcome))
     if outcome.state is not TaskState.SUCCEEDED:
         return False
-    found = settled_cost(settings, job, outcome)
+    found = settled_cost(settings, job.provider, outcome)
     cost = found if found is not None else job.actual_cost
     changes = {"state": JobState.SUCCEEDED, "resolved_by": by, "error": None, "actual_cost": cost}
     if not store.jobs.end(tx, job.id, now, **changes):
@@ -74,7 +74,7 @@ def record_outcome(
     return True
 
 
-def settled_cost(settings: Settings, job: Job, outcome: Outcome) -> float | None:
+def settled_cost(settings: Settings, provider: str, outcome: Outcome) -> float | None:
     """
     What the task has cost in dollars; None where the vendor does not say it.
 
@@ -83,12 +83,12 @@ def settled_cost(settings: Settings, job: Job, outcome: Outcome) -> float | None
     """
     if outcome.cost is not None or not outcome.charges:
         return outcome.cost
-    vendor = VENDORS.get(job.provider)
+    vendor = VENDORS.get(provider)
     rates = {"USD": 1.0} | (vendor.units if vendor else {})
     rates |= {
         name.rpartition(":")[2]: rate
         for name, rate in settings.prices.items()
-        if name.startswith(f"{job.provider}:")
+        if name.startswith(f"{provider}:")
     }
     if any(one.unit not in rates for one in outcome.charges):
         return None

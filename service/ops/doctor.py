@@ -18,6 +18,7 @@ from service.media import probe
 from service.ops.broker import broker_trouble
 from service.ops.doctor_outside import (
     check_channels,
+    check_ledger,
     check_vendors,
     check_worker,
     unreachable_address,
@@ -177,6 +178,7 @@ CHECKS: dict[str, Callable[[Wiring], Check]] = {
     "storage": _storage,
     "providers": _providers,
     "vendor keys": check_vendors,
+    "vendor tasks": check_ledger,
     "channels": check_channels,
     "worker": check_worker,
     "public url": _public_url,

@@ -14,9 +14,13 @@ from service.bootstrap import Wiring
 from service.catalogue.models import VENDORS
 from service.errors import DeliveryError, ProviderError
 from service.events.samples import sample_event, sample_job
+from service.jobs.ledger import USUAL_HISTORY, compare_all
+from service.jobs.lookup import job_in_url
 from service.model import EventType, Job
 from service.ops.health import Check, worker_trouble
 
+#: More tasks are not named in one finding.
+MOST_SHOWN = 5
 #: No vendor has a task of this name.
 NO_TASK = "00000000-0000-0000-0000-000000000000"
 #: Codes that mean that a vendor does not take our key.
@@ -57,6 +61,21 @@ def _no_job(w: Wiring, name: str) -> Job:
     model = vendor.models[0].slug if vendor and vendor.models else "none"
     job = sample_job(sample_event("acc_none", EventType.JOB_SUBMITTED, w.clock()))
     return replace(job, provider=name, model=model, task_id=NO_TASK)
+
+
+def check_ledger(w: Wiring) -> Check:
+    """Compare the last day's tasks of each vendor with a history with the jobs here."""
+    since = w.clock() - USUAL_HISTORY
+    job_of = job_in_url(w.signer, w.clock())
+    found, _ = compare_all(w.db, w.providers, w.settings, since, job_of)
+    surplus = [
+        f"task {one.task_id} of {one.provider} was {one.sentence()}" for one in found if one.job_id
+    ]
+    if surplus:
+        fix = "`clipbell show JOB` tells why; `clipbell ledger --unmatched` lists all"
+        return Check("vendor tasks", False, f"{'; '.join(surplus[:MOST_SHOWN])}: {fix}")
+    others = f"; {len(found)} of other programs" if found else ""
+    return Check("vendor tasks", True, f"every task of ours has its job{others}")
 
 
 def check_channels(w: Wiring) -> Check:

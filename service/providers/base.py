@@ -9,7 +9,7 @@ may be one). It never repeats a call.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -60,6 +60,19 @@ class WireRequest:
         }
 
 
+@dataclass(frozen=True)
+class PastTask:
+    """
+    A task in a vendor's history.
+
+    `job_id` is the job of ours that the vendor's record names, None where it names none.
+    """
+
+    created_at: datetime | None
+    job_id: str | None
+    outcome: Outcome
+
+
 class Provider(Protocol):
     """One vendor's API."""
 
@@ -94,6 +107,14 @@ class Provider(Protocol):
             ProviderError: the vendor could not be asked, or keeps no record.
         """
 
+    def history(self, since: datetime, job_of: Callable[[str], str | None]) -> Iterator[PastTask]:
+        """
+        The vendor's tasks made since then, as far as its list goes back in a few pages.
+
+        Raises:
+            ProviderError: the vendor could not be asked, or has no list.
+        """
+
 
 def send_create(outbound: Outbound, request: WireRequest, seconds: float) -> Response:
     """The one POST that may cost money. Raises Refused if unsent, Unanswered if unsure."""
@@ -114,11 +135,21 @@ def send_create(outbound: Outbound, request: WireRequest, seconds: float) -> Res
         raise Unanswered("SUBMIT_TIMEOUT_UNKNOWN", f"sent, no answer: {error}") from error
 
 
-def send_query(outbound: Outbound, url: str, headers: dict[str, str]) -> Response:
-    """A GET, safe to repeat. Raises Unanswered when there is no answer."""
+def send_query(
+    outbound: Outbound, url: str, headers: dict[str, str], body: dict[str, Any] | None = None
+) -> Response:
+    """
+    A question, safe to repeat: a GET, or a POST with a body. Raises Unanswered without an answer.
+    """
+    asked = {"Content-Type": "application/json"} if body is not None else {}
     try:
         return outbound.call(
-            "GET", url, headers=headers, seconds=STATUS_SECONDS, max_bytes=JSON_BYTES
+            "GET" if body is None else "POST",
+            url,
+            headers=headers | asked,
+            body=None if body is None else json.dumps(body).encode(),
+            seconds=STATUS_SECONDS,
+            max_bytes=JSON_BYTES,
         )
     except (NotSent, NoAnswer, BodyTooLarge) as error:
         raise Unanswered("PROVIDER_UNAVAILABLE", str(error)) from error

@@ -11,7 +11,8 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -21,7 +22,7 @@ from service.errors import ProviderError, Refused, Unanswered
 from service.model import Job, Outcome, Submission, TaskState
 from service.outbound.client import Response
 from service.providers.answers import read_answer, read_outcome
-from service.providers.base import WireRequest, send_query
+from service.providers.base import PastTask, WireRequest, send_query
 from service.providers.bodies import canonical, read_body
 from service.providers.envelope import Vocabulary
 from service.providers.links import ResultNames
@@ -69,6 +70,8 @@ VOCABULARY = Vocabulary(
     sure=frozenset({"5001"}),
     charges=(("billing", "amount", "chargetype"), ("finalunitdeduction", "", "unit")),
 )
+#: Of the list of tasks: entries on a page, and pages at most.
+PAGE, MOST_PAGES = 500, 20
 #: Seconds that a token made from an access key and its secret is good, and begins before now.
 TOKEN_SECONDS, TOKEN_SLACK = 1800, 5
 
@@ -171,8 +174,25 @@ class Kling(TaskApi):
             raise Unanswered("PROVIDER_UNAVAILABLE", f"the lookup answered {answer.status}")
         return task_id
 
-    def _ask(self, path: str) -> Response:
-        return send_query(self.access.outbound, self.access.base_url + path, self.headers())
+    def history(self, since: datetime, job_of: Callable[[str], str | None]) -> Iterator[PastTask]:
+        """The vendor's list of tasks; a task of ours has our job's id."""
+        asked: dict[str, Any] = {"start_time": round(since.timestamp() * 1000), "limit": PAGE}
+        for _ in range(MOST_PAGES):
+            answer = self._ask("/tasks", asked)
+            tree = read_body(answer.body)
+            data = tree.get("data") if isinstance(tree, dict) else None
+            if answer.status != 200 or not isinstance(data, dict):
+                raise Unanswered("PROVIDER_UNAVAILABLE", f"the list answered {answer.status}")
+            for one in data.get("tasks") or ():
+                if isinstance(one, dict):
+                    yield self.past_task(one, one.get("external_id") or None, _created_at(one))
+            if not data.get("cursor"):
+                return
+            asked["cursor"] = data["cursor"]
+
+    def _ask(self, path: str, body: dict[str, Any] | None = None) -> Response:
+        url = self.access.base_url + path
+        return send_query(self.access.outbound, url, self.headers(), body)
 
     @staticmethod
     def _is_missing(answer: Response) -> bool:
@@ -182,6 +202,13 @@ class Kling(TaskApi):
         if answer.status == 200:
             return node.get("data") == [] and node.get("code") == 0
         return answer.status == 404 and str(node.get("code")) == "1203"
+
+
+def _created_at(task: dict[str, Any]) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(float(task["create_time"]) / 1000, UTC)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
 
 
 def _new_body(job: Job, callback_url: str) -> dict[str, Any]:

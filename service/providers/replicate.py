@@ -7,16 +7,16 @@ not answered is looked up in the list of predictions.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urljoin
 
 from service.catalogue.models import model_of
 from service.errors import Unanswered
 from service.model import Job, TaskState
-from service.providers.base import WireRequest, send_query
-from service.providers.bodies import as_id, read_body
+from service.providers.base import PastTask, WireRequest, send_query
+from service.providers.bodies import read_body
 from service.providers.envelope import Vocabulary
 from service.providers.links import ResultNames
 from service.providers.schemes import Scheme, StandardWebhooks
@@ -64,18 +64,22 @@ class Replicate(TaskApi):
 
     def find(self, job: Job, job_of: Callable[[str], str | None]) -> str | None:
         """The newest predictions, until one names our job or is older than it."""
+        tasks = self.history(job.sent_at or job.created_at, job_of)
+        return next((task.outcome.task_id for task in tasks if task.job_id == job.id), None)
+
+    def history(self, since: datetime, job_of: Callable[[str], str | None]) -> Iterator[PastTask]:
+        """The predictions by their list; the job of each is the one in its webhook's URL."""
         url: str | None = f"{self.access.base_url}/v1/predictions"
         for _ in range(MOST_PAGES):
             page = self._page(url) if url else {}
             for one in page.get("results") or ():
                 if not isinstance(one, dict):
                     continue
-                if job_of(str(one.get("webhook") or "")) == job.id:
-                    return as_id(one.get("id"))
-                if _is_older(one, job):
-                    return None
+                created_at = _created_at(one)
+                if created_at and created_at < since - SLACK:
+                    return
+                yield self.past_task(one, job_of(str(one.get("webhook") or "")), created_at)
             url = self._next(page)
-        return None
 
     def _page(self, url: str) -> dict[str, Any]:
         answer = send_query(self.access.outbound, url, self.headers())
@@ -91,12 +95,12 @@ class Replicate(TaskApi):
         return following if page.get("next") and ours else None
 
 
-def _is_older(prediction: dict[str, Any], job: Job) -> bool:
+def _created_at(prediction: dict[str, Any]) -> datetime | None:
     try:
-        created = datetime.fromisoformat(str(prediction.get("created_at")))
-        return created < (job.sent_at or job.created_at) - SLACK
-    except (TypeError, ValueError):
-        return False
+        moment = datetime.fromisoformat(str(prediction.get("created_at")))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 make = Replicate

@@ -7,15 +7,16 @@ mean. It never repeats a call.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any
 
 from service.errors import ProviderError
 from service.model import Job, Outcome, Submission
 from service.providers.access import Access
 from service.providers.answers import read_callback, read_created_task, read_outcome
-from service.providers.base import Limits, WireRequest, send_create, send_query
-from service.providers.envelope import Vocabulary
+from service.providers.base import Limits, PastTask, WireRequest, send_create, send_query
+from service.providers.envelope import Envelope, Vocabulary
 from service.providers.schemes import Scheme, secrets_in
 
 
@@ -82,3 +83,14 @@ class TaskApi:
     def find(self, job: Job, job_of: Callable[[str], str | None]) -> str | None:
         """The task of a job whose create was not answered. Raises ProviderError."""
         raise ProviderError("PROVIDER_UNAVAILABLE", f"{self.name} has no lookup")
+
+    def history(self, since: datetime, job_of: Callable[[str], str | None]) -> Iterator[PastTask]:
+        """The vendor's tasks made since then. Raises ProviderError."""
+        raise ProviderError("PROVIDER_UNAVAILABLE", f"{self.name} has no list of tasks")
+
+    def past_task(
+        self, task: dict[str, Any], job_id: str | None, created_at: datetime | None
+    ) -> PastTask:
+        """One entry of the vendor's list."""
+        envelope = Envelope(task, self.vocabulary, origin=self.access.base_url)
+        return PastTask(created_at, job_id, envelope.outcome())

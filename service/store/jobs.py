@@ -356,6 +356,13 @@ def holder_of(tx: Connection, provider: str, task_id: str) -> str | None:
     return found.id if found else None
 
 
+def holders_of(tx: Connection, provider: str, task_ids: Collection[str]) -> dict[str, str]:
+    """The job of each of these tasks that any has."""
+    own = (jobs.c.provider == provider) & jobs.c.task_id.in_(task_ids)
+    found = tx.execute(select(jobs.c.task_id, jobs.c.id).where(own))
+    return {row.task_id: row.id for row in found}
+
+
 def is_muted(tx: Connection, job_id: str) -> bool:
     """Whether no message about this job goes out."""
     found = row_where(tx, jobs, id=job_id)

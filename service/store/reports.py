@@ -73,6 +73,31 @@ class DayOfJobs:
 
 
 @dataclass(frozen=True)
+class DayOfLedger:
+    """
+    What the jobs sent to one provider on one UTC day cost, in dollars.
+
+    `estimated` is the highest estimate of all that count as paid. Of these `settled_jobs` have
+    a cost by the vendor's own figure, `settled` in all, where `expected` was the estimate; for
+    the others `reserved` is kept.
+    """
+
+    day: date
+    provider: str
+    jobs: int
+    settled_jobs: int
+    estimated: float
+    reserved: float
+    settled: float
+    expected: float
+
+    @property
+    def difference(self) -> float:
+        """How much more the vendor has charged than was estimated for the same jobs."""
+        return round(self.settled - self.expected, 6)
+
+
+@dataclass(frozen=True)
 class DayOfWaits:
     """Seconds from submission to the callback that ended the job, as percentiles."""
 
@@ -125,6 +150,30 @@ def days_of_jobs(tx: Connection, account_id: str, since: datetime) -> list[DayOf
     same = (day, jobs.c.model, jobs.c.provider)
     grouped = sent.group_by(*same).order_by(*same)
     return values(DayOfJobs, tx.execute(grouped).all())
+
+
+def ledger(tx: Connection, account_id: str, since: datetime) -> list[DayOfLedger]:
+    """Estimates beside the vendors' own figures, by day of sending, the newest first."""
+    day = _UtcDay(jobs.c.sent_at).label("day")
+    settled = jobs.c.actual_cost.is_not(None)
+    estimate = func.coalesce(jobs.c.estimated_max, 0.0)
+
+    def total(condition: ColumnElement[bool], amount: ColumnElement[Any]) -> ColumnElement[float]:
+        return func.sum(case((condition, amount), else_=0.0))
+
+    columns = (
+        day,
+        jobs.c.provider,
+        func.count().label("jobs"),
+        _how_many(settled).label("settled_jobs"),
+        total(PAID, estimate).label("estimated"),
+        total(PAID & ~settled, estimate).label("reserved"),
+        total(settled, jobs.c.actual_cost).label("settled"),
+        total(settled, estimate).label("expected"),
+    )
+    sent = select(*columns).where(jobs.c.account_id == account_id, jobs.c.sent_at >= since)
+    grouped = sent.group_by(day, jobs.c.provider).order_by(day.desc(), jobs.c.provider)
+    return values(DayOfLedger, tx.execute(grouped).all())
 
 
 def _how_many(condition: ColumnElement[bool]) -> ColumnElement[int]:

@@ -24,6 +24,7 @@ from service.web.api import (
     hooks,
     jobs,
     keys,
+    ledger,
     metrics,
     providers,
     service_info,
@@ -46,6 +47,7 @@ from service.web.repeats import RefusedTries, note_refusal
 BLUEPRINTS = (
     callbacks.blueprint,
     keys.blueprint,
+    ledger.blueprint,
     jobs.blueprint,
     subscriptions.blueprint,
     hooks.blueprint,

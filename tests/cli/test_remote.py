@@ -50,6 +50,16 @@ def test_jobs(clipbell: Clipbell) -> None:
     assert "-i duration: must be one of 5, 10" in wrong
 
 
+def test_ledger(clipbell: Clipbell) -> None:
+    """The ledger, and what vendors list that no job has, are the same from near and from afar."""
+    near = json.loads(clipbell.run("ledger", "--json").stdout)
+    none = clipbell.run("ledger", "--unmatched")
+
+    assert near == shown(clipbell, "ledger", "--since", "30d")
+    assert [] == shown(clipbell, "ledger", "--unmatched")
+    assert "Every task that the vendors list has its job here." in none.stdout
+
+
 def test_subscriptions_and_deliveries(clipbell: Clipbell) -> None:
     """A subscription is made, changed and tried; its deliveries are listed and sent again."""
     with Hook() as hook:

@@ -70,6 +70,7 @@ VENDOR = Vendor(
     signs=True,
     lookup="external_task_id",
     refuses_duplicates=True,
+    history="list of tasks",
     units={"unit": UNIT},
     models=(
         _model(

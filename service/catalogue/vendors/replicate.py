@@ -20,6 +20,7 @@ VENDOR = Vendor(
     base_url="https://api.replicate.com",
     signs=True,
     lookup="list of predictions",
+    history="list of predictions",
     models=(
         Model(
             slug="kling-2.5-turbo",

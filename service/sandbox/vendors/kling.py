@@ -82,7 +82,9 @@ def make_blueprint(renderer: Renderer) -> Blueprint:
         key, body = desk.key(), desk.body(("start_time", "end_time", "cursor", "limit", "filters"))
         first, last = body.get("start_time", 0) / 1000, body.get("end_time", 2**53) / 1000
         listed = [_task(task) for task in desk.tasks(key) if first <= task.created <= last]
-        data = {"tasks": listed[: body.get("limit", 500)], "cursor": None}
+        start, limit = int(body.get("cursor") or 0), body.get("limit", 500)
+        more = str(start + limit) if len(listed) > start + limit else None
+        data = {"tasks": listed[start : start + limit], "cursor": more}
         return jsonify(code=0, message="SUCCEED", request_id=uuid.uuid4().hex, data=data)
 
     @blueprint.post("/v1/videos/<any(text2video, image2video):kind>")

@@ -68,6 +68,7 @@ def index() -> AnyResponse:
         counted = store.reports.deliveries_since(tx, account, start)
         tried = store.reports.attempts_since(tx, account, start)
         counts = store.jobs.counts(tx, account)
+        ledger = store.reports.ledger(tx, account, start)
         names = {one.subscription_id: _name(tx, one) for one in counted}
     # A model that is gone from the catalogue says nothing of callbacks.
     known = [one for one in worked if find_offer(one.model, one.provider)]
@@ -82,6 +83,7 @@ def index() -> AnyResponse:
         spent=sum(one.spent for one in worked),
         spent_today=sum(one.spent for one in worked if one.day == days[-1]),
         budget=w.settings.budget,
+        ledger=ledger,
         ends=_ends(days, awaited),
         called=sum(one.called for one in awaited),
         polled=sum(one.polled for one in awaited),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from service.jobs.ledger import LedgerDayJson, UnmatchedTasksJson
 from service.model import CallbackState
 from service.model.account_json import KeyJson, KeyWithSecretJson
 from service.model.callback_json import CallbackJson, CallbackWithContentJson
@@ -145,6 +146,16 @@ OPERATIONS: dict[str, Operation] = {
         {204: Response("It is revoked.")},
         {404: "You have no such key."},
         (in_path("key_id", str, "The key's id."),),
+    ),
+    "ledger.list_days": Operation(
+        "Account",
+        {200: Response("By day and vendor.", Page[LedgerDayJson])},
+        parameters=(search("since", "From the day of this time."),),
+    ),
+    "ledger.list_unmatched": Operation(
+        "Operators",
+        {200: Response("As the vendors list them now.", UnmatchedTasksJson)},
+        parameters=(search("since", "Only tasks made after this time."),),
     ),
     "providers.list_providers": Operation(
         "Operators", {200: Response("All vendors that have a key.", Page[ProviderJson])}

@@ -30,6 +30,8 @@ TITLES = {
     "jobs.resolve": "Resolve a job",
     "jobs.erase": "Delete a job's data",
     "jobs.models": "List models",
+    "ledger.list_days": "Get the ledger",
+    "ledger.list_unmatched": "List unmatched tasks",
     "metrics.show": "Get metrics",
     "keys.list_keys": "List API keys",
     "keys.create": "Create an API key",

@@ -31,7 +31,7 @@ def test_empty(client: FlaskClient) -> None:
 
     assert 200 == shown.status_code
     assert "<svg" not in shown.text
-    for promise in ("Spending by day", "p50 and p95 callback time", "No job yet"):
+    for promise in ("Spending by day", "p50 and p95 callback time", "No job yet", "own figures"):
         assert promise in shown.text
     assert "The budget is $4.00 a day" in shown.text
 
@@ -46,6 +46,18 @@ def test_one_job(client: FlaskClient, harness: Harness) -> None:
     assert "On 1 Jan the one callback came after 1 min 15 s." in shown
     assert "0 of 1 results (0 %) were found by polling" in shown
     assert re.search(r'succeeded</span>\s*<span class="said">1<', shown)
+
+
+def test_ledger(client: FlaskClient, harness: Harness) -> None:
+    """Estimated, reserved, settled and the difference stand in one row a day and vendor."""
+    sent(harness, estimated_max=1.0, actual_cost=1.25)
+    sent(harness, estimated_max=0.5)
+    shown = client.get("/numbers").text
+    row = re.search(r"<tr><td>2026-01-01</td>(.*?)</tr>", shown)
+
+    assert row
+    cells = [re.sub("<[^>]+>", "", cell) for cell in re.findall(r"<td>(.*?)</td>", row[1])]
+    assert ["apixo", "2", "$1.50", "$0.50", "$1.25 1 job", "+$0.25"] == cells
 
 
 def test_only_polls(client: FlaskClient, harness: Harness) -> None:

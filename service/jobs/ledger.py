@@ -1,0 +1,182 @@
+"""The vendors' own records beside ours: tasks that they have made, and that no job here has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated
+
+from sqlalchemy import Connection
+from typing_extensions import TypedDict
+
+from service import store
+from service.catalogue.models import VENDORS
+from service.errors import ProviderError
+from service.formatting import iso
+from service.jobs.outcomes import settled_cost
+from service.model import Job, JobState
+from service.model.json_types import about
+from service.providers.base import PastTask, Provider
+from service.settings import Settings
+from service.store.database import Database
+from service.store.reports import DayOfLedger
+
+#: So many tasks are compared with one query.
+BATCH = 200
+#: How far back a ledger and a comparison go where nobody says it.
+USUAL_DAYS = timedelta(days=29)
+USUAL_HISTORY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class UnmatchedTask:
+    """
+    A task in a vendor's history that no job here has.
+
+    `job_id` is the job that the vendor's record names, where there is such a job; `cost` the
+    vendor's figure in dollars, None where it gives none.
+    """
+
+    provider: str
+    task_id: str
+    state: str
+    created_at: datetime | None
+    job_id: str | None
+    cost: float | None
+
+    def sentence(self) -> str:
+        """What to do about it."""
+        if self.job_id:
+            return f"made for {self.job_id}, which does not have it"
+        return "made by another program, or for a job that is no longer here"
+
+
+def unmatched_tasks(
+    db: Database,
+    provider: Provider,
+    settings: Settings,
+    since: datetime,
+    job_of: Callable[[str], str | None],
+) -> Iterator[UnmatchedTask]:
+    """
+    Ask a vendor for its tasks since then, and leave out those that jobs here have.
+
+    A task whose create is being answered just now is left out too.
+
+    Args:
+        job_of: the id of the job that a callback URL is for; None for other URLs.
+
+    Raises:
+        ProviderError: the vendor could not be asked, or has no list.
+    """
+    tasks = list(provider.history(since, job_of))
+    for start in range(0, len(tasks), BATCH):
+        with db.read() as tx:
+            found = list(_unmatched(tx, provider.name, settings, tasks[start : start + BATCH]))
+        yield from found
+
+
+def _unmatched(
+    tx: Connection, provider: str, settings: Settings, tasks: list[PastTask]
+) -> Iterator[UnmatchedTask]:
+    ids = [task.outcome.task_id for task in tasks if task.outcome.task_id]
+    held = store.jobs.holders_of(tx, provider, ids)
+    named = store.jobs.of_ids(tx, [task.job_id for task in tasks if task.job_id])
+    for task in tasks:
+        job = named.get(task.job_id or "")
+        if task.outcome.task_id and task.outcome.task_id not in held and not _is_busy(job):
+            yield UnmatchedTask(
+                provider=provider,
+                task_id=task.outcome.task_id,
+                state=task.outcome.raw_state or task.outcome.state.value,
+                created_at=task.created_at,
+                job_id=job.id if job else None,
+                cost=settled_cost(settings, provider, task.outcome),
+            )
+
+
+def _is_busy(job: Job | None) -> bool:
+    return job is not None and job.state is JobState.SUBMITTING
+
+
+def compare_all(
+    db: Database,
+    providers: Mapping[str, Provider],
+    settings: Settings,
+    since: datetime,
+    job_of: Callable[[str], str | None],
+) -> tuple[list[UnmatchedTask], dict[str, str]]:
+    """The unmatched tasks of all vendors with a history, and who could not be asked and why."""
+    found: list[UnmatchedTask] = []
+    troubles: dict[str, str] = {}
+    for name, provider in providers.items():
+        if not VENDORS[name].history:
+            continue
+        try:
+            found += unmatched_tasks(db, provider, settings, since, job_of)
+        except ProviderError as error:
+            troubles[name] = error.message
+    return found, troubles
+
+
+class LedgerDayJson(TypedDict):
+    """The jobs sent to one vendor on one UTC day, in US dollars."""
+
+    day: Annotated[str, about("The UTC day of sending.", "2026-01-01")]
+    provider: Annotated[str, about("The vendor.", "kling")]
+    jobs: Annotated[int, about("Jobs that were sent.", 12)]
+    settled_jobs: Annotated[int, about("Those whose cost the vendor has stated.", 11)]
+    estimated: Annotated[float, about("The highest estimate of all that count as paid.", 4.2)]
+    reserved: Annotated[float, about("The estimate of those without a stated cost.", 0.35)]
+    settled: Annotated[float, about("By the vendor's own figures.", 3.9)]
+    difference: Annotated[
+        float, about("What was settled, less the estimate for the same jobs.", 0.05)
+    ]
+
+
+class UnmatchedTaskJson(TypedDict):
+    """A task that a vendor has, and no job here."""
+
+    provider: Annotated[str, about("The vendor.", "kling")]
+    task_id: Annotated[str, about("Its id at the vendor.", "8f31c2")]
+    state: Annotated[str, about("The vendor's own word.", "succeeded")]
+    created_at: Annotated[str | None, about("When, by the vendor.", "2026-01-01T12:00:00Z")]
+    job_id: Annotated[str | None, about("The job that it was made for, if one is here.", None)]
+    cost: Annotated[float | None, about("US dollars, by the vendor's figure.", 0.35)]
+    note: Annotated[str, about("What that means.", "made by another program")]
+
+
+class UnmatchedTasksJson(TypedDict):
+    """The tasks without a job, and the vendors that could not be asked."""
+
+    data: list[UnmatchedTaskJson]
+    next_cursor: Annotated[None, about("It is one page.", None)]
+    errors: Annotated[dict[str, str], about("By vendor: why it could not be asked.", {})]
+
+
+def ledger_day_json(day: DayOfLedger) -> LedgerDayJson:
+    """One vendor's day."""
+    return {
+        "day": day.day.isoformat(),
+        "provider": day.provider,
+        "jobs": day.jobs,
+        "settled_jobs": day.settled_jobs,
+        "estimated": round(day.estimated, 6),
+        "reserved": round(day.reserved, 6),
+        "settled": round(day.settled, 6),
+        "difference": day.difference,
+    }
+
+
+def unmatched_task_json(task: UnmatchedTask) -> UnmatchedTaskJson:
+    """One task without a job."""
+    return {
+        "provider": task.provider,
+        "task_id": task.task_id,
+        "state": task.state,
+        "created_at": iso(task.created_at) if task.created_at else None,
+        "job_id": task.job_id,
+        "cost": task.cost,
+        "note": task.sentence(),
+    }

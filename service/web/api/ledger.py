@@ -1,0 +1,50 @@
+"""``/v1/ledger``: what jobs were to cost beside what vendors have charged."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from service import store
+from service.jobs.budget import midnight
+from service.jobs.ledger import (
+    USUAL_DAYS,
+    USUAL_HISTORY,
+    compare_all,
+    ledger_day_json,
+    unmatched_task_json,
+)
+from service.jobs.lookup import job_in_url
+from service.web.context import caller, datetime_arg, json_response, needs, wiring
+
+blueprint = Blueprint("ledger", __name__, url_prefix="/v1/ledger")
+
+
+@blueprint.get("")
+@needs("read", "since")
+def list_days() -> Response:
+    """
+    Estimates beside the vendors' own figures, by day and vendor, the newest day first.
+
+    It goes back 30 days, or to the day of `since`.
+    """
+    w = wiring()
+    since = midnight(datetime_arg("since") or w.clock() - USUAL_DAYS)
+    with w.db.read() as tx:
+        days = store.reports.ledger(tx, caller().account_id, since)
+    return json_response({"data": [ledger_day_json(day) for day in days], "next_cursor": None})
+
+
+@blueprint.get("/unmatched")
+@needs("operator", "since")
+def list_unmatched() -> Response:
+    """
+    Tasks of the last day, or after `since`, that a vendor's list has and no job here.
+
+    The vendors are asked now; those without a list of tasks say nothing.
+    """
+    w = wiring()
+    since = datetime_arg("since") or w.clock() - USUAL_HISTORY
+    job_of = job_in_url(w.signer, w.clock())
+    found, troubles = compare_all(w.db, w.providers, w.settings, since, job_of)
+    data = [unmatched_task_json(task) for task in found]
+    return json_response({"data": data, "next_cursor": None, "errors": troubles})
