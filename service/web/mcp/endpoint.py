@@ -10,12 +10,13 @@ creates may answer with a task, and those before it with a handshake.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Blueprint, Response, request
 
 from service import __version__, store
-from service.errors import ClipbellError, Conflict, InvalidInput, NotFound
+from service.errors import BadToken, ClipbellError, Conflict, InvalidInput, NotFound
 from service.formatting import iso
 from service.jobs.requests import cancel_job
 from service.model import Job, JobState, Video
@@ -30,7 +31,8 @@ from service.web.context import (
     wiring,
 )
 from service.web.errors import Problem, as_problem
-from service.web.mcp.tools import TOOLS
+from service.web.mcp import price_question
+from service.web.mcp.tools import TOOLS, PriceOverLimit, create_video
 
 blueprint = Blueprint("mcp", __name__)
 
@@ -57,6 +59,15 @@ class RpcError(ClipbellError):
     def __init__(self, code: int, message: str, status: int = 400, data: Any = None) -> None:
         super().__init__(message)
         self.code, self.message, self.status, self.data = code, message, status, data
+
+
+@dataclass(frozen=True)
+class Client:
+    """What the client of a request can do; `can_ask`: show its user a form."""
+
+    modern: bool
+    has_tasks: bool
+    can_ask: bool
 
 
 @blueprint.post("/mcp")
@@ -104,9 +115,7 @@ def _call(method: str, params: dict[str, Any]) -> dict[str, Any]:
         _check_envelope(method, params, meta)
     elif method == "server/discover":
         raise RpcError(INVALID_PARAMS, f"params._meta needs {_VERSION}")
-    capabilities = meta.get(_CAPABILITIES)
-    extensions = capabilities.get("extensions") if isinstance(capabilities, dict) else None
-    has_tasks = isinstance(extensions, dict) and TASKS in extensions
+    client = _client(meta)
     match method:
         case "initialize":
             return _initialize(params)
@@ -121,14 +130,26 @@ def _call(method: str, params: dict[str, Any]) -> dict[str, Any]:
             tools = [tool.described() for tool in TOOLS.values()]
             return {"tools": tools} | (_modern(_UNCACHED) if _VERSION in meta else {})
         case "tools/call":
-            return _call_tool(params, modern=_VERSION in meta, as_task=has_tasks)
+            return _call_tool(params, client)
         case "tasks/get" | "tasks/cancel":
-            if not has_tasks:
+            if not client.has_tasks:
                 needed: dict[str, Any] = {"requiredCapabilities": {"extensions": {TASKS: {}}}}
                 message = f"{method} needs the client's extension {TASKS}"
                 raise RpcError(MISSING_CAPABILITY, message, data=needed)
             return _task_request(method, params)
     raise RpcError(NO_METHOD, f"there is no method {method[:80]}", 404 if _VERSION in meta else 200)
+
+
+def _client(meta: dict[str, Any]) -> Client:
+    capabilities = meta.get(_CAPABILITIES)
+    found = capabilities if isinstance(capabilities, dict) else {}
+    extensions, forms = found.get("extensions"), found.get("elicitation")
+    return Client(
+        modern=_VERSION in meta,
+        has_tasks=isinstance(extensions, dict) and TASKS in extensions,
+        # Without a mode it means forms.
+        can_ask=isinstance(forms, dict) and ("form" in forms or not forms) and _VERSION in meta,
+    )
 
 
 def _modern(more: dict[str, Any]) -> dict[str, Any]:
@@ -158,24 +179,38 @@ def _initialize(params: dict[str, Any]) -> dict[str, Any]:
     return found | {"serverInfo": SERVER, "instructions": ABOUT}
 
 
-def _call_tool(params: dict[str, Any], *, modern: bool, as_task: bool) -> dict[str, Any]:
+def _call_tool(params: dict[str, Any], client: Client) -> dict[str, Any]:
     tool = TOOLS.get(str(params.get("name")))
     if tool is None:
-        raise RpcError(
-            INVALID_PARAMS,
-            f"there is no tool {str(params.get('name'))[:80]}",
-            400 if modern else 200,
-        )
+        message = f"there is no tool {str(params.get('name'))[:80]}"
+        raise RpcError(INVALID_PARAMS, message, 400 if client.modern else 200)
     try:
         if tool.scope not in caller().scopes:
             raise Problem(403, f"this key lacks the scope {tool.scope}")
-        answer = tool.run(tool.check(params.get("arguments") or {}))
+        arguments = tool.check(params.get("arguments") or {})
+        answered = price_question.answer_in(params, arguments) if client.can_ask else None
+        answer = _agreed(arguments, answered) if answered else tool.run(arguments)
+    except PriceOverLimit as over:
+        if client.can_ask:
+            return price_question.ask(over, arguments)
+        return _tool_result(_words(over), is_error=True, modern=client.modern)
+    except BadToken as error:
+        raise RpcError(INVALID_PARAMS, str(error)) from None
     except (ClipbellError, Problem) as error:
-        return _tool_result(_words(error), is_error=True, modern=modern)
-    if tool.name == "create_video" and as_task:
+        return _tool_result(_words(error), is_error=True, modern=client.modern)
+    if tool.name == "create_video" and client.has_tasks:
         # Its row is committed: whoever asks for the task finds it.
         return {"resultType": "task", **_task(*_owned(answer["id"]))}
-    return _tool_result(answer, is_error=False, modern=modern)
+    return _tool_result(answer, is_error=False, modern=client.modern)
+
+
+def _agreed(arguments: dict[str, Any], said: price_question.Answer) -> Any:
+    """The video that the user has agreed to; asks again where its price is a higher one by now."""
+    if not said.accepted:
+        raise InvalidInput.at("/max_price", "declined", "the user declined: nothing was made")
+    limit = {} if said.price is None else {"max_price": said.price}
+    wish = {name: value for name, value in arguments.items() if name != "max_price"}
+    return create_video(wish | limit, once=f"mcp {said.question}")
 
 
 def _words(error: Exception) -> dict[str, Any]:

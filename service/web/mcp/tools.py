@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from flask import Response
+
 from service import store
 from service.catalogue.models import MODELS
-from service.errors import InvalidInput
+from service.errors import FieldError, InvalidInput
 from service.formatting import format_money
 from service.jobs.requests import (
     FIELDS,
@@ -20,6 +23,7 @@ from service.jobs.requests import (
 )
 from service.jobs.submission import preview
 from service.model import Job, JobState
+from service.web import idempotency
 from service.web.api.jobs import current_job, model_json, shown
 from service.web.context import caller, channels, get_or_404, wiring
 
@@ -64,17 +68,44 @@ class Tool:
         return given
 
 
-def _create_video(given: dict[str, Any]) -> Any:
+class PriceOverLimit(InvalidInput):
+    """A video may cost more than `max_price`; `price` in dollars, None where nobody states it."""
+
+    def __init__(self, price: float | None, most: float) -> None:
+        cost = "nobody states its price" if price is None else f"it costs {format_money(price)}"
+        advice = "nothing was made; ask your user, then call again with a higher one"
+        super().__init__([FieldError("/max_price", "out_of_range", f"{cost}: {advice}")])
+        self.price = price
+        limit = format_money(most)
+        self.question = f"Make this video? {cost[0].upper()}{cost[1:]}; your limit is {limit}."
+
+
+def create_video(given: dict[str, Any], once: str | None = None) -> Any:
+    """
+    A new job.
+
+    Args:
+        once: a key; the same again is the same job.
+
+    Raises:
+        InvalidInput: every fault of it.
+        PriceOverLimit: it may cost more than its `max_price`.
+    """
     w = wiring()
     body = {name: value for name, value in given.items() if name in FIELDS}
     asked = check_request(body, channels(), w.market())
     _check_price(
         given.get("max_price"), planned_job(w.settings, caller().account_id, asked, w.clock())
     )
+    said = json.dumps(body, sort_keys=True).encode()
     with w.db.write() as tx:
-        asked = with_saved_images(w.uploads, asked, w.clock())
-        job = request_job(tx, w.encryptor, w.settings, caller().account_id, asked, w.clock())
-    return shown(job, None)
+        kept = idempotency.replay(tx, once, said)
+        if kept is None:
+            asked = with_saved_images(w.uploads, asked, w.clock())
+            job = request_job(tx, w.encryptor, w.settings, caller().account_id, asked, w.clock())
+            idempotency.save(tx, once, Response(job.id))
+            return shown(job, None)
+    return current_job(kept.get_data(as_text=True))
 
 
 def _check_price(most: Any, job: Job) -> None:
@@ -84,9 +115,7 @@ def _check_price(most: Any, job: Job) -> None:
         raise InvalidInput.at("/max_price", "wrong_type", "must be a number of dollars")
     price = job.estimated_max
     if price is None or price > most:
-        cost = "nobody states its price" if price is None else f"it costs {format_money(price)}"
-        message = f"{cost}: nothing was made; ask your user, then call again with a higher one"
-        raise InvalidInput.at("/max_price", "out_of_range", message)
+        raise PriceOverLimit(price, most)
 
 
 def _estimate(given: dict[str, Any]) -> Any:
@@ -146,7 +175,10 @@ _MORE: dict[str, Schema] = {
     "cancel_after": {"type": "number", "description": "Seconds; an unsent job is canceled then."},
     "max_price": {
         "type": "number",
-        "description": "Dollars; a video that may cost more is refused, and nothing is made.",
+        "description": (
+            "Dollars; your user is asked before a video that may cost more is made,"
+            " or it is refused where the client cannot ask."
+        ),
     },
 }
 _FILTER: dict[str, Schema] = {
@@ -166,7 +198,7 @@ _GET_NOTE = "A job, with the video's link once it is there."
 TOOLS = {
     tool.name: tool
     for tool in (
-        Tool("create_video", _CREATE_NOTE, "submit", _WISH | _MORE, _create_video, _WISHED),
+        Tool("create_video", _CREATE_NOTE, "submit", _WISH | _MORE, create_video, _WISHED),
         Tool("get_job", _GET_NOTE, "read", _JOB_ID, _get_job, _OF_JOB),
         Tool("list_jobs", "Your jobs, newest first.", "read", _FILTER, _list_jobs),
         Tool("list_models", _LIST_NOTE, "read", {}, _list_models),

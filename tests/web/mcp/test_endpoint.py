@@ -1,102 +1,14 @@
-"""MCP at ``/mcp``: the official clients as they are, and the rules of the protocol."""
+"""MCP at ``/mcp``: the rules of the protocol."""
 
 from __future__ import annotations
 
-import json
-import sys
-from pathlib import Path
-from typing import Any
-
-import pytest
 from flask.testing import FlaskClient
 from support.harness import Harness
-from support.node import need_node, npm_install, run
-from support.servers import Clipbell
-from werkzeug.test import TestResponse
+from support.mcp import TASKS, WISH, asked, code, result
 
 from service import store
 from service.accounts import create_key
 from service.model import JobState
-from service.web.app import create_app
-
-CLIENTS = Path(__file__).parent / "clients"
-TOOLS = ["create_video", "get_job", "list_jobs", "list_models", "estimate", "cancel_job"]
-TASKS = "io.modelcontextprotocol/tasks"
-WISH = {"model": "kling-2", "input": {"prompt": "A fox"}}
-
-
-@pytest.fixture(scope="module")
-def clipbell(running: Clipbell) -> Clipbell:
-    """The running service in front of the sandbox."""
-    return running
-
-
-def environ_of(clipbell: Clipbell) -> dict[str, str]:
-    """Where it is, and the key."""
-    return {"CLIPBELL_URL": clipbell.url, "CLIPBELL_KEY": clipbell.key}
-
-
-def test_python_client(clipbell: Clipbell, tmp_path: Path) -> None:
-    """The official Python client, by either era of the protocol: all tools, and a video."""
-    (tmp_path / "agent.py").write_text((CLIENTS / "mcp_agent.py.txt").read_text())
-    found = json.loads(run([sys.executable, "agent.py"], tmp_path, **environ_of(clipbell)))
-    expected = {
-        "tools": TOOLS,
-        "models": True,
-        "seconds": 45.0,
-        "refused": [True, True],
-        "dear": [True, True],
-        "states": ["queued", "succeeded"],
-        "link": True,
-        "listed": True,
-        "late": True,
-    }
-
-    assert [expected, expected] == found
-
-
-def test_typescript_client(clipbell: Clipbell, tmp_path: Path) -> None:
-    """The official TypeScript client makes a video, too."""
-    need_node(20)
-    npm_install(tmp_path, "@modelcontextprotocol/sdk@1")
-    (tmp_path / "agent.mjs").write_text((CLIENTS / "mcp_agent.mjs").read_text())
-    found = json.loads(run(["node", "agent.mjs"], tmp_path, **environ_of(clipbell)))
-
-    assert (TOOLS, ["queued", "succeeded"]) == (found["tools"], found["states"])
-    assert found["link"].startswith(clipbell.url)
-
-
-@pytest.fixture
-def client(harness: Harness) -> FlaskClient:
-    """The app, as alice."""
-    client = create_app(harness.wiring).test_client()
-    client.environ_base["HTTP_X_API_KEY"] = harness.key
-    return client
-
-
-def asked(client: FlaskClient, method: str, *extensions: str, **params: Any) -> TestResponse:
-    """A request of 2026-07-28 by a client with these extensions."""
-    meta = {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {"extensions": {e: {} for e in extensions}},
-    }
-    headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": method}
-    name = params.get("name") or params.get("taskId")
-    headers |= {"Mcp-Name": name} if name else {}
-    body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
-    return client.post("/mcp", json=body, headers=headers)
-
-
-def result(answer: TestResponse) -> dict[str, Any]:
-    """The result of a request that went well."""
-    assert 200 == answer.status_code, answer.text
-    found: dict[str, Any] = answer.get_json()["result"]
-    return found
-
-
-def code(answer: TestResponse) -> int:
-    """The code of a JSON-RPC error."""
-    return int(answer.get_json()["error"]["code"])
 
 
 def test_discover(client: FlaskClient) -> None:
@@ -157,16 +69,6 @@ def test_without_the_extension(client: FlaskClient) -> None:
         made["isError"],
     )
     assert (400, -32021) == (refused.status_code, code(refused))
-
-
-def test_a_price_over_the_limit(client: FlaskClient) -> None:
-    """Nothing is made that may cost more than the caller allows; the answer says the price."""
-    wish = {**WISH, "max_price": 1.5}
-    found = result(asked(client, "tools/call", TASKS, name="create_video", arguments=wish))
-
-    assert found["isError"]
-    assert "1.75" in found["structuredContent"]["error"]
-    assert [] == client.get("/v1/jobs").get_json()["data"]
 
 
 def test_refusals(harness: Harness, client: FlaskClient) -> None:

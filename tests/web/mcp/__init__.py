@@ -1,0 +1,3 @@
+"""Tests of the room `compat`."""
+
+from __future__ import annotations

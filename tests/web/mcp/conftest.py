@@ -1,0 +1,17 @@
+"""The app that speaks MCP."""
+
+from __future__ import annotations
+
+import pytest
+from flask.testing import FlaskClient
+from support.harness import Harness
+
+from service.web.app import create_app
+
+
+@pytest.fixture
+def client(harness: Harness) -> FlaskClient:
+    """The app, as alice."""
+    client = create_app(harness.wiring).test_client()
+    client.environ_base["HTTP_X_API_KEY"] = harness.key
+    return client
