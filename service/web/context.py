@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -259,13 +260,15 @@ def datetime_arg(name: str) -> datetime | None:
     given = request.args.get(name)
     if given is None:
         return None
+    # A plus that was not written as %2B comes as a blank; nothing else ends so.
+    given = re.sub(r"(T\S+) (\d\d:?\d\d)$", r"\1+\2", given)
     try:
         found = datetime.fromisoformat(given)
         if found.tzinfo is not None:
             return found.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    message = "must be a time such as 2026-01-01T00:00:00Z"
+    message = "must be a time such as 2026-01-01T00:00:00Z; a plus in it is written %2B"
     raise InvalidInput([FieldError(f"?{name}", "bad_time", message)])
 
 

@@ -79,11 +79,11 @@ def feed() -> Response:
 
 def _after(given: str | None, first: int, last: int) -> int:
     """
-    The `seq` that the caller has seen. Without a cursor, the feed from its beginning.
+    The `seq` that the caller has seen. Without a cursor, or with a blank one, the feed from its beginning.
 
     Raises Gone where going on would skip something.
     """
-    if given is None:
+    if not given:
         return first - 1
     if not re.fullmatch("[0-9]{1,9}", given):
         message = "must be a next_cursor of an earlier answer"

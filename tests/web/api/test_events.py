@@ -82,6 +82,13 @@ def test_invalid(client: FlaskClient, query: str) -> None:
     assert 422 == client.get(f"/v1/events?{query}").status_code
 
 
+def test_blank_cursor(client: FlaskClient, harness: Harness) -> None:
+    """A program that has no cursor yet and sends it all the same gets the feed from its start."""
+    canceled(client, harness, 2)
+
+    assert client.get("/v1/events").get_json() == client.get("/v1/events?after=").get_json()
+
+
 def test_cursor_that_would_skip(client: FlaskClient, harness: Harness) -> None:
     """Older than what is kept, or newer than all there is: 410, and where to go on."""
     canceled(client, harness, 3)

@@ -7,6 +7,7 @@ import json
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -379,3 +380,22 @@ def test_cancel_and_timeline(client: FlaskClient, harness: Harness) -> None:
     refused(client.post(f"{path}/cancel"), 409)
     kinds = [entry["kind"] for entry in client.get(f"{path}/timeline").get_json()["data"]]
     assert {"requested", "canceled", "event"} == set(kinds)
+
+
+@pytest.mark.parametrize(
+    ("since", "found"),
+    [
+        ("{:%Y-%m-%dT%H:%M:%S}+02:00", 1),
+        ("{:%Y-%m-%dT%H:%M:%S}%2B02:00", 1),
+        ("{:%Y-%m-%dT%H:%M:%S}+0200", 1),
+        ("{:%Y-%m-%dT%H:%M:%S}-02:00", 0),
+        ("{:%Y-%m-%dT%H:%M:%S}Z", 1),
+    ],
+)
+def test_zone_of_since(client: FlaskClient, harness: Harness, since: str, found: int) -> None:
+    """A plus is read as such, whether the query escapes it or not."""
+    moment = harness.clock() - timedelta(hours=1)
+    client.post("/v1/jobs", json=GOOD)
+    answer = client.get(f"/v1/jobs?since={since.format(moment)}")
+
+    assert (200, found) == (answer.status_code, len(answer.get_json()["data"]))
