@@ -35,6 +35,31 @@ def price_span(prices: Mapping[str, float], model: Model) -> tuple[float | None,
     return (price, price) if price is not None else model.price_span()
 
 
+def price_by_length(
+    prices: Mapping[str, float], model: Model
+) -> list[tuple[str, float | None, float | None]]:
+    """
+    What the model costs, as a price list has it.
+
+    Returns:
+        What is bought ("5 s", "10 s pro"; blank for any), lowest and highest dollars.
+    """
+    stated = price_span(prices, model)
+    if stated != model.price_span():
+        return [("", *stated)]
+    modes = {mode for mode, _ in model.prices}
+    if model.prices:
+        return [
+            (f"{seconds} s {mode}".strip() if len(modes) > 1 else f"{seconds} s", price, price)
+            for (mode, seconds), price in sorted(model.prices.items(), key=lambda one: one[1])
+        ]
+    if not model.rates:
+        return [("", *stated)]
+    low, high = min(rate.low for rate in model.rates), max(rate.high for rate in model.rates)
+    ends = dict.fromkeys((min(model.expected_seconds), max(model.expected_seconds)))
+    return [(f"{length} s", round(low * length, 6), round(high * length, 6)) for length in ends]
+
+
 def stated_price(
     prices: Mapping[str, float], model: Model, values: dict[str, Any]
 ) -> tuple[float | None, float | None]:

@@ -336,7 +336,7 @@ def release_provider(tx: Connection, name: str, now: datetime) -> int:
     return waited + store.jobs.release_held(tx, name, now)
 
 
-def cancel_job(tx: Connection, job: Job, now: datetime, why: str = "taken back") -> None:
+def cancel_job(tx: Connection, job: Job, now: datetime, why: str = "canceled by hand") -> None:
     """Take a job back that was not sent yet. Raises Conflict once it may have been."""
     changes = {"state": JobState.CANCELED, "due_at": None, "finished_at": now}
     if not store.jobs.change(tx, job.id, [JobState.QUEUED, JobState.HELD], **changes):

@@ -36,7 +36,7 @@ _EXPLANATIONS = {
         "It was sent, but no answer came. It is not sent again by itself, "
         "so that nothing is paid twice."
     ),
-    EventType.JOB_CANCELED: "It was taken back before it was sent.",
+    EventType.JOB_CANCELED: "It was canceled before it was sent.",
     EventType.VIDEO_EXPIRING: "We could not copy it, and the provider's link may end soon.",
     EventType.JOB_OVERDUE: ("It takes longer than the provider said; a late video still counts."),
     EventType.SUBSCRIPTION_DISABLED: "It gets no more messages.",

@@ -95,7 +95,7 @@ def test_resend_and_watch(browser: Browser, site: Harness) -> None:
         news = page.get_by_role("article", name="job.failed by webhook")
         expect(news).to_contain_text("exhausted")
         news.get_by_role("button").click()
-        expect(news).to_contain_text("pending")
+        expect(news).to_contain_text("next attempt")
         page.evaluate("window.sameDocument = true")
         site.drain("deliver")
         expect(news).to_contain_text("delivered")

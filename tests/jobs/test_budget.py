@@ -8,6 +8,7 @@ import pytest
 from support.harness import Harness
 
 from service import store
+from service.catalogue.models import model_of
 from service.jobs import budget
 from service.jobs.outcomes import Resolution, fail_job, record_outcome, resolve_by_hand
 from service.jobs.polling import handle_expired
@@ -30,6 +31,21 @@ def left(harness: Harness) -> float | None:
     with harness.db.read() as tx:
         settings, account = harness.wiring.settings, harness.account.id
         return budget.remaining(tx, settings, account, harness.clock())
+
+
+@pytest.mark.parametrize(
+    ("slug", "prices", "expected"),
+    [
+        ("kling-2.5-turbo", {}, [("5 s", 0.44, 0.44), ("10 s", 0.88, 0.88)]),
+        ("kling-text2video", {}, [("5 s std", 0.28, 0.28), ("10 s pro", 1.96, 1.96)]),
+        ("kling-2.5-turbo", {"segmind/kling-2.5-turbo": 0.3}, [("", 0.3, 0.3)]),
+    ],
+)
+def test_price_by_length(
+    slug: str, prices: dict[str, float], expected: list[tuple[str, float, float]]
+) -> None:
+    """A model's price by length and mode, or the operator's own for any."""
+    assert expected == budget.price_by_length(prices, model_of(slug, "segmind"))
 
 
 def send(harness: Harness) -> Any:

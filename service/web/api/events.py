@@ -79,7 +79,7 @@ def feed() -> Response:
 
 def _after(given: str | None, first: int, last: int) -> int:
     """
-    The `seq` that the caller has seen. Without a cursor, or with a blank one, the feed from its beginning.
+    The `seq` that the caller has seen; without a cursor, or a blank one, the feed from its start.
 
     Raises Gone where going on would skip something.
     """

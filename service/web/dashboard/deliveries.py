@@ -26,13 +26,20 @@ from service.model import (
 )
 from service.web.context import caller, get_or_404, wiring
 from service.web.dashboard.bulk_actions import summary
-from service.web.dashboard.jobs import SPANS
+from service.web.dashboard.lists import (
+    CREATED,
+    PAGE_ROWS,
+    SPANS,
+    Select,
+    begin_of,
+    list_page,
+    sensible,
+)
 from service.web.pagination import LONGEST_PAGE
-from service.web.session import live_page, signed_in
+from service.web.session import signed_in
 
 blueprint = Blueprint("deliveries", __name__)
 
-PAGE_ROWS = 25
 #: What a delivery can be found by; failing ones are pending, too.
 STATES = (*DeliveryState, "failing")
 _ID = re.compile(r"(dlv|sub)_[0-9a-f]{32}")
@@ -54,7 +61,9 @@ class Row(NamedTuple):
 def index() -> AnyResponse:
     """The account's deliveries, newest first."""
     given = filters(request.args)
-    which, account = _which(given), caller().account_id
+    account = caller().account_id
+    which: dict[str, Any] = {"channel": given.get("channel"), "type": given.get("type")}
+    which |= {"subscription_id": given.get("subscription"), **begin_of(given)}
     state = given.get("state")
     narrowed = {"failing": True} if state == "failing" else {"state": state}
     with wiring().db.read() as tx:
@@ -64,46 +73,35 @@ def index() -> AnyResponse:
         rows = _rows(tx, found)
         counts = store.deliveries.counts(tx, account, **which)
         own = store.subscriptions.all_of(tx, account)
-    return live_page(
-        "deliveries.html",
+    selects = [
+        Select("subscription", "Subscription", "Any", [(s.id, subscription_title(s)) for s in own]),
+        Select("channel", "Channel", "Any", [(name, name) for name in wiring().channels]),
+        Select("type", "Event", "Any", [(type_.value, type_.value) for type_ in EventType]),
+        CREATED,
+    ]
+    return list_page(
         "_deliveries.html",
-        shape="list",
+        "Deliveries",
+        given,
+        selects,
         rows=rows,
         older=found.older,
         counts={name: counts.get(name, 0) for name in STATES if counts.get(name) or name == state},
-        all_count=sum(counts.get(name, 0) for name in DeliveryState),
         active=any(row.delivery.state is DeliveryState.PENDING for row in rows),
-        given=given,
-        spans=SPANS,
-        channels=[(name, name) for name in wiring().channels],
-        types=[(type_.value, type_.value) for type_ in EventType],
-        subscriptions=[(one.id, subscription_title(one)) for one in own],
-        picked="pick" in request.args and "live" not in request.args,
     )
 
 
 def filters(given: MultiDict[str, str]) -> dict[str, str]:
     """What of a query or a form narrows the list: only what is sensible, the rest is dropped."""
-    names = ("state", "channel", "type", "since", "subscription", "before")
-    wanted = {name: given.get(name, "") for name in names}
-    known = {
-        "state": wanted["state"] in STATES,
-        "channel": wanted["channel"] in wiring().channels,
-        "type": wanted["type"] in list(EventType),
-        "since": wanted["since"] in SPANS,
-        "subscription": _ID.fullmatch(wanted["subscription"]),
-        "before": _ID.fullmatch(wanted["before"]),
-    }
-    return {name: wanted[name] for name in wanted if known[name]}
-
-
-def _which(given: dict[str, str]) -> dict[str, Any]:
-    """The filters besides state and page, as the store takes them."""
-    which: dict[str, Any] = {"channel": given.get("channel"), "type": given.get("type")}
-    which["subscription_id"] = given.get("subscription")
-    if "since" in given:
-        which["since"] = wiring().clock() - SPANS[given["since"]][1]
-    return which
+    return sensible(
+        given,
+        state=STATES.__contains__,
+        channel=wiring().channels.__contains__,
+        type=list(EventType).__contains__,
+        since=SPANS.__contains__,
+        subscription=_ID.fullmatch,
+        before=_ID.fullmatch,
+    )
 
 
 def subscription_title(subscription: Subscription) -> str:

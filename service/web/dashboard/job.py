@@ -46,9 +46,8 @@ blueprint = Blueprint("job", __name__)
 
 #: A delivery whose next attempt is further away is not worth a look every two seconds.
 SOON = timedelta(minutes=2)
-#: So many callbacks are shown as they came, the newest; so many deliveries in the picture.
+#: So many callbacks are shown as they came, the newest.
 CALLBACKS = 5
-DRAWN = 8
 
 News = dict[str, Any]
 
@@ -89,7 +88,6 @@ def _values(job_id: str) -> dict[str, Any]:
         "facts": _facts(job, video),
         "news": news,
         "entries": [entry for entry in entries if entry["kind"] != "attempt"],
-        "undrawn": max(len(news) - DRAWN, 0),
         "picture": _picture(job, steps, arrivals, video, news, now),
         "came": [_came(callback) for callback in came],
         "earlier": max(len(arrivals) - CALLBACKS, 0),
@@ -151,9 +149,7 @@ def _picture(
 ) -> Picture:
     """From the request to the last delivery."""
     rows = course.of_job(job, steps, arrivals) + course.of_video(video, steps)
-    for one in news[:DRAWN]:
-        name = f"{one['delivery'].channel} · {one['event']}"
-        rows.append(course.of_delivery(name, one["delivery"], one["attempts"]))
+    rows += course.of_deliveries([(one["delivery"], one["attempts"]) for one in news])
     return drawn(rows, course.expected_end(job, now))
 
 

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from service import store
 from service.catalogue.models import OFFERS
 from service.errors import FieldError, InvalidInput, Refused
-from service.jobs.budget import price_span
+from service.jobs.budget import price_by_length, price_span
 from service.jobs.requests import JobRequest, check_request, planned_job, request_job
 from service.jobs.submission import preview
 from service.media.image_formats import IMAGE_BYTES
@@ -89,7 +89,7 @@ def _known(given: Mapping[str, str]) -> dict[str, Any]:
         "usable": _usable(),
         "chosen": _chosen(given),
         "given": given,
-        "span": partial(price_span, w.settings.prices),
+        "price_list": partial(price_by_length, w.settings.prices),
         "previews": previews,
         "in_sandbox": {urlsplit(url).hostname for url in vendors} <= LOOPBACK,
     }

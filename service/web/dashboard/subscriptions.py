@@ -40,12 +40,12 @@ CHANNELS = {
 EVENTS = {
     EventType.JOB_SUCCEEDED: "the video is ready",
     EventType.JOB_FAILED: "it could not be made",
-    EventType.JOB_UNKNOWN: "sent, but no answer came",
+    EventType.JOB_UNKNOWN: "it was sent, but not answered",
     EventType.JOB_HELD: "it waits for credits, budget or you",
-    EventType.JOB_SUBMITTED: "it went out to the provider",
-    EventType.JOB_OVERDUE: "it takes longer than promised",
-    EventType.JOB_CANCELED: "it was taken back",
-    EventType.VIDEO_EXPIRING: "its link ends soon",
+    EventType.JOB_SUBMITTED: "it was sent to the provider",
+    EventType.JOB_OVERDUE: "it is overdue",
+    EventType.JOB_CANCELED: "it was canceled",
+    EventType.VIDEO_EXPIRING: "its link expires soon",
     EventType.SUBSCRIPTION_DISABLED: "an endpoint was switched off",
     EventType.SUBSCRIPTION_RECOVERED: "that endpoint works again",
 }

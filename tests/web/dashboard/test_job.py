@@ -86,7 +86,7 @@ def test_failed_job(client: FlaskClient, harness: Harness) -> None:
 
 
 def test_deliveries(client: FlaskClient, harness: Harness) -> None:
-    """Every attempt is shown, and a delivery can be sent once more."""
+    """A delivery stands there once, with its last attempt; it can be sent once more."""
     with Hook([500, 200]) as hook:
         subscribed(harness, hook.url)
         job = fail(harness, harness.new_job(), "no")
@@ -98,7 +98,9 @@ def test_deliveries(client: FlaskClient, harness: Harness) -> None:
         answer = press(client, f"/jobs/{job.id}", f"/deliveries/{delivery.id}/resend")
         harness.drain("deliver")
 
-    assert ["500", "200"] == re.findall(r'class="(?:good|bad)">(\d+)<', shown)
+    assert ["200"] == re.findall(r'class="(?:good|bad)">(\d+)<', shown)
+    assert "<span>2 attempts</span>" in shown and "Notifications: 1 delivered in " in shown
+    assert 1 == shown.count(mask_target(hook.url)) - shown.count(f"to {mask_target(hook.url)}")
     assert mask_target(hook.url) in shown and hook.url not in shown
     assert (303, f"/jobs/{job.id}#news") == (answer.status_code, answer.location)
     assert 3 == len(hook.hits)

@@ -139,23 +139,30 @@ def test_expected_end_stands_still(job: Job) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "tries", "due", "label"),
+    ("states", "tries", "label"),
     [
-        (DeliveryState.DELIVERED, 1, None, "7 s"),
-        (DeliveryState.DELIVERED, 3, None, "7 s, 3 attempts"),
-        (DeliveryState.EXHAUSTED, 1, None, "given up, 1 attempt"),
-        (DeliveryState.PENDING, 2, 300, "next 12:05:00, 2 attempts"),
-        (DeliveryState.PENDING, 0, 10, "next 12:00:10"),
-        (DeliveryState.EXHAUSTED, 0, None, "given up, 0 attempts"),
+        (["delivered"], 1, "1 delivered in 7 s"),
+        (["delivered", "delivered"], 3, "2 delivered in 7 s"),
+        (["delivered", "exhausted"], 1, "1 delivered, 1 given up in 7 s"),
+        (["delivered", "pending"], 2, "1 delivered, 1 pending"),
+        (["pending"], 0, "1 pending"),
     ],
 )
-def test_deliveries(state: DeliveryState, tries: int, due: float | None, label: str) -> None:
-    """A delivery says how it went in as many words as it needs."""
-    due_at = at(due) if due else None
-    row = Delivery("d", "a", "e", "j", "s", "slack", state, tries, None, 0, due_at, NOON, at(7))
+def test_deliveries(states: list[str], tries: int, label: str) -> None:
+    """All of a job's deliveries are one row, its line open while one of them waits."""
+    rows = []
+    for state in map(DeliveryState, states):
+        end = None if state is DeliveryState.PENDING else at(7)
+        row = Delivery("d", "a", "e", "j", "s", "slack", state, tries, None, 0, None, NOON, end)
+        rows.append(row)
     attempts = [Attempt("d", n, 500, "no" if n else None, "", 250, at(n)) for n in range(tries)]
-    found = course.of_delivery("slack", row, attempts)
+    (found,) = course.of_deliveries([(row, attempts) for row in rows])
 
     assert label == found.label
-    assert ["good", "bad", "bad"][:tries] == [span.kind for span in found.spans]
-    assert [at(n + 0.25) for n in range(tries)] == [span.end for span in found.spans]
+    assert len(states) * tries == len(found.spans) == len([s for s in found.spans if s.end])
+    assert ("pending" in states) == (found.line is not None and found.line.end is None)
+
+
+def test_no_delivery() -> None:
+    """Where nobody is notified there is no row."""
+    assert [] == course.of_deliveries([])

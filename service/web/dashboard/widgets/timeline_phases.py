@@ -6,6 +6,7 @@ Pure functions of rows; `timeline_chart` draws what they return.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -143,31 +144,29 @@ def of_video(video: Video | None, steps: Sequence[Step]) -> list[Row]:
     return [Row("Copy", words, (span,))]
 
 
-def of_delivery(name: str, delivery: Delivery, attempts: Sequence[Attempt]) -> Row:
-    """A delivery: each attempt a bar, between them a line."""
-    spans = tuple(
+def of_deliveries(tried: Sequence[tuple[Delivery, Sequence[Attempt]]]) -> list[Row]:
+    """All deliveries as one row: each attempt a bar, below them a line until the last one ends."""
+    if not tried:
+        return []
+    deliveries = [delivery for delivery, _ in tried]
+    spans = [
         Span(
             a.created_at,
             a.created_at + timedelta(milliseconds=a.milliseconds),
             "bad" if a.error else "good",
         )
+        for _, attempts in tried
         for a in attempts
-    )
-    end = delivery.finished_at if delivery.state is not DeliveryState.PENDING else None
-    label = _delivery_label(delivery, attempts)
-    return Row(name, label, spans, Span(delivery.created_at, end, "wait"))
-
-
-def _delivery_label(delivery: Delivery, attempts: Sequence[Attempt]) -> str:
-    tries = f"{len(attempts)} attempts" if len(attempts) != 1 else "1 attempt"
-    if delivery.state is DeliveryState.PENDING:
-        due = f"next {format_clock(delivery.due_at)}" if delivery.due_at else "waiting"
-        return f"{due}, {tries}" if attempts else due
-    if delivery.state is DeliveryState.EXHAUSTED:
-        return f"given up, {tries}"
-    end = delivery.finished_at or delivery.created_at
-    took = format_duration((end - delivery.created_at).total_seconds())
-    return took if len(attempts) == 1 else f"{took}, {tries}"
+    ]
+    ends = [one.finished_at for one in deliveries if one.state is not DeliveryState.PENDING]
+    start = min(one.created_at for one in deliveries)
+    end = max((e for e in ends if e), default=start) if len(ends) == len(tried) else None
+    count = Counter("given up" if one.state == "exhausted" else one.state for one in deliveries)
+    label = ", ".join(f"{number} {state}" for state, number in count.items())
+    if end:
+        label += f" in {format_duration((end - start).total_seconds())}"
+    bars = tuple(sorted(spans, key=lambda span: span.start))
+    return [Row("Notifications", label, bars, Span(start, end, "wait"))]
 
 
 def in_words(rows: Iterable[Row]) -> str:
