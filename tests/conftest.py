@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
+import psycopg
 import pytest
 from support.buckets import Buckets, moto, use
 from support.compiled_statements import share_compiled_statements
-from support.databases import DATABASES, Template, missing_server, template
+from support.databases import DATABASES, POSTGRES, Template, missing_server, template
 from support.harness import Harness, TestClock
 from support.requirements import need
 from support.sandboxes import SandboxClient, start_sandbox
@@ -106,6 +107,21 @@ def database_url(database: str, database_template: Template) -> Iterator[str]:
     """An empty database at head."""
     with database_template.empty(database) as url:
         yield url
+
+
+@pytest.fixture
+def bare_url(database: str, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without a single table."""
+    if database == "sqlite":
+        yield f"sqlite:///{tmp_path / 'deep' / 'empty.db'}"
+        return
+    name = f"clipbell_empty_{tmp_path.name[-8:].lower().replace('-', '_')}"
+    with psycopg.connect(POSTGRES, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+        connection.execute(f'CREATE DATABASE "{name}"'.encode())
+    yield POSTGRES.rpartition("/")[0] + f"/{name}"
+    with psycopg.connect(POSTGRES, autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
 
 
 @pytest.fixture

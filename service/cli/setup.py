@@ -47,9 +47,9 @@ def migrate(
     if settings.database_url.startswith("sqlite"):
         make_folder(settings)
     database = checkup.open_database(settings)
-    before, _ = database.revision()
+    before = database.version().at
     database.migrate()
-    after, _ = database.revision()
+    after = database.version().at
     database.close()
     if json_:
         print_json({"before": before, "after": after})

@@ -23,7 +23,6 @@ from typing import Any, TypeVar
 
 from alembic.command import upgrade
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -33,6 +32,7 @@ from service.store.bell import Bell, SocketBell
 from service.store.breaker import Breaker
 from service.store.database_url import parse_database_url
 from service.store.outages import reason_of
+from service.store.schema_version import SchemaVersion, read_version
 from service.store.sqlite import SqliteFile
 from service.store.writer_lock import WriterLock
 
@@ -193,14 +193,14 @@ class Database:
         self._writes.close()
         self.engine.dispose()
 
-    def revision(self) -> tuple[str | None, str | None]:
-        """(where the schema stands, where it should stand)."""
-        head = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    def version(self) -> SchemaVersion:
+        """Where the schema stands, and where it should stand."""
+        head = _head()
         if self._file and self._file.is_missing():
-            return None, head
+            return SchemaVersion(None, head)
         with self._reachable(), self._reads.guarded(), self.engine.connect() as connection:
             self._check_encoding(connection)
-            return MigrationContext.configure(connection).get_current_revision(), head
+            return read_version(connection, head)
 
     @contextmanager
     def _reachable(self) -> Iterator[None]:
@@ -212,7 +212,12 @@ class Database:
             raise SchemaError(f"{said}; see CLIPBELL_DATABASE_URL and CLIPBELL_DATA_DIR") from error
 
     def migrate(self) -> None:
-        """Bring the schema to head, however long it takes."""
+        """
+        Bring the schema to head, however long it takes; a newer one that will do is left alone.
+
+        Raises:
+            SchemaError: it cannot be reached, or this version is too old for it.
+        """
         config = alembic_config()
         creating = self._file.creating() if self._file else nullcontext()
         turn = self._lock.held(self.patience) if self._lock else nullcontext()
@@ -224,8 +229,12 @@ class Database:
                 if not self.is_sqlite:
                     # Released with the transaction: a second migration waits for the first.
                     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
-                upgrade(config, "head")
-                self._check_references(connection)
+                version = read_version(connection, _head())
+                if version.is_newer and version.trouble:
+                    raise SchemaError(version.trouble)
+                if not version.is_newer:
+                    upgrade(config, "head")
+                    self._check_references(connection)
 
     @contextmanager
     def _rebuilding(self, connection: Connection) -> Iterator[None]:
@@ -250,11 +259,9 @@ class Database:
             raise SchemaError(f"the migration would leave {len(torn)} rows without what they name")
 
     def check(self) -> None:
-        """Raises SchemaError unless the schema is at head, with what to run."""
-        at, head = self.revision()
-        if at != head:
-            where = f"at {at}" if at else "empty"
-            raise SchemaError(f"the database is {where}, needs {head}: run `clipbell migrate`")
+        """Raises SchemaError unless this version can work on the schema, with what to do."""
+        if trouble := self.version().trouble:
+            raise SchemaError(trouble)
 
     @property
     def path(self) -> Path | None:
@@ -269,6 +276,10 @@ def alembic_config() -> Config:
     folder = str(Path(__file__).parents[1] / "migrations").replace("%", "%%")
     config.set_main_option("script_location", folder)
     return config
+
+
+def _head() -> str:
+    return str(ScriptDirectory.from_config(alembic_config()).get_current_head())
 
 
 def _open(url: str, patience: float) -> tuple[Engine, SqliteFile | None, Check, Bell]:

@@ -516,3 +516,11 @@ high_water = Table(
     Column("data_folder", String(40), primary_key=True),
     Column("sent", Integer, nullable=False),
 )
+
+# One row: the oldest version, by its revision, that works on this schema.
+schema_support = Table(
+    "schema_support",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("oldest", String(16), nullable=False),
+)

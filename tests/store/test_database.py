@@ -5,17 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
-import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.command import upgrade
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import IntegrityError, OperationalError
-from support.databases import POSTGRES
 from support.harness import NOON
 
 from service import store
@@ -80,21 +77,6 @@ INSERT INTO attempts (delivery_id, number, response, milliseconds, created_at)
 VALUES ('dlv_1', 3, '', 5, '2026-01-01 12:00:00.000000')
 """
 OLD_ROWS = (OLD_ACCOUNT, OLD_KEY, OLD_JOB, OLD_EVENT, OLD_SUBSCRIPTION, OLD_DELIVERY, OLD_ATTEMPT)
-
-
-@pytest.fixture
-def empty(database: str, tmp_path: Path) -> Iterator[str]:
-    """The URL of a database without a single table."""
-    if database == "sqlite":
-        yield f"sqlite:///{tmp_path / 'deep' / 'empty.db'}"
-        return
-    name = f"clipbell_empty_{tmp_path.name[-8:].lower().replace('-', '_')}"
-    with psycopg.connect(POSTGRES, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
-        connection.execute(f'CREATE DATABASE "{name}"'.encode())
-    yield POSTGRES.rpartition("/")[0] + f"/{name}"
-    with psycopg.connect(POSTGRES, autocommit=True) as connection:
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
 
 
 def beats(db: Database) -> int:
@@ -183,9 +165,9 @@ def differences(connection: Connection) -> list[object]:
     return list(compare_metadata(context, metadata))
 
 
-def test_migrated_is_the_declared_schema(empty: str) -> None:
+def test_migrated_is_the_declared_schema(bare_url: str) -> None:
     """From nothing to head gives exactly the declared tables, columns and indexes."""
-    database = Database(empty)
+    database = Database(bare_url)
     database.migrate()
     database.check()
     with database.engine.connect() as connection:
@@ -195,20 +177,20 @@ def test_migrated_is_the_declared_schema(empty: str) -> None:
     assert [] == found
 
 
-def test_migrating_twice(empty: str) -> None:
+def test_migrating_twice(bare_url: str) -> None:
     """At head there is nothing to do, and doing it does no harm."""
-    database = Database(empty)
+    database = Database(bare_url)
     database.migrate()
     database.migrate()
-    at, head = database.revision()
+    version = database.version()
     database.close()
 
-    assert head == at
+    assert version.head == version.at
 
 
-def test_migrating_keeps_rows(empty: str) -> None:
+def test_migrating_keeps_rows(bare_url: str) -> None:
     """Rows of the first schema, and the rows that refer to them, are there at head."""
-    database = Database(empty)
+    database = Database(bare_url)
     if database.path:
         database.path.parent.mkdir()
         database.path.touch()
@@ -240,9 +222,9 @@ def test_migrating_keeps_rows(empty: str) -> None:
     )
 
 
-def test_references_are_kept_after_migrating(empty: str) -> None:
+def test_references_are_kept_after_migrating(bare_url: str) -> None:
     """What the migration switches off for its own time holds again afterwards."""
-    database = Database(empty)
+    database = Database(bare_url)
     database.migrate()
     with pytest.raises(IntegrityError), database.write() as tx:
         tx.exec_driver_sql(OLD_EVENT.replace(" once,", " dedup_key,"))
@@ -276,9 +258,9 @@ def test_insisting_on_nonsense(db: Database) -> None:
         db.write_with_retry(lambda tx: 1 // 0)
 
 
-def test_migrating_from_two_sides(empty: str) -> None:
+def test_migrating_from_two_sides(bare_url: str) -> None:
     """Processes that bring an empty database to head at the same time all end well."""
-    command = [sys.executable, "-c", MIGRATOR, empty]
+    command = [sys.executable, "-c", MIGRATOR, bare_url]
     children = [
         subprocess.Popen(command, stderr=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
         for _ in range(3)
@@ -292,9 +274,9 @@ def test_migrating_from_two_sides(empty: str) -> None:
     assert [[], [], []] == ends
 
 
-def test_check_of_an_empty_database(empty: str) -> None:
+def test_check_of_an_empty_database(bare_url: str) -> None:
     """Without tables the message says so and names the command that fixes it."""
-    database = Database(empty)
+    database = Database(bare_url)
     with pytest.raises(SchemaError) as caught:
         database.check()
     database.close()

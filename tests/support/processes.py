@@ -76,6 +76,12 @@ def lines_of(file: Path) -> list[str]:
     return file.read_text().split("\n")[:-1] if file.exists() else []
 
 
+def children_of(pid: int) -> list[int]:
+    """The processes that one has started."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in children.split()]
+
+
 def run_verb(
     arguments: Sequence[str], environ: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:

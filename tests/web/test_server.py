@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.callback_load import CallbackLoad, HalfCallback
+from support.processes import children_of
 from support.servers import Clipbell, eventually, http_call
 
 from service import store
@@ -141,11 +142,6 @@ def test_new_version_takes_over(site: Site) -> None:
 
     assert (0, []) == (stopped, load.failures)
     assert min(load.answered, KEPT_PER_JOB) == site.kept()
-
-
-def children_of(pid: int) -> list[str]:
-    """The processes that one has started."""
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 def test_reload_reads_the_keys_again(site: Site) -> None:

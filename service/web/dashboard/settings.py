@@ -95,5 +95,5 @@ def _versions() -> dict[str, str]:
         "Clipbell": __version__,
         "Python": platform.python_version(),
         kind: number,
-        "Schema": w.db.revision()[0] or "none",
+        "Schema": w.db.version().at or "none",
     }

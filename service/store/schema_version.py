@@ -1,0 +1,60 @@
+"""
+Which schema a version of Clipbell works on: its own, and newer ones that keep all it uses.
+
+So an old and a new version run side by side during an upgrade, and the old one can come back
+after it. A migration that takes away or renames what older versions use, or demands what they do
+not write, says so by `breaks_older`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, select, update
+
+from service.store.schema import schema_support
+
+
+@dataclass(frozen=True)
+class SchemaVersion:
+    """
+    Revisions, which are numbers that sort as text: ``0018``.
+
+    `at` is the database's (None: it is empty), `head` is this version's, `oldest` is the oldest
+    version's that works on the database (None: only its own).
+    """
+
+    at: str | None
+    head: str
+    oldest: str | None = None
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether a newer version has migrated the database."""
+        return self.at is not None and self.at > self.head
+
+    @property
+    def trouble(self) -> str:
+        """Why this version cannot work on it, with what to do; blank if it can."""
+        if self.at == self.head or (self.is_newer and self.head >= (self.oldest or "~")):
+            return ""
+        if self.is_newer:
+            fix = "start the newer version, or restore a backup of before"
+            return f"a newer version brought the database to {self.at}, past {self.head}: {fix}"
+        where = f"at {self.at}" if self.at else "empty"
+        return f"the database is {where}, needs {self.head}: run `clipbell migrate`"
+
+
+def read_version(connection: Connection, head: str) -> SchemaVersion:
+    """Where the database stands; `head` is this version's own."""
+    at = MigrationContext.configure(connection).get_current_revision()
+    version = SchemaVersion(at, head)
+    if not version.is_newer:
+        return version
+    return SchemaVersion(at, head, connection.scalar(select(schema_support.c.oldest)))
+
+
+def breaks_older(connection: Connection, revision: str) -> None:
+    """For a migration: older versions do not work on this schema."""
+    connection.execute(update(schema_support).values(oldest=revision))
