@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import overload
 from urllib.parse import urlsplit
 
+#: Joiners and marks (zero width joiner and non-joiner, left-to-right mark, …), and flags' tags.
+JOINERS = re.compile("[\u200c-\u200f\u061c\U000e0020-\U000e007f]")
 #: Units of time and their seconds, the largest first.
 _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
@@ -110,6 +114,23 @@ def mask_target(target: str) -> str:
         return f"{scheme}://…"
     name, at, domain = target.rpartition("@")
     return f"{name[:1]}…@{domain}" if at else f"{target[:2]}…"
+
+
+def escape_char(char: str) -> str:
+    """A character as Python writes it, such as ``\\x1b``."""
+    return char.encode("unicode_escape").decode()
+
+
+def harmless(text: str, escape: Callable[[str], str] = escape_char) -> str:
+    """
+    `text` for a terminal: what would command it, or turn the text around, is escaped.
+
+    Line ends, tabs, and the joiners and marks that scripts are written with stay.
+    """
+    return "".join(
+        char if char.isprintable() or char in "\n\t" or JOINERS.match(char) else escape(char)
+        for char in text
+    )
 
 
 def as_sentence(text: str) -> str:

@@ -42,7 +42,4 @@ def export(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
         "deliveries": [full_delivery_json(one, attempts, exchanges) for one in deliveries],
     }
     document = json.loads(masked(json.dumps(document)))
-    if json_:
-        print_json(document)
-    else:
-        print(json.dumps(document, indent=2, ensure_ascii=False))
+    print_json(document, None if json_ else 2)

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from service.bootstrap import Wiring, build
 from service.cli.completion import job_ids
-from service.formatting import format_age
+from service.formatting import format_age, harmless
 from service.messages.content import plain
 from service.model import utc_now
 from service.settings import load_settings
@@ -44,25 +44,34 @@ JobArgument = typer.Argument(metavar="JOB", autocompletion=job_ids)
 JsonOption = typer.Option(False, "--json", help="Print JSON for programs.")
 
 
+class HarmlessConsole(Console):
+    """A console on which the words of others command no terminal."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Every text that is printed, in a table too, comes by here."""
+        return super().render_str(harmless(text), **options)
+
+
 def console() -> Console:
     """Standard output: plain under NO_COLOR, and no line is folded where it is no terminal."""
     width = None if sys.stdout.isatty() else UNFOLDED
-    return Console(highlight=False, markup=False, width=width)
+    return HarmlessConsole(highlight=False, markup=False, width=width)
 
 
 def errors() -> Console:
     """Standard error, for what moves while a verb works."""
-    return Console(stderr=True, highlight=False, markup=False)
+    return HarmlessConsole(stderr=True, highlight=False, markup=False)
 
 
 def print_error(message: str) -> None:
     """One line on stderr."""
-    print(f"clipbell: {' '.join(message.split())}", file=sys.stderr)
+    print(f"clipbell: {harmless(' '.join(message.split()))}", file=sys.stderr)
 
 
-def print_json(body: Any) -> None:
-    """One JSON document on stdout."""
-    print(json.dumps(body, ensure_ascii=False), flush=True)
+def print_json(body: Any, indent: int | None = None) -> None:
+    """One JSON document on stdout, in which nothing commands a terminal."""
+    text = json.dumps(body, indent=indent, ensure_ascii=False)
+    print(harmless(text, lambda char: json.dumps(char)[1:-1]), flush=True)
 
 
 def open_wiring() -> Wiring:
@@ -89,7 +98,6 @@ def table(rows: list[dict[str, str]], spare: str | None = None) -> None:
         whole = width is not None or name in ("state", "at")
         grid.add_column(name, overflow="fold", min_width=width, no_wrap=whole)
     for row in rows:
-        # Words of others must not command the terminal.
         cells = [(name, _shortened(plain(row[name]), length)) for name in shown]
         grid.add_row(*(in_colour(cell) if name == "state" else cell for name, cell in cells))
     out.print(grid)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from service.cli.account_option import acting_account
 from service.cli.batch import submit_file
 from service.cli.completion import models
 from service.cli.jobs import print_job
-from service.cli.output import JsonOption, errors, open_wiring, print_error
+from service.cli.output import JsonOption, errors, open_wiring, print_error, print_json
 from service.cli.parsing import from_pairs
 from service.cli.progress import doing, done
 from service.jobs.requests import (
@@ -67,7 +66,7 @@ def _submit_one(body: dict[str, Any], dry_run: bool, wait: bool, json_: bool) ->
     if dry_run:
         job = planned_job(wiring.settings, account.id, request, now)
         shown = preview(wiring.providers, wiring.settings, wiring.signer, job, request.choice)
-        print(json.dumps(shown, indent=2, ensure_ascii=False))
+        print_json(shown, indent=2)
         return
     request = with_saved_images(wiring.uploads, request, now)
     with wiring.db.write() as tx:

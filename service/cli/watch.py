@@ -29,6 +29,7 @@ from service.cli.output import (
     print_json,
 )
 from service.cli.progress import doing, done, seconds_of
+from service.formatting import harmless
 from service.model import TERMINAL, Job, JobState, Video
 from service.ops.health import provider_trouble, worker_trouble
 
@@ -113,7 +114,7 @@ def _print_changes(wiring: Wiring, snapshots: Iterator[Snapshot], json_: bool) -
                 continue
             text = doing(job, snapshot.now, snapshot.last_errors[job.provider])
             line = f"{snapshot.now:%H:%M:%S}  {job.id}  {job.state:<10}  {job.model:<19}  {text}"
-            print(line.rstrip(), flush=True)
+            print(harmless(line.rstrip()), flush=True)
         known = marks
 
 

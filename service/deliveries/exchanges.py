@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from service import store
 from service.deliveries.subscriptions import target_of
+from service.formatting import harmless
 from service.model import Delivery, Exchange
 from service.signing import Encryptor, digest
 
@@ -46,10 +47,22 @@ def as_curl(exchange: Exchange, frozen: bytes | None) -> str:
         frozen: the delivery's body, which most attempts sent.
     """
     body = exchange.body if exchange.body is not None else frozen or b""
-    words = ["curl", "-i", "-X", exchange.method, shlex.quote(exchange.url)]
+    words = ["curl", "-i", "-X", exchange.method, _quoted(exchange.url)]
     lines = [" ".join(words)]
     for name, value in exchange.headers.items():
         if name.lower() not in _OF_CONNECTION:
-            lines.append("-H " + shlex.quote(f"{name}: {value}"))
-    lines.append("--data-binary " + shlex.quote(body.decode("utf-8", "replace")))
+            lines.append("-H " + _quoted(f"{name}: {value}"))
+    lines.append("--data-binary " + _quoted(body.decode("utf-8", "replace")))
     return " \\\n  ".join(lines)
+
+
+def _quoted(text: str) -> str:
+    """The text for a shell; one that would command the terminal is escaped as in C."""
+    if harmless(text) == text:
+        return shlex.quote(text)
+    safe = text.replace("\\", r"\\").replace("'", r"\'")
+    return f"$'{harmless(safe, _octal)}'"
+
+
+def _octal(char: str) -> str:
+    return "".join(f"\\{byte:03o}" for byte in char.encode())

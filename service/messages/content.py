@@ -6,12 +6,18 @@ Pure functions of a notification; how a card or a mail looks is decided elsewher
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import Any
 
 from service.catalogue.models import find_offer
-from service.formatting import as_sentence, format_date, format_duration, format_money, format_price
+from service.formatting import (
+    as_sentence,
+    format_date,
+    format_duration,
+    format_money,
+    format_price,
+    harmless,
+)
 from service.messages.payloads import Notification
 from service.model import EventType, Job, Video
 
@@ -53,8 +59,6 @@ _NEXT_STEPS = {
     EventType.VIDEO_EXPIRING: "Download it now to keep it.",
 }
 _WITH_ERROR = frozenset({EventType.JOB_FAILED, EventType.JOB_HELD, EventType.JOB_UNKNOWN})
-#: Joiners and marks (zero width joiner and non-joiner, left-to-right mark, …), and flags' tags.
-_JOINS = re.compile("[\u200c-\u200f\u061c\U000e0020-\U000e007f]")
 _WITHOUT_COST = frozenset({EventType.JOB_FAILED, EventType.JOB_CANCELED})
 _WITH_VIDEO = frozenset({EventType.JOB_SUCCEEDED, EventType.VIDEO_EXPIRING})
 
@@ -121,7 +125,7 @@ def describe(notification: Notification) -> MessageContent:
 def _describe_job(notification: Notification, job: Job) -> MessageContent:
     kind = notification.event.type
     error = (job.error or {}) if kind in _WITH_ERROR else {}
-    code = str(error.get("code") or "")
+    code = plain(error.get("code"))
     prompt, reason = plain(job.input.get("prompt")), as_sentence(plain(error.get("message")))
     # Nobody wants to find in a channel what a provider's filter has refused.
     is_secret = code == "CONTENT_VIOLATION"
@@ -179,8 +183,7 @@ def plain(value: Any) -> str:
     The joiners and direction marks that emoji and many scripts are written with stay;
     those that reorder the text around them go.
     """
-    shown = (char if char.isprintable() or _JOINS.match(char) else " " for char in str(value or ""))
-    return " ".join("".join(shown).split())
+    return " ".join(harmless(str(value or ""), lambda _: " ").split())
 
 
 def cut(text: str, length: int) -> str:

@@ -104,9 +104,17 @@ def code_of(vendor_word: str) -> str:
     return _VENDOR_WORDS.get(re.sub(r"[^a-z]", "", vendor_word.lower()), "PROVIDER_ERROR")
 
 
+#: Control characters but tab and line end; other separators of lines; embeddings, overrides and
+#: isolates of direction; halves of surrogate pairs.
+_COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
 def strip_unstorable(text: str) -> str:
-    """A vendor's words without what no database takes: NUL and halves of surrogate pairs."""
-    return text.encode("utf-8", "replace").decode().replace("\x00", "�")
+    """
+    A vendor's words without what no database takes (NUL, halves of surrogate pairs), and
+    without what commands a terminal or turns the text around it.
+    """
+    return _COMMANDS.sub("�", text.replace("\r\n", "\n"))
 
 
 def with_code(code: str, message: str) -> str:

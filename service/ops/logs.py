@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime
 
 from service.errors import BrokerUnavailable, DatabaseUnavailable
+from service.formatting import harmless
 
 #: The same trouble over and over, such as a full disk, is logged once in so many seconds.
 SILENCE_SECONDS = 60.0
@@ -58,9 +59,9 @@ class ConsoleFormatter(logging.Formatter):
         moment = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
         line = " ".join([moment, record.levelname[:1], record.getMessage(), *extra])
         # A newline in a message would let it pose as a line of its own.
-        line = line.replace("\r", "\\r").replace("\n", "\\n")
+        line = line.replace("\n", "\\n")
         error = "\n" + self.formatException(record.exc_info) if record.exc_info else ""
-        return masked(line + error)
+        return masked(harmless(line + error.replace("\n", "\n  ")))
 
 
 def formatter_of(format_: str) -> logging.Formatter:

@@ -88,8 +88,9 @@ def as_id(value: Any) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     text = value.strip() if isinstance(value, str) else ""
-    usable = text.isprintable() and len(text.split()) == 1 and len(text) <= MAX_ID_LENGTH
-    return text if usable else None
+    # What `strip_unstorable` took from a text, an id cannot lack.
+    whole = text.isprintable() and "�" not in text
+    return text if whole and len(text.split()) == 1 and len(text) <= MAX_ID_LENGTH else None
 
 
 def ids_in_text(text: str) -> Iterator[str]:
