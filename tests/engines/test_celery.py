@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
-from support.brokers import BROKERS, Broker, RedisServer, missing, start_broker
+from support.brokers import BROKERS, OWN_SERVERS, Broker, missing, missing_program, start_broker
 from support.harness import Harness
 from support.network import Proxy
 from support.outages import QUICK, ask, await_words, fresh, readyz, steps, tasks
@@ -323,20 +323,23 @@ def test_end_while_the_broker_is_away(
 
 
 @pytest.mark.slow
-def test_redis_loses_all(database_url: str, provider: SandboxClient, tmp_path: Path) -> None:
-    """A Redis that is killed and comes back with nothing costs no job."""
-    need(missing("redis"))
+@pytest.mark.parametrize("kind", BROKERS)
+def test_broker_is_killed(
+    kind: str, database_url: str, provider: SandboxClient, tmp_path: Path
+) -> None:
+    """A broker that dies and is started again, a Redis with nothing left, costs no job."""
+    need(missing_program(kind))
     with (
-        RedisServer() as redis,
-        served(database_url, redis.url, provider.server.url, tmp_path) as clipbell,
+        OWN_SERVERS[kind]() as server,
+        served(database_url, server.url, provider.server.url, tmp_path) as clipbell,
     ):
         start_celery(clipbell)
-        jobs = submit_many(clipbell, fresh("lost"), 6, "[slow 2]")
+        jobs = submit_many(clipbell, fresh("killed"), 6, "[slow 2]")
         for job_id in jobs.values():
             clipbell.await_state(job_id, "submitted", "succeeded")
-        redis.kill()
+        server.kill()
         jobs |= submit_many(clipbell, fresh("during the outage"), 3)
-        redis.start()
+        server.start()
 
         assert all_done(clipbell, provider, jobs)
 

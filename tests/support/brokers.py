@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 from kombu import Connection
@@ -20,6 +22,9 @@ from support.servers import eventually, free_port
 
 BROKERS = ("rabbitmq", "redis")
 RABBITMQ = "amqp://guest:guest@127.0.0.1:5672"
+#: The wrapper in the path would become another user, who cannot write where a test keeps things.
+RABBITMQ_PROGRAM = "/usr/lib/rabbitmq/bin/rabbitmq-server"
+ENVIRON = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
 
 
 def named() -> dict[str, str]:
@@ -33,12 +38,17 @@ def missing(kind: str) -> str:
     if kind in named():
         return "" if _answers(named()[kind]) else f"nothing at TEST_BROKER_URL={named()[kind]}"
     if kind == "redis":
-        found = shutil.which("redis-server")
-        return "" if found else "no redis-server (apt-get install redis-server)"
+        return missing_program(kind)
     if not _answers(RABBITMQ):
         return f"no RabbitMQ at {RABBITMQ} (apt-get install rabbitmq-server, or TEST_BROKER_URL)"
     found = shutil.which("rabbitmqctl")
     return "" if found else "no rabbitmqctl for a vhost of the test's own (or set TEST_BROKER_URL)"
+
+
+def missing_program(kind: str) -> str:
+    """The same for a server of the test's own."""
+    program = {"redis": "redis-server", "rabbitmq": RABBITMQ_PROGRAM}[kind]
+    return "" if shutil.which(program) else f"no {program} (apt-get install {kind}-server)"
 
 
 def _answers(url: str) -> bool:
@@ -118,14 +128,14 @@ def _rabbitmqctl(*arguments: str) -> None:
     )
 
 
-class RedisServer(Broker):
-    """A Redis of the test's own, which it may kill; what it held is gone then."""
+class OwnServer(Broker):
+    """A broker of the test's own, which it may kill."""
 
-    def __init__(self) -> None:
-        super().__init__(f"redis://127.0.0.1:{free_port()}/0")
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self._folder = tempfile.mkdtemp(prefix="clipbell-broker-")
 
-    def __enter__(self) -> RedisServer:
-        self._folder = tempfile.mkdtemp(prefix="clipbell-redis-")
+    def __enter__(self) -> Self:
         self.start()
         return self
 
@@ -135,17 +145,63 @@ class RedisServer(Broker):
 
     def start(self) -> None:
         """The server, taking connections."""
-        where = ["--bind", "127.0.0.1", "--port", str(self.address[1]), "--dir", self._folder]
+        command, environ = self.command()
         self._server = subprocess.Popen(
-            [shutil.which("redis-server") or "", *where, "--save", "", "--appendonly", "no"],
+            command,
+            env=ENVIRON | environ,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        eventually(lambda: _answers(self.url))
+        eventually(lambda: _answers(self.url), 90)
 
     def kill(self) -> None:
-        """SIGKILL."""
-        self._server.kill()
+        """SIGKILL to it and its processes."""
+        os.killpg(self._server.pid, signal.SIGKILL)
         self._server.wait(20)
+
+    def command(self) -> tuple[list[str], dict[str, str]]:
+        """How it is started, with what in its environment."""
+        raise NotImplementedError
+
+
+class RedisServer(OwnServer):
+    """Redis; what it held is gone when it is killed."""
+
+    def __init__(self) -> None:
+        super().__init__(f"redis://127.0.0.1:{free_port()}/0")
+
+    def command(self) -> tuple[list[str], dict[str, str]]:
+        """Nothing is kept on disk."""
+        where = ["--bind", "127.0.0.1", "--port", str(self.address[1]), "--dir", self._folder]
+        program = shutil.which("redis-server") or ""
+        return [program, *where, "--save", "", "--appendonly", "no"], {}
+
+
+class RabbitServer(OwnServer):
+    """RabbitMQ; its queues and their hints are on disk when it is killed."""
+
+    def __init__(self) -> None:
+        super().__init__(f"amqp://guest:guest@127.0.0.1:{free_port()}//")
+
+    def command(self) -> tuple[list[str], dict[str, str]]:
+        """A node beside the machine's own, without plug-ins."""
+        host, port = self.address
+        (Path(self._folder) / "plugins").write_text("[].")
+        given = {
+            "HOME": self._folder,
+            "RABBITMQ_NODENAME": f"clipbell{port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": host,
+            "RABBITMQ_NODE_PORT": str(port),
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_MNESIA_BASE": f"{self._folder}/rows",
+            "RABBITMQ_LOG_BASE": f"{self._folder}/log",
+            "RABBITMQ_PID_FILE": f"{self._folder}/pid",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": f"{self._folder}/plugins",
+            "RABBITMQ_CONFIG_FILE": f"{self._folder}/none",
+        }
+        return [RABBITMQ_PROGRAM], given
+
+
+OWN_SERVERS: dict[str, Callable[[], OwnServer]] = {"redis": RedisServer, "rabbitmq": RabbitServer}
