@@ -392,6 +392,15 @@ def recent_ends(tx: Connection, names: Sequence[str], limit: int) -> list[str]:
     return list(tx.scalars(select(recent.c.resolved_by).where(ended).limit(limit)))
 
 
+def waits_for_a_person(tx: Connection, account_id: str) -> bool:
+    """Whether the account has an unknown job that is not looked up or waited for any more."""
+    left = jobs.c.due_at.is_(None) | (jobs.c.due_at >= jobs.c.deadline_at)
+    own = (jobs.c.account_id == account_id) & (jobs.c.state == JobState.UNKNOWN)
+    return (
+        tx.scalar(select(jobs.c.id).where(own, left, jobs.c.task_id.is_(None)).limit(1)) is not None
+    )
+
+
 def counts(tx: Connection, account_id: str, **which: Any) -> dict[str, int]:
     """How many jobs of an account are in each state; `which` as for `page`."""
     statement = select(jobs.c.state, func.count()).where(_matching(account_id, **which))

@@ -43,6 +43,9 @@ def look(key: ApiKey) -> Alerts:
             fix = "Start clipbell worker." if operator else "Whoever runs the service starts it."
             text = f"Jobs and messages wait. {fix}"
             found.append(Alert("No worker is running.", text, "Settings", "/settings"))
+        if store.jobs.waits_for_a_person(tx, key.account_id):
+            text = "It was sent, and no answer came. Look for it at the vendor, then resolve it."
+            found.append(Alert("A job waits for you.", text, "See it", "/?state=unknown"))
         for row in store.providers.all_rows(tx):
             if row.held_reason is None or row.name not in w.providers:
                 continue
