@@ -80,7 +80,8 @@ def test_list(client: FlaskClient, harness: Harness) -> None:
     shown = client.get("/subscriptions").text
 
     assert "2 of the last 3 attempts arrived" in shown
-    assert ["last arrived 3 min ago"] == texts(shown, r'<p class="soft small">(.*?)</p>')
+    said = "2 of the last 3 arrived; last arrived 3 min ago"
+    assert [said] == texts(shown, r'<p class="soft small">(.*?)</p>')
     assert ["no", "yes", "yes"] == re.findall(r'<i class="(no|yes)"', shown)
     assert 'class="state healthy"' in shown and hook.url not in shown
     assert "succeeded, failed, unknown, held" in shown
