@@ -31,11 +31,19 @@ FOLDER = Path(__file__).with_name("recipes")
 
 @dataclass(frozen=True)
 class Recipe:
-    """A guide with a whole small program; `saved` is the name that its first lines call it by."""
+    """
+    A guide with a whole small program; `saved` is the name that its first lines call it by.
+
+    `lead` says what it does; `verifies` that it takes our webhooks, too.
+    """
 
     title: str
     file: str
     saved: str
+    lead: str = (
+        "A whole program that submits a job, waits for its end and verifies the signed webhook."
+    )
+    verifies: bool = True
 
     @property
     def name(self) -> str:
@@ -45,7 +53,8 @@ class Recipe:
     @property
     def language(self) -> str:
         """What the program is written in."""
-        return {"py": "python", "mjs": "javascript", "sh": "bash"}[self.file.split(".")[1]]
+        ending = self.file.split(".")[1]
+        return {"py": "python", "mjs": "javascript", "sh": "bash"}.get(ending, ending)
 
     @property
     def text(self) -> str:
@@ -53,12 +62,24 @@ class Recipe:
         return (FOLDER / self.file).read_text().rstrip()
 
 
+_MADE = "A whole program that makes a video, waits for its end and saves it."
+_CLAUDE = "Two commands that connect Claude Code, and show that it has found the server."
+_CONFIG = (
+    "The configuration that agents read. Claude Code takes it as it is, from a project's folder;"
+    " for one that fills in no variables, write the address and the key in their places."
+)
+_ASKED = "A whole program that makes a video as an agent does, and asks before it costs too much."
 RECIPES = (
     Recipe("Flask", "flask.py.txt", "app.py"),
     Recipe("FastAPI", "fastapi.py.txt", "app.py"),
     Recipe("Django", "django.py.txt", "app.py"),
     Recipe("Express", "express.mjs.txt", "app.mjs"),
     Recipe("The openai library", "openai.py.txt", "app.py"),
+    Recipe("The openai library in Node", "openai_node.mjs.txt", "app.mjs", _MADE, verifies=False),
+    Recipe("LiteLLM", "litellm.py.txt", "app.py", _MADE, verifies=False),
+    Recipe("Claude Code", "claude_code.sh.txt", "connect.sh", _CLAUDE, verifies=False),
+    Recipe("Agents by MCP", "mcp.json.txt", ".mcp.json", _CONFIG, verifies=False),
+    Recipe("MCP in Python", "mcp_client.py.txt", "agent.py", _ASKED, verifies=False),
     Recipe("curl and openssl", "curl.sh.txt", "clipbell.sh"),
 )
 #: What each status means here, and what to do about it. An error's `type` leads to its paragraph.

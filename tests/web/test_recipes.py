@@ -117,33 +117,6 @@ def test_server(program: Program, clipbell: Clipbell) -> None:
     assert 401 == program.post("/clipbell", b"{}", json_).status
 
 
-def test_openai(clipbell: Clipbell, tmp_path: Path) -> None:
-    """The one for the `openai` library saves a video, and verifies what its URL hears."""
-    (tmp_path / "app.py").write_text((RECIPES / "openai.py.txt").read_text())
-
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [PYTHON, *words],
-            env=environ(clipbell),
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=90,
-            check=False,
-        )
-
-    with Hook() as hook:
-        made = run("app.py", "A fox", hook.url)
-        assert 0 == made.returncode, made.stderr
-        hit = eventually(lambda: hook.hits)[0]
-    good = run("-c", f"import app; print(app.verified({hit.body!r}, {hit.headers!r}))")
-    forged = run("-c", f"import app; app.verified({hit.body + b' '!r}, {hit.headers!r})")
-
-    assert b"ftyp" == (tmp_path / "video.mp4").read_bytes()[4:8]
-    assert f"('video.completed', '{made.stdout.strip()}')" == good.stdout.strip(), good.stderr
-    assert "InvalidWebhookSignatureError" in forged.stderr
-
-
 def test_shell(clipbell: Clipbell, tmp_path: Path) -> None:
     """The shell's one does the same with curl and openssl."""
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,6 @@ from typing import Any
 import pytest
 from openai import BadRequestError, NotFoundError, OpenAI
 from support.node import need_node, npm_install, run
-from support.requirements import need
 from support.sandboxes import png
 from support.servers import Clipbell
 
@@ -116,21 +113,3 @@ def test_node(clipbell: Clipbell, npm: Path) -> None:
         "deleted": True,
         "gone": 404,
     } == json.loads(said)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_litellm(clipbell: Clipbell, tmp_path: Path) -> None:
-    """LiteLLM, from PyPI as it is, makes a video with `api_base` alone."""
-    run([sys.executable, "-m", "venv", "venv"], tmp_path)
-    interpreter = str(tmp_path / "venv" / "bin" / "python")
-    command = [interpreter, "-m", "pip", "install", "-q", "--no-input", "litellm>=1.110"]
-    installed = subprocess.run(command, capture_output=True, text=True, check=False)
-    if installed.returncode:
-        need(f"pip could not install litellm: {installed.stderr.strip()[-200:]}")
-    (tmp_path / "program.py").write_text((CLIENTS / "litellm_video.py.txt").read_text())
-    # Else it asks GitHub for a newer list of prices first.
-    environ = environ_of(clipbell) | {"LITELLM_LOCAL_MODEL_COST_MAP": "True"}
-    said = json.loads(run([interpreter, "program.py"], tmp_path, **environ).splitlines()[-1])
-
-    assert {"first": "queued", "last": "completed", "brand": "ftyp"} == said
