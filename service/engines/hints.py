@@ -36,6 +36,7 @@ HINT_SECONDS = 10
 #: So many hints of a kind may wait; the oldest go first.
 MOST_HINTS = 100
 BEAT_SECONDS = 0.2
+REST_SECONDS = 0.02
 #: So long a broker may take to take a connection, or to confirm a hint.
 BROKER_SECONDS = 4.0
 #: A connection on which nothing comes any more is given up after about twice this.
@@ -180,14 +181,29 @@ class Publisher:
 
 
 class Beat(Periodic):
-    """Sends a hint for each kind that has something due, again and again: two are harmless."""
+    """
+    Sends a hint for each kind that has something due, again and again: two are harmless.
 
-    def __init__(self, wiring: Wiring, publisher: Publisher) -> None:
-        super().__init__("beat", BEAT_SECONDS, self.send_due)
+    Args:
+        seconds: from one look to the next, unless the bell rings.
+    """
+
+    def __init__(self, wiring: Wiring, publisher: Publisher, seconds: float = BEAT_SECONDS) -> None:
+        super().__init__("beat", seconds, self.send_due)
         self._wiring = wiring
         self._publisher = publisher
+
+    def listen(self) -> None:
+        """Look whenever a row has become due."""
+        self._wiring.db.listen(self._hear)
+
+    def _hear(self, _: str) -> bool:
+        self.wake()
+        return True
 
     def send_due(self) -> None:
         """Once. Raises BrokerUnavailable."""
         if due := self._wiring.due():
             self._publisher.send(sorted(due))
+            # Many rings are one look.
+            self.stopping.wait(REST_SECONDS)

@@ -33,7 +33,9 @@ def main(worker: int) -> None:
     # From here on it is waited for; the threads take the mask over.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     publisher = Publisher(app)
-    beside = (Beat(wiring, publisher), Heartbeat(wiring), Maintenance(wiring))
+    beat = Beat(wiring, publisher)
+    beat.listen()
+    beside = (beat, Heartbeat(wiring), Maintenance(wiring))
     for thread in beside:
         thread.start()
     while os.getppid() == worker and not signal.sigtimedwait({signal.SIGTERM}, LOOK_SECONDS):

@@ -71,11 +71,12 @@ def _reencrypt_all(wiring: Wiring, tx: Connection) -> None:
 
 
 class Periodic(threading.Thread):
-    """Does one thing every so many seconds, whatever comes of it, until it is stopped."""
+    """Does one thing every so many seconds, or when woken, whatever comes of it, until stopped."""
 
     def __init__(self, name: str, seconds: float, act: Callable[[], None]) -> None:
         super().__init__(name=name, daemon=True)
         self.stopping = threading.Event()
+        self._woken = threading.Event()
         self._seconds = seconds
         self._act = act
         self._troubles = TroubleLog(log)
@@ -87,11 +88,17 @@ class Periodic(threading.Thread):
                 self._act()
             except Exception as error:
                 self._troubles.tell(f"{self.name} failed, and is tried again", error)
-            self.stopping.wait(self._seconds)
+            self._woken.wait(self._seconds)
+            self._woken.clear()
+
+    def wake(self) -> None:
+        """Do it now, or once more after what is under way."""
+        self._woken.set()
 
     def stop(self) -> None:
         """No more; waits a moment for what is under way, which would be done again."""
         self.stopping.set()
+        self.wake()
         self.join(STOP_SECONDS)
 
 

@@ -21,7 +21,8 @@ from support.sandboxes import SandboxClient, start_sandbox
 from support.servers import Clipbell, Hook, eventually
 from support.slow_vendor import SlowVendor
 
-from service.engines.hints import HINT_SECONDS, KINDS, MOST_HINTS, Publisher, celery_settings
+from service.bootstrap import build
+from service.engines.hints import HINT_SECONDS, KINDS, MOST_HINTS, Beat, Publisher, celery_settings
 from service.ops.health import examine
 from service.settings import load_settings
 
@@ -137,6 +138,23 @@ def test_hints_have_a_cap(broker: Broker) -> None:
 
     assert MOST_HINTS == eventually(lambda: broker.waiting("remove"))
     assert MOST_HINTS == broker.purge()
+
+
+@pytest.mark.postgresql
+def test_hint_follows_the_bell(harness: Harness, broker: Broker) -> None:
+    """The beat hears of a row that another process made due, long before its next look."""
+    hints, other = publisher(broker), build(harness.wiring.settings, follow_database=False)
+    beat = Beat(other, hints, seconds=600)
+    beat.listen()
+    beat.start()
+    harness.new_job()
+    found = eventually(lambda: broker.waiting("submit"))
+    beat.stop()
+    hints.close()
+    other.close()
+
+    assert 1 <= found
+    assert broker.purge()
 
 
 def test_every_kind_has_a_queue(harness: Harness) -> None:
