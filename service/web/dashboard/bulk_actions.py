@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Blueprint, flash, redirect, request, url_for
 from sqlalchemy import Connection
 from werkzeug.wrappers import Response as AnyResponse
 
 from service.deliveries.redelivery import redeliver_final_event
-from service.errors import Conflict, NotFound
+from service.errors import Conflict, NotFound, TooOften
 from service.formatting import as_sentence
 from service.jobs.requests import cancel_job
 from service.model import Job
@@ -21,6 +21,8 @@ from service.web.pagination import LONGEST_PAGE
 from service.web.session import signed_in
 
 blueprint = Blueprint("selection", __name__)
+
+T = TypeVar("T")
 
 #: Does it to one job: for each thing that was tried why it could not be, blank where it was done.
 Action = Callable[[Connection, Job], list[str]]
@@ -52,18 +54,19 @@ def resend() -> AnyResponse:
 def _done(action: Action, word: str) -> AnyResponse:
     """Each job by itself, in the order of their ids; back to the list with the result."""
     ids = sorted(set(request.form.getlist("job")))[:LONGEST_PAGE]
-    results = [result for job_id in ids for result in _tried(action, job_id)]
+    results = [result for job_id in ids for result in tried(Job, job_id, action)]
     text = summary(results, word) if ids else "Nothing was selected: tick a job first."
     flash(text)
     again: dict[str, Any] = {**filters(request.form)}
     return redirect(url_for("dashboard.jobs.index", **again), 303)
 
 
-def _tried(action: Action, job_id: str) -> list[str]:
+def tried(kind: type[T], row_id: str, action: Callable[[Connection, T], list[str]]) -> list[str]:
+    """Do it to the caller's row of that id: see `Action`."""
     try:
         with wiring().db.write() as tx:
-            return action(tx, get_or_404(tx, Job, job_id))
-    except (Conflict, NotFound) as error:
+            return action(tx, get_or_404(tx, kind, row_id))
+    except (Conflict, NotFound, TooOften) as error:
         return [str(error)]
 
 

@@ -13,7 +13,6 @@ from werkzeug.wrappers import Response as AnyResponse
 from service import store
 from service.deliveries.redelivery import resend_delivery
 from service.deliveries.subscriptions import target_of
-from service.errors import Conflict, NotFound, TooOften
 from service.formatting import mask_target
 from service.model import (
     Attempt,
@@ -24,8 +23,8 @@ from service.model import (
     Job,
     Subscription,
 )
-from service.web.context import caller, get_or_404, wiring
-from service.web.dashboard.bulk_actions import summary
+from service.web.context import caller, wiring
+from service.web.dashboard.bulk_actions import summary, tried
 from service.web.dashboard.lists import (
     CREATED,
     PAGE_ROWS,
@@ -70,7 +69,7 @@ def index() -> AnyResponse:
         found = store.deliveries.page(
             tx, account, PAGE_ROWS, before=given.get("before"), **which, **narrowed
         )
-        rows = _rows(tx, found)
+        rows = rows_of(tx, found)
         counts = store.deliveries.counts(tx, account, **which)
         own = store.subscriptions.all_of(tx, account)
     selects = [
@@ -109,7 +108,8 @@ def subscription_title(subscription: Subscription) -> str:
     return subscription.name or mask_target(target_of(wiring().encryptor, subscription))
 
 
-def _rows(tx: Connection, found: list[Delivery]) -> list[Row]:
+def rows_of(tx: Connection, found: list[Delivery]) -> list[Row]:
+    """Each delivery with its event, job, subscription and last attempt."""
     events = store.events.of_ids(tx, {one.event_id for one in found})
     jobs = store.jobs.of_ids(tx, {one.job_id for one in found if one.job_id})
     subscriptions = store.subscriptions.of_ids(tx, {one.subscription_id for one in found})
@@ -133,18 +133,13 @@ def _rows(tx: Connection, found: list[Delivery]) -> list[Row]:
 def resend_selected() -> AnyResponse:
     """Send the ticked deliveries once more, each by itself; back to the list with the result."""
     ids = sorted(set(request.form.getlist("delivery")))[:LONGEST_PAGE]
-    results = [_resent(delivery_id) for delivery_id in ids]
+
+    def resend(tx: Connection, delivery: Delivery) -> list[str]:
+        resend_delivery(tx, delivery, wiring().clock())
+        return [""]
+
+    results = [result for id_ in ids for result in tried(Delivery, id_, resend)]
     text = summary(results, "sent again") if ids else "Nothing was selected: tick a delivery first."
     flash(text)
     again: dict[str, Any] = {**filters(request.form)}
     return redirect(url_for(".index", **again), 303)
-
-
-def _resent(delivery_id: str) -> str:
-    """Blank where it was sent again, else why it was not."""
-    try:
-        with wiring().db.write() as tx:
-            resend_delivery(tx, get_or_404(tx, Delivery, delivery_id), wiring().clock())
-    except (Conflict, NotFound, TooOften) as error:
-        return str(error)
-    return ""

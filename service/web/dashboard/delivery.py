@@ -17,7 +17,7 @@ from service.web.context import get_or_404, wiring
 from service.web.dashboard.deliveries import subscription_title
 from service.web.dashboard.job import show_problem
 from service.web.dashboard.raw import secrets_of, shown_body
-from service.web.errors import Problem, as_problem
+from service.web.errors import as_problem
 from service.web.session import live_page, page, signed_in
 
 blueprint = Blueprint("delivery", __name__)
@@ -51,7 +51,7 @@ def _values(delivery_id: str) -> dict[str, Any]:
         "event": event.type.value if event else "",
         "job": job,
         "attempts": [
-            _shown(delivery, one, exchanges.get((delivery.id, one.number)))
+            attempt_view(delivery, one, exchanges.get((delivery.id, one.number)))
             for one in reversed(attempts)
         ],
         "active": delivery.state is DeliveryState.PENDING
@@ -59,7 +59,7 @@ def _values(delivery_id: str) -> dict[str, Any]:
     }
 
 
-def _shown(delivery: Delivery, attempt: Attempt, exchange: Exchange | None) -> dict[str, Any]:
+def attempt_view(delivery: Delivery, attempt: Attempt, exchange: Exchange | None) -> dict[str, Any]:
     """An attempt with both sides of it as text."""
     shown: dict[str, Any] = {"row": attempt, "sent": None, "answer": None, "curl": None}
     if exchange is None:
@@ -86,13 +86,11 @@ def resend(delivery_id: str) -> AnyResponse:
             resend_delivery(tx, get_or_404(tx, Delivery, delivery_id), wiring().clock())
     except (Conflict, TooOften) as error:
         problem = as_problem(error)
-        return _problem(delivery_id, problem) if here else show_problem(str(job_id), problem)
+        if not here:
+            return show_problem(str(job_id), problem)
+        values = _values(delivery_id) | {"problem": problem, "parts": "_delivery.html"}
+        address = url_for(".show", delivery_id=delivery_id, live=1)
+        return page("delivery.html", problem.status, live_url=address, **values)
     if here:
         return redirect(url_for(".show", delivery_id=delivery_id), 303)
     return redirect(url_for("dashboard.job.show", job_id=job_id, _anchor="news"), 303)
-
-
-def _problem(delivery_id: str, problem: Problem) -> AnyResponse:
-    values = _values(delivery_id) | {"problem": problem, "parts": "_delivery.html"}
-    address = url_for(".show", delivery_id=delivery_id, live=1)
-    return page("delivery.html", problem.status, live_url=address, **values)

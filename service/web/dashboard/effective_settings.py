@@ -70,13 +70,14 @@ def effective_settings(settings: Settings, database: str) -> dict[str, list[Effe
     Args:
         database: its address, without a password.
     """
-    plain = load_settings({}, data_dir=settings.data_dir)
+    default = Settings.model_fields["data_dir"].default
+    plain = load_settings({}, data_dir=settings.data_dir).model_copy(update={"data_dir": default})
     return {
         title: [
             EffectiveSetting(
                 PREFIX + name.upper(),
-                database if name == "database_url" else _words(name, getattr(settings, name)),
-                getattr(settings, name) != _default(plain, name),
+                database if name == "database_url" else in_words(name, getattr(settings, name)),
+                getattr(settings, name) != getattr(plain, name),
             )
             for name in names
         ]
@@ -84,11 +85,8 @@ def effective_settings(settings: Settings, database: str) -> dict[str, list[Effe
     }
 
 
-def _default(plain: Settings, name: str) -> Any:
-    return Settings.model_fields[name].default if name == "data_dir" else getattr(plain, name)
-
-
-def _words(name: str, value: Any) -> str:
+def in_words(name: str, value: Any) -> str:
+    """A value for people: a secret only as set or not, with units and what holds by default."""
     if isinstance(value, SecretStr):
         return "set, hidden" if value.get_secret_value() else "not set"
     if name == "secret_keys" and value:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from service.catalogue.models import Model, Parameter
+from service.catalogue.models import Model
 from service.jobs import budget
 from service.jobs.requests import JobRequest, planned_job
 from service.model import JobError
@@ -28,7 +27,12 @@ class Quote:
 def quote(model: Model, given: Mapping[str, str]) -> Quote:
     """The quote for what was chosen; a choice that is not made yet counts as its default."""
     w, account = wiring(), caller().account_id
-    values = {p.name: _chosen(p, given.get(name_of(model, p))) for p in model.parameters}
+    # Only what comes from a closed set has a part in price and time.
+    texts = {p.name: given.get(name_of(model, p)) for p in model.parameters}
+    values = {
+        p.name: next((c for c in p.choices if str(c) == texts[p.name]), p.default)
+        for p in model.parameters
+    }
     asked = JobRequest(model, values, "auto", None, {})
     job = planned_job(w.settings, account, asked, w.clock())
     with w.db.read() as tx:
@@ -36,8 +40,3 @@ def quote(model: Model, given: Mapping[str, str]) -> Quote:
         objection = budget.objection(tx, w.settings, job, w.clock())
     seconds = model.expected(values)
     return Quote(job.estimated_min, job.estimated_max, seconds, left, objection)
-
-
-def _chosen(parameter: Parameter, text: str | None) -> Any:
-    """Only what comes from a closed set has a part in price and time."""
-    return next((c for c in parameter.choices if str(c) == text), parameter.default)

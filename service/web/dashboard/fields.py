@@ -28,10 +28,11 @@ FILE = ".file"
 
 def models_here() -> dict[str, Model]:
     """Each model with every input that any of its vendors here takes."""
-    return {slug: _merged(slug) for slug in OFFERS}
+    return {slug: merged_model(slug) for slug in OFFERS}
 
 
-def _merged(slug: str) -> Model:
+def merged_model(slug: str) -> Model:
+    """One model with the inputs of all its vendors that have a key; of none, the first's."""
     providers, sold = wiring().providers, list(OFFERS[slug].values())
     usable = [offer for offer in sold if offer.provider in providers] or sold[:1]
     parameters = {p.name: p for offer in reversed(usable) for p in offer.parameters}
@@ -51,7 +52,7 @@ def body_of(given: Mapping[str, str]) -> dict[str, Any]:
     """The form as a request to the API would say it."""
     slug = given["model"]
     model = models_here().get(slug)
-    values = {p.name: _read(model, p, given) for p in model.parameters} if model else {}
+    values = {p.name: typed_value(model, p, given) for p in model.parameters} if model else {}
     body: dict[str, Any] = {"model": slug or None}
     body["input"] = {name: value for name, value in values.items() if value is not None}
     if given.get(f"{slug}.route"):
@@ -61,7 +62,8 @@ def body_of(given: Mapping[str, str]) -> dict[str, Any]:
     return body
 
 
-def _read(model: Model, parameter: Parameter, given: Mapping[str, str]) -> Any:
+def typed_value(model: Model, parameter: Parameter, given: Mapping[str, str]) -> Any:
+    """What was typed into a field, as JSON has it; None for nothing."""
     # Browsers send every line of a text field with CRLF.
     text = given.get(name_of(model, parameter), "").replace("\r\n", "\n").strip()
     if not text:
@@ -98,7 +100,7 @@ def with_images(
         name = name_of(model, parameter)
         typed = found.get(name, "").strip()
         texts = typed.split() if parameter.kind == "images" else [typed]
-        kept = [_kept(model, parameter, text) for text in texts]
+        kept = [stored_image(model, parameter, text) for text in texts]
         for file in filter(None, files.getlist(name + FILE)):
             data = base64.b64encode(file.read()).decode()
             try:
@@ -114,7 +116,7 @@ def with_images(
     return found, faults
 
 
-def _kept(model: Model, parameter: Parameter, text: str) -> str:
+def stored_image(model: Model, parameter: Parameter, text: str) -> str:
     """The image's URL; what is none stays as it was typed, for the check to name it."""
     try:
         return text if is_url(text) or not text else _save_image(model, parameter, text)
@@ -143,13 +145,13 @@ def filled_from(job: Job) -> tuple[dict[str, str], bool]:
     given, lost = {"model": job.model, f"{job.model}.route": route}, False
     for name, value in job.input.items():
         texts = [str(one) for one in (value if isinstance(value, list) else [value])]
-        there = [text for text in texts if _is_there(text)]
+        there = [text for text in texts if is_kept(text)]
         lost = lost or there != texts
         given[name if name == "prompt" else f"{job.model}.{name}"] = "\n".join(there)
     return given, lost
 
 
-def _is_there(text: str) -> bool:
+def is_kept(text: str) -> bool:
     """Whether it is anything but an image of ours whose time is over."""
     w = wiring()
     if not w.uploads.holds(text):

@@ -23,7 +23,11 @@ def form_token() -> str:
 def submit_once(tx: Connection, make: Callable[[], str]) -> tuple[str, bool]:
     """The id of what this form makes, and whether it was made now or when it came before."""
     account, now = caller().account_id, wiring().clock()
-    key = "form " + hashlib.sha256(json.dumps(_sent(), sort_keys=True).encode()).hexdigest()
+    # The form as it came, each file by its digest; the token only says who sent it.
+    sent = {name: texts for name, texts in request.form.lists() if name != "form_token"}
+    for name, files in request.files.lists():
+        sent[name] = [digest_of_file(file) for file in files]
+    key = "form " + hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest()
     if not store.idempotency.reserve(tx, account, key, "form", now):
         kept = store.idempotency.find(tx, account, key)
         return (str(kept.headers["made"]) if kept else ""), False
@@ -32,12 +36,7 @@ def submit_once(tx: Connection, make: Callable[[], str]) -> tuple[str, bool]:
     return made, True
 
 
-def _sent() -> dict[str, list[str]]:
-    """The form as it came, each file by its digest; the token only says who sent it."""
-    sent = {name: texts for name, texts in request.form.lists() if name != "form_token"}
-    return sent | {name: [_digest(file) for file in files] for name, files in request.files.lists()}
-
-
-def _digest(file: FileStorage) -> str:
+def digest_of_file(file: FileStorage) -> str:
+    """SHA-256 of all of it, wherever it was read to."""
     file.seek(0)
     return hashlib.sha256(file.read()).hexdigest()

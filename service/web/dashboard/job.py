@@ -25,19 +25,17 @@ from service.model import (
     DeliveryState,
     Job,
     JobState,
-    Step,
     Video,
     VideoState,
 )
 from service.model.codings import content_of
-from service.store.callbacks import Arrival
 from service.videos.archive import renewed
 from service.web.context import caller, get_or_404, wiring
 from service.web.dashboard.callbacks import outcome
 from service.web.dashboard.links import poster_path, video_link, video_path
 from service.web.dashboard.raw import secrets_of, shown_body, shown_headers
 from service.web.dashboard.widgets import timeline_phases as course
-from service.web.dashboard.widgets.timeline_chart import Picture, drawn
+from service.web.dashboard.widgets.timeline_chart import drawn
 from service.web.errors import Problem
 from service.web.pages import words
 from service.web.session import live_page, page, signed_in
@@ -77,27 +75,29 @@ def _values(job_id: str) -> dict[str, Any]:
         video = store.videos.of_job(tx, job.id)
         arrivals = store.callbacks.arrivals(tx, job.id)
         came = store.callbacks.page(tx, job.account_id, CALLBACKS, job_id=job.id)
-        news = [_news(tx, delivery) for delivery in store.deliveries.of_job(tx, job.id)]
+        news = [delivery_view(tx, delivery) for delivery in store.deliveries.of_job(tx, job.id)]
         steps = store.jobs.all_steps(tx, job.id)
         entries = timeline(tx, job)
+    rows = course.of_job(job, steps, arrivals) + course.of_video(video, steps)
+    rows += course.of_deliveries([(one["delivery"], one["attempts"]) for one in news])
     pending = [n["delivery"] for n in news if n["delivery"].state is DeliveryState.PENDING]
     return {
         "shape": "job",
         "job": job,
         "model": find_offer(job.model, job.provider),
-        "facts": _facts(job, video),
+        "facts": facts_of(job, video),
         "news": news,
         "entries": [entry for entry in entries if entry["kind"] != "attempt"],
-        "picture": _picture(job, steps, arrivals, video, news, now),
-        "came": [_came(callback) for callback in came],
+        "picture": drawn(rows, course.expected_end(job, now)),
+        "came": [callback_view(callback) for callback in came],
         "earlier": max(len(arrivals) - CALLBACKS, 0),
-        "may": _allowed(job, pending),
-        "active": _is_active(job, video, pending, now),
-        **_player(video, now),
+        "may": allowed_actions(job, pending),
+        "active": is_moving(job, video, pending, now),
+        **player_of(video, now),
     }
 
 
-def _news(tx: Connection, delivery: Delivery) -> News:
+def delivery_view(tx: Connection, delivery: Delivery) -> News:
     """A delivery with its event, its target and every attempt."""
     event = store.events.find(tx, delivery.event_id)
     subscription = store.subscriptions.find(tx, delivery.subscription_id)
@@ -109,7 +109,7 @@ def _news(tx: Connection, delivery: Delivery) -> News:
     }
 
 
-def _facts(job: Job, video: Video | None) -> list[tuple[str, str]]:
+def facts_of(job: Job, video: Video | None) -> list[tuple[str, str]]:
     """What was asked for besides the prompt, and what came."""
     facts = [(words(name), _shown(v)) for name, v in job.input.items() if name != "prompt"]
     if video and video.width:
@@ -124,7 +124,7 @@ def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _player(video: Video | None, now: datetime) -> dict[str, Any]:
+def player_of(video: Video | None, now: datetime) -> dict[str, Any]:
     """The video and where it plays; looking at it renews a link whose time is over."""
     alive = renewed(wiring().db, wiring().settings, video, now) if video else None
     kept = alive if alive and alive.state is not VideoState.DELETED else None
@@ -139,21 +139,7 @@ def _player(video: Video | None, now: datetime) -> dict[str, Any]:
     }
 
 
-def _picture(
-    job: Job,
-    steps: Sequence[Step],
-    arrivals: Sequence[Arrival],
-    video: Video | None,
-    news: Sequence[News],
-    now: datetime,
-) -> Picture:
-    """From the request to the last delivery."""
-    rows = course.of_job(job, steps, arrivals) + course.of_video(video, steps)
-    rows += course.of_deliveries([(one["delivery"], one["attempts"]) for one in news])
-    return drawn(rows, course.expected_end(job, now))
-
-
-def _came(callback: Callback) -> dict[str, Any]:
+def callback_view(callback: Callback) -> dict[str, Any]:
     """A callback with what became of it, and what it said, without its secrets."""
     secrets = secrets_of(wiring().settings)
     content = content_of(callback.headers, callback.body, CALLBACK_BYTES)
@@ -179,7 +165,7 @@ def _wire(job: Job) -> dict[str, Any] | str:
     return found | {"body": shown_body(json.dumps(found["body"]).encode(), secrets_of(w.settings))}
 
 
-def _allowed(job: Job, pending: Sequence[Delivery]) -> dict[str, bool]:
+def allowed_actions(job: Job, pending: Sequence[Delivery]) -> dict[str, bool]:
     """What this key may do to the job in its state."""
     ended, acts = job.state in TERMINAL, "submit" in caller().scopes
     return {
@@ -191,7 +177,7 @@ def _allowed(job: Job, pending: Sequence[Delivery]) -> dict[str, bool]:
     }
 
 
-def _is_active(job: Job, video: Video | None, pending: Sequence[Delivery], now: datetime) -> bool:
+def is_moving(job: Job, video: Video | None, pending: Sequence[Delivery], now: datetime) -> bool:
     """Whether the page may look different soon."""
     copying = video is not None and video.state is VideoState.PENDING
     due = any(d.due_at is not None and d.due_at < now + SOON for d in pending)

@@ -41,10 +41,10 @@ def mute(job_id: str) -> AnyResponse:
 @signed_in("submit")
 def resolve(job_id: str) -> AnyResponse:
     """End an unknown job as the person says who has looked for it at the provider."""
-    return _act(job_id, lambda tx, job: resolve_by_hand(tx, job, _found(), wiring().clock()))
+    return _act(job_id, lambda tx, job: resolve_by_hand(tx, job, resolution(), wiring().clock()))
 
 
-def _found() -> Resolution:
+def resolution() -> Resolution:
     """What the form says. Raises InvalidInput without a task, or without the word for paying."""
     match request.form.get("how"):
         case "task":
@@ -78,7 +78,8 @@ def erase(job_id: str) -> AnyResponse:
         erase_job(w.db, w.uploads, job, w.clock())
     except (Conflict, InvalidInput) as error:
         return show_problem(job_id, _problem_on_page(error))
-    return _back(job_id, "Deleted: the video and all content of the job.")
+    flash("Deleted: the video and all content of the job.")
+    return redirect(url_for("dashboard.job.show", job_id=job_id), 303)
 
 
 def _act(job_id: str, action: Callable[[Connection, Job], None]) -> AnyResponse:
@@ -95,8 +96,3 @@ def _problem_on_page(error: Exception) -> Problem:
     if isinstance(error, InvalidInput):
         return Problem(422, error.faults[0].message)
     return as_problem(error)
-
-
-def _back(job_id: str, text: str) -> AnyResponse:
-    flash(text)
-    return redirect(url_for("dashboard.job.show", job_id=job_id), 303)

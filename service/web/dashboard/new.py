@@ -175,10 +175,10 @@ def dry_run() -> AnyResponse:
     except Refused as error:
         return _form(given, [FieldError("/input", error.code, error.message)])
     wire = json.dumps(plan["request"]["body"], indent=2, ensure_ascii=False)
-    return _form(given, plan=plan, wire=wire, snippets=_snippets(given, asked))
+    return _form(given, plan=plan, wire=wire, snippets=snippets_of(given, asked))
 
 
-def _snippets(given: Mapping[str, str], asked: JobRequest) -> list[tuple[str, str, str]]:
+def snippets_of(given: Mapping[str, str], asked: JobRequest) -> list[tuple[str, str, str]]:
     """The job in each language: its word, its name, its text."""
     with wiring().db.read() as tx:
         first = store.accounts.first(tx)

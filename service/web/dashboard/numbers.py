@@ -69,7 +69,7 @@ def index() -> AnyResponse:
         tried = store.reports.attempts_since(tx, account, start)
         counts = store.jobs.counts(tx, account)
         ledger = store.reports.ledger(tx, account, start)
-        names = {one.subscription_id: _name(tx, one) for one in counted}
+        names = {one.subscription_id: subscription_name(tx, one) for one in counted}
     # A model that is gone from the catalogue says nothing of callbacks.
     known = [one for one in worked if find_offer(one.model, one.provider)]
     # Of the others every end is found by polling, as it should be.
@@ -79,22 +79,27 @@ def index() -> AnyResponse:
         chosen=chosen,
         ranges=RANGES,
         span=name,
-        spending=_spending(days, worked),
+        spending=spending_chart(days, worked),
         spent=sum(one.spent for one in worked),
         spent_today=sum(one.spent for one in worked if one.day == days[-1]),
         budget=w.settings.budget,
         ledger=ledger,
-        ends=_ends(days, awaited),
+        ends=completion_chart(days, awaited),
         called=sum(one.called for one in awaited),
         polled=sum(one.polled for one in awaited),
         silent=sorted({model_title(one.model) for one in known if one not in awaited}),
-        waits=_waits(days, waits),
-        delivery_shares=_delivery_shares(counted, tried, names),
+        waits=callback_times(days, waits),
+        delivery_shares=shares_by_subscription(counted, tried, names),
         delivered=_total(counted, DeliveryState.DELIVERED),
-        undelivered=_total(counted, DeliveryState.EXHAUSTED) + _failing(counted),
+        undelivered=_total(counted, DeliveryState.EXHAUSTED)
+        + sum(one.count for one in counted if one.failing),
         attempts=sum(one.attempts for one in tried),
         failed_attempts=sum(one.failed for one in tried),
-        states=_states(counts),
+        states=[
+            shares(state, f"{counts[state]:,}", [(state, counts[state])], sum(counts.values()))
+            for state in JobState
+            if state in counts
+        ],
         jobs=sum(counts.values()),
     )
 
@@ -103,7 +108,7 @@ def _slot(day: date) -> str:
     return f"{day.day} {day:%b}"
 
 
-def _spending(days: Sequence[date], worked: Sequence[DayOfJobs]) -> Chart:
+def spending_chart(days: Sequence[date], worked: Sequence[DayOfJobs]) -> Chart:
     """Dollars by day, a part for each model, the dearest model lowest."""
     spent: dict[str, float] = {}
     for one in worked:
@@ -120,7 +125,7 @@ def _spending(days: Sequence[date], worked: Sequence[DayOfJobs]) -> Chart:
     return columns([_slot(day) for day in days], series, DOLLARS, wiring().settings.budget)
 
 
-def _ends(days: Sequence[date], worked: Iterable[DayOfJobs]) -> Chart:
+def completion_chart(days: Sequence[date], worked: Iterable[DayOfJobs]) -> Chart:
     """How the results of each day's jobs were found, of models that call back."""
     called: Counter[date] = Counter()
     polled: Counter[date] = Counter()
@@ -134,7 +139,7 @@ def _ends(days: Sequence[date], worked: Iterable[DayOfJobs]) -> Chart:
     return columns([_slot(day) for day in days], series, JOBS)
 
 
-def _waits(days: Sequence[date], waits: Sequence[DayOfWaits]) -> list[Wait]:
+def callback_times(days: Sequence[date], waits: Sequence[DayOfWaits]) -> list[Wait]:
     """A drawing for each model, in the order of their names."""
     found = []
     for model in sorted({one.model for one in waits}, key=model_title):
@@ -154,7 +159,7 @@ def _waits(days: Sequence[date], waits: Sequence[DayOfWaits]) -> list[Wait]:
     return found
 
 
-def _name(tx: Connection, counted: DeliveryCount) -> str:
+def subscription_name(tx: Connection, counted: DeliveryCount) -> str:
     """A subscription as people know it: its channel, and enough of its target."""
     found = store.subscriptions.find(tx, counted.subscription_id)
     if found is None:
@@ -164,7 +169,7 @@ def _name(tx: Connection, counted: DeliveryCount) -> str:
     return f"{found.name or counted.channel} {target}{own}"
 
 
-def _delivery_shares(
+def shares_by_subscription(
     counted: Sequence[DeliveryCount], tried: Sequence[AttemptCount], names: dict[str, str]
 ) -> list[Share]:
     """Each subscription's deliveries and attempts, the busiest first."""
@@ -179,29 +184,14 @@ def _delivery_shares(
             (state, count[state]) for state in ("delivered", "failing", "exhausted", "pending")
         ]
         words = ", ".join(f"{number:,} {state}" for state, number in parts if number)
-        if id_ in by_id:
-            words += f". {_attempts_label(by_id[id_])}"
+        if own := by_id.get(id_):
+            half, most = format_duration(own.p50 / 1000), format_duration(own.p95 / 1000)
+            noun = "1 attempt" if own.attempts == 1 else f"{own.attempts:,} attempts"
+            failed = format_share(own.failed, own.attempts) if own.failed else "none"
+            words += f". {noun}, {failed} failed; half took at most {half}, 95 % at most {most}"
         found.append(shares(names[id_], words, parts, whole))
     return found
 
 
-def _attempts_label(tried: AttemptCount) -> str:
-    half, most = format_duration(tried.p50 / 1000), format_duration(tried.p95 / 1000)
-    noun = "1 attempt" if tried.attempts == 1 else f"{tried.attempts:,} attempts"
-    failed = format_share(tried.failed, tried.attempts) if tried.failed else "none"
-    return f"{noun}, {failed} failed; half took at most {half}, 95 % at most {most}"
-
-
-def _failing(counted: Iterable[DeliveryCount]) -> int:
-    return sum(one.count for one in counted if one.failing)
-
-
 def _total(counted: Iterable[DeliveryCount], state: DeliveryState) -> int:
     return sum(one.count for one in counted if one.state is state)
-
-
-def _states(counts: dict[str, int]) -> list[Share]:
-    """How many jobs are in each state that any is in."""
-    whole = sum(counts.values())
-    there = [state.value for state in JobState if state.value in counts]
-    return [shares(state, f"{counts[state]:,}", [(state, counts[state])], whole) for state in there]

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import SecretStr
+
 from service.ops.logs import masked
 from service.settings import Settings
 
@@ -39,8 +41,8 @@ class Text:
 
 def secrets_of(settings: Settings) -> list[str]:
     """What no raw text may show, wherever it stands."""
-    keys = (settings.apixo_api_key, settings.segmind_api_key)
-    return [key.get_secret_value() for key in keys if key]
+    found = [value for value in vars(settings).values() if isinstance(value, SecretStr)]
+    return [secret.get_secret_value() for secret in found if secret.get_secret_value()]
 
 
 def shown_headers(headers: Mapping[str, str], secrets: Iterable[str]) -> list[tuple[str, str]]:
@@ -54,21 +56,21 @@ def shown_headers(headers: Mapping[str, str], secrets: Iterable[str]) -> list[tu
 def shown_body(body: bytes, secrets: Iterable[str]) -> Text:
     """A body: JSON with a line for each field, anything else as it came."""
     start = body[:READ]
-    text = _formatted(body) if body == start else ""
+    text = formatted_json(body) if body == start else ""
     text = text or start.decode("utf-8", "backslashreplace")
     cut = len(text) > READ
     text = _FIELD.sub(rf'\1"{HIDDEN}"', _clean(text, secrets))
     return Text(text[:LONGEST], len(body), len(text) > LONGEST or body != start or cut)
 
 
-def _formatted(body: bytes) -> str:
+def formatted_json(body: bytes) -> str:
     """
     The start of JSON, indented: a few bytes, deep down, may be much white space.
 
     Blank for what is no JSON, or would not be the same when written again.
     """
     try:
-        found, text = json.loads(body, object_pairs_hook=_unique_names), ""
+        found, text = json.loads(body, object_pairs_hook=refuse_repeated_names), ""
         for piece in json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(found):
             text += piece
             if len(text) > READ:
@@ -78,7 +80,8 @@ def _formatted(body: bytes) -> str:
     return text
 
 
-def _unique_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def refuse_repeated_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises ValueError where a name stands twice: one value would be lost."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a name stands there twice")

@@ -82,11 +82,12 @@ def _whole(health: Health, subjects: Iterable[str]) -> dict[str, Any]:
         "keyless": [name for name in w.settings.providers if name not in w.providers],
         "findings": findings(w, subjects),
         "groups": effective_settings(w.settings, database),
-        "versions": _versions(),
+        "versions": versions_in_use(),
     }
 
 
-def _versions() -> dict[str, str]:
+def versions_in_use() -> dict[str, str]:
+    """Of Clipbell, of what it runs on, and of the schema."""
     w = wiring()
     with w.db.read() as tx:
         number = ".".join(str(part) for part in tx.dialect.server_version_info or ())

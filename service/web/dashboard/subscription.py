@@ -47,7 +47,7 @@ def _page(subscription_id: str, status: int = 200, **more: Any) -> AnyResponse:
     with w.db.read() as tx:
         found = get_or_404(tx, Subscription, subscription_id)
         recent = store.deliveries.page(tx, found.account_id, RECENT, subscription_id=found.id)
-        tries = _tries(tx, recent)
+        tries = recent_attempts(tx, recent)
         last_success = store.deliveries.last_delivered(tx, found.id)
         pauses = {pause.name: pause for pause in store.channels.paused(tx, now)}
     return page(
@@ -68,18 +68,15 @@ def _page(subscription_id: str, status: int = 200, **more: Any) -> AnyResponse:
     )
 
 
-def _tries(tx: Connection, recent: list[Delivery]) -> list[tuple[Attempt, Delivery, str]]:
+def recent_attempts(tx: Connection, recent: list[Delivery]) -> list[tuple[Attempt, Delivery, str]]:
     """The attempts at those deliveries, newest first, each with its event."""
     attempts = store.deliveries.all_attempts(tx, [delivery.id for delivery in recent])
     by_id = {delivery.id: delivery for delivery in recent}
-    types = {one.id: _event_type(tx, one) for one in recent}
+    events = store.events.of_ids(tx, {delivery.event_id for delivery in recent})
+    types = {one.id: events[one.event_id].type.value for one in recent if one.event_id in events}
     attempts.sort(key=lambda attempt: attempt.created_at, reverse=True)
-    return [(one, by_id[one.delivery_id], types[one.delivery_id]) for one in attempts[:RECENT]]
-
-
-def _event_type(tx: Connection, delivery: Delivery) -> str:
-    event = store.events.find(tx, delivery.event_id)
-    return event.type.value if event else ""
+    newest = attempts[:RECENT]
+    return [(one, by_id[one.delivery_id], types.get(one.delivery_id, "")) for one in newest]
 
 
 def shown_once(subscription_id: str, secret: str, status: int = 200) -> AnyResponse:
@@ -153,7 +150,7 @@ def rotate(subscription_id: str) -> AnyResponse:
 def recover(subscription_id: str) -> AnyResponse:
     """Deliver what failed since then, or only count it, and tell how much that is."""
     w = wiring()
-    since = _since(w.clock())
+    since = chosen_moment(w.clock())
     if since is None:
         return _page(subscription_id, 422, bad_time=request.form.get("at", ""))
     with w.db.read() as tx:
@@ -163,7 +160,7 @@ def recover(subscription_id: str) -> AnyResponse:
     return _page(subscription_id, recovered=count, wanted=wanted, chosen=request.form)
 
 
-def _since(now: datetime) -> datetime | None:
+def chosen_moment(now: datetime) -> datetime | None:
     """The time that was typed, in UTC, else the choice; None for neither."""
     typed, chosen = request.form.get("at", "").strip(), request.form.get("since", "")
     if not typed:

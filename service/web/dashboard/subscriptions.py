@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint, flash, redirect, request, url_for
@@ -57,11 +58,12 @@ def index() -> AnyResponse:
     """Who hears of what, and whether it arrives."""
     with wiring().db.read() as tx:
         found = store.subscriptions.all_of(tx, caller().account_id)
-        rows = [_row(tx, subscription) for subscription in found]
+        rows = [subscription_row(tx, subscription) for subscription in found]
     return page("subscriptions.html", rows=rows)
 
 
-def _row(tx: Connection, subscription: Subscription) -> dict[str, Any]:
+def subscription_row(tx: Connection, subscription: Subscription) -> dict[str, Any]:
+    """A subscription with how it is, and its newest attempts."""
     w = wiring()
     which = {"subscription_id": subscription.id}
     recent = store.deliveries.page(tx, subscription.account_id, GLANCE, **which)
@@ -136,14 +138,15 @@ def _body(given: MultiDict[str, str], channel_name: str) -> dict[str, Any]:
     body["metadata"] = dict(parse_key_value(line) for line in lines if line.strip())
     body["name"] = given.get("name", "").strip()
     if channel_name == "webhook":
-        body["headers"] = _headers(given.get("headers", ""))
+        body["headers"] = typed_headers(given.get("headers", ""))
         body |= {"secret": given["secret"].strip()} if given.get("secret", "").strip() else {}
     if channel and given.get("format") in channel.formats:
         body["format"] = given["format"]
     return body
 
 
-def _headers(text: str) -> dict[str, str]:
+def typed_headers(text: str) -> dict[str, str]:
+    """Lines of ``Name: value``. Raises InvalidInput."""
     found = {}
     for line in filter(str.strip, text.splitlines()):
         name, colon, value = line.partition(":")
@@ -165,23 +168,19 @@ def edit(subscription_id: str) -> AnyResponse:
     stored = [("name", found.name), ("target", shown["target"]), ("format", found.format)]
     stored += [("events", event) for event in shown["events"]]
     stored += [("models", slug) for slug in found.models]
-    pairs = [f"{name}={_written(value)}" for name, value in found.metadata.items()]
+    pairs = [f"{name}={typed_as(value)}" for name, value in found.metadata.items()]
     headers = [f"{name}: {value}" for name, value in shown["headers"].items()]
     stored += [("metadata", "\n".join(pairs)), ("headers", "\n".join(headers))]
     return _form(MultiDict(stored), [], found)
 
 
-def _written(value: Any) -> str:
+def typed_as(value: Any) -> str:
     """A value of metadata as `parse_key_value` reads it again."""
-    return value if isinstance(value, str) and not _is_json(value) else json.dumps(value)
-
-
-def _is_json(text: str) -> bool:
-    try:
-        json.loads(text)
-    except ValueError:
-        return False
-    return True
+    with suppress(TypeError, ValueError):
+        # A text that would be read as another value stands in quotes.
+        json.loads(value)
+        return json.dumps(value)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 @blueprint.post("/subscriptions/<subscription_id>/edit")

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
-from service.web.dashboard.raw import LONGEST, READ, Text, shown_body, shown_headers
+from service.settings import load_settings
+from service.web.dashboard.raw import (
+    HIDDEN,
+    LONGEST,
+    READ,
+    Text,
+    secrets_of,
+    shown_body,
+    shown_headers,
+)
 
 
 @pytest.mark.parametrize(
@@ -77,3 +87,17 @@ def test_headers() -> None:
         ("X-Api-Key", "***"),
         ("X-Note", "\\x07 ***"),
     ] == shown_headers(given, ["KEY"])
+
+
+def test_secrets_of_all_vendors(tmp_path: Path) -> None:
+    """No vendor's key or webhook secret, and no password, is shown in what was sent or came."""
+    given = {
+        "CLIPBELL_FAL_API_KEY": "key-of-fal",
+        "CLIPBELL_KIE_WEBHOOK_SECRET": "secret-of-kie",
+        "CLIPBELL_SMTP_URL": "smtp://me:word@mail.example",
+        "CLIPBELL_SLACK_BOT_TOKEN": "xoxb-1",
+    }
+    secrets = secrets_of(load_settings(given, data_dir=tmp_path))
+    shown = shown_body(" ".join(given.values()).encode(), secrets).text
+
+    assert " ".join([HIDDEN] * 4) == shown

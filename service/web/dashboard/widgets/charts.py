@@ -122,7 +122,7 @@ def decimal(smallest: float) -> Callable[[], Iterator[float]]:
     return lambda: (smallest * n * 10**power for power in itertools.count() for n in (1, 2, 5))
 
 
-def _clock() -> Iterator[float]:
+def clock_steps() -> Iterator[float]:
     """Lengths of time in seconds that people count in."""
     yield from (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200)
     yield from (86_400 * n for n in decimal(1)())
@@ -130,7 +130,7 @@ def _clock() -> Iterator[float]:
 
 DOLLARS = Unit("dollars", format_money, decimal(0.01))
 JOBS = Unit("jobs", lambda value: f"{value:,.0f}", decimal(1))
-SECONDS = Unit("minutes and seconds", format_duration, _clock)
+SECONDS = Unit("minutes and seconds", format_duration, clock_steps)
 
 
 def ticks(top: float, unit: Unit) -> list[float]:
@@ -156,7 +156,7 @@ def columns(
         chart,
         across=_across(slots),
         up=_up(scale, unit),
-        bars=tuple(_bars(slots, series, unit, scale[-1])),
+        bars=tuple(bars_of(slots, series, unit, scale[-1])),
         limit=None if drawn is None else Mark(_y(drawn, scale[-1]), unit.write(drawn)),
     )
 
@@ -167,12 +167,12 @@ def lines(slots: Sequence[str], series: Sequence[Series], unit: Unit) -> Chart:
     if chart.empty:
         return chart
     scale = ticks(max(v for one in series for v in one.values if v is not None) or 1, unit)
-    dots = tuple(_dots(slots, series, unit, scale[-1]))
+    dots = tuple(dots_in(slots, series, unit, scale[-1]))
     return replace(
         chart,
         across=_across(slots),
         up=_up(scale, unit),
-        lines=tuple(_lines(series, scale[-1])),
+        lines=tuple(unbroken_lines(series, scale[-1])),
         dots=dots,
     )
 
@@ -211,7 +211,9 @@ def _up(scale: Sequence[float], unit: Unit) -> tuple[Mark, ...]:
     return tuple(Mark(_y(value, scale[-1]), unit.write(value)) for value in scale)
 
 
-def _bars(slots: Sequence[str], series: Sequence[Series], unit: Unit, top: float) -> Iterator[Bar]:
+def bars_of(
+    slots: Sequence[str], series: Sequence[Series], unit: Unit, top: float
+) -> Iterator[Bar]:
     width = 100 / len(slots)
     for n, slot in enumerate(slots):
         below = 0.0
@@ -225,15 +227,15 @@ def _bars(slots: Sequence[str], series: Sequence[Series], unit: Unit, top: float
                 yield Bar(number, _rounded(left), y, _rounded(width * FILLED), tall, label)
 
 
-def _lines(series: Sequence[Series], top: float) -> Iterator[Line]:
+def unbroken_lines(series: Sequence[Series], top: float) -> Iterator[Line]:
     for number, one in enumerate(series):
-        for run in _runs(one.values):
+        for run in runs_of(one.values):
             points = [(_middle(n, one.values), _y(one.values[n] or 0, top)) for n in run]
             if len(points) > 1:
                 yield Line(number, " ".join(f"{_rounded(x)},{y}" for x, y in points))
 
 
-def _runs(values: Sequence[float | None]) -> list[list[int]]:
+def runs_of(values: Sequence[float | None]) -> list[list[int]]:
     """The places of values that follow each other without a gap."""
     places = [n for n, value in enumerate(values) if value is not None]
     starts = [n for n in places if n == 0 or values[n - 1] is None]
@@ -243,7 +245,9 @@ def _runs(values: Sequence[float | None]) -> list[list[int]]:
     ]
 
 
-def _dots(slots: Sequence[str], series: Sequence[Series], unit: Unit, top: float) -> Iterator[Dot]:
+def dots_in(
+    slots: Sequence[str], series: Sequence[Series], unit: Unit, top: float
+) -> Iterator[Dot]:
     for number, one in enumerate(series):
         for n, value in enumerate(one.values):
             if value is not None:

@@ -75,7 +75,7 @@ def drawn(rows: Sequence[Row], until: datetime | None) -> Picture:
     if any(span.end is None for span in [*spans, *[row.line for row in rows if row.line]]):
         end += max((end - start) * MARGIN, timedelta(seconds=1))
     end = max(end, until or end, start + timedelta(seconds=0.1))
-    scale = _scale(rows, start, end)
+    scale = scale_of(rows, start, end)
     lines = []
     for row in rows:
         thin = _bar(row.line, scale) if row.line else None
@@ -84,7 +84,7 @@ def drawn(rows: Sequence[Row], until: datetime | None) -> Picture:
     pieces = [scale.places[i : i + 2] for i in scale.cuts]
     cuts = [Bar(round(x, 2), round(after - x, 2), "cut", False) for x, after in pieces]
     text = f"The course of this job. {in_words(rows)}"
-    return Picture(lines, _ticks(scale, seconds), cuts, seconds, text)
+    return Picture(lines, axis_ticks(scale, seconds), cuts, seconds, text)
 
 
 @dataclass(frozen=True)
@@ -114,9 +114,9 @@ class _Scale:
         return low + (high - low) * min(max(share, 0.0), 1.0)
 
 
-def _scale(rows: Sequence[Row], start: datetime, end: datetime) -> _Scale:
+def scale_of(rows: Sequence[Row], start: datetime, end: datetime) -> _Scale:
     whole = (end - start).total_seconds()
-    idle = _idle(rows, start, end)
+    idle = idle_times(rows, start, end)
     busy = whole - sum(after - before for before, after in idle)
     cut = {gap for gap in idle if gap[1] - gap[0] > max(busy * IDLE_SHARE, IDLE_SECONDS)}
     kept = whole - sum(after - before for before, after in cut)
@@ -132,7 +132,7 @@ def _scale(rows: Sequence[Row], start: datetime, end: datetime) -> _Scale:
     return _Scale(start, end, moments, places, cuts)
 
 
-def _idle(rows: Sequence[Row], start: datetime, end: datetime) -> list[tuple[float, float]]:
+def idle_times(rows: Sequence[Row], start: datetime, end: datetime) -> list[tuple[float, float]]:
     """From when to when no bar stands, in seconds after the start."""
     spans = sorted((span for row in rows for span in row.spans), key=lambda span: span.start)
     found, reached = [], start
@@ -151,7 +151,7 @@ def _bar(span: Span, scale: _Scale) -> Bar:
     return Bar(round(min(x, 100 - width), 2), round(width, 2), span.kind, span.end is None)
 
 
-def _ticks(scale: _Scale, seconds: float) -> list[tuple[float, str]]:
+def axis_ticks(scale: _Scale, seconds: float) -> list[tuple[float, str]]:
     """The axis: even steps, or where it goes on behind each cut; its end is always there."""
     if scale.cuts:
         moments = [0.0] + [scale.moments[i + 1] for i in scale.cuts]

@@ -67,7 +67,7 @@ def of_job(job: Job, steps: Sequence[Step], arrivals: Sequence[Arrival]) -> list
     if job.resolved_by == "callback" and job.finished_at:
         came = [c.received_at for c in arrivals if c.received_at <= job.finished_at]
         reported = came[-1] if came else None
-    spans = _phases(job, steps, reported)
+    spans = phases_of(job, steps, reported)
     whole = job.resolved_by == "answer" and job.submitted_at == job.finished_at
     names = {
         "line": "Queued",
@@ -78,10 +78,10 @@ def of_job(job: Job, steps: Sequence[Step], arrivals: Sequence[Arrival]) -> list
     }
     by_kind = {span.kind: tuple(s for s in spans if s.kind == span.kind) for span in spans}
     rows = [Row(names[kind], _long(own), own) for kind, own in by_kind.items()]
-    return rows + _ends(job, arrivals, reported)
+    return rows + rows_of_the_end(job, arrivals, reported)
 
 
-def _phases(job: Job, steps: Sequence[Step], reported: datetime | None) -> list[Span]:
+def phases_of(job: Job, steps: Sequence[Step], reported: datetime | None) -> list[Span]:
     """One after the other; the last one is open until the job's end, or until it was reported."""
     marks = [("line", job.created_at)]
     for step in steps:
@@ -111,7 +111,7 @@ def _long(spans: Sequence[Span]) -> str:
     return format_duration(max(sum((s.end - s.start).total_seconds() for s in spans if s.end), 0.0))
 
 
-def _ends(job: Job, arrivals: Sequence[Arrival], reported: datetime | None) -> list[Row]:
+def rows_of_the_end(job: Job, arrivals: Sequence[Arrival], reported: datetime | None) -> list[Row]:
     """How the end became known: by a callback, by a poll after none or false ones, or neither."""
     rows = []
     if arrivals:
