@@ -14,6 +14,7 @@ import json
 import queue
 import re
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
@@ -29,6 +30,8 @@ from service.store.callbacks import COUNT, FORGET, REJECT
 from service.store.database import Database
 from service.store.work import call_for
 
+#: So long a commit waits for more rows, where the one before it had several.
+GATHER_SECONDS = 0.001
 QUEUE_LENGTH = 1000
 BATCH = 64
 #: Longer than the database's patience with one commit, and short enough for who calls back.
@@ -180,7 +183,10 @@ class Ingest:
                 raise Busy("too many callbacks at once") from None
 
     def _run(self) -> None:
+        crowded = False
         while (first := self._queue.get()) is not None:
+            if crowded:
+                time.sleep(GATHER_SECONDS)
             batch = [first]
             while len(batch) < BATCH and not self._queue.empty():
                 following = self._queue.get()
@@ -189,6 +195,7 @@ class Ingest:
                     return
                 batch.append(following)
             self._write(batch)
+            crowded = len(batch) > 1
 
     def _write(self, batch: list[_Waiting]) -> None:
         """One commit for all; if that fails, one each, so that a bad row fails alone."""
