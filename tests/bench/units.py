@@ -26,13 +26,16 @@ from service.deliveries.subscriptions import subscribe
 from service.jobs.requests import check_request, request_job
 from service.model import JobState
 from service.settings import load_settings
+from service.store.database import PATIENCE_SECONDS
 
 KINDS = ("submit", "process", "archive", "deliver", "number")
 #: What the vendor's callback holds does not matter: the worker asks.
 CALLBACK = b'{"code": 200}'
 
 
-def prepare(folder: Path, other: PeerProcess, settings: dict[str, str]) -> Wiring:
+def prepare(
+    folder: Path, other: PeerProcess, settings: dict[str, str], patience: float = PATIENCE_SECONDS
+) -> Wiring:
     """All collaborators over an empty database."""
     given = {
         "data_dir": folder / "data",
@@ -42,7 +45,7 @@ def prepare(folder: Path, other: PeerProcess, settings: dict[str, str]) -> Wirin
         "providers": "apixo",
         "allowed_networks": "127.0.0.0/8",
     }
-    wiring = build(load_settings({}, **given, **settings))
+    wiring = build(load_settings({}, **given, **settings), patience=patience)
     wiring.db.migrate()
     return wiring
 

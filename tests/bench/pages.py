@@ -1,0 +1,166 @@
+"""
+How long pages and lists take with many jobs stored: milliseconds, first, median and slowest.
+
+``python -m bench.pages [--database postgresql] [--jobs N] [--requests N]``, from tests/.
+
+A hundred jobs are really made; copies of their rows, by SQL, fill the last thirty days.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from flask.testing import FlaskClient
+from sqlalchemy import Connection, Table, text
+
+from bench.deployment import Vendor, database, running_peer
+from bench.units import KINDS, ask_for, call_back, drain, prepare
+from service import store
+from service.accounts import create_key
+from service.bootstrap import Wiring
+from service.store.schema import Moment, attempts, callbacks, deliveries, events, jobs, videos
+from service.web.app import create_app
+from service.web.session import login_url
+
+#: Jobs that are really made.
+MADE = 100
+COPIED = (jobs, callbacks, videos, events, deliveries, attempts)
+#: Ids that stay, and columns in which a copy needs another value, as SQL over `n`.
+SAME = ("account_id", "subscription_id")
+OTHER = {
+    "task_id": "task_id || '-' || n",
+    "dedup_key": "{id}",
+    "feed_sequence": f"feed_sequence + n * {2 * MADE}",
+}
+DAYS = 30
+PATHS = """
+/v1/me /v1/jobs /v1/jobs?state=succeeded /v1/jobs?state=failed /v1/jobs?model=kling-2
+/v1/jobs?q=job_0 /v1/jobs/{job} /v1/jobs/{job}/timeline /v1/deliveries
+/v1/deliveries?state=delivered /v1/deliveries?state=exhausted /v1/callbacks /v1/events?after=0
+/v1/events/samples?event=job.succeeded /v1/subscriptions /v1/providers /metrics /readyz
+/ /?state=succeeded /?state=failed /?q=fox /deliveries /deliveries?state=delivered /callbacks
+/subscriptions /numbers /numbers?range=24h /jobs/{job} /settings
+""".split()  # noqa: SIM905
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a copy's id and moments are written in one database's SQL."""
+
+    hex: str
+    earlier: str
+    numbers: str
+
+
+DIALECTS = {
+    True: Dialect(
+        "printf('%012x', :newest - n * :step)",
+        "strftime('%Y-%m-%d %H:%M:%f000', {0}, '-' || (n * :step / 1000.0) || ' seconds')",
+        "WITH RECURSIVE copies(n) AS "
+        "(SELECT :count UNION ALL SELECT n - 1 FROM copies WHERE n > 1)",
+    ),
+    False: Dialect(
+        "lpad(to_hex(CAST(:newest - n * :step AS bigint)), 12, '0')",
+        "{0} - n * :step * interval '1 millisecond'",
+        "WITH copies AS (SELECT generate_series(:count, 1, -1) AS n)",
+    ),
+}
+
+
+def multiply(tx: Connection, table: Table, count: int, newest: int) -> None:
+    """So many copies of every row, each of them earlier than the one before."""
+    how = DIALECTS[tx.dialect.name == "sqlite"]
+    step = DAYS * 86_400_000 // (count + 1)
+
+    def copied(name: str) -> str:
+        column = table.c[name]
+        if name in SAME:
+            return name
+        own = f"substr({{0}}, 1, 4) || {how.hex} || substr({{0}}, 17)"
+        if name in OTHER:
+            return OTHER[name].format(id=own.format("id"))
+        if name == "id" or name.endswith("_id"):
+            return own.format(name)
+        return how.earlier.format(name) if isinstance(column.type, Moment) else name
+
+    names = [column.name for column in table.c]
+    listed = ", ".join(f'"{name}"' for name in names)
+    chosen = ", ".join(copied(name) for name in names)
+    made = f"{table.name} AS made CROSS JOIN copies ORDER BY n DESC"
+    source = f"{how.numbers} SELECT {chosen} FROM {made}"  # noqa: S608
+    statement = f"INSERT INTO {table.name} ({listed}) {source}"
+    tx.execute(text(statement), {"newest": newest, "step": step, "count": count})
+
+
+def fill(wiring: Wiring, hook: str, count: int) -> None:
+    """So many jobs that have succeeded, with all that hangs on them."""
+    ask_for(wiring, hook, MADE)
+    for kind in KINDS:
+        if kind == "process":
+            call_back(wiring)
+        drain(wiring.units()[kind], None)
+    newest = int(wiring.clock().timestamp() * 1000)
+    for table in COPIED:
+        with wiring.db.write() as tx:
+            # One statement of minutes is not what the limit is for.
+            if not wiring.db.is_sqlite:
+                tx.execute(text("SET LOCAL statement_timeout = 0"))
+            multiply(tx, table, count // MADE, newest)
+    with wiring.db.write() as tx:
+        tx.execute(text("UPDATE feeds SET last_seq = (SELECT max(feed_sequence) FROM events)"))
+        tx.execute(text("ANALYZE"))
+
+
+def measure(wiring: Wiring, path: str, client: FlaskClient, key: str, requests: int) -> list[float]:
+    """Milliseconds of each request."""
+    headers = {"x-api-key": key} if path.startswith(("/v1", "/metrics")) else {}
+    found = []
+    for _ in range(requests):
+        began = time.perf_counter()
+        answer = client.get(path, headers=headers)
+        found.append(1000 * (time.perf_counter() - began))
+        assert answer.status_code in (200, 503), (path, answer.status, answer.data[:200])
+    return found
+
+
+def main() -> None:
+    """Print the figures as lines of JSON."""
+    parser = argparse.ArgumentParser(prog="python -m bench.pages", description=__doc__)
+    parser.add_argument("--database", default="sqlite")
+    parser.add_argument("--jobs", type=int, default=100_000)
+    parser.add_argument("--requests", type=int, default=20)
+    options = parser.parse_args()
+    with (
+        TemporaryDirectory(prefix="clipbell-bench-") as folder,
+        database(options.database) as settings,
+        running_peer(Path(folder), Vendor(task_seconds=3600)) as other,
+    ):
+        wiring = prepare(Path(folder), other, settings, patience=600.0)
+        began = time.monotonic()
+        fill(wiring, f"{other.url}/hook", options.jobs)
+        print(json.dumps({"filled in seconds": round(time.monotonic() - began)}), flush=True)
+        with wiring.db.write() as tx:
+            account = store.accounts.everyone(tx)[-1]
+            scopes = ("read", "submit", "admin", "operator")
+            key = create_key(tx, account.id, "bench", scopes, wiring.clock())
+            made = store.accounts.keys(tx, account.id)[-1]
+            job = store.jobs.page(tx, account.id, 1)[0]
+        client = create_app(wiring).test_client()
+        client.get(login_url("", wiring.settings.keys(), made.id, wiring.clock()))
+        for path in PATHS:
+            took = measure(wiring, path.format(job=job.id), client, key, options.requests)
+            rest = {"first": took[0], "median": median(took), "slowest": max(took[1:])}
+            print(
+                json.dumps({"path": path, **{k: round(v, 1) for k, v in rest.items()}}), flush=True
+            )
+        wiring.close()
+
+
+if __name__ == "__main__":
+    main()
