@@ -137,8 +137,9 @@ class Kling(TaskApi):
     def _made_before(self, job: Job, refused: Refused, repeated: bool) -> Submission:
         try:
             found = self.find(job, lambda _: None)
-        except ProviderError:
-            found = None
+        except ProviderError as error:
+            message = f"refused ({refused.message}), perhaps as a second one: {error.message}"
+            raise Unanswered("SUBMIT_TIMEOUT_UNKNOWN", message) from error
         if found:
             return Submission(found, remark="found under our own id: it was made before")
         if repeated and refused.code == "BAD_REQUEST":
