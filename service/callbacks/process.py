@@ -323,7 +323,7 @@ def _is_running(found: Outcome | ProviderError) -> bool:
 
 
 def _adopt(tx: Connection, job: Job, task_id: str, now: datetime) -> bool:
-    """The job has this task; one that was given up stays failed until a success ends it anew."""
+    """The job has this task; one that was given up stays failed until a success replaces that."""
     changes: dict[str, Any] = {"task_id": task_id, "submitted_at": job.sent_at or now}
     if job.state is JobState.FAILED:
         adopted = store.jobs.change(tx, job.id, [JobState.FAILED], **changes)
