@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import Blueprint, Response, redirect, request
+from flask import Blueprint, Response, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
@@ -21,7 +21,7 @@ from service.videos.archive import file_name
 from service.videos.retention import erase_job
 from service.web import idempotency
 from service.web.compat.base import CompatError, Found, create, find
-from service.web.compat.openai import FINAL, NO_MONEY, in_openai_words
+from service.web.compat.openai import FINAL, NO_MONEY, after_arg, in_openai_words
 from service.web.compat.openai_video import (
     OpenAiDeletedJson,
     OpenAiVideosJson,
@@ -89,7 +89,7 @@ def list_videos() -> Response:
     """An account's videos, newest first; `order=asc`: oldest first."""
     authenticate("read")
     ascending = choice_arg("order", ("asc", "desc")) == "asc"
-    account_id, after = caller().account_id, request.args.get("after")
+    account_id, after = caller().account_id, after_arg("job")
     with wiring().db.read() as tx:
         jobs = store.jobs.page_not_erased(tx, account_id, page_size(), after, ascending=ascending)
         videos = store.videos.of_jobs(tx, [job.id for job in jobs])
