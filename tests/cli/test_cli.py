@@ -151,7 +151,7 @@ def test_estimate(fresh: Clipbell) -> None:
     held = fresh.run(*words).stdout
 
     lines = [line.split()[0] for line in text.splitlines() if not line.startswith(" ")]
-    assert ["Vendor", "Price", "Takes", "Request", "Nothing"] == lines
+    assert ["Vendor", "Price", "Takes", "Warning", "Request", "Nothing"] == lines
     assert "Segmind" in text and "$" in text and "prompt: A fox" in text
     assert "Held" in held and "JOB_BUDGET allows $0.10" in held
 
