@@ -9,8 +9,8 @@ from importlib import import_module
 
 import typer
 
-from service import worker as workers
 from service.bootstrap import build
+from service.engines import worker as workers
 from service.ops.setup import make_ready
 from service.settings import load_settings
 
