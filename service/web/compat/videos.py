@@ -21,6 +21,7 @@ from service.videos.archive import file_name
 from service.videos.retention import erase_job
 from service.web import idempotency
 from service.web.compat.base import CompatError, Found, create, find
+from service.web.compat.form_body import read_fields
 from service.web.compat.openai import FINAL, NO_MONEY, after_arg, in_openai_words
 from service.web.compat.openai_video import (
     OpenAiDeletedJson,
@@ -29,7 +30,7 @@ from service.web.compat.openai_video import (
     status_of,
     video_json,
 )
-from service.web.compat.videos_request import check_fields, check_remix, read_fields
+from service.web.compat.videos_request import check_fields, check_remix
 from service.web.context import authenticate, caller, choice_arg, json_response, wiring
 from service.web.files import redirected, stored_file
 from service.web.pagination import page_size

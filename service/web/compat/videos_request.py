@@ -7,16 +7,10 @@ with the values that it takes, never rounded: seconds and size set the price.
 
 from __future__ import annotations
 
-import base64
 import json
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import replace
-from io import BytesIO
 from typing import Any
-
-from flask import request
-from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.formparser import FormDataParser
 
 from service.catalogue.models import MODELS, OFFERS, Model, Parameter, find_offer
 from service.errors import FieldError, FieldErrors, InvalidInput
@@ -24,13 +18,10 @@ from service.jobs.budget import price_range
 from service.jobs.requests import FIELDS, JobRequest, check_request
 from service.model import ACCOUNTS_OWN, Job
 from service.web.compat.base import CompatError
-from service.web.context import JOB_BYTES, channels, decoded_body, json_body, wiring
-from service.web.errors import Problem
+from service.web.context import channels, wiring
 
 SOURCE = "openai"
-FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
-FORM_PARTS = 100
-#: What a size is to a model that is asked for a frame's shape; how many pixels is its own matter.
+#: The frame's shape that a size is; its lines count where a vendor lets them be chosen.
 SIZES = {
     **dict.fromkeys(("1280x720", "1920x1080"), "16:9"),
     **dict.fromkeys(("720x1280", "1080x1920"), "9:16"),
@@ -41,46 +32,6 @@ JOB_FIELDS = ("model", "callback_url", *(name for name in FIELDS if name not in 
 BLANK = (None, "")
 #: The input that names a video to start from, and the model whose names are in the settings.
 REMIX, OWN = "remix_of", "videos"
-
-
-def read_fields() -> dict[str, Any]:
-    """
-    The fields of the request's body, files in base64.
-
-    Raises:
-        Problem: 400, 413 or 415, as for every body.
-    """
-    if request.mimetype not in FORMS:
-        body = json_body(JOB_BYTES)
-        if not isinstance(body, dict):
-            raise Problem(400, "the body must be a JSON object or a form")
-        return body
-    body = decoded_body(JOB_BYTES)
-    parser = FormDataParser(max_form_memory_size=JOB_BYTES, max_form_parts=FORM_PARTS, silent=False)
-    try:
-        _, form, files = parser.parse(
-            BytesIO(body), request.mimetype, len(body), request.mimetype_params
-        )
-    except (ValueError, RequestEntityTooLarge) as error:
-        raise Problem(400, f"the body is not {request.mimetype}: {error}") from None
-    fields: dict[str, Any] = {}
-    for name, values in form.lists():
-        _add_field(fields, name, values)
-    for name, file in files.items():
-        with closing(file):
-            fields[name] = base64.b64encode(file.read()).decode()
-    return fields
-
-
-def _add_field(fields: dict[str, Any], name: str, values: list[str]) -> None:
-    """``name``, ``name[]`` of a list or ``name[key]`` of an object, as the SDKs write them."""
-    outer, bracket, key = name.partition("[")
-    if not bracket:
-        fields[name] = values[0] if len(values) == 1 else values
-    elif key == "]":
-        fields[outer] = values
-    elif isinstance(fields.setdefault(outer, {}), dict):
-        fields[outer][key.removesuffix("]")] = values[0]
 
 
 def check_fields(fields: dict[str, Any]) -> JobRequest:
@@ -202,7 +153,9 @@ def _translate(offers: list[Model], name: str, value: Any) -> tuple[str, Any]:
     if name == "seconds":
         return "duration", value
     if name == "size" and not any(offer.parameter("size") for offer in offers):
-        return "aspect_ratio", _shape(offers, value)
+        if value not in sizes_of(offers):
+            raise _not_a_size(offers, "")
+        return "aspect_ratio", SIZES[value]
     if name == "input_reference":
         return _first_image(offers, value)
     known = [p for offer in offers for p in offer.parameters if name in (p.name, *p.aliases)]
@@ -236,12 +189,6 @@ def _makes(offer: Model, size: str) -> bool:
     ratio, lines = offer.parameter("aspect_ratio"), offer.parameter("resolution")
     fits = lines is None or lines_of(size) in lines.choices
     return ratio is not None and SIZES[size] in ratio.choices and fits
-
-
-def _shape(offers: list[Model], size: Any) -> str:
-    if size not in sizes_of(offers):
-        raise _not_a_size(offers, "")
-    return SIZES[size]
 
 
 def _not_a_size(offers: list[Model], at: str) -> InvalidInput:
