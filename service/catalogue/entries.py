@@ -11,6 +11,10 @@ from datetime import date
 from typing import Any
 
 ASPECT_RATIOS = ("16:9", "9:16", "1:1")
+#: Seconds of video: of Kling up to 2.6, and from 3.0 on.
+SHORT, LONG = (5, 10), tuple(range(3, 16))
+CAMERA_AXES = ("horizontal", "vertical", "pan", "tilt", "roll", "zoom")
+CAMERA_TYPES = ("simple", "down_back", "forward_up", "right_turn_forward", "left_turn_forward")
 PROMPT_LENGTH = 2500
 
 
@@ -198,6 +202,17 @@ def audio(name: str) -> Parameter:
     return Parameter(name, "flag", note, default=False, choices=(False, True), aliases=aliases)
 
 
+def camera() -> tuple[Parameter, ...]:
+    """How the camera moves."""
+    axis, value = "camera_control_config", "camera_control_config_value"
+    note = "The axis that moves; type simple only."
+    return (
+        Parameter("camera_control_type", "text", "Camera movement.", choices=CAMERA_TYPES),
+        Parameter(axis, "text", note, choices=CAMERA_AXES),
+        Parameter(value, "integer", "How far along that axis.", low=-10, high=10),
+    )
+
+
 def first_frame(name: str) -> Parameter:
     """The image that it begins with."""
     aliases = tuple({"image_url", "start_image"} - {name})
@@ -212,4 +227,53 @@ def last_frame(
     note = f"Last frame; needs {first}."
     return Parameter(
         name, "image", note, absent=(None, "", 1), aliases=aliases, needs=first, only_with=only_with
+    )
+
+
+def usual_inputs(
+    lengths: tuple[int, ...],
+    first: str,
+    last: str,
+    guidance: str = "cfg_scale",
+) -> tuple[Parameter, ...]:
+    """What most vendors of Kling take, under their own names for frames and guidance."""
+    return (
+        prompt(),
+        duration(5, lengths),
+        aspect_ratio(),
+        negative_prompt(),
+        cfg_scale(None, name=guidance),
+        first_frame(first),
+        last_frame(last, first),
+    )
+
+
+def called_back_model(
+    provider: str,
+    slug: str,
+    title: str,
+    parameters: tuple[Parameter, ...],
+    rates: tuple[Rate, ...] = (),
+    wire: str = "",
+    expected_seconds: dict[int, float] | None = None,
+) -> Model:
+    """
+    A model whose vendor calls back, and is asked now and then after five minutes.
+
+    Args:
+        expected_seconds: by length; where the vendor gives no figure, as long as other sellers
+            of the model say.
+    """
+    lengths = next(p.choices for p in parameters if p.name == "duration")
+    return Model(
+        slug=slug,
+        title=title,
+        provider=provider,
+        parameters=parameters,
+        expected_seconds=expected_seconds or {n: 120.0 + 6.0 * n for n in lengths},
+        rates=rates,
+        poll_after=300.0,
+        poll_every=10.0,
+        calls_back=True,
+        wire=wire,
     )

@@ -25,9 +25,10 @@ THREAD_WEIGHTS = {
     "process": 16,
     # Sixteen questions each.
     "poll": 2,
-    "reconcile": 1,
+    # A lookup of a create that was not answered.
+    "reconcile": 4,
     # A download and the disk. A copy holds 64 KiB of its film, and one decoder serves all.
-    "archive": 32,
+    "archive": 29,
     "remove": 1,
     # Endpoints that time out keep to a quarter of the threads for deliveries.
     "deliver": 15,

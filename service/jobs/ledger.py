@@ -88,19 +88,20 @@ def unmatched_tasks(
 def _unmatched(
     tx: Connection, provider: str, settings: Settings, tasks: list[PastTask]
 ) -> Iterator[UnmatchedTask]:
-    ids = [task.outcome.task_id for task in tasks if task.outcome.task_id]
+    ids = [task.task_id for task in tasks if task.task_id]
     held = store.jobs.holders_of(tx, provider, ids)
     named = store.jobs.of_ids(tx, [task.job_id for task in tasks if task.job_id])
     for task in tasks:
         job = named.get(task.job_id or "")
-        if task.outcome.task_id and task.outcome.task_id not in held and not _is_busy(job):
+        if task.task_id and task.task_id not in held and not _is_busy(job):
+            outcome = task.outcome
             yield UnmatchedTask(
                 provider=provider,
-                task_id=task.outcome.task_id,
-                state=task.outcome.raw_state or task.outcome.state.value,
+                task_id=task.task_id,
+                state=outcome.raw_state or outcome.state.value,
                 created_at=task.created_at,
                 job_id=job.id if job else None,
-                cost=settled_cost(settings, provider, task.outcome),
+                cost=settled_cost(settings, provider, outcome),
             )
 
 

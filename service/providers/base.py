@@ -19,6 +19,7 @@ from service.errors import BodyTooLarge, NoAnswer, NotSent, Refused, Unanswered
 from service.model import Job, Outcome, Submission
 from service.model.error_codes import POLICY_WORDS
 from service.outbound.client import Outbound, Response
+from service.providers.envelope import Envelope
 from service.providers.schemes import Scheme
 from service.retry import parse_retry_after
 
@@ -70,7 +71,17 @@ class PastTask:
 
     created_at: datetime | None
     job_id: str | None
-    outcome: Outcome
+    envelope: Envelope
+
+    @property
+    def task_id(self) -> str | None:
+        """Its id."""
+        return self.envelope.own_id
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of it; long lists are read without."""
+        return self.envelope.outcome()
 
 
 class Provider(Protocol):

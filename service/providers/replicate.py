@@ -65,7 +65,7 @@ class Replicate(TaskApi):
     def find(self, job: Job, job_of: Callable[[str], str | None]) -> str | None:
         """The newest predictions, until one names our job or is older than it."""
         tasks = self.history(job.sent_at or job.created_at, job_of)
-        return next((task.outcome.task_id for task in tasks if task.job_id == job.id), None)
+        return next((task.task_id for task in tasks if task.job_id == job.id), None)
 
     def history(self, since: datetime, job_of: Callable[[str], str | None]) -> Iterator[PastTask]:
         """The predictions by their list; the job of each is the one in its webhook's URL."""

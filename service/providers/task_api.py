@@ -93,4 +93,4 @@ class TaskApi:
     ) -> PastTask:
         """One entry of the vendor's list."""
         envelope = Envelope(task, self.vocabulary, origin=self.access.base_url)
-        return PastTask(created_at, job_id, envelope.outcome())
+        return PastTask(created_at, job_id, envelope)

@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-from service.catalogue.entries import (
-    Model,
-    Vendor,
-    aspect_ratio,
-    cfg_scale,
-    duration,
-    first_frame,
-    last_frame,
-    negative_prompt,
-    prompt,
-)
+from service.catalogue.entries import SHORT, Vendor, called_back_model, usual_inputs
 
 VENDOR = Vendor(
     name="kie",
@@ -21,24 +11,13 @@ VENDOR = Vendor(
     signs=True,
     units={"credit": 0.005},
     models=(
-        Model(
-            slug="kling-2.5-turbo",
-            title="Kling 2.5 Turbo",
-            provider="kie",
-            parameters=(
-                prompt(),
-                duration(5),
-                aspect_ratio(),
-                negative_prompt(),
-                cfg_scale(None),
-                first_frame("image_url"),
-                last_frame("tail_image_url", "image_url"),
-            ),
-            expected_seconds={5: 150.0, 10: 180.0},
-            poll_after=300.0,
-            poll_every=10.0,
-            calls_back=True,
+        called_back_model(
+            "kie",
+            "kling-2.5-turbo",
+            "Kling 2.5 Turbo",
+            usual_inputs(SHORT, "image_url", "tail_image_url"),
             wire="kling/v2-5-turbo",
+            expected_seconds={5: 150.0, 10: 180.0},
         ),
     ),
 )

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from service.catalogue.entries import (
-    Model,
+    LONG,
+    SHORT,
     Parameter,
     Rate,
     Vendor,
     aspect_ratio,
     audio,
+    called_back_model,
+    camera,
     cfg_scale,
     duration,
     first_frame,
@@ -17,49 +22,30 @@ from service.catalogue.entries import (
     prompt,
     resolution,
 )
-from service.catalogue.vendors.segmind import CAMERA_AXES, CAMERA_TYPES
 
 UNIT = 0.14
-_LONG = tuple(range(3, 16))
 #: What only the older routes take.
 OLD_ONLY = ("negative_prompt", "cfg_scale", "camera_control_type")
-_CAMERA = (
-    Parameter("camera_control_type", "text", "Camera movement.", choices=CAMERA_TYPES),
-    Parameter(
-        "camera_control_config",
-        "text",
-        "The axis that moves; type simple only.",
-        choices=CAMERA_AXES,
-    ),
-    Parameter(
-        "camera_control_config_value", "integer", "How far along that axis.", low=-10, high=10
-    ),
-)
-_OLD = (negative_prompt(), cfg_scale(None), *_CAMERA)
-_LAST = last_frame("last_frame", "first_frame", ("resolution", ("1080p",)))
+_OLD = (negative_prompt(), cfg_scale(None), *camera())
+_HD = ("720p", "1080p")
 
 
-def _rate(units: float, **when: object) -> Rate:
+def _rate(units: float, **when: Any) -> Rate:
     dollars = round(units * UNIT, 6)
-    return Rate(dollars, dollars, dict(when))
+    return Rate(dollars, dollars, when)
 
 
-def _model(
-    slug: str, title: str, parameters: tuple[Parameter, ...], rates: tuple[Rate, ...], old: str = ""
-) -> Model:
-    lengths = next(p.choices for p in parameters if p.name == "duration")
-    return Model(
-        slug=slug,
-        title=title,
-        provider="kling",
-        parameters=parameters,
-        # No figure of the vendor's own: as long as other sellers of the model say.
-        expected_seconds={seconds: 120.0 + 6.0 * seconds for seconds in lengths},
-        rates=rates,
-        poll_after=300.0,
-        poll_every=10.0,
-        calls_back=True,
-        wire=old,
+def _inputs(
+    lengths: tuple[int, ...], sizes: tuple[str, ...], *more: Parameter, longest: int = 2500
+) -> tuple[Parameter, ...]:
+    return (
+        prompt(longest),
+        duration(5, lengths),
+        aspect_ratio(),
+        resolution(*sizes),
+        first_frame("first_frame"),
+        last_frame("last_frame", "first_frame", ("resolution", ("1080p",))),
+        *more,
     )
 
 
@@ -73,49 +59,27 @@ VENDOR = Vendor(
     history="list of tasks",
     units={"unit": UNIT},
     models=(
-        _model(
+        called_back_model(
+            "kling",
             "kling-2.5-turbo",
             "Kling 2.5 Turbo",
-            (
-                prompt(),
-                duration(5),
-                aspect_ratio(),
-                resolution("720p", "1080p"),
-                first_frame("first_frame"),
-                _LAST,
-                *_OLD,
-            ),
+            _inputs(SHORT, _HD, *_OLD),
             (_rate(0.3, resolution="720p"), _rate(0.5, resolution="1080p")),
-            old="kling-v2-5-turbo",
+            "kling-v2-5-turbo",
         ),
-        _model(
+        called_back_model(
+            "kling",
             "kling-2.6",
             "Kling 2.6",
-            (
-                prompt(),
-                duration(5),
-                aspect_ratio(),
-                resolution("720p", "1080p"),
-                audio("audio"),
-                first_frame("first_frame"),
-                _LAST,
-                *_OLD,
-            ),
+            _inputs(SHORT, _HD, audio("audio"), *_OLD),
             (_rate(1.0, audio=True), _rate(0.3, resolution="720p"), _rate(0.5, resolution="1080p")),
-            old="kling-v2-6",
+            "kling-v2-6",
         ),
-        _model(
+        called_back_model(
+            "kling",
             "kling-3.0",
             "Kling 3.0",
-            (
-                prompt(3072),
-                duration(5, _LONG),
-                aspect_ratio(),
-                resolution("720p", "1080p", "4k"),
-                audio("audio"),
-                first_frame("first_frame"),
-                _LAST,
-            ),
+            _inputs(LONG, (*_HD, "4k"), audio("audio"), longest=3072),
             (
                 _rate(0.6, resolution="720p", audio=False),
                 _rate(0.8, resolution="1080p", audio=False),
@@ -124,17 +88,11 @@ VENDOR = Vendor(
                 _rate(1.2, resolution="1080p", audio=True),
             ),
         ),
-        _model(
+        called_back_model(
+            "kling",
             "kling-3.0-turbo",
             "Kling 3.0 Turbo",
-            (
-                prompt(3072),
-                duration(5, _LONG),
-                aspect_ratio(),
-                resolution("720p", "1080p"),
-                first_frame("first_frame"),
-                _LAST,
-            ),
+            _inputs(LONG, _HD, longest=3072),
             (_rate(0.8, resolution="720p"), _rate(1.0, resolution="1080p")),
         ),
     ),

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from service.catalogue.entries import (
-    Model,
+    LONG,
     Rate,
     Vendor,
     aspect_ratio,
     audio,
+    called_back_model,
     duration,
     first_frame,
     last_frame,
@@ -15,7 +16,15 @@ from service.catalogue.entries import (
     prompt,
 )
 
-_LONG = tuple(range(3, 16))
+_INPUTS = (
+    prompt(),
+    duration(5, LONG),
+    aspect_ratio(),
+    mode("std", "pro"),
+    audio("generate_audio"),
+    first_frame("first_frame"),
+    last_frame("last_frame", "first_frame"),
+)
 
 VENDOR = Vendor(
     name="openrouter",
@@ -23,25 +32,13 @@ VENDOR = Vendor(
     base_url="https://openrouter.ai",
     signs=True,
     models=(
-        Model(
-            slug="kling-3.0",
-            title="Kling 3.0",
-            provider="openrouter",
-            parameters=(
-                prompt(),
-                duration(5, _LONG),
-                aspect_ratio(),
-                mode("std", "pro"),
-                audio("generate_audio"),
-                first_frame("first_frame"),
-                last_frame("last_frame", "first_frame"),
-            ),
-            expected_seconds={seconds: 120.0 + 6.0 * seconds for seconds in _LONG},
-            rates=(Rate(0.126, 0.126, {"mode": "std", "generate_audio": False}),),
-            poll_after=300.0,
-            poll_every=10.0,
-            calls_back=True,
-            wire="kwaivgi/kling-v3.0",
+        called_back_model(
+            "openrouter",
+            "kling-3.0",
+            "Kling 3.0",
+            _INPUTS,
+            (Rate(0.126, 0.126, {"mode": "std", "generate_audio": False}),),
+            "kwaivgi/kling-v3.0",
         ),
     ),
 )

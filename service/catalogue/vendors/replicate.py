@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-from service.catalogue.entries import (
-    Model,
-    Vendor,
-    aspect_ratio,
-    cfg_scale,
-    duration,
-    first_frame,
-    last_frame,
-    negative_prompt,
-    prompt,
-)
+from service.catalogue.entries import SHORT, Vendor, called_back_model, usual_inputs
 
 VENDOR = Vendor(
     name="replicate",
@@ -22,24 +12,13 @@ VENDOR = Vendor(
     lookup="list of predictions",
     history="list of predictions",
     models=(
-        Model(
-            slug="kling-2.5-turbo",
-            title="Kling 2.5 Turbo",
-            provider="replicate",
-            parameters=(
-                prompt(),
-                duration(5),
-                aspect_ratio(),
-                negative_prompt(),
-                cfg_scale(None, name="guidance_scale"),
-                first_frame("start_image"),
-                last_frame("end_image", "start_image"),
-            ),
-            expected_seconds={5: 150.0, 10: 180.0},
-            poll_after=300.0,
-            poll_every=10.0,
-            calls_back=True,
+        called_back_model(
+            "replicate",
+            "kling-2.5-turbo",
+            "Kling 2.5 Turbo",
+            usual_inputs(SHORT, "start_image", "end_image", "guidance_scale"),
             wire="kwaivgi/kling-v2.5-turbo-pro",
+            expected_seconds={5: 150.0, 10: 180.0},
         ),
     ),
 )

@@ -7,6 +7,7 @@ from service.catalogue.entries import (
     Parameter,
     Vendor,
     aspect_ratio,
+    camera,
     cfg_scale,
     duration,
     last_frame,
@@ -15,8 +16,6 @@ from service.catalogue.entries import (
     prompt,
 )
 
-CAMERA_AXES = ("horizontal", "vertical", "pan", "tilt", "roll", "zoom")
-CAMERA_TYPES = ("simple", "down_back", "forward_up", "right_turn_forward", "left_turn_forward")
 _OLD = "it rests on a Kling version that Kling ended on 2026-09-15: Segmind may refuse it"
 
 
@@ -61,20 +60,7 @@ VENDOR = Vendor(
                 cfg_scale(0.5),
                 mode("std", "pro"),
                 negative_prompt(),
-                Parameter("camera_control_type", "text", "Camera movement.", choices=CAMERA_TYPES),
-                Parameter(
-                    "camera_control_config",
-                    "text",
-                    "The axis that moves; type simple only.",
-                    choices=CAMERA_AXES,
-                ),
-                Parameter(
-                    "camera_control_config_value",
-                    "integer",
-                    "How far along that axis.",
-                    low=-10,
-                    high=10,
-                ),
+                *camera(),
             ),
             expected_seconds={5: 320.06, 10: 320.06},
             price_min=0.28,

@@ -80,6 +80,10 @@ def _relations(model: Model) -> Schema:
     return {}
 
 
+#: Vendors whose API is a door of ours, with or without a key of theirs.
+WITH_DOORS = ("apixo", "segmind")
+
+
 def add_requests(
     schemas: Schemas, providers: Collection[str], channels: Mapping[str, Channel]
 ) -> None:
@@ -89,11 +93,12 @@ def add_requests(
     for name, channel in channels.items():
         found[f"NewSubscription_{name}"] = _subscription(subscription, name, channel)
     found["NewSubscription"] = _one_of("NewSubscription", "channel", list(channels))
-    for offers in OFFERS.values():
-        found |= {input_name(offer): model_input(offer) for offer in offers.values()}
+    sold = _sold_by(providers) or _sold_by(VENDORS)
+    doors = [model for name in WITH_DOORS for model in VENDORS[name].models]
+    for offer in (*doors, *(offer for usable in sold.values() for offer in usable)):
+        found[input_name(offer)] = model_input(offer)
     for model in VENDORS["apixo"].models:
         found[f"NewTask_{component_name(model.slug)}"] = _of_model(task, [model], model.routes)
-    sold = _sold_by(providers) or _sold_by(VENDORS)
     for slug, usable in sold.items():
         names = [offer.provider for offer in usable]
         words = [word for word in routes_of(slug) if word not in VENDORS or word in names]

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageChops, ImageStat, UnidentifiedImageError
 from support.sandboxes import FRAME_RATE
 
-from service.catalogue.vendors.segmind import CAMERA_AXES, CAMERA_TYPES
+from service.catalogue.entries import CAMERA_AXES, CAMERA_TYPES
 from service.sandbox.rendering.render import Scene, render_video
 
 Colour = tuple[int, ...]
