@@ -75,22 +75,22 @@ class Vocabulary:
     Names are written as `bodies.canonical` writes them, the most specific first.
     """
 
-    #: The task's id; other names for it in the task's object; the id of a request, which
-    #: is taken for the task's only where the task's object has it.
-    task_ids: tuple[str, ...]
-    other_ids: tuple[str, ...]
-    request_ids: tuple[str, ...]
-    #: Objects that wrap the task or its result.
-    wrappers: tuple[str, ...]
-    state_names: tuple[str, ...]
-    #: The vendor's own words for states; `SYNONYMS` and `RUNNING_WORDS` are read besides.
-    state_words: Mapping[str, TaskState]
-    #: The vendor's verdict on a request, and which numbers mean yes; without: the HTTP status.
-    codes: tuple[str, ...]
-    accepted: frozenset[int]
-    fail_codes: tuple[str, ...]
     messages: tuple[str, ...]
     results: ResultNames
+    #: The vendor's own words for states; `SYNONYMS` and `RUNNING_WORDS` are read besides.
+    state_words: Mapping[str, TaskState]
+    #: The task's id; other names for it in the task's object; the id of a request, which
+    #: is taken for the task's only where the task's object has it.
+    task_ids: tuple[str, ...] = ("id",)
+    other_ids: tuple[str, ...] = ()
+    request_ids: tuple[str, ...] = ()
+    #: Objects that wrap the task or its result.
+    wrappers: tuple[str, ...] = ()
+    state_names: tuple[str, ...] = ("status",)
+    #: The vendor's verdict on a request, and which numbers mean yes; without: the HTTP status.
+    codes: tuple[str, ...] = ()
+    accepted: frozenset[int] = frozenset()
+    fail_codes: tuple[str, ...] = ()
     #: Where the price stands, and what the account has left, in dollars.
     cost: tuple[str, ...] = ()
     credits_left: tuple[str, ...] = ()

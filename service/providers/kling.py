@@ -49,8 +49,6 @@ REFUSALS = {
 }
 VOCABULARY = Vocabulary(
     task_ids=("id", "taskid"),
-    other_ids=(),
-    request_ids=(),
     wrappers=("data",),
     state_names=("status", "taskstatus"),
     state_words={
@@ -60,9 +58,6 @@ VOCABULARY = Vocabulary(
         "succeed": TaskState.SUCCEEDED,
         "failed": TaskState.FAILED,
     },
-    codes=(),
-    accepted=frozenset(),
-    fail_codes=(),
     messages=("taskstatusmsg", "message"),
     results=ResultNames(("outputs", "taskresult", "videos", "url")),
     request_codes=("code",),

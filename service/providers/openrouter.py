@@ -14,15 +14,8 @@ from service.providers.schemes import Scheme, TimedHmac
 from service.providers.task_api import TaskApi
 
 VOCABULARY = Vocabulary(
-    task_ids=("id",),
-    other_ids=(),
-    request_ids=(),
     wrappers=("data",),
-    state_names=("status",),
     state_words={"completed": TaskState.SUCCEEDED, "failed": TaskState.FAILED},
-    codes=(),
-    accepted=frozenset(),
-    fail_codes=(),
     messages=("error", "message"),
     # Those that are signed need no key.
     results=ResultNames(("urls", "unsignedurls", "url")),

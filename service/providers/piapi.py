@@ -15,14 +15,10 @@ from service.providers.task_api import TaskApi
 
 VOCABULARY = Vocabulary(
     task_ids=("taskid",),
-    other_ids=(),
-    request_ids=(),
     wrappers=("data",),
-    state_names=("status",),
     state_words={"completed": TaskState.SUCCEEDED, "staged": TaskState.RUNNING},
     codes=("code",),
     accepted=frozenset({0, 200}),
-    fail_codes=(),
     messages=("error", "rawmessage", "message"),
     results=ResultNames(
         ("output", "videourl", "works", "video", "resourcewithoutwatermark", "resource", "url")

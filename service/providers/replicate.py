@@ -26,15 +26,7 @@ MOST_PAGES = 20
 #: The vendor's clock may be so far from ours.
 SLACK = timedelta(minutes=5)
 VOCABULARY = Vocabulary(
-    task_ids=("id",),
-    other_ids=(),
-    request_ids=(),
-    wrappers=(),
-    state_names=("status",),
     state_words={"succeeded": TaskState.SUCCEEDED, "failed": TaskState.FAILED},
-    codes=(),
-    accepted=frozenset(),
-    fail_codes=(),
     messages=("error", "detail", "title"),
     results=ResultNames(("output", "url")),
 )

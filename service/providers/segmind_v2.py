@@ -23,12 +23,9 @@ from service.storage.uploads import with_inlined_images
 VOCABULARY = Vocabulary(
     task_ids=("requestid",),
     other_ids=("taskid", "id"),
-    request_ids=(),
     wrappers=("data",),
     state_names=("status", "state"),
     state_words={"completed": TaskState.SUCCEEDED, "failed": TaskState.FAILED},
-    codes=(),
-    accepted=frozenset(),
     fail_codes=("errorcode",),
     messages=("error", "errordescription", "message", "msg", "detail"),
     results=ResultNames(

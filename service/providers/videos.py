@@ -19,15 +19,7 @@ from service.storage import StorageError
 
 VIDEO_BYTES = 1024**3
 VOCABULARY = Vocabulary(
-    task_ids=("id",),
-    other_ids=(),
-    request_ids=(),
-    wrappers=(),
-    state_names=("status",),
     state_words={"completed": TaskState.SUCCEEDED, "failed": TaskState.FAILED},
-    codes=(),
-    accepted=frozenset(),
-    fail_codes=(),
     messages=("error", "message", "detail"),
     results=ResultNames(("url",)),
 )
