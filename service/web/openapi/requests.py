@@ -80,8 +80,8 @@ def _relations(model: Model) -> Schema:
     return {}
 
 
-#: Vendors whose API is a door of ours, with or without a key of theirs.
-WITH_DOORS = ("apixo", "segmind")
+#: Vendors whose API this server has too, with or without a key of theirs.
+COMPATIBLE = ("apixo", "segmind")
 
 
 def add_requests(
@@ -94,8 +94,8 @@ def add_requests(
         found[f"NewSubscription_{name}"] = _subscription(subscription, name, channel)
     found["NewSubscription"] = _one_of("NewSubscription", "channel", list(channels))
     sold = _sold_by(providers) or _sold_by(VENDORS)
-    doors = [model for name in WITH_DOORS for model in VENDORS[name].models]
-    for offer in (*doors, *(offer for usable in sold.values() for offer in usable)):
+    compatible = [model for name in COMPATIBLE for model in VENDORS[name].models]
+    for offer in (*compatible, *(offer for usable in sold.values() for offer in usable)):
         found[input_name(offer)] = model_input(offer)
     for model in VENDORS["apixo"].models:
         found[f"NewTask_{component_name(model.slug)}"] = _of_model(task, [model], model.routes)
