@@ -74,6 +74,14 @@ def test_dates_below() -> None:
     assert all(0 < mark.at < 100 for mark in chart.across)
 
 
+def test_few_days() -> None:
+    """Each of a few days has its name, and no column fills the drawing."""
+    chart = columns(["1 Jan", "2 Jan"], [Series("a", [1.0, 2.0])], JOBS)
+
+    assert ["1 Jan", "2 Jan"] == [mark.label for mark in chart.across]
+    assert [(21.0, 8.0), (71.0, 8.0)] == [(bar.x, bar.width) for bar in chart.bars]
+
+
 @pytest.mark.parametrize(("limit", "drawn"), [(2.0, "$2.00"), (100.0, None), (None, None)])
 def test_limit(limit: float | None, drawn: str | None) -> None:
     """A limit is drawn where it can be without making the columns disappear."""

@@ -21,6 +21,8 @@ STEPS = 4
 NEAR = 3.0
 #: The part of its slot that a column fills.
 FILLED = 0.72
+#: No column is wider, in percent of the drawing: one of few days is no wall.
+WIDEST = 8.0
 #: Every so many days has its date below.
 WEEK = 7
 
@@ -202,8 +204,8 @@ def _chart(slots: Sequence[str], series: Sequence[Series], unit: Unit) -> Chart:
 
 
 def _across(slots: Sequence[str]) -> tuple[Mark, ...]:
-    """The names of every seventh slot, counted from the last."""
-    chosen = range(len(slots) - 1, -1, -WEEK)
+    """The names of all slots, or of every seventh, counted from the last."""
+    chosen = range(len(slots) - 1, -1, -WEEK if len(slots) > WEEK else -1)
     return tuple(Mark(_rounded(_middle(n, slots)), slots[n]) for n in reversed(chosen))
 
 
@@ -215,16 +217,17 @@ def bars_of(
     slots: Sequence[str], series: Sequence[Series], unit: Unit, top: float
 ) -> Iterator[Bar]:
     width = 100 / len(slots)
+    wide = min(width * FILLED, WIDEST)
     for n, slot in enumerate(slots):
         below = 0.0
         for number, one in enumerate(series):
             value = one.values[n] or 0
             below += value
-            left, y = (n + (1 - FILLED) / 2) * width, _y(below, top)
+            left, y = (n + 0.5) * width - wide / 2, _y(below, top)
             label = f"{slot}: {unit.write(value)}, {one.name}"
             tall = _rounded(HEIGHT * value / top)
             if value:
-                yield Bar(number, _rounded(left), y, _rounded(width * FILLED), tall, label)
+                yield Bar(number, _rounded(left), y, _rounded(wide), tall, label)
 
 
 def unbroken_lines(series: Sequence[Series], top: float) -> Iterator[Line]:
