@@ -16,8 +16,9 @@ from service.formatting import harmless
 SILENCE_SECONDS = 60.0
 _PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 #: Tokens and keys in paths and messages are worth as much as passwords.
-#: Slashes may come escaped, as JSON and addresses within addresses have them.
-_SLASH = r"(?:\\*/|%2[Ff])"
+#: Slashes may come escaped, as JSON and addresses within addresses have them; a run of backslashes
+#: is tried once, at its first.
+_SLASH = r"(?:(?<!\\)\\*/|%2[Ff])"
 #: A token anywhere is known by its signature, 32 bytes in base64. It begins where a word does:
 #: tried at each letter of a long word, it would take the square of its length.
 _SECRET = re.compile(

@@ -89,6 +89,6 @@ class _Search:
 
 def _links_in_text(text: str) -> Iterator[str]:
     """One link, or several with commas or blanks between them."""
-    for part in re.split(r"[\s,;|]+(?=https?://)", text.strip().strip("<>'\"")):
+    for part in re.split(r"(?<![\s,;|])[\s,;|]+(?=https?://)", text.strip().strip("<>'\"")):
         if part.startswith("/") or _LINK.match(part):
             yield part

@@ -261,7 +261,9 @@ def datetime_arg(name: str) -> datetime | None:
     if given is None:
         return None
     # A plus that was not written as %2B comes as a blank; nothing else ends so.
-    given = re.sub(r"(T\S+) (\d\d:?\d\d)$", r"\1+\2", given)
+    moment, _, offset = given.rpartition(" ")
+    if "T" in moment and re.fullmatch(r"\d\d:?\d\d", offset):
+        given = f"{moment}+{offset}"
     try:
         found = datetime.fromisoformat(given)
         if found.tzinfo is not None:

@@ -125,7 +125,7 @@ class _Generator(GenerateJsonSchema):
 
     def normalize_name(self, name: str) -> str:
         """The key of a component."""
-        name = re.sub(r"^(.*)\[(.*)Json\]$", r"\2\1", name)
+        name = re.sub(r"^([^[]*)\[(.*)Json\]$", r"\2\1", name)
         return component_name(super().normalize_name(name.removesuffix("Json")))
 
     def field_title_should_be_set(self, schema: Any) -> bool:

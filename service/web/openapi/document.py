@@ -107,7 +107,7 @@ def _operations(
     operation = OPERATIONS.get(rule.endpoint)
     if operation is None:
         return
-    path = re.sub(r"<[^>]*?(\w+)>", r"{\1}", rule.rule)
+    path = re.sub(r"<(?:[^<>:]*:)?(\w+)>", r"{\1}", rule.rule)
     methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}
     view = app.view_functions[rule.endpoint]
     for method in sorted(methods):
