@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, Connection, bindparam, cast, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    bindparam,
+    cast,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.exc import DBAPIError
 
 from service.store.schema import high_water
@@ -16,7 +26,10 @@ _COUNT = (
     .values(sent=high_water.c.sent + 1)
 )
 _LSN = func.pg_current_wal_insert_lsn()
-_PLACE = select(func.pg_walfile_name(_LSN), cast(func.pg_wal_lsn_diff(_LSN, "0/0"), BigInteger))
+_PLACE = select(
+    func.pg_walfile_name(_LSN),
+    cast(func.pg_wal_lsn_diff(_LSN, literal_column("'0/0'")), BigInteger),
+)
 
 
 @dataclass(frozen=True)

@@ -177,3 +177,16 @@ def test_two_processes_of_one_folder(harness: Harness) -> None:
 
     assert one.data_folder == other.data_folder
     assert 5 == json.loads(harness.wiring.settings.high_water.read_text())["sent"]
+
+
+def test_place_in_the_log(harness: Harness) -> None:
+    """PostgreSQL says where its log stands, so that a fail-over to older rows is noticed."""
+    with harness.db.read() as tx:
+        position = store.high_water.read(tx, "dir_of_nobody")
+
+    on_postgresql = not harness.db.is_sqlite
+    assert (0, on_postgresql, on_postgresql) == (
+        position.sent,
+        bool(position.timeline),
+        position.lsn > 0,
+    )
