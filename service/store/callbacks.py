@@ -14,15 +14,18 @@ from service.store.statements import row_where
 from service.store.work import NOW, Claim, Page, call_for, newest_page, settle, value, values
 
 _RECEIVED = Claim(callbacks, Callback, [CallbackState.RECEIVED])
-_MAKE_DUE = (
-    update(callbacks)
+_LATER = (
+    select(callbacks.c.id)
     .where(
         callbacks.c.job_id == bindparam("of_job"),
         callbacks.c.state == CallbackState.RECEIVED,
         callbacks.c.due_at > NOW,
     )
-    .values(due_at=NOW)
+    # Who has one claimed waits for the job, and finds out by itself what became of it: to wait
+    # for that one would be a deadlock.
+    .with_for_update(skip_locked=True, key_share=True)
 )
+_MAKE_DUE = update(callbacks).where(callbacks.c.id.in_(_LATER)).values(due_at=NOW)
 #: Of rejected callbacks the newest are listed; all are counted.
 REJECT = """
 INSERT INTO rejected_callbacks (id, reason, remote, received_at)
@@ -68,12 +71,6 @@ def postpone(tx: Connection, callback: Callback, until: datetime) -> bool:
 def make_due_now(tx: Connection, job_id: str, now: datetime) -> None:
     """The job has its task id: its waiting callbacks are due."""
     call_for(tx, "process", tx.execute(_MAKE_DUE, {"of_job": job_id, "now": now}).rowcount)
-
-
-def is_awaited(tx: Connection, job_id: str) -> bool:
-    """Whether a callback of the job is still to be looked at."""
-    waiting = select(callbacks.c.id).filter_by(job_id=job_id, state=CallbackState.RECEIVED)
-    return tx.scalar(waiting.limit(1)) is not None
 
 
 def find(tx: Connection, callback_id: str) -> Callback | None:
