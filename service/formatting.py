@@ -94,6 +94,11 @@ def format_size(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} kB"
 
 
+def format_count(count: int, most: int) -> str:
+    """A number that was counted no further than to `most`: "9,999", "10,000+"."""
+    return f"{count:,}" if count <= most else f"{most:,}+"
+
+
 def format_share(part: float, whole: float) -> str:
     """A share in per cent: almost all is never "100 %", and almost none never "0 %"."""
     if not whole:

@@ -13,6 +13,7 @@ from service.formatting import (
     as_sentence,
     format_age,
     format_clock,
+    format_count,
     format_date,
     format_difference,
     format_duration,
@@ -153,3 +154,10 @@ def test_share(part: int, whole: int, expected: str) -> None:
 def test_sentence(text: str, expected: str) -> None:
     """A vendor's words become a sentence; what is one stays."""
     assert expected == as_sentence(text)
+
+
+def test_format_count() -> None:
+    """Whoever stopped counting says so."""
+    assert ["0", "9,999", "10,000", "10,000+"] == [
+        format_count(count, 10_000) for count in (0, 9_999, 10_000, 10_001)
+    ]

@@ -6,9 +6,7 @@ from datetime import datetime
 
 import typer
 
-from service.cli.help import Verb, new_group
-from service.cli.here import open_here
-from service.cli.output import JsonOption, print_json, say, table
+from service.cli.output import JsonOption, console, open_wiring, print_json, table
 from service.errors import SettingsError
 from service.formatting import iso
 from service.model import utc_now
@@ -16,25 +14,12 @@ from service.ops.key_rotation import add_key, reencrypt_all, revoke_key
 from service.settings import load_settings
 from service.signing import key_ids
 
-app = new_group(
-    """
-    The keys that sign URLs and encrypt secrets.
-
-    Examples:
-      clipbell secrets rotate
-      clipbell secrets list
-    """
-)
+app = typer.Typer(help="The keys that sign URLs and encrypt secrets.")
 
 
-@app.command(cls=Verb)
+@app.command()
 def rotate(json_: bool = JsonOption) -> None:
-    """
-    Add a new secret key. Restart web and worker to use it.
-
-    Examples:
-      clipbell secrets rotate
-    """
+    """Add a new secret key. Restart web and worker to use it."""
     settings = load_settings()
     if settings.secret_keys:
         raise SettingsError(
@@ -45,19 +30,17 @@ def rotate(json_: bool = JsonOption) -> None:
     if json_:
         print_json({"keys": count})
         return
-    say(f"There are {count} keys now. The newest signs; the old ones still verify and decrypt.")
-    say("Restart `clipbell serve` now (or send it SIGHUP), then `clipbell worker`.")
-    say("Old keys end in 30 days; `clipbell secrets revoke` ends one at once.")
+    out = console()
+    out.print(f"{count} keys, the newest first; the old ones still verify and open.")
+    out.print("Restart `clipbell serve` now (SIGHUP will do), and after it `clipbell worker`.")
+    out.print(
+        "Old keys end in 30 days; `clipbell secrets revoke` ends one at once.", soft_wrap=True
+    )
 
 
-@app.command("list", cls=Verb)
+@app.command("list")
 def list_keys(json_: bool = JsonOption) -> None:
-    """
-    List the secret keys by their ids, newest first. The keys are never shown.
-
-    Examples:
-      clipbell secrets list
-    """
+    """The secret keys by their ids, newest first; the keys themselves are never shown."""
     settings = load_settings()
     dated: dict[str, datetime | None] = dict.fromkeys(settings.keys())
     if not settings.secret_keys:
@@ -69,32 +52,23 @@ def list_keys(json_: bool = JsonOption) -> None:
     table([{"key": row["id"] or "", "ends": row["ends_at"] or "never"} for row in rows])
 
 
-@app.command(cls=Verb)
-def revoke(
-    key_id: str = typer.Argument(metavar="KEY", help="An id of `clipbell secrets list`."),
-    json_: bool = JsonOption,
-) -> None:
-    """
-    End an old secret key, once web and worker are restarted.
-
-    Links, sessions and callback URLs that it signed no longer work.
-
-    Examples:
-      clipbell secrets revoke 3f9a1c
-    """
+@app.command()
+def revoke(key_id: str = typer.Argument(metavar="KEY"), json_: bool = JsonOption) -> None:
+    """End an old secret key, once web and worker are restarted; what it signed is worthless."""
     settings = load_settings()
     if settings.secret_keys:
         raise SettingsError(
             "CLIPBELL_SECRET_KEYS is set: take the key out there, then restart `clipbell serve` "
             "and `clipbell worker`"
         )
-    opened = open_here()
-    with opened.db.write() as tx:
+    wiring = open_wiring()
+    with wiring.db.write() as tx:
         # What only this key opens would be lost with it.
-        _, lost = reencrypt_all(tx, opened.encryptor)
+        _, lost = reencrypt_all(tx, wiring.encryptor)
     count = revoke_key(settings, key_id)
     if json_:
         print_json({"keys": count, "unreadable": lost})
         return
-    say(f"{key_id} is removed from {settings.secret_keys_file}.")
-    say("Restart `clipbell serve` now (or send it SIGHUP), then `clipbell worker`.")
+    out = console()
+    out.print(f"{key_id} is out of {settings.secret_keys_file}.", soft_wrap=True)
+    out.print("Restart `clipbell serve` (SIGHUP will do) and `clipbell worker` now.")

@@ -81,19 +81,21 @@ def attempt_delivery(
         with db.write() as tx:
             row = store.claims.claim_pending(tx, began, LEASE_SECONDS, slow=slow, slot=slot)
             claimed.row = row
-            delivery = _begin(tx, context, row, began) if row else None
+            if row is None:
+                return False
+            delivery = _begin(tx, context, row, began)
             request = None
             if delivery is not None and not _carries_poster(context, delivery):
                 request = _prepare(tx, context, delivery, began)
-        if delivery is None:
-            return row is not None
-        if request is None:
-            # Its poster may come from far: nobody waits for that but this delivery.
+        if delivery is not None:
+            if request is None:
+                # Its poster may come from far: nobody waits for that but this delivery.
+                with db.write() as tx:
+                    request = _prepare(tx, context, delivery, began)
+            result, exchange = _send(context, delivery, request)
             with db.write() as tx:
-                request = _prepare(tx, context, delivery, began)
-        result, exchange = _send(context, delivery, request)
-        with db.write() as tx:
-            settle_attempt(tx, context, Attempted(delivery, result, began, clock(), exchange))
+                made = Attempted(delivery, result, began, clock(), exchange)
+                settle_attempt(tx, context, made)
     return True
 
 

@@ -11,7 +11,17 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select, updat
 from service.model import Attempt, Delivery, DeliveryState, Exchange, first_id
 from service.store.schema import attempts, deliveries, events, exchanges
 from service.store.statements import insert_row, update_where
-from service.store.work import NOW, Page, add, call_for, newest_page, settle, value, values
+from service.store.work import (
+    NOW,
+    Page,
+    add,
+    call_for,
+    count_each,
+    newest_page,
+    settle,
+    value,
+    values,
+)
 
 _MAKE_DUE = (
     update(deliveries)
@@ -78,13 +88,15 @@ def counts(tx: Connection, account_id: str, **which: Any) -> dict[str, int]:
     """
     How many of an account's deliveries are in each state; ``failing`` are pending ones, too.
 
+    See `store.work.count_each`.
+
     Args:
         which: `since`, a moment; `type`, of the event; `failing`; columns that are not None.
     """
-    by_state = select(deliveries.c.state, func.count()).where(*_which(account_id, **which))
-    found = {str(state): count for state, count in tx.execute(by_state.group_by("state"))}
-    failing = select(func.count()).where(*_which(account_id, **which | {"failing": True}))
-    return found | {"failing": tx.scalar(failing) or 0}
+    matching = select(deliveries.c.id).where(*_which(account_id, **which))
+    of_state = {str(state): matching.where(deliveries.c.state == state) for state in DeliveryState}
+    failing = select(deliveries.c.id).where(*_which(account_id, **which | {"failing": True}))
+    return count_each(tx, of_state | {"failing": failing})
 
 
 def _which(

@@ -134,6 +134,12 @@ class AttemptCount:
     p95: int
 
 
+def jobs_by_state(tx: Connection, account_id: str) -> dict[str, int]:
+    """How many jobs of an account are in each state."""
+    statement = select(jobs.c.state, func.count()).where(jobs.c.account_id == account_id)
+    return {str(state): count for state, count in tx.execute(statement.group_by(jobs.c.state))}
+
+
 def days_of_jobs(tx: Connection, account_id: str, since: datetime) -> list[DayOfJobs]:
     """The cost of an account's jobs and how their ends were found, by day of sending."""
     day = _UtcDay(jobs.c.sent_at).label("day")

@@ -199,8 +199,16 @@ jobs = Table(
     Index(None, "provider", "state"),
     Index(None, "account_id", "id"),
     Index(None, "account_id", "state", "due_at"),
-    Index(None, "account_id", "sent_at"),
+    # Lists of one state, which may have few rows among many.
+    Index(None, "account_id", "state", "id"),
     Index(None, "account_id", "batch_key", unique=True),
+)
+
+# What an account has spent, without a look at its jobs.
+Index(
+    "ix_jobs_spent",
+    *(jobs.c.account_id, jobs.c.sent_at, jobs.c.state),
+    *(jobs.c.actual_cost, jobs.c.estimated_max, jobs.c.resolved_by),
 )
 
 _few("ix_jobs_cancel_at", jobs.c.cancel_at.is_not(None), jobs.c.cancel_at)
@@ -329,6 +337,7 @@ deliveries = Table(
     Index(None, "subscription_id", "state", "due_at"),
     Index(None, "job_id"),
     Index(None, "account_id", "id"),
+    Index(None, "account_id", "state", "id"),
 )
 _few(
     "ix_deliveries_leased",

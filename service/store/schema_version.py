@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, inspect, select, update
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, select, update
 
 from service.store.schema import schema_support
 
@@ -47,9 +48,7 @@ class SchemaVersion:
 
 def read_version(connection: Connection, head: str) -> SchemaVersion:
     """Where the database stands; `head` is this version's own."""
-    at = None
-    if inspect(connection).has_table("alembic_version"):
-        at = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    at = MigrationContext.configure(connection).get_current_revision()
     version = SchemaVersion(at, head)
     if not version.is_newer:
         return version

@@ -121,6 +121,19 @@ def _if_readable(tx: Connection, statement: Select[Any]) -> Row[Any] | None:
         return None
 
 
+#: Where a page only says how many there are it stops counting here.
+MOST_COUNTED = 10_000
+
+
+def count_each(tx: Connection, statements: Mapping[str, Select[Any]]) -> dict[str, int]:
+    """How many rows each statement has, one more than `MOST_COUNTED` at most; none is left out."""
+    counted = [
+        select(literal(str(name)), func.count()).select_from(one.limit(MOST_COUNTED + 1).subquery())
+        for name, one in statements.items()
+    ]
+    return {name: count for name, count in tx.execute(union_all(*counted)) if count}
+
+
 def add(tx: Connection, table: Table, item: Any) -> None:
     """A new row from a value of `model`."""
     insert_row(tx, table, vars(item))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from functools import partial
 
 import psycopg
 import pytest
@@ -20,7 +19,6 @@ from support.servers import eventually
 from service import store
 from service.errors import DatabaseUnavailable, SchemaError
 from service.store.database import Database
-from service.store.migration import migrate
 
 #: Each waits until some patience is at its end.
 pytestmark = pytest.mark.slow
@@ -36,7 +34,7 @@ def server() -> Iterator[Cluster]:
     need(cluster.missing())
     with Cluster() as made:
         database = Database(made.url)
-        migrate(database)
+        database.migrate()
         database.close()
         yield made
 
@@ -172,7 +170,7 @@ def test_connection_is_ended(server: Cluster, db: Database) -> None:
 def test_a_migration_has_no_limit(server: Cluster) -> None:
     """A change of the schema waits for whoever is before it, however long that takes."""
     db = Database(server.url, PATIENCE)
-    migrating = threading.Thread(target=partial(migrate, db))
+    migrating = threading.Thread(target=db.migrate)
     with psycopg.connect(server.url) as other:
         other.execute("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE")
         migrating.start()
@@ -212,7 +210,7 @@ def test_encodings(server: Cluster, encoding: str) -> None:
         made = f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0"
         operator.execute(made.encode())
     db = Database(server.url.replace("/clipbell?", f"/{name}?"))
-    for act in (db.check, partial(migrate, db)):
+    for act in (db.check, db.migrate):
         with pytest.raises(SchemaError) as caught:
             act()
         (line,) = str(caught.value).splitlines()
@@ -226,7 +224,7 @@ def test_many_threads_behind_a_pooler(server: Cluster) -> None:
     need(pgbouncer.missing())
     with PgBouncer(str(server.folder), "clipbell", 1) as bouncer:
         db = Database(bouncer.url)
-        migrate(db)
+        db.migrate()
         troubles: list[Exception] = []
 
         def work(name: str) -> None:

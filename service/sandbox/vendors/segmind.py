@@ -141,8 +141,7 @@ def _create(renderer: Renderer, slug: str) -> Task:
         raise Refusal(*ordered)
     if not renderer.accept(task):
         raise Refusal(406)
-    if status := spoil_answer(renderer, task):
-        raise Refusal(status)
+    spoil_answer(renderer, task)
     return task
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -10,6 +10,8 @@ from flask import request
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as AnyResponse
 
+from service.formatting import format_count
+from service.store.work import MOST_COUNTED
 from service.web.context import wiring
 from service.web.session import live_page
 
@@ -46,10 +48,16 @@ def begin_of(given: dict[str, str]) -> dict[str, datetime]:
 
 
 def list_page(
-    parts: str, heading: str, given: dict[str, str], selects: Iterable[Select], **values: Any
+    parts: str,
+    heading: str,
+    given: dict[str, str],
+    selects: Iterable[Select],
+    counts: Mapping[str, int],
+    **values: Any,
 ) -> AnyResponse:
-    """The list as `parts` shows it, below its filters."""
+    """The list as `parts` shows it, below its filters and the states with their `counts`."""
     # Ticked are not those that come in later: nobody has looked at them.
     picked = "pick" in request.args and "live" not in request.args
     page = {"heading": heading, "given": given, "selects": selects, "picked": picked}
-    return live_page("list.html", parts, shape="list", **page, **values)
+    shown = {name: format_count(count, MOST_COUNTED) for name, count in counts.items()}
+    return live_page("list.html", parts, shape="list", counts=shown, **page, **values)
