@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from openai import BadRequestError, NotFoundError, OpenAI
+from openai import (
+    AsyncOpenAI,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    NotFoundError,
+    OpenAI,
+)
 from support.node import need_node, npm_install, run
 from support.sandboxes import png
 from support.servers import Clipbell
@@ -17,6 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning"
 
 CLIENTS = Path(__file__).parent / "clients"
 MODEL = "kling-2-5-turbo-pro"
+ORDERS: tuple[Literal["desc"], Literal["asc"]] = ("desc", "asc")
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +96,52 @@ def test_python_failures(openai: OpenAI) -> None:
     assert ("failed", "CONTENT_VIOLATION") == (failed.status, failed.error.code)
     assert ("seconds", "not_allowed") == (caught.value.param, caught.value.code)
     assert "5, 10" in caught.value.message
+
+
+def test_python_errors(openai: OpenAI) -> None:
+    """Each refusal is the exception that programs catch, and none is repeated in vain."""
+    slow = openai.videos.create(model=MODEL, prompt="[slow 60] A fox")
+    with pytest.raises(ConflictError) as running:
+        openai.videos.delete(slow.id)
+    with pytest.raises(NotFoundError) as early:
+        openai.videos.download_content(slow.id)
+    with pytest.raises(BadRequestError) as page:
+        openai.videos.list(after="video_1")
+    stranger = openai.with_options(api_key="clb_x")
+    with pytest.raises(AuthenticationError) as unknown:
+        stranger.videos.retrieve(slow.id)
+
+    assert "false" == running.value.response.headers["x-should-retry"]
+    assert "has no content" in early.value.message
+    assert ("after", "invalid_api_key") == (page.value.param, unknown.value.code)
+
+
+def test_python_pages(openai: OpenAI) -> None:
+    """The library pages through all videos in either order, each once."""
+    made = [openai.videos.create(model=MODEL, prompt=f"Fox {n}").id for n in range(3)]
+    newest, oldest = (
+        [one.id for one in openai.videos.list(limit=2, order=order) if one.id in made]
+        for order in ORDERS
+    )
+
+    assert (made[::-1], made) == (newest, oldest)
+
+
+def test_python_asynchronously(clipbell: Clipbell) -> None:
+    """The asynchronous client, with an image in a URL of its own."""
+    data = "data:image/png;base64," + base64.b64encode(png("#c82828")).decode()
+
+    async def make() -> Any:
+        async with AsyncOpenAI(api_key=clipbell.key, base_url=f"{clipbell.url}/v1") as client:
+            return await client.videos.create_and_poll(
+                model=MODEL, prompt="A fox", extra_body={"input_reference": {"image_url": data}}
+            )
+
+    video = asyncio.run(make())
+
+    assert "completed" == video.status
+    assert [video.id] == [clipbell.job(video.id)["id"]]
+    assert "image-to-video" == clipbell.job(video.id)["input"]["mode"]
 
 
 @pytest.fixture(scope="module")
