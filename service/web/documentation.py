@@ -113,6 +113,39 @@ ERRORS = {
 }
 
 
+#: Where errors have other shapes: the API, what its words mean, and one of them.
+SHAPES = (
+    (
+        "OpenAI",
+        "/v1/videos and /v1/webhook_endpoints. Wrong input is 400, and param names the field."
+        " The code of 401 is invalid_api_key, of 403 insufficient_permissions, of 404 not_found;"
+        " of 429 insufficient_quota where budget or credits are short, else rate_limit_exceeded.",
+        '{"error": {"message": "seconds: must be one of 5, 10", "type": "invalid_request_error",'
+        ' "param": "seconds", "code": "not_allowed"}}',
+    ),
+    (
+        "Segmind",
+        "/v1/SLUG and /v2/SLUG. Wrong input is 400; 406 means no budget, no credits, or not JSON.",
+        '{"error": "duration: must be one of 5, 10"}',
+    ),
+    (
+        "APIXO",
+        "/api/v1/generateTask and statusTask. Wrong input is 400; 402 means no budget or credits.",
+        '{"code": 400, "message": "Invalid request",'
+        ' "data": {"error": "duration: must be one of 5, 10"}}',
+    ),
+    (
+        "MCP",
+        "/mcp. The codes are those of JSON-RPC and MCP: -32700 no JSON, -32600 no request, -32601"
+        " no such method, -32602 wrong parameters or no such task, -32020 a header that says"
+        " something else than the body, -32021 a capability is missing, -32022 a version that is"
+        " not spoken. What a tool refuses is its result, with isError.",
+        '{"jsonrpc": "2.0", "id": 1, "error": {"code": -32601,'
+        ' "message": "there is no method nothing"}}',
+    ),
+)
+
+
 @blueprint.app_template_filter("highlighted")
 def highlighted(text: str, language: str) -> Markup:
     """Code with a class for each kind of word that has a colour in docs.css."""
@@ -140,7 +173,7 @@ def errors() -> Response:
     """Each status with what it means; the paragraphs that `type` leads to."""
     example = error_example(document(current_app, wiring()))
     statuses = [(HTTPStatus(status), *words) for status, words in ERRORS.items()]
-    return _page("docs_errors.html", example=example, statuses=statuses)
+    return _page("docs_errors.html", example=example, statuses=statuses, shapes=SHAPES)
 
 
 @blueprint.get("/docs/guides/<name>")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import html
+import json
 import re
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from support.harness import Harness
 
 from service.web.app import create_app
-from service.web.documentation import ERRORS, FOLDER, RECIPES
+from service.web.documentation import ERRORS, FOLDER, RECIPES, SHAPES
 
 
 @pytest.fixture
@@ -52,6 +54,29 @@ def test_guides(client: FlaskClient) -> None:
         assert (FOLDER / recipe.file).read_text().rstrip() in text_of(page)
         assert page.count("<span class=") > 5
     assert 404 == client.get("/docs/guides/nothing").status_code
+
+
+FOX: dict[str, Any] = {"prompt": "A fox", "duration": 4}
+#: A request that gets the error that is shown for its API.
+WRONG: dict[str, tuple[str, dict[str, Any]]] = {
+    "OpenAI": ("/v1/videos", {"model": "kling-2", "prompt": "A fox", "seconds": "4"}),
+    "Segmind": ("/v2/kling-2", FOX),
+    "APIXO": (
+        "/api/v1/generateTask/kling-2-5-turbo-pro",
+        {"request_type": "async", "input": FOX},
+    ),
+    "MCP": ("/mcp", {"jsonrpc": "2.0", "id": 1, "method": "nothing"}),
+}
+
+
+@pytest.mark.parametrize(("name", "example"), [(name, text) for name, _, text in SHAPES])
+def test_shapes(client: FlaskClient, harness: Harness, name: str, example: str) -> None:
+    """The error that is shown for a compatible API is what it answers."""
+    path, body = WRONG[name]
+    answer = client.post(path, json=body, headers={"x-api-key": harness.key})
+
+    assert json.loads(example) == answer.get_json()
+    assert example in text_of(client.get("/docs/errors").text)
 
 
 def test_an_error_leads_to_its_paragraph(client: FlaskClient, harness: Harness) -> None:
