@@ -51,9 +51,10 @@ def _pay_once(plan: PayOncePlan) -> int:
         run.fight()
         run.calm()
         found = fates(run)
-        print(report(run, found))
         faults = wrong(run, found)
-    print("\n".join(faults) if faults else "every job was paid once, and no paid result is lost")
+        print(report(run, found))
+        well = "every job was paid once, and no paid result is lost"
+        print("\n".join(faults) if faults else well, flush=True)
     return 1 if faults else 0
 
 
