@@ -22,6 +22,7 @@ from service.errors import FieldError, InvalidInput, NotFound
 from service.model import ApiKey, Callback, Delivery, Job, Subscription
 from service.model.codings import SUPPORTED, codings_of, decode
 from service.web.errors import Problem
+from service.web.json_text import parse_json
 from service.web.limits import Limits
 
 P = ParamSpec("P")
@@ -30,11 +31,6 @@ R = TypeVar("R")
 BODY_BYTES = 1024 * 1024
 #: Room for a job with two inline images of 10 MB each, in base64.
 JOB_BYTES = 28 * 1024 * 1024
-DEPTH = 50
-JSON_HINT = (
-    "JSON has double quotes around names and texts, no comments, and no comma before } or ]."
-    " Nothing was stored."
-)
 
 
 def wiring() -> Wiring:
@@ -184,49 +180,7 @@ def json_body(limit: int = BODY_BYTES) -> Any:
     large = limit > BODY_BYTES and (chunked or (request.content_length or 0) > BODY_BYTES)
     # Several times as large while they are read, such bodies leave their files one by one.
     with current_app.extensions["large_body"] if large else nullcontext():
-        return _parsed(decoded_body(limit))
-
-
-def _parsed(body: bytes) -> Any:
-    try:
-        found = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
-        _check_depth(found)
-        # Half a surrogate pair is JSON, but no text that could be stored or sent.
-        json.dumps(found, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        hint = "Send each character whole: in UTF-8, or as both of its \\u escapes."
-        raise Problem(400, "the body holds half a surrogate pair", hint=hint) from None
-    except UnicodeDecodeError as error:
-        hint = "Save and send the text in UTF-8."
-        raise Problem(400, f"the body is not UTF-8 at byte {error.start + 1}", hint=hint) from None
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno} column {error.colno}"
-        detail = f"the body is not JSON: {error.msg} at {where}"
-        raise Problem(400, detail, hint=JSON_HINT) from None
-    except (ValueError, RecursionError) as error:
-        raise Problem(400, f"the body is not JSON: {error}", hint=JSON_HINT) from None
-    return found
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if number - number != 0:
-        raise ValueError(f"{text[:20]} is too large a number")
-    return number
-
-
-def _check_depth(found: Any) -> None:
-    level = [found]
-    for _ in range(DEPTH):
-        inner = [list(v.values()) if isinstance(v, dict) else v for v in level]
-        level = [x for v in inner if isinstance(v, list) for x in v]
-        if not level:
-            return
-    raise ValueError(f"it is nested deeper than {DEPTH} levels")
-
-
-def _no_constant(word: str) -> None:
-    raise ValueError(f"{word} is not JSON")
+        return parse_json(decoded_body(limit))
 
 
 def _refuse_unknown(allowed: tuple[str, ...]) -> None:

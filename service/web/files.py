@@ -63,26 +63,31 @@ def stored_file(
         response = Response(mimetype=media_type_of(name))
         response.headers["X-Accel-Redirect"] = ACCEL_PREFIX + wiring().storage.key(name)
         return _labelled(response, shown, download)
-    response = _labelled(_opened(name, whole), shown, download)
+    response = _labelled(open_stored(name, whole), shown, download)
     response.set_etag(etag or name)
-    return response if whole else _conditional(response)
+    if whole:
+        return response
+    size = response.content_length
+    try:
+        response.make_conditional(request, accept_ranges=True, complete_length=size)
+    except RequestedRangeNotSatisfiable:
+        response.close()
+        raise
+    return response
 
 
 def _labelled(response: Response, shown: str, download: bool) -> Response:
     disposition = "attachment" if download else "inline"
-    response.headers.set("Content-Disposition", disposition, **_names(shown))
+    # In ASCII, and in full where that differs (RFC 6266).
+    plain = unicodedata.normalize("NFKD", shown).encode("ascii", "ignore").decode().lstrip("-")
+    full = {} if plain == shown else {"filename*": f"UTF-8''{quote(shown, safe='')}"}
+    response.headers.set("Content-Disposition", disposition, filename=plain, **full)
     response.headers["Cache-Control"] = "private, max-age=86400"
     return response
 
 
-def _names(shown: str) -> dict[str, str]:
-    """A file's name for a header: in ASCII, and in full where that differs (RFC 6266)."""
-    plain = unicodedata.normalize("NFKD", shown).encode("ascii", "ignore").decode().lstrip("-")
-    full = {} if plain == shown else {"filename*": f"UTF-8''{quote(shown, safe='')}"}
-    return {"filename": plain, **full}
-
-
-def _opened(name: str, whole: bool) -> Response:
+def open_stored(name: str, whole: bool) -> Response:
+    """The whole file as a response that seeks to a range. Raises a Problem: 404, it is gone."""
     try:
         file = wiring().storage.open(name)
     except FileMissing:
@@ -94,14 +99,4 @@ def _opened(name: str, whole: bool) -> Response:
     body = FileWrapper(file, BLOCK) if seeks else wrap_file(request.environ, file, BLOCK)
     response = Response(body, mimetype=media_type_of(name), direct_passthrough=True)
     response.content_length = size
-    return response
-
-
-def _conditional(response: Response) -> Response:
-    size = response.content_length
-    try:
-        response.make_conditional(request, accept_ranges=True, complete_length=size)
-    except RequestedRangeNotSatisfiable:
-        response.close()
-        raise
     return response

@@ -54,7 +54,7 @@ class NewHook(TypedDict):
 def subscribe_hook() -> Response:
     """A REST hook; the same target and event again is the same hook, switched on."""
     w = wiring()
-    spec = _parse_hook(json_body())
+    spec = parse_hook(json_body())
     with w.db.write() as tx:
         hook, secret = get_or_create_hook(tx, w.encryptor, caller().account_id, spec, w.clock())
     if secret is None:
@@ -63,7 +63,8 @@ def subscribe_hook() -> Response:
     return json_response({**_hook(hook), "secret": secret}, 201, location)
 
 
-def _parse_hook(body: Any) -> SubscriptionSpec:
+def parse_hook(body: Any) -> SubscriptionSpec:
+    """A hook under any of the names that platforms give its fields. Raises InvalidInput."""
     if not isinstance(body, dict):
         raise InvalidInput([FieldError("", "wrong_type", "the body must be a JSON object")])
     named, target = _first(body, *TARGET_NAMES)

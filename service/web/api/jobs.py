@@ -201,11 +201,12 @@ def resolve(job_id: str) -> Response:
     w = wiring()
     with w.db.write() as tx:
         job = get_or_404(tx, Job, job_id)
-        resolve_by_hand(tx, job, _resolution(body), w.clock())
+        resolve_by_hand(tx, job, resolution_of(body), w.clock())
         return json_response(shown(get_or_404(tx, Job, job_id), None))
 
 
-def _resolution(body: Any) -> Resolution:
+def resolution_of(body: Any) -> Resolution:
+    """What a person decided about an unknown job. Raises InvalidInput."""
     with suppress(ValidationError):
         match list(_RESOLUTION.validate_python(body, strict=True).items()):
             case [("task_id", str(task_id))]:

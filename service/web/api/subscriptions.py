@@ -255,7 +255,7 @@ def rotate(subscription_id: str) -> Response:
     With ``{"revoke": true}`` the old one signs nothing from now on.
     """
     w = wiring()
-    revoke, own = _rotation(json_body() if raw_body() else {})
+    revoke, own = rotation_of(json_body() if raw_body() else {})
     with w.db.write() as tx:
         change_ = revoke_old_secret if revoke else rotate_secret
         before = get_or_404(tx, Subscription, subscription_id)
@@ -264,7 +264,7 @@ def rotate(subscription_id: str) -> Response:
     return json_response({**shown(changed), "secret": secret})
 
 
-def _rotation(body: Any) -> tuple[bool, str | None]:
+def rotation_of(body: Any) -> tuple[bool, str | None]:
     """Whether the old secret ends now, and the caller's own new one. Raises InvalidInput."""
     try:
         found = _ROTATION.validate_python(body, strict=True)
