@@ -178,10 +178,15 @@ def _video(job: Schema, task: Schema, model: Model, words: Sequence[str]) -> Sch
     }
     fields["provider"] = fields["provider"] | {"enum": list(words)}
     about = {"description": f"A request for a video of {model.title}; a form may hold the same."}
-    rule = _only_its_events("openai", {"required": ["callback_url"]})
-    # It is one of those who are notified.
+    return whole | about | {"required": ["model", "prompt"], "allOf": [_with_callback_url()]}
+
+
+def _with_callback_url() -> Schema:
+    """What a `callback_url` demands: it is one of those who are notified, of the ends only."""
+    given: Schema = {"properties": {"callback_url": True}, "required": ["callback_url"]}
+    rule = _only_its_events("openai", given)
     rule["then"]["properties"]["notify"] = {"maxItems": NOTIFY_LENGTH - 1}
-    return whole | about | {"required": ["model", "prompt"], "allOf": [rule]}
+    return rule
 
 
 def _remix(job: Schema, task: Schema) -> Schema:
@@ -196,6 +201,7 @@ def _remix(job: Schema, task: Schema) -> Schema:
         "properties": fields,
         "required": ["prompt"],
         "additionalProperties": False,
+        "allOf": [_with_callback_url()],
     }
 
 
