@@ -48,16 +48,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """
-    Give long tests more time; on PostgreSQL, keep only what depends on the database.
+    Give long tests more time, and keep those of this lane.
 
-    That is a test that is marked `postgresql` and uses the fixture `database`.
+    PostgreSQL's are marked `postgresql` and use the fixture `database`. Those marked
+    `postgresql(only=True)` have a server of their own, and say nothing of SQLite.
     """
     for item in items:
         if seconds := _more_seconds(item):
             item.add_marker(pytest.mark.timeout(seconds))
-    if config.getoption("database") == "sqlite":
-        return
-    chosen = [item for item in items if _depends_on_database(item)]
+    is_chosen = _is_not_only_postgresql
+    if config.getoption("database") == "postgresql":
+        is_chosen = _depends_on_postgresql
+    chosen = [item for item in items if is_chosen(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
     items[:] = chosen
 
@@ -71,9 +73,16 @@ def _more_seconds(item: pytest.Item) -> int:
     return SLOW_SECONDS if item.get_closest_marker("slow") else 0
 
 
-def _depends_on_database(item: pytest.Item) -> bool:
-    used = getattr(item, "fixturenames", [])
-    return item.get_closest_marker("postgresql") is not None and "database" in used
+def _is_not_only_postgresql(item: pytest.Item) -> bool:
+    marker = item.get_closest_marker("postgresql")
+    return marker is None or not marker.kwargs.get("only")
+
+
+def _depends_on_postgresql(item: pytest.Item) -> bool:
+    used = "database" in getattr(item, "fixturenames", [])
+    return not _is_not_only_postgresql(item) or (
+        used and item.get_closest_marker("postgresql") is not None
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -16,10 +16,12 @@ TESTS = Path(__file__).parent
 NOWHERE = {"TEST_DATABASE_URL": "postgresql://clipbell@127.0.0.1:1/nowhere"}
 
 
-def lane(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """A run of its own on PostgreSQL's lane."""
+def lane(
+    *arguments: str, database: str = "postgresql", **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """A run of its own on a lane."""
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--database", "postgresql", *arguments],
+        [sys.executable, "-m", "pytest", "-q", "--database", database, *arguments],
         cwd=TESTS.parent,
         env={**os.environ, "CI": "", **environ},
         stdin=subprocess.DEVNULL,
@@ -35,6 +37,14 @@ def test_only_what_depends_on_the_database() -> None:
     chosen = set(re.findall(r"^(\S+)::", done.stdout, re.M))
 
     assert {"tests/events/test_feed.py"} == chosen
+
+
+@pytest.mark.parametrize(("database", "runs"), [("postgresql", True), ("sqlite", False)])
+def test_only_postgresql(database: str, runs: bool) -> None:
+    """Tests with a PostgreSQL server of their own run in its lane, and there alone."""
+    done = lane("--collect-only", "tests/store/test_postgres.py", database=database)
+
+    assert runs == bool(re.search(r"^\S+::", done.stdout, re.M)), done.stdout
 
 
 def test_no_server() -> None:

@@ -20,8 +20,7 @@ from service import store
 from service.errors import DatabaseUnavailable, SchemaError
 from service.store.database import Database
 
-#: Each waits until some patience is at its end.
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.postgresql(only=True)
 
 PATIENCE = 0.5
 #: Patience, the grace after it, and what a busy machine adds.
