@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from service import store
 from service.catalogue.models import model_of
+from service.errors import DatabaseUnavailable
 from service.events.record import record_event
 from service.formatting import format_duration
 from service.jobs.failover import fail_over
@@ -38,11 +39,21 @@ LONGEST_PAUSE_SECONDS = 300.0
 
 
 def commit_left_answers(db: Database, journal: Journal, settings: Settings, clock: Clock) -> int:
-    """Commit the answers that an earlier try or process left on the disk; how many they were."""
+    """
+    Commit the answers that an earlier try or process left on the disk; how many they were.
+
+    One whose job breaks us stays there, and keeps no other from being committed.
+    """
     count = 0
     for answer in journal.left():
-        with db.write() as tx:
-            settle(tx, settings, answer, clock())
+        try:
+            with db.write() as tx:
+                settle(tx, settings, answer, clock())
+        except DatabaseUnavailable:
+            raise
+        except Exception:
+            log.exception("the answer for %s, left on the disk, stays there", answer.job_id)
+            continue
         journal.remove(answer.job_id)
         log.warning("the answer for %s, left on the disk, is committed", answer.job_id)
         count += 1

@@ -10,7 +10,6 @@ less than the disk hold all sending, until a person looks.
 from __future__ import annotations
 
 import fcntl
-import json
 import logging
 import secrets
 import threading
@@ -19,6 +18,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pydantic import TypeAdapter
 from sqlalchemy import Connection
 
 from service import store
@@ -37,12 +37,20 @@ _ADVICE = (
 
 @dataclass(frozen=True)
 class Memory:
-    """What the file holds: the folder's name, its creates, and where PostgreSQL's log stood."""
+    """
+    What the file holds: the folder's name, its creates, and where PostgreSQL's log stood.
+
+    `is_damaged` is set where the file could not be read: then nobody knows what was sent.
+    """
 
     data_folder: str
     sent: int = 0
     timeline: str = ""
     lsn: int = 0
+    is_damaged: bool = False
+
+
+_ADAPTER = TypeAdapter(Memory)
 
 
 class HighWater:
@@ -71,7 +79,7 @@ class HighWater:
         """Remember the position durably: before its create goes out. Raises StorageError."""
         with self._alone():
             known = self._read()
-            if position.sent >= known.sent:
+            if position.sent >= known.sent and not known.is_damaged:
                 self._write(Memory(known.data_folder, **asdict(position)))
 
     def accept(self, tx: Connection) -> None:
@@ -91,6 +99,8 @@ class HighWater:
             known: what the folder knew before the rows were read, if others may send too.
         """
         known = known or self.known()
+        if known.is_damaged:
+            return f"{self._path}, which counts the jobs that were sent from here, was damaged"
         if sent_before < known.sent:
             return f"the rows know {sent_before} of the {known.sent} jobs that were sent from here"
         if known.timeline and position.timeline and position.timeline != known.timeline:
@@ -102,14 +112,16 @@ class HighWater:
 
     def _read(self) -> Memory:
         try:
-            return Memory(**json.loads(self._path.read_text()))
-        except (FileNotFoundError, ValueError, TypeError):
+            return _ADAPTER.validate_json(self._path.read_bytes())
+        except FileNotFoundError:
             made = Memory(f"dir_{secrets.token_hex(16)}")
-            self._write(made)
-            return made
+        except ValueError:
+            made = Memory(f"dir_{secrets.token_hex(16)}", is_damaged=True)
+        self._write(made)
+        return made
 
     def _write(self, memory: Memory) -> None:
-        write_whole(self._path, json.dumps(asdict(memory)).encode())
+        write_whole(self._path, _ADAPTER.dump_json(memory))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

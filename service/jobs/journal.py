@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from service.model import Submission
 from service.storage.base import write_whole
@@ -110,14 +110,19 @@ class Journal:
             file = path.open("rb")
         except FileNotFoundError:
             return None
+        except OSError as error:
+            log.error("%s cannot be read, and stays there: %s", path, error.strerror)
+            return None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             answer = _ADAPTER.validate_json(file.read())
+            if f"{answer.job_id}.json" != path.name:
+                raise ValueError(f"it is the answer for {answer.job_id}")
         except BlockingIOError:
             file.close()
             return None
-        except ValidationError:
-            log.exception("%s holds no answer that can be read; it stays there", path)
+        except (OSError, ValueError) as error:
+            log.error("%s holds no answer that can be read; it stays there: %s", path, error)
             file.close()
             return None
         with self._lock:

@@ -17,6 +17,7 @@ from service.jobs.high_water import WENT_BACK, HighWater, watch_rows
 from service.jobs.requests import release_provider
 from service.jobs.restore import mark_unknown_after_restore
 from service.model import Job, JobState
+from service.ops.upkeep import Heartbeat
 from service.store.high_water import Position
 from service.store.schema import high_water, jobs
 
@@ -67,14 +68,14 @@ def test_older_rows_send_nothing(harness: Harness, sandbox: SandboxClient) -> No
 
 def test_noticed_before_anything_is_due(harness: Harness, sandbox: SandboxClient) -> None:
     """A worker's heartbeat sees it, and says it once."""
+    heart = Heartbeat(harness.wiring)
     job = harness.new_job("[lose] a fox")
     harness.drain("submit")
-    with harness.db.write() as tx:
-        watch_rows(tx, harness.wiring.high_water)
+    heart.beat()
     assert [] == held(harness)
     go_back(harness, job)
-    with harness.db.write() as tx:
-        watch_rows(tx, harness.wiring.high_water)
+    for _ in range(2):
+        heart.beat()
 
     assert [WENT_BACK] * 2 == held(harness)
 
@@ -91,11 +92,33 @@ def test_a_folder_that_the_rows_do_not_know(harness: Harness, sandbox: SandboxCl
     assert (JobState.QUEUED, [WENT_BACK] * 2) == (harness.job(job).state, held(harness))
 
 
-def test_an_operator_resumes(harness: Harness, sandbox: SandboxClient) -> None:
-    """Who has looked, and resumes, is believed: sending goes on."""
-    job = harness.new_job(f"[lose] a fox of {harness.account.id}")
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"[]", b"{}", b'{"data_folder": "dir_1", "sent": "x"}']
+)
+def test_a_damaged_record(harness: Harness, sandbox: SandboxClient, damage: bytes) -> None:
+    """Where nobody knows any more what was sent nothing is, until an operator resumes."""
+    harness.new_job("[lose] a fox")
     harness.drain("submit")
-    go_back(harness, job)
+    harness.wiring.settings.high_water.write_bytes(damage)
+    job = harness.new_job("[lose] another fox")
+    harness.drain("submit")
+    refused = held(harness), harness.job(job).state
+    with harness.db.write() as tx:
+        release_provider(tx, "apixo", harness.clock())
+    harness.drain("submit")
+
+    assert ([WENT_BACK] * 2, JobState.QUEUED) == refused
+    assert JobState.SUBMITTED is harness.job(job).state
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_an_operator_resumes(harness: Harness, sandbox: SandboxClient, count: int) -> None:
+    """Who has looked, and resumes, is believed: sending goes on, however much was missing."""
+    job, *others = [
+        harness.new_job(f"[lose] fox {number} of {harness.account.id}") for number in range(count)
+    ]
+    harness.drain("submit")
+    go_back(harness, job, *others)
     harness.drain("submit")
     with harness.db.write() as tx:
         for name in harness.wiring.providers:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from support.harness import Harness
 from support.sandboxes import SandboxClient
 
@@ -13,6 +14,7 @@ from service import store
 from service.jobs.answers import commit_left_answers
 from service.jobs.journal import CreateAnswer, Journal, Refusal, Silence
 from service.model import JobError, JobState, Outcome, Submission, TaskState
+from service.store.schema import jobs as jobs_table
 
 pytestmark = pytest.mark.postgresql
 
@@ -45,15 +47,38 @@ def test_every_answer_is_read_as_written(tmp_path: Path, result: Any) -> None:
     assert ([], [answer], []) == (while_open, found, list(journal.left()))
 
 
-def test_a_broken_file_stops_no_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b'{"job_id": "job_0", "claims": 1}',
+        b'{"job_id": "job_0", "claims": 1, "result": {"kind": "of another version"}}',
+        b'{"job_id": "job_9", "claims": 1, "result": {"task_id": "t1"}}',
+        None,
+    ],
+)
+def test_a_broken_file_stops_no_other(tmp_path: Path, content: bytes | None) -> None:
     """What cannot be read stays for a person, and those behind it are found."""
     journal = Journal(tmp_path)
-    (tmp_path / "job_0.json").write_bytes(b"{")
+    if content is None:
+        (tmp_path / "job_0.json").mkdir()
+    else:
+        (tmp_path / "job_0.json").write_bytes(content)
     journal.write(CreateAnswer("job_1", 1, ANSWERS[0]))
     journal.release("job_1")
 
     assert ["job_1"] == [answer.job_id for answer in journal.left()]
     assert (tmp_path / "job_0.json").exists()
+
+
+def test_an_answer_of_a_later_version(tmp_path: Path) -> None:
+    """What a later version knows besides does not hide the task."""
+    said = b'{"job_id": "job_1", "claims": 1, "result": {"task_id": "t1", "more": 1}, "more": 2}'
+    (tmp_path / "job_1.json").write_bytes(said)
+
+    assert [CreateAnswer("job_1", 1, Submission("t1"))] == list(Journal(tmp_path).left())
 
 
 def left(harness: Harness) -> list[str]:
@@ -87,3 +112,22 @@ def test_a_restarted_worker_commits_what_it_finds(harness: Harness, sandbox: San
 
     assert (1, 0, []) == (count, again, left(harness))
     assert (JobState.SUBMITTED, "a" * 32) == (harness.job(job).state, harness.job(job).task_id)
+
+
+def test_a_job_that_cannot_be_read_stops_no_other(harness: Harness, sandbox: SandboxClient) -> None:
+    """Its answer stays on the disk until it can; those behind it are committed."""
+    journal = harness.wiring.journal
+    jobs = [harness.new_job(f"[lose] fox {number}") for number in range(2)]
+    for job in jobs:
+        with harness.db.write() as tx:
+            sent = store.jobs.claim_queued(tx, ["apixo"], harness.clock(), 60)
+        assert sent is not None
+        journal.write(CreateAnswer(job.id, sent.claims, Submission(f"task{job.id[-20:]}")))
+        journal.release(job.id)
+    with harness.db.write() as tx:
+        tx.execute(update(jobs_table).filter_by(id=jobs[0].id).values(model="sold-by-nobody"))
+
+    commit_left_answers(harness.db, journal, harness.wiring.settings, harness.clock)
+
+    assert JobState.SUBMITTED is harness.job(jobs[1]).state
+    assert [f"{jobs[0].id}.json"] == left(harness)

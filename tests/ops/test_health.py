@@ -140,6 +140,25 @@ def test_waiting_provider(harness: Harness, seconds: int, shown: bool) -> None:
     assert shown is (report in troubles(harness).get("providers", ""))
 
 
+@pytest.mark.parametrize(
+    ("seconds", "report"),
+    [
+        (1.9, ""),
+        (-1.9, ""),
+        (60.0, "the clock of w2 is 60 s behind; set it by NTP"),
+        (-600.0, "the clock of w2 is 600 s ahead; set it by NTP"),
+    ],
+)
+def test_clocks_apart(harness: Harness, seconds: float, report: str) -> None:
+    """A worker whose clock differs from the database's is named; all goes on."""
+    offset = timedelta(seconds=seconds)
+    with harness.db.write() as tx:
+        store.work.beat(tx, "w2", harness.clock(), offset=offset)
+
+    assert report == troubles(harness).get("clock", "")
+    assert ("degraded" if report else "ready") == look(harness).status
+
+
 def test_row_aside(harness: Harness) -> None:
     """A row that was quarantined is named with its trouble."""
     job = harness.new_job()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import Text, literal, select, update
+from sqlalchemy import Connection, Text, literal, select, update
 from support.harness import Harness
 
 from service import store
@@ -61,6 +62,53 @@ def test_damaged_row_in_a_batch(harness: Harness) -> None:
 
     assert ([], 4) == (first, len(second))
     assert [("jobs", made[2].id)] == aside(harness)
+
+
+def claim_poll(tx: Connection, now: datetime) -> object:
+    """The next submitted jobs."""
+    return store.jobs.claim_polls(tx, "apixo", now, 60, 10)
+
+
+def claim_waiting(tx: Connection, now: datetime) -> object:
+    """The next job whose hold is over."""
+    return store.jobs.claim_waiting(tx, now, 60)
+
+
+def claim_queued(tx: Connection, now: datetime) -> object:
+    """The next job that may go out."""
+    return store.jobs.claim_queued(tx, ["apixo"], now, 60)
+
+
+@pytest.mark.parametrize(
+    ("state", "take"),
+    [
+        (JobState.QUEUED, claim_queued),
+        (JobState.SUBMITTED, claim_poll),
+        (JobState.HELD, claim_waiting),
+    ],
+)
+def test_others_that_are_due_when_the_lease_ends(
+    harness: Harness, state: JobState, take: Callable[[Connection, datetime], object]
+) -> None:
+    """No other row is touched, whatever its date: what was sent is not queued again."""
+    states = ("submitted", "queued", "held", "unknown", "submitting")
+    others = {name: harness.new_job(name) for name in states}
+    damaged, task_id = harness.new_job("damaged"), "t1" if state is JobState.SUBMITTED else None
+    until = harness.clock() + timedelta(seconds=60)
+    with harness.db.write() as tx:
+        for name, job in others.items():
+            store.jobs.change(tx, job.id, [JobState.QUEUED], state=JobState(name), due_at=until)
+        store.jobs.change(tx, damaged.id, [JobState.QUEUED], state=state, task_id=task_id)
+    damage(harness, damaged.id, "input", "{broken")
+    with harness.db.write() as tx:
+        taken = take(tx, harness.clock())
+
+    assert not taken
+    assert [("jobs", damaged.id)] == aside(harness)
+    found = {name: harness.job(job) for name, job in others.items()}
+    assert {name: (name, until) for name in states} == {
+        name: (job.state, job.due_at) for name, job in found.items()
+    }
 
 
 def test_taken_back_once_whole(harness: Harness) -> None:
