@@ -43,7 +43,7 @@ def post_json(
     secret_headers: Mapping[str, str] | None = None,
 ) -> Response:
     """
-    One POST of JSON and its answer, whichever it is; both are recorded.
+    One POST of JSON and its answer, whichever it is, as far as it comes; both are recorded.
 
     It goes to the request's target with the endpoint's own headers, or to `url`, which holds no
     secret, with `secret_headers`. Neither kind of header is shown in the record.
@@ -64,6 +64,8 @@ def post_json(
             body=body,
             seconds=seconds,
             max_bytes=ANSWER_BYTES,
+            # What was taken is not sent once more because of the words that follow.
+            status_suffices=True,
         )
     except OutboundError as error:
         raise DeliveryError(str(error), timed_out=error.timed_out) from error

@@ -23,8 +23,10 @@ VIDEO_TYPES = {
     "avi": "video/x-msvideo",
     "ogv": "video/ogg",
     "ts": "video/mp2t",
+    "m2ts": "video/mp2t",
     "mpg": "video/mpeg",
     "flv": "video/x-flv",
+    "wmv": "video/x-ms-wmv",
 }
 #: So many bytes are enough to recognise the kind of any file.
 HEAD_BYTES = 512
@@ -64,7 +66,7 @@ ISO = Container("mov", "mp4")
 MATROSKA = Container("matroska", "mkv")
 
 #: An ISO file may lack its ``ftyp``. A size above 0x1fffffff is four letters, and the file a text.
-_FIRST_BOXES = rb"....ftyp|[\x00-\x1f]...(?:moov|mdat|free|skip|wide|pnot|styp|moof)"
+_FIRST_BOXES = rb"....ftyp|[\x00-\x1f]...(?:moov|mdat|free|skip|wide|pnot|styp|moof|uuid|pdin)"
 _SIGNATURES = tuple(
     (re.compile(pattern, re.DOTALL), container)
     for pattern, container in (
@@ -74,8 +76,11 @@ _SIGNATURES = tuple(
         (rb"OggS", Container("ogg", "ogv")),
         (rb"FLV\x01", Container("flv", "flv")),
         (rb"\x00\x00\x01\xba", Container("mpeg", "mpg")),
+        (rb"\x00\x00\x01\xb3", Container("mpegvideo", "mpg")),
+        (rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Container("asf", "wmv")),
         # The letter may be one of a text, which has no such bytes.
         (rb"(?=.{0,400}[\x00-\x08])G.{187}G.{187}G", Container("mpegts", "ts")),
+        (rb"(?=.{0,400}[\x00-\x08]).{4}G.{191}G.{191}G", Container("mpegts", "m2ts")),
     )
 )
 

@@ -126,6 +126,7 @@ class Outbound:
         wanted: Wanted | None = None,
         redirects: int = 0,
         unrepeatable: bool = False,
+        status_suffices: bool = False,
     ) -> Response:
         """
         Send one request, once, and read its answer within `seconds` altogether.
@@ -135,7 +136,8 @@ class Outbound:
         headers before, and says whether the body is read at all. Up to `redirects` are followed
         (GET only; errors then speak of the last hop), else a 3xx is the answer.
         `unrepeatable` takes a fresh connection, so that NoAnswer never just means that
-        an idle one had died. Raises NotSent or NoAnswer for all that goes wrong.
+        an idle one had died. With `status_suffices` a body that breaks off is cut there.
+        Raises NotSent or NoAnswer for all that goes wrong.
         """
         if redirects and method != "GET":
             raise ValueError("only a GET may follow redirects")
@@ -148,7 +150,7 @@ class Outbound:
             with closing(_open(exchange, adapter, request, redirects)) as response:
                 if wanted and not wanted(response.status_code, response.headers):
                     return _answer(exchange, response)
-                return _read(exchange, response, max_bytes, into)
+                return _read(exchange, response, max_bytes, into, status_suffices)
         finally:
             CURRENT_REQUEST.reset(token)
             if unrepeatable:
@@ -236,19 +238,28 @@ def _next_hop(
 
 
 def _read(
-    exchange: RequestContext, response: requests.Response, max_bytes: int, into: Sink | None
+    exchange: RequestContext,
+    response: requests.Response,
+    max_bytes: int,
+    into: Sink | None,
+    status_suffices: bool,
 ) -> Response:
     sink: list[bytes] = []
     write = sink.append if into is None else into.write
-    size = 0
+    size, is_cut = 0, False
     raw = _RawBody(exchange, response, max_bytes + 1)
     coding = response.headers.get("content-encoding", "")
-    for piece in _pieces(exchange, open_decoded(raw, coding), max_bytes + 1):
-        size += len(piece)
-        if size > max_bytes and into is not None:
-            break
-        write(piece)
-    truncated = max(size, raw.size) > max_bytes
+    try:
+        for piece in _pieces(exchange, open_decoded(raw, coding), max_bytes + 1):
+            size += len(piece)
+            if size > max_bytes and into is not None:
+                break
+            write(piece)
+    except NoAnswer:
+        if not status_suffices:
+            raise
+        is_cut = True
+    truncated = is_cut or max(size, raw.size) > max_bytes
     if truncated and into is not None:
         raise BodyTooLarge(f"{exchange.host}: the body is longer than {max_bytes} bytes")
     return _answer(

@@ -19,9 +19,12 @@ from service.providers.task_api import TaskApi
 #: PiAPI, Kling and their gateways), whose answers have the same shape.
 VOCABULARY = Vocabulary(
     task_ids=("taskid",),
-    other_ids=("id", "recordid", "jobid", "generationid"),
+    other_ids=("id", "recordid", "jobid", "generationid", "uuid", "taskuuid", "predictionid"),
     request_ids=("requestid",),
-    wrappers=("data", "task", "payload"),
+    wrappers=(
+        *("data", "task", "payload", "tasks", "result", "response", "output"),
+        *("records", "list", "items", "taskids"),
+    ),
     state_names=("state", "status", "taskstatus", "successflag"),
     state_words={
         "success": TaskState.SUCCEEDED,

@@ -39,15 +39,16 @@ def read_body(body: bytes, content_type: str = "") -> Any:
             as ``text/plain`` and forms as ``application/json``.
 
     Returns:
-        Texts in it can be stored in a database. None where it is neither JSON nor a form;
-        so are numbers and the like, of which no answer consists.
+        Texts in it can be stored in a database. None where it is neither a form nor JSON,
+        which may have something else around it; so are numbers and the like, of which no
+        answer consists.
     """
     text = decode(body, content_type).strip()
     found = unfold(text)
     if found != text:
         return found
     unquoted = unfold(unquote_plus(found).rstrip("="))
-    return _form(found) if isinstance(unquoted, str) else unquoted
+    return (_form(found) or _enclosed(found)) if isinstance(unquoted, str) else unquoted
 
 
 def decode(body: bytes, content_type: str = "") -> str:
@@ -81,6 +82,26 @@ def canonical(node: Mapping[str, Any]) -> dict[str, Any]:
     return named
 
 
+def pairs_in(value: Any, depth: int = MAX_DEPTH) -> Iterator[tuple[str, Any]]:
+    """All names with their values, however deep."""
+    value = unfold(value)
+    if isinstance(value, list) and depth:
+        for inner in value:
+            yield from pairs_in(inner, depth - 1)
+    elif isinstance(value, dict) and depth:
+        for name, inner in canonical(value).items():
+            yield name, inner
+            yield from pairs_in(inner, depth - 1)
+
+
+def value_at(node: Mapping[str, Any], path: str) -> Any:
+    """The value at the end of a path of names."""
+    value: Any = node
+    for name in path.split("."):
+        value = unfold(canonical(value).get(name)) if isinstance(value, dict) else None
+    return value
+
+
 def as_id(value: Any) -> str | None:
     """The value as a task's id; None for what can be none."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
@@ -107,6 +128,15 @@ def _strip_values(value: Any) -> Any:
     if isinstance(value, dict):
         return {strip_unstorable(name): _strip_values(inner) for name, inner in value.items()}
     return value
+
+
+def _enclosed(text: str) -> Any:
+    """The JSON object after a warning, in a call (JSONP) or before a remark; None in a page."""
+    try:
+        found, _ = json.JSONDecoder().raw_decode(text, text.index("{"))
+    except (ValueError, RecursionError):
+        return None
+    return None if text.startswith("<") else _strip_values(found)
 
 
 def _form(text: str) -> dict[str, Any] | None:

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 from service.model import Charge, JobError, Outcome, TaskState
 from service.model.error_codes import code_of, job_error
-from service.providers.bodies import MAX_DEPTH, as_id, canonical, unfold
-from service.providers.links import ResultNames, find_link
+from service.providers.bodies import MAX_DEPTH, as_id, canonical, pairs_in, unfold, value_at
+from service.providers.links import ResultNames, find_film, find_link
 
 MAX_CANDIDATES = 8
 MAX_WORD_LENGTH = 80
@@ -105,6 +105,8 @@ class Vocabulary:
     #: a path to it), the name of the amount in a bill, and the unit, or the name under which a
     #: bill tells it; blank for dollars.
     charges: tuple[tuple[str, str, str], ...] = ()
+    #: Where the vendor repeats our own id for the task, names or paths.
+    caller_ids: tuple[str, ...] = ()
 
 
 class Envelope:
@@ -124,6 +126,8 @@ class Envelope:
         self.vocabulary = vocabulary
         self._origin = origin
         layers = list(_layers(tree, vocabulary, wanted))
+        if wanted and wanted in map(self._own_id_in, layers):
+            layers = [node for node in layers if self._own_id_in(node) in (None, wanted)]
         # Without any object it may still be the bare result: a link, or a list of them.
         self._layers = layers or [{vocabulary.results.names[0]: tree}]
         self._task = self._find_task()
@@ -162,9 +166,20 @@ class Envelope:
         others = (as_id(self._task.get(name)) for name in names)
         if found := self.own_id or _first(others):
             return found
-        # A text that stands where the task's object should be may be its id.
-        bare = self._layers[0].get("data")
-        return bare if isinstance(bare, str) and _BARE_ID.fullmatch(bare) else None
+        return None if self.state or self.link else _first(self._bare_ids())
+
+    def _bare_ids(self) -> Iterator[str]:
+        """A text, or a list of one, that stands where the task's object should be may be its id."""
+        values = (node.get(n) for node in self._layers for n in self.vocabulary.wrappers)
+        for value in map(unfold, values):
+            bare = value[0] if isinstance(value, list) and len(value) == 1 else value
+            if isinstance(bare, str) and _BARE_ID.fullmatch(bare):
+                yield bare
+
+    @cached_property
+    def caller_id(self) -> str | None:
+        """Our own id, which the vendor has for the task."""
+        return _first(as_id(value_at(self._task, path)) for path in self.vocabulary.caller_ids)
 
     @cached_property
     def is_about_a_task(self) -> bool:
@@ -220,8 +235,14 @@ class Envelope:
     @cached_property
     def link(self) -> str | None:
         """Where the video lies: in the task's object or around it, not in another task's."""
-        parts = map(self._without_wrapped, self._nearest)
-        return find_link(parts, self.vocabulary.results, self._origin, self.own_id)
+        return find_link(self._own_parts(), self.vocabulary.results, self._origin, self.own_id)
+
+    def _result_url(self) -> str | None:
+        names = self.vocabulary.results
+        return self.link or find_film(self._own_parts(), names, self._origin, self.own_id)
+
+    def _own_parts(self) -> Iterator[Node]:
+        return map(self._without_wrapped, self._nearest)
 
     def _without_wrapped(self, node: Node) -> Node:
         """The object without the tasks that it wraps: a list may hold others besides ours."""
@@ -277,7 +298,7 @@ class Envelope:
         """What the vendor says that it has charged, in its own units."""
         found: list[Charge] = []
         for name, amount, unit in self.vocabulary.charges:
-            value = _first(_inside(node, name) for node in self._nearest)
+            value = _first(value_at(node, name) for node in self._nearest)
             bills = [{"": value, unit: unit}]
             if isinstance(value, dict | list):
                 listed = value if isinstance(value, list) else [value]
@@ -298,7 +319,7 @@ class Envelope:
         return Outcome(
             known or TaskState.RUNNING,
             self.task_id,
-            result_url=self.link if known is TaskState.SUCCEEDED else None,
+            result_url=self._result_url() if known is TaskState.SUCCEEDED else None,
             error=self._error() if known is TaskState.FAILED else None,
             cost=self.dollars(self.vocabulary.cost),
             credits_left=self.dollars(self.vocabulary.credits_left),
@@ -317,7 +338,7 @@ class Envelope:
 
     def candidates(self) -> tuple[str, ...]:
         """Every id in it that may be the task's, the likeliest first."""
-        pairs = list(_pairs(self._tree))
+        pairs = list(pairs_in(self._tree))
         vocabulary = self.vocabulary
         likely = (*vocabulary.task_ids, *vocabulary.other_ids, *vocabulary.request_ids)
         found = [self.own_id]
@@ -351,32 +372,12 @@ def _layers(
     nodes = [canonical(value) for value in values if isinstance(value, dict)]
     if not nodes or not depth:
         return
-    names = (*vocabulary.task_ids, *vocabulary.other_ids)
-    ours = (node for node in nodes if wanted in [as_id(node.get(name)) for name in names])
+    names = (*vocabulary.task_ids, *vocabulary.other_ids, *vocabulary.caller_ids)
+    ours = (node for node in nodes if wanted in [as_id(value_at(node, name)) for name in names])
     node = next(ours, nodes[0])
     yield node
     for name in vocabulary.wrappers:
         yield from _layers(node.get(name), vocabulary, wanted, depth - 1)
-
-
-def _pairs(value: Any, depth: int = MAX_DEPTH) -> Iterator[tuple[str, Any]]:
-    """All names with their values, however deep."""
-    value = unfold(value)
-    if isinstance(value, list) and depth:
-        for inner in value:
-            yield from _pairs(inner, depth - 1)
-    elif isinstance(value, dict) and depth:
-        for name, inner in canonical(value).items():
-            yield name, inner
-            yield from _pairs(inner, depth - 1)
-
-
-def _inside(node: Node, path: str) -> Any:
-    """The value at the end of a path of names."""
-    value: Any = node
-    for name in path.split("."):
-        value = unfold(canonical(value).get(name)) if isinstance(value, dict) else None
-    return value
 
 
 def _charge(bill: Node, amount: str, unit: str) -> Charge | None:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 from service.catalogue.models import model_of
 from service.catalogue.vendors.kling import OLD_ONLY
-from service.errors import ProviderError, Refused, Unanswered
+from service.errors import ProviderError, Refused, Unanswered, WrongTask
 from service.model import Job, Outcome, Submission, TaskState
 from service.outbound.client import Response
 from service.providers.answers import read_answer, read_outcome
@@ -63,10 +63,13 @@ VOCABULARY = Vocabulary(
     request_codes=("code",),
     refusals=REFUSALS,
     sure=frozenset({"5001"}),
+    caller_ids=("externalid", "taskinfo.externaltaskid"),
     charges=(("billing", "amount", "chargetype"), ("finalunitdeduction", "", "unit")),
 )
 #: Of the list of tasks: entries on a page, and pages at most.
 PAGE, MOST_PAGES = 500, 20
+#: How the ids of our jobs begin: a person may give a job a task that has another name of its own.
+JOB_PREFIX = "job_"
 #: Seconds that a token made from an access key and its secret is good, and begins before now.
 TOKEN_SECONDS, TOKEN_SLACK = 1800, 5
 
@@ -153,6 +156,9 @@ class Kling(TaskApi):
         answer = self._ask(self.query_path(job))
         if self._is_missing(answer):
             raise Refused("NOT_FOUND_TASK", f"the provider has no task {job.task_id}")
+        named = read_answer(answer, VOCABULARY, job.task_id).caller_id
+        if named and named != job.id and named.startswith(JOB_PREFIX):
+            raise WrongTask("PROVIDER_ERROR", f"task {job.task_id} was made for {named}")
         return read_outcome(answer, VOCABULARY, job.task_id or "", self.access.base_url)
 
     def find(self, job: Job, job_of: Callable[[str], str | None]) -> str | None:
@@ -164,10 +170,13 @@ class Kling(TaskApi):
         answer = self._ask(path)
         if self._is_missing(answer):
             return None
-        task_id = read_answer(answer, VOCABULARY).own_id
-        if answer.status != 200 or not task_id:
+        envelope = read_answer(answer, VOCABULARY, job.id)
+        if answer.status != 200 or not envelope.own_id:
             raise Unanswered("PROVIDER_UNAVAILABLE", f"the lookup answered {answer.status}")
-        return task_id
+        if envelope.caller_id not in (None, job.id):
+            message = f"the lookup answered about {envelope.caller_id} instead of {job.id}"
+            raise WrongTask("PROVIDER_UNAVAILABLE", message)
+        return envelope.own_id
 
     def history(self, since: datetime, job_of: Callable[[str], str | None]) -> Iterator[PastTask]:
         """The vendor's list of tasks; a task of ours has our job's id."""

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
+from service.media.containers import VIDEO_TYPES
 from service.providers.bodies import MAX_DEPTH, as_id, canonical, unfold
 
 _LINK = re.compile(r"https?://[^\s/]", re.I)
 _PICTURE = re.compile(r"\.(jpe?g|png|webp|gif|avif|bmp)$", re.I)
 #: Never the video, whatever the object is that holds it.
-_OTHER_THINGS = re.compile(r"thumb|cover|poster|image|frame|prompt|input|param|callback")
+_OTHER_THINGS = re.compile(
+    r"thumb|cover|poster|image|frame|prompt|input|param|callback|webhook|refer"
+)
+_FILM = re.compile(rf"\.({'|'.join(VIDEO_TYPES)})$", re.I)
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,34 @@ def find_link(
         origin: the base of links that begin with a slash.
         task_id: the task whose result it is.
     """
-    search = _Search(results, task_id)
-    texts = (text for node in nodes for text in search.links(node, False, MAX_DEPTH))
-    links = [link for text in texts if (link := _absolute(text, origin))]
+    links = _absolute_links(nodes, results, origin, task_id, is_open=False)
     videos = (link for link in links if not _PICTURE.search(urlsplit(link).path))
     return next(videos, links[0] if links else None)
+
+
+def find_film(
+    nodes: Iterable[dict[str, Any]], results: ResultNames, origin: str, task_id: str | None = None
+) -> str | None:
+    """
+    The first link in these objects whose path is a film's, under any name but those of inputs.
+
+    For a task that is done, and shows nothing under the names of results; arguments as above.
+    """
+    links = _absolute_links(nodes, results, origin, task_id, is_open=True)
+    return next((link for link in links if _FILM.search(urlsplit(link).path)), None)
+
+
+def _absolute_links(
+    nodes: Iterable[dict[str, Any]],
+    results: ResultNames,
+    origin: str,
+    task_id: str | None,
+    *,
+    is_open: bool,
+) -> list[str]:
+    search = _Search(results, task_id)
+    texts = (text for node in nodes for text in search.links(node, is_open, MAX_DEPTH))
+    return [link for text in texts if (link := _absolute(text, origin))]
 
 
 def _absolute(text: str, origin: str) -> str | None:
@@ -91,4 +118,5 @@ def _links_in_text(text: str) -> Iterator[str]:
     """One link, or several with commas or blanks between them."""
     for part in re.split(r"(?<![\s,;|])[\s,;|]+(?=https?://)", text.strip().strip("<>'\"")):
         if part.startswith("/") or _LINK.match(part):
-            yield part
+            # Some templates escape what they fill in; a signed link would be refused like that.
+            yield part.replace("&amp;", "&")

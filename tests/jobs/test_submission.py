@@ -176,6 +176,21 @@ def test_answered_by_an_error(harness: Harness, sandbox: SandboxClient, status: 
     assert [EventType.JOB_UNKNOWN, EventType.JOB_FAILED] == types(harness, job)
 
 
+def test_answered_by_an_error_under_a_budget(harness: Harness, sandbox: SandboxClient) -> None:
+    """What the vendor may have charged for stays reserved, while it is unknown and afterwards."""
+    job = harness.new_job("[refuse 500] a fox")
+    submit_with(harness, apixo(harness), budget=1.0, prices={job.model: 0.6})
+    spent = []
+    for _ in range(6):
+        with harness.db.read() as tx:
+            spent.append(store.jobs.spent_since(tx, job.account_id, job.created_at))
+        harness.clock.advance(LEASE)
+        harness.drain("reconcile")
+
+    assert JobState.FAILED is harness.job(job).state
+    assert [0.6] * 6 == spent
+
+
 def test_an_error_after_the_task_was_made(harness: Harness, sandbox: SandboxClient) -> None:
     """The callback of a task that the vendor made before its 500 gives the job its video."""
     made = unique(harness, "[lose]")

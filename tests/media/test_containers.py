@@ -21,7 +21,10 @@ ISO_KINDS = ["mp4", "mov", "m4v"]
         ("mkv", "libx264", "matroska"),
         ("avi", "mpeg4", "avi"),
         ("ts", "libx264", "mpegts"),
+        ("m2ts", "libx264", "mpegts"),
         ("mpg", "mpeg2video", "mpeg"),
+        ("m2v", "mpeg2video", "mpegvideo"),
+        ("wmv", "wmv2", "asf"),
         ("flv", "libx264", "flv"),
     ],
 )
@@ -34,7 +37,9 @@ def test_films(kind: str, codec: str, demuxer: str) -> None:
     assert (demuxer, True) == (found.demuxer, found.extension in VIDEO_TYPES)
 
 
-@pytest.mark.parametrize("kind", [b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"moof"])
+@pytest.mark.parametrize(
+    "kind", [b"moov", b"mdat", b"free", b"skip", b"wide", b"pnot", b"moof", b"uuid"]
+)
 def test_no_ftyp(kind: bytes) -> None:
     """An ISO file is known by any box with which one may begin."""
     found = container_of(box(kind, b"x" * 20))

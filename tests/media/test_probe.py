@@ -73,7 +73,10 @@ def test_kinds(tmp_path: Path, kind: str, codec: str, pixels: str) -> None:
     assert (CORNERS, (640, 360)) == (corners(opened(found.poster)), opened(found.poster).size)
 
 
-@pytest.mark.parametrize(("kind", "codec"), [("flv", "libx264"), ("mpg", "mpeg2video")])
+@pytest.mark.parametrize(
+    ("kind", "codec"),
+    [("flv", "libx264"), ("mpg", "mpeg2video"), ("wmv", "wmv2"), ("m2ts", "libx264")],
+)
 def test_kinds_that_count_roughly(tmp_path: Path, kind: str, codec: str) -> None:
     """Kinds whose lengths are estimates are films as well."""
     found = find(tmp_path, record(128, 72, kind=kind, codec=codec, corners=True))

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,7 +23,7 @@ from support.raw_servers import LOCAL, Handler, Server
 from support.reach import access
 
 from service.channels import Slack, SlackBot, Webhook
-from service.errors import Refused
+from service.errors import DeliveryError, Refused
 from service.jobs.choice import Market
 from service.jobs.requests import check_request, planned_job
 from service.model import Job, TaskState
@@ -272,6 +274,71 @@ def test_hook_without_a_body(status: str, lines: str, outbound: Outbound, serve:
     delivery_result = channel.send(delivery_request(server.url("/hook"), frozen(channel)))
 
     assert (int(status[:3]), "") == (delivery_result.status, delivery_result.response)
+
+
+NO = [b'{"ok":false}', b'{"success":false,"error":"x"}', b"error", b"<h1>500</h1>", b"\xff\x00"]
+
+
+@pytest.mark.parametrize("body", NO)
+@pytest.mark.parametrize("status", ["200 OK", "202 Accepted"])
+def test_words_of_a_hook(status: str, body: bytes, outbound: Outbound, serve: Serve) -> None:
+    """Whoever answers 2xx has the event, whatever else is said."""
+    for channel in (Webhook(outbound, 5.0), Slack(outbound, 5.0)):
+        server = serve(written(status)(body))
+        delivery_result = channel.send(delivery_request(server.url("/hook"), frozen(channel)))
+
+        assert int(status[:3]) == delivery_result.status
+        assert 1 == len(server.requests)
+
+
+BROKEN = {
+    "cut": "Content-Length: 500\r\n\r\ntak",
+    "cut in a chunk": "Transfer-Encoding: chunked\r\n\r\n5\r\nta",
+    "no chunk": "Transfer-Encoding: chunked\r\n\r\nta\r\n",
+    "no gzip": "Content-Length: 20\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b\x08xxxx",
+}
+
+
+@pytest.mark.parametrize("rest", BROKEN.values(), ids=BROKEN)
+def test_answer_that_breaks_off(rest: str, outbound: Outbound, serve: Serve) -> None:
+    """A hook that said 2xx is not sent the event once more because the rest was lost."""
+    said = f"HTTP/1.1 200 OK\r\nConnection: close\r\n{rest}".encode("latin-1")
+    for channel in (Webhook(outbound, 5.0), Slack(outbound, 5.0)):
+        server = serve(said)
+        delivery_result = channel.send(delivery_request(server.url("/hook"), frozen(channel)))
+
+        assert 200 == delivery_result.status
+        assert 1 == len(server.requests)
+
+
+def test_answer_that_never_ends(outbound: Outbound, request: pytest.FixtureRequest) -> None:
+    """A hook that says 2xx and then drips words until the time is over has the event."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"
+    release = threading.Event()
+
+    def hang(server: Server, conn: socket.socket) -> None:
+        server.read(conn)
+        conn.sendall(head + b"tak")
+        release.wait(20)
+
+    server = Server(hang)
+    request.addfinalizer(server.close)
+    request.addfinalizer(release.set)
+    channel = Webhook(outbound, 0.5)
+    delivery_result = channel.send(delivery_request(server.url("/hook"), frozen(channel)))
+
+    assert 200 == delivery_result.status
+
+
+def test_refusal_that_breaks_off(outbound: Outbound, serve: Serve) -> None:
+    """A no stays one, too."""
+    head = b"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 500\r\n"
+    said = head + b"Retry-After: 7\r\n\r\nlat"
+    channel = Webhook(outbound, 5.0)
+    with pytest.raises(DeliveryError) as caught:
+        channel.send(delivery_request(serve(said).url("/hook"), frozen(channel)))
+
+    assert (503, 7.0) == (caught.value.status, caught.value.wait_seconds)
 
 
 MARKS = ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"]

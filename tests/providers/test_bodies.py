@@ -32,6 +32,12 @@ TEXT = json.dumps(SAID, ensure_ascii=False)
         (json.dumps(json.dumps(TEXT)).encode(), ""),
         (quote(TEXT).encode(), ""),
         (f"{TEXT}=".encode(), ""),
+        (f"callback({TEXT});".encode(), "application/javascript"),
+        (f")]}}',\n{TEXT}".encode(), ""),
+        (f"data: {TEXT}\n\n".encode(), "text/event-stream"),
+        (f"Warning: undefined key in api.php on line 7\n{TEXT}".encode(), ""),
+        (f"{TEXT}\n<!-- served by node 3 -->".encode(), ""),
+        (f"{TEXT}{TEXT}".encode(), ""),
     ],
 )
 def test_json_in_any_wrapping(body: bytes, content_type: str) -> None:
@@ -70,7 +76,17 @@ def test_json_in_a_form_field() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"null", b"7", b"<html><a href='x=1'>", b"{", b"[" * 100_000, b"plain words"]
+    "body",
+    [
+        b"",
+        b"null",
+        b"7",
+        b"<html><a href='x=1'>",
+        b"<p>{}</p>",
+        b"{",
+        b"[" * 100_000,
+        b"plain words",
+    ],
 )
 def test_nothing_to_read(body: bytes) -> None:
     """HTML, broken JSON and bare values are neither JSON nor a form."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -43,6 +44,12 @@ def about(**data: Any) -> dict[str, Any]:
         {"code": 200, "data": json.dumps({"taskId": "t1"})},
         {"code": 200, "data": [{"taskId": "t1"}]},
         {"code": 200, "data": [{"taskId": "t0"}, {"taskId": "t1"}]},
+        {"code": 200, "data": {"tasks": [{"taskId": "t0"}, {"taskId": "t1"}]}},
+        {"code": 200, "data": {"list": [{"taskId": "t1"}]}},
+        {"code": 200, "data": {"uuid": "t1"}},
+        {"code": 200, "result": {"taskId": "t1"}},
+        {"output": {"task_id": "t1", "task_status": "PENDING"}, "request_id": "r1"},
+        {"taskId": "t1", "response": {"taskId": "t2"}},
         {"taskId": "t1"},
         {"id": "t1"},
         [{"taskId": "t1"}],
@@ -59,10 +66,17 @@ def test_where_the_task_is_named(body: Any) -> None:
     [
         ({"code": 200, "data": {"taskId": 7}}, "7"),
         ({"code": 200, "data": "ab12cd34"}, "ab12cd34"),
+        ({"code": 200, "data": ["ab12cd34"]}, "ab12cd34"),
+        ({"code": 200, "data": {"task": "ab12cd34"}}, "ab12cd34"),
+        ({"code": 200, "data": {"taskIds": ["ab12cd34"]}}, "ab12cd34"),
+        ({"code": 200, "result": "ab12cd34"}, "ab12cd34"),
+        ({"code": 200, "data": ["ab12cd34", "ab12cd35"]}, None),
+        ({"state": "success", "result": "ab12cd34"}, None),
         ({"code": 200, "data": "created"}, None),
         ({"code": 200, "requestId": "trace", "data": None}, None),
         ({"code": 200, "data": {"taskId": ""}}, None),
-        ({"taskId": "t1", "state": "success", "data": {"taskId": "t2", "state": "x"}}, "t2"),
+        ({"taskId": "t1", "state": "success", "data": {"taskId": "t2", "state": "x"}}, "t1"),
+        ({"taskId": "t0", "state": "success", "data": {"taskId": "t2", "state": "x"}}, "t2"),
     ],
 )
 def test_other_ids(body: Any, expected: str | None) -> None:
@@ -290,6 +304,32 @@ def test_result_of_another_task(body: Any) -> None:
     assert (TaskState.SUCCEEDED, "t1", None) == (found.state, found.task_id, found.result_url)
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["creations", "video_list", "mp4Url", "files", "media", "signed_url", "generated", "asset0"],
+)
+@pytest.mark.parametrize("put", [lambda link: link, lambda link: [link], lambda link: {"at": link}])
+def test_film_under_another_name(name: str, put: Callable[[str], Any]) -> None:
+    """A task that is done has its film, whatever that is called; but not what went in."""
+    link = "https://cdn.example/a.MP4?sign=x/y&amp;until=1"
+    went_in = {
+        "webhook": VIDEO,
+        "callBackUrl": VIDEO,
+        "param": json.dumps({"video": VIDEO}),
+        "referVideo": VIDEO,
+        "cover_url": VIDEO,
+        "page": "https://cdn.example/tasks/t1",
+        "preview": "https://cdn.example/a.jpg",
+    }
+    done = read(about(state="success", **went_in, **{name: put(link)})).outcome()
+    nothing = read(about(state="success", **went_in)).outcome()
+    without_word = read(about(**went_in, **{name: put(link)})).outcome()
+
+    assert "https://cdn.example/a.MP4?sign=x/y&until=1" == done.result_url
+    assert (TaskState.SUCCEEDED, None) == (nothing.state, nothing.result_url)
+    assert TaskState.RUNNING is without_word.state
+
+
 @pytest.mark.parametrize("data", [[VIDEO], VIDEO, [{"url": VIDEO}], [{"cover": 1}, {"url": VIDEO}]])
 def test_result_in_the_wrapper(data: Any) -> None:
     """The wrapper may hold nothing but the result."""
@@ -320,7 +360,7 @@ def test_candidates() -> None:
         "payload": json.dumps({"jobs": [{"id": 5, "valid": True}], "requestId": "r-1"}),
     }
 
-    assert ("t9", "5", "r-1", "u-1") == read(body).candidates()
+    assert ("t9", "5", "u-1", "r-1") == read(body).candidates()
 
 
 VALUES = st.recursive(
