@@ -43,7 +43,7 @@ def test_counts_on(db: Database, clock: TestClock) -> None:
     assert db.is_sqlite is (shared() - first > MINUTE)
 
 
-def test_told_not_to(db: Database, clock: TestClock) -> None:
+def test_asked_not_to(db: Database, clock: TestClock) -> None:
     """A process that need not follow keeps the clock that it was given."""
     shared = SharedClock(clock, follows=False)
     with db.read() as tx:

@@ -37,13 +37,14 @@ from service.web.pagination import cursor, page_response, page_size
 blueprint = Blueprint("callbacks", __name__)
 
 
-@blueprint.post("/callbacks/<token>", strict_slashes=False)
+# Any number of slashes may follow: a redirect to fewer would be taken for a refusal.
+@blueprint.post("/callbacks/<path:token>", merge_slashes=False)
 def receive(token: str) -> Response:
     """Keep a provider's callback; no judgement of its body, no work, no network."""
     w = wiring()
     headers, now = dict(request.headers), w.clock()
     with _refusals():
-        receive_callback(w.ingest, w.signer, token, headers, _body, _remote(), now)
+        receive_callback(w.ingest, w.signer, token.rstrip("/"), headers, _body, _remote(), now)
     return json_response({"ok": True})
 
 
@@ -54,12 +55,12 @@ def _body() -> bytes:
         raise CallbackTooLarge(error.detail) from None
 
 
-@blueprint.get("/callbacks/<token>", strict_slashes=False)
+@blueprint.get("/callbacks/<path:token>", merge_slashes=False)
 def check(token: str) -> Response:
     """A provider looks whether the URL works, before it sends anything: GET or HEAD."""
     w = wiring()
     with _refusals():
-        check_callback_url(w.ingest, w.signer, token, _remote(), w.clock())
+        check_callback_url(w.ingest, w.signer, token.rstrip("/"), _remote(), w.clock())
     return json_response({"ok": True})
 
 

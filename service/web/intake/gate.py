@@ -45,7 +45,7 @@ class Gate:
         path = self.path(head.target)
         if path == "/healthz" and head.method in ("GET", "HEAD"):
             return Route(Lane.HEALTH)
-        if found := re.fullmatch(r"/callbacks/(.+?)/?", path):
+        if found := re.fullmatch(r"/callbacks/(.+?)/*", path):
             return self._callback(found[1])
         if _FILES.fullmatch(path) and head.method in ("GET", "HEAD"):
             return Route(Lane.FILES)

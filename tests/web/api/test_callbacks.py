@@ -167,18 +167,18 @@ def test_no_key_and_no_other_method(client: FlaskClient, harness: Harness) -> No
     ]
 
 
-@pytest.mark.parametrize("query", ["", "?id=7", "?x=%00"])
-def test_slash_at_the_end(client: FlaskClient, harness: Harness, query: str) -> None:
-    """A proxy's slash behind the URL, or parameters, change nothing."""
+@pytest.mark.parametrize("end", ["/", "//", "///", "/?id=7", "//?id=7", "?x=%00", "%2F"])
+def test_slash_at_the_end(client: FlaskClient, harness: Harness, end: str) -> None:
+    """Slashes that a proxy puts behind the URL, or parameters, change nothing."""
     job = harness.new_job()
-    answer = client.post(f"{path_of(harness, job.id)}/{query}", data=b"{}")
+    answer = client.post(f"{path_of(harness, job.id)}{end}", data=b"{}")
 
     assert 200 == answer.status_code
     assert [b"{}"] == [callback.body for callback in kept(harness, job)]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("end", ["", "/"])
+@pytest.mark.parametrize("end", ["", "/", "//"])
 def test_look_at_the_url(client: FlaskClient, harness: Harness, method: str, end: str) -> None:
     """A vendor that looks first whether the URL works gets its 200, counted and not kept."""
     job = harness.new_job()
