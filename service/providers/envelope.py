@@ -21,8 +21,7 @@ from service.providers.bodies import MAX_DEPTH, as_id, canonical, pairs_in, unfo
 from service.providers.links import ResultNames, find_film, find_link
 
 MAX_CANDIDATES = 8
-MAX_WORD_LENGTH = 80
-MAX_MESSAGE_LENGTH = 1000
+MAX_WORD_LENGTH, MAX_MESSAGE_LENGTH = 80, 1000
 LARGEST_CHARGE = 1e12
 
 #: What other vendors call the ends of a task; each word has been seen from the vendor named.
@@ -128,7 +127,7 @@ class Envelope:
         layers = list(_layers(tree, vocabulary, wanted))
         if wanted and wanted in map(self._own_id_in, layers):
             layers = [node for node in layers if self._own_id_in(node) in (None, wanted)]
-        # Without any object it may still be the bare result: a link, or a list of them.
+        # Without any object it may be the bare result: a link, or a list of them.
         self._layers = layers or [{vocabulary.results.names[0]: tree}]
         self._task = self._find_task()
         #: The task's object first, then from the inside out.
@@ -170,11 +169,11 @@ class Envelope:
 
     def _bare_ids(self) -> Iterator[str]:
         """A text, or a list of one, that stands where the task's object should be may be its id."""
-        values = (node.get(n) for node in self._layers for n in self.vocabulary.wrappers)
-        for value in map(unfold, values):
-            bare = value[0] if isinstance(value, list) and len(value) == 1 else value
-            if isinstance(bare, str) and _BARE_ID.fullmatch(bare):
-                yield bare
+        names = self.vocabulary.wrappers
+        for value in (unfold(node.get(name)) for node in self._layers for name in names):
+            first, *others = value if isinstance(value, list) and value else [value]
+            if isinstance(first, str) and not others and _BARE_ID.fullmatch(first):
+                yield first
 
     @cached_property
     def caller_id(self) -> str | None:
@@ -238,8 +237,8 @@ class Envelope:
         return find_link(self._own_parts(), self.vocabulary.results, self._origin, self.own_id)
 
     def _result_url(self) -> str | None:
-        names = self.vocabulary.results
-        return self.link or find_film(self._own_parts(), names, self._origin, self.own_id)
+        found = self._own_parts(), self.vocabulary.results, self._origin, self.own_id
+        return self.link or find_film(*found)
 
     def _own_parts(self) -> Iterator[Node]:
         return map(self._without_wrapped, self._nearest)
@@ -314,8 +313,8 @@ class Envelope:
             assumed: the state of an answer that names none; without it a task that has
                 its result is done, and any other is running.
         """
-        done = TaskState.SUCCEEDED if self.link else None
-        known = self.meaning if self.state else assumed or done
+        assumed = assumed or (TaskState.SUCCEEDED if self.link else None)
+        known = self.meaning if self.state else assumed
         return Outcome(
             known or TaskState.RUNNING,
             self.task_id,
