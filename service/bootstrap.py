@@ -26,7 +26,7 @@ from service.model import Clock, utc_now
 from service.outbound.client import Outbound
 from service.providers import Access, Provider, make_provider
 from service.settings import Settings
-from service.signing import Encryptor, UrlSigner
+from service.signing import Encryptor, KeyRing, UrlSigner
 from service.slots import Slots
 from service.storage import FileStorage, Storage, open_storage
 from service.storage.disk import disks_of
@@ -46,6 +46,7 @@ class Wiring:
     """Everything that web, worker and command line need; made once per process, after any fork."""
 
     settings: Settings
+    keys: KeyRing
     clock: SharedClock
     db: Database
     encryptor: Encryptor
@@ -143,7 +144,7 @@ def build(
         SettingsError: a setting cannot be used; the message says how to fix it.
     """
     _refuse_useless(settings)
-    keys, base = settings.keys(), settings.public_url
+    keys, base = KeyRing(settings.keys), settings.public_url
     db, shared = Database(settings.database_url, patience), SharedClock(clock, follow_database)
     outbound = Outbound(settings.allowed_networks)
     storage = open_storage(settings.storage_url, settings.data_dir / "uploads")
@@ -154,6 +155,7 @@ def build(
     notifications = NotificationContext(channels, encryptor, links, unsubscribe, storage, settings)
     return Wiring(
         settings=settings,
+        keys=keys,
         clock=shared,
         db=db,
         ingest=Ingest(db),

@@ -11,15 +11,16 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from itsdangerous import BadData, BadSignature, URLSafeSerializer
 from itsdangerous.encoding import base64_decode, base64_encode
 
-from service.errors import BadToken, ExpiredToken
+from service.errors import BadToken, ExpiredToken, SettingsError
 from service.formatting import format_duration
 
 #: How far a signature's time may be from ours, either way (Standard Webhooks' libraries agree).
@@ -33,6 +34,42 @@ def _signing_by(secret_keys: Sequence[str], purpose: str) -> dict[str, Any]:
         "salt": f"clipbell.{purpose}",
         "signer_kwargs": {"key_derivation": "hmac", "digest_method": hashlib.sha256},
     }
+
+
+class KeyRing(Sequence[str]):
+    """
+    The secret keys of a running process, the one that signs first.
+
+    All keys in force verify, also those that came since the process began; one that was
+    revoked or has ended does so no more. It signs by its own newest, which the others know.
+
+    Args:
+        read: gives the keys in force now, newest first. Raises SettingsError.
+    """
+
+    def __init__(self, read: Callable[[], Sequence[str]]) -> None:
+        self._read = read
+        self._begun = tuple(read())
+
+    def valid_keys(self) -> tuple[str, ...]:
+        """The keys, now; the last known ones while they cannot be read."""
+        try:
+            current = self._read()
+        except SettingsError:
+            return self._begun
+        first = next((key for key in self._begun if key in current), current[0])
+        return (first, *(key for key in current if key != first))
+
+    def own(self) -> tuple[str, ...]:
+        """Those in force that the process began with."""
+        current = self.valid_keys()
+        return tuple(key for key in self._begun if key in current)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.valid_keys()[index]
+
+    def __len__(self) -> int:
+        return len(self.valid_keys())
 
 
 def _require_canonical(token: str) -> None:
@@ -55,13 +92,18 @@ class UrlSigner:
     serializer would refuse a token from a clock that runs a little ahead.
 
     Args:
+        secret_keys: looked at each time, so that a `KeyRing`'s end of a key is seen at once.
         purpose: a token that was made for another one is refused.
         path: the address before the token, such as ``https://clips.example.com/v``.
     """
 
     def __init__(self, secret_keys: Sequence[str], purpose: str, path: str) -> None:
-        self._serializer = URLSafeSerializer(**_signing_by(secret_keys, purpose))
+        self._secret_keys, self._purpose = secret_keys, purpose
         self._start = f"{path}/"
+
+    @property
+    def _serializer(self) -> URLSafeSerializer:
+        return _url_serializer(tuple(self._secret_keys), self._purpose)
 
     def url_for(self, expires_at: datetime, **payload: str) -> str:
         """The URL that carries `payload`; the same for the same payload and expiry."""
@@ -90,6 +132,11 @@ class UrlSigner:
     def token_in(self, url: str) -> str | None:
         """The token of a URL that starts as ours do, whether it is good or not; else None."""
         return url.removeprefix(self._start) if url.startswith(self._start) else None
+
+
+@lru_cache(maxsize=64)
+def _url_serializer(secret_keys: Sequence[str], purpose: str) -> URLSafeSerializer:
+    return URLSafeSerializer(**_signing_by(secret_keys, purpose))
 
 
 class SessionSerializer(URLSafeSerializer):

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from itsdangerous import BadSignature
 from standardwebhooks import Webhook
 
-from service.errors import BadToken, ExpiredToken
+from service.errors import BadToken, ExpiredToken, SettingsError
 from service.signing import (
     Encryptor,
+    KeyRing,
     SessionSerializer,
     UrlSigner,
     digest,
@@ -254,3 +255,41 @@ def test_seal_is_no_token() -> None:
 def test_digest() -> None:
     """SHA-256 in hex: the published one of an empty text."""
     assert "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" == digest("")
+
+
+class TestKeyRing:
+    """The keys of a running process follow those in force."""
+
+    def test_a_key_that_comes(self) -> None:
+        """A new key verifies at once, and does not sign: other processes may not know it."""
+        keys = [OLD]
+        signer = UrlSigner(KeyRing(lambda: list(keys)), "video", f"{URL}/v")
+        keys.insert(0, NEW)
+        token = made(signer_of("video", NEW), "video")
+
+        assert "vid_1" == signer.verify(token, NOW)["video"]
+        assert made(signer_of("video", OLD), "video") == made(signer, "video")
+
+    def test_a_key_that_goes(self) -> None:
+        """What an ended key signed is refused from then on, and the next one signs."""
+        keys = [OLD]
+        ring = KeyRing(lambda: list(keys))
+        signer = UrlSigner(ring, "video", f"{URL}/v")
+        token = made(signer, "video")
+        keys[:] = [NEW]
+        with pytest.raises(BadToken):
+            signer.verify(token, NOW)
+
+        assert made(signer_of("video", NEW), "video") == made(signer, "video")
+        assert ((), [NEW]) == (ring.own(), list(ring))
+
+    def test_keys_that_cannot_be_read(self) -> None:
+        """While the file is away, the process goes on with the keys that it began with."""
+        answers = [[NEW, OLD]]
+
+        def read() -> list[str]:
+            if not answers:
+                raise SettingsError("no file")
+            return answers.pop()
+
+        assert [NEW, OLD] == list(KeyRing(read))

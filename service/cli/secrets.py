@@ -54,7 +54,7 @@ def list_keys(json_: bool = JsonOption) -> None:
 
 @app.command()
 def revoke(key_id: str = typer.Argument(metavar="KEY"), json_: bool = JsonOption) -> None:
-    """End an old secret key, once web and worker are restarted; what it signed is worthless."""
+    """End an old secret key at once, in running processes too; what it signed is worthless."""
     settings = load_settings()
     if settings.secret_keys:
         raise SettingsError(
@@ -71,4 +71,5 @@ def revoke(key_id: str = typer.Argument(metavar="KEY"), json_: bool = JsonOption
         return
     out = console()
     out.print(f"{key_id} is out of {settings.secret_keys_file}.", soft_wrap=True)
-    out.print("Restart `clipbell serve` (SIGHUP will do) and `clipbell worker` now.")
+    out.print("No process accepts what it signed. Those that were started before the rotation:")
+    out.print("restart `clipbell serve` (SIGHUP will do), and after it `clipbell worker`.")

@@ -26,6 +26,7 @@ from service.videos.retention import delete_expired, delete_orphans, purge_rows
 log = logging.getLogger(__name__)
 
 BEAT_SECONDS = 5.0
+WEB_BEAT_SECONDS = 15.0
 MAINTENANCE_SECONDS = 60.0
 STOP_SECONDS = 10.0
 SWEEP = timedelta(hours=1)
@@ -124,6 +125,27 @@ class Maintenance(Periodic):
             self._swept_at = now
 
 
+def process_name(kind: str, now: datetime) -> str:
+    """A name for this process that begins with its host, or with `kind` and its host."""
+    host = f"{kind}{socket.gethostname()[:20]}-"
+    return f"{host}{os.getpid()}-{new_id('w', now)[-4:]}"[:40]
+
+
+class WebHeartbeat(Periodic):
+    """Says now and then that this web process lives, and by which secret keys."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        super().__init__("web heartbeat", WEB_BEAT_SECONDS, self.beat)
+        self._wiring = wiring
+        self._id = process_name(store.work.WEB, wiring.clock())
+
+    def beat(self) -> None:
+        """Once."""
+        keys = key_ids(self._wiring.keys.own())
+        with self._wiring.db.write() as tx:
+            store.work.beat(tx, self._id, self._wiring.clock(), key_ids=keys)
+
+
 class Heartbeat(Periodic):
     """
     Says every few seconds that this worker lives, and looks after the rows as a whole.
@@ -135,13 +157,12 @@ class Heartbeat(Periodic):
     def __init__(self, wiring: Wiring) -> None:
         super().__init__("heartbeat", BEAT_SECONDS, self.beat)
         self._wiring = wiring
-        self._key_ids = key_ids(wiring.settings.keys())
         self._host = f"{socket.gethostname()[:20]}-"
-        self._id = f"{self._host}{os.getpid()}-{new_id('w', wiring.clock())[-4:]}"[:40]
+        self._id = process_name("", wiring.clock())
 
     def beat(self) -> None:
         """Once."""
-        clock = self._wiring.clock
+        clock, keys = self._wiring.clock, key_ids(self._wiring.keys.own())
         with self._wiring.db.write() as tx:
             clock.follow(tx)
             now = clock()
@@ -149,7 +170,7 @@ class Heartbeat(Periodic):
             if jump > CLOCK_SLACK:
                 count = store.clock_skew.shift_due_dates(tx, jump, now)
                 log.warning("the clock went back by %s; %s rows are due earlier", jump, count)
-            store.work.beat(tx, self._id, now, offset=clock.offset, key_ids=self._key_ids)
+            store.work.beat(tx, self._id, now, offset=clock.offset, key_ids=keys)
             watch_rows(tx, self._wiring.high_water)
             store.work.forget_workers(tx, now - timedelta(hours=1))
             store.idempotency.prune(tx, now - IDEMPOTENCY_KEPT)

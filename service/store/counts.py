@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Table, func, literal, select, union_all
 
 from service.store.schema import callbacks, deliveries, jobs, providers, videos, workers
-from service.store.work import WORK
+from service.store.work import WORK, WORKERS_ONLY
 
 
 @dataclass(frozen=True)
@@ -74,5 +74,7 @@ def due(tx: Connection, now: datetime) -> list[Due]:
 
 def workers_since(tx: Connection, since: datetime) -> int:
     """How many workers were seen alive since then."""
-    found = select(func.count()).select_from(workers).where(workers.c.seen_at >= since)
+    found = (
+        select(func.count()).select_from(workers).where(WORKERS_ONLY, workers.c.seen_at >= since)
+    )
     return tx.scalar(found) or 0

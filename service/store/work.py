@@ -325,6 +325,11 @@ WORK: dict[str, tuple[Table, Sequence[str]]] = {
 }
 
 
+#: What the ids of web processes begin with: they tell their keys here, and do no work.
+WEB = "web:"
+WORKERS_ONLY = ~workers.c.id.startswith(WEB)
+
+
 def beat(
     tx: Connection,
     worker_id: str,
@@ -355,7 +360,7 @@ def wrong_clocks(
 
 
 def other_keys(tx: Connection, seen_after: datetime, key_ids: str) -> list[str]:
-    """The ids of workers seen since then that run with other secret keys."""
+    """The ids of workers and web processes seen since then that run with other secret keys."""
     other = workers.c.key_ids.not_in([key_ids, ""])
     statement = select(workers.c.id).where(workers.c.seen_at >= seen_after, other)
     return list(tx.execute(statement.order_by(workers.c.id)).scalars())
@@ -363,7 +368,8 @@ def other_keys(tx: Connection, seen_after: datetime, key_ids: str) -> list[str]:
 
 def last_beat(tx: Connection, before: datetime | None = None) -> datetime | None:
     """When a worker was last seen alive; by a clock no later than `before`, where one is given."""
-    statement = select(workers.c.seen_at).order_by(workers.c.seen_at.desc()).limit(1)
+    statement = select(workers.c.seen_at).where(WORKERS_ONLY)
+    statement = statement.order_by(workers.c.seen_at.desc()).limit(1)
     if before is not None:
         statement = statement.where(workers.c.seen_at <= before)
     found: datetime | None = tx.scalar(statement)

@@ -85,7 +85,7 @@ def create_app(wiring: Wiring) -> Flask:
     app.extensions["refused_tries"] = RefusedTries(wiring.clock)
     app.extensions["large_body"] = BoundedSemaphore(1)
     app.extensions["test_sends"] = BoundedSemaphore(TEST_SENDS_AT_ONCE)
-    session.use_sessions(app, wiring.settings)
+    session.use_sessions(app, wiring.settings, wiring.keys)
     app.extensions["gate"] = Gate(wiring, partial(session.is_known, app))
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)

@@ -18,6 +18,7 @@ from gunicorn.glogging import Logger
 from service.bootstrap import build
 from service.errors import ClipbellError
 from service.ops.logs import formatter_of
+from service.ops.upkeep import WebHeartbeat
 from service.settings import Settings
 from service.store.database import REQUEST_PATIENCE_SECONDS
 from service.web.app import create_app
@@ -80,7 +81,9 @@ class Server(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Flask:
         """The app of one worker process."""
-        app = create_app(build(self._settings, patience=REQUEST_PATIENCE_SECONDS))
+        wiring = build(self._settings, patience=REQUEST_PATIENCE_SECONDS)
+        app = create_app(wiring)
+        WebHeartbeat(wiring).start()
         waiters: Waiters = app.extensions["waiters"]
         gunicorns = signal.getsignal(signal.SIGTERM)
 

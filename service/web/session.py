@@ -46,19 +46,19 @@ _LOCAL = re.compile(r"/(?![/\\])[\x21-\x7e]*")
 
 
 class Sessions(SecureCookieSessionInterface):
-    """Flask's sessions, signed by our secret keys."""
+    """Flask's sessions, signed by the secret keys in force."""
 
     def __init__(self, secret_keys: Sequence[str]) -> None:
-        self._serializer = SessionSerializer(secret_keys)
+        self._secret_keys = secret_keys
 
     def get_signing_serializer(self, app: Flask) -> Any:
-        """The serializer, made once."""
-        return self._serializer
+        """The serializer; a session that an ended key signed is none."""
+        return SessionSerializer(self._secret_keys)
 
 
-def use_sessions(app: Flask, settings: Settings) -> None:
+def use_sessions(app: Flask, settings: Settings, secret_keys: Sequence[str]) -> None:
     """Give an app its sessions."""
-    app.session_interface = Sessions(settings.keys())
+    app.session_interface = Sessions(secret_keys)
     app.config.update(
         SESSION_COOKIE_NAME=COOKIE,
         SESSION_COOKIE_PATH=settings.public_path or "/",

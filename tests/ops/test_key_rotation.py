@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,9 +28,9 @@ from service.ops.key_rotation import (
     revoke_key,
 )
 from service.ops.setup import initialise
-from service.ops.upkeep import Heartbeat
+from service.ops.upkeep import Heartbeat, WebHeartbeat
 from service.settings import Settings, load_settings
-from service.signing import Encryptor, UrlSigner, key_ids
+from service.signing import Encryptor, KeyRing, UrlSigner, key_ids
 from service.store.encrypted_columns import ENCRYPTED_COLUMNS
 from service.store.schema import metadata
 
@@ -217,3 +218,18 @@ def test_doctor_compares_the_keys_of_hosts(harness: Harness) -> None:
     assert (True, False) == (same.ok, differ.ok)
     assert "other-1" in differ.message and "gone-1" not in differ.message
     assert "CLIPBELL_SECRET_KEYS" in differ.message
+
+
+def test_doctor_compares_the_keys_of_web_processes(harness: Harness) -> None:
+    """A web process with other keys is named, and counts as no worker."""
+    WebHeartbeat(harness.wiring).beat()
+    (same,) = findings(harness.wiring, ["secret keys"])
+    WebHeartbeat(replace(harness.wiring, keys=KeyRing(lambda: [NEW]))).beat()
+    (differ,) = findings(harness.wiring, ["secret keys"])
+    with harness.db.read() as tx:
+        workers = store.counts.workers_since(tx, harness.clock() - timedelta(minutes=1))
+        last = store.work.last_beat(tx)
+
+    assert (True, False) == (same.ok, differ.ok)
+    assert "web:" in differ.message
+    assert (0, None) == (workers, last)

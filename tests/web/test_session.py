@@ -14,6 +14,7 @@ from support.servers import eventually
 
 from service import store
 from service.accounts import create_key
+from service.signing import KeyRing
 from service.web.app import create_app
 from service.web.session import login_url
 
@@ -285,7 +286,8 @@ def test_cookie_of_another_server(client: FlaskClient, harness: Harness) -> None
     cookie = client.get_cookie("clipbell_session")
     assert cookie is not None
     settings = harness.wiring.settings.model_copy(update={"secret_keys": (SecretStr("x" * 40),)})
-    stranger = create_app(replace(harness.wiring, settings=settings)).test_client()
+    other = replace(harness.wiring, settings=settings, keys=KeyRing(settings.keys))
+    stranger = create_app(other).test_client()
 
     for value in (cookie.value, cookie.value[:-3], "x", "é.é"):
         stranger.set_cookie("clipbell_session", value)
