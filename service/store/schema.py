@@ -199,8 +199,9 @@ jobs = Table(
     Index(None, "provider", "state"),
     Index(None, "account_id", "id"),
     Index(None, "account_id", "state", "due_at"),
-    # Lists of one state, which may have few rows among many.
+    # Lists of one state or one model, which may have few rows among many.
     Index(None, "account_id", "state", "id"),
+    Index(None, "account_id", "model", "id"),
     Index(None, "account_id", "batch_key", unique=True),
 )
 
@@ -338,6 +339,8 @@ deliveries = Table(
     Index(None, "job_id"),
     Index(None, "account_id", "id"),
     Index(None, "account_id", "state", "id"),
+    # To count them without their bodies.
+    Index(None, "channel", "state"),
 )
 _few(
     "ix_deliveries_leased",
