@@ -11,8 +11,12 @@ from service import store
 from service.callbacks.ingest import Ingest
 from service.callbacks.process import process_callback
 from service.catalogue.models import OFFERS, VENDORS
-from service.channels import Apprise, Email, Slack, SlackBot, Webhook
+from service.channels.apprise import Apprise
 from service.channels.base import Channel
+from service.channels.email import Email
+from service.channels.slack import Slack
+from service.channels.slack_bot import SlackBot
+from service.channels.webhook import Webhook
 from service.deliveries.attempts import attempt_delivery
 from service.deliveries.notification import NotificationContext
 from service.errors import SettingsError

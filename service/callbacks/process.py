@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from sqlalchemy import Connection
@@ -49,6 +50,8 @@ log = logging.getLogger(__name__)
 
 #: A callback is looked at again after this when the provider could not be asked.
 RETRY_SECONDS = 5.0
+#: And after this when its job was given up, and the task goes on.
+RUNNING_SECONDS = 60.0
 #: And after this when its job was being changed.
 BUSY_SECONDS = 0.1
 #: Answers to a question about an id that is not the job's task.
@@ -178,7 +181,8 @@ def _settle(
             store.callbacks.reject(tx, BAD_VENDOR_SIGNATURE, "", clock())
         return
     said = _parsed(provider, callback)
-    taskless = job.state is JobState.UNKNOWN and job.task_id is None
+    # One that was given up without a task can be adopted, too.
+    taskless = job.task_id is None and job.state in (JobState.UNKNOWN, JobState.FAILED)
     adopted = None
     if not taskless:
         found = confirm(provider, job, None) if settings.confirm_callbacks else said
@@ -280,6 +284,10 @@ def _record(
     if refusal:
         _done(tx, callback, CallbackState.IGNORED, refusal)
         return
+    if job.state is JobState.FAILED and _is_running(found):
+        # Only its end counts for a job that was given up.
+        store.callbacks.postpone(tx, callback, now + timedelta(seconds=RUNNING_SECONDS))
+        return
     if adopted and not _adopt(tx, job, adopted, now):
         # It has left `unknown` since: looked at again as what it is now.
         store.callbacks.postpone(tx, callback, now)
@@ -310,9 +318,17 @@ def _refusal(
     return None
 
 
+def _is_running(found: Outcome | ProviderError) -> bool:
+    return isinstance(found, Outcome) and found.state is TaskState.RUNNING
+
+
 def _adopt(tx: Connection, job: Job, task_id: str, now: datetime) -> bool:
-    changes = {"task_id": task_id, "error": None, "submitted_at": job.sent_at or now}
-    adopted = store.jobs.accept(tx, job.id, [JobState.UNKNOWN], **changes)
+    """The job has this task; one that was given up stays failed until a success replaces that."""
+    changes: dict[str, Any] = {"task_id": task_id, "submitted_at": job.sent_at or now}
+    if job.state is JobState.FAILED:
+        adopted = store.jobs.change(tx, job.id, [JobState.FAILED], **changes)
+    else:
+        adopted = store.jobs.accept(tx, job.id, [JobState.UNKNOWN], error=None, **changes)
     if adopted:
         store.jobs.add_step(tx, job.id, "adopted", f"the callback named its task, {task_id}", now)
     return adopted

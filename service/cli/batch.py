@@ -8,9 +8,11 @@ from typing import Any
 from rich.progress import track
 
 from service.bootstrap import Wiring
-from service.cli.account_option import acting_account
 from service.cli.batch_file import FileError, read_rows
-from service.cli.output import console, errors, open_wiring, print_error, print_json
+from service.cli.errors import print_error
+from service.cli.here import acting_account
+from service.cli.output import console, errors, print_json
+from service.cli.wired import open_wiring
 from service.errors import InvalidInput
 from service.formatting import format_price
 from service.jobs.batches import BatchRow, numbered, request_once
@@ -48,7 +50,8 @@ def submit_file(path: Path, defaults: dict[str, Any], dry_run: bool, json_: bool
         print_error(fault)
     if faults:
         raise FileError(f"{len(faults)} errors; nothing was sent. Fix them and run again")
-    account = acting_account(wiring)
+    with wiring.db.read() as tx:
+        account = acting_account(tx)
     if dry_run:
         _print_price(wiring, account, job_requests, json_)
     else:

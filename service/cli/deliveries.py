@@ -1,180 +1,176 @@
-"""`deliveries`, `resend` and `trigger`: list them, attempt one again, send a sample."""
+"""`deliveries` and `resend`: the messages that were sent, and sending one again."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import typer
 
 from service import store
-from service.bootstrap import Wiring
-from service.cli.account_option import Acting, ActingGroup, acting_account, whole_id
-from service.cli.output import JsonOption, ago, console, open_wiring, print_json, table
+from service.cli.ask import Request, answer
+from service.cli.help import Acting, ActingGroup, new_group
+from service.cli.here import acting_account, open_here, own_delivery, whole_id
+from service.cli.output import JsonOption, ago, print_fields, print_json, print_list, say
 from service.deliveries.exchanges import as_curl, exchanges_of
+from service.deliveries.listing import list_deliveries
 from service.deliveries.redelivery import resend_delivery
-from service.deliveries.subscriptions import target_of
-from service.errors import NotFound
-from service.events.record import record_sample
-from service.formatting import mask_target
+from service.errors import Conflict, NotFound
 from service.messages.content import cut, plain
-from service.model import Delivery, DeliveryState, EventType, Subscription
-from service.model.delivery_json import DeliveryWithContentJson, delivery_json, full_delivery_json
+from service.model import DeliveryState, utc_now
+from service.model.delivery_json import (
+    DeliveryJson,
+    DeliveryWithContentJson,
+    ListedDeliveryJson,
+    delivery_json,
+    full_delivery_json,
+)
 
-app = typer.Typer(
+app = new_group(
+    """
+    List the newest deliveries, or show one.
+
+    `show DLV` prints the requests and answers of one.
+
+    Examples:
+      clipbell deliveries --state exhausted
+      clipbell deliveries --job job_01a2b3c4
+      clipbell deliveries show dlv_01a2b3c4
+    """,
     cls=ActingGroup,
     invoke_without_command=True,
     subcommand_metavar="[show DLV]",
-    help="List the newest deliveries; `show DLV` prints the requests and answers of one.",
 )
+DeliveryArgument = typer.Argument(metavar="DLV", help="A delivery's id, or the start of it.")
 
 
 @app.callback()
 def deliveries(
     context: typer.Context,
     state: DeliveryState = typer.Option(None, help="Only deliveries in this state."),
-    job: str = typer.Option(None, "--job", help="Only deliveries of this job."),
+    job: str = typer.Option(None, "--job", help="Only deliveries about this job."),
     subscription: str = typer.Option(
-        None, "--subscription", help="Only those to this subscription."
+        None, "--subscription", metavar="SUB", help="Only those to this subscription."
     ),
-    limit: int = typer.Option(20, min=1, max=1000, help="Number of deliveries."),
+    limit: int = typer.Option(20, min=1, max=1000, metavar="N", help="Number of deliveries."),
     json_: bool = JsonOption,
 ) -> None:
-    """List the newest deliveries; `show DLV` prints the requests and answers of one."""
+    """List the newest deliveries."""
     if context.invoked_subcommand is not None:
         return
-    wiring = open_wiring()
-    account = acting_account(wiring)
-    filters: dict[str, Any] = {"state": state, "job_id": whole_id(wiring, job)}
-    filters["subscription_id"] = whole_id(wiring, subscription)
-    with wiring.db.read() as tx:
-        page = store.deliveries.page(tx, account.id, limit, **filters)
-        events = store.events.of_ids(tx, {one.event_id for one in page})
-        targets = store.subscriptions.of_ids(tx, {one.subscription_id for one in page})
-        attempts = store.deliveries.all_attempts(tx, [delivery.id for delivery in page])
-    if json_:
-        print_json([delivery_json(delivery, attempts) for delivery in page])
-        return
-    counts = Counter(attempt.delivery_id for attempt in attempts)
-    results = {a.delivery_id: a.error or f"{a.status or 'taken'}" for a in attempts}
-    rows = [
-        {
-            "delivery": delivery.id,
-            "state": delivery.state.value,
-            "event": events[delivery.event_id].type if delivery.event_id in events else "",
-            "to": _title(wiring, targets.get(delivery.subscription_id), delivery.channel),
-            "created": ago(delivery.created_at),
-            "tries": str(counts[delivery.id]),
-            "last": cut(plain(results.get(delivery.id, "")), 48),
-        }
-        for delivery in page
-    ]
-    if rows:
-        table(rows, spare="created")
-    elif any(filters.values()):
-        console().print("No delivery matches: `clipbell deliveries` shows all.")
-    else:
-        console().print("No deliveries yet.")
+    query = {"state": state, "job_id": job, "subscription_id": subscription}
+    found = answer(
+        Request("GET", "/v1/deliveries", query=query, limit=limit), lambda: _page(query, limit)
+    )
+    none = "No deliveries yet."
+    if any(query.values()):
+        none = "No delivery matches: `clipbell deliveries` shows all."
+    print_list(found, [_row(one) for one in found], json_, none=none, spare="created")
 
 
-def _title(wiring: Wiring, subscription: Subscription | None, channel: str) -> str:
-    """Where a delivery goes, in a few words."""
-    if subscription is None:
-        return channel
-    target = mask_target(target_of(wiring.encryptor, subscription))
-    return cut(subscription.name or f"{channel} {target}", 32)
+def _page(query: dict[str, Any], limit: int) -> list[ListedDeliveryJson]:
+    opened = open_here()
+    with opened.db.read() as tx:
+        ids = {name: whole_id(tx, query[name]) or None for name in ("job_id", "subscription_id")}
+        page = store.deliveries.page(tx, acting_account(tx).id, limit, **query | ids)
+        return list_deliveries(tx, opened.encryptor, page)
+
+
+def _row(one: ListedDeliveryJson) -> dict[str, str]:
+    last = one["attempts"][-1] if one["attempts"] else None
+    result = (last["error"] or f"{last['status'] or 'accepted'}") if last else ""
+    return {
+        "delivery": one["id"],
+        "state": str(one["state"]),
+        "event": one["type"] or "",
+        "to": cut(plain(one["to"]), 32),
+        "created": ago(one["created_at"]),
+        "tries": str(len(one["attempts"])),
+        "last": cut(plain(result), 48),
+    }
 
 
 @app.command(cls=Acting)
 def show(
-    delivery_id: str = typer.Argument(metavar="DLV"),
+    delivery_id: str = DeliveryArgument,
     curl: bool = typer.Option(False, "--curl", help="Print the last request as a curl command."),
     json_: bool = JsonOption,
 ) -> None:
-    """Print the request and the answer of each attempt."""
-    wiring = open_wiring()
-    delivery = _owned(wiring, delivery_id)
-    with wiring.db.read() as tx:
-        attempts = store.deliveries.all_attempts(tx, [delivery.id])
-        exchanges = exchanges_of(tx, wiring.encryptor, [delivery])
-    if curl:
-        if not exchanges:
-            raise NotFound(f"nothing was sent for {delivery.id} yet")
-        print(as_curl(exchanges[max(exchanges)], delivery.body))
-        return
-    shown = full_delivery_json(delivery, attempts, exchanges)
+    """
+    Print the request and the answer of each attempt.
+
+    Examples:
+      clipbell deliveries show dlv_01a2b3c4
+      clipbell deliveries show dlv_01a2b3c4 --curl
+    """
+
+    def here() -> DeliveryWithContentJson:
+        opened = open_here()
+        with opened.db.read() as tx:
+            delivery = own_delivery(tx, delivery_id)
+            attempts = store.deliveries.all_attempts(tx, [delivery.id])
+            exchanges = exchanges_of(tx, opened.encryptor, [delivery])
+        return full_delivery_json(delivery, attempts, exchanges)
+
+    found: DeliveryWithContentJson = answer(Request("GET", "/v1/deliveries/{}", delivery_id), here)
     if json_:
-        print_json(shown)
+        print_json(found)
+    elif curl:
+        _print_curl(found)
     else:
-        _print_delivery(shown)
+        _print_delivery(found)
 
 
-def _print_delivery(shown: DeliveryWithContentJson) -> None:
-    out = console()
-    for name in ("id", "state", "channel", "event_id", "job_id", "subscription_id"):
-        out.print(f"{name.removesuffix('_id'):<13} {shown[name]}", soft_wrap=True)
-    for attempt in shown["attempts"]:
+def _print_curl(found: DeliveryWithContentJson) -> None:
+    sent = [attempt["request"] for attempt in found["attempts"] if attempt["request"]]
+    if not sent:
+        raise NotFound(f"nothing was sent for {found['id']} yet")
+    last = sent[-1]
+    if last["truncated"]:
+        raise Conflict("the body is longer than 64 KiB, too long for a command")
+    print(as_curl(last["method"], last["url"], last["headers"], last["body"]))
+
+
+def _print_delivery(found: DeliveryWithContentJson) -> None:
+    names = ("id", "state", "channel", "event_id", "job_id", "subscription_id")
+    print_fields({name.removesuffix("_id"): dict(found)[name] for name in names})
+    for attempt in found["attempts"]:
         result = attempt["error"] or f"answered {attempt['status'] or 'yes'}"
-        out.print(f"\nAttempt {attempt['number']}, {attempt['started_at']}", style="bold")
-        out.print(plain(f"{result} ({attempt['milliseconds']} ms)"), soft_wrap=True)
-        sent, answer = attempt["request"], attempt["answer"]
+        say(f"\nAttempt {attempt['number']}, {attempt['started_at']}", style="bold")
+        say(plain(f"{result} ({attempt['milliseconds']} ms)"))
+        sent, received = attempt["request"], attempt["answer"]
         if sent is not None:
-            out.print(f"\n> {sent['method']} {sent['url']}", soft_wrap=True)
+            say(f"\n> {sent['method']} {sent['url']}")
             _print_message(">", sent["headers"], sent["body"])
-        if answer is not None:
-            out.print(f"\n< {answer['status'] or ''}".rstrip(), soft_wrap=True)
-            _print_message("<", answer["headers"], answer["body"])
+        if received is not None:
+            say(f"\n< {received['status'] or ''}".rstrip())
+            _print_message("<", received["headers"], received["body"])
 
 
 def _print_message(mark: str, headers: Mapping[str, str], body: str) -> None:
-    out = console()
     for name, value in headers.items():
-        out.print(plain(f"{mark} {name}: {value}"), soft_wrap=True)
+        say(plain(f"{mark} {name}: {value}"))
     if body:
-        out.print("\n".join(["", *(plain(line) for line in body.splitlines())]), soft_wrap=True)
+        say("\n".join(["", *(plain(line) for line in body.splitlines())]))
 
 
-def _owned(wiring: Wiring, delivery_id: str) -> Delivery:
-    """The acting account's delivery of that id. Raises NotFound."""
-    account = acting_account(wiring)
-    delivery_id = whole_id(wiring, delivery_id) or delivery_id
-    with wiring.db.read() as tx:
-        delivery = store.deliveries.owned(tx, account.id, delivery_id)
-    if delivery is None:
-        raise NotFound(f"there is no {delivery_id}: see `clipbell deliveries`")
-    return delivery
+def resend(delivery_id: str = DeliveryArgument, json_: bool = JsonOption) -> None:
+    """
+    Send one delivery again, whatever its state.
 
+    Examples:
+      clipbell resend dlv_01a2b3c4
+    """
 
-def resend(delivery_id: str = typer.Argument(metavar="DLV"), json_: bool = JsonOption) -> None:
-    """Send a delivery once more, whatever its state."""
-    wiring = open_wiring()
-    delivery = _owned(wiring, delivery_id)
-    with wiring.db.write() as tx:
-        resend_delivery(tx, delivery, wiring.clock())
+    def here() -> DeliveryJson:
+        with open_here().db.write() as tx:
+            delivery = own_delivery(tx, delivery_id)
+            resend_delivery(tx, delivery, utc_now())
+            attempts = store.deliveries.all_attempts(tx, [delivery.id])
+            return delivery_json(own_delivery(tx, delivery.id), attempts)
+
+    found = answer(Request("POST", "/v1/deliveries/{}/resend", delivery_id), here)
     if json_:
-        print_json({"id": delivery.id, "state": DeliveryState.PENDING.value})
+        print_json(found)
     else:
-        console().print(f"{delivery.id} goes out once more.", soft_wrap=True)
-
-
-def trigger(
-    event: EventType = typer.Argument(help="Event to simulate."),
-    json_: bool = JsonOption,
-) -> None:
-    """Create a labelled sample event. The worker delivers it like a real one."""
-    wiring = open_wiring()
-    account = acting_account(wiring)
-    with wiring.db.write() as tx:
-        sample = record_sample(tx, account.id, event, wiring.clock())
-        page = store.deliveries.page(tx, account.id, 1000, event_id=sample.id)
-    ids = [delivery.id for delivery in page]
-    if json_:
-        print_json({"id": sample.id, "type": event.value, "deliveries": ids})
-    elif ids:
-        pending = "1 delivery is" if len(ids) == 1 else f"{len(ids)} deliveries are"
-        console().print(f"{sample.id}: {pending} pending.", soft_wrap=True)
-        console().print("See: `clipbell deliveries`.")
-    else:
-        no_match = f"{sample.id} is recorded, but no subscription wants {event}."
-        console().print(no_match, soft_wrap=True)
+        say(f"{found['id']} is sent again; see `clipbell deliveries show {found['id']}`.")

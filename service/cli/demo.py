@@ -7,20 +7,18 @@ import tempfile
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from service.cli.output import JsonOption, print_error, print_json
+from service.cli.errors import print_error
+from service.cli.output import JsonOption, print_json
+from service.demo.run import Demo, running
 from service.errors import SettingsError
 from service.formatting import format_duration
 from service.ops.processes import interrupt_on_signals
-
-if TYPE_CHECKING:
-    from service.demo.run import Demo
 
 LOOK_SECONDS = 0.3
 PATIENCE_SECONDS = 120.0
@@ -33,10 +31,20 @@ MARKS = {"succeeded": "[green]●[/]", "failed": "[red]●[/]"}
 
 def demo(
     once: bool = typer.Option(False, "--once", help="Stop when everything has arrived."),
-    port: int = typer.Option(None, min=1, max=65535, help="Port of the web pages."),
+    port: int = typer.Option(
+        None, min=1, max=65535, help="Port of the web pages. Default: a free one."
+    ),
     json_: bool = JsonOption,
 ) -> None:
-    """Run the whole product: sandbox provider, web, worker, Slack, mail and a REST hook."""
+    """
+    Try everything offline: no key, no costs, nothing is left behind.
+
+    It starts a vendor for tests, web, worker, a Slack sink, a mail inbox and a REST hook.
+
+    Examples:
+      clipbell demo
+      clipbell demo --once --json
+    """
     interrupt_on_signals()
     try:
         with tempfile.TemporaryDirectory(prefix="clipbell-demo-") as folder:
@@ -52,11 +60,6 @@ def demo(
 
 def _show(folder: Path, port: int | None, *, once: bool, quiet: bool) -> bool:
     """Run the demo in that folder; returns whether something was wrong."""
-    try:
-        # Imported here because its libraries are an extra that a service can do without.
-        from service.demo.run import running
-    except ModuleNotFoundError as error:
-        raise SettingsError(f"{error.name} is missing: pip install 'clipbell[demo]'") from None
     out = Console(stderr=quiet, highlight=False)
     out.print("Starting sandbox provider, web, worker, Slack sink, mail inbox and REST-hook sink …")
     with running(folder, port) as demo:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 
 from service import store
-from service.cli.account_option import own_job
-from service.cli.jobs import shown_job
-from service.cli.output import JobArgument, JsonOption, open_wiring, print_json
+from service.cli.here import jobs_json, open_here, own_job
+from service.cli.output import JobArgument, JsonOption, print_json
 from service.jobs.timeline import timeline
 from service.model.callback_json import full_callback_json
 from service.model.delivery_json import full_delivery_json
@@ -18,10 +17,17 @@ _PROOFS = ("authorization", "cookie", "signature", "token", "api-key", "secret")
 
 
 def export(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
-    """Print one job with everything that belongs to it as JSON, without secrets."""
-    wiring = open_wiring()
-    job = own_job(wiring, job_id)
-    with wiring.db.read() as tx:
+    """
+    Print everything about one job as JSON, without secrets.
+
+    It helps whoever has to find out what happened.
+
+    Examples:
+      clipbell export job_01a2b3c4 > job.json
+    """
+    opened = open_here()
+    with opened.db.read() as tx:
+        job = own_job(tx, job_id)
         callbacks = store.callbacks.of_job(tx, job.id)
         deliveries = store.deliveries.of_job(tx, job.id)
         ids = [delivery.id for delivery in deliveries]
@@ -36,7 +42,7 @@ def export(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
             for name, value in callback["headers"].items()
         }
     document = {
-        "job": shown_job(wiring, job),
+        "job": jobs_json(opened, [job])[0],
         "timeline": entries,
         "callbacks": received,
         "deliveries": [full_delivery_json(one, attempts, exchanges) for one in deliveries],

@@ -10,9 +10,8 @@ from contextlib import suppress
 import typer
 
 from service import store
-from service.bootstrap import Wiring
-from service.cli.account_option import acting_account
-from service.cli.output import JsonOption, console, open_wiring, print_json
+from service.cli.here import Here, acting_account, open_here
+from service.cli.output import JsonOption, console, print_json
 from service.deliveries.secrets import secrets_of
 from service.errors import OutboundError
 from service.model import utc_now
@@ -28,18 +27,30 @@ _FORWARDED = ("content-type", "user-agent", "webhook-id", "webhook-timestamp", "
 
 def listen(
     port: int = typer.Option(8200, "--port", min=0, max=65535, help="Port; 0 takes a free one."),
-    host: str = typer.Option("127.0.0.1", help="Address to listen on."),
-    secret: list[str] = typer.Option([], "--secret", help="whsec_…; default: the stored ones."),
+    host: str = typer.Option("127.0.0.1", metavar="ADDRESS", help="Address to listen on."),
+    secret: list[str] = typer.Option(
+        [], "--secret", help="whsec_…; default: those of the service. Repeat it for several."
+    ),
     forward_to: str = typer.Option(
-        None, "--forward-to", help="Pass each one on to this URL of yours, and its answer back."
+        None, "--forward-to", metavar="URL", help="Pass valid ones on to your own endpoint."
     ),
     json_: bool = JsonOption,
 ) -> None:
-    """Receive webhooks, verify each signature and print them. 200 if valid, else 401."""
-    wiring = None if secret else open_wiring()
+    """
+    Receive webhooks here, verify and print them.
+
+    A valid signature is answered with 200, or with the answer of --forward-to;
+    a wrong one with 401.
+
+    Examples:
+      clipbell listen
+      clipbell listen --forward-to http://localhost:3000/hook
+      clipbell listen --secret whsec_… --port 0
+    """
+    here = None if secret else open_here()
     if port:
         free_port(port, host)
-    server = Sink((host, port), wiring, list(secret), json_, forward_to)
+    server = Sink((host, port), here, list(secret), json_, forward_to)
     # SIGTERM ends it as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     url = f"http://{host}:{server.server_port}/"
@@ -60,13 +71,13 @@ class Sink(http.server.ThreadingHTTPServer):
     def __init__(
         self,
         address: tuple[str, int],
-        wiring: Wiring | None,
+        here: Here | None,
         secrets: list[str],
         json_: bool,
         forward_to: str | None = None,
     ) -> None:
         super().__init__(address, _Handler)
-        self._wiring, self._secrets, self._json = wiring, secrets, json_
+        self._here, self._secrets, self._json = here, secrets, json_
         self._forward_to = forward_to
         # The developer's own machine is where this leads.
         self._outbound = Outbound(("0.0.0.0/0", "::/0"))
@@ -108,12 +119,12 @@ class Sink(http.server.ThreadingHTTPServer):
 
     def _known(self) -> list[str]:
         """The secrets, read for each POST: a subscription may be younger than this process."""
-        if self._wiring is None:
+        if self._here is None:
             return self._secrets
-        account, encryptor = acting_account(self._wiring), self._wiring.encryptor
-        with self._wiring.db.read() as tx:
+        encryptor, now = self._here.encryptor, utc_now()
+        with self._here.db.read() as tx:
+            account = acting_account(tx)
             subscriptions = store.subscriptions.all_of(tx, account.id)
-        now = self._wiring.clock()
         own = [secret for s in subscriptions for secret in secrets_of(encryptor, s, now)]
         return [encryptor.decrypt(account.webhook_secret), *own]
 

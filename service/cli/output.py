@@ -1,10 +1,11 @@
-"""Output of the verbs: text for people, JSON for programs, one line for errors."""
+"""Output of the verbs: text for people, JSON for programs."""
 
 from __future__ import annotations
 
 import json
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,12 +14,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from service.bootstrap import Wiring, build
 from service.cli.completion import job_ids
 from service.formatting import format_age, harmless
 from service.messages.content import plain
 from service.model import utc_now
-from service.settings import load_settings
 
 _ID = re.compile(r"[a-z]+_[0-9a-f]{32}")
 _COLOURS = {
@@ -40,7 +39,9 @@ SHORT_ID = 20
 WIDE = 140
 #: On a terminal with fewer columns, tables leave out the column that can be spared.
 ROOMY = 100
-JobArgument = typer.Argument(metavar="JOB", autocompletion=job_ids)
+JobArgument = typer.Argument(
+    metavar="JOB", help="A job's id, or the start of it.", autocompletion=job_ids
+)
 JsonOption = typer.Option(False, "--json", help="Print JSON for programs.")
 
 
@@ -63,22 +64,15 @@ def errors() -> Console:
     return HarmlessConsole(stderr=True, highlight=False, markup=False)
 
 
-def print_error(message: str) -> None:
-    """One line on stderr."""
-    print(f"clipbell: {harmless(' '.join(message.split()))}", file=sys.stderr)
+def say(text: str, **style: Any) -> None:
+    """One line for people, which the terminal folds if it must."""
+    console().print(text, soft_wrap=True, **style)
 
 
 def print_json(body: Any, indent: int | None = None) -> None:
     """One JSON document on stdout, in which nothing commands a terminal."""
     text = json.dumps(body, indent=indent, ensure_ascii=False)
     print(harmless(text, lambda char: json.dumps(char)[1:-1]), flush=True)
-
-
-def open_wiring() -> Wiring:
-    """The wiring over a database that is at head. Raises SettingsError or SchemaError."""
-    wiring = build(load_settings())
-    wiring.db.check()
-    return wiring
 
 
 def table(rows: list[dict[str, str]], spare: str | None = None) -> None:
@@ -107,11 +101,49 @@ def _shortened(text: str, length: int) -> str:
     return text[:length] if _ID.fullmatch(text) else text
 
 
+def print_list(
+    rows: Sequence[Mapping[str, Any]],
+    shown: Sequence[dict[str, str]],
+    json_: bool,
+    *,
+    none: str,
+    spare: str | None = None,
+) -> None:
+    """
+    A list: JSON, a table, or what to say where there is nothing.
+
+    Args:
+        rows: as the API shows them.
+        shown: the same as cells of the table.
+    """
+    if json_:
+        print_json(rows)
+    elif shown:
+        table(list(shown), spare)
+    else:
+        console().print(none)
+
+
+def print_fields(found: Mapping[str, Any]) -> None:
+    """One thing, a line for each field that holds something."""
+    for name, value in found.items():
+        if text := _cell(value):
+            say(f"{name.replace('_', ' '):<16} {plain(text)}")
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={_cell(one)}" for name, one in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_cell, value))
+    return "" if value is None else {True: "yes", False: "no"}.get(value, str(value))
+
+
 def in_colour(state: str) -> Text:
     """A state's word; its colour says no more than the word does."""
     return Text(state, _STYLES.get(state.partition(":")[0], ""))
 
 
-def ago(moment: datetime) -> str:
-    """The age of the moment by this machine's clock, such as "5 min ago"."""
-    return format_age(moment, utc_now())
+def ago(moment: str | None) -> str:
+    """The age of an ISO 8601 moment by this machine's clock, such as "5 min ago"."""
+    return format_age(datetime.fromisoformat(moment), utc_now()) if moment else ""

@@ -75,38 +75,6 @@ def moment(given: str, now: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-#: The option or argument behind each field of a request, by the start of its pointer.
-_FLAGS = {
-    "/input/prompt": "--prompt",
-    "/input": "-i",
-    "/notify": "--notify",
-    "/provider": "--provider",
-    "/metadata": "--metadata",
-    "/model": "MODEL",
-    "/channel": "CHANNEL",
-    "/target": "TARGET",
-    "/events": "--event",
-    "/models": "--model",
-    "/format": "--format",
-    "/name": "--name",
-    "/headers": "--header",
-    "/secret": "--secret",
-    "/scopes": "--scope",
-}
-
-
-def as_typed(pointer: str) -> str:
-    """What was typed for a field, as the start of a message: ``-i duration: ``."""
-    if pointer in _FLAGS:
-        return f"{_FLAGS[pointer]}: "
-    start, _, name = pointer[1:].partition("/")
-    flag = _FLAGS.get(f"/{start}")
-    if flag is None:
-        return f"{pointer}: " if pointer else ""
-    named = name and not name.isdecimal() and flag in ("-i", "--header", "--metadata")
-    return f"{flag} {name}: " if named else f"{flag}: "
-
-
 def metadata_from(given: Sequence[str]) -> dict[str, Any]:
     """Metadata from ``key=value`` pairs. Raises BadParameter."""
     try:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import typer
 
-from service import worker as workers
 from service.bootstrap import build
 from service.cli.output import JsonOption, print_json
+from service.engines import worker as workers
 from service.errors import SettingsError
 from service.model import utc_now
 from service.ops.doctor import pull_notice

@@ -6,7 +6,9 @@ from datetime import datetime
 
 import typer
 
-from service.cli.output import JsonOption, console, open_wiring, print_json, table
+from service.cli.help import Verb, new_group
+from service.cli.here import open_here
+from service.cli.output import JsonOption, print_json, say, table
 from service.errors import SettingsError
 from service.formatting import iso
 from service.model import utc_now
@@ -14,12 +16,25 @@ from service.ops.key_rotation import add_key, reencrypt_all, revoke_key
 from service.settings import load_settings
 from service.signing import key_ids
 
-app = typer.Typer(help="The keys that sign URLs and encrypt secrets.")
+app = new_group(
+    """
+    The keys that sign URLs and encrypt secrets.
+
+    Examples:
+      clipbell secrets rotate
+      clipbell secrets list
+    """
+)
 
 
-@app.command()
+@app.command(cls=Verb)
 def rotate(json_: bool = JsonOption) -> None:
-    """Add a new secret key. Restart web and worker to use it."""
+    """
+    Add a new secret key. Restart web and worker to use it.
+
+    Examples:
+      clipbell secrets rotate
+    """
     settings = load_settings()
     if settings.secret_keys:
         raise SettingsError(
@@ -30,17 +45,20 @@ def rotate(json_: bool = JsonOption) -> None:
     if json_:
         print_json({"keys": count})
         return
-    out = console()
-    out.print(f"{count} keys, the newest first; the old ones still verify and open.")
-    out.print("Restart `clipbell serve` now (SIGHUP will do), and after it `clipbell worker`.")
-    out.print(
-        "Old keys end in 30 days; `clipbell secrets revoke` ends one at once.", soft_wrap=True
-    )
+    say(f"There are {count} keys now. The newest signs; the old ones still verify and decrypt.")
+    say("No process accepts what it signed. Those that were started before the rotation:")
+    say("restart `clipbell serve` (or send it SIGHUP), and after it `clipbell worker`.")
+    say("Old keys end in 30 days; `clipbell secrets revoke` ends one at once.")
 
 
-@app.command("list")
+@app.command("list", cls=Verb)
 def list_keys(json_: bool = JsonOption) -> None:
-    """The secret keys by their ids, newest first; the keys themselves are never shown."""
+    """
+    List the secret keys by their ids, newest first. The keys are never shown.
+
+    Examples:
+      clipbell secrets list
+    """
     settings = load_settings()
     dated: dict[str, datetime | None] = dict.fromkeys(settings.keys())
     if not settings.secret_keys:
@@ -52,24 +70,33 @@ def list_keys(json_: bool = JsonOption) -> None:
     table([{"key": row["id"] or "", "ends": row["ends_at"] or "never"} for row in rows])
 
 
-@app.command()
-def revoke(key_id: str = typer.Argument(metavar="KEY"), json_: bool = JsonOption) -> None:
-    """End an old secret key at once, in running processes too; what it signed is worthless."""
+@app.command(cls=Verb)
+def revoke(
+    key_id: str = typer.Argument(metavar="KEY", help="An id of `clipbell secrets list`."),
+    json_: bool = JsonOption,
+) -> None:
+    """
+    End an old secret key at once, in running processes too.
+
+    Links, sessions and callback URLs that it signed no longer work.
+
+    Examples:
+      clipbell secrets revoke 3f9a1c
+    """
     settings = load_settings()
     if settings.secret_keys:
         raise SettingsError(
             "CLIPBELL_SECRET_KEYS is set: take the key out there, then restart `clipbell serve` "
             "and `clipbell worker`"
         )
-    wiring = open_wiring()
-    with wiring.db.write() as tx:
+    opened = open_here()
+    with opened.db.write() as tx:
         # What only this key opens would be lost with it.
-        _, lost = reencrypt_all(tx, wiring.encryptor)
+        _, lost = reencrypt_all(tx, opened.encryptor)
     count = revoke_key(settings, key_id)
     if json_:
         print_json({"keys": count, "unreadable": lost})
         return
-    out = console()
-    out.print(f"{key_id} is out of {settings.secret_keys_file}.", soft_wrap=True)
-    out.print("No process accepts what it signed. Those that were started before the rotation:")
-    out.print("restart `clipbell serve` (SIGHUP will do), and after it `clipbell worker`.")
+    say(f"{key_id} is removed from {settings.secret_keys_file}.")
+    say("No process accepts what it signed. Those that were started before the rotation:")
+    say("restart `clipbell serve` (or send it SIGHUP), and after it `clipbell worker`.")

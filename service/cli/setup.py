@@ -8,47 +8,60 @@ from pathlib import Path
 import typer
 from rich.text import Text
 
-from service.cli.output import JsonOption, console, open_wiring, print_json
+from service.cli.output import JsonOption, console, print_json, say
+from service.cli.wired import open_wiring
 from service.formatting import format_size
 from service.jobs.restore import mark_unknown_after_restore
 from service.ops import doctor as checkup
 from service.ops.backup import write_backup
 from service.ops.setup import initialise, make_folder
 from service.settings import load_settings
+from service.store.migration import migrate as run_migrations
 
 
 def init(
-    owner_email: str = typer.Option(None, "--owner-email", help="Email for alerts."),
+    owner_email: str = typer.Option(
+        None, "--owner-email", metavar="EMAIL", help="Email for alerts."
+    ),
     json_: bool = JsonOption,
 ) -> None:
-    """Create the data folder, secrets, database and a first key. Safe to run again."""
+    """
+    Create the data folder, database and first key, and the secrets. Safe to run again.
+
+    Examples:
+      clipbell init --owner-email me@example.com
+    """
     settings = load_settings()
     service = initialise(settings, owner_email)
     if json_:
         print_json(service)
         return
-    out = console()
-    out.print(f"Ready in {settings.data_dir}. Account {service['account']}.")
+    say(f"Ready in {settings.data_dir}. Account: {service['account']}.")
     if service["api_key"]:
-        out.print(f"API key (shown only now): {service['api_key']}", style="bold", soft_wrap=True)
+        say(f"API key (shown only now): {service['api_key']}", style="bold")
     else:
-        out.print("API key: made before; `clipbell keys create` makes another.")
-    out.print(f"Webhook secret: {service['webhook_secret']}", soft_wrap=True)
-    out.print("Next: `clipbell up`, or `clipbell serve` and `clipbell worker`.")
-    out.print(f"Then open {settings.public_url} and sign in with the key.", soft_wrap=True)
+        say("API key: created before. `clipbell keys create` creates another.")
+    say(f"Webhook secret: {service['webhook_secret']}")
+    say("Next: `clipbell up`, or `clipbell serve` and `clipbell worker`.")
+    say(f"Then open {settings.public_url} and sign in with the key.")
 
 
 def migrate(
     stay: bool = typer.Option(False, "--stay", help="Then wait for SIGTERM (for honcho)."),
     json_: bool = JsonOption,
 ) -> None:
-    """Run database migrations."""
+    """
+    Run database migrations.
+
+    Examples:
+      clipbell migrate
+    """
     settings = load_settings()
     if settings.database_url.startswith("sqlite"):
         make_folder(settings)
     database = checkup.open_database(settings)
     before = database.version().at
-    database.migrate()
+    run_migrations(database)
     after = database.version().at
     database.close()
     if json_:
@@ -63,21 +76,33 @@ def migrate(
 
 
 def backup(
-    file: Path = typer.Argument(..., help="The tar file to make."),
-    replace: bool = typer.Option(False, "--replace", help="Overwrite a file that is there."),
+    file: Path = typer.Argument(..., metavar="FILE", help="The tar file to make."),
+    replace: bool = typer.Option(False, "--replace", help="Overwrite a file that exists."),
     json_: bool = JsonOption,
 ) -> None:
-    """Copy SQLite's database and the secret keys into one file, while the service runs."""
+    """
+    Copy database and secret keys into one file, while the service runs.
+
+    For SQLite. For PostgreSQL, it says what to run.
+
+    Examples:
+      clipbell backup backup.tar
+    """
     size = write_backup(load_settings(), file, replace=replace)
     if json_:
         print_json({"file": str(file), "bytes": size})
         return
     what = "the database and the secret keys, without the videos"
-    console().print(f"{file}: {what} ({format_size(size)}).", soft_wrap=True)
+    say(f"{file}: {what} ({format_size(size)}).")
 
 
 def recover_from_backup(json_: bool = JsonOption) -> None:
-    """Run after a restore, before any worker starts, so that no job is paid twice."""
+    """
+    Run once after a restore, before any worker starts, so that no job is paid twice.
+
+    Examples:
+      clipbell recover-from-backup
+    """
     wiring = open_wiring()
     counts = mark_unknown_after_restore(wiring.db, wiring.high_water, wiring.clock())
     wiring.close()
@@ -85,18 +110,23 @@ def recover_from_backup(json_: bool = JsonOption) -> None:
         print_json(counts)
         return
     asked, waiting, damaged = counts["asked"], counts["waiting"], counts["damaged"]
-    console().print(f"{asked} jobs have a task: the worker will ask the provider about them.")
+    say(f"With a task at the vendor: {asked}. The worker will ask about them.")
     if damaged:
-        console().print(f"{damaged} jobs cannot be read and are quarantined; see /readyz.")
-    console().print(f"{waiting} jobs may have been sent since the backup: they are unknown.")
+        say(f"Unreadable and quarantined: {damaged}. See /readyz.")
+    say(f"Perhaps sent since the backup, and now unknown: {waiting}.")
     if waiting:
-        advice = "look for them at the provider, then `clipbell resolve`"
-        console().print(f"`clipbell jobs --state unknown` lists them; {advice}.", soft_wrap=True)
-    console().print("Now start the worker.")
+        say("`clipbell jobs --state unknown` lists them. Look for them at the vendor, then say")
+        say("what you found with `clipbell resolve`.")
+    say("Now start the worker.")
 
 
 def doctor(json_: bool = JsonOption) -> None:
-    """Check the installation and suggest fixes."""
+    """
+    Check the installation and suggest fixes.
+
+    Examples:
+      clipbell doctor
+    """
     checks = checkup.examine()
     ok = all(check.ok for check in checks)
     if json_:

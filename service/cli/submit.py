@@ -9,43 +9,79 @@ from typing import Any
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from service import store
-from service.bootstrap import Wiring
 from service.catalogue.models import MODELS
-from service.cli.account_option import acting_account
+from service.cli.ask import Request, answer
 from service.cli.batch import submit_file
 from service.cli.completion import models
+from service.cli.errors import print_error
+from service.cli.estimate import estimate, print_estimate
+from service.cli.here import acting_account, jobs_json, open_here
 from service.cli.jobs import print_job
-from service.cli.output import JsonOption, errors, open_wiring, print_error, print_json
+from service.cli.live import Live
+from service.cli.output import JsonOption, errors
 from service.cli.parsing import from_pairs
 from service.cli.progress import doing, done
-from service.jobs.requests import (
-    check_request,
-    planned_job,
-    request_job,
-    with_saved_images,
-)
-from service.jobs.submission import preview
-from service.model import TERMINAL, Job, JobState
-from service.ops.health import provider_trouble, worker_trouble
+from service.cli.wired import open_wiring
+from service.jobs.requests import check_request, request_job, with_saved_images
+from service.model import TERMINAL, JobState
+from service.model.job_json import JobJson
 
 POLL_SECONDS = 0.5
+INPUT = "The video"
+SENDING = "Sending"
+#: States that a job does not leave by itself.
+RESTING = (*TERMINAL, JobState.HELD, JobState.UNKNOWN)
 
 
 def submit(
     model: str = typer.Argument(None, help=f"One of {', '.join(MODELS)}.", autocompletion=models),
-    prompt: str = typer.Option(None, "--prompt", "-p", help="What the video shows."),
-    inputs: list[str] = typer.Option([], "--input", "-i", help="Further input, key=value."),
-    notify: list[str] = typer.Option(None, "--notify", help="channel:target, e.g. slack:URL."),
-    provider: str = typer.Option(
-        "auto", help="A vendor, auto for the cheapest, or APIXO's value or official."
+    prompt: str = typer.Option(
+        None, "--prompt", "-p", metavar="WORDS", help="What it shows.", rich_help_panel=INPUT
     ),
-    file: Path = typer.Option(None, "--file", help="A batch: jobs.csv or jobs.jsonl."),
-    dry_run: bool = typer.Option(False, "--dry-run", help="Show the request without sending it."),
-    wait: bool = typer.Option(False, "--wait", help="Wait for the result, with progress."),
+    inputs: list[str] = typer.Option(
+        [],
+        "--input",
+        "-i",
+        metavar="KEY=VALUE",
+        help="More input, such as duration=10 or image=fox.png. Repeat it for several.",
+        rich_help_panel=INPUT,
+    ),
+    provider: str = typer.Option(
+        "auto",
+        metavar="VENDOR",
+        help="Which vendor makes it; auto is the cheapest that can.",
+        rich_help_panel=INPUT,
+    ),
+    notify: list[str] = typer.Option(
+        None,
+        "--notify",
+        metavar="CHANNEL:TARGET",
+        help="Who gets the link, such as slack:URL. Repeat it for several.",
+        rich_help_panel=SENDING,
+    ),
+    file: Path = typer.Option(
+        None, "--file", help="A batch: jobs.csv or jobs.jsonl.", rich_help_panel=SENDING
+    ),
+    dry_run: bool = typer.Option(
+        False,
+        "--dry-run",
+        help="Show vendor, price and time, and send nothing.",
+        rich_help_panel=SENDING,
+    ),
+    wait: bool = typer.Option(
+        False, "--wait", help="Wait for the result, with progress.", rich_help_panel=SENDING
+    ),
     json_: bool = JsonOption,
 ) -> None:
-    """Submit one job, or a file of jobs."""
+    """
+    Submit one job, or a file of jobs.
+
+    Examples:
+      clipbell submit kling-2-5-turbo-pro -p "A fox in the snow" --dry-run
+      clipbell submit kling-2-5-turbo-pro -p "A fox in the snow" --wait
+      clipbell submit kling-2 -p "It runs" -i image=fox.png --notify email:me@example.com
+      clipbell submit --file jobs.csv
+    """
     body: dict[str, Any] = {"provider": provider} | ({"notify": list(notify)} if notify else {})
     if file is not None:
         if prompt or inputs or wait:
@@ -55,56 +91,54 @@ def submit(
     if model is None or prompt is None:
         raise typer.BadParameter("give a model and --prompt, or --file")
     body |= {"model": model, "input": {"prompt": prompt} | from_pairs(model, inputs)}
-    _submit_one(body, dry_run, wait, json_)
-
-
-def _submit_one(body: dict[str, Any], dry_run: bool, wait: bool, json_: bool) -> None:
-    wiring = open_wiring()
-    account = acting_account(wiring)
-    request = check_request(body, wiring.channels, wiring.market())
-    now = wiring.clock()
     if dry_run:
-        job = planned_job(wiring.settings, account.id, request, now)
-        shown = preview(wiring.providers, wiring.settings, wiring.signer, job, request.choice)
-        print_json(shown, indent=2)
+        request = Request("POST", "/v1/dry-runs", body=body)
+        print_estimate(answer(request, lambda: estimate(body)), json_)
         return
-    request = with_saved_images(wiring.uploads, request, now)
-    with wiring.db.write() as tx:
-        job = request_job(tx, wiring.encryptor, wiring.settings, account.id, request, now)
-    if wait:
-        job = _wait(wiring, job)
-    print_job(wiring, job, json_)
-    if job.state is JobState.FAILED:
+    job = answer(Request("POST", "/v1/jobs", body=body), lambda: _submit(body))
+    job = _wait(job) if wait else job
+    print_job(job, json_)
+    if job["state"] == JobState.FAILED:
         raise typer.Exit(1)
 
 
-def _wait(wiring: Wiring, job: Job) -> Job:
+def _submit(body: dict[str, Any]) -> JobJson:
+    wiring = open_wiring()
+    request, now = check_request(body, wiring.channels, wiring.market()), wiring.clock()
+    request = with_saved_images(wiring.uploads, request, now)
+    with wiring.db.write() as tx:
+        account_id = acting_account(tx).id
+        job = request_job(tx, wiring.encryptor, wiring.settings, account_id, request, now)
+    return jobs_json(open_here(), [job])[0]
+
+
+def _wait(job: JobJson) -> JobJson:
     """The job at its end; its progress is shown on stderr, if that is a terminal."""
     out = errors()
     bar = (BarColumn(bar_width=24), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
     text = TextColumn("{task.fields[state]} {task.description}", markup=False)
     try:
         with Progress(*bar, text, console=out, disable=not out.is_terminal) as progress:
-            job = _follow(wiring, job, progress)
+            job = _follow(job, progress)
     except KeyboardInterrupt:
-        print_error(f"{job.id} continues; `clipbell show {job.id}` shows its state")
+        print_error(f"{job['id']} continues; `clipbell show {job['id']}` shows its state")
         raise typer.Exit(130) from None
-    if job.state not in TERMINAL and job.error:
-        print_error(f"{job.id} is {job.state}: {job.error['message']} {job.error['hint']}")
+    if job["state"] not in TERMINAL and job["error"]:
+        error = job["error"]
+        print_error(f"{job['id']} is {job['state']}: {error['message']} {error['hint']}")
         raise typer.Exit(1)
     return job
 
 
-def _follow(wiring: Wiring, job: Job, progress: Progress) -> Job:
+def _follow(job: JobJson, progress: Progress) -> JobJson:
     """The job once it has ended or waits for a person; moves the progress until then."""
-    bar = progress.add_task("", total=1.0, state=job.state)
+    bar, live = progress.add_task("", total=1.0, state=job["state"]), Live()
     while True:
-        with wiring.db.read() as tx:
-            job = store.jobs.find(tx, job.id) or job
-            now = wiring.clock()
-            trouble = worker_trouble(tx, now) or provider_trouble(tx, [job.provider], now)
-        text = doing(job, now, trouble)
-        progress.update(bar, completed=done(job, now), description=text, state=job.state)
-        if job.state in (*TERMINAL, JobState.HELD, JobState.UNKNOWN):
+        snapshot = live.one(job["id"])
+        (job,) = snapshot.jobs
+        text = doing(job, snapshot.now, snapshot.trouble(job))
+        share = done(job, snapshot.now)
+        progress.update(bar, completed=share, description=text, state=job["state"])
+        if job["state"] in RESTING:
             return job
         time.sleep(POLL_SECONDS)

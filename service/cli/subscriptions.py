@@ -1,193 +1,294 @@
-"""`subscriptions` and `recover`: manage them, and deliver what one has missed."""
+"""`subscriptions`: who gets which messages, and where."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from dataclasses import asdict
+from typing import Any
 
 import typer
 
 from service import store
-from service.bootstrap import Wiring
 from service.cli import completion
-from service.cli.account_option import Acting, acting_account, whole_id
-from service.cli.output import JsonOption, console, open_wiring, print_json, table
-from service.cli.parsing import from_headers, metadata_from, moment
+from service.cli.ask import Request, answer
+from service.cli.help import Acting, new_group
+from service.cli.here import acting_account, open_here, own_subscription
+from service.cli.output import JsonOption, print_fields, print_json, print_list, say
+from service.cli.parsing import from_headers, metadata_from
+from service.cli.wired import open_wiring
 from service.deliveries import endpoint_health
-from service.deliveries.redelivery import Recovery, recover_since
 from service.deliveries.secrets import check_secret, revoke_old_secret, rotate_secret
 from service.deliveries.subscription_spec import parse_subscription
 from service.deliveries.subscriptions import parse_changes, shown_subscription, subscribe
-from service.deliveries.test_sends import (
-    require_test,
-    send_test,
-    test_request_for,
-)
-from service.errors import FieldErrors, NotFound
-from service.formatting import format_date
-from service.messages.content import plain
-from service.model import Subscription
+from service.deliveries.test_sends import require_test, send_test, test_request_for
+from service.errors import FieldErrors
+from service.model import utc_now
 from service.model.delivery_json import SubscriptionJson
 from service.signing import new_webhook_secret
 
-app = typer.Typer(help="Subscriptions: add, list, test and more.")
-HeaderOption = typer.Option(
-    [], "--header", "-H", help="'Name: value' for the endpoint; repeatable, stored encrypted."
+app = new_group(
+    """
+    Who gets which messages, and where.
+
+    Examples:
+      clipbell subscriptions add slack https://hooks.slack.com/services/T0/B0/x --test
+      clipbell subscriptions add email me@example.com --event job.failed
+      clipbell subscriptions list
+    """
 )
-SecretOption = typer.Option(None, "--secret", help="A secret of your own: whsec_ and base64.")
+ONE = "/v1/subscriptions/{}"
+SubArgument = typer.Argument(metavar="SUB", help="A subscription's id, or the start of it.")
+WHICH = "Which messages"
+ENDPOINT = "The endpoint"
+NameOption = typer.Option(None, "--name", help="A name for people, such as Orders.")
+EventOption = typer.Option(
+    [],
+    "--event",
+    "-e",
+    metavar="EVENT",
+    help="Only this event. Repeat it for several.",
+    autocompletion=completion.events,
+    rich_help_panel=WHICH,
+)
+ModelOption = typer.Option(
+    [],
+    "--model",
+    "-m",
+    metavar="MODEL",
+    help="Only jobs of this model. Repeat it for several.",
+    autocompletion=completion.models,
+    rich_help_panel=WHICH,
+)
+MetadataOption = typer.Option(
+    [],
+    "--metadata",
+    metavar="KEY=VALUE",
+    help="Only jobs with this metadata. Repeat it for several.",
+    rich_help_panel=WHICH,
+)
+FormatOption = typer.Option(
+    None,
+    "--format",
+    help="The format of the body: standard, flat, apixo or openai.",
+    rich_help_panel=ENDPOINT,
+)
+HeaderOption = typer.Option(
+    [],
+    "--header",
+    "-H",
+    metavar="'NAME: VALUE'",
+    help="A header for the endpoint, stored encrypted. Repeat it for several.",
+    rich_help_panel=ENDPOINT,
+)
+SecretOption = typer.Option(
+    None,
+    "--secret",
+    help="Your own secret: whsec_ and base64. Default: a new one.",
+    rich_help_panel=ENDPOINT,
+)
 
 
 @app.command(cls=Acting)
 def add(
     channel: str = typer.Argument(help="slack, email, webhook … or channel:target in one."),
     target: str = typer.Argument(None, help="A URL or an address."),
-    events: list[str] = typer.Option(
-        [], "--event", "-e", help="Only these events.", autocompletion=completion.events
-    ),
-    models: list[str] = typer.Option(
-        [], "--model", "-m", help="Only jobs of these models.", autocompletion=completion.models
-    ),
-    metadata: list[str] = typer.Option([], "--metadata", help="Only jobs with key=value."),
-    format_: str = typer.Option(
-        None, "--format", help="The body's format: standard, flat, apixo, openai."
-    ),
-    name: str = typer.Option("", "--name", help="Its name."),
+    name: str = NameOption,
+    events: list[str] = EventOption,
+    models: list[str] = ModelOption,
+    metadata: list[str] = MetadataOption,
+    format_: str = FormatOption,
     headers: list[str] = HeaderOption,
     secret: str = SecretOption,
-    test_first: bool = typer.Option(False, "--test", help="Save only if a test message arrives."),
+    test_first: bool = typer.Option(False, "--test", help="Save it only if a test arrives."),
     json_: bool = JsonOption,
 ) -> None:
-    """Add a subscription. Its secret is printed only once."""
-    wiring = open_wiring()
-    account = acting_account(wiring)
+    """
+    Add a subscription. Its secret is printed only once.
+
+    Examples:
+      clipbell subscriptions add slack https://hooks.slack.com/services/T0/B0/x
+      clipbell subscriptions add webhook https://example.com/clips --test
+      clipbell subscriptions add email me@example.com -e job.failed -e job.held
+    """
     if target is None:
         channel, _, target = channel.partition(":")
-    body: dict[str, Any] = {"channel": channel, "target": target, "events": events}
-    body |= {"models": models, "metadata": metadata_from(metadata)} | (
-        {"format": format_} if format_ else {}
-    )
-    body |= {"name": name, "headers": from_headers(headers), "secret": secret}
-    spec = parse_subscription(wiring.channels, body, "")
-    signing, result = spec.secret or new_webhook_secret(), None
-    if test_first:
-        now = wiring.clock()
-        result = require_test(wiring.db, wiring.notifications, account.id, spec, signing, now)
-    with wiring.db.write() as tx:
-        encryptor, now = wiring.encryptor, wiring.clock()
-        added, _ = subscribe(tx, encryptor, account.id, spec, now, secret=signing)
+    body = _fields(name, target, events, models, metadata, format_, headers)
+    body |= {"channel": channel} | ({"secret": secret} if secret else {})
+    request = Request("POST", "/v1/subscriptions", query={"test": test_first}, body=body)
+    found = answer(request, lambda: _add(body, test_first))
     if json_:
-        print_json({**shown_subscription(encryptor, added), "secret": signing})
+        print_json(found)
         return
-    if result is not None:
-        status = f"{result.status}, " if result.status else ""
-        console().print(f"The test arrived ({status}{result.milliseconds} ms).")
-    console().print(f"{added.id}  {added.channel}  {spec.target}", soft_wrap=True)
+    if test_first:
+        say("The test arrived.")
+    say(f"{found['id']}  {found['channel']}  {found['target']}")
     if channel == "webhook" and not secret:
-        console().print(f"Secret (shown only now): {signing}", soft_wrap=True)
+        say(f"Secret (shown only now): {found['secret']}")
+
+
+def _add(body: dict[str, Any], test_first: bool) -> dict[str, Any]:
+    wiring = open_wiring()
+    with wiring.db.read() as tx:
+        account_id = acting_account(tx).id
+    spec = parse_subscription(wiring.channels, body, "")
+    secret, now = spec.secret or new_webhook_secret(), wiring.clock()
+    if test_first:
+        require_test(wiring.db, wiring.notifications, account_id, spec, secret, now)
+    with wiring.db.write() as tx:
+        added, _ = subscribe(tx, wiring.encryptor, account_id, spec, now, secret=secret)
+    return {**shown_subscription(wiring.encryptor, added), "secret": secret}
+
+
+def _fields(
+    name: str | None,
+    target: str | None,
+    events: list[str],
+    models: list[str],
+    metadata: list[str],
+    format_: str | None,
+    headers: list[str],
+) -> dict[str, Any]:
+    """The fields that were given, as the API takes them."""
+    given: dict[str, Any] = {"name": name, "target": target, "events": events, "models": models}
+    given |= {"metadata": metadata_from(metadata), "format": format_}
+    given |= {"headers": from_headers(headers)}
+    return {field: value for field, value in given.items() if value not in (None, [], {})}
 
 
 @app.command(cls=Acting)
-def show(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
-    """Show one subscription."""
-    wiring = open_wiring()
-    _print_subscription(
-        shown_subscription(wiring.encryptor, _owned(wiring, subscription_id)), json_
-    )
+def show(subscription_id: str = SubArgument, json_: bool = JsonOption) -> None:
+    """
+    Show one subscription.
+
+    Examples:
+      clipbell subscriptions show sub_01a2b3c4
+    """
+    _print(_get(subscription_id), json_)
 
 
-def _print_subscription(shown: SubscriptionJson, json_: bool) -> None:
+def _get(subscription_id: str) -> SubscriptionJson:
+    def here() -> SubscriptionJson:
+        opened = open_here()
+        with opened.db.read() as tx:
+            return shown_subscription(opened.encryptor, own_subscription(tx, subscription_id))
+
+    found: SubscriptionJson = answer(Request("GET", ONE, subscription_id), here)
+    return found
+
+
+def _print(found: SubscriptionJson, json_: bool) -> None:
     if json_:
-        print_json(shown)
-        return
-    for name, value in shown.items():
-        if isinstance(value, dict):
-            text = ", ".join(f"{key}={one}" for key, one in value.items())
-        elif isinstance(value, list):
-            text = ", ".join(map(str, value))
-        else:
-            text = {True: "yes", False: "no", None: ""}.get(cast(Any, value), str(value))
-        if text:
-            console().print(f"{name.replace('_', ' '):<16} {plain(text)}", soft_wrap=True)
+        print_json(found)
+    else:
+        print_fields(found)
 
 
 @app.command(cls=Acting)
 def edit(
-    subscription_id: str = typer.Argument(metavar="SUB"),
-    name: str = typer.Option(None, "--name", help="Its name."),
+    subscription_id: str = SubArgument,
+    name: str = NameOption,
     target: str = typer.Option(None, "--target", help="A URL or an address."),
-    events: list[str] = typer.Option(
-        None, "--event", "-e", help="Only these events.", autocompletion=completion.events
-    ),
-    models: list[str] = typer.Option(
-        None, "--model", "-m", help="Only jobs of these models.", autocompletion=completion.models
-    ),
-    metadata: list[str] = typer.Option(None, "--metadata", help="Only jobs with key=value."),
-    format_: str = typer.Option(None, "--format", help="The body's format: standard, flat, apixo."),
+    events: list[str] = EventOption,
+    models: list[str] = ModelOption,
+    metadata: list[str] = MetadataOption,
+    format_: str = FormatOption,
     headers: list[str] = HeaderOption,
     clear: list[str] = typer.Option(
-        [], "--clear", help="Empty this: name, events, models, metadata or headers; repeatable."
+        [],
+        "--clear",
+        metavar="FIELD",
+        help="Empty this field: name, events, models, metadata or headers.",
     ),
     json_: bool = JsonOption,
 ) -> None:
-    """Change the given fields; the rest stays the same."""
-    wiring = open_wiring()
-    before = _owned(wiring, subscription_id)
-    empty = {"name": "", "events": [], "models": [], "metadata": {}, "headers": {}}
+    """
+    Change the given fields. The rest stays the same.
+
+    Examples:
+      clipbell subscriptions edit sub_01a2b3c4 --target https://example.com/new
+      clipbell subscriptions edit sub_01a2b3c4 --clear events -H 'X-Key: secret'
+    """
+    empty: dict[str, Any] = {"name": "", "events": [], "models": [], "metadata": {}, "headers": {}}
     if unknown := [word for word in clear if word not in empty]:
         message = f"{unknown[0]!r} is none of {', '.join(empty)}"
         raise typer.BadParameter(message, param_hint="--clear")
-    given: dict[str, Any] = {"name": name, "target": target, "format": format_}
-    given |= {"events": events or None, "models": models or None}
-    given["metadata"] = metadata_from(metadata) if metadata else None
-    if headers:
-        stored = shown_subscription(wiring.encryptor, before)["headers"]
-        given["headers"] = ({} if "headers" in clear else stored) | from_headers(headers)
-    changes = {word: empty[word] for word in clear}
-    changes |= {field: value for field, value in given.items() if value is not None}
+    given = _fields(name, target, events, models, metadata, format_, headers)
+    if "headers" in given and "headers" not in clear:
+        given["headers"] = _get(subscription_id)["headers"] | given["headers"]
+    changes = {word: empty[word] for word in clear} | given
     if not changes:
-        raise typer.BadParameter("say what to change; see --help")
-    columns = parse_changes(wiring.channels, wiring.encryptor, before, changes)
-    with wiring.db.write() as tx:
-        store.subscriptions.change(tx, before.id, **columns)
-    _print_subscription(shown_subscription(wiring.encryptor, _owned(wiring, before.id)), json_)
+        raise typer.BadParameter("say what to change, such as --target URL")
+    _print(_change(subscription_id, changes), json_)
+
+
+def _change(subscription_id: str, changes: dict[str, Any]) -> SubscriptionJson:
+    """Change these fields, here or over the API."""
+
+    def here() -> SubscriptionJson:
+        wiring = open_wiring()
+        with wiring.db.write() as tx:
+            before = own_subscription(tx, subscription_id)
+            columns = parse_changes(wiring.channels, wiring.encryptor, before, changes)
+            store.subscriptions.change(tx, before.id, **columns)
+            return shown_subscription(wiring.encryptor, own_subscription(tx, before.id))
+
+    found: SubscriptionJson = answer(Request("PATCH", ONE, subscription_id, body=changes), here)
+    return found
 
 
 @app.command("rotate-secret", cls=Acting)
 def rotate(
-    subscription_id: str = typer.Argument(metavar="SUB"),
-    revoke: bool = typer.Option(False, "--revoke", help="Revoke the old one now, not after a day."),
+    subscription_id: str = SubArgument,
+    revoke: bool = typer.Option(False, "--revoke", help="End the old secret now, not in a day."),
     secret: str = SecretOption,
     json_: bool = JsonOption,
 ) -> None:
-    """Replace the secret. The new one is printed once; both sign for a day."""
-    wiring = open_wiring()
-    subscription = _owned(wiring, subscription_id)
+    """
+    Replace the secret. For a day, the old one signs too.
+
+    The new secret is printed only once.
+
+    Examples:
+      clipbell subscriptions rotate-secret sub_01a2b3c4
+    """
+    body = {"revoke": revoke} | ({"secret": secret} if secret else {})
+    request = Request("POST", f"{ONE}/rotate-secret", subscription_id, body=body)
+    found = answer(request, lambda: _rotate(subscription_id, revoke, secret))
+    if json_:
+        print_json(found)
+        return
+    say(f"Secret (shown only now): {found['secret']}")
+    if found["old_secret_until"]:
+        say(f"The old secret signs too until {found['old_secret_until']}.")
+
+
+def _rotate(subscription_id: str, revoke: bool, secret: str | None) -> dict[str, Any]:
     errors = FieldErrors()
     own = check_secret(secret, errors)
     errors.raise_any()
-    renew = revoke_old_secret if revoke else rotate_secret
-    with wiring.db.write() as tx:
-        signing = renew(tx, wiring.encryptor, subscription, wiring.clock(), own)
-    changed = _owned(wiring, subscription.id)
-    if json_:
-        print_json({**shown_subscription(wiring.encryptor, changed), "secret": signing})
-        return
-    console().print(f"Secret (shown only now): {signing}", soft_wrap=True)
-    if changed.previous_until is not None:
-        until = format_date(changed.previous_until)
-        console().print(f"The old one signs too until {until}.", soft_wrap=True)
+    opened, renew = open_here(), revoke_old_secret if revoke else rotate_secret
+    with opened.db.write() as tx:
+        before = own_subscription(tx, subscription_id)
+        new = renew(tx, opened.encryptor, before, utc_now(), own)
+        changed = shown_subscription(opened.encryptor, own_subscription(tx, before.id))
+    return {**changed, "secret": new}
 
 
 @app.command("list", cls=Acting)
 def list_all(json_: bool = JsonOption) -> None:
-    """List subscriptions, oldest first."""
-    wiring = open_wiring()
-    account = acting_account(wiring)
-    with wiring.db.read() as tx:
-        subscriptions = store.subscriptions.all_of(tx, account.id)
-    shown = [shown_subscription(wiring.encryptor, one) for one in subscriptions]
-    if json_:
-        print_json(shown)
-        return
+    """
+    List subscriptions, oldest first.
+
+    Examples:
+      clipbell subscriptions list
+    """
+
+    def here() -> list[SubscriptionJson]:
+        opened = open_here()
+        with opened.db.read() as tx:
+            found = store.subscriptions.all_of(tx, acting_account(tx).id)
+            return [shown_subscription(opened.encryptor, one) for one in found]
+
+    found: list[SubscriptionJson] = answer(Request("GET", "/v1/subscriptions", limit=0), here)
     rows = [
         {
             "subscription": one["id"],
@@ -197,101 +298,83 @@ def list_all(json_: bool = JsonOption) -> None:
             "events": " ".join(one["events"]),
             "state": "on" if one["enabled"] else f"off: {one['disabled_reason'] or 'by hand'}",
         }
-        for one in shown
+        for one in found
     ]
-    if rows:
-        table(rows, spare="events")
-    else:
-        console().print("None yet: try `clipbell subscriptions add slack https://…`.")
+    print_list(
+        found, rows, json_, none="None yet: try `clipbell subscriptions add slack https://…`."
+    )
 
 
 @app.command(cls=Acting)
-def test(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
-    """Send a labelled sample now and show the result."""
-    wiring = open_wiring()
-    subscription = _owned(wiring, subscription_id)
-    test_request = test_request_for(wiring.notifications, subscription, wiring.clock())
-    test_result = send_test(wiring.db, wiring.notifications, test_request, wiring.clock())
+def test(subscription_id: str = SubArgument, json_: bool = JsonOption) -> None:
+    """
+    Send a labelled sample now, and show the result.
+
+    Examples:
+      clipbell subscriptions test sub_01a2b3c4
+    """
+
+    def here() -> dict[str, Any]:
+        wiring = open_wiring()
+        with wiring.db.read() as tx:
+            subscription = own_subscription(tx, subscription_id)
+        wanted = test_request_for(wiring.notifications, subscription, wiring.clock())
+        result = send_test(wiring.db, wiring.notifications, wanted, wiring.clock())
+        return {"delivered": result.error is None, **asdict(result)}
+
+    found = answer(Request("POST", f"{ONE}/test", subscription_id), here)
     if json_:
-        print_json({"delivered": test_result.error is None, **vars(test_result)})
+        print_json(found)
     else:
-        how = f"failed: {test_result.error}" if test_result.error else "arrived"
-        console().print(f"{how} ({test_result.milliseconds} ms)", soft_wrap=True)
-    if test_result.error:
+        result = "arrived" if found["delivered"] else f"failed: {found['error']}"
+        say(f"The test {result} ({found['milliseconds']} ms).")
+    if not found["delivered"]:
         raise typer.Exit(1)
 
 
 @app.command(cls=Acting)
-def enable(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
-    """Enable it again; `clipbell recover` sends what it has missed."""
-    wiring = open_wiring()
-    subscription = _owned(wiring, subscription_id)
-    with wiring.db.write() as tx:
-        store.subscriptions.enable(tx, subscription.id)
-    _print_state(subscription.id, "on", json_)
+def enable(subscription_id: str = SubArgument, json_: bool = JsonOption) -> None:
+    """
+    Enable it again. `clipbell recover` sends what it has missed.
+
+    Examples:
+      clipbell subscriptions enable sub_01a2b3c4
+    """
+    _print_state(_change(subscription_id, {"enabled": True})["id"], "on", json_)
 
 
 @app.command(cls=Acting)
-def disable(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
-    """Disable it: nothing is sent until it is enabled."""
-    wiring = open_wiring()
-    subscription = _owned(wiring, subscription_id)
-    with wiring.db.write() as tx:
-        store.subscriptions.change(tx, subscription.id, enabled=False)
-    _print_state(subscription.id, "off", json_)
+def disable(subscription_id: str = SubArgument, json_: bool = JsonOption) -> None:
+    """
+    Disable it: nothing is sent until it is enabled.
+
+    Examples:
+      clipbell subscriptions disable sub_01a2b3c4
+    """
+    _print_state(_change(subscription_id, {"enabled": False})["id"], "off", json_)
 
 
 @app.command(cls=Acting)
-def remove(subscription_id: str = typer.Argument(metavar="SUB"), json_: bool = JsonOption) -> None:
-    """Remove it, with its pending deliveries."""
-    wiring = open_wiring()
-    subscription = _owned(wiring, subscription_id)
-    with wiring.db.write() as tx:
-        endpoint_health.remove(tx, subscription.id, wiring.clock())
-    _print_state(subscription.id, "removed", json_)
+def remove(subscription_id: str = SubArgument, json_: bool = JsonOption) -> None:
+    """
+    Remove it, with its pending deliveries.
+
+    Examples:
+      clipbell subscriptions remove sub_01a2b3c4
+    """
+
+    def here() -> str:
+        with open_here().db.write() as tx:
+            found = own_subscription(tx, subscription_id).id
+            endpoint_health.remove(tx, found, utc_now())
+        return found
+
+    gone = answer(Request("DELETE", ONE, subscription_id), here)
+    _print_state(gone or subscription_id, "removed", json_)
 
 
 def _print_state(subscription_id: str, state: str, json_: bool) -> None:
     if json_:
         print_json({"id": subscription_id, "state": state})
     else:
-        console().print(f"{subscription_id} is {state}.")
-
-
-def _owned(wiring: Wiring, subscription_id: str) -> Subscription:
-    """The acting account's subscription of that id. Raises NotFound."""
-    account = acting_account(wiring)
-    subscription_id = whole_id(wiring, subscription_id) or subscription_id
-    with wiring.db.read() as tx:
-        subscription = store.subscriptions.owned(tx, account.id, subscription_id)
-    if subscription is None:
-        raise NotFound(f"there is no {subscription_id}: see `clipbell subscriptions list`")
-    return subscription
-
-
-def recover(
-    subscription_id: str = typer.Argument(metavar="SUB"),
-    since: str = typer.Option(..., "--since", help="A time, or how long ago: 30min, 6h, 2d."),
-    missing: bool = typer.Option(
-        False, "--missing", help="Also events it never had, such as those before it was made."
-    ),
-    dry_run: bool = typer.Option(False, "--dry-run", help="Only count them."),
-    json_: bool = JsonOption,
-) -> None:
-    """Send what failed since then again."""
-    wiring = open_wiring()
-    wanted = Recovery(moment(since, wiring.clock()), missing, dry_run)
-    subscription = _owned(wiring, subscription_id)
-    count = recover_since(wiring.db, subscription, wanted, wiring.clock)
-    if json_:
-        print_json({"id": subscription.id, "recovered": count, "dry_run": dry_run})
-        return
-    one = count == 1
-    if dry_run:
-        text = f"{count} {'delivery' if one else 'deliveries'} would be sent to {subscription.id}."
-    else:
-        text = f"{count} {'delivery' if one else 'deliveries'} to {subscription.id} will be sent."
-    console().print(text, soft_wrap=True)
-    if count and not dry_run:
-        follow = f"clipbell deliveries --subscription {subscription.id}"
-        console().print(f"See: `{follow}`.", soft_wrap=True)
+        say(f"{subscription_id} is {state}.")

@@ -1,4 +1,4 @@
-"""`videos` and `delete`: list and prune our copies, erase one job's data."""
+"""`videos`: list and prune our copies."""
 
 from __future__ import annotations
 
@@ -8,34 +8,46 @@ import typer
 
 from service import store
 from service.bootstrap import Wiring
-from service.cli.account_option import Acting, acting_account, own_job
-from service.cli.output import JobArgument, JsonOption, ago, console, open_wiring, print_json, table
+from service.cli.help import Acting, Verb, new_group
+from service.cli.here import acting_account, open_here
+from service.cli.output import JsonOption, ago, console, print_json, table
+from service.cli.wired import open_wiring
 from service.formatting import format_size, iso
 from service.model import Video
 from service.videos.retention import (
     ExpiredVideo,
     delete_expired,
     delete_orphans,
-    erase_job,
     expired_videos,
     purge_rows,
 )
 
-app = typer.Typer(help="Stored videos: list and prune.")
+app = new_group(
+    """
+    Stored videos: list and prune.
+
+    Examples:
+      clipbell videos list
+      clipbell videos prune --dry-run
+    """
+)
 
 MANY = 100_000
 
 
 @app.command("list", cls=Acting)
 def list_videos(
-    limit: int = typer.Option(20, min=1, max=1000, help="Number of videos."),
+    limit: int = typer.Option(20, min=1, max=1000, metavar="N", help="Number of videos."),
     json_: bool = JsonOption,
 ) -> None:
-    """List the newest videos."""
-    wiring = open_wiring()
-    account = acting_account(wiring)
-    with wiring.db.read() as tx:
-        page = store.videos.page(tx, account.id, limit)
+    """
+    List the newest videos.
+
+    Examples:
+      clipbell videos list --limit 50
+    """
+    with open_here().db.read() as tx:
+        page = store.videos.page(tx, acting_account(tx).id, limit)
     if json_:
         print_json([_as_json(video) for video in page])
     elif page:
@@ -61,17 +73,25 @@ def _row(video: Video) -> dict[str, str]:
         "job": video.job_id,
         "state": video.state.value,
         "size": format_size(video.bytes or 0),
-        "stored": ago(video.stored_at) if video.stored_at else "",
+        "stored": ago(iso(video.stored_at)),
         "note": video.note,
     }
 
 
-@app.command()
+@app.command(cls=Verb)
 def prune(
     dry_run: bool = typer.Option(False, "--dry-run", help="Show what would be deleted."),
     json_: bool = JsonOption,
 ) -> None:
-    """Delete videos beyond RETENTION_DAYS and QUOTA_BYTES and old rows now."""
+    """
+    Delete what is too old now: videos beyond the limits, and old rows.
+
+    The limits are CLIPBELL_RETENTION_DAYS and CLIPBELL_QUOTA_BYTES. The worker does
+    the same by itself.
+
+    Examples:
+      clipbell videos prune --dry-run
+    """
     wiring = open_wiring()
     if dry_run:
         with wiring.db.read() as tx:
@@ -108,23 +128,3 @@ def _prune(wiring: Wiring) -> tuple[list[ExpiredVideo], int, int]:
     while count := purge_rows(wiring.db, wiring.settings, now):
         rows += count
     return expired, rows, delete_orphans(wiring.storage, wiring.settings, now)
-
-
-def delete(
-    job_id: str = JobArgument,
-    yes: bool = typer.Option(False, "--yes", "-y", help="Do not ask."),
-    json_: bool = JsonOption,
-) -> None:
-    """Delete the content of a job: its prompt, input, messages and video."""
-    wiring = open_wiring()
-    job = own_job(wiring, job_id)
-    if not yes:
-        question = f"Forget prompt, messages and video of {job.id} for good?"
-        typer.confirm(question, abort=True, err=True)
-    erase_job(wiring.db, wiring.uploads, job, wiring.clock())
-    while wiring.units()["remove"]():
-        pass
-    if json_:
-        print_json({"job_id": job.id, "deleted": True})
-    else:
-        console().print(f"{job.id} is forgotten; that it was, how it ended and its cost stay.")

@@ -81,21 +81,19 @@ def attempt_delivery(
         with db.write() as tx:
             row = store.claims.claim_pending(tx, began, LEASE_SECONDS, slow=slow, slot=slot)
             claimed.row = row
-            if row is None:
-                return False
-            delivery = _begin(tx, context, row, began)
+            delivery = _begin(tx, context, row, began) if row else None
             request = None
             if delivery is not None and not _carries_poster(context, delivery):
                 request = _prepare(tx, context, delivery, began)
-        if delivery is not None:
-            if request is None:
-                # Its poster may come from far: nobody waits for that but this delivery.
-                with db.write() as tx:
-                    request = _prepare(tx, context, delivery, began)
-            result, exchange = _send(context, delivery, request)
+        if delivery is None:
+            return row is not None
+        if request is None:
+            # Its poster may come from far: nobody waits for that but this delivery.
             with db.write() as tx:
-                made = Attempted(delivery, result, began, clock(), exchange)
-                settle_attempt(tx, context, made)
+                request = _prepare(tx, context, delivery, began)
+        result, exchange = _send(context, delivery, request)
+        with db.write() as tx:
+            settle_attempt(tx, context, Attempted(delivery, result, began, clock(), exchange))
     return True
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Connection
@@ -39,20 +39,13 @@ def exchanges_of(
     return found
 
 
-def as_curl(exchange: Exchange, frozen: bytes | None) -> str:
-    """
-    The request as a command for a shell.
-
-    Args:
-        frozen: the delivery's body, which most attempts sent.
-    """
-    body = exchange.body if exchange.body is not None else frozen or b""
-    words = ["curl", "-i", "-X", exchange.method, _quoted(exchange.url)]
-    lines = [" ".join(words)]
-    for name, value in exchange.headers.items():
+def as_curl(method: str, url: str, headers: Mapping[str, str], body: str) -> str:
+    """A request that was sent, as a command for a shell."""
+    lines = [f"curl -i -X {method} {_quoted(url)}"]
+    for name, value in headers.items():
         if name.lower() not in _OF_CONNECTION:
             lines.append("-H " + _quoted(f"{name}: {value}"))
-    lines.append("--data-binary " + _quoted(body.decode("utf-8", "replace")))
+    lines.append("--data-binary " + _quoted(body))
     return " \\\n  ".join(lines)
 
 

@@ -21,6 +21,7 @@ from service.model import (
     Subscription,
     new_id,
 )
+from service.model.delivery_json import TriggeredJson
 from service.store.database import Database
 
 
@@ -67,6 +68,15 @@ def record_sample(tx: Connection, account_id: str, type_: EventType, now: dateti
     store.events.insert(tx, event)
     _tell(tx, event, store.subscriptions.all_of(tx, account_id), None, now)
     return event
+
+
+def trigger_sample(
+    tx: Connection, account_id: str, type_: EventType, now: datetime
+) -> TriggeredJson:
+    """A made-up event, and the deliveries that it gets."""
+    sample = record_sample(tx, account_id, type_, now)
+    page = store.deliveries.page(tx, account_id, 1000, event_id=sample.id)
+    return {"id": sample.id, "type": type_, "deliveries": [delivery.id for delivery in page]}
 
 
 def wants(subscription: Subscription, type_: EventType, job: Job | None) -> bool:

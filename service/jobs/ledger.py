@@ -70,11 +70,19 @@ def unmatched_tasks(
     Raises:
         ProviderError: the vendor could not be asked, or has no list.
     """
-    tasks = list(provider.history(since, job_of))
+    tasks: list[PastTask] = []
+    trouble = None
+    try:
+        tasks.extend(provider.history(since, job_of))
+    except ProviderError as error:
+        # What was read before is compared all the same.
+        trouble = error
     for start in range(0, len(tasks), BATCH):
         with db.read() as tx:
             found = list(_unmatched(tx, provider.name, settings, tasks[start : start + BATCH]))
         yield from found
+    if trouble:
+        raise trouble
 
 
 def _unmatched(
@@ -115,7 +123,7 @@ def compare_all(
         if not VENDORS[name].history:
             continue
         try:
-            found += unmatched_tasks(db, provider, settings, since, job_of)
+            found.extend(unmatched_tasks(db, provider, settings, since, job_of))
         except ProviderError as error:
             troubles[name] = error.message
     return found, troubles

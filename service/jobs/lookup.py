@@ -56,24 +56,30 @@ def job_in_url(signer: UrlSigner, now: datetime) -> Callable[[str], str | None]:
     return read
 
 
-def look_up(db: Database, provider: Provider, signer: UrlSigner, job: Job, clock: Clock) -> None:
-    """Ask for the task of a claimed `unknown` job, and write what was found."""
+def look_up(db: Database, provider: Provider, signer: UrlSigner, job: Job, clock: Clock) -> bool:
+    """
+    Ask for the task of a claimed `unknown` job, and write what was found.
+
+    Returns:
+        False, with nothing written, where the vendor has none and the job's time is over. A
+        vendor that cannot be asked is asked again, however late it is.
+    """
     try:
         task_id = provider.find(job, job_in_url(signer, clock()))
-        trouble = "" if task_id else "the provider has no task for this job"
+        is_absent, trouble = task_id is None, "the provider has no task for this job"
     except ProviderError as error:
-        task_id, trouble = None, error.message
-        is_absent = False
-    else:
-        is_absent = task_id is None
+        task_id, is_absent, trouble = None, False, error.message
+    now = clock()
+    if is_absent and job.deadline_at and now >= job.deadline_at:
+        return False
     with db.write() as tx:
-        now = clock()
         if task_id:
             _adopt(tx, job, task_id, now)
         elif is_absent and _may_repeat(job, now):
             _send_again(tx, job, now)
         else:
             _look_again(tx, job, trouble, now)
+    return True
 
 
 def _adopt(tx: Connection, job: Job, task_id: str, now: datetime) -> None:

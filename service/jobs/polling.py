@@ -36,6 +36,8 @@ from service.store.database import Database
 from service.store.quarantine import UNREADABLE, quarantine_on_error
 
 LEASE_SECONDS = STATUS_SECONDS + GRACE_SECONDS
+#: A job whose time is over, and whose callback is not processed yet, is looked at again so soon.
+CALLBACK_LOOK = timedelta(minutes=1)
 #: So many jobs are claimed at once to be polled, for so long.
 POLL_BATCH = 16
 POLL_BATCH_SECONDS = 60.0
@@ -118,17 +120,16 @@ def handle_expired(
                 _look_at_held(tx, settings, job, clock())
             elif job.state is JobState.SUBMITTING:
                 _after_lease(tx, provider, settings, job, clock())
-            elif not (provider and _is_looked_up(job, clock())):
+            elif not (provider and can_look_up(job.provider)):
                 _after_silence(tx, job, clock())
-        if job.state is JobState.UNKNOWN and provider and _is_looked_up(job, clock()):
-            look_up(db, provider, signer, job, clock)
+        if job.state is JobState.UNKNOWN and provider and can_look_up(job.provider):
+            awaited = look_up(db, provider, signer, job, clock)
+            with db.write() as tx:
+                if not awaited:
+                    _after_silence(tx, job, clock())
+                elif job.deadline_at and clock() >= job.deadline_at:
+                    _record_overdue(tx, job, clock())
     return True
-
-
-def _is_looked_up(job: Job, now: datetime) -> bool:
-    """Whether the vendor is still asked for a task that it has not shown so far."""
-    in_time = job.deadline_at is None or now < job.deadline_at
-    return can_look_up(job.provider) and in_time
 
 
 def may_ask(tx: Connection, provider: Provider, now: datetime) -> bool:
@@ -169,6 +170,10 @@ def _after_silence(tx: Connection, job: Job, now: datetime) -> None:
         record_event(tx, job, EventType.JOB_UNKNOWN, now)
     if job.deadline_at and now < job.deadline_at:
         store.jobs.settle_claimed(tx, job, due_at=job.deadline_at)
+        return
+    if store.callbacks.is_awaited(tx, job.id):
+        # It may name the task: the vendor is only too slow to confirm it, or we are.
+        store.jobs.settle_claimed(tx, job, due_at=now + CALLBACK_LOOK)
         return
     if (job.error or {}).get("code") == "SUBMIT_FAILED_UNKNOWN":
         message = "the provider answered the create with an error, and nothing came until now"

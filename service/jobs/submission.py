@@ -24,7 +24,8 @@ from service.jobs.high_water import HighWater, hold_if_older
 from service.jobs.journal import CreateAnswer, Journal, Refusal, Silence
 from service.jobs.outcomes import fail_job
 from service.jobs.requests import API_SOURCE
-from service.model import Clock, Job, JobState, Submission
+from service.model import Clock, Job, JobError, JobState, Submission
+from service.model.error_codes import as_stored
 from service.model.job_json import DryRunJson, dry_run_json
 from service.outbound.client import Outbound
 from service.providers.base import Provider, WireRequest
@@ -95,19 +96,22 @@ def preview(
     signer: UrlSigner,
     job: Job,
     choice: str = "",
+    objection: JobError | None = None,
 ) -> DryRunJson:
     """
     The exact request that would go out, its secrets masked, with price and time.
 
     Args:
         choice: why this vendor has the job; blank where there was nothing to choose.
+        objection: why it would be held now, see `budget.objection`.
     """
     url = callback_url(settings, signer, job, job.created_at)
     wire = providers[job.provider].request_for(job, url).masked()
     model = model_of(job.model, job.provider)
     wire["body"] = shown_body(model, wire["body"])
+    held = as_stored(objection) if objection else None
     notes = {"choice": choice or None, "warning": model.warning(job.created_at.date()) or None}
-    return dry_run_json(job, wire, url, model.expected(job.input), notes)
+    return dry_run_json(job, wire, url, model.expected(job.input), notes, held)
 
 
 def submit_job(

@@ -43,7 +43,7 @@ from service.model.enums import (
     TaskState,
     VideoState,
 )
-from service.model.ids import Clock, first_id, new_id, utc_now
+from service.model.ids import Clock, first_id, is_id, new_id, utc_now
 
 __all__ = [
     "ACCOUNTS_OWN",
@@ -80,6 +80,7 @@ __all__ = [
     "Video",
     "VideoState",
     "first_id",
+    "is_id",
     "new_id",
     "utc_now",
 ]

@@ -101,6 +101,14 @@ def events_of(subscription: Subscription) -> list[EventType]:
     return cast("list[EventType]", subscription.events) or list(DEFAULT_EVENTS)
 
 
+class TriggeredJson(TypedDict):
+    """A made-up event."""
+
+    id: Annotated[EventId, about("The event's id.")]
+    type: Annotated[EventType, about("Its type.", "job.succeeded")]
+    deliveries: Annotated[list[DeliveryId], about("Its deliveries, one per subscription.")]
+
+
 class AttemptJson(TypedDict):
     """One try at a delivery."""
 
@@ -167,6 +175,15 @@ class DeliveryJson(DeliveryFactsJson):
     """One event for one subscription."""
 
     attempts: list[AttemptJson]
+
+
+class ListedDeliveryJson(DeliveryJson):
+    """One event for one subscription, with what people tell it by."""
+
+    type: Annotated[EventType | None, about("The event's type; null once it is purged.")]
+    to: Annotated[
+        str, about("The subscription's name, else its channel and masked target.", "Orders")
+    ]
 
 
 class DeliveryWithContentJson(DeliveryFactsJson):

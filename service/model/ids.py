@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,6 +21,11 @@ def new_id(prefix: str, now: datetime) -> str:
     tail = secrets.randbits(74)
     number = (millis << 80) | (7 << 76) | (tail >> 62 << 64) | (2 << 62) | (tail & ((1 << 62) - 1))
     return f"{prefix}_{number:032x}"
+
+
+def is_id(prefix: str, text: str) -> bool:
+    """Whether it has the form of such an id."""
+    return re.fullmatch(f"{prefix}_[0-9a-f]{{32}}", text) is not None
 
 
 def first_id(prefix: str, moment: datetime) -> str:

@@ -141,6 +141,9 @@ class DryRunJson(TypedDict):
         about("Why that vendor, with the prices compared; null where there was no choice.", None),
     ]
     warning: Annotated[str | None, about("When the model ends there, or why it may.", None)]
+    objection: Annotated[
+        JobErrorJson | None, about("Why it would be held now; null if it would be sent.", None)
+    ]
     cost: CostJson
     expected_seconds: Annotated[float, about("The vendor's own estimate.", 134.32)]
 
@@ -151,6 +154,7 @@ def dry_run_json(
     callback_url: str,
     expected_seconds: float,
     notes: Mapping[str, str | None],
+    objection: Mapping[str, Any] | None,
 ) -> DryRunJson:
     """The request that would be sent, its price and time; the callback's token is a secret too."""
     text = json.dumps(wire)
@@ -165,6 +169,7 @@ def dry_run_json(
         "provider": job.provider,
         "choice": notes["choice"],
         "warning": notes["warning"],
+        "objection": cast("JobErrorJson | None", objection),
         "cost": job_json(job, None, None)["cost"],
         "expected_seconds": expected_seconds,
     }

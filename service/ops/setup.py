@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from contextlib import suppress
 from typing import Any
@@ -11,12 +12,28 @@ from service.accounts import SCOPES, create_account, create_key
 from service.bootstrap import build
 from service.channels.email_address import ascii_address
 from service.errors import SchemaError, SettingsError
+from service.ops.doctor import pull_notice
 from service.ops.key_rotation import make_first_key
-from service.settings import Settings
+from service.ops.logs import configure
+from service.settings import Settings, misspelt
 from service.storage.atomic import make_private
+from service.store.migration import migrate
+
+log = logging.getLogger(__name__)
 
 #: A process started beside `clipbell migrate` waits this long for it.
 SCHEMA_SECONDS = 30.0
+
+
+def make_ready(settings: Settings) -> Settings:
+    """The settings, once they build and the database is at head. Raises SchemaError."""
+    configure(settings.log_format)
+    for sentence in misspelt():
+        log.warning("%s", sentence)
+    if notice := pull_notice(settings):
+        log.warning("%s", notice)
+    await_schema(settings)
+    return settings
 
 
 def await_schema(settings: Settings) -> None:
@@ -54,7 +71,7 @@ def initialise(settings: Settings, owner_email: str | None = None) -> dict[str, 
     make_folder(settings)
     make_first_key(settings)
     wiring = build(settings)
-    wiring.db.migrate()
+    migrate(wiring.db)
     now = wiring.clock()
     with wiring.db.write() as tx:
         account, key = store.accounts.first(tx), None

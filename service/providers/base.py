@@ -120,10 +120,10 @@ class Provider(Protocol):
 
     def history(self, since: datetime, job_of: Callable[[str], str | None]) -> Iterator[PastTask]:
         """
-        The vendor's tasks made since then, as far as its list goes back in a few pages.
+        The vendor's tasks made since then.
 
         Raises:
-            ProviderError: the vendor could not be asked, or has no list.
+            ProviderError: the vendor could not be asked, has no list, or one that goes on and on.
         """
 
 
@@ -164,6 +164,11 @@ def send_query(
         )
     except (NotSent, NoAnswer, BodyTooLarge) as error:
         raise Unanswered("PROVIDER_UNAVAILABLE", str(error)) from error
+
+
+def list_too_long(pages: int) -> Unanswered:
+    """The error at the last page that is read of a list: what follows is not known."""
+    return Unanswered("PROVIDER_UNAVAILABLE", f"its list has more than {pages} pages")
 
 
 def wished_wait(answer: Response) -> float | None:

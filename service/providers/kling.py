@@ -22,7 +22,7 @@ from service.errors import ProviderError, Refused, Unanswered, WrongTask
 from service.model import Job, Outcome, Submission, TaskState
 from service.outbound.client import Response
 from service.providers.answers import read_answer, read_outcome
-from service.providers.base import PastTask, WireRequest, send_query
+from service.providers.base import PastTask, WireRequest, list_too_long, send_query
 from service.providers.bodies import canonical, read_body
 from service.providers.envelope import Vocabulary
 from service.providers.links import ResultNames
@@ -128,15 +128,16 @@ class Kling(TaskApi):
             return super().submit(job, callback_url)
         except Refused as refused:
             repeated = job.error is not None
-            if refused.code != "BAD_REQUEST" and not repeated:
+            if not (repeated or (refused.code == "BAD_REQUEST" and refused.provider_code == "400")):
                 raise
             return self._made_before(job, refused, repeated)
 
     def _made_before(self, job: Job, refused: Refused, repeated: bool) -> Submission:
         try:
             found = self.find(job, lambda _: None)
-        except ProviderError:
-            found = None
+        except ProviderError as error:
+            message = f"refused ({refused.message}), perhaps as a second one: {error.message}"
+            raise Unanswered("SUBMIT_TIMEOUT_UNKNOWN", message) from error
         if found:
             return Submission(found, remark="found under our own id: it was made before")
         if repeated and refused.code == "BAD_REQUEST":
@@ -193,6 +194,7 @@ class Kling(TaskApi):
             if not data.get("cursor"):
                 return
             asked["cursor"] = data["cursor"]
+        raise list_too_long(MOST_PAGES)
 
     def _ask(self, path: str, body: dict[str, Any] | None = None) -> Response:
         url = self.access.base_url + path

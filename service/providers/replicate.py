@@ -15,14 +15,14 @@ from urllib.parse import quote, urljoin
 from service.catalogue.models import model_of
 from service.errors import Unanswered
 from service.model import Job, TaskState
-from service.providers.base import PastTask, WireRequest, send_query
+from service.providers.base import PastTask, WireRequest, list_too_long, send_query
 from service.providers.bodies import read_body
 from service.providers.envelope import Vocabulary
 from service.providers.links import ResultNames
 from service.providers.schemes import Scheme, StandardWebhooks
 from service.providers.task_api import TaskApi
 
-MOST_PAGES = 5
+MOST_PAGES = 20
 #: The vendor's clock may be so far from ours.
 SLACK = timedelta(minutes=5)
 VOCABULARY = Vocabulary(
@@ -61,9 +61,9 @@ class Replicate(TaskApi):
 
     def history(self, since: datetime, job_of: Callable[[str], str | None]) -> Iterator[PastTask]:
         """The predictions by their list; the job of each is the one in its webhook's URL."""
-        url: str | None = f"{self.access.base_url}/v1/predictions"
+        url = f"{self.access.base_url}/v1/predictions"
         for _ in range(MOST_PAGES):
-            page = self._page(url) if url else {}
+            page = self._page(url)
             for one in page.get("results") or ():
                 if not isinstance(one, dict):
                     continue
@@ -71,7 +71,11 @@ class Replicate(TaskApi):
                 if created_at and created_at < since - SLACK:
                     return
                 yield self.past_task(one, job_of(str(one.get("webhook") or "")), created_at)
-            url = self._next(page)
+            following = self._next(page)
+            if following is None:
+                return
+            url = following
+        raise list_too_long(MOST_PAGES)
 
     def _page(self, url: str) -> dict[str, Any]:
         answer = send_query(self.access.outbound, url, self.headers())

@@ -73,6 +73,12 @@ def make_due_now(tx: Connection, job_id: str, now: datetime) -> None:
     call_for(tx, "process", tx.execute(_MAKE_DUE, {"of_job": job_id, "now": now}).rowcount)
 
 
+def is_awaited(tx: Connection, job_id: str) -> bool:
+    """Whether a callback of the job is still to be looked at."""
+    waiting = select(callbacks.c.id).filter_by(job_id=job_id, state=CallbackState.RECEIVED)
+    return tx.scalar(waiting.limit(1)) is not None
+
+
 def find(tx: Connection, callback_id: str) -> Callback | None:
     """The callback of that id."""
     return value(Callback, row_where(tx, callbacks, id=callback_id))

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, inspect, select, update
 
 from service.store.schema import schema_support
 
@@ -48,7 +47,9 @@ class SchemaVersion:
 
 def read_version(connection: Connection, head: str) -> SchemaVersion:
     """Where the database stands; `head` is this version's own."""
-    at = MigrationContext.configure(connection).get_current_revision()
+    at = None
+    if inspect(connection).has_table("alembic_version"):
+        at = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     version = SchemaVersion(at, head)
     if not version.is_newer:
         return version

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,6 @@ from service.outbound.client import Outbound
 from service.providers.base import Provider
 from service.retry import backoff
 from service.settings import Settings
-from service.signing import UrlSigner
 from service.storage import FileMissing, FileStorage, Storage, StorageError
 from service.storage.uploads import count_images
 from service.store.database import Database
@@ -252,26 +251,6 @@ def _fresh_url(db: Database, providers: Mapping[str, Provider], video: Video) ->
         return providers[job.provider].fetch(job).result_url
     except ProviderError:
         return None
-
-
-def renewed(db: Database, settings: Settings, video: Video, now: datetime) -> Video:
-    """The video with a link that works: one whose time is over gets a new time, and so URL."""
-    if video.link_expires_at > now:
-        return video
-    until = now.replace(microsecond=0) + timedelta(seconds=settings.link_ttl)
-    with db.write() as tx:
-        store.videos.renew_link(tx, video.id, until)
-    return replace(video, link_expires_at=until)
-
-
-def link_of(
-    db: Database, links: UrlSigner, settings: Settings, video: Video | None, now: datetime
-) -> str | None:
-    """The video's stable link, renewed where its time is over; not within a transaction."""
-    if video is None:
-        return None
-    video = renewed(db, settings, video, now)
-    return links.url_for(video.link_expires_at, video=video.id)
 
 
 def viewable(db: Database, video_id: str) -> tuple[Video, Job]:

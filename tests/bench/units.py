@@ -27,6 +27,7 @@ from service.jobs.requests import check_request, request_job
 from service.model import JobState
 from service.settings import load_settings
 from service.store.database import PATIENCE_SECONDS
+from service.store.migration import migrate
 
 KINDS = ("submit", "process", "archive", "deliver", "number")
 #: What the vendor's callback holds does not matter: the worker asks.
@@ -46,7 +47,7 @@ def prepare(
         "allowed_networks": "127.0.0.0/8",
     }
     wiring = build(load_settings({}, **given, **settings), patience=patience)
-    wiring.db.migrate()
+    migrate(wiring.db)
     return wiring
 
 

@@ -148,7 +148,7 @@ def test_everybody_can_use_them(
         page.wait_for_selector("#request")
         found += faults(page)
         page.goto(url_of(site, "/subscriptions/new"))
-        page.click("text=Narrow it")
+        page.click("text=Filters and format")
         page.click("main button:text-is('Save')")
         page.wait_for_selector(".trouble")
         found += faults(page)

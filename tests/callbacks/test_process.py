@@ -68,6 +68,14 @@ def link(harness: Harness, job: Job) -> str | None:
     return video.provider_url if video else None
 
 
+def given_up(harness: Harness, sandbox: SandboxClient) -> tuple[Job, Task]:
+    """A job whose create was answered with an error, and that has ended at its deadline."""
+    job, task = submitted(harness, sandbox, "[answer 500] [lose]")
+    harness.clock.advance(3600)
+    harness.drain("reconcile")
+    return harness.job(job), task
+
+
 def test_confirmed(harness: Harness, sandbox: SandboxClient) -> None:
     """A true callback ends the job with the vendor's link and one event."""
     job, task = submitted(harness, sandbox)
@@ -441,6 +449,43 @@ def test_unconfirmed_and_malformed(harness: Harness, sandbox: SandboxClient, bod
     job, _ = submitted(harness, sandbox)
 
     assert CallbackState.IGNORED is unconfirmed(harness, job, body, "127.0.0.1").state
+
+
+def test_success_of_a_job_that_was_given_up(harness: Harness, sandbox: SandboxClient) -> None:
+    """What was paid for arrives, however late its callback: the failure was ours to conclude."""
+    job, task = given_up(harness, sandbox)
+    callback = bring(harness, job, said(task))
+    after = harness.job(job)
+
+    assert (JobState.FAILED, None) == (job.state, job.task_id)
+    assert (JobState.SUCCEEDED, task.id) == (after.state, after.task_id)
+    assert CallbackState.PROCESSED is callback.state
+    assert [EventType.JOB_FAILED, EventType.JOB_SUCCEEDED] == types(harness, job)[-2:]
+
+
+def test_callback_of_another_task_for_a_job_that_was_given_up(
+    harness: Harness, sandbox: SandboxClient
+) -> None:
+    """A job that has ended without a task takes no other job's."""
+    other, task = submitted(harness, sandbox)
+    job, _ = given_up(harness, sandbox)
+    callback = bring(harness, job, said(task))
+
+    assert (CallbackState.IGNORED, JobState.FAILED) == (callback.state, harness.job(job).state)
+    assert "belongs to another job" in callback.note
+    assert task.id == harness.job(other).task_id
+
+
+def test_deadline_waits_for_a_callback(harness: Harness, sandbox: SandboxClient) -> None:
+    """A job is not given up while its callback is stored and not looked at yet."""
+    job, task = submitted(harness, sandbox, "[answer 500] [lose]")
+    harness.wiring.ingest.insert(job.id, "apixo", {}, said(task), harness.clock())
+    harness.clock.advance(3600)
+    harness.drain("reconcile")
+    waiting = harness.job(job).state
+    harness.drain("process")
+
+    assert (JobState.UNKNOWN, JobState.SUCCEEDED) == (waiting, harness.job(job).state)
 
 
 def test_answer_does_not_wait_for_a_callback(harness: Harness) -> None:

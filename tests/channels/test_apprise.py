@@ -14,7 +14,8 @@ from support.channel_targets import LINK, HttpTarget, delivery_request, error, n
 from support.harness import Harness
 
 from service.accounts import create_key
-from service.channels import Apprise, Slack
+from service.channels.apprise import Apprise
+from service.channels.slack import Slack
 from service.deliveries.subscription_spec import open_to, parse_subscription
 from service.errors import DeliveryError, InvalidInput, NextStep
 from service.model import EventType
@@ -145,7 +146,7 @@ def test_it_cannot_be_changed_by_others(client: FlaskClient, harness: Harness) -
 
 
 MISSING = """
-from service.channels import Apprise
+from service.channels.apprise import Apprise
 from service.channels.base import DeliveryRequest
 from service.model import utc_now
 from service.errors import DeliveryError, InvalidInput
@@ -177,7 +178,9 @@ def test_without_the_library_one_line_says_what_to_install(tmp_path: Path) -> No
 
 def test_it_costs_nothing_until_it_is_used() -> None:
     """A service that never names it does not load it."""
-    program = "import sys; from service.channels import Apprise; Apprise(); print(*sys.modules)"
+    program = (
+        "import sys; from service.channels.apprise import Apprise; Apprise(); print(*sys.modules)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True
     )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.channels import Email
+from service.channels.email import Email
 from service.channels.email_address import ascii_address
 from service.errors import InvalidInput, SettingsError
 from service.ops.setup import owner_address

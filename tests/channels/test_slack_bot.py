@@ -13,8 +13,8 @@ from support.channel_targets import EVENT_ID, JOB_ID, delivery_request, error, n
 from support.harness import Harness
 
 from service import store
-from service.channels import SlackBot
 from service.channels.base import DeliveryResult
+from service.channels.slack_bot import SlackBot
 from service.deliveries.attempts import attempt_delivery
 from service.deliveries.subscription_spec import parse_subscription
 from service.deliveries.subscriptions import subscribe

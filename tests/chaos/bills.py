@@ -120,7 +120,7 @@ def _faults(run: PayOnceRun, fate: Fate) -> Iterator[str]:
         yield f"{who} is {fate.row.state}, and its paid result is lost"
     if fate.row.state not in ("succeeded", "unknown", "failed"):
         yield f"{who} is still {fate.row.state}"
-    if fate.row.state == "failed" and fate.row.error["code"] != "SUBMIT_FAILED_UNKNOWN":
+    if fate.row.state == "failed" and fate.row.resolved_by != "deadline":
         yield f"{who} failed: {fate.row.error}"
 
 

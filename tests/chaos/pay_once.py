@@ -35,12 +35,12 @@ from service.store.schema import callbacks, jobs
 
 SUBMIT_TIMEOUT = 3.0
 CLIENTS = 4
-#: More are not asked for while so many wait to be sent.
-BACKLOG = 200
+#: More are not asked for while so many jobs wait to be sent, or callbacks to be looked at.
+BACKLOG = 60
 #: Shares of the jobs whose callbacks are lost, and sent twice.
 LOST, DOUBLED = 0.10, 0.15
-#: Nothing has moved for so long: what is open then stays so.
-STILL_SECONDS = 150.0
+#: Nothing has moved for so long, longer than a late poll waits: what is open then stays so.
+STILL_SECONDS = 330.0
 REPORT_SECONDS = 30.0
 #: With this every vendor signs that signs at all.
 SECRET = "whsec_" + "cGF5IG9uY2Ug" * 3
@@ -51,7 +51,7 @@ class PayOncePlan:
     """How many jobs, how many deaths; the same seed throws the same dice."""
 
     jobs: int = 10_000
-    kills: int = 60
+    kills: int = 50
     seed: int = 18
 
     def vendor(self, number: int) -> str:
@@ -101,7 +101,7 @@ class PayOnceRun:
                     self._kill(dice.choice(("worker", "worker", "serve")))
                 for one in placed:
                     one.result()
-                while self._count(jobs, "queued", "submitting") > BACKLOG:
+                while self._backlog() > BACKLOG:
                     self._tick("asked for")
 
     def calm(self) -> None:
@@ -161,6 +161,9 @@ class PayOnceRun:
             made = len(self.sandbox.renderer.book.all())
             words = f"{self._said - self.began:5.0f} s: {len(self.jobs)} jobs, {made} creates"
             print(f"{words}; {news}", file=sys.stderr, flush=True)
+
+    def _backlog(self) -> int:
+        return self._count(jobs, "queued", "submitting") + self._count(callbacks, "received")
 
     def _count(self, table: Table, *states: str) -> int:
         query = select(func.count()).select_from(table).where(table.c.state.in_(states))

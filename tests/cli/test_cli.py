@@ -130,7 +130,8 @@ def test_doctor_without_settings(tmp_path: Path) -> None:
 
 def test_dry_run(clipbell: Clipbell) -> None:
     """A dry run shows the wire request, key and token masked, and sends nothing."""
-    done = clipbell.run("submit", MODEL, "--prompt", "A fox", "-i", "duration=10", "--dry-run")
+    words = ("submit", MODEL, "--prompt", "A fox", "-i", "duration=10", "--dry-run", "--json")
+    done = clipbell.run(*words)
     report = json.loads(done.stdout)
 
     assert "hush" not in done.stdout + done.stderr
@@ -140,6 +141,19 @@ def test_dry_run(clipbell: Clipbell) -> None:
         report["request"]["body"]["input"][name] for name in ("prompt", "duration")
     )
     assert [] == shown(clipbell, "jobs")
+
+
+def test_estimate(fresh: Clipbell) -> None:
+    """People read vendor, price and time of a dry run, and why the job would be held."""
+    words = ("submit", "kling-2", "--prompt", "A fox", "--dry-run")
+    text = fresh.run(*words).stdout
+    fresh.environ["CLIPBELL_JOB_BUDGET"] = "0.10"
+    held = fresh.run(*words).stdout
+
+    lines = [line.split()[0] for line in text.splitlines() if not line.startswith(" ")]
+    assert ["Vendor", "Price", "Takes", "Warning", "Request", "Nothing"] == lines
+    assert "Segmind" in text and "$" in text and "prompt: A fox" in text
+    assert "Held" in held and "JOB_BUDGET allows $0.10" in held
 
 
 def test_a_job(fresh: Clipbell) -> None:

@@ -10,17 +10,19 @@ import pytest
 from service.cli.progress import doing, done, share
 from service.jobs.choice import Market
 from service.jobs.requests import check_request, planned_job
-from service.model import Job, JobState
+from service.model import JobState
+from service.model.job_json import JobJson, job_json
 from service.settings import load_settings
 
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
 
-def job(**changes: object) -> Job:
+def job(**changes: object) -> JobJson:
     """A job of a model that takes 45 s."""
     body = {"model": "kling-2-5-turbo-pro", "input": {"prompt": "A fox"}}
     asked = check_request(body, {}, Market({"apixo"}, {}, NOON.date()))
-    return replace(planned_job(load_settings({}), "acc_1", asked, NOON), **changes)  # type: ignore[arg-type]
+    planned = planned_job(load_settings({}), "acc_1", asked, NOON)
+    return job_json(replace(planned, **changes), None, None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,7 @@ def test_never_done_before_the_end() -> None:
 )
 def test_what_it_waits_for(state: JobState, seconds: float, words: str) -> None:
     """Each state that passes says what it waits for, and is not done."""
-    one, now = job(state=state, sent_at=NOON), NOON + timedelta(seconds=seconds)
+    one, now = job(state=state, submitted_at=NOON), NOON + timedelta(seconds=seconds)
 
     assert words in doing(one, now)
     assert done(one, now) < 1

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from support.processes import run_verb
+from support.processes import Process, lines_of, run_verb
 from support.servers import Clipbell, Hook, eventually
 
 MODEL = "kling-2-5-turbo-pro"
@@ -97,6 +99,58 @@ def test_keys_models_and_providers(clipbell: Clipbell) -> None:
     assert "CLIPBELL_KEY" in away(clipbell, "jobs", code=1, **narrow)
 
 
+def test_beginnings_of_ids(clipbell: Clipbell) -> None:
+    """An id's beginning is enough, as an argument and as a filter; one that fits two is refused."""
+    made = shown(clipbell, "submit", MODEL, "--prompt", "A fox")
+    shown(clipbell, "submit", MODEL, "--prompt", "A hen")
+    start = made["id"][:-8]
+
+    assert made["id"] == shown(clipbell, "show", start)["id"]
+    assert [] == shown(clipbell, "callbacks", "--job", start)
+    assert "type more of it" in away(clipbell, "show", made["id"][:8], code=1)
+    assert "no job" in away(clipbell, "show", "job_ffff", code=1)
+
+
+def test_sample_event(clipbell: Clipbell) -> None:
+    """A sample is triggered from afar, and delivered; the list says which event went where."""
+    with Hook() as hook:
+        add = ("subscriptions", "add", f"webhook:{hook.url}", "--name", "Samples")
+        made = shown(clipbell, *add, "--event", "job.overdue")
+        sample = shown(clipbell, "trigger", "job.overdue")
+        eventually(lambda: hook.hits)
+        listed = away(clipbell, "deliveries", "--subscription", made["id"])
+        away(clipbell, "subscriptions", "remove", made["id"][:-6])
+
+    assert ("job.overdue", 1) == (sample["type"], len(sample["deliveries"]))
+    assert "job.overdue" in listed and "Samples" in listed
+    assert "no subscription wants" in away(clipbell, "trigger", "job.overdue")
+
+
+def test_watching(clipbell: Clipbell, tmp_path: Path) -> None:
+    """`watch` prints each change; `show` has the same timeline as on the service's machine."""
+    clipbell.run("hold", "apixo")
+    made = shown(clipbell, "submit", MODEL, "--prompt", "A fox")
+    given = {"CLIPBELL_URL": clipbell.url, "CLIPBELL_KEY": clipbell.key}
+    words, out = ["watch", "--json", "--every", "0.2"], tmp_path / "out"
+    child = Process("service", words, clipbell.environ | given, out, tmp_path / "err")
+    eventually(lambda: [line for line in lines_of(out) if made["id"] in line])
+    away(clipbell, "cancel", made["id"])
+    eventually(lambda: "canceled" in lines_of(out)[-1])
+    child.send_signal(signal.SIGINT)
+    child.wait(20)
+    clipbell.run("resume", "apixo")
+    here = json.loads(clipbell.run("show", made["id"], "--json").stdout)
+
+    assert here["timeline"] == shown(clipbell, "show", made["id"])["timeline"]
+
+
+def test_dry_run(clipbell: Clipbell) -> None:
+    """An estimate from afar reads as one on the service's machine."""
+    words = ("submit", MODEL, "--prompt", "A fox", "--dry-run")
+
+    assert clipbell.run(*words).stdout == away(clipbell, *words)
+
+
 def test_what_cannot_be_done_from_afar(clipbell: Clipbell) -> None:
     """A verb that needs the machine itself says so; a missing key or service does, too."""
     nowhere = {"CLIPBELL_URL": "http://127.0.0.1:9"}
@@ -104,3 +158,5 @@ def test_what_cannot_be_done_from_afar(clipbell: Clipbell) -> None:
     assert "works only where the service runs" in away(clipbell, "export", "job_1", code=2)
     assert "CLIPBELL_KEY" in away(clipbell, "jobs", code=1, CLIPBELL_KEY="")
     assert "CLIPBELL_URL" in away(clipbell, "jobs", code=1, **nowhere)
+    assert "--account" in away(clipbell, "jobs", "--account", "default", code=2)
+    assert "works only where" in away(clipbell, "listen", code=2)

@@ -13,8 +13,8 @@ from support.harness import Harness
 from support.servers import Hit, Hook
 
 from service import store
-from service.channels import Webhook as WebhookChannel
 from service.channels.base import DeliveryRequest, DeliveryResult
+from service.channels.webhook import Webhook as WebhookChannel
 from service.deliveries.attempts import LEASE_SECONDS, NO_RESULT, attempt_delivery
 from service.deliveries.notification import NotificationContext
 from service.deliveries.redelivery import resend_delivery

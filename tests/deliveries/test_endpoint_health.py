@@ -15,8 +15,8 @@ from support.servers import Hook
 
 from service import store
 from service.accounts import create_account
-from service.channels import Webhook
 from service.channels.base import Channel, DeliveryRequest, DeliveryResult
+from service.channels.webhook import Webhook
 from service.deliveries.attempts import attempt_delivery
 from service.deliveries.endpoint_health import SLOW_FOR
 from service.deliveries.notification import NotificationContext

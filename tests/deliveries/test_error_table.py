@@ -10,7 +10,7 @@ from support.harness import Harness
 from support.raw_servers import Handler, Server, always, answer, drip, once, silent
 
 from service import store
-from service.channels import Webhook
+from service.channels.webhook import Webhook
 from service.deliveries.attempts import attempt_delivery
 from service.deliveries.subscription_spec import SubscriptionSpec
 from service.deliveries.subscriptions import subscribe

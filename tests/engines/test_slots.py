@@ -15,9 +15,9 @@ from support.servers import Hook, eventually
 
 from service.deliveries.subscription_spec import SubscriptionSpec
 from service.deliveries.subscriptions import subscribe
+from service.engines.worker import THREAD_WEIGHTS, make_engine, threads_per_kind
 from service.events.record import record_sample
 from service.model import Account, EventType, JobState
-from service.worker import THREAD_WEIGHTS, make_engine, threads_per_kind
 
 pytestmark = pytest.mark.postgresql
 

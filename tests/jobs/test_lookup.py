@@ -11,8 +11,10 @@ from support.harness import Harness
 from support.reach import access
 from support.sandboxes import SandboxClient
 from support.servers import free_port
+from support.serving import QuietHandler, Served
 
 from service import store
+from service.errors import Unanswered
 from service.jobs.polling import handle_expired
 from service.model import EventType, Job, JobState
 from service.providers import make_provider
@@ -158,6 +160,63 @@ def test_vendor_that_is_away(harness: Harness, sandbox: SandboxClient) -> None:
     wait(harness, 61)
     assert JobState.SUBMITTED is harness.job(job).state
     assert 1 == len(tasks_of(sandbox, job))
+
+
+def test_vendor_that_is_away_beyond_the_deadline(harness: Harness, sandbox: SandboxClient) -> None:
+    """A vendor's absence does not mean that it made nothing: it is asked when it is back."""
+    job = sent(harness, "[answer 502]")
+    w = harness.wiring
+    nowhere = make_provider("kling", access(w.outbound, f"http://127.0.0.1:{free_port()}"))
+    for _ in range(40):
+        harness.clock.advance(30)
+        handle_expired(w.db, {"kling": nowhere}, w.settings, w.signer, w.clock)
+    late = harness.job(job)
+    wait(harness, 61)
+
+    assert late.deadline_at and late.deadline_at < harness.clock()
+    assert (JobState.UNKNOWN, True) == (late.state, late.overdue)
+    assert JobState.SUBMITTED is harness.job(job).state
+    assert 1 == len(tasks_of(sandbox, job))
+
+
+def test_deadline_of_what_was_not_made(harness: Harness, sandbox: SandboxClient) -> None:
+    """Once its time is over, a job that the vendor surely does not have ends by itself."""
+    job = sent(harness, "[refuse 502]")
+    harness.clock.advance(1200)
+    harness.drain("reconcile")
+
+    assert (JobState.FAILED, []) == (harness.job(job).state, tasks_of(sandbox, job))
+
+
+class Doubtful(Served):
+    """Kling behind a gateway: a create is refused as a second one, and no question gets through."""
+
+    def __init__(self) -> None:
+        class Handler(QuietHandler):
+            def _answer(self, status: int, body: bytes) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def do_POST(self) -> None:
+                self._answer(400, b'{"code": 1201, "message": "external_task_id is not unique"}')
+
+            def do_GET(self) -> None:
+                self._answer(502, b"<html>")
+
+        self.serve(Handler)
+
+
+def test_refused_as_a_second_one_and_not_to_be_asked(harness: Harness) -> None:
+    """A gateway may have sent the create twice: without a lookup the refusal ends nothing."""
+    given = {"prompt": "A fox", "duration": 5}
+    job = harness.new_job(model="kling-2.5-turbo", provider="kling", input=given)
+    with Doubtful() as vendor:
+        kling = make_provider("kling", access(harness.wiring.outbound, vendor.origin))
+        with pytest.raises(Unanswered, match="not unique"):
+            kling.submit(job, "")
 
 
 def test_worker_that_died(harness: Harness, sandbox: SandboxClient) -> None:

@@ -227,7 +227,7 @@ def test_dry_run_hides_the_token() -> None:
     url = f"{URL}/callbacks/SECRET"
     wire = {"url": "https://p", "body": {"callback_url": url, "nested": [{"again": url}]}}
     notes = {"choice": None, "warning": None}
-    report = dry_run_json(job(), wire, url, 317.18, notes)
+    report = dry_run_json(job(), wire, url, 317.18, notes, None)
 
     assert "SECRET" not in json.dumps(report)
     assert f"{URL}/callbacks/***" == report["request"]["body"]["callback_url"]

@@ -12,8 +12,9 @@ from support.harness import Harness
 from support.sandboxes import SandboxClient
 
 from service.bootstrap import Wiring
-from service.channels import Email, SlackBot
 from service.channels.base import Channel
+from service.channels.email import Email
+from service.channels.slack_bot import SlackBot
 from service.ops.doctor_outside import check_channels, check_vendors, unreachable_address
 from service.providers import make_provider
 from service.providers.access import Access

@@ -22,7 +22,9 @@ from support.harness import NOON
 from support.raw_servers import LOCAL, Handler, Server
 from support.reach import access
 
-from service.channels import Slack, SlackBot, Webhook
+from service.channels.slack import Slack
+from service.channels.slack_bot import SlackBot
+from service.channels.webhook import Webhook
 from service.errors import DeliveryError, Refused
 from service.jobs.choice import Market
 from service.jobs.requests import check_request, planned_job

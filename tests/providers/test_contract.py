@@ -128,10 +128,16 @@ def tasks(sandbox: SandboxClient) -> int:
     return len(sandbox.server.renderer.book.all())
 
 
-class Scripted(Served):
-    """A vendor that answers everything with one status and body."""
+#: What Kling answers where it has no task of an id.
+NOTHING = b'{"code": 0, "data": []}'
 
-    def __init__(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
+
+class Scripted(Served):
+    """A vendor that answers everything with one status and body; `found` to lookups, if given."""
+
+    def __init__(
+        self, status: int, body: bytes, headers: dict[str, str] | None = None, found: bytes = b""
+    ) -> None:
         self.hits, self.body = 0, body
         scripted = self
 
@@ -146,7 +152,16 @@ class Scripted(Served):
                 self.end_headers()
                 self.wfile.write(scripted.body)
 
-            do_GET = do_POST = _answer
+            do_POST = _answer
+
+            def do_GET(self) -> None:
+                if not found:
+                    self._answer()
+                    return
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(found)))
+                self.end_headers()
+                self.wfile.write(found)
 
         self.serve(Handler)
         self.url = self.origin
@@ -345,7 +360,7 @@ def test_redirect_that_names_a_task(adapter: Adapter, parts: Parts, body: bytes)
 def test_4xx_that_is_a_refusal(adapter: Adapter, parts: Parts, status: int) -> None:
     """What the vendors' pages list, and what HTTP refuses for the request's form, ends it."""
     body = b'{"code": %d, "message": "No", "error": "No"}' % status
-    with Scripted(status, body) as scripted, pytest.raises(Refused):
+    with Scripted(status, body, found=NOTHING) as scripted, pytest.raises(Refused):
         adapter.make(parts, scripted.url, 5.0).submit(jobs(adapter)[0], CALLBACK)
 
 

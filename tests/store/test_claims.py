@@ -15,7 +15,7 @@ from support.raw_servers import Server, silent
 from support.servers import Hook, eventually
 
 from service import store
-from service.channels import Webhook
+from service.channels.webhook import Webhook
 from service.deliveries.subscription_spec import SubscriptionSpec
 from service.deliveries.subscriptions import subscribe
 from service.engines.threads import ThreadEngine

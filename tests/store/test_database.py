@@ -17,7 +17,8 @@ from support.harness import NOON
 
 from service import store
 from service.errors import SchemaError, SettingsError
-from service.store.database import Database, alembic_config
+from service.store.database import Database
+from service.store.migration import alembic_config, migrate
 from service.store.schema import metadata, workers
 
 pytestmark = pytest.mark.postgresql
@@ -36,9 +37,10 @@ for number in range(40):
 MIGRATOR = """
 import sys
 from service.store.database import Database
+from service.store.migration import migrate
 database = Database(sys.argv[1])
 sys.stdin.readline()
-database.migrate()
+migrate(database)
 database.check()
 """
 
@@ -168,7 +170,7 @@ def differences(connection: Connection) -> list[object]:
 def test_migrated_is_the_declared_schema(bare_url: str) -> None:
     """From nothing to head gives exactly the declared tables, columns and indexes."""
     database = Database(bare_url)
-    database.migrate()
+    migrate(database)
     database.check()
     with database.engine.connect() as connection:
         found = differences(connection)
@@ -180,8 +182,8 @@ def test_migrated_is_the_declared_schema(bare_url: str) -> None:
 def test_migrating_twice(bare_url: str) -> None:
     """At head there is nothing to do, and doing it does no harm."""
     database = Database(bare_url)
-    database.migrate()
-    database.migrate()
+    migrate(database)
+    migrate(database)
     version = database.version()
     database.close()
 
@@ -202,7 +204,7 @@ def test_migrating_keeps_rows(bare_url: str) -> None:
         with connection.begin():
             for row in OLD_ROWS:
                 connection.exec_driver_sql(row)
-    database.migrate()
+    migrate(database)
     with database.read() as tx:
         found = [store.accounts.first(tx), *store.accounts.keys(tx, "acc_1")]
         (event,), (delivery,) = (
@@ -225,7 +227,7 @@ def test_migrating_keeps_rows(bare_url: str) -> None:
 def test_references_are_kept_after_migrating(bare_url: str) -> None:
     """What the migration switches off for its own time holds again afterwards."""
     database = Database(bare_url)
-    database.migrate()
+    migrate(database)
     with pytest.raises(IntegrityError), database.write() as tx:
         tx.exec_driver_sql(OLD_EVENT.replace(" once,", " dedup_key,"))
     database.close()

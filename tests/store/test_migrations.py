@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from service import store
 from service.store.database import Database
+from service.store.migration import migrate
 from service.store.schema import metadata
 
 DATA = Path(__file__).parent / "data"
@@ -24,7 +25,7 @@ def tx(tmp_path: Path) -> Iterator[Connection]:
         old.executescript((DATA / "version_0005.sql").read_text())
     old.close()
     database = Database(f"sqlite:///{path}")
-    database.migrate()
+    migrate(database)
     with database.write() as opened:
         yield opened
     database.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import psycopg
 import pytest
@@ -19,6 +20,7 @@ from support.servers import eventually
 from service import store
 from service.errors import DatabaseUnavailable, SchemaError
 from service.store.database import Database
+from service.store.migration import migrate
 
 pytestmark = pytest.mark.postgresql(only=True)
 
@@ -33,7 +35,7 @@ def server() -> Iterator[Cluster]:
     need(cluster.missing())
     with Cluster() as made:
         database = Database(made.url)
-        database.migrate()
+        migrate(database)
         database.close()
         yield made
 
@@ -169,7 +171,7 @@ def test_connection_is_ended(server: Cluster, db: Database) -> None:
 def test_a_migration_has_no_limit(server: Cluster) -> None:
     """A change of the schema waits for whoever is before it, however long that takes."""
     db = Database(server.url, PATIENCE)
-    migrating = threading.Thread(target=db.migrate)
+    migrating = threading.Thread(target=partial(migrate, db))
     with psycopg.connect(server.url) as other:
         other.execute("LOCK TABLE alembic_version IN ACCESS EXCLUSIVE MODE")
         migrating.start()
@@ -209,7 +211,7 @@ def test_encodings(server: Cluster, encoding: str) -> None:
         made = f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0"
         operator.execute(made.encode())
     db = Database(server.url.replace("/clipbell?", f"/{name}?"))
-    for act in (db.check, db.migrate):
+    for act in (db.check, partial(migrate, db)):
         with pytest.raises(SchemaError) as caught:
             act()
         (line,) = str(caught.value).splitlines()
@@ -223,7 +225,7 @@ def test_many_threads_behind_a_pooler(server: Cluster) -> None:
     need(pgbouncer.missing())
     with PgBouncer(str(server.folder), "clipbell", 1) as bouncer:
         db = Database(bouncer.url)
-        db.migrate()
+        migrate(db)
         troubles: list[Exception] = []
 
         def work(name: str) -> None:

@@ -16,6 +16,7 @@ from support.harness import NOON
 from service import store
 from service.errors import DatabaseUnavailable, SchemaError, SettingsError
 from service.store.database import Database
+from service.store.migration import migrate
 from service.store.sqlite import WAL_BYTES
 
 
@@ -248,7 +249,7 @@ def test_folders_with_any_name(tmp_path: Path, name: str) -> None:
     path = tmp_path / name / "clip.db"
     quoted = (tmp_path / name).as_uri().removeprefix("file://")
     database = Database(f"sqlite:///{quoted}/clip.db")
-    database.migrate()
+    migrate(database)
     database.check()
     beat(database)
     database.close()

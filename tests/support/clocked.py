@@ -15,12 +15,12 @@ from pathlib import Path
 from flask import Flask
 
 from service.bootstrap import Wiring, build
+from service.engines.worker import run_worker
 from service.model import utc_now
 from service.ops.logs import configure
 from service.settings import Settings, load_settings
 from service.web.app import create_app
 from service.web.server import Server
-from service.worker import run_worker
 
 THREADS = 16
 

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import psycopg
 
 from service.store.database import Database
+from service.store.migration import migrate
 from service.store.schema import metadata
 
 POSTGRES = os.environ.get("TEST_DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/test")
@@ -53,7 +54,7 @@ class Template:
         """A fresh SQLite file in `folder`."""
         if not self._sqlite.exists():
             database = Database(f"sqlite:///{self._sqlite}")
-            database.migrate()
+            migrate(database)
             # Back into the one file that is copied.
             database.close()
         path = folder / "test.db"
@@ -64,7 +65,7 @@ class Template:
         """The PostgreSQL database of this run, emptied."""
         if self._postgres is None:
             self._postgres = Database(_create())
-            self._postgres.migrate()
+            migrate(self._postgres)
         with self._postgres.write() as tx:
             for table in reversed(metadata.sorted_tables):
                 # Of a few rows each, that is several times faster than TRUNCATE.

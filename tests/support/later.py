@@ -15,11 +15,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, DateTime, delete, func, type_coerce, update
 
 from service.bootstrap import build
+from service.engines.worker import run_worker
 from service.model import utc_now
 from service.ops.logs import configure
 from service.settings import load_settings
 from service.store.schema import callbacks, deliveries, jobs, videos, workers
-from service.worker import run_worker
 
 THREADS = 16
 DATES = (

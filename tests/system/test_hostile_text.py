@@ -26,15 +26,15 @@ from support.raw_servers import Server, always, answer
 from support.servers import Hook
 
 from service import store
-from service.channels import Apprise
-from service.cli.output import print_error
+from service.channels.apprise import Apprise
+from service.cli.errors import print_error
 from service.deliveries.exchanges import as_curl
 from service.deliveries.subscription_spec import SubscriptionSpec
 from service.deliveries.subscriptions import subscribe
 from service.messages.email import build_email
 from service.messages.payloads import Notification
 from service.messages.slack import card, fallback_messages
-from service.model import EventType, Exchange, Job, JobState
+from service.model import EventType, Job, JobState
 from service.model.error_codes import strip_unstorable
 from service.ops.logs import formatter_of
 from service.providers.bodies import as_id
@@ -265,7 +265,7 @@ def test_error_of_a_verb(text: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_curl(text: str) -> None:
     """A request as a command shows nothing that commands, and a shell reads the same bytes."""
     body = text[:20_000].encode("utf-8", "replace").replace(b"\x00", b"")
-    line = as_curl(Exchange("POST", "http://a.example/", "", {}, body), None)
+    line = as_curl("POST", "http://a.example/", {}, body.decode())
     seen = line.replace("curl -i", "printf '%s\\n'", 1)
     done = subprocess.run(["/bin/bash", "-c", seen], capture_output=True, check=True)
 

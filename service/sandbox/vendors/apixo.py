@@ -188,7 +188,8 @@ def _create(renderer: Renderer, key: str, model: Model) -> Response:
     if not renderer.accept(task, callback_bodies):
         raise Refusal(402, "Insufficient credits")
     early_wait(renderer.book, task)
-    spoil_answer(renderer, task)
+    if status := spoil_answer(renderer, task):
+        raise Refusal(status, "it broke after the task was made")
     return jsonify(code=200, message="success", data={"taskId": task.id})
 
 

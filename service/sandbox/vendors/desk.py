@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import json
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
 
-from flask import request
+from flask import Blueprint, request
+from flask.typing import ResponseReturnValue
 
+from service.catalogue.entries import ASPECT_RATIOS
 from service.catalogue.models import OFFERS
 from service.sandbox.rendering.images import is_url
 from service.sandbox.vendors.callback_sender import Signer
@@ -30,22 +34,55 @@ class Refusal(Exception):
 
 
 class Desk:
-    """One vendor's counter in the sandbox; every refusal is raised, in no vendor's words yet."""
+    """
+    One vendor's counter in the sandbox; every refusal is raised, and written by `refused`.
 
-    def __init__(self, renderer: Renderer, vendor: str, no_credits: int = 402) -> None:
+    Args:
+        prefix: of all paths; a key comes in `key_header` behind `key_prefix`.
+        no_credits: the status of a refusal for want of credits.
+    """
+
+    def __init__(
+        self,
+        renderer: Renderer,
+        vendor: str,
+        refused: Callable[[Refusal], ResponseReturnValue],
+        prefix: str | None = None,
+        key_header: str = "Authorization",
+        key_prefix: str = "Bearer ",
+        no_credits: int = 402,
+    ) -> None:
         self.renderer, self.vendor, self._no_credits = renderer, vendor, no_credits
+        self._key_header, self._key_prefix = key_header, key_prefix
+        self._blueprint = Blueprint(vendor, __name__, url_prefix=prefix)
+        self._blueprint.register_error_handler(Refusal, refused)
 
-    def key(self, header: str = "Authorization", prefix: str = "Bearer ") -> str:
+    def routes(self, views: Mapping[str, Callable[..., ResponseReturnValue]]) -> Blueprint:
+        """The vendor's routes, by method and path; each view is given the desk first."""
+        for route, view in views.items():
+            method, _, path = route.partition(" ")
+            bound = partial(view, self)
+            self._blueprint.add_url_rule(path, route.replace(".", " "), bound, methods=[method])
+        return self._blueprint
+
+    def key(self) -> str:
         """The key of the request at hand. Raises Refusal (401)."""
-        given = request.headers.get(header, "")
+        given = request.headers.get(self._key_header, "")
+        prefix = self._key_prefix
         key = given.removeprefix(prefix).strip() if given.startswith(prefix) else ""
         known = self.renderer.options.api_keys
         if not key or (known and key not in known):
             raise Refusal(401, "Authentication failed: no such key")
         return key
 
+    def signer(self, sign: Callable[[str, bytes], dict[str, str]]) -> Signer | None:
+        """Signs with the secret that both sides know; None where there is none."""
+        secret = self.renderer.options.webhook_secret
+        return partial(sign, secret) if secret else None
+
     def body(self, allowed: Collection[str]) -> dict[str, Any]:
         """The JSON object that came, with these names only. Raises Refusal."""
+        self.key()
         if not request.is_json:
             raise Refusal(415, "Content-Type must be application/json")
         body = request.get_json(silent=True)
@@ -57,7 +94,6 @@ class Desk:
     def create(
         self,
         slug: str,
-        key: str,
         values: dict[str, Any],
         cost: float,
         callback_url: Any = None,
@@ -73,36 +109,36 @@ class Desk:
             values: prompt, duration, and what a film is drawn from.
             cost: in dollars.
         """
-        if callback_url is not None and not (
-            isinstance(callback_url, str) and is_url(callback_url)
-        ):
-            raise Refusal(400, "the callback address is no URL")
-        book = self.renderer.book
+        if callback_url is not None:
+            image({"the callback address": callback_url}, "the callback address")
         task = self.renderer.open_task(
             OFFERS[slug][self.vendor],
-            key,
+            self.key(),
             values,
             request.host_url,
             cost=cost,
             callback_url=callback_url,
-            orders=book.take_order(),
+            orders=self.renderer.book.take_order(),
             external_id=external_id,
         )
         if ordered := task.fault_orders.refusal():
-            status, text = ordered
-            raise Refusal(status, text or "refused as ordered", text)
+            raise Refusal(ordered[0], ordered[1] or "refused as ordered", ordered[1])
         if not self.renderer.accept(task, bodies, sign):
             raise Refusal(self._no_credits, "Insufficient credits: balance not enough")
-        early_wait(book, task)
-        spoil_answer(self.renderer, task)
-        if task.fault_orders.has("answer"):
-            status = int(task.fault_orders.number("answer", 502))
+        early_wait(self.renderer.book, task)
+        if status := spoil_answer(self.renderer, task):
             raise Refusal(status, "it broke after the task was made", made=True)
         return task
 
-    def find(self, task_id: str, key: str) -> Task | None:
-        """The key's own task; its first polls may be spoiled as ordered."""
-        task = self.renderer.book.find(task_id, self.vendor, key)
+    def task(self, task_id: str) -> Task:
+        """The key's own task. Raises Refusal (404), or 502 where its first polls are to fail."""
+        if task := self.find(task_id):
+            return task
+        raise Refusal(404, "task not found")
+
+    def find(self, task_id: str) -> Task | None:
+        """The same; None where there is none."""
+        task = self.renderer.book.find(task_id, self.vendor, self.key())
         if task is None:
             return None
         spoiled = self.renderer.book.count(task.id, "polls") <= FIRST_POLLS
@@ -110,14 +146,59 @@ class Desk:
             raise Refusal(502, "Bad Gateway")
         return task
 
-    def tasks(self, key: str) -> list[Task]:
+    def tasks(self) -> list[Task]:
         """All tasks of the key at this vendor, newest first."""
+        key = self.key()
         own = [
             task
             for task in self.renderer.book.all()
             if task.key == key and task.model.provider == self.vendor
         ]
         return own[::-1]
+
+
+def state_word(task: Task, words: Mapping[str, str]) -> str:
+    """The vendor's word for the task's state, or the one that was ordered instead."""
+    ordered = "" if task.over else task.fault_orders.argument("unknown-state")
+    return ordered or words[task.state]
+
+
+def copies(task: Task, body: dict[str, Any]) -> tuple[bytes, ...]:
+    """A callback's body, as often as it is to come."""
+    times = int(task.fault_orders.number("repeat", 2)) if task.fault_orders.has("repeat") else 1
+    return (json.dumps(body).encode(),) * times
+
+
+def usual_input(
+    given: Any,
+    more: Collection[str],
+    lengths: Collection[Any] = (5, 10),
+    first: str = "image_url",
+    last: str = "tail_image_url",
+    guidance: str = "cfg_scale",
+) -> dict[str, Any]:
+    """
+    Prompts, length, shape and frames, as most vendors take them. Raises Refusal.
+
+    Args:
+        more: names that are allowed besides, which the caller reads.
+        lengths: seconds, as numbers or as texts.
+        first, last, guidance: the vendor's names.
+    """
+    if not isinstance(given, dict):
+        raise Refusal(422, "input is required")
+    only(given, ("prompt", "negative_prompt", "duration", guidance, *more))
+    share(given, guidance)
+    values = {
+        "prompt": text(given, "prompt", needed=True),
+        "negative_prompt": text(given, "negative_prompt"),
+        "duration": int(
+            one_of(given, "duration", lengths, next(n for n in lengths if int(n) == 5))
+        ),
+        "aspect_ratio": one_of(given, "aspect_ratio", ASPECT_RATIOS, "16:9"),
+    }
+    frames = {"image_url": image(given, first), "tail_image_url": image(given, last)}
+    return values | {name: url for name, url in frames.items() if url}
 
 
 def only(given: dict[str, Any], allowed: Collection[str]) -> None:
@@ -144,10 +225,10 @@ def text(given: dict[str, Any], name: str, longest: int = 2500, needed: bool = F
 
 
 def image(given: dict[str, Any], name: str) -> str | None:
-    """An image's address. Raises Refusal (400)."""
+    """The address of an image or the like. Raises Refusal (400)."""
     value = given.get(name)
     if value is not None and not (isinstance(value, str) and is_url(value)):
-        raise Refusal(400, f"{name} must be the URL of an image")
+        raise Refusal(400, f"{name} must be a URL")
     return value
 
 

@@ -22,8 +22,13 @@ def early_wait(book: TaskBook, task: Task) -> None:
         book.wait(task.id, lambda now: bool(now.attempts), EARLY_SECONDS)
 
 
-def spoil_answer(renderer: Renderer, task: Task) -> None:
-    """For ``[hang]`` and ``[drop]``: the task is accepted, but the client gets no answer."""
+def spoil_answer(renderer: Renderer, task: Task) -> int | None:
+    """
+    For ``[hang]`` and ``[drop]``: the task is accepted, but the client gets no answer.
+
+    Returns:
+        For ``[answer]`` the HTTP status of the error that it gets instead.
+    """
     if task.fault_orders.has("hang"):
         left = renderer.options.hang_seconds
         while left > 0 and not _client_left() and not renderer.book.closing.wait(GLANCE_SECONDS):
@@ -32,6 +37,8 @@ def spoil_answer(renderer: Renderer, task: Task) -> None:
         # The client may have been quicker.
         with suppress(OSError):
             _connection().shutdown(socket.SHUT_RDWR)
+    answer = task.fault_orders.number("answer", 502)
+    return int(answer) if task.fault_orders.has("answer") else None
 
 
 def _client_left() -> bool:

@@ -8,24 +8,31 @@ there is missing from a list (new routes) or 404 with code 1203 (older ones).
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
-import time
 import uuid
 from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, jsonify, request
+from flask.typing import ResponseReturnValue
 
-from service.sandbox.vendors.desk import Desk, Refusal, image, one_of, only, share, text
-from service.sandbox.vendors.renderer import Renderer
+from service.catalogue.entries import ASPECT_RATIOS
+from service.sandbox.vendors.desk import (
+    Desk,
+    Refusal,
+    image,
+    one_of,
+    only,
+    share,
+    state_word,
+    text,
+)
+from service.sandbox.vendors.renderer import CallbackBodies, Renderer
+from service.sandbox.vendors.signatures import standard_signature
 from service.sandbox.vendors.tasks import FAILED, PENDING, PROCESSING, SUCCESS, DuplicateTask, Task
 
 MODELS = ("kling-2.5-turbo", "kling-2.6", "kling-3.0", "kling-3.0-turbo")
 OLD_NAMES = {"kling-v2-5-turbo": "kling-2.5-turbo", "kling-v2-6": "kling-2.6"}
-RATIOS = ("16:9", "9:16", "1:1")
 UNIT = 0.14  # dollars
 #: Units a second: without and with sound, by model and size.
 UNITS = {
@@ -46,61 +53,62 @@ AXES = ("horizontal", "vertical", "pan", "tilt", "roll", "zoom")
 
 def make_blueprint(renderer: Renderer) -> Blueprint:
     """The routes of both generations."""
-    blueprint = Blueprint("kling", __name__)
-    desk = Desk(renderer, "kling", no_credits=429)
+    kind = "<any(text2video, image2video):kind>"
+    return Desk(renderer, "kling", _refused, no_credits=429).routes(
+        {
+            "POST /text-to-video/<model>": _text_to_video,
+            "POST /image-to-video/<model>": _image_to_video,
+            "GET /tasks": _tasks,
+            "POST /tasks": _history,
+            f"POST /v1/videos/{kind}": _create_old,
+            f"GET /v1/videos/{kind}/<task_id>": _show_old,
+        }
+    )
 
-    @blueprint.errorhandler(Refusal)
-    def refused(refusal: Refusal) -> Response:
-        code = 1102 if refusal.message.startswith("Insufficient") else CODES.get(refusal.status)
-        code = int(refusal.word) if refusal.word.isdecimal() else code or refusal.status
-        body = {"code": code, "message": refusal.message, "request_id": uuid.uuid4().hex}
-        response = jsonify(body)
-        response.status_code = refusal.status
-        return response
 
-    @blueprint.post("/text-to-video/<model>")
-    def text_to_video(model: str) -> Response:
-        body = desk.body(("prompt", "settings", "options"))
-        values = {"prompt": text(body, "prompt", 3072, needed=True)}
-        return _create(desk, _known(model), values, body, new=True)
+def _refused(refusal: Refusal) -> ResponseReturnValue:
+    code = 1102 if refusal.message.startswith("Insufficient") else CODES.get(refusal.status)
+    code = int(refusal.word) if refusal.word.isdecimal() else code or refusal.status
+    body = {"code": code, "message": refusal.message, "request_id": uuid.uuid4().hex}
+    return jsonify(body), refusal.status
 
-    @blueprint.post("/image-to-video/<model>")
-    def image_to_video(model: str) -> Response:
-        body = desk.body(("contents", "settings", "options"))
-        return _create(desk, _known(model), _contents(body), body, new=True)
 
-    @blueprint.get("/tasks")
-    def tasks() -> Response:
-        key = desk.key()
-        found = [desk.find(one, key) for one in _ids("task_ids")]
-        found += [renderer.book.named("kling", key, one) for one in _ids("external_task_ids")]
-        listed = [_task(task) for task in found if task]
-        return jsonify(code=0, message="SUCCEED", request_id=uuid.uuid4().hex, data=listed)
+def _accepted(data: Any) -> ResponseReturnValue:
+    return jsonify(code=0, message="SUCCEED", request_id=uuid.uuid4().hex, data=data)
 
-    @blueprint.post("/tasks")
-    def history() -> Response:
-        key, body = desk.key(), desk.body(("start_time", "end_time", "cursor", "limit", "filters"))
-        first, last = body.get("start_time", 0) / 1000, body.get("end_time", 2**53) / 1000
-        listed = [_task(task) for task in desk.tasks(key) if first <= task.created <= last]
-        start, limit = int(body.get("cursor") or 0), body.get("limit", 500)
-        more = str(start + limit) if len(listed) > start + limit else None
-        data = {"tasks": listed[start : start + limit], "cursor": more}
-        return jsonify(code=0, message="SUCCEED", request_id=uuid.uuid4().hex, data=data)
 
-    @blueprint.post("/v1/videos/<any(text2video, image2video):kind>")
-    def create_old(kind: str) -> Response:
-        return _create_old(desk, kind)
+def _text_to_video(desk: Desk, model: str) -> ResponseReturnValue:
+    body = desk.body(("prompt", "settings", "options"))
+    values = {"prompt": text(body, "prompt", 3072, needed=True)}
+    return _create(desk, _known(model), values, body)
 
-    @blueprint.get("/v1/videos/<any(text2video, image2video):kind>/<task_id>")
-    def old_task(kind: str, task_id: str) -> Response:
-        key = desk.key()
-        task = desk.find(task_id, key) or renderer.book.named("kling", key, task_id)
-        if task is None:
-            raise Refusal(404, "task not found", "1203")
-        data = _old_task(task)
-        return jsonify(code=0, message="SUCCEED", request_id=uuid.uuid4().hex, data=data)
 
-    return blueprint
+def _image_to_video(desk: Desk, model: str) -> ResponseReturnValue:
+    body = desk.body(("contents", "settings", "options"))
+    return _create(desk, _known(model), _contents(body), body)
+
+
+def _tasks(desk: Desk) -> ResponseReturnValue:
+    key, book = desk.key(), desk.renderer.book
+    found = [desk.find(one) for one in _ids("task_ids")]
+    found += [book.named("kling", key, one) for one in _ids("external_task_ids")]
+    return _accepted([_task(task) for task in found if task])
+
+
+def _history(desk: Desk) -> ResponseReturnValue:
+    body = desk.body(("start_time", "end_time", "cursor", "limit", "filters"))
+    first, last = body.get("start_time", 0) / 1000, body.get("end_time", 2**53) / 1000
+    listed = [_task(task) for task in desk.tasks() if first <= task.created <= last]
+    start, limit = int(body.get("cursor") or 0), body.get("limit", 500)
+    more = str(start + limit) if len(listed) > start + limit else None
+    return _accepted({"tasks": listed[start : start + limit], "cursor": more})
+
+
+def _show_old(desk: Desk, kind: str, task_id: str) -> ResponseReturnValue:
+    task = desk.find(task_id) or desk.renderer.book.named("kling", desk.key(), task_id)
+    if task is None:
+        raise Refusal(404, f"no such task of {kind}", "1203")
+    return _accepted(_old_task(task))
 
 
 def _known(model: str) -> str:
@@ -135,10 +143,10 @@ def _contents(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _create(
-    desk: Desk, model: str, values: dict[str, Any], body: dict[str, Any], new: bool
-) -> Response:
-    key, settings, options = desk.key(), body.get("settings", {}), body.get("options", {})
-    if key.count(".") == 2 and new:
+    desk: Desk, model: str, values: dict[str, Any], body: dict[str, Any]
+) -> ResponseReturnValue:
+    settings, options = body.get("settings", {}), body.get("options", {})
+    if desk.key().count(".") == 2:
         raise Refusal(401, "this route takes API keys only", "1002")
     only(settings, ("resolution", "aspect_ratio", "duration", "audio", "multi_shot"))
     only(options, ("callback_url", "external_task_id", "watermark_info"))
@@ -147,47 +155,43 @@ def _create(
     if (model, size) not in UNITS:
         raise Refusal(400, f"{model} has no resolution {size}")
     values["duration"] = one_of(settings, "duration", tuple(lengths), 5)
-    values["aspect_ratio"] = one_of(settings, "aspect_ratio", RATIOS, "16:9")
+    values["aspect_ratio"] = one_of(settings, "aspect_ratio", ASPECT_RATIOS, "16:9")
     loud = one_of(settings, "audio", (False, True), False)
-    cost = UNITS[model, size][loud] * values["duration"] * UNIT
-    named, url = options.get("external_task_id", ""), options.get("callback_url")
-    task = _accepted(desk, model, key, values, cost, url, named, _bodies)
+    task = _made(desk, model, values, UNITS[model, size][loud], options, _bodies)
     answer = _task(replace(task, state=PENDING))
     made = {name: answer[name] for name in ("id", "status", "create_time", "update_time")}
-    made["external_id"] = named
-    return jsonify(code=0, message="SUCCEED", request_id=uuid.uuid4().hex, data=made)
+    return _accepted(made | {"external_id": task.external_id})
 
 
-def _accepted(
+def _made(
     desk: Desk,
     model: str,
-    key: str,
     values: dict[str, Any],
-    cost: float,
-    url: Any,
-    named: Any,
-    bodies: Any,
+    units: float,
+    options: dict[str, Any],
+    bodies: CallbackBodies,
 ) -> Task:
+    """A task of so many units a second, under the caller's own name for it."""
+    named, url = options.get("external_task_id", ""), options.get("callback_url")
     if not isinstance(named, str):
         raise Refusal(400, "external_task_id must be a text")
-    secret = desk.renderer.options.webhook_secret
-    sign = (lambda body: standard_signature(secret, body)) if secret else None
+    cost, sign = units * values["duration"] * UNIT, desk.signer(standard_signature)
     try:
-        return desk.create(model, key, values, cost, url, bodies, sign, external_id=named)
+        return desk.create(model, values, cost, url, bodies, sign, external_id=named)
     except DuplicateTask:
         raise Refusal(400, "external_task_id is not unique", "1201") from None
 
 
-def _create_old(desk: Desk, kind: str) -> Response:
+def _create_old(desk: Desk, kind: str) -> ResponseReturnValue:
     names = ("model_name", "prompt", "negative_prompt", "cfg_scale", "mode", "duration")
     frames = ("image", "image_tail") if kind == "image2video" else ("aspect_ratio",)
     more = ("camera_control", "callback_url", "external_task_id")
-    body, key = desk.body((*names, *frames, *more)), desk.key()
+    body = desk.body((*names, *frames, *more))
     if body.get("model_name") not in OLD_NAMES:
         raise Refusal(400, "model_name is not known")
     values: dict[str, Any] = {"prompt": text(body, "prompt", needed=kind == "text2video")}
     values["negative_prompt"] = text(body, "negative_prompt")
-    values["aspect_ratio"] = one_of(body, "aspect_ratio", RATIOS, "16:9")
+    values["aspect_ratio"] = one_of(body, "aspect_ratio", ASPECT_RATIOS, "16:9")
     values["duration"] = int(one_of(body, "duration", ("5", "10"), "5"))
     share(body, "cfg_scale")
     size = {"std": "720p", "pro": "1080p"}[one_of(body, "mode", ("std", "pro"), "std")]
@@ -199,23 +203,15 @@ def _create_old(desk: Desk, kind: str) -> Response:
         if last := image(body, "image_tail"):
             values["tail_image_url"] = last
     model = OLD_NAMES[body["model_name"]]
-    cost = UNITS[model, size][0] * values["duration"] * UNIT
-    url, named = body.get("callback_url"), body.get("external_task_id", "")
-    task = _accepted(desk, model, key, values, cost, url, named, _old_bodies)
-    data = _old_task(replace(task, state=PENDING))
-    return jsonify(code=0, message="SUCCEED", request_id=uuid.uuid4().hex, data=data)
-
-
-def _state(task: Task) -> str:
-    spoiled = task.fault_orders.argument("unknown-state") if not task.over else ""
-    return spoiled or STATES[task.state]
+    task = _made(desk, model, values, UNITS[model, size][0], body, _old_bodies)
+    return _accepted(_old_task(replace(task, state=PENDING)))
 
 
 def _task(task: Task) -> dict[str, Any]:
     """A task of the new routes; its callback's body too."""
     shown: dict[str, Any] = {
         "id": task.id,
-        "status": _state(task),
+        "status": state_word(task, STATES),
         "message": task.fail_message,
         "create_time": round(task.created * 1000),
         "update_time": round((task.completed or task.started or task.created) * 1000),
@@ -235,7 +231,7 @@ def _old_task(task: Task) -> dict[str, Any]:
     """A task of the older routes; its callback's body too."""
     shown: dict[str, Any] = {
         "task_id": task.id,
-        "task_status": "succeed" if task.state == SUCCESS else _state(task),
+        "task_status": "succeed" if task.state == SUCCESS else state_word(task, STATES),
         "task_status_msg": task.fail_message,
         "task_info": {"external_task_id": task.external_id},
         "created_at": round(task.created * 1000),
@@ -262,12 +258,3 @@ def _each(task: Task, shape: Any) -> tuple[bytes, ...]:
     times = int(task.fault_orders.number("repeat", 2)) if task.fault_orders.has("repeat") else 1
     states += [task.state] * (times - 1)
     return tuple(json.dumps(shape(replace(task, state=state))).encode() for state in states)
-
-
-def standard_signature(secret: str, body: bytes) -> dict[str, str]:
-    """Standard Webhooks, version 1."""
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    id_, now = f"msg_{uuid.uuid4().hex}", str(int(time.time()))
-    signed = b".".join([id_.encode(), now.encode(), body])
-    mac = base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
-    return {"webhook-id": id_, "webhook-timestamp": now, "webhook-signature": f"v1,{mac}"}

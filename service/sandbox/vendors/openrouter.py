@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import time
 from typing import Any
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, jsonify
+from flask.typing import ResponseReturnValue
 
-from service.sandbox.vendors.desk import Desk, Refusal, image, one_of, text
+from service.catalogue.entries import ASPECT_RATIOS
+from service.sandbox.vendors.desk import Desk, Refusal, copies, image, one_of, state_word, text
 from service.sandbox.vendors.renderer import Renderer
 from service.sandbox.vendors.tasks import FAILED, PENDING, PROCESSING, SUCCESS, Task
 
@@ -21,40 +22,28 @@ NAMES = ("model", "prompt", "duration", "aspect_ratio", "generate_audio", "frame
 
 def make_blueprint(renderer: Renderer) -> Blueprint:
     """The routes of videos."""
-    blueprint = Blueprint("openrouter", __name__, url_prefix="/api/v1/videos")
-    desk = Desk(renderer, "openrouter")
+    desk = Desk(renderer, "openrouter", _refused, "/api/v1/videos")
+    return desk.routes({"POST ": _create, "GET /<task_id>": _show})
 
-    @blueprint.errorhandler(Refusal)
-    def refused(refusal: Refusal) -> Response:
-        response = jsonify(error={"code": refusal.status, "message": refusal.message})
-        response.status_code = refusal.status
-        return response
 
-    @blueprint.post("")
-    def create() -> Response:
-        key, body = desk.key(), desk.body((*NAMES, "callback_url"))
-        if body.get("model") not in PRICES:
-            raise Refusal(404, "no such model")
-        values = _input(body)
-        cost = PRICES[body["model"]] * values["duration"]
-        secret = renderer.options.webhook_secret
-        sign = (lambda body: _signature(secret, body)) if secret else None
-        url = body.get("callback_url")
-        task = desk.create("kling-3.0", key, values, cost, url, _bodies, sign)
-        made = {"id": task.id, "status": "pending", "generation_id": task.id}
-        made["polling_url"] = f"{task.base_url}/api/v1/videos/{task.id}"
-        response = jsonify(made)
-        response.status_code = 202
-        return response
+def _refused(refusal: Refusal) -> ResponseReturnValue:
+    return jsonify(error={"code": refusal.status, "message": refusal.message}), refusal.status
 
-    @blueprint.get("/<task_id>")
-    def show(task_id: str) -> Response:
-        task = desk.find(task_id, desk.key())
-        if task is None:
-            raise Refusal(404, "no such video")
-        return jsonify(_video(task))
 
-    return blueprint
+def _create(desk: Desk) -> ResponseReturnValue:
+    body = desk.body((*NAMES, "callback_url"))
+    if body.get("model") not in PRICES:
+        raise Refusal(404, "no such model")
+    values = _input(body)
+    cost, url = PRICES[body["model"]] * values["duration"], body.get("callback_url")
+    task = desk.create("kling-3.0", values, cost, url, _bodies, desk.signer(_signature))
+    made = {"id": task.id, "status": "pending", "generation_id": task.id}
+    made["polling_url"] = f"{task.base_url}/api/v1/videos/{task.id}"
+    return jsonify(made), 202
+
+
+def _show(desk: Desk, task_id: str) -> ResponseReturnValue:
+    return jsonify(_video(desk.task(task_id)))
 
 
 def _input(body: dict[str, Any]) -> dict[str, Any]:
@@ -62,7 +51,7 @@ def _input(body: dict[str, Any]) -> dict[str, Any]:
     values = {
         "prompt": text(body, "prompt", needed=True),
         "duration": one_of(body, "duration", tuple(range(3, 16)), 5),
-        "aspect_ratio": one_of(body, "aspect_ratio", ("16:9", "9:16", "1:1"), "16:9"),
+        "aspect_ratio": one_of(body, "aspect_ratio", ASPECT_RATIOS, "16:9"),
     }
     names = {"first_frame": "image_url", "last_frame": "tail_image_url"}
     for frame in body.get("frame_images", ()):
@@ -74,8 +63,7 @@ def _input(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _video(task: Task) -> dict[str, Any]:
-    word = task.fault_orders.argument("unknown-state") if not task.over else ""
-    shown: dict[str, Any] = {"id": task.id, "status": word or STATES[task.state]}
+    shown: dict[str, Any] = {"id": task.id, "status": state_word(task, STATES)}
     if task.state == SUCCESS:
         urls = [] if task.fault_orders.has("empty") else [task.result_url]
         shown |= {"urls": urls, "usage": {"cost": task.cost, "is_byok": False}}
@@ -86,8 +74,7 @@ def _video(task: Task) -> dict[str, Any]:
 
 def _bodies(task: Task) -> tuple[bytes, ...]:
     body = {"type": f"video.generation.{STATES[task.state]}", "data": _video(task)}
-    times = int(task.fault_orders.number("repeat", 2)) if task.fault_orders.has("repeat") else 1
-    return (json.dumps(body).encode(),) * times
+    return copies(task, body)
 
 
 def _signature(secret: str, body: bytes) -> dict[str, str]:

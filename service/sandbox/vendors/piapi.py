@@ -2,86 +2,66 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, jsonify
+from flask.typing import ResponseReturnValue
 
-from service.sandbox.vendors.desk import Desk, Refusal, image, one_of, only, share, text
+from service.sandbox.vendors.desk import (
+    Desk,
+    Refusal,
+    copies,
+    one_of,
+    only,
+    state_word,
+    usual_input,
+)
 from service.sandbox.vendors.renderer import Renderer
 from service.sandbox.vendors.tasks import FAILED, PENDING, PROCESSING, SUCCESS, Task
 
 STATES = {PENDING: "Pending", PROCESSING: "Processing", SUCCESS: "Completed", FAILED: "Failed"}
 VERSIONS = {"2.5-turbo": "kling-2.5-turbo", "2.6": "kling-2.6", "3.0": "kling-3.0"}
 POINTS = 10_000_000  # for a dollar; the sandbox's own figure
-NAMES = ("prompt", "negative_prompt", "cfg_scale", "duration", "aspect_ratio", "mode", "version")
-MORE = ("image_url", "image_tail_url", "enable_audio")
+NAMES = ("aspect_ratio", "mode", "version", "image_url", "image_tail_url", "enable_audio")
 
 
 def make_blueprint(renderer: Renderer) -> Blueprint:
     """The task route."""
-    blueprint = Blueprint("piapi", __name__, url_prefix="/api/v1/task")
-    desk = Desk(renderer, "piapi")
-
-    @blueprint.errorhandler(Refusal)
-    def refused(refusal: Refusal) -> Response:
-        response = jsonify(code=refusal.status, message=refusal.message, data=None)
-        response.status_code = refusal.status
-        return response
-
-    @blueprint.post("")
-    def create() -> Response:
-        key = desk.key("x-api-key", "")
-        body = desk.body(("model", "task_type", "input", "config"))
-        if body.get("model") != "kling" or body.get("task_type") != "video_generation":
-            raise Refusal(400, "model or task_type is not known")
-        values, slug = _input(body.get("input"))
-        webhook = body.get("config", {}).get("webhook_config", {})
-        only(webhook, ("endpoint", "secret"))
-        secret = webhook.get("secret", "")
-        sign = (lambda _: {"x-webhook-secret": secret}) if secret else None
-        cost = 0.1 * values["duration"]
-        task = desk.create(slug, key, values, cost, webhook.get("endpoint"), _bodies, sign)
-        return jsonify(_task(task))
-
-    @blueprint.get("/<task_id>")
-    def show(task_id: str) -> Response:
-        task = desk.find(task_id, desk.key("x-api-key", ""))
-        if task is None:
-            raise Refusal(404, "task not found")
-        return jsonify(_task(task))
-
-    return blueprint
+    desk = Desk(renderer, "piapi", _refused, "/api/v1/task", "x-api-key", "")
+    return desk.routes({"POST ": _create, "GET /<task_id>": _show})
 
 
-def _input(given: Any) -> tuple[dict[str, Any], str]:
-    if not isinstance(given, dict):
-        raise Refusal(400, "input is required")
-    only(given, (*NAMES, *MORE))
-    share(given, "cfg_scale")
+def _refused(refusal: Refusal) -> ResponseReturnValue:
+    return jsonify(code=refusal.status, message=refusal.message, data=None), refusal.status
+
+
+def _create(desk: Desk) -> ResponseReturnValue:
+    body = desk.body(("model", "task_type", "input", "config"))
+    if body.get("model") != "kling" or body.get("task_type") != "video_generation":
+        raise Refusal(400, "model or task_type is not known")
+    given = body.get("input", {})
+    values = usual_input(given, NAMES, last="image_tail_url")
     one_of(given, "mode", ("std", "pro"), "std")
     one_of(given, "enable_audio", (False, True), False)
     slug = VERSIONS[one_of(given, "version", tuple(VERSIONS), "2.6")]
-    values = {
-        "prompt": text(given, "prompt", needed=True),
-        "negative_prompt": text(given, "negative_prompt"),
-        "duration": one_of(given, "duration", (5, 10), 5),
-        "aspect_ratio": one_of(given, "aspect_ratio", ("16:9", "9:16", "1:1"), "16:9"),
-    }
-    frames = {
-        "image_url": image(given, "image_url"),
-        "tail_image_url": image(given, "image_tail_url"),
-    }
-    return values | {name: url for name, url in frames.items() if url}, slug
+    webhook = body.get("config", {}).get("webhook_config", {})
+    only(webhook, ("endpoint", "secret"))
+    secret = webhook.get("secret", "")
+    sign = (lambda _: {"x-webhook-secret": secret}) if secret else None
+    cost = 0.1 * values["duration"]
+    return jsonify(_task(desk.create(slug, values, cost, webhook.get("endpoint"), _bodies, sign)))
+
+
+def _show(desk: Desk, task_id: str) -> ResponseReturnValue:
+    return jsonify(_task(desk.task(task_id)))
 
 
 def _task(task: Task) -> dict[str, Any]:
-    word = task.fault_orders.argument("unknown-state") if not task.over else ""
     data: dict[str, Any] = {
         "task_id": task.id,
         "model": "kling",
-        "status": word or STATES[task.state],
+        "status": state_word(task, STATES),
         "output": {},
         "error": {"code": 0, "raw_message": "", "message": ""},
         "meta": {"usage": {"type": "point", "frozen": 0, "consume": 0}},
@@ -96,5 +76,4 @@ def _task(task: Task) -> dict[str, Any]:
 
 def _bodies(task: Task) -> tuple[bytes, ...]:
     body = {"timestamp": int(time.time()), "data": _task(task)["data"]}
-    times = int(task.fault_orders.number("repeat", 2)) if task.fault_orders.has("repeat") else 1
-    return (json.dumps(body).encode(),) * times
+    return copies(task, body)

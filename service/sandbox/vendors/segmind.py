@@ -141,7 +141,8 @@ def _create(renderer: Renderer, slug: str) -> Task:
         raise Refusal(*ordered)
     if not renderer.accept(task):
         raise Refusal(406)
-    spoil_answer(renderer, task)
+    if status := spoil_answer(renderer, task):
+        raise Refusal(status)
     return task
 
 

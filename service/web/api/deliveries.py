@@ -7,6 +7,7 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from service import store
+from service.deliveries import listing
 from service.deliveries.exchanges import exchanges_of
 from service.deliveries.redelivery import resend_delivery
 from service.model import Delivery, DeliveryState, EventType
@@ -37,8 +38,8 @@ def list_deliveries() -> Response:
     with wiring().db.read() as tx:
         account = caller().account_id
         found = store.deliveries.page(tx, account, page_size(), before=cursor(), **which)
-        attempts = store.deliveries.all_attempts(tx, [delivery.id for delivery in found])
-    return page_response([delivery_json(delivery, attempts) for delivery in found], found.older)
+        shown = listing.list_deliveries(tx, wiring().encryptor, found)
+    return page_response(shown, found.older)
 
 
 @blueprint.get("/<delivery_id>")

@@ -6,11 +6,13 @@ import re
 from typing import Annotated, Any
 
 from flask import Blueprint, Response, request
+from pydantic import TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from service import store
 from service.deliveries.notification import build_notification
 from service.errors import FieldError, Gone, InvalidInput
+from service.events.record import trigger_sample
 from service.events.samples import sample_event
 from service.messages.payloads import FORMATS, JobMessageJson, SubscriptionMessageJson, standard
 from service.model import EventType
@@ -18,6 +20,7 @@ from service.model.json_types import EventId, about
 from service.web.context import (
     caller,
     choice_arg,
+    json_body,
     json_response,
     needs,
     wiring,
@@ -94,6 +97,31 @@ def _after(given: str | None, first: int, last: int) -> int:
     if int(given) > last:
         raise Gone(f"the feed ends at {last}, as after a restore: go on with after={last}")
     return int(given)
+
+
+@with_config(extra="forbid")
+class NewSample(TypedDict):
+    """Which event to make up."""
+
+    type: Annotated[EventType, about("The type of the event.", "job.succeeded")]
+
+
+_NEW_SAMPLE = TypeAdapter(NewSample)
+
+
+@blueprint.post("/samples")
+@needs("submit")
+def trigger() -> Response:
+    """Send a labelled sample to the subscriptions that want such an event."""
+    try:
+        type_ = _NEW_SAMPLE.validate_python(json_body())["type"]
+    except ValidationError:
+        message = f"must be one of {', '.join(EventType)}"
+        raise InvalidInput([FieldError("/type", "not_allowed", message)]) from None
+    w = wiring()
+    with w.db.write() as tx:
+        shown = trigger_sample(tx, caller().account_id, type_, w.clock())
+    return json_response(shown, 201)
 
 
 @blueprint.get("/samples")

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import replace
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, NotRequired
 
 from flask import Blueprint, Response, request, url_for
 from pydantic import Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from service import store
-from service.catalogue.models import MODELS, OFFERS, Model
-from service.catalogue.validation import json_schema
 from service.errors import FieldError, InvalidInput
-from service.jobs.budget import price_span
-from service.jobs.choice import routes_of
+from service.jobs import budget
+from service.jobs.model_json import models_json
 from service.jobs.outcomes import Resolution, resolve_by_hand
 from service.jobs.requests import (
     JobRequest,
@@ -31,8 +29,8 @@ from service.jobs.submission import preview
 from service.jobs.timeline import timeline
 from service.model import Job, JobState, Video
 from service.model.job_json import JobJson, job_json
-from service.model.json_types import ModelName, ProviderName, Text, about
-from service.videos.archive import link_of
+from service.model.json_types import Text, about
+from service.videos.links import link_of
 from service.videos.retention import erase_job
 from service.web import idempotency, repeats
 from service.web.context import (
@@ -114,7 +112,10 @@ def dry_run() -> Response:
 def _preview(asked: JobRequest) -> Response:
     w = wiring()
     job = planned_job(w.settings, caller().account_id, asked, w.clock())
-    return json_response(preview(w.providers, w.settings, w.signer, job, asked.choice))
+    with w.db.read() as tx:
+        objection = budget.objection(tx, w.settings, job, w.clock())
+    shown = preview(w.providers, w.settings, w.signer, job, asked.choice, objection)
+    return json_response(shown)
 
 
 @blueprint.get("/jobs")
@@ -235,65 +236,4 @@ def mute(job_id: str) -> Response:
 @needs("read")
 def models() -> Response:
     """What can be asked for."""
-    return json_response({"data": [model_json(slug) for slug in MODELS], "next_cursor": None})
-
-
-class PriceJson(TypedDict):
-    """The price of one video; null where nobody states it."""
-
-    currency: Annotated[Literal["USD"], about("The currency.")]
-    min: Annotated[float | None, about("The lowest price.", 0.44)]
-    max: Annotated[float | None, about("The highest price.", 0.88)]
-
-
-class OfferJson(TypedDict):
-    """A model as one vendor sells it."""
-
-    provider: Annotated[ProviderName, about("The vendor.")]
-    available: Annotated[bool, about("Whether this server has a key for that vendor.", True)]
-    input_schema: Annotated[
-        dict[str, Any], about("The JSON Schema of its input.", {"type": "object"})
-    ]
-    price: PriceJson
-    expected_seconds: Annotated[
-        dict[str, float],
-        about("The vendor's own estimate, by the video's seconds.", {"5": 134.32, "10": 134.32}),
-    ]
-    warning: Annotated[
-        str | None, about("When it ends, or why it may; null where nothing is known.", None)
-    ]
-
-
-class ModelJson(OfferJson):
-    """A model that jobs can ask for: as its first vendor here sells it, and all of them."""
-
-    id: Annotated[ModelName, about("Its name in a job.")]
-    title: Annotated[str, about("Its name for people.", "Kling 2.5 Turbo")]
-    routes: Annotated[list[str], about("The values that a job's `provider` may have.", ["auto"])]
-    vendors: Annotated[list[OfferJson], about("Each vendor that sells it.")]
-
-
-def model_json(slug: str) -> ModelJson:
-    """The model as the API shows it."""
-    providers, sold = wiring().providers, list(OFFERS[slug].values())
-    first = next((offer for offer in sold if offer.provider in providers), sold[0])
-    return {
-        "id": slug,
-        "title": first.title,
-        "routes": list(routes_of(slug)),
-        **_offer(first),
-        "vendors": [_offer(offer) for offer in sold],
-    }
-
-
-def _offer(offer: Model) -> OfferJson:
-    w = wiring()
-    low, high = price_span(w.settings.prices, offer)
-    return {
-        "provider": offer.provider,
-        "available": offer.provider in w.providers,
-        "input_schema": json_schema(offer),
-        "price": {"currency": "USD", "min": low, "max": high},
-        "expected_seconds": {str(k): v for k, v in offer.expected_seconds.items()},
-        "warning": offer.warning(w.clock().date()) or None,
-    }
+    return json_response({"data": models_json(wiring().market()), "next_cursor": None})

@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from flask import Blueprint, Response
-from typing_extensions import TypedDict
 
 from service import store
 from service.errors import NotFound
+from service.jobs.provider_json import ProviderJson, provider_json
 from service.jobs.requests import release_provider
-from service.model.json_types import about
 from service.web.context import json_response, needs, wiring
 
 blueprint = Blueprint("providers", __name__, url_prefix="/v1/providers")
 
 
-class ProviderJson(TypedDict):
-    """A vendor, as it is now."""
-
-    id: Annotated[str, about("Its name.", "apixo")]
-    held: Annotated[str | None, about("Why nothing is sent to it.", None)]
-    paused_seconds: Annotated[float, about("For how long nothing is asked of it.", 0.0)]
-    open_tasks: Annotated[int, about("The tasks that it may be working on.", 2)]
-    task_limit: Annotated[
-        int | None, about("How many it takes at once; null where it states none.", 1000)
-    ]
-    credits_left: Annotated[
-        float | None, about("US dollars there, by its own last figure; null without one.", None)
-    ]
-
-
 def shown(name: str) -> ProviderJson:
-    """A provider as JSON: why it is held, if it is, and how busy it is."""
+    """A provider as JSON."""
     w = wiring()
     with w.db.read() as tx:
-        held = store.providers.held(tx, name)
-        paused = store.providers.paused_for(tx, name, w.clock())
-        tasks = store.jobs.count_open(tx, name)
-        left = store.providers.credits_left(tx, name)
-    return {
-        "id": name,
-        "held": held,
-        "paused_seconds": paused.total_seconds(),
-        "open_tasks": tasks,
-        "task_limit": w.providers[name].limits.tasks,
-        "credits_left": left,
-    }
+        return provider_json(tx, w.providers[name], w.clock())
 
 
 def hold_provider(name: str) -> None:

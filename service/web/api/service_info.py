@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from typing_extensions import TypedDict
 
 from service import store
-from service.errors import NotFound
+from service.errors import FieldError, InvalidInput, NotFound
 from service.jobs import budget
 from service.model.json_types import AccountId, about
 from service.ops.health import examine
@@ -70,6 +71,32 @@ def me() -> Response:
         "remaining_budget": left,
     }
     return json_response(body)
+
+
+#: The start of an id.
+ID_START = "[a-z]{3}_[0-9a-f]{2,32}"
+IdStart = Annotated[str, about("The start of an id.", "job_0198f3c2", pattern=f"^{ID_START}$")]
+
+
+class IdsJson(TypedDict):
+    """The ids that begin as asked."""
+
+    data: Annotated[
+        list[str], about("One, or two if more begin so.", ["job_0198f3c2a1b47d6e9f00112233445566"])
+    ]
+
+
+@blueprint.get("/v1/ids")
+@needs("read", "prefix")
+def ids() -> Response:
+    """The whole id of a job, delivery, callback, subscription or key, from its beginning."""
+    prefix = request.args.get("prefix", "")
+    if not re.fullmatch(ID_START, prefix):
+        message = "must be the start of an id, such as job_01a2"
+        raise InvalidInput([FieldError("?prefix", "wrong_format", message)])
+    with wiring().db.read() as tx:
+        found = store.ids.matching(tx, caller().account_id, prefix)
+    return json_response({"data": found})
 
 
 @blueprint.get("/healthz")

@@ -27,7 +27,7 @@ from service.jobs.requests import (
     with_saved_images,
 )
 from service.model import Job, Video
-from service.videos.archive import link_of
+from service.videos.links import link_of
 from service.web import idempotency, repeats
 from service.web.context import caller, wiring
 

@@ -7,6 +7,8 @@ from typing import Annotated
 from flask import Response, request
 from typing_extensions import TypedDict
 
+from service.errors import InvalidInput
+from service.model import is_id
 from service.model.json_types import about
 from service.web.compat.base import CompatError
 from service.web.context import json_response
@@ -92,3 +94,11 @@ def in_its_place(problem: Problem) -> Response | None:
     if request.method == "POST" and request.path in _FROM_A_FILE:
         return _refusal(400, _NO_FILES, {}, code="unsupported")
     return in_openai_words(problem)
+
+
+def after_arg(prefix: str) -> str | None:
+    """The id that the page before ended on. Raises InvalidInput for one that none can have."""
+    after = request.args.get("after")
+    if after and not is_id(prefix, after):
+        raise InvalidInput.at("?after", "not_allowed", "must be the last_id of an earlier page")
+    return after or None

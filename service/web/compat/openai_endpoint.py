@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Literal
 
 from pydantic import Field
 from typing_extensions import TypedDict
 
 from service.deliveries.subscriptions import target_of
+from service.errors import BadToken
 from service.messages.payloads import OPENAI_TYPES
 from service.model import Subscription
 from service.model.delivery_json import events_of
@@ -67,7 +69,9 @@ class EndpointJson(TypedDict):
     event_types: EventTypes
     name: Annotated[str, about("What people call it.", "Orders")]
     url: Annotated[str, about("Where events are sent.", "https://example.com/videos")]
-    signing_secret_hint: Annotated[str, about("The end of its secret.", "whsec_…x8Q=")]
+    signing_secret_hint: Annotated[
+        str | None, about("The end of its secret; null where no key here opens it.", "whsec_…x8Q=")
+    ]
 
 
 class EndpointWithSecretJson(EndpointJson):
@@ -116,6 +120,9 @@ class EventTypesJson(TypedDict):
 def shown_endpoint(subscription: Subscription) -> EndpointJson:
     """A subscription of the format ``openai`` as OpenAI's object."""
     encryptor, events = wiring().encryptor, events_of(subscription)
+    hint = None
+    with suppress(BadToken):
+        hint = f"whsec_…{encryptor.decrypt(subscription.secret)[-4:]}"
     return {
         "id": subscription.id,
         "object": "webhook_endpoint",
@@ -124,7 +131,7 @@ def shown_endpoint(subscription: Subscription) -> EndpointJson:
         "event_types": list(dict.fromkeys(OPENAI_TYPES[event] for event in events)),
         "name": subscription.name,
         "url": target_of(encryptor, subscription),
-        "signing_secret_hint": f"whsec_…{encryptor.decrypt(subscription.secret)[-4:]}",
+        "signing_secret_hint": hint,
     }
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flask import Blueprint, Response, redirect, request
+from flask import Blueprint, Response, redirect
 from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
@@ -21,7 +21,8 @@ from service.videos.archive import file_name
 from service.videos.retention import erase_job
 from service.web import idempotency
 from service.web.compat.base import CompatError, Found, create, find
-from service.web.compat.openai import FINAL, NO_MONEY, in_openai_words
+from service.web.compat.form_body import read_fields
+from service.web.compat.openai import FINAL, NO_MONEY, after_arg, in_openai_words
 from service.web.compat.openai_video import (
     OpenAiDeletedJson,
     OpenAiVideosJson,
@@ -29,7 +30,7 @@ from service.web.compat.openai_video import (
     status_of,
     video_json,
 )
-from service.web.compat.videos_request import check_fields, check_remix, read_fields
+from service.web.compat.videos_request import check_fields, check_remix
 from service.web.context import authenticate, caller, choice_arg, json_response, wiring
 from service.web.files import redirected, stored_file
 from service.web.pagination import page_size
@@ -89,7 +90,7 @@ def list_videos() -> Response:
     """An account's videos, newest first; `order=asc`: oldest first."""
     authenticate("read")
     ascending = choice_arg("order", ("asc", "desc")) == "asc"
-    account_id, after = caller().account_id, request.args.get("after")
+    account_id, after = caller().account_id, after_arg("job")
     with wiring().db.read() as tx:
         jobs = store.jobs.page_not_erased(tx, account_id, page_size(), after, ascending=ascending)
         videos = store.videos.of_jobs(tx, [job.id for job in jobs])

@@ -7,29 +7,21 @@ with the values that it takes, never rounded: seconds and size set the price.
 
 from __future__ import annotations
 
-import base64
 import json
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import replace
-from io import BytesIO
 from typing import Any
-
-from flask import request
-from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.formparser import FormDataParser
 
 from service.catalogue.models import MODELS, OFFERS, Model, Parameter, find_offer
 from service.errors import FieldError, FieldErrors, InvalidInput
+from service.jobs.budget import price_range
 from service.jobs.requests import FIELDS, JobRequest, check_request
 from service.model import ACCOUNTS_OWN, Job
 from service.web.compat.base import CompatError
-from service.web.context import JOB_BYTES, channels, decoded_body, json_body, wiring
-from service.web.errors import Problem
+from service.web.context import channels, wiring
 
 SOURCE = "openai"
-FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
-FORM_PARTS = 100
-#: What a size is to a model that is asked for a frame's shape; how many pixels is its own matter.
+#: The frame's shape that a size is; its lines count where a vendor lets them be chosen.
 SIZES = {
     **dict.fromkeys(("1280x720", "1920x1080"), "16:9"),
     **dict.fromkeys(("720x1280", "1080x1920"), "9:16"),
@@ -40,46 +32,6 @@ JOB_FIELDS = ("model", "callback_url", *(name for name in FIELDS if name not in 
 BLANK = (None, "")
 #: The input that names a video to start from, and the model whose names are in the settings.
 REMIX, OWN = "remix_of", "videos"
-
-
-def read_fields() -> dict[str, Any]:
-    """
-    The fields of the request's body, files in base64.
-
-    Raises:
-        Problem: 400, 413 or 415, as for every body.
-    """
-    if request.mimetype not in FORMS:
-        body = json_body(JOB_BYTES)
-        if not isinstance(body, dict):
-            raise Problem(400, "the body must be a JSON object or a form")
-        return body
-    body = decoded_body(JOB_BYTES)
-    parser = FormDataParser(max_form_memory_size=JOB_BYTES, max_form_parts=FORM_PARTS, silent=False)
-    try:
-        _, form, files = parser.parse(
-            BytesIO(body), request.mimetype, len(body), request.mimetype_params
-        )
-    except (ValueError, RequestEntityTooLarge) as error:
-        raise Problem(400, f"the body is not {request.mimetype}: {error}") from None
-    fields: dict[str, Any] = {}
-    for name, values in form.lists():
-        _add_field(fields, name, values)
-    for name, file in files.items():
-        with closing(file):
-            fields[name] = base64.b64encode(file.read()).decode()
-    return fields
-
-
-def _add_field(fields: dict[str, Any], name: str, values: list[str]) -> None:
-    """``name``, ``name[]`` of a list or ``name[key]`` of an object, as the SDKs write them."""
-    outer, bracket, key = name.partition("[")
-    if not bracket:
-        fields[name] = values[0] if len(values) == 1 else values
-    elif key == "]":
-        fields[outer] = values
-    elif isinstance(fields.setdefault(outer, {}), dict):
-        fields[outer][key.removesuffix("]")] = values[0]
 
 
 def check_fields(fields: dict[str, Any]) -> JobRequest:
@@ -102,12 +54,12 @@ def check_fields(fields: dict[str, Any]) -> JobRequest:
                 message = f"{sent[parameter]} says the same: give one of them"
                 raise InvalidInput.at("", "repeated", message)
             values[parameter], sent[parameter] = value, name
-    if sent.get("aspect_ratio") == "size" and all(o.parameter("resolution") for o in offers):
-        short = min(int(side) for side in fields["size"].split("x"))
-        values.setdefault("resolution", f"{short}p")
     body = {"model": slug, "input": values} | _job_fields(fields)
     try:
-        asked = check_request(body, channels(), wiring().market())
+        if sent.get("aspect_ratio") == "size":
+            asked = _check_sized(body, offers, fields["size"])
+        else:
+            asked = check_request(body, channels(), wiring().market())
     except InvalidInput as error:
         named = {fault.pointer for fault in errors.found}
         faults = [_in_callers_words(fault, sent, fields) for fault in error.faults]
@@ -115,6 +67,36 @@ def check_fields(fields: dict[str, Any]) -> JobRequest:
     errors.raise_any()
     size = fields.get("size")
     return replace(asked, source=SOURCE, source_fields={"size": size} if size else None)
+
+
+def _check_sized(body: dict[str, Any], offers: list[Model], size: str) -> JobRequest:
+    """
+    The request with the lines that the size has, where the vendor lets them be chosen.
+
+    A vendor that makes one resolution only has the job where it is cheaper. Raises InvalidInput.
+    """
+    w, lines = wiring(), lines_of(size)
+    given = body["input"].get("resolution", lines)
+    if given != lines:
+        raise InvalidInput.at(
+            "/size", "not_allowed", f"{size} is not {given}: leave one of them out"
+        )
+    exact = body | {"input": body["input"] | {"resolution": lines}}
+    if all(offer.parameter("resolution") for offer in offers):
+        return check_request(exact, channels(), w.market())
+    plain = check_request(body, channels(), w.market())
+    try:
+        chosen = check_request(exact, channels(), w.market())
+    except InvalidInput:
+        made = plain.model.parameter("resolution")
+        if made and lines not in made.choices:
+            raise _not_a_size([plain.model], "/size") from None
+        if made:
+            raise
+        return plain
+    prices = [price_range(w.settings, one.model, one.input)[1] for one in (chosen, plain)]
+    dearer = prices[0] is None or (prices[1] is not None and prices[1] < prices[0])
+    return plain if dearer and not plain.model.parameter("resolution") else chosen
 
 
 def check_remix(source: Job, fields: dict[str, Any]) -> JobRequest:
@@ -152,7 +134,8 @@ def _no_remix(slug: str) -> str:
 
 def _model(given: Any) -> tuple[Any, dict[str, Any]]:
     """A model of ours and the input that its name stands for: one's own server has names, too."""
-    if given not in OFFERS and given in wiring().settings.videos_models:
+    names = wiring().settings.videos_models
+    if isinstance(given, str) and given in names and given not in OFFERS:
         return OWN, {"model": given}
     return given, {}
 
@@ -170,7 +153,9 @@ def _translate(offers: list[Model], name: str, value: Any) -> tuple[str, Any]:
     if name == "seconds":
         return "duration", value
     if name == "size" and not any(offer.parameter("size") for offer in offers):
-        return "aspect_ratio", _shape(offers, value)
+        if value not in sizes_of(offers):
+            raise _not_a_size(offers, "")
+        return "aspect_ratio", SIZES[value]
     if name == "input_reference":
         return _first_image(offers, value)
     known = [p for offer in offers for p in offer.parameters if name in (p.name, *p.aliases)]
@@ -192,15 +177,23 @@ def sizes_of(offers: list[Model]) -> list[str]:
     own = [size for offer in offers if (p := offer.parameter("size")) for size in p.choices]
     if own:
         return own
-    ratios = [ratio for offer in offers if (ratio := offer.parameter("aspect_ratio"))]
-    return [size for size, shape in SIZES.items() if any(shape in r.choices for r in ratios)]
+    return [size for size in SIZES if any(_makes(offer, size) for offer in offers)]
 
 
-def _shape(offers: list[Model], size: Any) -> str:
-    if size not in sizes_of(offers):
-        allowed = ", ".join(f'"{one}"' for one in sizes_of(offers))
-        raise InvalidInput.at("", "not_allowed", f"must be one of {allowed}")
-    return SIZES[size]
+def lines_of(size: str) -> str:
+    """How a size such as ``1280x720`` is called by vendors that count lines: ``720p``."""
+    return f"{min(int(side) for side in size.split('x'))}p"
+
+
+def _makes(offer: Model, size: str) -> bool:
+    ratio, lines = offer.parameter("aspect_ratio"), offer.parameter("resolution")
+    fits = lines is None or lines_of(size) in lines.choices
+    return ratio is not None and SIZES[size] in ratio.choices and fits
+
+
+def _not_a_size(offers: list[Model], at: str) -> InvalidInput:
+    allowed = ", ".join(f'"{one}"' for one in sizes_of(offers))
+    return InvalidInput.at(at, "not_allowed", f"must be one of {allowed}")
 
 
 def _first_image(offers: list[Model], given: Any) -> tuple[str, Any]:

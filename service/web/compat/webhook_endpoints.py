@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from service import store
 from service.deliveries import endpoint_health
@@ -24,7 +24,7 @@ from service.model import EventType, Subscription
 from service.signing import new_webhook_secret
 from service.web.api.subscriptions import tried
 from service.web.compat.base import CompatError
-from service.web.compat.openai import in_openai_words
+from service.web.compat.openai import after_arg, in_openai_words
 from service.web.compat.openai_endpoint import (
     EVENT_TYPES,
     DeletedEndpointJson,
@@ -89,7 +89,7 @@ def create_endpoint() -> Response:
 def list_endpoints() -> Response:
     """The account's webhook endpoints, newest first."""
     authenticate("read")
-    limit, after = page_size(ENDPOINTS_PAGE), request.args.get("after")
+    limit, after = page_size(ENDPOINTS_PAGE), after_arg("sub")
     with wiring().db.read() as tx:
         found = [s for s in store.subscriptions.all_of(tx, caller().account_id) if _is_one(s)]
     newest = [s for s in reversed(found) if not after or s.id < after]

@@ -68,7 +68,9 @@ def attempt_view(delivery: Delivery, attempt: Attempt, exchange: Exchange | None
     body = exchange.body if exchange.body is not None else delivery.body or b""
     shown["sent"] = {"exchange": exchange, "body": shown_body(body, secrets)}
     if exchange.method == "POST":
-        shown["curl"] = as_curl(exchange, delivery.body)
+        shown["curl"] = as_curl(
+            exchange.method, exchange.url, exchange.headers, body.decode("utf-8", "replace")
+        )
     if exchange.answer is not None:
         shown["answer"] = shown_body(exchange.answer, secrets)
     return shown

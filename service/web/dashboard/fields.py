@@ -9,6 +9,7 @@ each is a short URL of ours, which can be shown, copied and sent again.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,7 +20,7 @@ from service.catalogue.models import OFFERS, VENDORS, Model, Parameter
 from service.errors import BadToken, FieldError, json_pointer
 from service.jobs.choice import AUTO, routes_of
 from service.media.image_formats import BadImage, is_url
-from service.model import Job
+from service.model import ACCOUNTS_OWN, Job
 from service.web.context import wiring
 
 #: What a field's file is called besides its text.
@@ -58,8 +59,17 @@ def body_of(given: Mapping[str, str]) -> dict[str, Any]:
     if given.get(f"{slug}.route"):
         body["provider"] = given[f"{slug}.route"]
     if given.get("notify", "").strip():
-        body["notify"] = given["notify"].split()
+        body["notify"] = [with_channel(word) for word in given["notify"].split()]
     return body
+
+
+def with_channel(target: str) -> str:
+    """``CHANNEL:TARGET``; where only a target was typed, the channel that such a one is for."""
+    if target == ACCOUNTS_OWN or re.match(r"[a-z_]+:(?!//)", target):
+        return target
+    if "://" not in target:
+        return f"email:{target}" if "@" in target else target
+    return f"{'slack' if '://hooks.slack.com/' in target else 'webhook'}:{target}"
 
 
 def typed_value(model: Model, parameter: Parameter, given: Mapping[str, str]) -> Any:

@@ -29,7 +29,7 @@ from service.model import (
     VideoState,
 )
 from service.model.codings import content_of
-from service.videos.archive import renewed
+from service.videos.links import renewed
 from service.web.context import caller, get_or_404, wiring
 from service.web.dashboard.callbacks import outcome
 from service.web.dashboard.links import poster_path, video_link, video_path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from flask import Blueprint, request
@@ -36,8 +36,16 @@ from service.web.session import page, signed_in
 blueprint = Blueprint("numbers", __name__)
 
 #: What can be chosen: its name, and how many UTC days with today.
-RANGES = {"24h": ("24 hours", 1), "7d": ("7 days", 7), "30d": ("30 days", 30)}
 USUAL = "30d"
+RANGES = {"24h": ("24 hours", 1), "7d": ("7 days", 7), "30d": ("30 days", 30)}
+
+
+class Range(NamedTuple):
+    """A key of `RANGES`, its first moment, and its UTC days."""
+
+    key: str
+    start: datetime
+    days: list[date]
 
 
 class Wait(NamedTuple):
@@ -53,15 +61,8 @@ class Wait(NamedTuple):
 def index() -> AnyResponse:
     """The account's numbers, drawn and in words."""
     w, account = wiring(), caller().account_id
-    chosen = request.args.get("range", USUAL)
-    chosen = chosen if chosen in RANGES else USUAL
-    name, count = RANGES[chosen]
-    start = midnight(w.clock()) - timedelta(days=count - 1)
-    if chosen == "24h":
-        start = w.clock() - timedelta(hours=24)
-    days = [start.date() + timedelta(days=n) for n in range((w.clock() - start).days + 1)]
-    if days[-1] != w.clock().date():
-        days.append(w.clock().date())
+    chosen = chosen_range(account, w.clock())
+    start, days = chosen.start, chosen.days
     with w.db.read() as tx:
         worked = store.reports.days_of_jobs(tx, account, start)
         waits = store.reports.days_of_waits(tx, account, start)
@@ -76,9 +77,9 @@ def index() -> AnyResponse:
     awaited = [one for one in known if model_of(one.model, one.provider).calls_back]
     return page(
         "numbers.html",
-        chosen=chosen,
+        chosen=chosen.key,
         ranges=RANGES,
-        span=name,
+        span=RANGES[chosen.key][0],
         spending=spending_chart(days, worked),
         spent=sum(one.spent for one in worked),
         spent_today=sum(one.spent for one in worked if one.day == days[-1]),
@@ -102,6 +103,21 @@ def index() -> AnyResponse:
         ],
         jobs=sum(counts.values()),
     )
+
+
+def chosen_range(account_id: str, now: datetime) -> Range:
+    """The range in the query; else the shortest that holds all that the account has done."""
+    key = request.args.get("range", "")
+    if key not in RANGES:
+        with wiring().db.read() as tx:
+            owner = store.accounts.find(tx, account_id)
+        age = now - owner.created_at if owner else timedelta.max
+        key = next((k for k, (_, n) in RANGES.items() if age <= timedelta(days=n)), USUAL)
+    start = midnight(now) - timedelta(days=RANGES[key][1] - 1)
+    if key == "24h":
+        start = now - timedelta(hours=24)
+    count = (now.date() - start.date()).days + 1
+    return Range(key, start, [start.date() + timedelta(days=n) for n in range(count)])
 
 
 def _slot(day: date) -> str:

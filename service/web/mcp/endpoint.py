@@ -69,6 +69,17 @@ class Client:
     has_tasks: bool
     can_ask: bool
 
+    @classmethod
+    def of(cls, meta: dict[str, Any]) -> Client:
+        """The client that sent a request with this ``_meta``."""
+        capabilities = meta.get(_CAPABILITIES)
+        found = capabilities if isinstance(capabilities, dict) else {}
+        extensions, forms = found.get("extensions"), found.get("elicitation")
+        # Without a mode it means forms.
+        asks = isinstance(forms, dict) and ("form" in forms or not forms)
+        has_tasks = isinstance(extensions, dict) and TASKS in extensions
+        return cls(_VERSION in meta, has_tasks, asks and _VERSION in meta)
+
 
 @blueprint.post("/mcp")
 def serve() -> Response:
@@ -115,13 +126,16 @@ def _call(method: str, params: dict[str, Any]) -> dict[str, Any]:
         _check_envelope(method, params, meta)
     elif method == "server/discover":
         raise RpcError(INVALID_PARAMS, f"params._meta needs {_VERSION}")
-    client = _client(meta)
+    client = Client.of(meta)
     match method:
         case "initialize":
-            return _initialize(params)
+            wanted = params.get("protocolVersion")
+            version = wanted if wanted in HANDSHAKE else HANDSHAKE[0]
+            offered: dict[str, Any] = {"protocolVersion": version, "capabilities": {"tools": {}}}
+            return offered | {"serverInfo": SERVER, "instructions": ABOUT}
         case "server/discover":
-            offered: dict[str, Any] = {"tools": {}, "extensions": {TASKS: {}}}
-            found = {"supportedVersions": [MODERN], "capabilities": offered, "instructions": ABOUT}
+            able: dict[str, Any] = {"tools": {}, "extensions": {TASKS: {}}}
+            found = {"supportedVersions": [MODERN], "capabilities": able, "instructions": ABOUT}
             named = {"_meta": {"io.modelcontextprotocol/serverInfo": SERVER}}
             return {"resultType": "complete", **found, **_UNCACHED, **named}
         case "ping":
@@ -138,18 +152,6 @@ def _call(method: str, params: dict[str, Any]) -> dict[str, Any]:
                 raise RpcError(MISSING_CAPABILITY, message, data=needed)
             return _task_request(method, params)
     raise RpcError(NO_METHOD, f"there is no method {method[:80]}", 404 if _VERSION in meta else 200)
-
-
-def _client(meta: dict[str, Any]) -> Client:
-    capabilities = meta.get(_CAPABILITIES)
-    found = capabilities if isinstance(capabilities, dict) else {}
-    extensions, forms = found.get("extensions"), found.get("elicitation")
-    return Client(
-        modern=_VERSION in meta,
-        has_tasks=isinstance(extensions, dict) and TASKS in extensions,
-        # Without a mode it means forms.
-        can_ask=isinstance(forms, dict) and ("form" in forms or not forms) and _VERSION in meta,
-    )
 
 
 def _modern(more: dict[str, Any]) -> dict[str, Any]:
@@ -170,13 +172,6 @@ def _check_envelope(method: str, params: dict[str, Any], meta: dict[str, Any]) -
     if version != MODERN:
         data = {"supported": [MODERN, *HANDSHAKE], "requested": version}
         raise RpcError(UNSUPPORTED_VERSION, f"{version} is not spoken here", data=data)
-
-
-def _initialize(params: dict[str, Any]) -> dict[str, Any]:
-    wanted = params.get("protocolVersion")
-    version = wanted if wanted in HANDSHAKE else HANDSHAKE[0]
-    found: dict[str, Any] = {"protocolVersion": version, "capabilities": {"tools": {}}}
-    return found | {"serverInfo": SERVER, "instructions": ABOUT}
 
 
 def _call_tool(params: dict[str, Any], client: Client) -> dict[str, Any]:

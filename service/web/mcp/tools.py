@@ -13,6 +13,7 @@ from service import store
 from service.catalogue.models import MODELS
 from service.errors import FieldError, InvalidInput
 from service.formatting import format_money
+from service.jobs.model_json import models_json
 from service.jobs.requests import (
     FIELDS,
     cancel_job,
@@ -24,7 +25,7 @@ from service.jobs.requests import (
 from service.jobs.submission import preview
 from service.model import Job, JobState
 from service.web import idempotency
-from service.web.api.jobs import current_job, model_json, shown
+from service.web.api.jobs import current_job, shown
 from service.web.context import caller, channels, get_or_404, wiring
 
 Schema = dict[str, Any]
@@ -145,7 +146,7 @@ def _list_jobs(given: dict[str, Any]) -> Any:
 
 
 def _list_models(_: dict[str, Any]) -> Any:
-    return {"models": [model_json(slug) for slug in MODELS]}
+    return {"models": models_json(wiring().market())}
 
 
 def _cancel_job(given: dict[str, Any]) -> Any:

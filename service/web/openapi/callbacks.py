@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from service.jobs.ledger import LedgerDayJson, UnmatchedTasksJson
+from service.jobs.provider_json import ProviderJson
 from service.model import CallbackState
 from service.model.account_json import KeyJson, KeyWithSecretJson
 from service.model.callback_json import CallbackJson, CallbackWithContentJson
 from service.model.json_types import CallbackId, Page
 from service.web.api.callbacks import RejectionsJson
 from service.web.api.keys import NewKey
-from service.web.api.providers import ProviderJson
 from service.web.api.service_info import HealthJson, ReadinessJson
 from service.web.openapi.builders import (
     Operation,

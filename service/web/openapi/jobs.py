@@ -6,12 +6,13 @@ from typing import Annotated
 
 from pydantic import Field
 
+from service.jobs.model_json import ModelJson
 from service.jobs.timeline import TimelineJson
 from service.model import JobState
 from service.model.job_json import DryRunJson, JobJson
 from service.model.json_types import JobId, Moment, Page
-from service.web.api.jobs import ModelJson, ResolutionRequest
-from service.web.api.service_info import MeJson
+from service.web.api.jobs import ResolutionRequest
+from service.web.api.service_info import IdsJson, IdStart, MeJson
 from service.web.idempotency import HEADER, KEY_LENGTH
 from service.web.openapi.builders import (
     Operation,
@@ -121,4 +122,9 @@ OPERATIONS: dict[str, Operation] = {
     "jobs.mute": Operation("Jobs", {200: Response("It is muted.", JobJson)}, _NO_JOB, (_JOB,)),
     "jobs.models": Operation("Models", {200: Response("All models.", Page[ModelJson])}),
     "service_info.me": Operation("Account", {200: Response("The account.", MeJson)}),
+    "service_info.ids": Operation(
+        "Account",
+        {200: Response("Up to two ids that begin so, newest first.", IdsJson)},
+        parameters=(in_query("prefix", IdStart, "How the id begins.", required=True),),
+    ),
 }

@@ -11,11 +11,13 @@ from service.model import DeliveryState, EventType
 from service.model.delivery_json import (
     DeliveryJson,
     DeliveryWithContentJson,
+    ListedDeliveryJson,
     SubscriptionJson,
     SubscriptionWithSecretJson,
+    TriggeredJson,
 )
 from service.model.json_types import DeliveryId, Moment, Page, SubscriptionId
-from service.web.api.events import EventsJson
+from service.web.api.events import EventsJson, NewSample
 from service.web.api.hooks import HookJson, NewHook
 from service.web.api.subscriptions import (
     RecoveredJson,
@@ -154,9 +156,15 @@ OPERATIONS: dict[str, Operation] = {
             in_query("format", FormatName, "The format of the body. Default: flat."),
         ),
     ),
+    "events.trigger": Operation(
+        "Events",
+        {201: Response("It is recorded; the worker delivers it.", TriggeredJson)},
+        body=NewSample,
+        example={"type": "job.succeeded"},
+    ),
     "deliveries.list_deliveries": Operation(
         "Deliveries",
-        {200: Response("A page of deliveries.", Page[DeliveryJson], LINK)},
+        {200: Response("A page of deliveries.", Page[ListedDeliveryJson], LINK)},
         parameters=(
             search("job_id", "Only those of this job."),
             search("event_id", "Only those of this event."),

@@ -21,7 +21,10 @@ from support.channel_targets import (
     notification,
 )
 
-from service.channels import Email, Slack, SlackBot, Webhook
+from service.channels.email import Email
+from service.channels.slack import Slack
+from service.channels.slack_bot import SlackBot
+from service.channels.webhook import Webhook
 from service.errors import DeliveryError
 from service.messages.slack import card
 from service.model import EventType, utc_now

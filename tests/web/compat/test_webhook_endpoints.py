@@ -150,6 +150,7 @@ def test_pages(client: FlaskClient) -> None:
     first = client.get(f"{ENDPOINTS}?limit=2").get_json()
     second = client.get(f"{ENDPOINTS}?limit=2&after={first['last_id']}").get_json()
 
+    assert 400 == client.get(f"{ENDPOINTS}?after=garbage").status_code
     assert sorted(ids, reverse=True) == [one["id"] for one in first["data"] + second["data"]]
     assert (True, False) == (first["has_more"], second["has_more"])
     assert (first["data"][0]["id"], second["data"][0]["id"]) == (

@@ -20,6 +20,7 @@ from service import store
 from service.catalogue.models import MODELS
 from service.model import Job
 from service.web.context import JOB_BYTES
+from service.web.dashboard.fields import with_channel
 from web.test_session import HERE
 
 
@@ -64,6 +65,26 @@ def test_new_job_names_every_fault(client: FlaskClient, harness: Harness) -> Non
     assert 'value="no rain"' in answer.text and 'value="much"' in answer.text
     with harness.db.read() as tx:
         assert [] == store.jobs.page(tx, harness.account.id, 10)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("you@example.com", ["email:you@example.com"]),
+        (
+            "https://hooks.slack.com/services/T/B/x *",
+            ["slack:https://hooks.slack.com/services/T/B/x", "*"],
+        ),
+        ("https://example.com/hook", ["webhook:https://example.com/hook"]),
+        ("https://me@example.com:8443/hook", ["webhook:https://me@example.com:8443/hook"]),
+        ("slack:https://chat.example/hook", ["slack:https://chat.example/hook"]),
+        ("email:you@example.com", ["email:you@example.com"]),
+        ("pigeon", ["pigeon"]),
+    ],
+)
+def test_notify_without_a_syntax(typed: str, said: list[str]) -> None:
+    """A target is enough where it shows by which channel it is reached."""
+    assert said == [with_channel(word) for word in typed.split()]
 
 
 def test_form_has_every_parameter(client: FlaskClient) -> None:

@@ -39,7 +39,7 @@ def test_empty(client: FlaskClient) -> None:
 def test_one_job(client: FlaskClient, harness: Harness) -> None:
     """One job is in every chart: its price, its wait, how its end was found, its state."""
     called_back_after(harness, 75, actual_cost=1.5)
-    shown = client.get("/numbers").text
+    shown = client.get("/numbers?range=30d").text
 
     assert "<title>1 Jan: $1.50, Kling 2.5 Turbo Pro</title>" in shown
     assert "$1.50 in 30 days, $1.50 of it today" in shown and "budget $4.00" in shown
@@ -52,7 +52,7 @@ def test_ledger(client: FlaskClient, harness: Harness) -> None:
     """Estimated, reserved, settled and the difference stand in one row a day and vendor."""
     sent(harness, estimated_max=1.0, actual_cost=1.25)
     sent(harness, estimated_max=0.5)
-    shown = client.get("/numbers").text
+    shown = client.get("/numbers?range=30d").text
     row = re.search(r"<tr><td>2026-01-01</td>(.*?)</tr>", shown)
 
     assert row
@@ -64,7 +64,7 @@ def test_only_polls(client: FlaskClient, harness: Harness) -> None:
     """Where no callback arrives at all, the page says what is probably wrong."""
     for _ in range(3):
         sent(harness, resolved_by="poll")
-    shown = client.get("/numbers").text
+    shown = client.get("/numbers?range=30d").text
 
     assert "All 3 results were found by polling" in shown
     assert "CLIPBELL_PUBLIC_URL" in shown
@@ -75,7 +75,7 @@ def test_models_that_never_call_back(client: FlaskClient, harness: Harness) -> N
     called_back_after(harness, 5)
     sent(harness, model="kling-2", provider="segmind", resolved_by="poll")
     sent(harness, model="kling-0", resolved_by="poll", actual_cost=0.1)
-    shown = client.get("/numbers").text
+    shown = client.get("/numbers?range=30d").text
 
     assert "0 of 1 results (0 %) were found by polling" in shown
     assert "Not counted, since they never call back: Kling 2.0." in shown
@@ -91,7 +91,7 @@ def test_ten_thousand_jobs(client: FlaskClient, harness: Harness) -> None:
         rows.append(row | {"id": new_id("job", at), "task_id": f"t{number}", "sent_at": at})
     with harness.db.write() as tx:
         tx.execute(insert(schema.jobs), rows)
-    shown = client.get("/numbers").text
+    shown = client.get("/numbers?range=30d").text
 
     assert "$5,000.00 in 30 days" in shown
     assert 30 == len(re.findall(r'<rect class="series-0"[^>]*><title>[^<]*Kling', shown))
@@ -106,7 +106,7 @@ def test_deliveries(client: FlaskClient, harness: Harness) -> None:
     with harness.db.write() as tx:
         (first, _) = store.deliveries.page(tx, harness.account.id, 2)
         store.deliveries.settle_claimed(tx, first, state="delivered")
-    shown = client.get("/numbers").text
+    shown = client.get("/numbers?range=30d").text
 
     assert "webhook http://127.0.0.1:9/…cret" in shown and "topsecret" not in shown
     assert "1 delivered, 1 pending" in shown
@@ -119,14 +119,14 @@ def test_failing_ones_have_not_arrived(client: FlaskClient, harness: Harness) ->
         for _ in range(3):
             fail(harness, harness.new_job(), "no")
         harness.drain("deliver")
-    shown = client.get("/numbers").text
+    shown = client.get("/numbers?range=30d").text
 
     assert re.search(r"Delivery success</dt><dd[^>]*>33 % <small>.*2 did not", shown)
     assert re.search(r"Attempts that failed</dt><dd>67 % <small>of 3", shown)
     assert "1 delivered, 2 failing. 3 attempts, 67 % failed; half took at most" in shown
 
 
-@pytest.mark.parametrize(("chosen", "spent"), [("24h", 1), ("7d", 3), ("30d", 7), ("x", 7)])
+@pytest.mark.parametrize(("chosen", "spent"), [("24h", 1), ("7d", 3), ("30d", 7), ("x", 1)])
 def test_ranges(client: FlaskClient, harness: Harness, chosen: str, spent: int) -> None:
     """The last 24 hours, 7 days or 30 days: nothing older counts."""
     for days, cost in ((10, 4.0), (3, 2.0), (0, 1.0)):
@@ -134,8 +134,21 @@ def test_ranges(client: FlaskClient, harness: Harness, chosen: str, spent: int) 
         sent(harness, actual_cost=cost, resolved_by="poll", sent_at=at)
     shown = client.get(f"/numbers?range={chosen}").text
 
-    names = {"24h": "24 hours", "7d": "7 days"}
-    assert f"${spent}.00 in {names.get(chosen, '30 days')}" in shown
+    names = {"7d": "7 days", "30d": "30 days"}
+    assert f"${spent}.00 in {names.get(chosen, '24 hours')}" in shown
+
+
+@pytest.mark.parametrize(
+    ("days", "span"),
+    [(0, "24 hours"), (2, "7 days"), (7, "7 days"), (8, "30 days"), (400, "30 days")],
+)
+def test_first_range(client: FlaskClient, harness: Harness, days: int, span: str) -> None:
+    """An account of a few days sees these, not a month with one column in it."""
+    with harness.db.write() as tx:
+        old = harness.clock() - timedelta(days=days)
+        tx.execute(schema.accounts.update().values(created_at=old).filter_by(id=harness.account.id))
+
+    assert f"The last {span} of this account." in client.get("/numbers").text
 
 
 def test_charlie_sees_nothing(client: FlaskClient, harness: Harness) -> None:
@@ -154,7 +167,7 @@ def test_charlie_sees_nothing(client: FlaskClient, harness: Harness) -> None:
 def test_real_job(client: FlaskClient, harness: Harness) -> None:
     """A job that went the real way counts; nothing on the page needs an inline style."""
     succeed(harness, sent(harness, state=JobState.SUBMITTED))
-    shown = client.get("/numbers").text
+    shown = client.get("/numbers?range=30d").text
 
     assert "$0.42 in 30 days" in shown
     assert "style=" not in shown and "<script>" not in shown

@@ -218,6 +218,7 @@ def test_every_answer(client: FlaskClient, harness: Harness, document: dict[str,
             filled = filled.replace(f"{{{name}}}", rows[name])
         query = {"since": "2026-01-01T00:00:00Z"} if path.endswith("/recover") else {}
         query |= {"taskId": rows["job_id"]} if "statusTask" in path else {}
+        query |= {"prefix": rows["job_id"][:12]} if path == "/v1/ids" else {}
         body = report.get("requestBody", {}).get("content", {}).get("application/json", {})
         prefer = {"Prefer": "respond-async"} if "kling" in path else {}
         answer = client.open(

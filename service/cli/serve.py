@@ -1,0 +1,44 @@
+"""`serve`: the web process."""
+
+from __future__ import annotations
+
+import typer
+
+from service.bootstrap import build
+from service.errors import SettingsError
+from service.ops.processes import free_port
+from service.ops.setup import make_ready
+from service.settings import Settings, inherits_sockets, load_settings
+from service.web.server import Server
+
+
+def serve(
+    host: str = typer.Option("127.0.0.1", metavar="ADDRESS", help="Address to listen on."),
+    port: int = typer.Option(8000, min=1, max=65535, help="Port to listen on."),
+    workers: int = typer.Option(2, min=1, metavar="N", help="Processes."),
+    threads: int = typer.Option(8, min=1, metavar="N", help="Threads of each process."),
+) -> None:
+    """
+    Run the web process. SIGHUP reloads the settings, SIGTERM stops it.
+
+    Examples:
+      clipbell serve --port 8080
+      clipbell serve --host 0.0.0.0 --workers 4
+    """
+
+    def read_settings() -> Settings:
+        settings = load_settings()
+        if settings.sync_waiters >= threads:
+            waiters = f"CLIPBELL_SYNC_WAITERS={settings.sync_waiters}"
+            advice = f"needs more --threads than {threads}, or callbacks would wait"
+            raise SettingsError(f"{waiters} {advice}")
+        build(settings).close()
+        return settings
+
+    settings = make_ready(read_settings())
+    if not inherits_sockets():
+        free_port(port, host)
+    if settings.log_format == "console":
+        typer.echo(f"Clipbell listens at http://{host}:{port}. Ctrl-C stops it.", err=True)
+        typer.echo(f"Open {settings.public_url} and sign in with an API key.", err=True)
+    Server(read_settings, bind=f"{host}:{port}", workers=workers, threads=threads).run()

@@ -1,0 +1,58 @@
+"""A request's fields, whether its body is JSON or a form as the SDKs write it."""
+
+from __future__ import annotations
+
+import base64
+from contextlib import closing
+from io import BytesIO
+from typing import Any
+
+from flask import request
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.formparser import FormDataParser
+
+from service.web.context import JOB_BYTES, decoded_body, json_body
+from service.web.errors import Problem
+
+FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
+FORM_PARTS = 100
+
+
+def read_fields() -> dict[str, Any]:
+    """
+    The fields of the request's body, files in base64.
+
+    Raises:
+        Problem: 400, 413 or 415, as for every body.
+    """
+    if request.mimetype not in FORMS:
+        body = json_body(JOB_BYTES)
+        if not isinstance(body, dict):
+            raise Problem(400, "the body must be a JSON object or a form")
+        return body
+    body = decoded_body(JOB_BYTES)
+    parser = FormDataParser(max_form_memory_size=JOB_BYTES, max_form_parts=FORM_PARTS, silent=False)
+    try:
+        _, form, files = parser.parse(
+            BytesIO(body), request.mimetype, len(body), request.mimetype_params
+        )
+    except (ValueError, RequestEntityTooLarge) as error:
+        raise Problem(400, f"the body is not {request.mimetype}: {error}") from None
+    fields: dict[str, Any] = {}
+    for name, values in form.lists():
+        _add_field(fields, name, values)
+    for name, file in files.items():
+        with closing(file):
+            fields[name] = base64.b64encode(file.read()).decode()
+    return fields
+
+
+def _add_field(fields: dict[str, Any], name: str, values: list[str]) -> None:
+    """``name``, ``name[]`` of a list or ``name[key]`` of an object, as the SDKs write them."""
+    outer, bracket, key = name.partition("[")
+    if not bracket:
+        fields[name] = values[0] if len(values) == 1 else values
+    elif key == "]":
+        fields[outer] = values
+    elif isinstance(fields.setdefault(outer, {}), dict):
+        fields[outer][key.removesuffix("]")] = values[0]

@@ -1,0 +1,225 @@
+"""Creates at OpenAI's API: its fields in the words of our models."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from support.harness import Harness
+from support.sandboxes import png
+
+from service import store
+from service.catalogue.models import MODELS
+from service.model import Job
+from service.web.app import create_app
+
+pytestmark = pytest.mark.postgresql
+
+VIDEOS = "/v1/videos"
+FOX: dict[str, Any] = {"model": "kling-2", "prompt": "A fox"}
+IMAGE = "https://pictures.example/a.jpg"
+
+
+@pytest.fixture
+def client(harness: Harness) -> FlaskClient:
+    """The app, as alice."""
+    client = create_app(harness.wiring).test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {harness.key}"
+    return client
+
+
+def made(client: FlaskClient, **fields: Any) -> dict[str, Any]:
+    """A video that was created, and answered with 200."""
+    answer = client.post(VIDEOS, json=FOX | fields)
+    assert 200 == answer.status_code, answer.text
+    found: dict[str, Any] = answer.get_json()
+    return found
+
+
+def job_of(harness: Harness, video: dict[str, Any]) -> Job:
+    """The job behind a video."""
+    with harness.db.read() as tx:
+        job = store.jobs.find(tx, video["id"])
+    assert job is not None
+    return job
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, {"duration": 5, "aspect_ratio": "16:9"}),
+        ({"seconds": 10}, {"duration": 10}),
+        ({"duration": 10, "aspect_ratio": "1:1"}, {"duration": 10, "aspect_ratio": "1:1"}),
+        ({"size": "1920x1080"}, {"aspect_ratio": "16:9"}),
+        ({"size": "1024x1024"}, {"aspect_ratio": "1:1"}),
+        ({"cfg_scale": 0.3, "negative_prompt": "dogs"}, {"cfg_scale": 0.3}),
+        ({"input_reference": {"image_url": IMAGE}}, {"start_image": IMAGE}),
+        ({"start_image": IMAGE}, {"start_image": IMAGE}),
+        (
+            {"model": "kling-2.5-turbo", "image_url": IMAGE, "tail_image_url": IMAGE},
+            {"image_url": IMAGE, "tail_image_url": IMAGE, "duration": 10},
+        ),
+        (
+            {"model": "kling-2-5-turbo-pro", "input_reference": {"image_url": IMAGE}},
+            {"image_urls": [IMAGE], "mode": "image-to-video"},
+        ),
+    ],
+)
+def test_mapping(
+    harness: Harness, client: FlaskClient, fields: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    """Each field is the model's own parameter, and others are taken by their names."""
+    job = job_of(harness, made(client, **fields))
+
+    assert expected.items() <= job.input.items()
+    assert "openai" == job.source
+
+
+def test_form(harness: Harness, client: FlaskClient) -> None:
+    """A form as the SDKs write it says the same as JSON, and its file becomes the first frame."""
+    image = png("#c82828")
+    form = {
+        "model": "kling-2",
+        "prompt": "A fox",
+        "seconds": "10",
+        "cfg_scale": "0.3",
+        "metadata[order]": "7",
+        "notify[]": ["webhook:http://127.0.0.1:9/a", "*"],
+        "input_reference": (io.BytesIO(image), "fox.png", "image/png"),
+    }
+    video = client.post(VIDEOS, data=form).get_json()
+    job = job_of(harness, video)
+
+    assert (10, 0.3, {"order": "7"}) == (
+        job.input["duration"],
+        job.input["cfg_scale"],
+        job.metadata,
+    )
+    assert job.input["start_image"].startswith(f"{harness.wiring.settings.public_url}/i/")
+    ready = harness.wiring.uploads.inlined(MODELS["kling-2"], job.input, harness.clock())
+    assert image == base64.b64decode(ready["start_image"])
+    assert 2 == len(job.notify or [])
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "words"),
+    [
+        ({"model": "sora-2"}, "model", "kling-2"),
+        ({"model": None}, "model", "must be one of"),
+        ({"prompt": None}, "prompt", "required"),
+        ({"seconds": "4"}, "seconds", "must be one of 5, 10"),
+        ({"seconds": "8"}, "seconds", "must be one of 5, 10"),
+        ({"seconds": "5", "duration": 5}, "seconds", "duration says the same"),
+        ({"size": "1024x1792"}, "size", '"1280x720"'),
+        ({"size": "1280x720", "aspect_ratio": "16:9"}, "size", "aspect_ratio says the same"),
+        (
+            {"model": "kling-text2video", "input_reference": {"image_url": IMAGE}},
+            "input_reference",
+            "these models do: kling-2-5-turbo-pro, kling-2.5-turbo, kling-2",
+        ),
+        ({"input_reference": {"file_id": "file_1"}}, "input_reference", "no files are kept"),
+        ({"input_reference": {"image_url": "fox.jpg"}}, "input_reference", "http(s)"),
+        (
+            {
+                "model": "kling-2-5-turbo-pro",
+                "input_reference": {"image_url": IMAGE},
+                "size": "1280x720",
+            },
+            "size",
+            "leave size out",
+        ),
+        ({"seed": 1}, "seed", "takes only prompt, duration"),
+        ({"callback_url": "ftp://x"}, "callback_url", "http"),
+        ({"notify": 7}, "notify", "list"),
+        ({"metadata": "x"}, "metadata", "object"),
+    ],
+)
+def test_what_has_no_place(
+    client: FlaskClient, fields: dict[str, Any], param: str, words: str
+) -> None:
+    """It is refused in OpenAI's shape with the values that are taken; nothing is made."""
+    answer = client.post(VIDEOS, json=FOX | fields)
+    error = answer.get_json()["error"]
+
+    assert (400, "invalid_request_error", param) == (
+        answer.status_code,
+        error["type"],
+        error["param"],
+    )
+    assert words in error["message"]
+    assert error["code"]
+    assert [] == client.get(VIDEOS).get_json()["data"]
+
+
+def test_every_fault_at_once(client: FlaskClient) -> None:
+    """All that is wrong is named in one message."""
+    body = {"model": "kling-2", "seconds": "4", "size": "1x1", "callback_url": "x"}
+    message = client.post(VIDEOS, json=body).get_json()["error"]["message"]
+
+    assert all(f"{name}: " in message for name in ("prompt", "seconds", "size", "callback_url"))
+
+
+def test_callback_url(harness: Harness, client: FlaskClient) -> None:
+    """`callback_url` hears of the end in OpenAI's shape, besides the account's own."""
+    job = job_of(harness, made(client, callback_url="http://127.0.0.1:9/hook"))
+    own, hook = sorted(job.notify or [])
+    with harness.db.read() as tx:
+        subscription = store.subscriptions.find(tx, hook)
+    assert subscription is not None
+
+    assert "*" == own
+    assert ("openai", ["job.succeeded", "job.failed", "job.canceled"]) == (
+        subscription.format,
+        subscription.events,
+    )
+
+
+SOLD: dict[str, Any] = {"kling_api_key": "k", "fal_api_key": "k"}
+
+
+@pytest.mark.parametrize("settings_given", [SOLD])
+@pytest.mark.parametrize(
+    ("model", "size", "provider", "lines"),
+    [
+        ("kling-2.6", "1280x720", "kling", "720p"),
+        ("kling-2.6", "1080x1920", "kling", "1080p"),
+        ("kling-3.0-turbo", "720x720", "kling", "720p"),
+        ("kling-2.5-turbo", "1280x720", "kling", "720p"),
+        ("kling-2.5-turbo", "1024x1024", "fal", None),
+    ],
+)
+def test_lines(
+    harness: Harness, client: FlaskClient, model: str, size: str, provider: str, lines: str | None
+) -> None:
+    """A size is as many lines where the vendor takes them, so that nobody pays for more."""
+    job = job_of(harness, made(client, model=model, size=size))
+
+    assert (provider, lines) == (job.provider, job.input.get("resolution"))
+
+
+@pytest.mark.parametrize("settings_given", [SOLD])
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"model": "kling-2.6", "size": "1024x1024"}, '"720x720"'),
+        ({"model": "kling-3.0-turbo", "size": "1024x1024"}, '"720x720"'),
+        ({"model": "kling-2.6", "size": "1280x720", "resolution": "1080p"}, "is not 1080p"),
+    ],
+)
+def test_other_lines(client: FlaskClient, fields: dict[str, Any], words: str) -> None:
+    """One that no vendor makes is refused, and one that contradicts the lines."""
+    error = client.post(VIDEOS, json=FOX | fields).get_json()["error"]
+
+    assert "size" == error["param"]
+    assert words in error["message"]
+
+
+@pytest.mark.parametrize("model", [["kling-2"], {"a": 1}, 7, True])
+def test_what_is_no_name(client: FlaskClient, model: Any) -> None:
+    """A model that is no text is refused like an unknown one."""
+    answer = client.post(VIDEOS, json=FOX | {"model": model})
+
+    assert (400, "model") == (answer.status_code, answer.get_json()["error"]["param"])
