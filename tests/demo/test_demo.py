@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,24 @@ def leftovers(environ: dict[str, str]) -> list[str]:
         except OSError:
             continue
     return found
+
+
+def listening(environ: dict[str, str]) -> list[str]:
+    """The addresses on which a demo's processes listen, one for each socket."""
+    mark, inodes = f"TMPDIR={environ['TMPDIR']}\0".encode(), set[str]()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark in (process / "environ").read_bytes():
+                links = [os.readlink(file) for file in (process / "fd").iterdir()]
+                inodes |= {link[8:-1] for link in links if link.startswith("socket:[")}
+    rows = [
+        line.split()
+        for table in ("tcp", "tcp6")
+        for line in Path("/proc/net", table).read_text().splitlines()[1:]
+    ]
+    # Of a row: the local address, the state (0A listens), and the socket's inode.
+    held = [row[1].partition(":")[0] for row in rows if row[3] == "0A" and row[9] in inodes]
+    return ["127.0.0.1" if address == "0100007F" else address for address in held]
 
 
 def run(
@@ -106,11 +125,14 @@ def test_interrupted_at_the_end(environ: dict[str, str], running: Callable[[], s
     # Three messages for each of four jobs, a failure, a held job, a hook that is down at first.
     eventually(lambda: int(http_call("GET", f"{url}/count").body) >= 3 * 4 + 1 + 1 + 2, 30)
     page = http_call("GET", f"{url}/").body.decode()
+    addresses = listening(environ)
     code = interrupt(environ)
 
     for words in ("Video failed", "Video on hold", "answered 503", "/poster.jpg"):
         assert words in page
 
+    assert len(addresses) >= 4
+    assert {"127.0.0.1"} == set(addresses), "the demo is for this machine alone"
     assert "/login/" in running()
     assert (0, []) == (code, leftovers(environ))
     assert "Traceback" not in running()
