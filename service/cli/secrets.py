@@ -46,8 +46,7 @@ def rotate(json_: bool = JsonOption) -> None:
         print_json({"keys": count})
         return
     say(f"There are {count} keys now. The newest signs; the old ones still verify and decrypt.")
-    say("No process accepts what it signed. Those that were started before the rotation:")
-    say("restart `clipbell serve` (or send it SIGHUP), and after it `clipbell worker`.")
+    say("Restart `clipbell serve` now (or send it SIGHUP), then `clipbell worker`.")
     say("Old keys end in 30 days; `clipbell secrets revoke` ends one at once.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flask import Blueprint, request
 from sqlalchemy import Connection
@@ -71,10 +71,6 @@ def index() -> AnyResponse:
         counts = store.reports.jobs_by_state(tx, account)
         ledger = store.reports.ledger(tx, account, start)
         names = {one.subscription_id: subscription_name(tx, one) for one in counted}
-    # A model that is gone from the catalogue says nothing of callbacks.
-    known = [one for one in worked if find_offer(one.model, one.provider)]
-    # Of the others every end is found by polling, as it should be.
-    awaited = [one for one in known if model_of(one.model, one.provider).calls_back]
     return page(
         "numbers.html",
         chosen=chosen.key,
@@ -85,15 +81,8 @@ def index() -> AnyResponse:
         spent_today=sum(one.spent for one in worked if one.day == days[-1]),
         budget=w.settings.budget,
         ledger=ledger,
-        ends=completion_chart(days, awaited),
-        called=sum(one.called for one in awaited),
-        polled=sum(one.polled for one in awaited),
-        silent=sorted({model_title(one.model) for one in known if one not in awaited}),
         waits=callback_times(days, waits),
         delivery_shares=shares_by_subscription(counted, tried, names),
-        delivered=_total(counted, DeliveryState.DELIVERED),
-        undelivered=_total(counted, DeliveryState.EXHAUSTED)
-        + sum(one.count for one in counted if one.failing),
         attempts=sum(one.attempts for one in tried),
         failed_attempts=sum(one.failed for one in tried),
         states=[
@@ -102,6 +91,8 @@ def index() -> AnyResponse:
             if state in counts
         ],
         jobs=sum(counts.values()),
+        **completion(days, worked),
+        **arrivals(counted),
     )
 
 
@@ -118,6 +109,30 @@ def chosen_range(account_id: str, now: datetime) -> Range:
         start = now - timedelta(hours=24)
     count = (now.date() - start.date()).days + 1
     return Range(key, start, [start.date() + timedelta(days=n) for n in range(count)])
+
+
+def completion(days: Sequence[date], worked: Sequence[DayOfJobs]) -> dict[str, Any]:
+    """How results were found, of models that call back; and the others."""
+    # A model that is gone from the catalogue says nothing of callbacks.
+    known = [one for one in worked if find_offer(one.model, one.provider)]
+    # Of the others every end is found by polling, as it should be.
+    awaited = [one for one in known if model_of(one.model, one.provider).calls_back]
+    return {
+        "ends": completion_chart(days, awaited),
+        "called": sum(one.called for one in awaited),
+        "polled": sum(one.polled for one in awaited),
+        "silent": sorted({model_title(one.model) for one in known if one not in awaited}),
+    }
+
+
+def arrivals(counted: Sequence[DeliveryCount]) -> dict[str, int]:
+    """How many deliveries arrived, and how many did not: given up, or failing so far."""
+    lost = (one for one in counted if one.failing or one.state is DeliveryState.EXHAUSTED)
+    there = (one for one in counted if one.state is DeliveryState.DELIVERED)
+    return {
+        "delivered": sum(one.count for one in there),
+        "undelivered": sum(one.count for one in lost),
+    }
 
 
 def _slot(day: date) -> str:
@@ -207,7 +222,3 @@ def shares_by_subscription(
             words += f". {noun}, {failed} failed; half took at most {half}, 95 % at most {most}"
         found.append(shares(names[id_], words, parts, whole))
     return found
-
-
-def _total(counted: Iterable[DeliveryCount], state: DeliveryState) -> int:
-    return sum(one.count for one in counted if one.state is state)

@@ -53,7 +53,7 @@ def test_ledger(client: FlaskClient, harness: Harness) -> None:
     sent(harness, estimated_max=1.0, actual_cost=1.25)
     sent(harness, estimated_max=0.5)
     shown = client.get("/numbers?range=30d").text
-    row = re.search(r"<tr><td>2026-01-01</td>(.*?)</tr>", shown)
+    row = re.search(r'<tr><th scope="row">2026-01-01</th>(.*?)</tr>', shown)
 
     assert row
     cells = [re.sub("<[^>]+>", "", cell) for cell in re.findall(r"<td>(.*?)</td>", row[1])]
