@@ -87,6 +87,11 @@ def format_price(low: float | None, high: float | None) -> str:
     return "–".join(ends).replace("–$", "–")
 
 
+def count_of(count: int, thing: str) -> str:
+    """A count with its noun: "1 job", "3 jobs"."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
 def format_size(count: int) -> str:
     """Bytes in the unit that people read: "0.4 kB", "2.5 MB", "1.1 GB"."""
     if count >= 1e9:

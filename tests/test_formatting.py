@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from service.formatting import (
     as_sentence,
+    count_of,
     format_age,
     format_clock,
     format_count,
@@ -161,3 +162,9 @@ def test_format_count() -> None:
     assert ["0", "9,999", "10,000", "10,000+"] == [
         format_count(count, 10_000) for count in (0, 9_999, 10_000, 10_001)
     ]
+
+
+@pytest.mark.parametrize(("count", "expected"), [(0, "0 jobs"), (1, "1 job"), (2, "2 jobs")])
+def test_count(count: int, expected: str) -> None:
+    """A noun has the number of its count."""
+    assert expected == count_of(count, "job")

@@ -57,8 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else NAME
-        # Pydantic's prefix says nothing to whoever typed the command.
-        message = error.format_message().replace("Value error, ", "")
+        # Pydantic's words say nothing to whoever typed the command.
+        message = error.format_message().removeprefix("Invalid value: ")
+        message = message.replace("Value error, ", "").replace("Input should be", "must be")
         print_error(f"{message.rstrip('. ')}; see `{path} --help`")
         exit_code = error.exit_code
     except typer.Abort:

@@ -11,10 +11,10 @@ from service.bootstrap import Wiring
 from service.cli.batch_file import FileError, read_rows
 from service.cli.errors import print_error
 from service.cli.here import acting_account
-from service.cli.output import console, errors, print_json
+from service.cli.output import errors, print_json, say
 from service.cli.wired import open_wiring
 from service.errors import InvalidInput
-from service.formatting import format_price
+from service.formatting import count_of, format_price
 from service.jobs.batches import BatchRow, numbered, request_once
 from service.jobs.requests import (
     JobRequest,
@@ -45,17 +45,23 @@ def submit_file(path: Path, defaults: dict[str, Any], dry_run: bool, json_: bool
         try:
             job_requests.append(check_request(row.body, wiring.channels, wiring.market()))
         except InvalidInput as error:
-            faults += [f"row {row.number}: {f.pointer or '/'}: {f.message}" for f in error.faults]
+            faults += [f"row {row.number}: {_column(f.pointer)}{f.message}" for f in error.faults]
     for fault in faults[:SHOWN_FAULTS]:
         print_error(fault)
     if faults:
-        raise FileError(f"{len(faults)} errors; nothing was sent. Fix them and run again")
+        raise FileError(f"{count_of(len(faults), 'error')}; nothing was sent. Fix and run again")
     with wiring.db.read() as tx:
         account = acting_account(tx)
     if dry_run:
         _print_price(wiring, account, job_requests, json_)
     else:
         _submit(wiring, account, list(zip(rows, job_requests, strict=True)), json_)
+
+
+def _column(pointer: str) -> str:
+    """The column of a field, as the start of a message: ``duration: ``."""
+    name = pointer.removeprefix("/input/").removeprefix("/")
+    return f"{name}: " if name else ""
 
 
 def _print_price(
@@ -73,7 +79,7 @@ def _print_price(
         print_json({"jobs": len(jobs), "min": low, "max": high, "without_price": unknown})
         return
     more = f", {unknown} of them without a known price" if unknown else ""
-    console().print(f"{len(jobs)} jobs, {format_price(low, high)}{more}. Nothing was sent.")
+    say(f"{count_of(len(jobs), 'job')}, {format_price(low, high)}{more}. Nothing was sent.")
 
 
 def _submit(
@@ -99,5 +105,5 @@ def _submit(
         shown = [{"id": j.id, "row": n} for (j, _), n in zip(jobs, numbers, strict=True)]
         print_json({"submitted": new, "repeated": len(jobs) - new, "jobs": shown})
         return
-    again = f"; {len(jobs) - new} were sent before" if new < len(jobs) else ""
-    console().print(f"{new} jobs sent{again}. `clipbell jobs` lists them.")
+    again = f"; sent before: {len(jobs) - new}" if new < len(jobs) else ""
+    say(f"{count_of(new, 'job')} sent{again}. `clipbell jobs` lists them.")

@@ -50,7 +50,7 @@ def list_callbacks(
         for one in found
     ]
     none = "No callback yet; `clipbell callbacks --rejected` shows rejected ones."
-    print_list(found, rows, json_, none=none, spare="received")
+    print_list(found, rows, json_, none=none, spare=("received",))
 
 
 def _list_rejected(limit: int, json_: bool) -> None:

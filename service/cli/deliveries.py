@@ -65,7 +65,9 @@ def deliveries(
     none = "No deliveries yet."
     if any(query.values()):
         none = "No delivery matches: `clipbell deliveries` shows all."
-    print_list(found, [_row(one) for one in found], json_, none=none, spare="created")
+    print_list(
+        found, [_row(one) for one in found], json_, none=none, spare=("created", "tries", "last")
+    )
 
 
 def _page(query: dict[str, Any], limit: int) -> list[ListedDeliveryJson]:
@@ -84,6 +86,7 @@ def _row(one: ListedDeliveryJson) -> dict[str, str]:
         "state": str(one["state"]),
         "event": one["type"] or "",
         "to": cut(plain(one["to"]), 32),
+        "job": one["job_id"] or "",
         "created": ago(one["created_at"]),
         "tries": str(len(one["attempts"])),
         "last": cut(plain(result), 48),

@@ -6,6 +6,7 @@ from typing import Any
 
 from service.catalogue.models import VENDORS
 from service.cli.here import acting_account
+from service.cli.jobs import error_text
 from service.cli.output import print_json, say
 from service.cli.wired import open_wiring
 from service.formatting import format_duration, format_price
@@ -36,18 +37,14 @@ def print_estimate(found: DryRunJson, json_: bool) -> None:
         return
     vendor, cost, request = VENDORS.get(found["provider"]), found["cost"], found["request"]
     title = vendor.title if vendor else found["provider"]
-    lines = {
-        "Vendor": f"{title} ({found['choice']})" if found["choice"] else title,
-        "Price": format_price(cost["estimated_min"], cost["estimated_max"]),
-        "Takes": f"about {format_duration(found['expected_seconds'])}",
-        "Warning": found["warning"],
-        "Request": f"{request['method']} {request['url']}",
-    }
-    if error := found["objection"]:
-        lines["Held"] = f"{plain(error['message'])}. {error['hint']}"
-    for name, text in lines.items():
-        if text:
-            say(f"{name:<8} {text}")
+    say(f"Vendor   {title} ({found['choice']})" if found["choice"] else f"Vendor   {title}")
+    say(f"Price    {format_price(cost['estimated_min'], cost['estimated_max'])}")
+    say(f"Takes    about {format_duration(found['expected_seconds'])}")
+    if found["warning"]:
+        say(f"Warning  {found['warning']}")
+    say(f"Request  {request['method']} {request['url']}")
     for name, value in request["body"].items():
-        say(f"{'':8} {name}: {cut(plain(value), SHOWN)}")
+        say(f"         {name}: {cut(plain(value), SHOWN)}")
+    if found["objection"]:
+        say(f"It would be held. {error_text(found['objection'])}")
     say("Nothing was sent. `--json` shows the exact request.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import typer
@@ -10,11 +11,12 @@ from sqlalchemy import Connection
 
 from service import store
 from service.accounts import find_account
+from service.cli.errors import print_error
 from service.cli.help import CHOSEN_ACCOUNT
 from service.errors import Conflict, NotFound, SchemaError
 from service.model import Account, Delivery, Job, Subscription, utc_now
 from service.model.job_json import JobJson, job_json
-from service.settings import Settings, load_settings, remote_service
+from service.settings import Settings, load_settings, misspelt, remote_service
 from service.signing import Encryptor, UrlSigner
 from service.store.database import Database
 from service.videos.links import link_of
@@ -35,7 +37,7 @@ class Here(NamedTuple):
 
 def open_here() -> Here:
     """The database at head, and what opens its secrets. Raises SettingsError or SchemaError."""
-    refuse_remote()
+    check_environment()
     settings = load_settings()
     keys = settings.keys()
     links = UrlSigner(keys, "video", f"{settings.public_url}/v")
@@ -44,8 +46,16 @@ def open_here() -> Here:
     return here
 
 
-def refuse_remote() -> None:
-    """Raises BadParameter where the environment names a service on another machine."""
+@cache
+def check_environment() -> None:
+    """
+    Warn of settings that are misspelt.
+
+    Raises:
+        BadParameter: the environment names a service on another machine.
+    """
+    for sentence in misspelt():
+        print_error(sentence)
     if remote_service() is not None:
         message = "this verb works only where the service runs: unset CLIPBELL_URL"
         raise typer.BadParameter(message)

@@ -26,7 +26,7 @@ from service.formatting import iso
 from service.jobs.timeline import timeline
 from service.messages.content import cut, plain
 from service.model import JobState, utc_now
-from service.model.job_json import JobJson
+from service.model.job_json import JobErrorJson, JobJson
 
 ONE = "/v1/jobs/{}"
 
@@ -40,8 +40,13 @@ def print_job(shown: JobJson, json_: bool) -> None:
     console().print(*line, sep="  ", soft_wrap=True)
     if shown["video"]:
         say(str(shown["video"]["url"]))
-    if error := shown["error"]:
-        say(f"{error['code']}: {plain(error['message']).rstrip('.')}. {error['hint']}")
+    if shown["error"] and shown["state"] != JobState.CANCELED:
+        say(error_text(shown["error"]))
+
+
+def error_text(error: JobErrorJson) -> str:
+    """Why a job failed or waits, with what to do."""
+    return f"{error['code']}: {plain(error['message']).rstrip('.')}. {error['hint']}"
 
 
 def list_jobs(
@@ -87,7 +92,7 @@ def list_jobs(
     none = "No jobs yet: try `clipbell submit kling-2-5-turbo-pro --prompt …`."
     if q or any(filters.values()):
         none = "No job matches: `clipbell jobs` shows all."
-    print_list(found, rows, json_, none=none, spare="created")
+    print_list(found, rows, json_, none=none, spare=("created",))
 
 
 def show(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
@@ -115,4 +120,5 @@ def show(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
         return
     print_job(job, False)
     say(plain(job["input"].get("prompt")))
-    table([{"at": e["at"], "what": e["kind"], "message": e["message"]} for e in entries])
+    rows = [(e["at"][:19].replace("T", " "), e["kind"], e["message"]) for e in entries]
+    table([{"at (UTC)": at, "what": kind, "message": text} for at, kind, text in rows])

@@ -85,7 +85,7 @@ def list_keys(json_: bool = JsonOption) -> None:
         }
         for key in found
     ]
-    print_list(found, rows, json_, none="None yet: try `clipbell keys create`.", spare="created")
+    print_list(found, rows, json_, none="None yet: try `clipbell keys create`.", spare=("created",))
 
 
 @app.command(cls=Acting)

@@ -55,7 +55,7 @@ def ledger(
 
     found: list[LedgerDayJson] = answer(_request("/v1/ledger", since), here)
     rows = [_row(day) for day in found]
-    print_list(found, rows, json_, none="No job was sent in this time.", spare="reserved")
+    print_list(found, rows, json_, none="No job was sent in this time.", spare=("reserved",))
 
 
 def _request(path: str, since: str | None) -> Request:
@@ -89,4 +89,4 @@ def _list_unmatched(since: str | None, json_: bool) -> None:
     names = ("provider", "task_id", "state", "created_at", "note")
     rows = [{name: str(row.get(name) or "") for name in names} for row in found]
     none = "Every task that the vendors list has its job here."
-    print_list(found, rows, json_, none=none, spare="note")
+    print_list(found, rows, json_, none=none, spare=("note",))

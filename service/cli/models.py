@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.catalogue.models import VENDORS
 from service.cli.ask import Request, answer
-from service.cli.here import refuse_remote
+from service.cli.here import check_environment
 from service.cli.output import JsonOption, print_list
 from service.formatting import format_duration, format_price
 from service.jobs.choice import Market
@@ -33,11 +33,11 @@ def list_models(json_: bool = JsonOption) -> None:
         }
         for one in found
     ]
-    print_list(found, rows, json_, none="No models.", spare="title")
+    print_list(found, rows, json_, none="No models.", spare=("title",))
 
 
 def _here() -> list[ModelJson]:
-    refuse_remote()
+    check_environment()
     settings = load_settings()
     usable = [name for name in VENDORS if settings.can_use(name)]
     return models_json(Market(usable, settings.prices, utc_now().date()))

@@ -37,7 +37,7 @@ ID_WIDTH = 36
 SHORT_ID = 20
 #: Columns of a terminal that has room for whole ids.
 WIDE = 140
-#: On a terminal with fewer columns, tables leave out the column that can be spared.
+#: On a terminal with fewer columns, tables leave out the columns that can be spared.
 ROOMY = 100
 JobArgument = typer.Argument(
     metavar="JOB", help="A job's id, or the start of it.", autocompletion=job_ids
@@ -75,21 +75,21 @@ def print_json(body: Any, indent: int | None = None) -> None:
     print(harmless(text, lambda char: json.dumps(char)[1:-1]), flush=True)
 
 
-def table(rows: list[dict[str, str]], spare: str | None = None) -> None:
+def table(rows: list[dict[str, str]], spare: Sequence[str] = ()) -> None:
     """
     Rows with the same keys, as a table.
 
     On a terminal that is not wide, ids lose their end: each verb takes such a beginning.
 
     Args:
-        spare: a column that goes where the terminal is narrow.
+        spare: the columns that go where the terminal is narrow.
     """
     out, grid = console(), Table(box=None, pad_edge=False, header_style="bold")
-    shown = [name for name in rows[0] if name != spare or out.width >= ROOMY]
+    shown = [name for name in rows[0] if name not in spare or out.width >= ROOMY]
     length = ID_WIDTH if out.width >= WIDE else SHORT_ID
     for name in shown:
-        width = length if _ID.fullmatch(rows[0][name]) else None
-        whole = width is not None or name in ("state", "at")
+        width = length if any(_ID.fullmatch(row[name]) for row in rows) else None
+        whole = width is not None or name in ("state", "at (UTC)")
         grid.add_column(name, overflow="fold", min_width=width, no_wrap=whole)
     for row in rows:
         cells = [(name, _shortened(plain(row[name]), length)) for name in shown]
@@ -107,7 +107,7 @@ def print_list(
     json_: bool,
     *,
     none: str,
-    spare: str | None = None,
+    spare: Sequence[str] = (),
 ) -> None:
     """
     A list: JSON, a table, or what to say where there is nothing.

@@ -16,7 +16,7 @@ from service.cli.completion import models
 from service.cli.errors import print_error
 from service.cli.estimate import estimate, print_estimate
 from service.cli.here import acting_account, jobs_json, open_here
-from service.cli.jobs import print_job
+from service.cli.jobs import error_text, print_job
 from service.cli.live import Live
 from service.cli.output import JsonOption, errors
 from service.cli.parsing import from_pairs
@@ -124,8 +124,7 @@ def _wait(job: JobJson) -> JobJson:
         print_error(f"{job['id']} continues; `clipbell show {job['id']}` shows its state")
         raise typer.Exit(130) from None
     if job["state"] not in TERMINAL and job["error"]:
-        error = job["error"]
-        print_error(f"{job['id']} is {job['state']}: {error['message']} {error['hint']}")
+        print_error(f"{job['id']} is {job['state']}: {error_text(job['error'])}")
         raise typer.Exit(1)
     return job
 

@@ -80,6 +80,11 @@ EXTRAS = {"demo": "demo", "sandbox": "demo"}
 class Root(TyperGroup):
     """All verbs; each is imported when it is asked for."""
 
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        # Their names: the framework suggests one for a misspelt verb.
+        self.commands = dict.fromkeys(VERBS)  # type: ignore[assignment]
+
     def list_commands(self, ctx: Any) -> list[str]:
         """The names, in the order of the help page."""
         return list(VERBS)

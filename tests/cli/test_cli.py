@@ -143,6 +143,14 @@ def test_dry_run(clipbell: Clipbell) -> None:
     assert [] == shown(clipbell, "jobs")
 
 
+def test_misspelt_setting(fresh: Clipbell) -> None:
+    """Each verb says once that a setting has no effect, and goes on."""
+    fresh.environ["CLIPBELL_PUBLC_URL"] = "https://clips.example.com"
+    done = fresh.run("show", shown(fresh, "submit", "kling-2", "--prompt", "A fox")["id"])
+
+    assert 1 == done.stderr.count("CLIPBELL_PUBLC_URL is no setting")
+
+
 def test_estimate(fresh: Clipbell) -> None:
     """People read vendor, price and time of a dry run, and why the job would be held."""
     words = ("submit", "kling-2", "--prompt", "A fox", "--dry-run")
@@ -153,7 +161,7 @@ def test_estimate(fresh: Clipbell) -> None:
     lines = [line.split()[0] for line in text.splitlines() if not line.startswith(" ")]
     assert ["Vendor", "Price", "Takes", "Warning", "Request", "Nothing"] == lines
     assert "Segmind" in text and "$" in text and "prompt: A fox" in text
-    assert "Held" in held and "JOB_BUDGET allows $0.10" in held
+    assert "It would be held. JOB_BUDGET: it may cost" in held
 
 
 def test_a_job(fresh: Clipbell) -> None:
@@ -328,7 +336,7 @@ def test_batch(fresh: Clipbell, tmp_path: Path) -> None:
     assert first["jobs"] == again["jobs"]
     assert {"kling-2", MODEL} == jobs.keys()
     assert (10, "A hen") == (jobs[MODEL]["input"]["duration"], jobs[MODEL]["input"]["prompt"])
-    assert "2 were sent before" in fresh.run(*command).stdout
+    assert "sent before: 2" in fresh.run(*command).stdout
 
 
 JSON_LINES = """{"model": "kling-2", "prompt": "A fox", "metadata": {"order": 1}}
@@ -350,11 +358,11 @@ def test_batch_of_json_lines(fresh: Clipbell, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "report"),
     [
-        ("a.jsonl", b'{"model": "kling-2", "prompt": "A"}\n{"prompt": 7}\n', "row 2: /model"),
+        ("a.jsonl", b'{"model": "kling-2", "prompt": "A"}\n{"prompt": 7}\n', "row 2: model: "),
         ("a.jsonl", b"{\n", "row 1: is not JSON"),
         ("a.jsonl", b"[1]\n", "row 1: must be a JSON object"),
         ("a.csv", b"model,prompt\nkling-2,A,5\n", "row 2: has more cells"),
-        ("a.csv", b"model,prompt,duration\nkling-2,A,six\n", "row 2: /input/duration"),
+        ("a.csv", b"model,prompt,duration\nkling-2,A,six\n", "row 2: duration: "),
         ("a.csv", b"model,prompt\n", "holds no row"),
         ("a.csv", b"\xff\x00", "save it as UTF-8"),
         ("a.txt", b"x", ".csv or .tsv or .jsonl"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import typer
+from support.servers import Clipbell
 from typer.main import get_command
 
 from service.cli import app
@@ -64,3 +65,10 @@ def test_verbs_by_subject() -> None:
     assert [line for line in lines if len(line) > 80] == []
     assert {"Jobs:", "Messages:", "Vendors:", "Service:", "Administration:"} <= set(lines)
     assert all(any(line.startswith(f"  {name} ") for line in lines) for name in VERBS)
+
+
+def test_misspelt_verb(clipbell: Clipbell) -> None:
+    """A verb that is nearly right is suggested; a number out of its range is said in words."""
+    assert "Did you mean 'submit'?" in clipbell.run("sumbit", code=2).stderr
+    assert "'--limit': must be greater" in clipbell.run("jobs", "--limit", "0", code=2).stderr
+    assert "clipbell: give a model and --prompt" in clipbell.run("submit", code=2).stderr

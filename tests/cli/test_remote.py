@@ -142,6 +142,7 @@ def test_watching(clipbell: Clipbell, tmp_path: Path) -> None:
     here = json.loads(clipbell.run("show", made["id"], "--json").stdout)
 
     assert here["timeline"] == shown(clipbell, "show", made["id"])["timeline"]
+    assert clipbell.run("export", made["id"]).stdout == away(clipbell, "export", made["id"][:-4])
 
 
 def test_dry_run(clipbell: Clipbell) -> None:
@@ -155,7 +156,7 @@ def test_what_cannot_be_done_from_afar(clipbell: Clipbell) -> None:
     """A verb that needs the machine itself says so; a missing key or service does, too."""
     nowhere = {"CLIPBELL_URL": "http://127.0.0.1:9"}
 
-    assert "works only where the service runs" in away(clipbell, "export", "job_1", code=2)
+    assert "works only where the service runs" in away(clipbell, "videos", "list", code=2)
     assert "CLIPBELL_KEY" in away(clipbell, "jobs", code=1, CLIPBELL_KEY="")
     assert "CLIPBELL_URL" in away(clipbell, "jobs", code=1, **nowhere)
     assert "--account" in away(clipbell, "jobs", "--account", "default", code=2)
