@@ -14,6 +14,7 @@ from service.web.context import BODY_BYTES, JOB_BYTES
 from service.web.intake.framing import Head
 from service.web.intake.lanes import Lane
 
+_CALLBACKS = "/callbacks/"
 _FILES = re.compile(r"/v/.*|/v1/videos/[^/]+/content")
 
 
@@ -45,8 +46,8 @@ class Gate:
         path = self.path(head.target)
         if path == "/healthz" and head.method in ("GET", "HEAD"):
             return Route(Lane.HEALTH)
-        if found := re.fullmatch(r"/callbacks/(.+?)/*", path):
-            return self._callback(found[1])
+        if path.startswith(_CALLBACKS) and path != _CALLBACKS:
+            return self._callback(path.removeprefix(_CALLBACKS).rstrip("/"))
         if _FILES.fullmatch(path) and head.method in ("GET", "HEAD"):
             return Route(Lane.FILES)
         return Route(Lane.REQUESTS, BODY_BYTES, JOB_BYTES)
