@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from support.databases import fill_log
 from support.harness import Harness
 
 from service import store
 from service.model import JobState
-from service.ops.upkeep import Heartbeat
+from service.ops.upkeep import Heartbeat, Maintenance
+from service.store.sqlite import WAL_BYTES
 
 pytestmark = pytest.mark.postgresql
 
@@ -26,6 +31,23 @@ def test_beats(harness: Harness) -> None:
 
     with harness.db.read() as tx:
         assert heart_at == store.work.last_beat(tx)
+
+
+def test_log_of_a_long_reader(harness: Harness) -> None:
+    """SQLite's log, grown behind a long reader, is small again once the reader has gone."""
+    path = harness.db.path
+    if path is None:
+        pytest.skip("only SQLite has such a log")
+    log = Path(f"{path}-wal")
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM workers").fetchall()
+        fill_log(path)
+        grown = log.stat().st_size
+    Maintenance(harness.wiring).run_once()
+
+    assert grown > WAL_BYTES
+    assert log.stat().st_size < WAL_BYTES
 
 
 def test_clock_goes_back(harness: Harness) -> None:

@@ -10,7 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.databases import Template
+from support.databases import Template, fill_log
 from support.harness import NOON
 
 from service import store
@@ -216,14 +216,6 @@ def test_somebody_elses_lock(db: Database, path: Path) -> None:
         look(db)
         other.execute("ROLLBACK")
     beat(db)
-
-
-def fill_log(path: Path) -> None:
-    """Large commits by another process while somebody still reads the state before them."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
-        writer.execute("CREATE TABLE ballast (x)")
-        for _ in range(20):
-            writer.execute("INSERT INTO ballast VALUES (?)", (b"x" * (WAL_BYTES // 16),))
 
 
 def test_log_after_a_long_reader(db: Database, path: Path) -> None:

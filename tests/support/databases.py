@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,6 +16,7 @@ import psycopg
 from service.store.database import Database
 from service.store.migration import migrate
 from service.store.schema import metadata
+from service.store.sqlite import WAL_BYTES
 
 POSTGRES = os.environ.get("TEST_DATABASE_URL", "postgresql://postgres@127.0.0.1:5432/test")
 
@@ -97,3 +99,11 @@ def template(folder: Path) -> Iterator[Template]:
     finally:
         with suppress(psycopg.OperationalError):
             made.drop()
+
+
+def fill_log(path: Path) -> None:
+    """Large commits by another process while somebody still reads the state before them."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as writer:
+        writer.execute("CREATE TABLE ballast (x)")
+        for _ in range(20):
+            writer.execute("INSERT INTO ballast VALUES (?)", (b"x" * (WAL_BYTES // 16),))

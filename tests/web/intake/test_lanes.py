@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import socket
+import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from pathlib import Path
 
 import pytest
 from support.servers import Clipbell, eventually, http_call
@@ -39,6 +42,29 @@ def test_healthz_while_every_thread_is_busy(web: Clipbell, said: bytes) -> None:
 
     assert max(times) < LIMIT
     eventually(lambda: http_call("GET", f"{web.url}/openapi.json").status == 200)
+
+
+def test_healthz_while_every_thread_waits_for_the_database(web: Clipbell) -> None:
+    """Requests that wait for a writer's turn hold the threads, but not this answer."""
+    path = Path(web.environ["CLIPBELL_DATA_DIR"]) / "clipbell.db"
+    with closing(sqlite3.connect(path)) as writer, ThreadPoolExecutor(CROWD) as crowd:
+        writer.execute("BEGIN IMMEDIATE")
+        body = {"model": "kling-2-5-turbo-pro", "input": {"prompt": "A fox"}}
+        for _ in range(CROWD):
+            crowd.submit(web.call, "POST", "/v1/jobs", body)
+        eventually(lambda: _is_busy(web))
+        times = [_seconds(web, "GET", "/healthz") for _ in range(5)]
+        writer.rollback()
+
+    assert max(times) < LIMIT
+
+
+def _is_busy(web: Clipbell) -> bool:
+    """Whether a request finds no free thread for a while."""
+    try:
+        return http_call("GET", f"{web.url}/openapi.json", seconds=0.5).status != 200
+    except OSError:
+        return True
 
 
 def _seconds(web: Clipbell, method: str, path: str) -> float:
