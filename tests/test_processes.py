@@ -14,9 +14,11 @@ from support.servers import eventually
 TESTS = Path(__file__).parent
 #: Starts a sandbox, says its process id, and waits to be killed.
 TEST_RUN = """
-import os, sys, threading
+import os, signal, sys, threading
 from pathlib import Path
 from support.processes import Process
+# A run in the background of a shell inherits that Ctrl-C is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 out = Path(sys.argv[1])
 print(Process("service", ["sandbox", "--port", "0"], os.environ, out, out).pid, flush=True)
 threading.Event().wait()
@@ -47,7 +49,7 @@ def test_no_process_is_left(tmp_path: Path, how: signal.Signals) -> None:
     pid = int(run.stdout.readline())
     was_running = is_running(pid)
     os.killpg(run.pid, how)
-    run.communicate()
+    run.communicate(timeout=20)
     eventually(lambda: not is_running(pid))
 
     assert was_running
