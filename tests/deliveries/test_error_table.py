@@ -97,7 +97,10 @@ ROWS = {
     "hangs": Row(silent, slow=True),
     "drips its head": Row(drip(b"HTTP/1.1 200 OK\r\nX: "), slow=True),
     "hangs up": Row(once(b"")),
-    "breaks off": Row(once(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx")),
+    # It was taken before the rest of the answer was lost.
+    "breaks off": Row(
+        once(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nx"), DELIVERED, status=200
+    ),
     "no HTTP": Row(once(b"SSH-2.0-OpenSSH\r\n\r\n")),
 }
 

@@ -16,9 +16,14 @@ STATES = {PENDING: "queued", PROCESSING: "in_progress", SUCCESS: "completed", FA
 
 
 def make_blueprint(renderer: Renderer) -> Blueprint:
-    """The three routes that a client needs."""
+    """The routes that a client needs."""
     return Desk(renderer, "videos", _refused, "/v1/videos").routes(
-        {"POST ": _create, "GET /<task_id>": _show, "GET /<task_id>/content": _content}
+        {
+            "POST ": _create,
+            "POST /<task_id>/remix": _remix,
+            "GET /<task_id>": _show,
+            "GET /<task_id>/content": _content,
+        }
     )
 
 
@@ -40,6 +45,14 @@ def _create(desk: Desk) -> ResponseReturnValue:
     }
     if url := image(body.get("input_reference", {}), "image_url"):
         values["image_url"] = url
+    return jsonify(_video(desk.create("videos", values, 0.0)))
+
+
+def _remix(desk: Desk, task_id: str) -> ResponseReturnValue:
+    body, source = desk.body(("prompt",)), desk.task(task_id)
+    if source.state != SUCCESS:
+        raise Refusal(400, "the video is not completed")
+    values = source.values | {"prompt": text(body, "prompt", needed=True)}
     return jsonify(_video(desk.create("videos", values, 0.0)))
 
 
