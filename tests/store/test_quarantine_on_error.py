@@ -39,7 +39,9 @@ def break_row(harness: Harness, job: Job, **changes: Any) -> None:
 
 def test_queued_job(harness: Harness) -> None:
     """A job that cannot even be looked at is not sent; the next one is tried."""
-    bad, good = harness.new_job("one"), harness.new_job("two")
+    bad = harness.new_job("one")
+    harness.clock.advance(1)
+    good = harness.new_job("two")
     break_row(harness, bad, model="gone-model")
     harness.drain("submit")
 
