@@ -187,7 +187,7 @@ def _check_metadata(given: Any, errors: FieldErrors) -> None:
 
 
 def _check_name(given: Any, errors: FieldErrors) -> None:
-    name = given or ""
+    name = "" if given is None else given
     if not isinstance(name, str) or len(name) > NAME_LENGTH or not name.isprintable():
         message = f"must be at most {NAME_LENGTH} characters on one line"
         errors.add("/name", "not_allowed", message)

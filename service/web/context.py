@@ -210,9 +210,9 @@ def choice_arg(name: str, known: Iterable[str]) -> str | None:
 
 
 def datetime_arg(name: str) -> datetime | None:
-    """A time in the query, None when it is not there. Raises InvalidInput."""
+    """A time in the query, None when it is not there or blank. Raises InvalidInput."""
     given = request.args.get(name)
-    if given is None:
+    if not given:
         return None
     # A plus that was not written as %2B comes as a blank; nothing else ends so.
     moment, _, offset = given.rpartition(" ")

@@ -24,7 +24,7 @@ from service.store.database import Database
 from service.store.schema import metadata
 
 #: What counts refusals, and when somebody was last seen, is no state.
-_COUNTERS = ("rejected_callbacks", "rejection_counts")
+_COUNTERS = ("rejected_callbacks", "rejection_counts", "workers")
 CALLERS = 8
 SAMPLE = 200
 #: So much a process may grow by: fragments and caches, but nothing per request.
