@@ -210,9 +210,9 @@ def choice_arg(name: str, known: Iterable[str]) -> str | None:
 
 
 def datetime_arg(name: str) -> datetime | None:
-    """A time in the query, None when it is not there or blank. Raises InvalidInput."""
+    """A time in the query, None when it is not there. Raises InvalidInput."""
     given = request.args.get(name)
-    if not given:
+    if given is None:
         return None
     # A plus that was not written as %2B comes as a blank; nothing else ends so.
     moment, _, offset = given.rpartition(" ")

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from http.client import HTTPException
@@ -251,7 +251,8 @@ class ChaosRun:
             self.clipbell.start_web()
             return
         if self.plan.broker:
-            self.database.write_with_retry(lambda tx: date_back(tx, self.ahead))
+            with closing(self.database) as database:
+                database.write_with_retry(lambda tx: date_back(tx, self.ahead))
             self.clipbell.spawn("worker", "celery", *CELERY)
         else:
             self.clipbell.start_later_worker(self.ahead)

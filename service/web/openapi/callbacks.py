@@ -9,7 +9,7 @@ from service.jobs.provider_json import ProviderJson
 from service.model import CallbackState
 from service.model.account_json import KeyJson, KeyWithSecretJson
 from service.model.callback_json import CallbackJson, CallbackWithContentJson
-from service.model.json_types import CallbackId, Page
+from service.model.json_types import CallbackId, Moment, Page
 from service.web.api.callbacks import RejectionsJson
 from service.web.api.keys import NewKey
 from service.web.api.service_info import HealthJson, ReadinessJson
@@ -150,12 +150,12 @@ OPERATIONS: dict[str, Operation] = {
     "ledger.list_days": Operation(
         "Account",
         {200: Response("By day and vendor.", Page[LedgerDayJson])},
-        parameters=(search("since", "From the day of this time."),),
+        parameters=(in_query("since", Moment, "From the day of this time."),),
     ),
     "ledger.list_unmatched": Operation(
         "Operators",
         {200: Response("As the vendors list them now.", UnmatchedTasksJson)},
-        parameters=(search("since", "Only tasks made after this time."),),
+        parameters=(in_query("since", Moment, "Only tasks made after this time."),),
     ),
     "providers.list_providers": Operation(
         "Operators", {200: Response("All vendors that have a key.", Page[ProviderJson])}
