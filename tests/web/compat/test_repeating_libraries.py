@@ -100,7 +100,8 @@ def test_equal_to_the_letter(
             made = dict(pool.map(create, range(count)))
 
     assert count == len(made)
-    assert sum(made.values()) >= (count if lossy else 0)
+    # How many a full server refuses depends on the machine; see `test_repeats.test_refused_tries`.
+    assert not lossy or sum(made.values()) >= count
     assert set(made) == set(all_jobs(alice))
 
 
