@@ -22,7 +22,7 @@ class Request(NamedTuple):
 
     `id` stands for ``{}`` in the path, whole or its beginning; so do the query's `job_id` and
     `subscription_id`. With a `limit`, the answer is that many rows of a list; with
-    0, all of one that has no pages.
+    0, all of one that has no pages. One that may be sent more than once has `tries`.
     """
 
     method: str
@@ -32,6 +32,7 @@ class Request(NamedTuple):
     body: dict[str, Any] | None = None
     headers: dict[str, str] = {}  # noqa: RUF012
     limit: int | None = None
+    tries: int = 1
 
 
 def answer(request: Request, here: Callable[[], Any]) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 from service.cli.parsing import as_input
 from service.errors import ClipbellError
 from service.jobs.requests import FIELDS
+from service.model.json_text import read_json
 
 RawRow = tuple[int, str | None, dict[str, Any]]
 Rows = Iterator[tuple[int, dict[str, Any]]]
@@ -131,8 +131,10 @@ def _json_rows(text: str) -> Rows:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except ValueError as error:
+            row = read_json(line)
+        except UnicodeEncodeError:
+            raise FileError(f"row {number}: holds half a surrogate pair") from None
+        except (ValueError, RecursionError) as error:
             raise FileError(f"row {number}: is not JSON: {error}") from None
         if not isinstance(row, dict):
             raise FileError(f"row {number}: must be a JSON object")

@@ -16,6 +16,7 @@ from service.catalogue.models import MODELS
 from service.deliveries.subscription_spec import parse_key_value
 from service.errors import InvalidInput, NotFound
 from service.media.image_formats import is_url
+from service.model.json_text import finite
 
 
 def as_input(model: str, name: str, words: Sequence[str]) -> Any:
@@ -27,7 +28,7 @@ def as_input(model: str, name: str, words: Sequence[str]) -> Any:
     text = " ".join(words)
     if kind == "number":
         with suppress(ValueError):
-            return float(text)
+            return finite(text)
     return _image(text) if kind == "image" else text
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import time
+from functools import cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from service.cli.ask import Request
-from service.cli.errors import as_typed
-from service.errors import ClipbellError, OutboundError
+from service.cli.errors import print_error
+from service.errors import ClipbellError, FieldError, InvalidInput, OutboundError
+from service.formatting import format_duration
+from service.model import utc_now
 from service.outbound.client import Outbound, Response
+from service.retry import parse_retry_after
 from service.settings import Remote
 
 SECONDS = 60.0
@@ -21,6 +26,20 @@ PAGE = 100
 BEGINNING = re.compile("[a-z]{3}_[0-9a-f]{2,31}")
 #: Parameters of a query that are ids.
 ID_PARAMETERS = ("job_id", "subscription_id")
+#: Answers after which the same request may succeed: too many requests, or nobody there for now.
+PASSING = (429, 502, 503, 504)
+#: The longest wait before another try, unless the service asks for more.
+LONGEST_WAIT_SECONDS = 30.0
+#: A service that asks for a longer wait gets no further try.
+PATIENCE_SECONDS = 300.0
+
+
+class Unavailable(ClipbellError):
+    """No answer, or one that asks to come back; `wait_seconds` is what it asks for."""
+
+    def __init__(self, message: str, wait_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.wait_seconds = wait_seconds
 
 
 def send(there: Remote, request: Request) -> Any:
@@ -28,6 +47,7 @@ def send(there: Remote, request: Request) -> Any:
     The answer as JSON; of a list all rows up to the request's limit. None where it has no body.
 
     Raises:
+        InvalidInput: the service names fields that are wrong.
         ClipbellError: nobody answers, or the service refuses.
     """
     query = {name: _query_value(there, name, given) for name, given in request.query.items()}
@@ -66,38 +86,65 @@ def _whole_id(there: Remote, given: str) -> str:
 
 
 def _call(there: Remote, request: Request) -> Any:
+    """The answer of the last try."""
+    for number in range(request.tries - 1):
+        try:
+            return _call_once(there, request)
+        except Unavailable as error:
+            wait = error.wait_seconds or min(2.0**number, LONGEST_WAIT_SECONDS)
+            if wait > PATIENCE_SECONDS:
+                raise
+            print_error(f"{error}; trying again in {format_duration(wait)}")
+            time.sleep(wait)
+    return _call_once(there, request)
+
+
+@cache
+def _outbound() -> Outbound:
+    # The person at this machine chose the address.
+    return Outbound(("0.0.0.0/0", "::/0"))
+
+
+def _call_once(there: Remote, request: Request) -> Any:
     url = f"{there.url}{request.path}" + (f"?{urlencode(request.query)}" if request.query else "")
     headers = {"x-api-key": there.key, "Accept": "application/json"} | request.headers
     body = None
     if request.body is not None:
         headers["Content-Type"] = "application/json"
         body = json.dumps(request.body).encode()
-    # The person at this machine chose the address.
-    outbound = Outbound(("0.0.0.0/0", "::/0"))
     try:
-        answer = outbound.call(
+        answer = _outbound().call(
             request.method,
             url,
             headers=headers,
             body=body,
             seconds=SECONDS,
             max_bytes=ANSWER_BYTES,
+            unrepeatable=request.method != "GET",
         )
-    except (OutboundError, ValueError) as error:
+    except OutboundError as error:
+        raise Unavailable(f"{error}: check CLIPBELL_URL") from None
+    except ValueError as error:
         raise ClipbellError(f"{error}: check CLIPBELL_URL") from None
-    finally:
-        outbound.close()
     if answer.status >= 400:
-        raise ClipbellError(_refusal(answer))
+        raise _refusal(answer)
     return json.loads(answer.body) if answer.body else None
 
 
-def _refusal(answer: Response) -> str:
-    """What the service says is wrong, in the words of the command line."""
+def _refusal(answer: Response) -> ClipbellError:
+    """What the service says is wrong."""
+    wait = parse_retry_after(answer.headers.get("Retry-After"), utc_now())
     try:
         problem = json.loads(answer.body)
-        faults = [f"{as_typed(f['pointer'])}{f['message']}" for f in problem.get("errors", [])]
-        said = "; ".join(faults) or str(problem["detail"])
+        faults = [
+            FieldError(f["pointer"], f["code"], f["message"]) for f in problem.get("errors", [])
+        ]
+        said = str(problem["detail"])
     except (ValueError, KeyError, TypeError):
-        return f"the service answered {answer.status}: does CLIPBELL_URL lead to Clipbell?"
-    return f"{said}: check CLIPBELL_KEY" if answer.status == 401 else said
+        faults = []
+        said = f"the service answered {answer.status}: does CLIPBELL_URL lead to Clipbell?"
+    if faults:
+        return InvalidInput(faults)
+    if answer.status in PASSING:
+        return Unavailable(said, wait)
+    return ClipbellError(f"{said}: check CLIPBELL_KEY" if answer.status == 401 else said)

@@ -9,21 +9,38 @@ again, or was stopped in the middle, makes only what is missing.
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
+from typing import Annotated, Any, Literal, NamedTuple
 
 from sqlalchemy import Connection
+from typing_extensions import TypedDict
 
 from service import store
-from service.errors import Conflict
-from service.jobs.requests import JobRequest, request_job
+from service.channels.base import Channel
+from service.errors import FieldErrors, InvalidInput
+from service.jobs.choice import Market
+from service.jobs.requests import (
+    JobRequest,
+    check_request,
+    planned_job,
+    request_job,
+    with_saved_images,
+)
 from service.model import Job
+from service.model.json_types import JobId, about
 from service.settings import Settings
 from service.signing import Encryptor
+from service.storage.uploads import UploadStore
+from service.store.database import Database
+
+#: The most rows of one request, which are one transaction.
+MOST_ROWS = 50
+KEY = r"^[!-~]{1,40}$"
 
 
 @dataclass(frozen=True)
@@ -40,22 +57,172 @@ class BatchRow:
     content: str
 
 
+class Checked(NamedTuple):
+    """A row that can be carried out."""
+
+    row: BatchRow
+    request: JobRequest
+
+
+class PlanJson(TypedDict):
+    """What rows would be; nothing was sent."""
+
+    dry_run: Annotated[Literal[True], about("Always true.")]
+    jobs: Annotated[int, about("New jobs.", 2)]
+    repeated: Annotated[int, about("Rows whose job is there already.", 0)]
+    estimated_min: Annotated[float, about("The least that the new jobs cost, in US dollars.", 0.44)]
+    estimated_max: Annotated[float, about("The most that they cost.", 0.88)]
+    without_price: Annotated[int, about("New jobs whose price nobody states.", 0)]
+
+
+class RowJson(TypedDict):
+    """The job of a row."""
+
+    key: Annotated[str, about("The row's key.", "order-17")]
+    job_id: JobId
+    repeated: Annotated[bool, about("Whether an earlier request has made it.", False)]
+
+
 def numbered(rows: Iterable[tuple[int, str | None, dict[str, Any]]]) -> list[BatchRow]:
     """Rows with their keys, from line number, `id` (or None) and body of each."""
     seen: Counter[str] = Counter()
     found = []
     for number, own_id, body in rows:
-        # Not who hears of it and by which route: that makes no other video.
-        paid = {name: body.get(name) for name in ("model", "input", "metadata")}
-        content = _digest(json.dumps(paid, sort_keys=True))
+        content = _content(body)
         seen[content] += own_id is None
         name = f"id {own_id}" if own_id is not None else f"{content} {seen[content]}"
         found.append(BatchRow(number, body, _digest(name), content))
     return found
 
 
+def _content(body: Mapping[str, Any]) -> str:
+    # Not who hears of it and by which route: that makes no other video.
+    paid = {name: body.get(name) for name in ("model", "input", "metadata")}
+    return _digest(json.dumps(paid, sort_keys=True))
+
+
 def _digest(text: str) -> str:
     return sha256(text.encode()).hexdigest()[:32]
+
+
+def parse_rows(body: Any) -> list[BatchRow]:
+    """
+    The rows of a request's body, whose numbers are their places in it.
+
+    Raises:
+        InvalidInput: the body has another form.
+    """
+    if not isinstance(body, dict):
+        raise InvalidInput.at("", "wrong_type", "the body must be a JSON object")
+    errors, given = FieldErrors(), body.get("rows")
+    for name in body.keys() - {"rows"}:
+        errors.add(f"/{name}", "unknown_field", "takes only rows")
+    if not isinstance(given, list) or not 1 <= len(given) <= MOST_ROWS:
+        errors.add("/rows", "wrong_type", f"must be a list of 1 to {MOST_ROWS}")
+        given = []
+    rows = []
+    for place, one in enumerate(given):
+        if not isinstance(one, dict) or one.keys() != {"key", "job"}:
+            errors.add(f"/rows/{place}", "wrong_type", 'must be {"key": "…", "job": {…}}')
+        elif not isinstance(one["key"], str) or not re.fullmatch(KEY, one["key"]):
+            message = "must have 1 to 40 characters, ASCII without blanks"
+            errors.add(f"/rows/{place}/key", "wrong_format", message)
+        elif not isinstance(one["job"], dict):
+            errors.add(f"/rows/{place}/job", "wrong_type", "must be an object")
+        else:
+            rows.append(BatchRow(place, one["job"], one["key"], _content(one["job"])))
+    errors.raise_any()
+    return rows
+
+
+def check_rows(
+    rows: Sequence[BatchRow], channels: Mapping[str, Channel], market: Market
+) -> list[Checked]:
+    """
+    The rows with their requests.
+
+    Raises:
+        InvalidInput: all faults of all rows; ``/rows/3/job/input/duration`` is one of the fourth.
+    """
+    errors = FieldErrors()
+    checked = []
+    for place, row in enumerate(rows):
+        with errors.collect(f"/rows/{place}/job"):
+            checked.append(Checked(row, check_request(row.body, channels, market)))
+    errors.raise_any()
+    return checked
+
+
+def plan_rows(
+    db: Database, settings: Settings, account_id: str, work: Sequence[Checked], now: datetime
+) -> PlanJson:
+    """
+    What these rows would make; nothing is written.
+
+    Raises:
+        InvalidInput: a row's key stands for a job with another content.
+    """
+    known = _known(db, account_id, work)
+    new = [one for one in work if one.row.key not in known]
+    jobs = [planned_job(settings, account_id, one.request, now) for one in new]
+    return {
+        "dry_run": True,
+        "jobs": len(new),
+        "repeated": len(work) - len(new),
+        "estimated_min": round(sum(job.estimated_min or 0.0 for job in jobs), 2),
+        "estimated_max": round(sum(job.estimated_max or 0.0 for job in jobs), 2),
+        "without_price": sum(job.estimated_max is None for job in jobs),
+    }
+
+
+def request_rows(
+    db: Database,
+    encryptor: Encryptor,
+    settings: Settings,
+    uploads: UploadStore,
+    account_id: str,
+    work: Sequence[Checked],
+    now: datetime,
+) -> list[RowJson]:
+    """
+    The job of each row: all new ones are made in one transaction.
+
+    Raises:
+        InvalidInput: a row's key stands for a job with another content; nothing is made.
+    """
+    known = _known(db, account_id, work)
+    ready = [
+        one
+        if one.row.key in known
+        else one._replace(request=with_saved_images(uploads, one.request, now))
+        for one in work
+    ]
+    errors = FieldErrors()
+    made: list[RowJson] = []
+    with db.write() as tx:
+        for place, (row, request) in enumerate(ready):
+            with errors.collect(f"/rows/{place}"):
+                job, new = request_once(tx, encryptor, settings, account_id, row, request, now)
+                made.append({"key": row.key, "job_id": job.id, "repeated": not new})
+        errors.raise_any()
+    return made
+
+
+def _known(db: Database, account_id: str, work: Sequence[Checked]) -> dict[str, Job]:
+    """The jobs that are there already, by key. Raises InvalidInput for those of other content."""
+    with db.read() as tx:
+        known = store.jobs.of_batches(tx, account_id, [one.row.key for one in work])
+    errors = FieldErrors()
+    for place, one in enumerate(work):
+        job = known.get(one.row.key)
+        if job and job.batch_content != one.row.content:
+            errors.add(f"/rows/{place}/key", "used", _used_before(job))
+    errors.raise_any()
+    return known
+
+
+def _used_before(job: Job) -> str:
+    return f"was used before, for {job.id} with another content; give a new job another one"
 
 
 def request_once(
@@ -71,7 +238,7 @@ def request_once(
     The job of this row, and whether it is new.
 
     Raises:
-        Conflict: the row's id stands for a job with another content.
+        InvalidInput: the row's key stands for a job with another content.
     """
     # Two runs of one file at the same time come here one after the other.
     store.accounts.lock(tx, account_id)
@@ -81,8 +248,5 @@ def request_once(
         store.jobs.remember_row(tx, job.id, row.key, row.content)
         return job, True
     if made.batch_content != row.content:
-        raise Conflict(
-            f"row {row.number}: its id was used before, for {made.id} with another content; "
-            "give a new job a new id"
-        )
+        raise InvalidInput.at("/key", "used", _used_before(made))
     return made, False

@@ -137,6 +137,12 @@ def of_batch(tx: Connection, account_id: str, key: str) -> Job | None:
     return value(Job, tx.execute(statement).one_or_none())
 
 
+def of_batches(tx: Connection, account_id: str, keys: Collection[str]) -> dict[str, Job]:
+    """The account's jobs that rows of these keys have made, by key."""
+    statement = select(jobs).filter_by(account_id=account_id).where(jobs.c.batch_key.in_(keys))
+    return {job.batch_key or "": job for job in readable(tx, statement, Job)}
+
+
 def remember_row(tx: Connection, job_id: str, key: str, content: str) -> None:
     """The job stands for this row of a batch."""
     row = {"batch_key": key, "batch_content": content}

@@ -18,6 +18,7 @@ from service.web import (
     unsubscribe,
 )
 from service.web.api import (
+    batches,
     callbacks,
     deliveries,
     events,
@@ -46,6 +47,7 @@ from service.web.repeats import RefusedTries, note_refusal
 
 BLUEPRINTS = (
     callbacks.blueprint,
+    batches.blueprint,
     keys.blueprint,
     ledger.blueprint,
     jobs.blueprint,

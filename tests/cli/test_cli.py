@@ -331,12 +331,13 @@ def test_batch(fresh: Clipbell, tmp_path: Path) -> None:
     first, again = shown(fresh, *command), shown(fresh, *command)
     jobs = {job["model"]: job for job in shown(fresh, "jobs")}
 
-    assert {"jobs": 2, "min": 1.75, "max": 1.75, "without_price": 1} == priced
+    assert {"jobs": 2, "repeated": 0, "min": 1.75, "max": 1.75, "without_price": 1} == priced
     assert [(2, 0), (0, 2)] == [(run["submitted"], run["repeated"]) for run in (first, again)]
     assert first["jobs"] == again["jobs"]
     assert {"kling-2", MODEL} == jobs.keys()
     assert (10, "A hen") == (jobs[MODEL]["input"]["duration"], jobs[MODEL]["input"]["prompt"])
     assert "sent before: 2" in fresh.run(*command).stdout
+    assert "sent before: 2. Nothing was sent" in fresh.run(*command, "--dry-run").stdout
 
 
 JSON_LINES = """{"model": "kling-2", "prompt": "A fox", "metadata": {"order": 1}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from support.processes import Process, lines_of, run_verb
 from support.servers import Clipbell, Hook, eventually
+from support.serving import QuietHandler, Served
 
 MODEL = "kling-2-5-turbo-pro"
 
@@ -50,6 +52,117 @@ def test_jobs(clipbell: Clipbell) -> None:
     assert made["id"] in [job["id"] for job in listed] and "A fox" in text
     assert made["id"] == muted["id"] == shown(clipbell, "show", made["id"])["id"]
     assert "-i duration: must be one of 5, 10" in wrong
+
+
+ROWS = """id,model,prompt,duration
+1,kling-2-5-turbo-pro,A fox,5
+2,kling-2-5-turbo-pro,A hen,10
+"""
+
+
+def test_batch(clipbell: Clipbell, tmp_path: Path) -> None:
+    """A file is priced, sent once, and repeated for nothing, from near or afar."""
+    file = tmp_path / "jobs.csv"
+    file.write_text(ROWS)
+    words = ("submit", "--file", str(file))
+    plans = (
+        shown(clipbell, *words, "--dry-run"),
+        json.loads(clipbell.run(*words, "--dry-run", "--json").stdout),
+    )
+    first, again = shown(clipbell, *words), shown(clipbell, *words)
+    near = json.loads(clipbell.run(*words, "--json").stdout)
+    file.write_text(ROWS.replace("A hen", "A cat"))
+    changed = away(clipbell, *words, code=1)
+
+    assert plans[0] == plans[1] and 2 == plans[0]["jobs"]
+    assert [(2, 0), (0, 2), (0, 2)] == [
+        (run["submitted"], run["repeated"]) for run in (first, again, near)
+    ]
+    assert first["jobs"] == again["jobs"] == near["jobs"]
+    assert 10 == shown(clipbell, "show", first["jobs"][1]["id"])["input"]["duration"]
+    assert "row 3: id: was used before" in changed
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.csv", ROWS.replace("10", "six") + "3,kling-9,A cat,5\n"),
+        ("a.csv", "model,prompt,duration\nkling-2,A,nan\nkling-2,A,1e999\n"),
+        ("a.jsonl", '{"prompt": 7}\n\n{"model": "kling-2", "colour": "red"}\n'),
+        ("a.jsonl", '{"model": "kling-2", "prompt": "A", "metadata": {"x": NaN}}\n'),
+        ("a.jsonl", '{"model": "kling-2", "prompt": "\\ud800"}\n'),
+        ("a.jsonl", '{"model": "kling-2", "prompt": "A", "notify": ["pigeon:x"]}\n'),
+        ("a.txt", "x"),
+    ],
+)
+def test_bad_batch(clipbell: Clipbell, tmp_path: Path, name: str, content: str) -> None:
+    """A fault is reported in the same words as on the service's machine, and nothing is sent."""
+    file = tmp_path / name
+    file.write_text(content)
+    words = ("submit", "--file", str(file))
+    before = shown(clipbell, "jobs", "--limit", "1000")
+    report = away(clipbell, *words, code=1)
+
+    assert clipbell.run(*words, code=1).stderr == report
+    assert before == shown(clipbell, "jobs", "--limit", "1000")
+
+
+class Way(Served):
+    """A way to Clipbell: what happens to each POST, then nothing more happens."""
+
+    def __init__(self, clipbell: Clipbell, *plan: str) -> None:
+        way, self.moments = self, list[float]()
+
+        class Handler(QuietHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                way.moments.append(time.monotonic())
+                happens = plan[len(way.moments) - 1] if len(way.moments) <= len(plan) else ""
+                if happens == "busy":
+                    self.send_response(429)
+                    self.send_header("Retry-After", "2")
+                    self.end_headers()
+                elif happens == "broken":
+                    self.send_error(500)
+                else:
+                    self.pass_on(body, answered=happens != "lost")
+
+            def pass_on(self, body: bytes, answered: bool) -> None:
+                answer = clipbell.call("POST", self.path, body)
+                if answered:
+                    self.send_response(answer.status)
+                    self.end_headers()
+                    self.wfile.write(answer.body)
+
+        self.serve(Handler)
+
+
+def test_batch_over_a_bad_way(clipbell: Clipbell, tmp_path: Path) -> None:
+    """A refusal for now is waited for as asked; a lost answer is asked for again, for nothing."""
+    file = tmp_path / "jobs.jsonl"
+    file.write_text('{"model": "kling-2-5-turbo-pro", "prompt": "A bad way"}\n')
+    with Way(clipbell, "", "busy", "lost") as way:
+        words = ("submit", "--file", str(file), "--json")
+        made = json.loads(away(clipbell, *words, CLIPBELL_URL=way.origin))
+    prompts = [job["input"]["prompt"] for job in shown(clipbell, "jobs")]
+
+    assert 1 == prompts.count("A bad way") == len(made["jobs"])
+    assert 4 == len(way.moments)
+    assert way.moments[2] - way.moments[1] >= 2
+
+
+def test_batch_that_stops_in_the_middle(clipbell: Clipbell, tmp_path: Path) -> None:
+    """It says how far it came and how to go on; the next run sends the rest."""
+    file = tmp_path / "jobs.jsonl"
+    line = '{"model": "kling-2-5-turbo-pro", "prompt": "Row %d"}\n'
+    file.write_text("".join(line % number for number in range(60)))
+    words = ("submit", "--file", str(file))
+    with Way(clipbell, "", "", "", "broken") as way:
+        stopped = away(clipbell, *words, code=1, CLIPBELL_URL=way.origin)
+    rest = shown(clipbell, *words)
+
+    assert "stopped after 50 rows: run it again" in stopped
+    assert (10, 50) == (rest["submitted"], rest["repeated"])
 
 
 def test_ledger(clipbell: Clipbell) -> None:

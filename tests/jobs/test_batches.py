@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from support.harness import Harness
 
-from service.errors import Conflict
+from service.errors import InvalidInput
 from service.jobs.batches import BatchRow, numbered, request_once
 from service.jobs.requests import check_request
 from service.model import Job
@@ -65,7 +65,7 @@ def test_edited_row_with_an_id(harness: Harness) -> None:
     job, _ = run(harness, rows("fox", ids=["7"])[0])
 
     assert not run(harness, rows("fox", ids=["7"])[0])[1]
-    with pytest.raises(Conflict, match=job.id):
+    with pytest.raises(InvalidInput, match=job.id):
         run(harness, rows("hen", ids=["7"])[0])
     assert run(harness, rows("fox", ids=["8"])[0])[1]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
+from service.jobs.batches import PlanJson, RowJson
 from service.jobs.model_json import ModelJson
 from service.jobs.timeline import TimelineJson
 from service.model import JobState
@@ -24,6 +26,13 @@ from service.web.openapi.builders import (
     search,
 )
 from service.web.pagination import LONGEST_PAGE, PAGE_ROWS
+
+
+class BatchJson(TypedDict):
+    """The jobs of a batch, in its order."""
+
+    data: list[RowJson]
+
 
 LIMIT = in_query(
     "limit",
@@ -53,6 +62,7 @@ _EXAMPLE = {
     "input": {"prompt": "A fox in the snow", "duration": 5},
     "metadata": {"order": 7},
 }
+_BATCH = {"rows": [{"key": "order-17", "job": _EXAMPLE}]}
 _QUEUED = {
     "state": "queued",
     "task_id": None,
@@ -83,6 +93,18 @@ OPERATIONS: dict[str, Operation] = {
         {200: Response("The request that would be sent.", DryRunJson)},
         body=ref("NewJob"),
         example=_EXAMPLE,
+    ),
+    "batches.create": Operation(
+        "Jobs",
+        {202: Response("The jobs are stored and will be sent.", BatchJson)},
+        body=ref("NewBatch"),
+        example=_BATCH,
+    ),
+    "batches.dry_run": Operation(
+        "Jobs",
+        {200: Response("What it would make.", PlanJson)},
+        body=ref("NewBatch"),
+        example=_BATCH,
     ),
     "jobs.list_jobs": Operation(
         "Jobs",

@@ -14,6 +14,7 @@ from service.catalogue.models import OFFERS, VENDORS, Model, Parameter
 from service.catalogue.validation import json_schema
 from service.channels.base import Channel
 from service.deliveries.subscription_fields import NewSubscription
+from service.jobs.batches import KEY, MOST_ROWS
 from service.jobs.choice import routes_of
 from service.jobs.requests import NOTIFY_LENGTH, NewJob
 from service.messages.payloads import FORMAT_EVENTS
@@ -107,6 +108,27 @@ def add_requests(
     found["NewRemix"] = _remix(job, task)
     for name in ("NewJob", "NewVideo"):
         found[name] = _one_of(name, "model", list(sold))
+    found["NewBatch"] = _batch()
+
+
+def _batch() -> Schema:
+    """Rows of a job each."""
+    note = "Yours: it stands for this job for good, so that none is made twice."
+    key = {"type": "string", "pattern": KEY, "description": note}
+    row: Schema = {
+        "type": "object",
+        "properties": {"key": key, "job": ref("NewJob")},
+        "required": ["key", "job"],
+        "additionalProperties": False,
+    }
+    rows = {"type": "array", "items": row, "minItems": 1, "maxItems": MOST_ROWS}
+    return {
+        "type": "object",
+        "description": "A request for many videos.",
+        "properties": {"rows": rows},
+        "required": ["rows"],
+        "additionalProperties": False,
+    }
 
 
 def input_name(offer: Model) -> str:

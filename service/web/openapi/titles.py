@@ -5,6 +5,8 @@ from __future__ import annotations
 TITLES = {
     "apixo.generate_task": "Create a task",
     "apixo.status_task": "Get a task",
+    "batches.create": "Create a batch",
+    "batches.dry_run": "Check a batch",
     "callbacks.receive": "Receive a callback",
     "callbacks.check": "Check a callback URL",
     "callbacks.list_callbacks": "List callbacks",
