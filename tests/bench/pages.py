@@ -1,9 +1,12 @@
 """
-How long pages and lists take with many jobs stored: milliseconds, first, median and slowest.
+How long pages and lists take with many jobs stored: milliseconds, first, median, p99, slowest.
 
-``python -m bench.pages [--database postgresql] [--jobs N] [--requests N]``, from tests/.
+``python -m bench.pages [--database postgresql] [--jobs N] [--requests N] [--only PATH …]
+[--explain MS]``, from tests/.
 
-A hundred jobs are really made; copies of their rows, by SQL, fill the last thirty days.
+With `--explain` the slowest statements of each page whose p99 is above so many milliseconds
+follow, with the database's plans. A hundred jobs are really made; copies of their rows, by
+SQL, fill the last thirty days.
 """
 
 from __future__ import annotations
@@ -13,13 +16,14 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 
 from flask.testing import FlaskClient
 from sqlalchemy import Connection, Table, text
 
 from bench.deployment import Vendor, database, running_peer
+from bench.plans import milliseconds, plan_of, recorded
 from bench.units import KINDS, ask_for, call_back, drain, prepare
 from service import store
 from service.accounts import create_key
@@ -39,6 +43,8 @@ OTHER = {
     "feed_sequence": f"feed_sequence + n * {2 * MADE}",
 }
 DAYS = 30
+#: Of a slow page, so many of its statements are shown.
+SHOWN = 3
 PATHS = """
 /v1/me /v1/jobs /v1/jobs?state=succeeded /v1/jobs?state=failed /v1/jobs?model=kling-2
 /v1/jobs?q=job_0 /v1/jobs/{job} /v1/jobs/{job}/timeline /v1/deliveries
@@ -68,7 +74,8 @@ DIALECTS = {
     False: Dialect(
         "lpad(to_hex(CAST(:newest - n * :step AS bigint)), 12, '0')",
         "{0} - n * :step * interval '1 millisecond'",
-        "WITH copies AS (SELECT generate_series(:count, 1, -1) AS n)",
+        # Whose product with a step of milliseconds is no integer of four bytes.
+        "WITH copies AS (SELECT CAST(generate_series(:count, 1, -1) AS bigint) AS n)",
     ),
 }
 
@@ -117,16 +124,46 @@ def fill(wiring: Wiring, hook: str, count: int) -> None:
         tx.execute(text("ANALYZE"))
 
 
-def measure(wiring: Wiring, path: str, client: FlaskClient, key: str, requests: int) -> list[float]:
-    """Milliseconds of each request."""
-    headers = {"x-api-key": key} if path.startswith(("/v1", "/metrics")) else {}
-    found = []
-    for _ in range(requests):
+@dataclass(frozen=True)
+class Visitor:
+    """Who asks for the pages: a browser with a session, which has a key too."""
+
+    client: FlaskClient
+    key: str
+
+    def get(self, path: str) -> float:
+        """One request; the milliseconds that it takes."""
+        headers = {"x-api-key": self.key} if path.startswith(("/v1", "/metrics")) else {}
         began = time.perf_counter()
-        answer = client.get(path, headers=headers)
-        found.append(1000 * (time.perf_counter() - began))
+        answer = self.client.get(path, headers=headers)
+        took = 1000 * (time.perf_counter() - began)
         assert answer.status_code in (200, 503), (path, answer.status, answer.data[:200])
-    return found
+        return took
+
+
+def visitor_of(wiring: Wiring) -> Visitor:
+    """The newest account, in every scope."""
+    scopes = ("read", "submit", "admin", "operator")
+    with wiring.db.write() as tx:
+        account = store.accounts.everyone(tx)[-1]
+        key = create_key(tx, account.id, "bench", scopes, wiring.clock())
+        made = store.accounts.keys(tx, account.id)[-1]
+    client = create_app(wiring).test_client()
+    client.get(login_url("", wiring.settings.keys(), made.id, wiring.clock()))
+    return Visitor(client, key)
+
+
+def explain(wiring: Wiring, path: str, visitor: Visitor) -> None:
+    """Print the slowest statements of one more request, and how the database answers them."""
+    with recorded(wiring.db) as statements:
+        took = visitor.get(path)
+    timed = [(milliseconds(wiring.db, one), one) for one in statements if one.is_query]
+    whole = sum(one for one, _ in timed)
+    print(f"  {took:.1f} ms, of which {len(timed)} queries {whole:.1f} ms; the slowest:")
+    for one, statement in sorted(timed, key=lambda pair: -pair[0])[:SHOWN]:
+        print(f"  {one:.1f} ms: {' '.join(statement.sql.split())}")
+        for line in plan_of(wiring.db, statement):
+            print(f"      {line}", flush=True)
 
 
 def main() -> None:
@@ -135,6 +172,8 @@ def main() -> None:
     parser.add_argument("--database", default="sqlite")
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--requests", type=int, default=20)
+    parser.add_argument("--only", nargs="*", default=PATHS)
+    parser.add_argument("--explain", type=float, metavar="MS")
     options = parser.parse_args()
     with (
         TemporaryDirectory(prefix="clipbell-bench-") as folder,
@@ -145,21 +184,23 @@ def main() -> None:
         began = time.monotonic()
         fill(wiring, f"{other.url}/hook", options.jobs)
         print(json.dumps({"filled in seconds": round(time.monotonic() - began)}), flush=True)
-        with wiring.db.write() as tx:
-            account = store.accounts.everyone(tx)[-1]
-            scopes = ("read", "submit", "admin", "operator")
-            key = create_key(tx, account.id, "bench", scopes, wiring.clock())
-            made = store.accounts.keys(tx, account.id)[-1]
-            job = store.jobs.page(tx, account.id, 1)[0]
-        client = create_app(wiring).test_client()
-        client.get(login_url("", wiring.settings.keys(), made.id, wiring.clock()))
-        for path in PATHS:
-            took = measure(wiring, path.format(job=job.id), client, key, options.requests)
-            rest = {"first": took[0], "median": median(took), "slowest": max(took[1:])}
-            print(
-                json.dumps({"path": path, **{k: round(v, 1) for k, v in rest.items()}}), flush=True
-            )
+        visitor = visitor_of(wiring)
+        job = visitor.client.get("/v1/jobs", headers={"x-api-key": visitor.key}).get_json()
+        for template in options.only:
+            path = template.format(job=job["data"][0]["id"])
+            took = [visitor.get(path) for _ in range(options.requests)]
+            figures = _figures(took)
+            print(json.dumps({"path": template, **figures}), flush=True)
+            if options.explain is not None and figures["p99"] > options.explain:
+                explain(wiring, path, visitor)
         wiring.close()
+
+
+def _figures(took: list[float]) -> dict[str, float]:
+    """The first request warms caches up; it counts by itself only."""
+    p99 = quantiles(took[1:], n=100, method="inclusive")[98]
+    found = {"first": took[0], "median": median(took), "p99": p99, "slowest": max(took[1:])}
+    return {name: round(value, 1) for name, value in found.items()}
 
 
 if __name__ == "__main__":
