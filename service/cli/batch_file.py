@@ -73,7 +73,12 @@ def _csv_rows(text: str) -> Rows:
     """Cells become numbers where the model wants them, and lists at blanks."""
     first, _, rest = text.partition("\n")
     named = first.strip().lower().startswith("sep=")
-    delimiter = first.strip()[4:5] or "\t" if named else _delimiter_of(first)
+    if named:
+        delimiter = first.strip()[4:5] or "\t"
+    else:
+        # The one that parts the first line into the most names that we know.
+        names = {one: {cell.strip(' "\r') for cell in first.split(one)} for one in DELIMITERS}
+        delimiter = max(DELIMITERS, key=lambda one: len(KNOWN & names[one]))
     lines = io.StringIO(rest if named else text, newline="")
     table = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
     header: list[str] = []
@@ -87,14 +92,6 @@ def _csv_rows(text: str) -> Rows:
             header = header or _header(cells)
     except csv.Error as error:
         raise FileError(f"row {table.line_num + named}: {error}") from None
-
-
-def _delimiter_of(first: str) -> str:
-    """The one that parts the first line into the most names that we know."""
-    counts = {
-        one: len(KNOWN & {cell.strip(' "\r') for cell in first.split(one)}) for one in DELIMITERS
-    }
-    return max(counts, key=lambda one: counts[one])
 
 
 def _header(cells: list[str]) -> list[str]:

@@ -25,26 +25,25 @@ def delete(
     Examples:
       clipbell delete job_01a2b3c4
     """
-    job_id = answer(Request("GET", ONE, job_id), lambda: {"id": _whole(job_id)})["id"]
+
+    def whole_here() -> dict[str, str]:
+        with open_here().db.read() as tx:
+            return {"id": own_job(tx, job_id).id}
+
+    def erase_here() -> None:
+        wiring = open_wiring()
+        with wiring.db.read() as tx:
+            job = own_job(tx, job_id)
+        erase_job(wiring.db, wiring.uploads, job, wiring.clock())
+        while wiring.units()["remove"]():
+            pass
+
+    job_id = answer(Request("GET", ONE, job_id), whole_here)["id"]
     if not yes:
         question = f"Delete prompt, messages and video of {job_id} for good?"
         typer.confirm(question, abort=True, err=True)
-    answer(Request("DELETE", ONE, job_id), lambda: _erase(job_id))
+    answer(Request("DELETE", ONE, job_id), erase_here)
     if json_:
         print_json({"job_id": job_id, "deleted": True})
     else:
         say(f"The data of {job_id} is deleted. Its id, times and cost stay.")
-
-
-def _whole(job_id: str) -> str:
-    with open_here().db.read() as tx:
-        return own_job(tx, job_id).id
-
-
-def _erase(job_id: str) -> None:
-    wiring = open_wiring()
-    with wiring.db.read() as tx:
-        job = own_job(tx, job_id)
-    erase_job(wiring.db, wiring.uploads, job, wiring.clock())
-    while wiring.units()["remove"]():
-        pass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import typer
 
@@ -59,23 +58,22 @@ def deliveries(
     if context.invoked_subcommand is not None:
         return
     query = {"state": state, "job_id": job, "subscription_id": subscription}
-    found = answer(
-        Request("GET", "/v1/deliveries", query=query, limit=limit), lambda: _page(query, limit)
-    )
+
+    def here() -> list[ListedDeliveryJson]:
+        opened = open_here()
+        with opened.db.read() as tx:
+            names = ("job_id", "subscription_id")
+            ids = {name: whole_id(tx, query[name]) or None for name in names}
+            page = store.deliveries.page(tx, acting_account(tx).id, limit, **query | ids)
+            return list_deliveries(tx, opened.encryptor, page)
+
+    found = answer(Request("GET", "/v1/deliveries", query=query, limit=limit), here)
     none = "No deliveries yet."
     if any(query.values()):
         none = "No delivery matches: `clipbell deliveries` shows all."
     print_list(
         found, [_row(one) for one in found], json_, none=none, spare=("created", "tries", "last")
     )
-
-
-def _page(query: dict[str, Any], limit: int) -> list[ListedDeliveryJson]:
-    opened = open_here()
-    with opened.db.read() as tx:
-        ids = {name: whole_id(tx, query[name]) or None for name in ("job_id", "subscription_id")}
-        page = store.deliveries.page(tx, acting_account(tx).id, limit, **query | ids)
-        return list_deliveries(tx, opened.encryptor, page)
 
 
 def _row(one: ListedDeliveryJson) -> dict[str, str]:

@@ -69,7 +69,13 @@ def _show(folder: Path, port: int | None, *, once: bool, quiet: bool) -> bool:
         _follow(demo, out)
         problems = demo.problems()
         seconds = round(time.monotonic() - began, 1)
-        _print_result(demo, out, seconds)
+        out.print()
+        for job in [one for one in demo.progress.jobs if one["video"]]:
+            out.print(f"[bold]{job['model']}[/]\n  {job['video']['url']}", soft_wrap=True)
+        out.print(f"\nDashboard:  {demo.login_url}", soft_wrap=True)
+        out.print(f"Slack card, mail and hook:  {demo.sinks.url}", soft_wrap=True)
+        count = len(demo.progress.deliveries)
+        out.print(f"\n{count} deliveries in {format_duration(seconds)}.")
         for problem in problems:
             print_error(problem)
         if quiet:
@@ -107,15 +113,3 @@ def _table(demo: Demo) -> Table:
         mark = MARKS.get(job["state"], "[yellow]●[/]")
         grid.add_row(mark, job["model"], job["state"], elapsed, channels or "…")
     return grid
-
-
-def _print_result(demo: Demo, out: Console, seconds: float) -> None:
-    """Print the links of the videos and where to look at the rest."""
-    out.print()
-    for job in demo.progress.jobs:
-        if job["video"]:
-            out.print(f"[bold]{job['model']}[/]\n  {job['video']['url']}", soft_wrap=True)
-    out.print(f"\nDashboard:  {demo.login_url}", soft_wrap=True)
-    out.print(f"Slack card, mail and hook:  {demo.sinks.url}", soft_wrap=True)
-    count = len(demo.progress.deliveries)
-    out.print(f"\n{count} deliveries in {format_duration(seconds)}.")

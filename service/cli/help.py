@@ -125,7 +125,13 @@ def _write_params(command: Any, ctx: Any, formatter: Any) -> None:
         if param.param_type_name == "argument":
             title, names = "Arguments", _argument(param)
         else:
-            title, names = param.rich_help_panel or "Options", _names(param)
+            # ``-p, --prompt PROMPT``, without a type.
+            title, names = (
+                param.rich_help_panel or "Options",
+                ", ".join(sorted(param.opts, key=len)),
+            )
+            if not param.is_flag:
+                names += f" {param.metavar or param.name.upper().strip('_')}"
         sections.setdefault(title, []).append((names, _described(param, ctx)))
     options = sections.pop("Options", [])
     for title, rows in (*sections.items(), ("Options", options)):
@@ -136,12 +142,6 @@ def _write_params(command: Any, ctx: Any, formatter: Any) -> None:
 
 def _argument(param: Any) -> str:
     return str(param.metavar or param.name.upper())
-
-
-def _names(param: Any) -> str:
-    """``-p, --prompt PROMPT``, without a type."""
-    names = ", ".join(sorted(param.opts, key=len))
-    return names if param.is_flag else f"{names} {param.metavar or param.name.upper().strip('_')}"
 
 
 def _described(param: Any, ctx: typer.Context) -> str:

@@ -29,6 +29,12 @@ from service.model import JobState, utc_now
 from service.model.job_json import JobErrorJson, JobJson
 
 ONE = "/v1/jobs/{}"
+SinceOption = typer.Option(
+    None, metavar="TIME", help="Only jobs created since: a time, or 30min, 6h, 2d ago."
+)
+StartOption = typer.Option(
+    None, "--q", "-q", metavar="START", help="Only ids or task ids that begin so."
+)
 
 
 def print_job(shown: JobJson, json_: bool) -> None:
@@ -52,12 +58,8 @@ def error_text(error: JobErrorJson) -> str:
 def list_jobs(
     state: JobState = typer.Option(None, help="Only jobs in this state."),
     model: str = typer.Option(None, help="Only jobs of this model.", autocompletion=models),
-    since: str = typer.Option(
-        None, metavar="TIME", help="Only jobs created since: a time, or 30min, 6h, 2d ago."
-    ),
-    q: str = typer.Option(
-        None, "--q", "-q", metavar="START", help="Only ids or task ids that begin so."
-    ),
+    since: str = SinceOption,
+    q: str = StartOption,
     limit: int = typer.Option(20, min=1, max=1000, metavar="N", help="Number of jobs."),
     json_: bool = JsonOption,
 ) -> None:

@@ -25,14 +25,17 @@ from service.jobs.ledger import (
 from service.jobs.lookup import job_in_url
 from service.model import utc_now
 
+SinceOption = typer.Option(
+    None, "--since", metavar="TIME", help="Only after this time, or 30min, 6h, 2d ago."
+)
+UnmatchedOption = typer.Option(
+    False, "--unmatched", help="Ask vendors for tasks that no job here has."
+)
+
 
 def ledger(
-    since: str = typer.Option(
-        None, "--since", metavar="TIME", help="Only after this time, or 30min, 6h, 2d ago."
-    ),
-    unmatched: bool = typer.Option(
-        False, "--unmatched", help="Ask vendors for tasks that no job here has."
-    ),
+    since: str = SinceOption,
+    unmatched: bool = UnmatchedOption,
     json_: bool = JsonOption,
 ) -> None:
     """
@@ -54,25 +57,24 @@ def ledger(
             return [ledger_day_json(day) for day in store.reports.ledger(tx, account_id, first)]
 
     found: list[LedgerDayJson] = answer(_request("/v1/ledger", since), here)
-    rows = [_row(day) for day in found]
+    rows = [
+        {
+            "day": day["day"],
+            "provider": day["provider"],
+            "jobs": f"{day['jobs']} ({day['settled_jobs']} settled)",
+            "estimated": format_money(day["estimated"]),
+            "reserved": format_money(day["reserved"]),
+            "settled": format_money(day["settled"]),
+            "difference": format_difference(day["difference"]),
+        }
+        for day in found
+    ]
     print_list(found, rows, json_, none="No job was sent in this time.", spare=("reserved",))
 
 
 def _request(path: str, since: str | None) -> Request:
     query = {"since": iso(moment(since, utc_now())) if since else None}
     return Request("GET", path, query=query, limit=0)
-
-
-def _row(day: LedgerDayJson) -> dict[str, str]:
-    return {
-        "day": day["day"],
-        "provider": day["provider"],
-        "jobs": f"{day['jobs']} ({day['settled_jobs']} settled)",
-        "estimated": format_money(day["estimated"]),
-        "reserved": format_money(day["reserved"]),
-        "settled": format_money(day["settled"]),
-        "difference": format_difference(day["difference"]),
-    }
 
 
 def _list_unmatched(since: str | None, json_: bool) -> None:

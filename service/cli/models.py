@@ -22,7 +22,14 @@ def list_models(json_: bool = JsonOption) -> None:
     Examples:
       clipbell models
     """
-    found: list[ModelJson] = answer(Request("GET", "/v1/models", limit=0), _here)
+
+    def here() -> list[ModelJson]:
+        check_environment()
+        settings = load_settings()
+        usable = [name for name in VENDORS if settings.can_use(name)]
+        return models_json(Market(usable, settings.prices, utc_now().date()))
+
+    found: list[ModelJson] = answer(Request("GET", "/v1/models", limit=0), here)
     rows = [
         {
             "model": one["id"],
@@ -34,10 +41,3 @@ def list_models(json_: bool = JsonOption) -> None:
         for one in found
     ]
     print_list(found, rows, json_, none="No models.", spare=("title",))
-
-
-def _here() -> list[ModelJson]:
-    check_environment()
-    settings = load_settings()
-    usable = [name for name in VENDORS if settings.can_use(name)]
-    return models_json(Market(usable, settings.prices, utc_now().date()))

@@ -42,6 +42,7 @@ ROOMY = 100
 JobArgument = typer.Argument(
     metavar="JOB", help="A job's id, or the start of it.", autocompletion=job_ids
 )
+SubArgument = typer.Argument(metavar="SUB", help="A subscription's id, or the start of it.")
 JsonOption = typer.Option(False, "--json", help="Print JSON for programs.")
 
 
@@ -92,13 +93,10 @@ def table(rows: list[dict[str, str]], spare: Sequence[str] = ()) -> None:
         whole = width is not None or name in ("state", "at (UTC)")
         grid.add_column(name, overflow="fold", min_width=width, no_wrap=whole)
     for row in rows:
-        cells = [(name, _shortened(plain(row[name]), length)) for name in shown]
+        texts = [(name, plain(row[name])) for name in shown]
+        cells = [(name, text[:length] if _ID.fullmatch(text) else text) for name, text in texts]
         grid.add_row(*(in_colour(cell) if name == "state" else cell for name, cell in cells))
     out.print(grid)
-
-
-def _shortened(text: str, length: int) -> str:
-    return text[:length] if _ID.fullmatch(text) else text
 
 
 def print_list(

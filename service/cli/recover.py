@@ -8,23 +8,24 @@ import typer
 
 from service.cli.ask import Request, answer
 from service.cli.here import open_here, own_subscription
-from service.cli.output import JsonOption, print_json, say
+from service.cli.output import JsonOption, SubArgument, print_json, say
 from service.cli.parsing import moment
 from service.deliveries.redelivery import Recovery, recover_since
 from service.formatting import iso
 from service.model import utc_now
 
+SinceOption = typer.Option(
+    ..., "--since", metavar="TIME", help="A time, or how long ago: 30min, 6h, 2d. Required."
+)
+MissingOption = typer.Option(
+    False, "--missing", help="Also events it never had, such as those before it was made."
+)
+
 
 def recover(
-    subscription_id: str = typer.Argument(
-        metavar="SUB", help="A subscription's id, or the start of it."
-    ),
-    since: str = typer.Option(
-        ..., "--since", metavar="TIME", help="A time, or how long ago: 30min, 6h, 2d. Required."
-    ),
-    missing: bool = typer.Option(
-        False, "--missing", help="Also events it never had, such as those before it was made."
-    ),
+    subscription_id: str = SubArgument,
+    since: str = SinceOption,
+    missing: bool = MissingOption,
     dry_run: bool = typer.Option(False, "--dry-run", help="Only count them."),
     json_: bool = JsonOption,
 ) -> None:

@@ -50,8 +50,13 @@ def send(there: Remote, request: Request) -> Any:
         InvalidInput: the service names fields that are wrong.
         ClipbellError: nobody answers, or the service refuses.
     """
-    query = {name: _query_value(there, name, given) for name, given in request.query.items()}
-    query = {name: text for name, text in query.items() if text}
+    given = {
+        name: value
+        for name, value in request.query.items()
+        if value is not None and value is not False and value != ""
+    }
+    query = {name: "true" if value is True else str(value) for name, value in given.items()}
+    query |= {name: _whole_id(there, given[name]) for name in ID_PARAMETERS if name in given}
     path = request.path.format(quote(_whole_id(there, request.id), safe=""))
     request = request._replace(path=path, query=query)
     if not request.limit:
@@ -65,14 +70,6 @@ def send(there: Remote, request: Request) -> Any:
         found = _call(there, request._replace(query=following))
         rows += found["data"]
     return rows[: request.limit]
-
-
-def _query_value(there: Remote, name: str, given: Any) -> str:
-    if given is None or given is False:
-        return ""
-    if name in ID_PARAMETERS:
-        return _whole_id(there, given)
-    return "true" if given is True else str(given)
 
 
 def _whole_id(there: Remote, given: str) -> str:

@@ -31,46 +31,54 @@ INPUT = "The video"
 SENDING = "Sending"
 #: States that a job does not leave by itself.
 RESTING = (*TERMINAL, JobState.HELD, JobState.UNKNOWN)
+ModelArgument = typer.Argument(None, help=f"One of {', '.join(MODELS)}.", autocompletion=models)
+PromptOption = typer.Option(
+    None, "--prompt", "-p", metavar="WORDS", help="What it shows.", rich_help_panel=INPUT
+)
+InputOption = typer.Option(
+    [],
+    "--input",
+    "-i",
+    metavar="KEY=VALUE",
+    help="More input, such as duration=10 or image=fox.png. Repeat it for several.",
+    rich_help_panel=INPUT,
+)
+ProviderOption = typer.Option(
+    "auto",
+    metavar="VENDOR",
+    help="Which vendor makes it; auto is the cheapest that can.",
+    rich_help_panel=INPUT,
+)
+NotifyOption = typer.Option(
+    None,
+    "--notify",
+    metavar="CHANNEL:TARGET",
+    help="Who gets the link, such as slack:URL. Repeat it for several.",
+    rich_help_panel=SENDING,
+)
+FileOption = typer.Option(
+    None, "--file", help="A batch: jobs.csv or jobs.jsonl.", rich_help_panel=SENDING
+)
+DryRunOption = typer.Option(
+    False,
+    "--dry-run",
+    help="Show vendor, price and time, and send nothing.",
+    rich_help_panel=SENDING,
+)
+WaitOption = typer.Option(
+    False, "--wait", help="Wait for the result, with progress.", rich_help_panel=SENDING
+)
 
 
 def submit(
-    model: str = typer.Argument(None, help=f"One of {', '.join(MODELS)}.", autocompletion=models),
-    prompt: str = typer.Option(
-        None, "--prompt", "-p", metavar="WORDS", help="What it shows.", rich_help_panel=INPUT
-    ),
-    inputs: list[str] = typer.Option(
-        [],
-        "--input",
-        "-i",
-        metavar="KEY=VALUE",
-        help="More input, such as duration=10 or image=fox.png. Repeat it for several.",
-        rich_help_panel=INPUT,
-    ),
-    provider: str = typer.Option(
-        "auto",
-        metavar="VENDOR",
-        help="Which vendor makes it; auto is the cheapest that can.",
-        rich_help_panel=INPUT,
-    ),
-    notify: list[str] = typer.Option(
-        None,
-        "--notify",
-        metavar="CHANNEL:TARGET",
-        help="Who gets the link, such as slack:URL. Repeat it for several.",
-        rich_help_panel=SENDING,
-    ),
-    file: Path = typer.Option(
-        None, "--file", help="A batch: jobs.csv or jobs.jsonl.", rich_help_panel=SENDING
-    ),
-    dry_run: bool = typer.Option(
-        False,
-        "--dry-run",
-        help="Show vendor, price and time, and send nothing.",
-        rich_help_panel=SENDING,
-    ),
-    wait: bool = typer.Option(
-        False, "--wait", help="Wait for the result, with progress.", rich_help_panel=SENDING
-    ),
+    model: str = ModelArgument,
+    prompt: str = PromptOption,
+    inputs: list[str] = InputOption,
+    provider: str = ProviderOption,
+    notify: list[str] = NotifyOption,
+    file: Path = FileOption,
+    dry_run: bool = DryRunOption,
+    wait: bool = WaitOption,
     json_: bool = JsonOption,
 ) -> None:
     """

@@ -12,7 +12,7 @@ from service.cli import completion
 from service.cli.ask import Request, answer
 from service.cli.help import Acting, new_group
 from service.cli.here import acting_account, open_here, own_subscription
-from service.cli.output import JsonOption, print_fields, print_json, print_list, say
+from service.cli.output import JsonOption, SubArgument, print_fields, print_json, print_list, say
 from service.cli.parsing import from_headers, metadata_from
 from service.cli.wired import open_wiring
 from service.deliveries import endpoint_health
@@ -36,7 +36,6 @@ app = new_group(
     """
 )
 ONE = "/v1/subscriptions/{}"
-SubArgument = typer.Argument(metavar="SUB", help="A subscription's id, or the start of it.")
 WHICH = "Which messages"
 ENDPOINT = "The endpoint"
 NameOption = typer.Option(None, "--name", help="A name for people, such as Orders.")
@@ -250,27 +249,27 @@ def rotate(
     Examples:
       clipbell subscriptions rotate-secret sub_01a2b3c4
     """
+
+    def here() -> dict[str, Any]:
+        errors = FieldErrors()
+        own = check_secret(secret, errors)
+        errors.raise_any()
+        opened, renew = open_here(), revoke_old_secret if revoke else rotate_secret
+        with opened.db.write() as tx:
+            before = own_subscription(tx, subscription_id)
+            new = renew(tx, opened.encryptor, before, utc_now(), own)
+            changed = shown_subscription(opened.encryptor, own_subscription(tx, before.id))
+        return {**changed, "secret": new}
+
     body = {"revoke": revoke} | ({"secret": secret} if secret else {})
     request = Request("POST", f"{ONE}/rotate-secret", subscription_id, body=body)
-    found = answer(request, lambda: _rotate(subscription_id, revoke, secret))
+    found = answer(request, here)
     if json_:
         print_json(found)
         return
     say(f"Secret (shown only now): {found['secret']}")
     if found["old_secret_until"]:
         say(f"The old secret signs too until {found['old_secret_until']}.")
-
-
-def _rotate(subscription_id: str, revoke: bool, secret: str | None) -> dict[str, Any]:
-    errors = FieldErrors()
-    own = check_secret(secret, errors)
-    errors.raise_any()
-    opened, renew = open_here(), revoke_old_secret if revoke else rotate_secret
-    with opened.db.write() as tx:
-        before = own_subscription(tx, subscription_id)
-        new = renew(tx, opened.encryptor, before, utc_now(), own)
-        changed = shown_subscription(opened.encryptor, own_subscription(tx, before.id))
-    return {**changed, "secret": new}
 
 
 @app.command("list", cls=Acting)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -101,7 +100,10 @@ class Root(TyperGroup):
                 raise
             fix = f"pip install 'clipbell[{EXTRAS[cmd_name]}]'"
             raise SettingsError(f"{error.name} is missing: {fix}") from None
-        return get_command(found if isinstance(found, typer.Typer) else _alone(cmd_name, found))
+        if not isinstance(found, typer.Typer):
+            run, found = found, typer.Typer(**PLAIN)
+            found.command(cmd_name, cls=Acting if cmd_name in ACTING else Verb)(run)
+        return get_command(found)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the verbs by subject, without loading them."""
@@ -116,10 +118,3 @@ class Root(TyperGroup):
             for name, text in HELP.items()
             if name.startswith(incomplete)
         ]
-
-
-def _alone(name: str, run: Callable[..., None]) -> typer.Typer:
-    """An application of one verb."""
-    alone = typer.Typer(**PLAIN)
-    alone.command(name, cls=Acting if name in ACTING else Verb)(run)
-    return alone
