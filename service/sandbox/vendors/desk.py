@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, request
+from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from service.catalogue.entries import ASPECT_RATIOS
@@ -155,6 +155,15 @@ class Desk:
             if task.key == key and task.model.provider == self.vendor
         ]
         return own[::-1]
+
+
+def shows(shape: Callable[[Task], dict[str, Any]]) -> Callable[..., ResponseReturnValue]:
+    """The view of one task in the vendor's shape."""
+
+    def view(desk: Desk, task_id: str) -> ResponseReturnValue:
+        return jsonify(shape(desk.task(task_id)))
+
+    return view
 
 
 def state_word(task: Task, words: Mapping[str, str]) -> str:

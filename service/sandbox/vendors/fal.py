@@ -53,7 +53,14 @@ def _create(desk: Desk, version: str, tier: str, kind: str) -> ResponseReturnVal
     if f"{version}/{tier}" not in APPS:
         raise Refusal(404, "Application not found")
     slug, dollars = APPS[f"{version}/{tier}"]
-    values = _input(desk, slug, kind)
+    turbo, text_only = slug == "kling-2.5-turbo", kind == "text-to-video"
+    first = "image_url" if turbo else "start_image_url"
+    more = ["aspect_ratio"] if text_only else [first]
+    more += ["tail_image_url"] if turbo and not text_only else []
+    more += [] if turbo else ["generate_audio"]
+    lengths = ("5", "10") if turbo else tuple(map(str, range(3, 16)))
+    names = ("prompt", "negative_prompt", "duration", "cfg_scale")
+    values = usual_input(desk.body((*names, *more)), more, lengths, first)
     cost, url = dollars * values["duration"], request.args.get("fal_webhook")
     task = desk.create(slug, values, cost, url, _bodies, _signature)
     where = f"{task.base_url}{ROOT}/requests/{task.id}"
@@ -82,17 +89,6 @@ def _show(desk: Desk, task_id: str) -> ResponseReturnValue:
     if not task.over:
         raise Refusal(400, "Request is still in progress")
     return jsonify(_result(task))
-
-
-def _input(desk: Desk, slug: str, kind: str) -> dict[str, Any]:
-    turbo, text_only = slug == "kling-2.5-turbo", kind == "text-to-video"
-    first = "image_url" if turbo else "start_image_url"
-    more = ["aspect_ratio"] if text_only else [first]
-    more += ["tail_image_url"] if turbo and not text_only else []
-    more += [] if turbo else ["generate_audio"]
-    lengths = ("5", "10") if turbo else tuple(map(str, range(3, 16)))
-    names = ("prompt", "negative_prompt", "duration", "cfg_scale")
-    return usual_input(desk.body((*names, *more)), more, lengths, first)
 
 
 def _result(task: Task) -> dict[str, Any]:

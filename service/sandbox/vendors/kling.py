@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, jsonify, request
@@ -84,8 +86,21 @@ def _text_to_video(desk: Desk, model: str) -> ResponseReturnValue:
 
 
 def _image_to_video(desk: Desk, model: str) -> ResponseReturnValue:
-    body = desk.body(("contents", "settings", "options"))
-    return _create(desk, _known(model), _contents(body), body)
+    body, known = desk.body(("contents", "settings", "options")), _known(model)
+    contents = body.get("contents")
+    if not isinstance(contents, list) or not all(isinstance(one, dict) for one in contents):
+        raise Refusal(400, "contents must be a list of objects")
+    parts = {one.get("type"): one for one in contents}
+    only(parts, ("prompt", "first_frame", "last_frame"))
+    if "first_frame" not in parts:
+        raise Refusal(400, "contents lack first_frame")
+    values = {"prompt": text(parts.get("prompt", {}), "text", 3072)}
+    values["image_url"] = image(parts["first_frame"], "url") or ""
+    if last := image(parts.get("last_frame", {}), "url"):
+        values["tail_image_url"] = last
+        if body.get("settings", {}).get("resolution") != "1080p":
+            raise Refusal(400, "first and last frame together need resolution 1080p")
+    return _create(desk, known, values, body)
 
 
 def _tasks(desk: Desk) -> ResponseReturnValue:
@@ -124,24 +139,6 @@ def _ids(name: str) -> list[str]:
     return ids
 
 
-def _contents(body: dict[str, Any]) -> dict[str, Any]:
-    """The parts of an image-to-video create. Raises Refusal."""
-    contents = body.get("contents")
-    if not isinstance(contents, list) or not all(isinstance(one, dict) for one in contents):
-        raise Refusal(400, "contents must be a list of objects")
-    parts = {one.get("type"): one for one in contents}
-    only(parts, ("prompt", "first_frame", "last_frame"))
-    if "first_frame" not in parts:
-        raise Refusal(400, "contents lack first_frame")
-    values = {"prompt": text(parts.get("prompt", {}), "text", 3072)}
-    values["image_url"] = image(parts["first_frame"], "url") or ""
-    if last := image(parts.get("last_frame", {}), "url"):
-        values["tail_image_url"] = last
-        if body.get("settings", {}).get("resolution") != "1080p":
-            raise Refusal(400, "first and last frame together need resolution 1080p")
-    return values
-
-
 def _create(
     desk: Desk, model: str, values: dict[str, Any], body: dict[str, Any]
 ) -> ResponseReturnValue:
@@ -157,7 +154,7 @@ def _create(
     values["duration"] = one_of(settings, "duration", tuple(lengths), 5)
     values["aspect_ratio"] = one_of(settings, "aspect_ratio", ASPECT_RATIOS, "16:9")
     loud = one_of(settings, "audio", (False, True), False)
-    task = _made(desk, model, values, UNITS[model, size][loud], options, _bodies)
+    task = _made(desk, model, values, UNITS[model, size][loud], options, partial(_bodies, _task))
     answer = _task(replace(task, state=PENDING))
     made = {name: answer[name] for name in ("id", "status", "create_time", "update_time")}
     return _accepted(made | {"external_id": task.external_id})
@@ -203,7 +200,7 @@ def _create_old(desk: Desk, kind: str) -> ResponseReturnValue:
         if last := image(body, "image_tail"):
             values["tail_image_url"] = last
     model = OLD_NAMES[body["model_name"]]
-    task = _made(desk, model, values, UNITS[model, size][0], body, _old_bodies)
+    task = _made(desk, model, values, UNITS[model, size][0], body, partial(_bodies, _old_task))
     return _accepted(_old_task(replace(task, state=PENDING)))
 
 
@@ -244,16 +241,8 @@ def _old_task(task: Task) -> dict[str, Any]:
     return shown
 
 
-def _bodies(task: Task) -> tuple[bytes, ...]:
+def _bodies(shape: Callable[[Task], dict[str, Any]], task: Task) -> tuple[bytes, ...]:
     """A callback for every change of state, as this vendor sends them."""
-    return _each(task, _task)
-
-
-def _old_bodies(task: Task) -> tuple[bytes, ...]:
-    return _each(task, _old_task)
-
-
-def _each(task: Task, shape: Any) -> tuple[bytes, ...]:
     states = [PENDING, PROCESSING, task.state]
     times = int(task.fault_orders.number("repeat", 2)) if task.fault_orders.has("repeat") else 1
     states += [task.state] * (times - 1)

@@ -11,7 +11,16 @@ from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
 from service.catalogue.entries import ASPECT_RATIOS
-from service.sandbox.vendors.desk import Desk, Refusal, copies, image, one_of, state_word, text
+from service.sandbox.vendors.desk import (
+    Desk,
+    Refusal,
+    copies,
+    image,
+    one_of,
+    shows,
+    state_word,
+    text,
+)
 from service.sandbox.vendors.renderer import Renderer
 from service.sandbox.vendors.tasks import FAILED, PENDING, PROCESSING, SUCCESS, Task
 
@@ -23,7 +32,7 @@ NAMES = ("model", "prompt", "duration", "aspect_ratio", "generate_audio", "frame
 def make_blueprint(renderer: Renderer) -> Blueprint:
     """The routes of videos."""
     desk = Desk(renderer, "openrouter", _refused, "/api/v1/videos")
-    return desk.routes({"POST ": _create, "GET /<task_id>": _show})
+    return desk.routes({"POST ": _create, "GET /<task_id>": shows(_video)})
 
 
 def _refused(refusal: Refusal) -> ResponseReturnValue:
@@ -34,19 +43,6 @@ def _create(desk: Desk) -> ResponseReturnValue:
     body = desk.body((*NAMES, "callback_url"))
     if body.get("model") not in PRICES:
         raise Refusal(404, "no such model")
-    values = _input(body)
-    cost, url = PRICES[body["model"]] * values["duration"], body.get("callback_url")
-    task = desk.create("kling-3.0", values, cost, url, _bodies, desk.signer(_signature))
-    made = {"id": task.id, "status": "pending", "generation_id": task.id}
-    made["polling_url"] = f"{task.base_url}/api/v1/videos/{task.id}"
-    return jsonify(made), 202
-
-
-def _show(desk: Desk, task_id: str) -> ResponseReturnValue:
-    return jsonify(_video(desk.task(task_id)))
-
-
-def _input(body: dict[str, Any]) -> dict[str, Any]:
     one_of(body, "generate_audio", (False, True), False)
     values = {
         "prompt": text(body, "prompt", needed=True),
@@ -59,7 +55,11 @@ def _input(body: dict[str, Any]) -> dict[str, Any]:
             raise Refusal(400, "frame_images must be first_frame or last_frame")
         url = image(frame.get("image_url", {}), "url")
         values |= {names[frame["frame_type"]]: url} if url else {}
-    return values
+    cost, url = PRICES[body["model"]] * values["duration"], body.get("callback_url")
+    task = desk.create("kling-3.0", values, cost, url, _bodies, desk.signer(_signature))
+    made = {"id": task.id, "status": "pending", "generation_id": task.id}
+    made["polling_url"] = f"{task.base_url}/api/v1/videos/{task.id}"
+    return jsonify(made), 202
 
 
 def _video(task: Task) -> dict[str, Any]:

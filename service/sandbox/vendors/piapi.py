@@ -14,6 +14,7 @@ from service.sandbox.vendors.desk import (
     copies,
     one_of,
     only,
+    shows,
     state_word,
     usual_input,
 )
@@ -29,7 +30,7 @@ NAMES = ("aspect_ratio", "mode", "version", "image_url", "image_tail_url", "enab
 def make_blueprint(renderer: Renderer) -> Blueprint:
     """The task route."""
     desk = Desk(renderer, "piapi", _refused, "/api/v1/task", "x-api-key", "")
-    return desk.routes({"POST ": _create, "GET /<task_id>": _show})
+    return desk.routes({"POST ": _create, "GET /<task_id>": shows(_task)})
 
 
 def _refused(refusal: Refusal) -> ResponseReturnValue:
@@ -51,10 +52,6 @@ def _create(desk: Desk) -> ResponseReturnValue:
     sign = (lambda _: {"x-webhook-secret": secret}) if secret else None
     cost = 0.1 * values["duration"]
     return jsonify(_task(desk.create(slug, values, cost, webhook.get("endpoint"), _bodies, sign)))
-
-
-def _show(desk: Desk, task_id: str) -> ResponseReturnValue:
-    return jsonify(_task(desk.task(task_id)))
 
 
 def _task(task: Task) -> dict[str, Any]:

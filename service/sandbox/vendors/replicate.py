@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from service.sandbox.vendors.desk import Desk, Refusal, copies, only, state_word, usual_input
+from service.sandbox.vendors.desk import Desk, Refusal, copies, only, shows, state_word, usual_input
 from service.sandbox.vendors.renderer import Renderer
 from service.sandbox.vendors.signatures import standard_signature
 from service.sandbox.vendors.tasks import FAILED, PENDING, PROCESSING, SUCCESS, Task
@@ -26,7 +26,7 @@ def make_blueprint(renderer: Renderer) -> Blueprint:
     return Desk(renderer, "replicate", _refused, "/v1").routes(
         {
             "POST /models/<owner>/<name>/predictions": _create,
-            "GET /predictions/<task_id>": _show,
+            "GET /predictions/<task_id>": shows(_prediction),
             "GET /predictions": _list,
         }
     )
@@ -49,10 +49,6 @@ def _create(desk: Desk, owner: str, name: str) -> ResponseReturnValue:
     sign = desk.signer(standard_signature)
     task = desk.create("kling-2.5-turbo", values, cost, url, _bodies, sign)
     return jsonify(_prediction(task)), 201
-
-
-def _show(desk: Desk, task_id: str) -> ResponseReturnValue:
-    return jsonify(_prediction(desk.task(task_id)))
 
 
 def _list(desk: Desk) -> ResponseReturnValue:

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, jsonify, send_file
 from flask.typing import ResponseReturnValue
 
-from service.sandbox.vendors.desk import Desk, Refusal, image, state_word, text
+from service.sandbox.vendors.desk import Desk, Refusal, image, shows, state_word, text
 from service.sandbox.vendors.renderer import Renderer
 from service.sandbox.vendors.tasks import FAILED, PENDING, PROCESSING, SUCCESS, Task
 
@@ -21,7 +21,7 @@ def make_blueprint(renderer: Renderer) -> Blueprint:
         {
             "POST ": _create,
             "POST /<task_id>/remix": _remix,
-            "GET /<task_id>": _show,
+            "GET /<task_id>": shows(_video),
             "GET /<task_id>/content": _content,
         }
     )
@@ -54,10 +54,6 @@ def _remix(desk: Desk, task_id: str) -> ResponseReturnValue:
         raise Refusal(400, "the video is not completed")
     values = source.values | {"prompt": text(body, "prompt", needed=True)}
     return jsonify(_video(desk.create("videos", values, 0.0)))
-
-
-def _show(desk: Desk, task_id: str) -> ResponseReturnValue:
-    return jsonify(_video(desk.task(task_id)))
 
 
 def _content(desk: Desk, task_id: str) -> ResponseReturnValue:
