@@ -48,7 +48,16 @@ def read_body(body: bytes, content_type: str = "") -> Any:
     if found != text:
         return found
     unquoted = unfold(unquote_plus(found).rstrip("="))
-    return (_form(found) or _enclosed(found)) if isinstance(unquoted, str) else unquoted
+    if not isinstance(unquoted, str):
+        return unquoted
+    if form := _form(found):
+        return form
+    try:
+        # The JSON object after a warning, in a call (JSONP) or before a remark; none in a page.
+        enclosed, _ = json.JSONDecoder().raw_decode(found, found.index("{"))
+    except (ValueError, RecursionError):
+        return None
+    return None if found.startswith("<") else _strip_values(enclosed)
 
 
 def decode(body: bytes, content_type: str = "") -> str:
@@ -128,15 +137,6 @@ def _strip_values(value: Any) -> Any:
     if isinstance(value, dict):
         return {strip_unstorable(name): _strip_values(inner) for name, inner in value.items()}
     return value
-
-
-def _enclosed(text: str) -> Any:
-    """The JSON object after a warning, in a call (JSONP) or before a remark; None in a page."""
-    try:
-        found, _ = json.JSONDecoder().raw_decode(text, text.index("{"))
-    except (ValueError, RecursionError):
-        return None
-    return None if text.startswith("<") else _strip_values(found)
 
 
 def _form(text: str) -> dict[str, Any] | None:

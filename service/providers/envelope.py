@@ -198,10 +198,12 @@ class Envelope:
     def _codes(self) -> Iterator[int]:
         """The codes of the request; one in the task's own object is the task's."""
         own = self._task if self.task_id or self.state else None
-        for node in self._layers:
-            if node is self._layers[0] or node is not own:
-                codes = (_number(node.get(name)) for name in self.vocabulary.codes)
-                yield from (code for code in codes if code is not None)
+        nodes = [node for node in self._layers if node is self._layers[0] or node is not own]
+        for value in [node.get(name) for node in nodes for name in self.vocabulary.codes]:
+            # It may come as text.
+            text = str(value).strip() if isinstance(value, str | int) else ""
+            if re.fullmatch(r"-?[0-9]{1,9}", text):
+                yield int(text)
 
     @cached_property
     def state(self) -> str:
@@ -387,12 +389,6 @@ def _charge(bill: Node, amount: str, unit: str) -> Charge | None:
         return None
     word = bill.get("currency" if bill.get(unit) == "cash" else unit) if unit else "USD"
     return Charge(str(word), number) if word and 0 < number < LARGEST_CHARGE else None
-
-
-def _number(value: Any) -> int | None:
-    """A code, which may come as text."""
-    text = str(value).strip() if isinstance(value, str | int) else ""
-    return int(text) if re.fullmatch(r"-?[0-9]{1,9}", text) else None
 
 
 def _first(values: Iterable[T | None]) -> T | None:

@@ -114,8 +114,23 @@ class Kling(TaskApi):
         """``POST /text-to-video/MODEL`` and the like. Raises Refused."""
         if self._is_old(job):
             return self.wire(f"/v1/videos/{_old_kind(job)}", _old_body(job, callback_url))
-        kind = "image-to-video" if "first_frame" in job.input else "text-to-video"
-        return self.wire(f"/{kind}/{job.model}", _new_body(job, callback_url))
+        values = job.input
+        settings = {
+            name: values[name]
+            for name in ("resolution", "aspect_ratio", "duration", "audio")
+            if name in values
+        }
+        options = {"external_task_id": job.id}
+        options |= {"callback_url": callback_url} if callback_url else {}
+        body = {"settings": settings, "options": options}
+        if "first_frame" not in values:
+            return self.wire(f"/text-to-video/{job.model}", {"prompt": values["prompt"], **body})
+        # The first frame decides the shape.
+        settings.pop("aspect_ratio", None)
+        frames = [name for name in ("first_frame", "last_frame") if name in values]
+        contents = [{"type": "prompt", "text": values["prompt"]}]
+        contents += [{"type": name, "url": values[name]} for name in frames]
+        return self.wire(f"/image-to-video/{job.model}", {"contents": contents, **body})
 
     def submit(self, job: Job, callback_url: str) -> Submission:
         """
@@ -215,25 +230,6 @@ def _created_at(task: dict[str, Any]) -> datetime | None:
         return datetime.fromtimestamp(float(task["create_time"]) / 1000, UTC)
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
-
-
-def _new_body(job: Job, callback_url: str) -> dict[str, Any]:
-    values = job.input
-    settings = {
-        name: values[name]
-        for name in ("resolution", "aspect_ratio", "duration", "audio")
-        if name in values
-    }
-    options = {"external_task_id": job.id}
-    options |= {"callback_url": callback_url} if callback_url else {}
-    if "first_frame" not in values:
-        return {"prompt": values["prompt"], "settings": settings, "options": options}
-    # The first frame decides the shape.
-    settings.pop("aspect_ratio", None)
-    frames = [name for name in ("first_frame", "last_frame") if name in values]
-    contents = [{"type": "prompt", "text": values["prompt"]}]
-    contents += [{"type": name, "url": values[name]} for name in frames]
-    return {"contents": contents, "settings": settings, "options": options}
 
 
 def _old_kind(job: Job) -> str:

@@ -113,7 +113,11 @@ class IdTimeHmac:
         given = headers.get(self._signature_header, "")
         if not (time and given):
             return f"it lacks {self._signature_header} and {self._time_header}"
-        signed = f"{_task_id(body)}.{time}".encode()
+        tree = read_body(body)
+        data = canonical(tree).get("data") if isinstance(tree, dict) else None
+        # The task, in either of the vendor's spellings.
+        task_id = as_id(canonical(data).get("taskid")) if isinstance(data, dict) else None
+        signed = f"{task_id or ''}.{time}".encode()
         known = [base64.b64encode(_hmac(one, signed)).decode() for one in self._secrets]
         return _time_fault(time, now) or _match(known, [given])
 
@@ -218,13 +222,6 @@ def _public_key(jwk: Any) -> Ed25519PublicKey | None:
         return Ed25519PublicKey.from_public_bytes(raw)
     except (ValueError, binascii.Error):
         return None
-
-
-def _task_id(body: bytes) -> str:
-    """The task that a body of kie.ai names, in either of its spellings."""
-    tree = read_body(body)
-    data = canonical(tree).get("data") if isinstance(tree, dict) else None
-    return as_id(canonical(data).get("taskid")) or "" if isinstance(data, dict) else ""
 
 
 def _hmac(secret: str, signed: bytes) -> bytes:
