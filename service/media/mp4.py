@@ -44,7 +44,12 @@ def read_mp4(file: BinaryIO, size: int) -> ProbeResult:
     layout = _read_layout(file, size)
     moov = layout.boxes[b"moov"]
     header = content(file, children(file, moov).get(b"mvhd"))
-    tracks = _read_tracks(file, moov, header)
+    matrix = read_matrix(header[48:] if header[:1] == b"\1" else header[36:])
+    traks = (box for box in inner(file, moov) if box.kind == b"trak")
+    tracks = [read_track(file, trak, matrix) for trak in islice(traks, _MAX_TRACKS)]
+    # QuickTime may keep all of it compressed, for a decoder to read.
+    if not tracks and b"cmov" not in children(file, moov):
+        raise BrokenMovie("it has no track")
     _check_samples(layout, tracks, size)
     pictures = [track for track in tracks if track.is_picture]
     if not pictures and tracks and all(track.handler for track in tracks):
@@ -100,13 +105,3 @@ def _check_samples(layout: _Layout, tracks: Sequence[Track], size: int) -> None:
 def _breaks_off(box: Box, size: int) -> BrokenMovie:
     missing, kind = box.end - size, box.kind.decode()
     return BrokenMovie(f"it breaks off: {missing} bytes of its {kind} box are missing")
-
-
-def _read_tracks(file: BinaryIO, moov: Box, header: bytes) -> list[Track]:
-    matrix = read_matrix(header[48:] if header[:1] == b"\1" else header[36:])
-    traks = (box for box in inner(file, moov) if box.kind == b"trak")
-    tracks = [read_track(file, trak, matrix) for trak in islice(traks, _MAX_TRACKS)]
-    # QuickTime may keep all of it compressed, for a decoder to read.
-    if not tracks and b"cmov" not in children(file, moov):
-        raise BrokenMovie("it has no track")
-    return tracks

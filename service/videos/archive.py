@@ -126,7 +126,11 @@ def _keep_answer(answers: FileStorage, storage: Storage, name: str) -> Copy:
         names = (f"{_stem(name)}.{extension}" for extension in VIDEO_TYPES)
         name = next((found for found in names if storage.exists(found)), name)
     with source.local(name) as path:
-        film, remark = _examine(path)
+        film, remark = None, ""
+        try:
+            film = probe.probe(path)
+        except BrokenMovie as error:
+            remark = f"the video is damaged: {error}"
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             size = file.tell()
@@ -138,13 +142,6 @@ def _keep_answer(answers: FileStorage, storage: Storage, name: str) -> Copy:
     answers.delete(name)
     columns = {"file": kept, "bytes": size, "sha256": digest}
     return Copy(columns | (_describe(storage, kept, film) if film else {}), film, remark)
-
-
-def _examine(path: Path) -> tuple[ProbeResult | None, str]:
-    try:
-        return probe.probe(path), ""
-    except BrokenMovie as error:
-        return None, f"the video is damaged: {error}"
 
 
 def _describe(storage: Storage, name: str, film: ProbeResult) -> dict[str, Any]:
@@ -168,21 +165,18 @@ def _settle_copy(tx: Connection, video: Video, copy: Copy, now: datetime) -> Non
     if not store.videos.settle_claimed(tx, video, **changes):
         return
     store.jobs.add_step(tx, video.job_id, "copied", format_size(changes["bytes"]), now)
-    for remark in _remarks(store.jobs.find(tx, video.job_id), copy):
+    job, remarks = store.jobs.find(tx, video.job_id), [copy.remark]
+    # It was paid for, so no remark is a reason to refuse it.
+    if job is not None and copy.film is not None:
+        # The first frame decides the shape where there is one; a model that is gone says nothing.
+        model = find_offer(job.model, job.provider)
+        shaped = model is not None and count_images(model, job.input) == 0
+        ratio = job.input.get("aspect_ratio") if shaped else None
+        differences = probe.differences(copy.film, job.input.get("duration"), ratio)
+        remarks = [copy.remark, *differences] if copy.remark else differences
+    for remark in remarks:
         store.jobs.add_step(tx, video.job_id, "not as asked", remark, now)
     store.deliveries.make_due_now(tx, video.job_id, now)
-
-
-def _remarks(job: Job | None, copy: Copy) -> list[str]:
-    """The timeline's remarks on a copy; it was paid for, so none is a reason to refuse it."""
-    if job is None or copy.film is None:
-        return [copy.remark]
-    # The first frame decides the shape where there is one, and a model that is gone says nothing.
-    model = find_offer(job.model, job.provider)
-    shaped = model is not None and count_images(model, job.input) == 0
-    ratio = job.input.get("aspect_ratio") if shaped else None
-    remarks = probe.differences(copy.film, job.input.get("duration"), ratio)
-    return [copy.remark, *remarks] if copy.remark else remarks
 
 
 def _settle_failure(
@@ -222,7 +216,11 @@ def _end_of_link(video: Video) -> datetime:
 def _tell_failure(
     tx: Connection, video: Video, note: str, ends: datetime | None, now: datetime
 ) -> None:
-    """Each trouble once in the timeline; `ends` is None for the last of them."""
+    """
+    Each trouble once in the timeline; `ends` is None for the last of them.
+
+    Says once, as an event too, that the provider's link, which ends, is all there is.
+    """
     if ends is None:
         store.jobs.add_step(tx, video.job_id, "lost", note, now)
         store.deliveries.make_due_now(tx, video.job_id, now)
@@ -230,15 +228,10 @@ def _tell_failure(
         message = f"{note}; it is tried again until {iso(ends)}"
         store.jobs.add_step(tx, video.job_id, "copy failed", message, now)
     if ends is None or now >= ends - WARNING:
-        _warn(tx, video, now)
-
-
-def _warn(tx: Connection, video: Video, now: datetime) -> None:
-    """Say once that the provider's link, which ends, is all there is."""
-    job = store.jobs.find(tx, video.job_id)
-    types = [event.type for event in store.events.of_job(tx, video.job_id)]
-    if job and video.provider_url and EventType.VIDEO_EXPIRING not in types:
-        record_event(tx, job, EventType.VIDEO_EXPIRING, now)
+        job = store.jobs.find(tx, video.job_id)
+        types = [event.type for event in store.events.of_job(tx, video.job_id)]
+        if job and video.provider_url and EventType.VIDEO_EXPIRING not in types:
+            record_event(tx, job, EventType.VIDEO_EXPIRING, now)
 
 
 def _fresh_url(db: Database, providers: Mapping[str, Provider], video: Video) -> str | None:

@@ -49,26 +49,17 @@ def expired_videos(
     tx: Connection, settings: Settings, now: datetime, limit: int = BATCH
 ) -> list[ExpiredVideo]:
     """Videos beyond age or quota, oldest first; none that has a delivery pending."""
-    old = _too_old(tx, settings, now, limit)
-    return old + _over_quota(tx, settings, [expired.video for expired in old], limit)
-
-
-def _too_old(tx: Connection, settings: Settings, now: datetime, limit: int) -> list[ExpiredVideo]:
-    if settings.retention_days is None:
-        return []
-    before = now - timedelta(days=settings.retention_days)
-    reason = f"videos are kept for {settings.retention_days:g} days"
-    return [ExpiredVideo(v, reason) for v in store.retention.deletable(tx, limit, before=before)]
-
-
-def _over_quota(
-    tx: Connection, settings: Settings, old: list[Video], limit: int
-) -> list[ExpiredVideo]:
-    """What is still too much once the old ones are gone."""
+    found: list[ExpiredVideo] = []
+    if settings.retention_days is not None:
+        before = now - timedelta(days=settings.retention_days)
+        reason = f"videos are kept for {settings.retention_days:g} days"
+        videos = store.retention.deletable(tx, limit, before=before)
+        found += [ExpiredVideo(video, reason) for video in videos]
     quota = settings.quota_bytes
     if quota is None:
-        return []
-    found: list[ExpiredVideo] = []
+        return found
+    # What is still too much once the old ones are gone.
+    old = [expired.video for expired in found]
     reason = f"the account's videos took more than {quota} bytes"
     for account_id, taken in store.retention.accounts_above(tx, quota).items():
         excess = taken - quota - sum(v.bytes or 0 for v in old if v.account_id == account_id)
@@ -90,16 +81,14 @@ def _oldest(videos: Iterable[Video], excess: int) -> Iterable[Video]:
 def delete_expired(db: Database, settings: Settings, now: datetime) -> list[ExpiredVideo]:
     """Delete the next videos beyond age or quota; those that were, none when nothing is left."""
     with db.write() as tx:
-        found = expired_videos(tx, settings, now)
-        return [one for one in found if _delete(tx, one, now)]
-
-
-def _delete(tx: Connection, expired: ExpiredVideo, now: datetime) -> bool:
-    video = expired.video
-    if not store.retention.mark_deleted(tx, video, expired.reason, now, now):
-        return False
-    store.jobs.add_step(tx, video.job_id, "deleted", expired.reason, now)
-    return True
+        gone = [
+            one
+            for one in expired_videos(tx, settings, now)
+            if store.retention.mark_deleted(tx, one.video, one.reason, now, now)
+        ]
+        for one in gone:
+            store.jobs.add_step(tx, one.video.job_id, "deleted", one.reason, now)
+    return gone
 
 
 def remove_video(db: Database, storage: Storage, settings: Settings, clock: Clock) -> bool:
