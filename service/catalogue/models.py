@@ -31,16 +31,11 @@ VENDORS: dict[str, Vendor] = {
 }
 
 
-def _offers() -> dict[str, dict[str, Model]]:
-    found: dict[str, dict[str, Model]] = {}
-    for vendor in VENDORS.values():
-        for model in vendor.models:
-            found.setdefault(model.slug, {})[vendor.name] = model
-    return found
-
-
 #: Each model as each of its vendors sells it: by slug, then by the vendor's name.
-OFFERS = _offers()
+OFFERS: dict[str, dict[str, Model]] = {}
+for _vendor in VENDORS.values():
+    for _model in _vendor.models:
+        OFFERS.setdefault(_model.slug, {})[_vendor.name] = _model
 #: Each model as the first of its vendors sells it.
 MODELS: dict[str, Model] = {slug: next(iter(sold.values())) for slug, sold in OFFERS.items()}
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -135,11 +134,7 @@ def _read(answer: Response, now: datetime) -> dict[str, Any]:
     known = said if isinstance(said, dict) else {}
     if 200 <= answer.status < 300 and known.get("ok") is True:
         return known
-    raise _refusal(answer, known, now)
-
-
-def _refusal(answer: Response, said: Mapping[str, Any], now: datetime) -> SlackRefusal:
-    word = str(said.get("error") or "")
+    word = str(known.get("error") or "")
     app, dead = _APP.get(word), _DEAD.get(word)
     next_step, wait = NextStep.RETRY, retry_after(answer, now)
     if app:
@@ -150,7 +145,7 @@ def _refusal(answer: Response, said: Mapping[str, Any], now: datetime) -> SlackR
         next_step = NextStep.GIVE_UP
     # Slack's own words, with the places in the payload that it names.
     names = ("error", "needed", "provided", "response_metadata")
-    words = {name: said[name] for name in names if said.get(name)}
+    words = {name: known[name] for name in names if known.get(name)}
     refusal = SlackRefusal(
         app or dead or f"Slack answered {answer.status} {word[:80]}".rstrip(),
         next_step,
@@ -159,4 +154,4 @@ def _refusal(answer: Response, said: Mapping[str, Any], now: datetime) -> SlackR
         wait_seconds=wait,
     )
     refusal.word = word
-    return refusal
+    raise refusal

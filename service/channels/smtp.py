@@ -240,7 +240,13 @@ def refused(error: Exception) -> DeliveryError:
     """The reason why a mail was not sent, as one error with its next step."""
     if isinstance(error, DeliveryError):
         return error
-    code, said = _answer(error)
+    # The server's code and words, where it was the server that spoke.
+    code, said = None, str(error)[:1000]
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        code, words = next(iter(error.recipients.values()))
+        said = _text(words)
+    elif isinstance(error, smtplib.SMTPResponseException):
+        code, said = error.smtp_code, _text(error.smtp_error)
     at_login = isinstance(error, smtplib.SMTPAuthenticationError) and (code or 0) >= 500
     if at_login or code in _CREDENTIALS:
         return _misconfigured("the mail server refused our user and password", code, said)
@@ -260,16 +266,6 @@ def _misconfigured(what: str, code: int | None, said: str) -> DeliveryError:
     return DeliveryError(
         message, NextStep.PAUSE_CHANNEL, status=code, response=said, wait_seconds=PAUSE_SECONDS
     )
-
-
-def _answer(error: Exception) -> tuple[int | None, str]:
-    """The server's code and words, where it was the server that spoke."""
-    if isinstance(error, smtplib.SMTPRecipientsRefused):
-        code, words = next(iter(error.recipients.values()))
-        return code, _text(words)
-    if isinstance(error, smtplib.SMTPResponseException):
-        return error.smtp_code, _text(error.smtp_error)
-    return None, str(error)[:1000]
 
 
 def _text(words: bytes | str) -> str:

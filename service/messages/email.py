@@ -117,18 +117,15 @@ def _poster(notification: Notification) -> Poster | None:
         return None  # No picture at all; a broken one would only look like our fault.
     shown = min(WIDTH, round(HEIGHT * picture.width / picture.height))
     picture.thumbnail((2 * shown, 2 * HEIGHT))
-    badge = _badge(max(16, min(picture.size) // 5))
-    corner = ((picture.width - badge.width) // 2, (picture.height - badge.height) // 2)
-    picture.paste(badge, corner, badge)
-    return Poster(encode_jpeg(picture), cid, shown)
-
-
-def _badge(size: int) -> Image.Image:
-    """A white triangle on a dark disc."""
+    # A white triangle on a dark disc.
+    size = max(16, min(picture.size) // 5)
     side = size * _FINE
-    badge = Image.new("RGBA", (side, side))
-    pen = ImageDraw.Draw(badge)
+    drawn = Image.new("RGBA", (side, side))
+    pen = ImageDraw.Draw(drawn)
     pen.ellipse((0, 0, side - 1, side - 1), fill=(15, 18, 28, 190))
     corners = [(0.40, 0.30), (0.40, 0.70), (0.73, 0.50)]
     pen.polygon([(x * side, y * side) for x, y in corners], fill=(255, 255, 255, 255))
-    return badge.resize((size, size), Image.Resampling.LANCZOS)
+    badge = drawn.resize((size, size), Image.Resampling.LANCZOS)
+    corner = ((picture.width - badge.width) // 2, (picture.height - badge.height) // 2)
+    picture.paste(badge, corner, badge)
+    return Poster(encode_jpeg(picture), cid, shown)

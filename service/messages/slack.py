@@ -28,14 +28,19 @@ def card(notification: Notification) -> dict[str, Any]:
     content = describe(notification)
     facts = [f"made in {v}" if name == "Made in" else v for name, v in content.facts]
     lines = [" · ".join(facts[:-1]), " · ".join(filter(None, [facts[-1], content.code]))]
-    usable = [(label, url) for label, url in content.links if len(url) <= URL_LENGTH]
+    buttons = [
+        {"type": "button", "text": _plain_text(label), "url": url, "action_id": label}
+        | ({"style": "primary"} if label == "Watch" else {})
+        for label, url in content.links
+        if len(url) <= URL_LENGTH
+    ]
     blocks = [
         {"type": "header", "text": _plain_text(cut(content.title, HEADER_LENGTH))},
         _section(cut(content.prompt, PROMPT_LENGTH)),
         _section(cut(f"{content.reason}\n{content.hint}".strip(), REASON_LENGTH)),
         _image(notification, content),
         {"type": "context", "elements": [_plain_text(cut(line, 300)) for line in lines if line]},
-        {"type": "actions", "elements": [_button(label, url) for label, url in usable]},
+        {"type": "actions", "elements": buttons},
     ]
     why = cut(f"{content.reason} {content.hint}".strip(), PROMPT_LENGTH)
     return {
@@ -93,11 +98,6 @@ def _can_fetch(url: str, near: tuple[str, ...]) -> bool:
         return public and "." in host and host.rpartition(".")[2] not in private
     allowed = is_allowed(address, parse_networks(near))
     return allowed and (public or not is_allowed(address, ()))
-
-
-def _button(label: str, url: str) -> dict[str, Any]:
-    button = {"type": "button", "text": _plain_text(label), "url": url, "action_id": label}
-    return button | ({"style": "primary"} if label == "Watch" else {})
 
 
 def escape(text: str) -> str:
