@@ -216,6 +216,10 @@ def _providers(
     settings: Settings, outbound: Outbound, uploads: UploadStore, clock: Clock
 ) -> dict[str, Provider]:
     """The providers that are named and can be reached."""
+    offers = [offer for sold in OFFERS.values() for offer in sold.values()]
+    # How long a call may take that lasts as long as the slowest generation.
+    slowest = max(max(offer.expected_seconds.values()) for offer in offers)
+    sync_seconds = settings.sync_timeout or 3 * slowest
     return {
         name: make_provider(
             name,
@@ -228,17 +232,10 @@ def _providers(
                 base_url=settings.base_url_of(name),
                 api_key=settings.api_key_of(name),
                 submit_seconds=settings.submit_timeout,
-                sync_seconds=_sync_seconds(settings),
+                sync_seconds=sync_seconds,
                 webhook_secret=settings.webhook_secret_of(name),
             ),
         )
         for name in VENDORS
         if settings.can_use(name)
     }
-
-
-def _sync_seconds(settings: Settings) -> float:
-    """How long a call may take that lasts as long as the slowest generation."""
-    offers = [offer for sold in OFFERS.values() for offer in sold.values()]
-    slowest = max(max(offer.expected_seconds.values()) for offer in offers)
-    return settings.sync_timeout or 3 * slowest

@@ -39,7 +39,12 @@ def write_backup(settings: Settings, path: Path, *, replace: bool = False) -> in
     """
     where = parse_database_url(settings.database_url)
     if isinstance(where, URL):
-        raise SettingsError(_advice_for_postgres(where, path))
+        shown = URL.create(
+            "postgresql", where.username, None, where.host, where.port, where.database, where.query
+        )
+        command = f"pg_dump --format=custom --file={path} '{shown}'"
+        advice = f"run {command}, and keep a copy of the secret keys"
+        raise SettingsError(f"the rows are in PostgreSQL: {advice}")
     if path.exists() and not replace:
         raise SettingsError(f"{path} is there already: name another file, or add --replace")
     keys = "\n".join([*settings.keys(), ""]).encode()
@@ -60,11 +65,3 @@ def _add(archive: tarfile.TarFile, name: str, content: BinaryIO) -> None:
     member.size = content.seek(0, io.SEEK_END)
     content.seek(0)
     archive.addfile(member, content)
-
-
-def _advice_for_postgres(url: URL, path: Path) -> str:
-    shown = URL.create(
-        "postgresql", url.username, None, url.host, url.port, url.database, url.query
-    )
-    command = f"pg_dump --format=custom --file={path} '{shown}'"
-    return f"the rows are in PostgreSQL: run {command}, and keep a copy of the secret keys"

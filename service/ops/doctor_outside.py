@@ -16,7 +16,7 @@ from service.errors import DeliveryError, ProviderError
 from service.events.samples import sample_event, sample_job
 from service.jobs.ledger import USUAL_HISTORY, compare_all
 from service.jobs.lookup import job_in_url
-from service.model import EventType, Job
+from service.model import EventType
 from service.ops.health import Check, worker_trouble
 
 #: More tasks are not named in one finding.
@@ -41,8 +41,11 @@ def check_vendors(w: Wiring) -> Check:
         if provider.holds_connection:
             fine.append(f"{name} has nothing to ask")
             continue
+        vendor = VENDORS.get(name)
+        model = vendor.models[0].slug if vendor and vendor.models else "none"
+        job = sample_job(sample_event("acc_none", EventType.JOB_SUBMITTED, w.clock()))
         try:
-            provider.fetch(_no_job(w, name))
+            provider.fetch(replace(job, provider=name, model=model, task_id=NO_TASK))
         except ProviderError as error:
             if error.code in _REFUSED_KEY:
                 fix = f"check CLIPBELL_{name.upper()}_API_KEY"
@@ -54,13 +57,6 @@ def check_vendors(w: Wiring) -> Check:
                 continue
         fine.append(f"{name} takes the key")
     return Check("vendor keys", not faults, "; ".join(faults or fine) or "no vendor has a key")
-
-
-def _no_job(w: Wiring, name: str) -> Job:
-    vendor = VENDORS.get(name)
-    model = vendor.models[0].slug if vendor and vendor.models else "none"
-    job = sample_job(sample_event("acc_none", EventType.JOB_SUBMITTED, w.clock()))
-    return replace(job, provider=name, model=model, task_id=NO_TASK)
 
 
 def check_ledger(w: Wiring) -> Check:

@@ -87,8 +87,11 @@ def examine(
         settings: where the engine may have a broker to look at, and jobs may be polled for.
     """
     pull = settings is not None and settings.pull
-    broker = [_broker(settings)] if settings and settings.engine == "celery" else []
-    return _examine(db, providers, now, [_storage(storage), _disk(db, storage), *broker], pull)
+    outside = [_storage(storage), _disk(db, storage)]
+    if settings and settings.engine == "celery":
+        # Not vital: jobs and callbacks are taken without it, and wait.
+        outside.append(_judged("broker", broker_trouble(settings), "answers"))
+    return _examine(db, providers, now, outside, pull)
 
 
 def glance(
@@ -143,11 +146,6 @@ def _storage(storage: Storage) -> Check:
         # Without a bucket jobs still go out, and links lead to the provider for the time being.
         return Check("storage", False, str(error), vital=not storage.remote)
     return Check("storage", True, "files can be written", vital=not storage.remote)
-
-
-def _broker(settings: Settings) -> Check:
-    """Not vital: jobs and callbacks are taken without it, and wait."""
-    return _judged("broker", broker_trouble(settings), "answers")
 
 
 def _disk(db: Database, storage: Storage) -> Check:

@@ -46,20 +46,16 @@ def prepare_process(wiring: Wiring, tx: Connection) -> None:
 
 def prepare_host(wiring: Wiring) -> None:
     """Before a worker begins; the same for all its processes. Raises StorageError."""
-    _check_storage(wiring)
-    wiring.db.write_with_retry(partial(prepare_process, wiring))
-    wiring.db.write_with_retry(partial(_reencrypt_all, wiring))
-    wiring.db.write_with_retry(lambda tx: watch_rows(tx, wiring.high_water))
-
-
-def _check_storage(wiring: Wiring) -> None:
-    """A folder that cannot be written stops the start; a bucket may be back before it is needed."""
     try:
         wiring.storage.check()
     except StorageError as error:
+        # A folder that cannot be written stops the start; a bucket may be back before it is needed.
         if not wiring.storage.remote:
             raise
         log.warning("videos wait: %s", error)
+    wiring.db.write_with_retry(partial(prepare_process, wiring))
+    wiring.db.write_with_retry(partial(_reencrypt_all, wiring))
+    wiring.db.write_with_retry(lambda tx: watch_rows(tx, wiring.high_water))
 
 
 def _reencrypt_all(wiring: Wiring, tx: Connection) -> None:

@@ -43,10 +43,9 @@ def is_allowed(address: Address, networks: Sequence[Network]) -> bool:
     """True for a public unicast address, and for any that lies in one of `networks`."""
     if any(address in network for network in networks):
         return True
-    return address.is_global and not address.is_multicast and not _is_special(address)
-
-
-def _is_special(address: Address) -> bool:
+    if not address.is_global or address.is_multicast:
+        return False
     if isinstance(address, IPv4Address):
-        return any(address in network for network in _SPECIAL_V4)
-    return address not in _UNICAST_V6 or any(address in network for network in _SPECIAL_V6)
+        return not any(address in network for network in _SPECIAL_V4)
+    special = any(address in network for network in _SPECIAL_V6)
+    return address in _UNICAST_V6 and not special

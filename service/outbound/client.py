@@ -24,7 +24,7 @@ from urllib3 import PoolManager
 from urllib3.exceptions import HTTPError
 
 from service import __version__
-from service.errors import BodyTooLarge, NoAnswer, NotSent, OutboundError
+from service.errors import BodyTooLarge, NoAnswer, NotSent
 from service.model.codings import Source, open_decoded
 from service.outbound.transport import (
     CURRENT_REQUEST,
@@ -179,17 +179,16 @@ def _failing(exchange: RequestContext) -> Iterator[None]:
         yield
     except _TROUBLE as error:
         # Not chained: the libraries' messages hold the whole URL.
-        raise _failure(exchange, type(error).__name__) from None
-
-
-def _failure(exchange: RequestContext, kind: str) -> OutboundError:
-    word, host = NoAnswer if exchange.sent else NotSent, exchange.host
-    if time.monotonic() - exchange.began >= exchange.seconds:
-        what = "no complete answer" if exchange.sent else "not sent"
-        return word(f"{host}: {what} within {exchange.seconds:g} s", timed_out=True)
-    if not exchange.sent:
-        return word(f"{host}: the request could not be sent ({kind})")
-    return word(f"{host}: the connection broke before the answer was complete ({kind})")
+        word, host = NoAnswer if exchange.sent else NotSent, exchange.host
+        kind = type(error).__name__
+        if time.monotonic() - exchange.began >= exchange.seconds:
+            what = "no complete answer" if exchange.sent else "not sent"
+            late = f"{host}: {what} within {exchange.seconds:g} s"
+            raise word(late, timed_out=True) from None
+        if not exchange.sent:
+            raise word(f"{host}: the request could not be sent ({kind})") from None
+        broken = f"{host}: the connection broke before the answer was complete ({kind})"
+        raise word(broken) from None
 
 
 def _open(
@@ -199,22 +198,17 @@ def _open(
     redirects: int,
 ) -> requests.Response:
     for _ in range(redirects + 1):
-        response = _send(exchange, adapter, request)
+        exchange.sent = False
+        # Not `Session.send`: that reads a redirect's whole body, however long, and keeps cookies.
+        with _failing(exchange):
+            left = exchange.left()
+            response = adapter.send(request, stream=True, timeout=left, proxies={})
         target = response.headers.get("location") if response.is_redirect and redirects else None
         if target is None:
             return response
         response.close()
         request = _next_hop(exchange, request, target)
     raise NoAnswer(f"{exchange.host}: gave up after {redirects} redirects")
-
-
-def _send(
-    exchange: RequestContext, adapter: HTTPAdapter, request: requests.PreparedRequest
-) -> requests.Response:
-    exchange.sent = False
-    # Not `Session.send`: that reads a redirect's whole body, however long, and keeps cookies.
-    with _failing(exchange):
-        return adapter.send(request, stream=True, timeout=exchange.left(), proxies={})
 
 
 def _next_hop(

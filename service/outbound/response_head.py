@@ -60,21 +60,17 @@ def _fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
             unfolded[-1] += b" " + line.strip()
         else:
             unfolded.append(line.strip())
-    split = (line.partition(b":") for line in unfolded)
-    return [
-        (name.rstrip(), _value(name.rstrip(), value))
-        for name, colon, value in split
-        if colon and _TOKEN.fullmatch(name.rstrip())
-    ]
-
-
-def _value(name: bytes, value: bytes) -> bytes:
-    value = value.replace(b"\r", b" ").strip()
-    if name.lower() == b"content-length":
-        # A proxy may have joined equal lengths into a list.
-        lengths = {length.strip() for length in value.split(b",")}
-        value = lengths.pop() if len(lengths) == 1 else value
-    return value
+    found = []
+    for line in unfolded:
+        name, colon, value = line.partition(b":")
+        name, value = name.rstrip(), value.replace(b"\r", b" ").strip()
+        if name.lower() == b"content-length":
+            # A proxy may have joined equal lengths into a list.
+            lengths = {length.strip() for length in value.split(b",")}
+            value = lengths.pop() if len(lengths) == 1 else value
+        if colon and _TOKEN.fullmatch(name):
+            found.append((name, value))
+    return found
 
 
 def _undo_transfer_codings(fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
