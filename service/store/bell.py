@@ -1,13 +1,16 @@
 """
-The bell: other processes hear at once that work has become due.
+The bell: another process hears at once that work has become due.
 
 A hint and no more: one that is lost costs as long as a worker's next look takes.
-On PostgreSQL it is NOTIFY, on SQLite a datagram to the socket of each listener.
+Only one of those that listen hears it: the looks of all others would find nothing,
+and the more workers there are, the more they would look. On PostgreSQL it is NOTIFY,
+on SQLite a datagram to a listener's socket.
 """
 
 from __future__ import annotations
 
 import os
+import random
 import socket
 import threading
 from collections.abc import Callable, Mapping
@@ -23,7 +26,7 @@ _DATAGRAM = 200
 
 
 class Bell(Protocol):
-    """Rings for other processes, and lets a process listen."""
+    """Rings for one of the processes that listen, and lets a process listen."""
 
     def ring(self, due: Mapping[str, int]) -> None:
         """So many rows of each kind have become due. Never raises, never waits."""
@@ -53,18 +56,23 @@ class SocketBell:
         # Nobody has listened yet where there is no folder.
         with suppress(OSError), _Directory(self._folder) as directory, _datagrams() as sender:
             sender.setblocking(False)
-            for name in os.listdir(self._folder):
-                self._send(sender, directory.address(name), self._folder / name, written(due))
+            names = os.listdir(self._folder)
+            random.shuffle(names)
+            any(self._reaches(sender, directory, name, written(due)) for name in names)
 
-    def _send(self, sender: socket.socket, address: str, path: Path, message: bytes) -> None:
+    def _reaches(
+        self, sender: socket.socket, directory: _Directory, name: str, message: bytes
+    ) -> bool:
         try:
-            sender.sendto(message, address)
+            sender.sendto(message, directory.address(name))
         except ConnectionRefusedError:
             # Its process was killed.
-            path.unlink(missing_ok=True)
+            (self._folder / name).unlink(missing_ok=True)
+            return False
         except OSError:
             # Full: that one has enough to look at.
-            pass
+            return False
+        return True
 
     def listen(self, listener: Listener) -> None:
         """See `Bell`."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import queue
+import random
 import threading
-from collections.abc import Mapping
-from contextlib import suppress
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -14,14 +16,22 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.store.bell import LISTEN_SECONDS, Listener, tell, written
 
-CHANNEL = "clipbell_due"
+#: Each listener has a channel of its own: this and the number of its session.
+CHANNEL = "clipbell_due_"
+#: What the sessions of listeners are called, so that they can be found.
+LISTENER = "clipbell bell"
+_LISTENERS = (
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s"
+)
+#: A listener that is new or gone is noticed after this.
+KNOWN_SECONDS = 1.0
 #: A transaction pooler takes LISTEN, and gives the session to somebody else: then nobody hears.
 PROOF_SECONDS = 3.0
 
 
 class PostgresBell:
     """
-    For all processes of one database.
+    For all processes of one database, whose sessions have the same role.
 
     A thread of its own rings, outside of every transaction: NOTIFY in one would make its
     commit wait for the commits of all others that ring.
@@ -45,9 +55,14 @@ class PostgresBell:
             self._rung.put_nowait(due)
 
     def _ring(self) -> None:
+        known, until = list[int](), 0.0
         while (due := self._rung.get()) is not None:
-            with suppress(SQLAlchemyError, psycopg.Error):
-                _notify(self._engine, written(due).decode())
+            with suppress(SQLAlchemyError, psycopg.Error), _autocommitting(self._engine) as driver:
+                if time.monotonic() > until:
+                    known = [pid for (pid,) in driver.execute(_LISTENERS, [LISTENER])]
+                    until = time.monotonic() + KNOWN_SECONDS
+                if known:
+                    _notify(driver, random.choice(known), written(due))  # noqa: S311
 
     def listen(self, listener: Listener) -> None:
         """See `Bell`."""
@@ -70,11 +85,14 @@ class PostgresBell:
         pooled.detach()
         connection.patience = None
         try:
-            connection.execute(f"LISTEN {CHANNEL}")
-            _notify(self._engine, "")
+            (pid,) = connection.execute("SELECT pg_backend_pid()").fetchone()
+            connection.execute(f"LISTEN {CHANNEL}{pid}")
+            with _autocommitting(self._engine) as driver:
+                _notify(driver, pid, b"")
             if not list(connection.notifies(timeout=PROOF_SECONDS, stop_after=1)):
-                connection.execute(f"UNLISTEN {CHANNEL}")
+                connection.execute("UNLISTEN *")
                 return False
+            connection.execute(f"SET application_name = '{LISTENER}'")
             while not self._stopping.is_set():
                 for heard in connection.notifies(timeout=LISTEN_SECONDS, stop_after=1):
                     tell(listener, heard.payload.encode())
@@ -91,11 +109,15 @@ class PostgresBell:
                 thread.join(2 * LISTEN_SECONDS + PROOF_SECONDS)
 
 
-def _notify(engine: Engine, message: str) -> None:
-    """One NOTIFY, in a transaction of its own."""
+@contextmanager
+def _autocommitting(engine: Engine) -> Iterator[Any]:
+    """A connection of the driver, each of whose statements is a transaction."""
     pooled = engine.raw_connection()
     try:
-        driver: Any = pooled.driver_connection
-        driver.execute("SELECT pg_notify(%s, %s)", (CHANNEL, message))
+        yield pooled.driver_connection
     finally:
         pooled.close()
+
+
+def _notify(driver: Any, listener: int, message: bytes) -> None:
+    driver.execute("SELECT pg_notify(%s, %s)", (f"{CHANNEL}{listener}", message.decode()))
