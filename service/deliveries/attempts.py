@@ -81,16 +81,17 @@ def attempt_delivery(
         with db.write() as tx:
             row = store.claims.claim_pending(tx, began, LEASE_SECONDS, slow=slow, slot=slot)
             claimed.row = row
-            delivery = _begin(tx, context, row, began) if row else None
+            begun = _begin(tx, context, row, began) if row else None
             request = None
-            if delivery is not None and not _carries_poster(context, delivery):
-                request = _prepare(tx, context, delivery, began)
-        if delivery is None:
+            if begun is not None and not _carries_poster(context, begun[0]):
+                request = _prepare(tx, context, *begun, began)
+        if begun is None:
             return row is not None
+        delivery, _ = begun
         if request is None:
             # Its poster may come from far: nobody waits for that but this delivery.
             with db.write() as tx:
-                request = _prepare(tx, context, delivery, began)
+                request = _prepare(tx, context, *begun, began)
         result, exchange = _send(context, delivery, request)
         with db.write() as tx:
             settle_attempt(tx, context, Attempted(delivery, result, began, clock(), exchange))
@@ -99,8 +100,8 @@ def attempt_delivery(
 
 def _begin(
     tx: Connection, context: NotificationContext, delivery: Delivery, now: datetime
-) -> Delivery | None:
-    """Write the attempt down before it is made; None for a subscription that is off."""
+) -> tuple[Delivery, Subscription] | None:
+    """Write the attempt down before it is made, and say to whom; None where that one is off."""
     subscription = store.subscriptions.find(tx, delivery.subscription_id)
     by_hand = delivery.resending is not None
     if subscription is None or not (subscription.enabled or by_hand):
@@ -113,7 +114,7 @@ def _begin(
     store.deliveries.update_claimed(tx, delivery, attempts=number, scheduled_attempts=scheduled)
     attempt = Attempt(delivery.id, number, None, NO_RESULT, "", 0, now, manual=by_hand)
     store.deliveries.add_attempt(tx, attempt)
-    return replace(delivery, attempts=number, scheduled_attempts=scheduled)
+    return replace(delivery, attempts=number, scheduled_attempts=scheduled), subscription
 
 
 def _carries_poster(context: NotificationContext, delivery: Delivery) -> bool:
@@ -122,11 +123,15 @@ def _carries_poster(context: NotificationContext, delivery: Delivery) -> bool:
 
 
 def _prepare(
-    tx: Connection, context: NotificationContext, delivery: Delivery, now: datetime
+    tx: Connection,
+    context: NotificationContext,
+    delivery: Delivery,
+    subscription: Subscription,
+    now: datetime,
 ) -> DeliveryRequest | DeliveryError:
     """The request, or why there is none; only the database's own errors are raised."""
     try:
-        return _request_for(tx, context, delivery, now)
+        return _request_for(tx, context, delivery, subscription, now)
     except (DatabaseUnavailable, SQLAlchemyError):
         raise
     except Exception as error:
@@ -160,12 +165,13 @@ def _failure(delivery: Delivery, error: Exception) -> DeliveryError:
 
 
 def _request_for(
-    tx: Connection, context: NotificationContext, delivery: Delivery, now: datetime
+    tx: Connection,
+    context: NotificationContext,
+    delivery: Delivery,
+    subscription: Subscription,
+    now: datetime,
 ) -> DeliveryRequest:
     """The request of this attempt; its body is frozen before it is first sent."""
-    subscription = store.subscriptions.find(tx, delivery.subscription_id)
-    if subscription is None:
-        raise NotFound("its subscription is gone")
     body = delivery.body
     if body is None:
         body = _render(tx, context, delivery, subscription, now)

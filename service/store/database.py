@@ -28,6 +28,7 @@ from service.errors import DatabaseUnavailable, SchemaError, SettingsError
 from service.store.bell import Bell, SocketBell
 from service.store.breaker import Breaker
 from service.store.database_url import parse_database_url
+from service.store.kept_rows import KEPT
 from service.store.outages import reason_of
 from service.store.schema_version import SchemaVersion, read_version
 from service.store.sqlite import SqliteFile
@@ -128,7 +129,8 @@ class Database:
         turn = self._lock.held(patience) if self._lock and writes else nullcontext(patience)
         with turn as left, self.engine.connect() as connection:
             connection.execution_options(writes=writes, patience=left)
-            connection.info.pop("due", None)
+            for name in ("due", KEPT):
+                connection.info.pop(name, None)
             with connection.begin():
                 yield connection
             if self._file and writes:

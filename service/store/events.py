@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from service.model import TERMINAL_EVENTS, Event, EventType, new_id
-from service.store.schema import events, feeds, jobs
+from service.store.kept_rows import keep_job
+from service.store.schema import events, feeds
 from service.store.statements import insert_row, update_where
 from service.store.work import call_for, value, values
 
@@ -18,8 +21,10 @@ NUMBERED_AT_ONCE = 500
 
 _EVENTS = select(*[events.c[field] for field in Event.__dataclass_fields__])
 _BY_ID = _EVENTS.where(events.c.id == bindparam("id"))
-_LOCK = select(jobs.c.id).where(jobs.c.id == bindparam("id")).with_for_update(key_share=True)
-_LAST = select(func.max(events.c.sequence)).where(events.c.job_id == bindparam("id"))
+_NEXT = select(func.coalesce(func.max(events.c.sequence), 0) + 1).where(
+    events.c.job_id == bindparam("of_job")
+)
+_INSERT_NEXT = events.insert().values(sequence=_NEXT.scalar_subquery()).returning(events.c.sequence)
 _WAITING = _EVENTS.where(events.c.feed_sequence.is_(None)).order_by(events.c.id)
 _UNNUMBERED = _WAITING.limit(NUMBERED_AT_ONCE)
 _NUMBER = update(events).where(events.c.id == bindparam("of_id"))
@@ -30,19 +35,25 @@ def insert_for_job(
     tx: Connection, account_id: str, job_id: str, type_: EventType, now: datetime
 ) -> Event:
     """A new event of a job, next in its sequence."""
-    tx.execute(_LOCK, {"id": job_id})
-    last = tx.scalar(_LAST, {"id": job_id}) or 0
-    event = Event(new_id("evt", now), account_id, job_id, type_, last + 1, now)
-    insert(tx, event)
-    return event
+    keep_job(tx, job_id)
+    event = Event(new_id("evt", now), account_id, job_id, type_, 0, now)
+    row = _row_of(event)
+    del row["sequence"]
+    sequence = tx.execute(_INSERT_NEXT, {"of_job": job_id, **row}).scalar_one()
+    call_for(tx, "number")
+    return replace(event, sequence=sequence)
 
 
 def insert(tx: Connection, event: Event) -> None:
     """A new event as it is; a job's terminal one only if it has none of that type yet."""
+    insert_row(tx, events, _row_of(event))
+    call_for(tx, "number")
+
+
+def _row_of(event: Event) -> dict[str, Any]:
     ends = event.job_id is not None and event.type in TERMINAL_EVENTS
     dedup_key = f"{event.job_id}:{event.type}" if ends else event.id
-    insert_row(tx, events, {"dedup_key": dedup_key, **vars(event)})
-    call_for(tx, "number")
+    return {"dedup_key": dedup_key, **vars(event)}
 
 
 def find(tx: Connection, event_id: str) -> Event | None:

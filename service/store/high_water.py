@@ -24,12 +24,15 @@ _COUNT = (
     update(high_water)
     .where(high_water.c.data_folder == bindparam("of_folder"))
     .values(sent=high_water.c.sent + 1)
+    .returning(high_water.c.sent)
 )
 _LSN = func.pg_current_wal_insert_lsn()
 _PLACE = select(
     func.pg_walfile_name(_LSN),
     cast(func.pg_wal_lsn_diff(_LSN, literal_column("'0/0'")), BigInteger),
 )
+#: Whether the server of a connection tells its log's place, in what the connection knows.
+_HAS_LOG = "log place"
 
 
 @dataclass(frozen=True)
@@ -48,25 +51,40 @@ class Position:
 
 def advance(tx: Connection, data_folder: str) -> Position:
     """Count one more create of that folder; the position with it."""
-    if tx.execute(_COUNT, {"of_folder": data_folder}).rowcount == 0:
-        insert_row(tx, high_water, {"data_folder": data_folder, "sent": 1})
-    return read(tx, data_folder)
+    sent: int | None = tx.scalar(_COUNT, {"of_folder": data_folder})
+    if sent is None:
+        sent = 1
+        insert_row(tx, high_water, {"data_folder": data_folder, "sent": sent})
+    return _with_place(tx, sent)
 
 
 def read(tx: Connection, data_folder: str) -> Position:
     """The position now; nothing sent for a folder that the database does not know."""
     row = row_where(tx, high_water, data_folder=data_folder)
-    sent = row.sent if row else 0
+    return _with_place(tx, row.sent if row else 0)
+
+
+def _with_place(tx: Connection, sent: int) -> Position:
+    """The position, with the log's place where the server has one and tells it."""
     if tx.dialect.name != "postgresql":
         return Position(sent)
-    try:
-        with tx.begin_nested():
-            file_name, position = tx.execute(_PLACE).one()
-    except DBAPIError:
-        # Some hosted variants have no such functions; the count of creates has to do.
+    if _HAS_LOG not in tx.info:
+        tx.info[_HAS_LOG] = _tells_place(tx)
+    if not tx.info[_HAS_LOG]:
         return Position(sent)
+    file_name, position = tx.execute(_PLACE).one()
     # A file's name begins with the timeline.
     return Position(sent, file_name[:8], position)
+
+
+def _tells_place(tx: Connection) -> bool:
+    """Some hosted variants have no such functions; there the count of creates has to do."""
+    try:
+        with tx.begin_nested():
+            tx.execute(_PLACE)
+    except DBAPIError:
+        return False
+    return True
 
 
 def raise_to(tx: Connection, data_folder: str, sent: int) -> None:

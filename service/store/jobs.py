@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -23,6 +23,7 @@ from sqlalchemy.sql.dml import Update
 from service.model import CONCLUDED, OPEN, TERMINAL, Job, JobState, Step
 from service.model.error_codes import strip_unstorable
 from service.slots import ANYWHERE, Slot
+from service.store.kept_rows import keep_job, note_kept
 from service.store.schema import jobs, providers, steps
 from service.store.statements import row_where, rows_where
 from service.store.work import (
@@ -55,13 +56,15 @@ PAID = jobs.c.state.not_in([JobState.QUEUED, JobState.HELD, JobState.CANCELED]) 
 
 
 #: Built once: that takes longer than running them.
-LOCK = select(jobs.c.id).where(jobs.c.id == bindparam("id")).with_for_update(key_share=True)
 _LOCK_IF_FREE = (
     select(jobs)
     .where(jobs.c.id == bindparam("id"))
     .with_for_update(key_share=True, skip_locked=True)
 )
-_LAST_STEP = select(func.max(steps.c.number)).where(steps.c.job_id == bindparam("id"))
+_NEXT_STEP = select(func.coalesce(func.max(steps.c.number), 0) + 1).where(
+    steps.c.job_id == bindparam("of_job")
+)
+_ADD_STEP = steps.insert().values(number=_NEXT_STEP.scalar_subquery())
 _COUNT_OPEN = select(func.count()).where(
     jobs.c.provider == bindparam("name"), jobs.c.state.in_(sorted(OPEN))
 )
@@ -95,6 +98,7 @@ _WAITING = Claim(
 def insert(tx: Connection, job: Job) -> None:
     """A new job."""
     add(tx, jobs, job)
+    note_kept(tx, job.id)
     _call_for_sending(tx, 1)
 
 
@@ -228,7 +232,10 @@ def claim_queued(
     account_id = _TURNS.take(tx, now, slot, names=list(names))
     if account_id is None:
         return None
-    return _QUEUED.one(tx, now, lease, names=list(names), account=account_id)
+    job = _QUEUED.one(tx, now, lease, names=list(names), account=account_id)
+    if job is not None:
+        note_kept(tx, job.id)
+    return job
 
 
 def claim_polls(tx: Connection, name: str, now: datetime, lease: float, limit: int) -> list[Job]:
@@ -256,7 +263,10 @@ def ids_in_states(tx: Connection, states: Sequence[JobState], limit: int) -> lis
 
 def settle_claimed(tx: Connection, job: Job, **changes: Any) -> bool:
     """Write what became of a claimed job; False when its lease had run out."""
-    return settle(tx, jobs, job, **changes)
+    changed = settle(tx, jobs, job, **changes)
+    if changed:
+        note_kept(tx, job.id)
+    return changed
 
 
 def unclaim(tx: Connection, job: Job, now: datetime) -> None:
@@ -268,7 +278,15 @@ def unclaim(tx: Connection, job: Job, now: datetime) -> None:
 
 def change(tx: Connection, job_id: str, states: Sequence[JobState], **changes: Any) -> bool:
     """Compare-and-set: change the job if it is in one of `states`; says whether it was."""
-    return tx.execute(_update_in(tuple(states)), {"of_id": job_id, **changes}).rowcount == 1
+    return _changed(tx, _update_in(tuple(states)), job_id, changes)
+
+
+def _changed(tx: Connection, statement: Update, job_id: str, changes: Mapping[str, Any]) -> bool:
+    """Run the statement over the job; whether it has changed it."""
+    changed = tx.execute(statement, {"of_id": job_id, **changes}).rowcount == 1
+    if changed:
+        note_kept(tx, job_id)
+    return changed
 
 
 @cache
@@ -288,7 +306,7 @@ def accept(tx: Connection, job_id: str, states: Sequence[JobState], **changes: A
 
     Counts as a claim, so that whoever still sends the job can change it no more.
     """
-    return tx.execute(_accept_in(tuple(states)), {"of_id": job_id, **changes}).rowcount == 1
+    return _changed(tx, _accept_in(tuple(states)), job_id, changes)
 
 
 def still_sent_by(tx: Connection, claimed: Job) -> bool:
@@ -311,8 +329,8 @@ def end(tx: Connection, job_id: str, now: datetime, **changes: Any) -> bool:
     A failure that we concluded ourselves gives way to a success.
     """
     statement = _end(succeeded=changes["state"] is JobState.SUCCEEDED)
-    ended = {"of_id": job_id, "finished_at": now, "due_at": None, **changes}
-    return tx.execute(statement, ended).rowcount == 1
+    ended = {"finished_at": now, "due_at": None, **changes}
+    return _changed(tx, statement, job_id, ended)
 
 
 @cache
@@ -415,10 +433,11 @@ def counts(tx: Connection, account_id: str, **which: Any) -> dict[str, int]:
 
 
 def add_step(tx: Connection, job_id: str, kind: str, message: str, now: datetime) -> None:
-    """A line in the job's timeline; the caller's transaction has the job's row."""
-    tx.execute(LOCK, {"id": job_id})
-    last = tx.scalar(_LAST_STEP, {"id": job_id}) or 0
-    add(tx, steps, Step(job_id, last + 1, kind, strip_unstorable(message), now))
+    """The next line in the job's timeline."""
+    keep_job(tx, job_id)
+    said = strip_unstorable(message)
+    row = {"job_id": job_id, "kind": kind, "message": said, "created_at": now}
+    tx.execute(_ADD_STEP, {"of_job": job_id, **row})
 
 
 def note_step(tx: Connection, job_id: str, kind: str, message: str, now: datetime) -> None:
