@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
 
 from service.model import Attempt, Delivery, DeliveryState, Exchange, first_id
-from service.store.schema import attempts, deliveries, events, exchanges
+from service.store.schema import DELIVERED, attempts, deliveries, events, exchanges
 from service.store.statements import insert_row, update_where
 from service.store.work import (
     NOW,
@@ -131,10 +131,9 @@ def of_events(
 
 def last_delivered(tx: Connection, subscription_id: str) -> datetime | None:
     """When a subscription last took something."""
-    taken = {"subscription_id": subscription_id, "state": DeliveryState.DELIVERED}
-    found: datetime | None = tx.scalar(
-        select(func.max(deliveries.c.finished_at)).filter_by(**taken)
-    )
+    own = deliveries.c.subscription_id == subscription_id
+    statement = select(func.max(deliveries.c.finished_at)).where(own, DELIVERED)
+    found: datetime | None = tx.scalar(statement)
     return found
 
 

@@ -237,18 +237,27 @@ def _at_share(ranked: Any, percent: int) -> ColumnElement[float]:
 
 def deliveries_since(tx: Connection, account_id: str, since: datetime) -> Sequence[DeliveryCount]:
     """An account's deliveries of the time since then, by subscription and state."""
-    pending = (deliveries.c.state == DeliveryState.PENDING) & (deliveries.c.attempts > 0)
+    own = _deliveries_since(account_id, since)
+    pending = (own.state == DeliveryState.PENDING) & (own.attempts > 0)
     failing = case((pending, True), else_=False).label("failing")
-    which = (deliveries.c.subscription_id, deliveries.c.channel, deliveries.c.state, failing)
-    statement = select(*which, func.count().label("count")).group_by(*which)
-    own = (deliveries.c.account_id == account_id) & (deliveries.c.id >= first_id("dlv", since))
-    return values(DeliveryCount, tx.execute(statement.where(own).order_by(*which)).all())
+    which = (own.subscription_id, own.channel, own.state, failing)
+    statement = select(*which, func.count().label("count")).group_by(*which).order_by(*which)
+    return values(DeliveryCount, tx.execute(statement).all())
+
+
+def _deliveries_since(account_id: str, since: datetime) -> Any:
+    """The columns of an account's deliveries of the time since then."""
+    d = deliveries.c
+    columns = (d.id, d.subscription_id, d.channel, d.state, d.attempts)
+    own = (d.account_id == account_id) & (d.id >= first_id("dlv", since))
+    # Materialised: else SQLite reads all that there ever were, in the order of the groups.
+    return select(*columns).where(own).cte("own").prefix_with("MATERIALIZED").c
 
 
 def attempts_since(tx: Connection, account_id: str, since: datetime) -> Sequence[AttemptCount]:
     """The attempts at an account's deliveries of the time since then, by subscription."""
-    own = (deliveries.c.account_id == account_id) & (deliveries.c.id >= first_id("dlv", since))
-    same, taken = deliveries.c.subscription_id, attempts.c.milliseconds
+    own = _deliveries_since(account_id, since)
+    same, taken = own.subscription_id, attempts.c.milliseconds
     ranked = (
         select(
             same,
@@ -257,8 +266,7 @@ def attempts_since(tx: Connection, account_id: str, since: datetime) -> Sequence
             func.row_number().over(partition_by=same, order_by=taken).label("place"),
             func.count().over(partition_by=same).label("among"),
         )
-        .join(deliveries, deliveries.c.id == attempts.c.delivery_id)
-        .where(own)
+        .where(own.id == attempts.c.delivery_id)
         .subquery()
     )
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
 from flask import Blueprint, Response, request
 from pydantic import TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
 from service import store
-from service.deliveries.notification import build_notification
+from service.deliveries.notification import build_notification, build_notifications
 from service.errors import FieldError, Gone, InvalidInput
 from service.events.record import trigger_sample
 from service.events.samples import sample_event
@@ -66,14 +66,15 @@ def feed() -> Response:
     if not set(types) <= set(EventType):
         message = f"must be one or several, with commas, of {', '.join(EventType)}"
         raise InvalidInput([FieldError("?type", "not_allowed", message)])
-    data: list[dict[str, Any]] = []
     with w.db.read() as tx:
         first, last = store.events.feed_ends(tx, account_id)
         after = _after(request.args.get("after"), first, last)
         found = store.events.feed(tx, account_id, after, last, types, limit)
-        for event in found:
-            push = standard(build_notification(tx, w.notifications, event, w.clock()))
-            data.append({"id": event.id, "seq": event.feed_sequence, **push})
+        pushes = map(standard, build_notifications(tx, w.notifications, found, w.clock()))
+        data = [
+            {"id": event.id, "seq": event.feed_sequence, **push}
+            for event, push in zip(found, pushes, strict=True)
+        ]
     # A page that isn't full has looked at all there is, of other types too.
     following = str(found[-1].feed_sequence if len(found) == limit else max(after, last))
     body = {"data": data, "next_cursor": following}

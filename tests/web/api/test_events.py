@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import event
 from support.harness import Harness
 from support.servers import Hook
 
@@ -50,6 +51,26 @@ def test_pages(client: FlaskClient, harness: Harness) -> None:
     assert [later] == [event["data"]["id"] for event in client.get(path).get_json()["data"]]
 
 
+def test_queries_of_a_page(client: FlaskClient, harness: Harness) -> None:
+    """A page of many events asks the database no more often than a page of one."""
+    canceled(client, harness, 5)
+    asked: list[str] = []
+
+    @event.listens_for(harness.db.engine, "before_cursor_execute")
+    def record(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    def queries(limit: int) -> int:
+        asked.clear()
+        assert limit == len(client.get(f"/v1/events?limit={limit}").get_json()["data"])
+        return len(asked)
+
+    # The first one also looks up who asks.
+    queries(1)
+
+    assert queries(1) == queries(5)
+
+
 def test_body_is_that_of_the_push(client: FlaskClient, harness: Harness) -> None:
     """Who catches up reads what was pushed, and the event's id and number."""
     with Hook() as hook:
@@ -57,12 +78,12 @@ def test_body_is_that_of_the_push(client: FlaskClient, harness: Harness) -> None
         client.post("/v1/subscriptions", json=spec)
         canceled(client, harness)
         harness.drain("deliver")
-    (event,) = client.get("/v1/events").get_json()["data"]
+    (entry,) = client.get("/v1/events").get_json()["data"]
     pushed = hook.hits[0]
 
-    assert pushed.headers["webhook-id"] == event.pop("id")
-    assert 1 == event.pop("seq")
-    assert pushed.json() == event
+    assert pushed.headers["webhook-id"] == entry.pop("id")
+    assert 1 == entry.pop("seq")
+    assert pushed.json() == entry
 
 
 def test_types(client: FlaskClient, harness: Harness) -> None:
