@@ -101,7 +101,7 @@ def attempt_delivery(
 def _begin(
     tx: Connection, context: NotificationContext, delivery: Delivery, now: datetime
 ) -> tuple[Delivery, Subscription] | None:
-    """Write the attempt down before it is made, and say to whom; None where that one is off."""
+    """Write the attempt down before it is made; None for a subscription that is off."""
     subscription = store.subscriptions.find(tx, delivery.subscription_id)
     by_hand = delivery.resending is not None
     if subscription is None or not (subscription.enabled or by_hand):
