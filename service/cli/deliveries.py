@@ -116,13 +116,10 @@ def show(
     found: DeliveryWithContentJson = answer(Request("GET", "/v1/deliveries/{}", delivery_id), here)
     if json_:
         print_json(found)
-    elif curl:
-        _print_curl(found)
-    else:
+        return
+    if not curl:
         _print_delivery(found)
-
-
-def _print_curl(found: DeliveryWithContentJson) -> None:
+        return
     sent = [attempt["request"] for attempt in found["attempts"] if attempt["request"]]
     if not sent:
         raise NotFound(f"nothing was sent for {found['id']} yet")

@@ -35,19 +35,14 @@ def up(
         processes.start("worker")
         processes.await_answer(f"{own_url}/healthz")
         link = operator_login_url(settings, utc_now())
+        here = "" if settings.public_url == own_url else f", which must lead to {own_url}"
+        lines = [f"Clipbell is at {settings.public_url}{here}. Ctrl-C stops it."]
+        # The link is as good as a key for a day: it goes to a person and into no log.
+        if link and sys.stdout.isatty():
+            lines.append(f"Sign in: {link}")
+        lines.append("Sign in with an API key; `clipbell keys create` makes one.")
         if json_:
             print_json({"url": settings.public_url, "local_url": own_url, "login_url": link})
         else:
-            typer.echo(_welcome(settings.public_url, own_url, link))
+            typer.echo("\n".join(lines))
         processes.await_end()
-
-
-def _welcome(public_url: str, own_url: str, link: str | None) -> str:
-    """Where the service is and how to sign in."""
-    here = "" if public_url == own_url else f", which must lead to {own_url}"
-    lines = [f"Clipbell is at {public_url}{here}. Ctrl-C stops it."]
-    # The link is as good as a key for a day: it goes to a person and into no log.
-    if link and sys.stdout.isatty():
-        lines.append(f"Sign in: {link}")
-    lines.append("Sign in with an API key; `clipbell keys create` makes one.")
-    return "\n".join(lines)

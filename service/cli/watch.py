@@ -28,7 +28,6 @@ from service.cli.output import (
 from service.cli.progress import doing, done, seconds_of
 from service.formatting import harmless
 from service.model import TERMINAL
-from service.model.job_json import JobJson
 
 
 def watch(
@@ -79,20 +78,18 @@ def _snapshots(limit: int, every: float, until_idle: bool) -> Iterator[Snapshot]
         time.sleep(every)
 
 
-def _mark(job: JobJson, now: datetime) -> Any:
-    """The parts of a job whose change is worth a line."""
-    late = job["state"] not in TERMINAL and bool(job["deadline_at"])
-    overdue = late and datetime.fromisoformat(str(job["deadline_at"])) <= now
-    copied = bool(job["video"] and job["video"]["bytes"] is not None)
-    return job["state"], job["task_id"], overdue, copied
-
-
 def _print_changes(snapshots: Iterator[Snapshot], json_: bool) -> None:
     """Print a line for each job that has not ended, and for each change since."""
     known: dict[str, Any] | None = None
     for snapshot in snapshots:
         now = snapshot.now
-        marks = {job["id"]: _mark(job, now) for job in snapshot.jobs}
+        # The parts of a job whose change is worth a line.
+        marks: dict[str, Any] = {}
+        for job in snapshot.jobs:
+            late = job["state"] not in TERMINAL and bool(job["deadline_at"])
+            overdue = late and datetime.fromisoformat(str(job["deadline_at"])) <= now
+            copied = bool(job["video"] and job["video"]["bytes"] is not None)
+            marks[job["id"]] = (job["state"], job["task_id"], overdue, copied)
         if known is None:
             ended = [job["id"] for job in snapshot.jobs if job["state"] in TERMINAL]
             known = {id_: marks[id_] for id_ in ended}
