@@ -109,10 +109,18 @@ class Picture:
         for plane, small in zip(self.planes, wanted, strict=True):
             width, height = plane.size
             cut = (box[0] * width, box[1] * height, box[2] * width, box[3] * height)
-            if roll:
-                planes.append(_turned(plane, small, cut, roll))
-            else:
+            if not roll:
                 planes.append(plane.resize(small, Image.Resampling.BILINEAR, cut))
+                continue
+            # Turned and cut at once; three times as slow as a cut alone.
+            step = (cut[2] - cut[0]) / small[0]
+            along, across = step * math.cos(math.radians(roll)), step * math.sin(math.radians(roll))
+            middle = ((cut[0] + cut[2]) / 2, (cut[1] + cut[3]) / 2)
+            left = middle[0] - (along * small[0] - across * small[1]) / 2
+            top = middle[1] - (across * small[0] + along * small[1]) / 2
+            shape = (along, -across, left, across, along, top)
+            how = Image.Transform.AFFINE, shape, Image.Resampling.BILINEAR
+            planes.append(plane.transform(small, *how))
         return Picture((planes[0], planes[1], planes[2]))
 
     def frame(self) -> av.VideoFrame:
@@ -122,14 +130,3 @@ class Picture:
             # Rows of the codec's buffers are padded; crop() pads with zeroes.
             plane.update(image.crop((0, 0, plane.line_size, image.height)).tobytes())
         return frame
-
-
-def _turned(plane: Image.Image, size: Size, box: Box, roll: float) -> Image.Image:
-    """Turn and cut at once; three times as slow as a cut alone."""
-    step = (box[2] - box[0]) / size[0]
-    along, across = step * math.cos(math.radians(roll)), step * math.sin(math.radians(roll))
-    middle = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
-    left = middle[0] - (along * size[0] - across * size[1]) / 2
-    top = middle[1] - (across * size[0] + along * size[1]) / 2
-    shape = (along, -across, left, across, along, top)
-    return plane.transform(size, Image.Transform.AFFINE, shape, Image.Resampling.BILINEAR)

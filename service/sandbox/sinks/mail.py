@@ -11,7 +11,6 @@ import asyncio
 import re
 import socket
 from collections.abc import Awaitable
-from email.message import EmailMessage
 from typing import Any
 
 from aiosmtpd.controller import Controller
@@ -94,22 +93,19 @@ class Mailbox(Controller):
         mail = parse_mail(body)
         text = mail.get_body(("plain", "html"))
         words = text.get_content() if text else ""
-        self._inbox.add("mail", str(mail["Subject"]), _problems(mail), body, words)
-
-
-def _problems(mail: EmailMessage) -> list[str]:
-    """All that is wrong with a mail, one sentence each."""
-    parts = list(mail.walk())
-    kinds = {part.get_content_type() for part in parts}
-    attached = {str(part["Content-ID"]).strip("<>") for part in parts if part["Content-ID"]}
-    html = mail.get_body(("html",))
-    shown = set(CONTENT_ID.findall(html.get_content())) if html else set()
-    problems = [f"the header {name} is missing" for name in _HEADERS if not mail[name]]
-    problems += [f"there is no {kind}" for kind in ("text/plain", "text/html") if kind not in kinds]
-    problems += [f"the picture {cid} is missing" for cid in sorted(shown - attached)]
-    problems += [f"a video is attached: {kind}" for kind in kinds if kind.startswith("video/")]
-    if not str(mail["List-Unsubscribe"] or "").startswith("<http"):
-        problems.append("List-Unsubscribe holds no URL")
-    if mail["List-Unsubscribe-Post"] != "List-Unsubscribe=One-Click":
-        problems.append("List-Unsubscribe-Post is missing")
-    return problems
+        parts = list(mail.walk())
+        kinds = {part.get_content_type() for part in parts}
+        attached = {str(part["Content-ID"]).strip("<>") for part in parts if part["Content-ID"]}
+        html = mail.get_body(("html",))
+        shown = set(CONTENT_ID.findall(html.get_content())) if html else set()
+        # All that is wrong with it, one sentence each.
+        problems = [f"the header {name} is missing" for name in _HEADERS if not mail[name]]
+        needed = [kind for kind in ("text/plain", "text/html") if kind not in kinds]
+        problems += [f"there is no {kind}" for kind in needed]
+        problems += [f"the picture {cid} is missing" for cid in sorted(shown - attached)]
+        problems += [f"a video is attached: {kind}" for kind in kinds if kind.startswith("video/")]
+        if not str(mail["List-Unsubscribe"] or "").startswith("<http"):
+            problems.append("List-Unsubscribe holds no URL")
+        if mail["List-Unsubscribe-Post"] != "List-Unsubscribe=One-Click":
+            problems.append("List-Unsubscribe-Post is missing")
+        self._inbox.add("mail", str(mail["Subject"]), problems, body, words)
