@@ -53,8 +53,11 @@ def read_track(file: BinaryIO, trak: Box, movie_matrix: Matrix) -> Track:
     media = children(file, boxes.get(b"mdia"))
     tables = children(file, children(file, media.get(b"minf")).get(b"stbl"))
     header = content(file, boxes.get(b"tkhd"))
-    own_matrix = read_matrix(header[52:] if header[:1] == b"\1" else header[40:])
-    matrix = _multiply(own_matrix, movie_matrix)
+    a, b, c, d = read_matrix(header[52:] if header[:1] == b"\1" else header[40:])
+    e, f, g, h = movie_matrix
+    # What both do, one after the other.
+    product = (a * e + b * g, a * f + b * h, c * e + d * g, c * f + d * h)
+    matrix: Matrix = tuple(value // ONE for value in product)  # type: ignore[assignment]
     handler = content(file, media.get(b"hdlr"))[8:12]
     media_header = content(file, media.get(b"mdhd"))
     seconds = read_length(media_header)
@@ -79,14 +82,6 @@ def read_matrix(data: bytes) -> Matrix:
     return (a, b, c, d) if a * d - b * c else _UPRIGHT
 
 
-def _multiply(first: Matrix, second: Matrix) -> Matrix:
-    """The matrix that does what both do, one after the other."""
-    a, b, c, d = first
-    e, f, g, h = second
-    together = (a * e + b * g, a * f + b * h, c * e + d * g, c * f + d * h)
-    return tuple(value // ONE for value in together)  # type: ignore[return-value]
-
-
 def read_length(header: bytes) -> float | None:
     """Seconds by an ``mvhd`` or an ``mdhd``; None where they are 0, or said to be unknown."""
     # Version 1 has longer times in front, and a longer length.
@@ -103,28 +98,21 @@ def _size(
     """The upright size by the description of the samples, else by the track's header."""
     words = header[88:96] if header[:1] == b"\1" else header[76:84]
     across, down = number(words[:4]), number(words[4:])
-    stored, ratio = _description(file, stsd) if handler == _VIDEO else (None, None)
-    if stored is None:
+    described = stsd if handler == _VIDEO else None
+    entry = next(walk(file, described.start + 8, described.end), None) if described else None
+    words = content(file, entry)[24:28]
+    stored = number(words[:2]), number(words[2:])
+    if entry is None or not all(stored):
         size = round(across / ONE), round(down / ONE)
         return upright_size(*size, None, matrix) if all(size) else None
+    # The shape of a pixel, by its own box or by how wide the track is to be.
+    inner = Box(entry.kind, entry.start + _SAMPLE_ENTRY_BYTES, entry.end)
+    pasp = content(file, children(file, inner).get(b"pasp"))
+    wide, high = number(pasp[:4]), number(pasp[4:8])
+    ratio = Fraction(wide, high) if wide and high else None
     if ratio is None and across and down:
         ratio = Fraction(across * stored[1], down * stored[0])
     return upright_size(*stored, ratio, matrix)
-
-
-def _description(
-    file: BinaryIO, stsd: Box | None
-) -> tuple[tuple[int, int] | None, Fraction | None]:
-    """Width and height as they are stored, and the shape of a pixel; None for what is not said."""
-    entry = next(walk(file, stsd.start + 8, stsd.end), None) if stsd else None
-    words = content(file, entry)[24:28]
-    size = number(words[:2]), number(words[2:])
-    if entry is None or not all(size):
-        return None, None
-    inner = Box(entry.kind, entry.start + _SAMPLE_ENTRY_BYTES, entry.end)
-    pasp = content(file, children(file, inner).get(b"pasp"))
-    across, down = number(pasp[:4]), number(pasp[4:8])
-    return size, Fraction(across, down) if across and down else None
 
 
 def _samples_end(file: BinaryIO, tables: dict[bytes, Box]) -> int:

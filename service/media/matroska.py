@@ -71,7 +71,13 @@ def read_matroska(file: BinaryIO, size: int) -> ProbeResult:
     kind = _value(file, _children(file, found.get(_HEADER)).get(_DOC_TYPE))
     extension = "webm" if kind.rstrip(b"\0") == b"webm" else "mkv"
     width, height = _picture_size(file, found.get(_TRACKS))
-    return ProbeResult(extension, _seconds(file, found.get(_INFO)), width, height)
+    info, seconds = _children(file, found.get(_INFO)), None
+    tick = _number(file, info.get(_TICK)) or _TICK_NANOSECONDS
+    length = _value(file, info.get(_DURATION))
+    if len(length) in (4, 8):
+        (ticks,) = struct.unpack(">f" if len(length) == 4 else ">d", length)
+        seconds = round(ticks * tick / 1e9, 3) if 0 < ticks < math.inf else None
+    return ProbeResult(extension, seconds, width, height)
 
 
 def _elements(file: BinaryIO, start: int, end: int) -> Iterator[_Element]:
@@ -122,16 +128,6 @@ def _value(file: BinaryIO, element: _Element | None) -> bytes:
 
 def _number(file: BinaryIO, element: _Element | None) -> int:
     return int.from_bytes(_value(file, element))
-
-
-def _seconds(file: BinaryIO, info: _Element | None) -> float | None:
-    fields = _children(file, info)
-    tick = _number(file, fields.get(_TICK)) or _TICK_NANOSECONDS
-    length = _value(file, fields.get(_DURATION))
-    if len(length) not in (4, 8):
-        return None
-    (ticks,) = struct.unpack(">f" if len(length) == 4 else ">d", length)
-    return round(ticks * tick / 1e9, 3) if 0 < ticks < math.inf else None
 
 
 def _picture_size(file: BinaryIO, tracks: _Element | None) -> tuple[int | None, int | None]:

@@ -104,25 +104,21 @@ def read_outcome(
     ours = envelope.own_id == task_id
     ended = ours and envelope.meaning in (TaskState.SUCCEEDED, TaskState.FAILED)
     failed = envelope.meaning is TaskState.FAILED and answer.status == vocabulary.failed_status
+    message = envelope.complaint or f"HTTP {answer.status}"
     if not (envelope.accepts(answer.status) or ended or failed):
-        raise _query_error(answer, envelope)
+        status = envelope.refusal or answer.status
+        # A bare 404 is a vendor's word only where it has no codes of its own; else a proxy's.
+        if not envelope.is_readable and (vocabulary.codes or status != 404):
+            raise Unanswered("PROVIDER_UNAVAILABLE", f"{message} without JSON")
+        code = "NOT_FOUND_TASK" if status == 404 else refusal_code(status, message)
+        wait = wished_wait(answer)
+        raise Refused(code, message, provider_code=str(status), retry_after=wait)
     if not (envelope.is_about_a_task or (assumed and envelope.is_readable)):
-        message = envelope.complaint or f"HTTP {answer.status}"
         raise Unanswered("PROVIDER_UNAVAILABLE", f"the answer says nothing of a task: {message}")
     if envelope.task_id not in (None, task_id):
         message = f"the provider answered about task {envelope.task_id} instead of {task_id}"
         raise WrongTask("PROVIDER_ERROR", message)
     return envelope.outcome(assumed)
-
-
-def _query_error(answer: Response, envelope: Envelope) -> ProviderError:
-    """A bare 404 is a vendor's word only where it has no codes of its own; else a proxy's."""
-    status = envelope.refusal or answer.status
-    message = envelope.complaint or f"HTTP {answer.status}"
-    if not envelope.is_readable and (envelope.vocabulary.codes or status != 404):
-        return Unanswered("PROVIDER_UNAVAILABLE", f"{message} without JSON")
-    code = "NOT_FOUND_TASK" if status == 404 else refusal_code(status, message)
-    return Refused(code, message, provider_code=str(status), retry_after=wished_wait(answer))
 
 
 def read_callback(body: bytes, vocabulary: Vocabulary, origin: str) -> Outcome:

@@ -162,13 +162,9 @@ def erase_job(db: Database, uploads: UploadStore, job: Job, now: datetime) -> No
             error = locked.error | {"message": store.retention.ERASED, "provider_code": None}
             store.jobs.change(tx, job.id, [locked.state], error=error)
         store.jobs.add_step(tx, job.id, "erased", ON_REQUEST, now)
-    _forget_images(uploads, locked, now)
-
-
-def _forget_images(uploads: UploadStore, job: Job, now: datetime) -> None:
-    model = find_offer(job.model, job.provider)
+    model = find_offer(locked.model, locked.provider)
     try:
         if model is not None:
-            uploads.delete(model, job.input, now)
+            uploads.delete(model, locked.input, now)
     except StorageError as error:
-        log.warning("images of %s stay until their links end: %s", job.id, error)
+        log.warning("images of %s stay until their links end: %s", locked.id, error)
