@@ -191,9 +191,18 @@ def _check_relations(model: Model, values: dict[str, Any], errors: FieldErrors) 
     if model.parameter("image_urls"):
         with errors.collect():
             _check_mode(values)
-    for parameter in model.parameters:
-        if parameter.name in values:
-            _check_companions(parameter, values, errors)
+    for parameter in [one for one in model.parameters if one.name in values]:
+        if parameter.needs and parameter.needs not in values:
+            message = f"a last frame needs a first one: give {parameter.needs} too"
+            errors.add(json_pointer(parameter.needs), "required", message)
+        if parameter.excludes in values:
+            message = f"leave it out: the video starts from {parameter.name}"
+            errors.add(json_pointer(parameter.excludes), "not_allowed", message)
+        name, allowed = parameter.only_with or ("", ())
+        if parameter.only_with and values.get(name) not in allowed:
+            choices = " or ".join(json.dumps(value) for value in allowed)
+            message = f"works only with {name} {choices}"
+            errors.add(json_pointer(parameter.name), "not_allowed", message)
     together = ("camera_control_config", "camera_control_config_value")
     missing = [name for name in together if name not in values]
     if model.parameter("camera_control_type") and len(missing) < len(together):
@@ -202,23 +211,6 @@ def _check_relations(model: Model, values: dict[str, Any], errors: FieldErrors) 
         if values.get("camera_control_type") != "simple":
             message = 'an axis works only with camera_control_type "simple"'
             errors.add("/camera_control_type", "not_allowed", message)
-
-
-def _check_companions(parameter: Parameter, values: dict[str, Any], errors: FieldErrors) -> None:
-    """What this one input demands of others."""
-    if parameter.needs and parameter.needs not in values:
-        message = f"a last frame needs a first one: give {parameter.needs} too"
-        errors.add(json_pointer(parameter.needs), "required", message)
-    if parameter.excludes in values:
-        message = f"leave it out: the video starts from {parameter.name}"
-        errors.add(json_pointer(parameter.excludes), "not_allowed", message)
-    if parameter.only_with is None:
-        return
-    name, allowed = parameter.only_with
-    if values.get(name) not in allowed:
-        choices = " or ".join(json.dumps(value) for value in allowed)
-        message = f"works only with {name} {choices}"
-        errors.add(json_pointer(parameter.name), "not_allowed", message)
 
 
 def _check_mode(values: dict[str, Any]) -> None:

@@ -66,9 +66,23 @@ class Slack(Channel):
             if answer.status != 400 or not any(word in shown(answer) for word in _TOO_RICH):
                 break
             answer = self._post(request, json.dumps(fallback).encode(), until)
+        said = shown(answer)
         if _is_taken(answer, request.target):
-            return DeliveryResult(answer.status, shown(answer))
-        raise _refused(answer, request)
+            return DeliveryResult(answer.status, said)
+        # Others may have a word of Slack's in a sentence of their own.
+        dead = _DEAD.get(said.strip())
+        if _is_slacks_own(request.target):
+            dead = next((reason for word, reason in _DEAD.items() if word in said), None)
+        next_step = NextStep.RETRY
+        words = f"the webhook answered {answer.status} {said[:80]}".rstrip()
+        if dead and 400 <= answer.status < 500:
+            next_step, words = NextStep.DISABLE, dead
+        elif answer.status in (400, 413):
+            next_step = NextStep.GIVE_UP
+        wait = retry_after(answer, request.now)
+        raise DeliveryError(
+            words, next_step, status=answer.status, response=said, wait_seconds=wait
+        )
 
     def _post(self, request: DeliveryRequest, body: bytes, until: float) -> Response:
         left = max(until - time.monotonic(), 0.001)
@@ -91,24 +105,3 @@ def _is_taken(answer: Response, target: str) -> bool:
 def _is_slacks_own(target: str) -> bool:
     host = urlsplit(target).hostname or ""
     return any(host == name or host.endswith(f".{name}") for name in _SLACK_HOSTS)
-
-
-def _refused(answer: Response, request: DeliveryRequest) -> DeliveryError:
-    said = shown(answer)
-    if _is_slacks_own(request.target):
-        dead = next((reason for word, reason in _DEAD.items() if word in said), None)
-    else:
-        # Others may have such a word in a sentence of their own.
-        dead = _DEAD.get(said.strip())
-    next_step, words = NextStep.RETRY, f"the webhook answered {answer.status} {said[:80]}".rstrip()
-    if dead and 400 <= answer.status < 500:
-        next_step, words = NextStep.DISABLE, dead
-    elif answer.status in (400, 413):
-        next_step = NextStep.GIVE_UP
-    return DeliveryError(
-        words,
-        next_step,
-        status=answer.status,
-        response=said,
-        wait_seconds=retry_after(answer, request.now),
-    )

@@ -60,7 +60,15 @@ class MailServer:
         tls: ssl.SSLContext | None = None,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
-        self.sender = _sender(mail_from)
+        try:
+            header = SMTP.header_factory("From", mail_from)
+            (sender,) = header.addresses
+        except (ValueError, MessageError, IndexError):
+            raise SettingsError(_FROM_HELP) from None
+        ascii_ = sender.addr_spec.isascii()
+        if header.defects or not sender.username or not sender.domain or not ascii_:
+            raise SettingsError(_FROM_HELP)
+        self.sender: Address = sender
         try:
             parts = urlsplit(smtp_url)
             self.host = parts.hostname or ""
@@ -213,20 +221,6 @@ def _as_yes(reply: tuple[int, bytes]) -> tuple[int, bytes]:
 
 class _TlsSession(_Session, smtplib.SMTP_SSL):
     """The same, encrypted from the first byte."""
-
-
-def _sender(mail_from: str) -> Address:
-    """The one address, with its name. Raises SettingsError."""
-    try:
-        header = SMTP.header_factory("From", mail_from)
-        (sender,) = header.addresses
-    except (ValueError, MessageError, IndexError):
-        raise SettingsError(_FROM_HELP) from None
-    ascii_ = sender.addr_spec.isascii()
-    if header.defects or not sender.username or not sender.domain or not ascii_:
-        raise SettingsError(_FROM_HELP)
-    found: Address = sender
-    return found
 
 
 def _is_loopback(host: str) -> bool:

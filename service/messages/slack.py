@@ -77,27 +77,24 @@ def _section(text: str) -> dict[str, Any]:
 
 
 def _image(notification: Notification, content: MessageContent) -> dict[str, Any]:
+    """The poster, if Slack's own servers, or a Slack-like one in a near network, can fetch it."""
     has_poster = notification.video is not None and notification.video.poster_file
     url = f"{content.watch}/poster.jpg"
-    fetched = _can_fetch(url, notification.near) and len(url) <= URL_LENGTH
-    if not (content.watch and has_poster and fetched):
+    if not content.watch or not has_poster or len(url) > URL_LENGTH:
+        return {}
+    parts = urlsplit(url)
+    host, public = (parts.hostname or "").rstrip("."), parts.scheme == "https"
+    try:
+        address = parse_address(host)
+        allowed = is_allowed(address, parse_networks(notification.near))
+        fetched = allowed and (public or not is_allowed(address, ()))
+    except ValueError:
+        private = ("localhost", "local", "internal")
+        fetched = public and "." in host and host.rpartition(".")[2] not in private
+    if not fetched:
         return {}
     alt = f"A frame of the video: {content.prompt}" if content.prompt else "A frame of the video"
     return {"type": "image", "image_url": url, "alt_text": cut(alt, PROMPT_LENGTH)}
-
-
-def _can_fetch(url: str, near: tuple[str, ...]) -> bool:
-    """Whether Slack's own servers, or a Slack-like one in a near network, could fetch it."""
-    parts = urlsplit(url)
-    host = (parts.hostname or "").rstrip(".")
-    public = parts.scheme == "https"
-    try:
-        address = parse_address(host)
-    except ValueError:
-        private = ("localhost", "local", "internal")
-        return public and "." in host and host.rpartition(".")[2] not in private
-    allowed = is_allowed(address, parse_networks(near))
-    return allowed and (public or not is_allowed(address, ()))
 
 
 def escape(text: str) -> str:
