@@ -89,15 +89,13 @@ def wants(subscription: Subscription, type_: EventType, job: Job | None) -> bool
         return False
     if subscription.models and job.model not in subscription.models:
         return False
-    return all(
-        name in job.metadata and _same(job.metadata[name], wished)
-        for name, wished in subscription.metadata.items()
-    )
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Equal as JSON is: true is not 1."""
-    return bool(one == other) and isinstance(one, bool) is isinstance(other, bool)
+    for name, wished in subscription.metadata.items():
+        own = job.metadata.get(name)
+        # Equal as JSON is: true is not 1.
+        same = own == wished and isinstance(own, bool) is isinstance(wished, bool)
+        if name not in job.metadata or not same:
+            return False
+    return True
 
 
 def _tell(

@@ -208,35 +208,30 @@ def full_delivery_json(
         exchanges: by delivery and number of the attempt.
     """
     own: list[AttemptWithContentJson] = []
-    for attempt in attempts:
-        if attempt.delivery_id == delivery.id:
-            exchange = exchanges.get((delivery.id, attempt.number))
-            sent = _sent_json(exchange, delivery) if exchange else None
-            answer = _answer_json(exchange) if exchange and exchange.answer is not None else None
-            own.append({**attempt_json(attempt), "request": sent, "answer": answer})
+    for attempt in [one for one in attempts if one.delivery_id == delivery.id]:
+        exchange = exchanges.get((delivery.id, attempt.number))
+        sent: SentJson | None = None
+        answer: AnswerJson | None = None
+        if exchange is not None:
+            body = exchange.body if exchange.body is not None else delivery.body or b""
+            sent = {
+                "method": exchange.method,
+                "url": exchange.url,
+                "headers": exchange.headers,
+                "body": body[:SHOWN_BYTES].decode("utf-8", "replace"),
+                "truncated": len(body) > SHOWN_BYTES,
+            }
+        if exchange is not None and exchange.answer is not None:
+            encoding, text = text_or_base64(exchange.answer)
+            answer = {
+                "status": exchange.status,
+                "headers": exchange.answer_headers or {},
+                "encoding": encoding,
+                "body": text,
+                "truncated": exchange.truncated,
+            }
+        own.append({**attempt_json(attempt), "request": sent, "answer": answer})
     return {**_delivery_facts(delivery), "attempts": own}
-
-
-def _sent_json(exchange: Exchange, delivery: Delivery) -> SentJson:
-    body = exchange.body if exchange.body is not None else delivery.body or b""
-    return {
-        "method": exchange.method,
-        "url": exchange.url,
-        "headers": exchange.headers,
-        "body": body[:SHOWN_BYTES].decode("utf-8", "replace"),
-        "truncated": len(body) > SHOWN_BYTES,
-    }
-
-
-def _answer_json(exchange: Exchange) -> AnswerJson:
-    encoding, body = text_or_base64(exchange.answer or b"")
-    return {
-        "status": exchange.status,
-        "headers": exchange.answer_headers or {},
-        "encoding": encoding,
-        "body": body,
-        "truncated": exchange.truncated,
-    }
 
 
 def _delivery_facts(delivery: Delivery) -> DeliveryFactsJson:

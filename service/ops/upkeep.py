@@ -54,17 +54,13 @@ def prepare_host(wiring: Wiring) -> None:
             raise
         log.warning("videos wait: %s", error)
     wiring.db.write_with_retry(partial(prepare_process, wiring))
-    wiring.db.write_with_retry(partial(_reencrypt_all, wiring))
-    wiring.db.write_with_retry(lambda tx: watch_rows(tx, wiring.high_water))
-
-
-def _reencrypt_all(wiring: Wiring, tx: Connection) -> None:
-    """After a rotation: workers are restarted last, so all that run have the new key by now."""
-    renewed, lost = reencrypt_all(tx, wiring.encryptor)
+    # After a rotation: workers are restarted last, so all that run have the new key by now.
+    renewed, lost = wiring.db.write_with_retry(lambda tx: reencrypt_all(tx, wiring.encryptor))
     if renewed:
         log.info("%d stored secrets are sealed by the newest key", renewed)
     if lost:
         log.error("%d stored secrets cannot be decrypted by any key: replace them", lost)
+    wiring.db.write_with_retry(lambda tx: watch_rows(tx, wiring.high_water))
 
 
 class Periodic(threading.Thread):

@@ -31,26 +31,22 @@ def read_final_head(file: BinaryIO) -> bytes:
     Raises:
         HTTPException: the heads are longer than `HEAD_BYTES` together.
     """
-    left = HEAD_BYTES
-    while True:
-        lines: list[bytes] = []
+    left, lines = HEAD_BYTES, list[bytes]()
+    while not lines or _PROVISIONAL.match(lines[0]):
+        lines = []
         while not lines or lines[-1] not in _BLANK:
             lines.append(file.readline(left + 1))
             left -= len(lines[-1])
             if left < 0:
                 raise HTTPException(f"the head is longer than {HEAD_BYTES} bytes")
-        if not _PROVISIONAL.match(lines[0]):
-            return b"".join([lines[0], *_tidy(lines[1:-1]), *lines[1:][-1:]])
-
-
-def _tidy(lines: list[bytes]) -> list[bytes]:
-    """One line per field: unfolded, without what is no field, the repeated ones last."""
+    # One line per field: unfolded, without what is no field, the repeated ones last.
     seen: Counter[bytes] = Counter()
     found: list[tuple[int, bytes]] = []
-    for name, value in _undo_transfer_codings(_fields(lines)):
+    for name, value in _undo_transfer_codings(_fields(lines[1:-1])):
         found.append((seen[name.lower()], name + b": " + value + b"\r\n"))
         seen[name.lower()] += 1
-    return [field for _, field in sorted(found, key=lambda each: each[0])][:MAX_FIELDS]
+    fields = [field for _, field in sorted(found, key=lambda each: each[0])][:MAX_FIELDS]
+    return b"".join([lines[0], *fields, *lines[1:][-1:]])
 
 
 def _fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
