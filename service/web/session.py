@@ -101,8 +101,13 @@ def signed_in(
         @functools.wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> AnyResponse:
             key = _resumed()
+            if key is None and "HX-Request" in request.headers:
+                # A part of a page: the whole page is to show the way in.
+                return Response(status=401, headers={"HX-Refresh": "true"})
             if key is None:
-                return _way_in()
+                wanted = request.full_path.rstrip("?") if request.method == "GET" else "/"
+                following = None if wanted == "/" else wanted
+                return redirect(url_for("session.show_login", next=following), 303)
             if request.method == "POST":
                 check_form()
             if scope not in key.scopes:
@@ -164,14 +169,6 @@ def is_known(app: Flask, head: Head) -> bool:
         return (by_key or _resumed()) is not None
 
 
-def _way_in() -> AnyResponse:
-    if "HX-Request" in request.headers:
-        # A part of a page: the whole page is to show the way in.
-        return Response(status=401, headers={"HX-Refresh": "true"})
-    wanted = request.full_path.rstrip("?") if request.method == "GET" else "/"
-    return redirect(url_for("session.show_login", next=None if wanted == "/" else wanted), 303)
-
-
 def _form_token() -> str:
     """The session's own; always the same, so that an unchanged page is the same in every byte."""
     if "form_token" not in session:
@@ -181,7 +178,13 @@ def _form_token() -> str:
 
 def check_form() -> None:
     """Raises a Problem (403) for a form that was not sent from a page of this session."""
-    if not _from_here():
+    # The browser says whether the form came from us; one that says nothing is refused.
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    # Behind a proxy the scheme that we see may not be the browser's; the host is.
+    host = (origin or "").partition("://")[2]
+    ours = origin in (None, wiring().settings.public_origin) or host == request.host
+    says = site is not None or origin is not None
+    if not (says and ours and site in (None, "same-origin")):
         hint = "Open the page here and press its button again."
         raise Problem(403, "this form was sent from another site", hint=hint)
     if request.max_content_length is None:
@@ -191,21 +194,6 @@ def check_form() -> None:
     if not own or not secrets.compare_digest(given.encode("utf-8", "replace"), own.encode()):
         hint = "Go back, reload the page, try again."
         raise Problem(403, "this form is out of date", hint=hint)
-
-
-def _from_here() -> bool:
-    """Whether the browser says that the form came from us; one that says nothing is refused."""
-    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    if site is None and origin is None:
-        return False
-    if origin is not None and not _is_ours(origin):
-        return False
-    return site in (None, "same-origin")
-
-
-def _is_ours(origin: str) -> bool:
-    # Behind a proxy the scheme that we see may not be the browser's; the host is.
-    return origin == wiring().settings.public_origin or origin.partition("://")[2] == request.host
 
 
 @blueprint.get("/login")

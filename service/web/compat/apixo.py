@@ -119,30 +119,24 @@ def generate_task(slug: str) -> Response:
     raw, body = decoded_body(JOB_BYTES), json_body(JOB_BYTES)
     if not isinstance(body, dict):
         raise CompatError(400, "the body must be a JSON object")
-    more = {"provider": body.get("provider"), "notify": _notify(body)}
+    unknown = [name for name in body if name not in FIELDS]
+    if unknown:
+        raise CompatError(400, f"{unknown[0][:80]}: takes only {', '.join(FIELDS)}")
+    mode, target = body.get("request_type", "async"), body.get("callback_url")
+    if mode not in ("async", "callback"):
+        raise CompatError(400, "request_type: must be async or callback")
+    more: dict[str, Any] = {"provider": body.get("provider"), "notify": None}
+    if mode == "callback":
+        if not isinstance(target, str) or not target:
+            raise CompatError(400, "callback_url: required when request_type is callback")
+        events = sorted(TERMINAL_EVENTS)
+        spec = {"channel": "webhook", "target": target, "format": "apixo", "events": events}
+        more["notify"] = [spec, ACCOUNTS_OWN]
     asked = checked(slug, body.get("input"), "apixo", **more)
     job, replayed = create(asked, raw, NO_MONEY)
     headers = {"Idempotency-Replayed": "true"} if replayed else {}
     created: ApixoCreatedJson = {"code": 200, "message": "success", "data": {"taskId": job.id}}
     return json_response(created, 200, headers)
-
-
-def _notify(body: dict[str, Any]) -> list[Any] | None:
-    """Who hears of the end: in callback mode the caller's URL besides the account's own."""
-    unknown = [name for name in body if name not in FIELDS]
-    if unknown:
-        raise CompatError(400, f"{unknown[0][:80]}: takes only {', '.join(FIELDS)}")
-    mode = body.get("request_type", "async")
-    if mode not in ("async", "callback"):
-        raise CompatError(400, "request_type: must be async or callback")
-    if mode == "async":
-        return None
-    target = body.get("callback_url")
-    if not isinstance(target, str) or not target:
-        raise CompatError(400, "callback_url: required when request_type is callback")
-    events = sorted(TERMINAL_EVENTS)
-    spec = {"channel": "webhook", "target": target, "format": "apixo", "events": events}
-    return [spec, ACCOUNTS_OWN]
 
 
 @blueprint.get("/statusTask/<slug>")

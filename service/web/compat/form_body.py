@@ -40,19 +40,15 @@ def read_fields() -> dict[str, Any]:
         raise Problem(400, f"the body is not {request.mimetype}: {error}") from None
     fields: dict[str, Any] = {}
     for name, values in form.lists():
-        _add_field(fields, name, values)
+        # ``name``, ``name[]`` of a list or ``name[key]`` of an object, as the SDKs write them.
+        outer, bracket, key = name.partition("[")
+        if not bracket:
+            fields[name] = values[0] if len(values) == 1 else values
+        elif key == "]":
+            fields[outer] = values
+        elif isinstance(fields.setdefault(outer, {}), dict):
+            fields[outer][key.removesuffix("]")] = values[0]
     for name, file in files.items():
         with closing(file):
             fields[name] = base64.b64encode(file.read()).decode()
     return fields
-
-
-def _add_field(fields: dict[str, Any], name: str, values: list[str]) -> None:
-    """``name``, ``name[]`` of a list or ``name[key]`` of an object, as the SDKs write them."""
-    outer, bracket, key = name.partition("[")
-    if not bracket:
-        fields[name] = values[0] if len(values) == 1 else values
-    elif key == "]":
-        fields[outer] = values
-    elif isinstance(fields.setdefault(outer, {}), dict):
-        fields[outer][key.removesuffix("]")] = values[0]

@@ -77,6 +77,10 @@ def video_json(job: Job, video: Video | None) -> OpenAiVideoJson:
     elif status == "failed":
         failure = job.error or {"code": "PROVIDER_ERROR", "message": "it failed"}
         error = {"code": failure["code"], "message": failure["message"]}
+    size = job.input.get("size") or (job.source_fields or {}).get("size")
+    size = size or _SIZES.get(job.input.get("aspect_ratio", ""), _SIZES["16:9"])
+    if video and video.width and video.height:
+        size = f"{video.width}x{video.height}"
     return {
         "id": job.id,
         "object": "video",
@@ -88,7 +92,7 @@ def video_json(job: Job, video: Video | None) -> OpenAiVideoJson:
         "expires_at": _unix(_expiry(video)),
         "prompt": job.input.get("prompt"),
         "seconds": str(job.input.get("duration", "")),
-        "size": _size(job, video),
+        "size": str(size),
         "remixed_from_video_id": (job.source_fields or {}).get("remixed_from_video_id"),
         "error": error,
     }
@@ -119,13 +123,6 @@ def _progress(job: Job, status: OpenAiVideoStatus) -> int:
         return 0
     spent = (job.finished_at or wiring().clock()) - job.sent_at
     return max(0, min(99, int(100 * spent.total_seconds() / expected)))
-
-
-def _size(job: Job, video: Video | None) -> str:
-    if video and video.width and video.height:
-        return f"{video.width}x{video.height}"
-    asked = job.input.get("size") or (job.source_fields or {}).get("size")
-    return str(asked or _SIZES.get(job.input.get("aspect_ratio", ""), _SIZES["16:9"]))
 
 
 def _expiry(video: Video | None) -> datetime | None:

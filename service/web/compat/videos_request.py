@@ -41,8 +41,7 @@ def check_fields(fields: dict[str, Any]) -> JobRequest:
     Raises:
         InvalidInput: every fault, each pointing at the field that the caller sent.
     """
-    slug, values = _model(fields.get("model"))
-    offers = _offers(slug, fields.get("provider"))
+    slug, values, offers = _named_model(fields.get("model"), fields.get("provider"))
     errors = FieldErrors()
     sent: dict[str, str] = {}
     for name, value in fields.items():
@@ -109,7 +108,14 @@ def check_remix(source: Job, fields: dict[str, Any]) -> JobRequest:
     """
     offer = find_offer(source.model, source.provider)
     if offer is None or not offer.parameter(REMIX):
-        raise CompatError(400, _no_remix(source.model), code="unsupported")
+        can = [one for one, offer in MODELS.items() if offer.parameter(REMIX)]
+        images = [one for one, offer in MODELS.items() if image_of(offer)]
+        message = (
+            f"{source.model} takes no video to start from. Videos of these models can be remixed: "
+            f"{', '.join(can)} (your own server). Or create a new video, with an image as "
+            f"input_reference: {', '.join(images)}"
+        )
+        raise CompatError(400, message, code="unsupported")
     known = ("prompt", *(name for name in JOB_FIELDS if name not in ("model", "provider")))
     for name in fields:
         if name not in known:
@@ -122,30 +128,21 @@ def check_remix(source: Job, fields: dict[str, Any]) -> JobRequest:
     return replace(asked, source_fields={"remixed_from_video_id": source.id})
 
 
-def _no_remix(slug: str) -> str:
-    can = [one for one, offer in MODELS.items() if offer.parameter(REMIX)]
-    images = [one for one, offer in MODELS.items() if image_of(offer)]
-    return (
-        f"{slug} takes no video to start from. Videos of these models can be remixed: "
-        f"{', '.join(can)} (your own server). Or create a new video, with an image as "
-        f"input_reference: {', '.join(images)}"
-    )
+def _named_model(given: Any, provider: Any) -> tuple[Any, dict[str, Any], list[Model]]:
+    """
+    The model that a name stands for, with its input where it is one of one's own server.
 
-
-def _model(given: Any) -> tuple[Any, dict[str, Any]]:
-    """A model of ours and the input that its name stands for: one's own server has names, too."""
+    Returns:
+        Besides it the offers of those who may have the job; the first one's words are the model's.
+    """
     names = wiring().settings.videos_models
+    slug, values = given, {}
     if isinstance(given, str) and given in names and given not in OFFERS:
-        return OWN, {"model": given}
-    return given, {}
-
-
-def _offers(slug: Any, wanted: Any) -> list[Model]:
-    """The model as those sell it who may have the job, the first one's words being the model's."""
+        slug, values = OWN, {"model": given}
     sold = OFFERS.get(slug, {}) if isinstance(slug, str) else {}
-    named = [offer for name, offer in sold.items() if name == wanted]
+    named = [offer for name, offer in sold.items() if name == provider]
     usable = [offer for name, offer in sold.items() if name in wiring().providers]
-    return named or usable or list(sold.values())
+    return slug, values, named or usable or list(sold.values())
 
 
 def _translate(offers: list[Model], name: str, value: Any) -> tuple[str, Any]:

@@ -68,16 +68,6 @@ def answer_in(params: dict[str, Any], arguments: dict[str, Any]) -> Answer | Non
     sealed = params.get("requestState")
     if sealed is None:
         return None
-    state = _opened(sealed)
-    if state["key"] != caller().id or state["arguments"] != _fingerprint(arguments):
-        raise BadToken(EXPIRED)
-    responses = params.get("inputResponses")
-    said = responses.get(PRICE) if isinstance(responses, dict) else None
-    accepted = isinstance(said, dict) and said.get("action") == "accept"
-    return Answer(accepted, state["price"], state["question"])
-
-
-def _opened(sealed: Any) -> dict[str, Any]:
     w = wiring()
     try:
         state = json.loads(w.encryptor.decrypt(str(sealed)))
@@ -87,7 +77,12 @@ def _opened(sealed: Any) -> dict[str, Any]:
         raise BadToken(EXPIRED)
     if state["exp"] < w.clock().timestamp():
         raise BadToken(EXPIRED)
-    return state
+    if state["key"] != caller().id or state["arguments"] != _fingerprint(arguments):
+        raise BadToken(EXPIRED)
+    responses = params.get("inputResponses")
+    said = responses.get(PRICE) if isinstance(responses, dict) else None
+    accepted = isinstance(said, dict) and said.get("action") == "accept"
+    return Answer(accepted, state["price"], state["question"])
 
 
 def _fingerprint(arguments: dict[str, Any]) -> str:

@@ -95,9 +95,13 @@ def create_video(given: dict[str, Any], once: str | None = None) -> Any:
     w = wiring()
     body = {name: value for name, value in given.items() if name in FIELDS}
     asked = check_request(body, channels(), w.market())
-    _check_price(
-        given.get("max_price"), planned_job(w.settings, caller().account_id, asked, w.clock())
-    )
+    most = given.get("max_price")
+    if most is not None:
+        if isinstance(most, bool) or not isinstance(most, int | float):
+            raise InvalidInput.at("/max_price", "wrong_type", "must be a number of dollars")
+        price = planned_job(w.settings, caller().account_id, asked, w.clock()).estimated_max
+        if price is None or price > most:
+            raise PriceOverLimit(price, most)
     said = json.dumps(body, sort_keys=True).encode()
     with w.db.write() as tx:
         kept = idempotency.replay(tx, once, said)
@@ -107,16 +111,6 @@ def create_video(given: dict[str, Any], once: str | None = None) -> Any:
             idempotency.save(tx, once, Response(job.id))
             return shown(job, None)
     return current_job(kept.get_data(as_text=True))
-
-
-def _check_price(most: Any, job: Job) -> None:
-    if most is None:
-        return
-    if isinstance(most, bool) or not isinstance(most, int | float):
-        raise InvalidInput.at("/max_price", "wrong_type", "must be a number of dollars")
-    price = job.estimated_max
-    if price is None or price > most:
-        raise PriceOverLimit(price, most)
 
 
 def _estimate(given: dict[str, Any]) -> Any:

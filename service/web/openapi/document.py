@@ -64,20 +64,16 @@ _MATCH = in_header("If-None-Match", str, "The ETag that you have.")
 
 def document(app: Flask, wiring: Wiring) -> dict[str, Any]:
     """The whole document of this server: its models, its channels, its address; made once."""
-    if "openapi" not in app.extensions:
-        app.extensions["openapi"] = _document(app, wiring)
-    found: dict[str, Any] = app.extensions["openapi"]
-    return found
-
-
-def _document(app: Flask, wiring: Wiring) -> dict[str, Any]:
+    if "openapi" in app.extensions:
+        kept: dict[str, Any] = app.extensions["openapi"]
+        return kept
     schemas = Schemas()
     add_requests(schemas, wiring.providers, wiring.channels)
     paths: dict[str, dict[str, Any]] = {}
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
         for path, method, described in _operations(app, rule, schemas):
             paths.setdefault(path, {})[method] = described
-    return {
+    made = {
         "openapi": "3.1.0",
         "info": {
             "title": "Clipbell",
@@ -98,6 +94,8 @@ def _document(app: Flask, wiring: Wiring) -> dict[str, Any]:
             },
         },
     }
+    app.extensions["openapi"] = made
+    return made
 
 
 def _operations(

@@ -63,6 +63,17 @@ def _shown(document: Document, path: str, method: str, described: dict[str, Any]
     parameters = described.get("parameters", [])
     content = described.get("requestBody", {}).get("content", {}).get(JSON, {})
     keyed = described["security"]
+    places = {"query": "?{}", "path": "{{{}}}", "header": "{}"}
+    rows = [
+        Row(
+            places[one["in"]].format(one["name"]),
+            kind(one["schema"]),
+            None,
+            one.get("required", False),
+            one["description"],
+        )
+        for one in parameters
+    ]
     return Shown(
         id=described["operationId"],
         method=method.upper(),
@@ -70,17 +81,11 @@ def _shown(document: Document, path: str, method: str, described: dict[str, Any]
         summary=described["summary"],
         description=described.get("description", ""),
         scope=keyed[0]["key"][0] if keyed else None,
-        parameters=[_parameter(one) for one in parameters],
+        parameters=rows,
         body=_target(content.get("schema", {})),
         curl=_curl(path, method.upper(), parameters, content.get("example"), bool(keyed)),
         replies=[_reply(document, status, one) for status, one in described["responses"].items()],
     )
-
-
-def _parameter(described: dict[str, Any]) -> Row:
-    schema, place = described["schema"], {"query": "?{}", "path": "{{{}}}", "header": "{}"}
-    name = place[described["in"]].format(described["name"])
-    return Row(name, kind(schema), None, described.get("required", False), described["description"])
 
 
 def _reply(document: Document, status: str, described: dict[str, Any]) -> Reply:

@@ -89,8 +89,11 @@ def add_requests(
     schemas: Schemas, providers: Collection[str], channels: Mapping[str, Channel]
 ) -> None:
     """Add the components of all bodies that depend on the server."""
-    subscription, job, task = (_taken(schemas, one) for one in (NewSubscription, NewJob, NewTask))
-    found = schemas.components
+    types, found = (NewSubscription, NewJob, NewTask), schemas.components
+    for type_ in types:
+        schemas.of(type_)
+    # They are no components themselves: their fields depend on the server.
+    subscription, job, task = (found.pop(type_.__name__) for type_ in types)
     for name, channel in channels.items():
         found[f"NewSubscription_{name}"] = _subscription(subscription, name, channel)
     found["NewSubscription"] = _one_of("NewSubscription", "channel", list(channels))
@@ -143,12 +146,6 @@ def _sold_by(providers: Collection[str]) -> dict[str, list[Model]]:
         for slug, offers in OFFERS.items()
     }
     return {slug: offers for slug, offers in found.items() if offers}
-
-
-def _taken(schemas: Schemas, type_: type) -> Schema:
-    """The schema of a type that is no component itself: its fields depend on the server."""
-    schemas.of(type_)
-    return schemas.components.pop(type_.__name__)
 
 
 def _one_of(name: str, field: str, values: list[str]) -> Schema:
