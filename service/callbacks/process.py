@@ -180,7 +180,11 @@ def _settle(
             # From where it came was not kept with it.
             store.callbacks.reject(tx, BAD_VENDOR_SIGNATURE, "", clock())
         return
-    said = _parsed(provider, callback)
+    said: Outcome | ProviderError
+    try:
+        said = provider.parse(content_of(callback.headers, callback.body, CALLBACK_BYTES))
+    except ProviderError as error:
+        said = error
     # One that was given up without a task can be adopted, too.
     taskless = job.task_id is None and job.state in (JobState.UNKNOWN, JobState.FAILED)
     adopted = None
@@ -219,21 +223,16 @@ def _confirm_any(
             if asked and not may_ask(tx, provider, clock()):
                 return asked, Unanswered("PROVIDER_UNAVAILABLE", "no request is allowed now")
         asked, found = task_id, confirm(provider, job, task_id)
-        if _settles(found, task_id, said):
+        if isinstance(found, Outcome):
+            # One that names no task confirms only the id that the callback gives as its task's.
+            is_settled = task_id in (found.task_id, said.task_id)
+        else:
+            # The provider is away: no further id is to be asked about.
+            is_settled = not isinstance(found, WrongTask) and found.code not in _DENIALS
+        if is_settled:
             return asked, found
         reasons.append(f"the provider does not confirm task {task_id}")
     return asked, Refused("NOT_FOUND_TASK", "; ".join(reasons) or _NAMELESS)
-
-
-def _settles(found: Outcome | ProviderError, task_id: str, said: Outcome) -> bool:
-    """
-    Whether no further id is to be asked about: this is the task, or the provider is away.
-
-    An answer that names no task confirms only the id that the callback gives as its task's.
-    """
-    if isinstance(found, Outcome):
-        return task_id in (found.task_id, said.task_id)
-    return not isinstance(found, WrongTask) and found.code not in _DENIALS
 
 
 def _signature_fault(provider: Provider, settings: Settings, callback: Callback) -> str | None:
@@ -250,13 +249,6 @@ def _signature_fault(provider: Provider, settings: Settings, callback: Callback)
     except Unanswered as error:
         log.warning("the signature of %s was not checked: %s", callback.id, error.message)
         return None if settings.confirm_callbacks else error.message
-
-
-def _parsed(provider: Provider, callback: Callback) -> Outcome | ProviderError:
-    try:
-        return provider.parse(content_of(callback.headers, callback.body, CALLBACK_BYTES))
-    except ProviderError as error:
-        return error
 
 
 def _record(
@@ -284,7 +276,8 @@ def _record(
     if refusal:
         _done(tx, callback, CallbackState.IGNORED, refusal)
         return
-    if job.state is JobState.FAILED and _is_running(found):
+    running = isinstance(found, Outcome) and found.state is TaskState.RUNNING
+    if job.state is JobState.FAILED and running:
         # Only its end counts for a job that was given up.
         store.callbacks.postpone(tx, callback, now + timedelta(seconds=RUNNING_SECONDS))
         return
@@ -316,10 +309,6 @@ def _refusal(
     if found.state is TaskState.SUCCEEDED and host not in settings.result_hosts:
         return f"its result lies at {host}, which RESULT_HOSTS does not name"
     return None
-
-
-def _is_running(found: Outcome | ProviderError) -> bool:
-    return isinstance(found, Outcome) and found.state is TaskState.RUNNING
 
 
 def _adopt(tx: Connection, job: Job, task_id: str, now: datetime) -> bool:

@@ -75,7 +75,11 @@ def settle(tx: Connection, settings: Settings, answer: CreateAnswer, now: dateti
         case Silence() as silence:
             mark_unknown(tx, job, silence.message, now, silence.code)
             if silence.code == "SUBMIT_FAILED_UNKNOWN":
-                _spare_provider(tx, job.provider, silence.message, now)
+                # It gets the next job later, and later still while it goes on failing.
+                mark_unreachable(tx, job.provider, silence.message, now)
+                failing = store.providers.failing_for(tx, job.provider, now).total_seconds()
+                wait = min(max(failing, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+                store.providers.pause(tx, job.provider, now + timedelta(seconds=wait))
 
 
 def _settle_accepted(
@@ -126,23 +130,24 @@ def deadline_of(job: Job, now: datetime) -> datetime:
     return now + timedelta(seconds=max(expected, SHORTEST_DEADLINE_SECONDS))
 
 
-def _spare_provider(tx: Connection, name: str, message: str, now: datetime) -> None:
-    """A provider that fails gets the next job later, and later still while it goes on failing."""
-    mark_unreachable(tx, name, message, now)
-    failing = store.providers.failing_for(tx, name, now).total_seconds()
-    wait = min(max(failing, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
-    store.providers.pause(tx, name, now + timedelta(seconds=wait))
-
-
 def settle_refused(tx: Connection, job: Job, refusal: Refusal, now: datetime) -> None:
     """There is no task: the claimed job waits, is held, or fails."""
     error = job_error(refusal.code, refusal.message, refusal.provider_code)
-    if refusal.code in RETRY_CODES:
-        _postpone(tx, job, refusal, now)
-    elif refusal.code in HOLD_CODES:
+    if refusal.code in HOLD_CODES:
         _hold_provider(tx, job, error, now)
-    else:
+        return
+    if refusal.code not in RETRY_CODES:
         _fail_refused(tx, job, error, now)
+        return
+    # Sent again when the provider may take it.
+    asked = bounded(refusal.retry_after, LONGEST_VENDOR_HINT)
+    wait = asked or backoff(job.claims, 2.0, LONGEST_PAUSE_SECONDS)
+    later = now + timedelta(seconds=wait)
+    message = with_code(refusal.code, refusal.message)
+    _requeue(tx, job, later, f"{message}; again in {format_duration(wait)}", now)
+    store.providers.pause(tx, job.provider, later)
+    if refusal.code == "PROVIDER_UNAVAILABLE":
+        mark_unreachable(tx, job.provider, message, now)
 
 
 def _fail_refused(tx: Connection, job: Job, error: JobError, now: datetime) -> None:
@@ -152,18 +157,6 @@ def _fail_refused(tx: Connection, job: Job, error: JobError, now: datetime) -> N
         return
     message = f"{with_code(error.code, error.message)}, after the job had moved on"
     store.jobs.add_step(tx, job.id, "surplus", message, now)
-
-
-def _postpone(tx: Connection, job: Job, refusal: Refusal, now: datetime) -> None:
-    """Sent again when the provider may take it."""
-    asked = bounded(refusal.retry_after, LONGEST_VENDOR_HINT)
-    wait = asked or backoff(job.claims, 2.0, LONGEST_PAUSE_SECONDS)
-    later = now + timedelta(seconds=wait)
-    message = with_code(refusal.code, refusal.message)
-    _requeue(tx, job, later, f"{message}; again in {format_duration(wait)}", now)
-    store.providers.pause(tx, job.provider, later)
-    if refusal.code == "PROVIDER_UNAVAILABLE":
-        mark_unreachable(tx, job.provider, message, now)
 
 
 def _requeue(tx: Connection, job: Job, due_at: datetime, why: str, now: datetime) -> None:

@@ -15,7 +15,7 @@ from service.catalogue.models import VENDORS
 from service.errors import ProviderError
 from service.formatting import iso
 from service.jobs.outcomes import settled_cost
-from service.model import Job, JobState
+from service.model import JobState
 from service.model.json_types import about
 from service.providers.base import PastTask, Provider
 from service.settings import Settings
@@ -93,7 +93,8 @@ def _unmatched(
     named = store.jobs.of_ids(tx, [task.job_id for task in tasks if task.job_id])
     for task in tasks:
         job = named.get(task.job_id or "")
-        if task.task_id and task.task_id not in held and not _is_busy(job):
+        is_busy = job is not None and job.state is JobState.SUBMITTING
+        if task.task_id and task.task_id not in held and not is_busy:
             outcome = task.outcome
             yield UnmatchedTask(
                 provider=provider,
@@ -103,10 +104,6 @@ def _unmatched(
                 job_id=job.id if job else None,
                 cost=settled_cost(settings, provider, outcome),
             )
-
-
-def _is_busy(job: Job | None) -> bool:
-    return job is not None and job.state is JobState.SUBMITTING
 
 
 def compare_all(

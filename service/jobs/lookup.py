@@ -70,12 +70,13 @@ def look_up(db: Database, provider: Provider, signer: UrlSigner, job: Job, clock
     except ProviderError as error:
         task_id, is_absent, trouble = None, False, error.message
     now = clock()
+    may_repeat = VENDORS[job.provider].refuses_duplicates and now >= _settled_at(job)
     if is_absent and job.deadline_at and now >= job.deadline_at:
         return False
     with db.write() as tx:
         if task_id:
             _adopt(tx, job, task_id, now)
-        elif is_absent and _may_repeat(job, now):
+        elif is_absent and may_repeat:
             _send_again(tx, job, now)
         else:
             _look_again(tx, job, trouble, now)
@@ -93,10 +94,6 @@ def _adopt(tx: Connection, job: Job, task_id: str, now: datetime) -> None:
         store.jobs.add_step(tx, job.id, "found", f"looked up: it is task {task_id}", now)
         record_event(tx, job, EventType.JOB_SUBMITTED, now)
         store.callbacks.make_due_now(tx, job.id, now)
-
-
-def _may_repeat(job: Job, now: datetime) -> bool:
-    return VENDORS[job.provider].refuses_duplicates and now >= _settled_at(job)
 
 
 def _settled_at(job: Job) -> datetime:

@@ -50,19 +50,20 @@ class ModelJson(OfferJson):
 
 def models_json(market: Market) -> list[ModelJson]:
     """All models as the API shows them."""
-    return [_model_json(slug, market) for slug in MODELS]
-
-
-def _model_json(slug: str, market: Market) -> ModelJson:
-    sold = list(OFFERS[slug].values())
-    first = next((offer for offer in sold if offer.provider in market.providers), sold[0])
-    return {
-        "id": slug,
-        "title": first.title,
-        "routes": list(routes_of(slug)),
-        **_offer(first, market),
-        "vendors": [_offer(offer, market) for offer in sold],
-    }
+    found: list[ModelJson] = []
+    for slug in MODELS:
+        sold = list(OFFERS[slug].values())
+        first = next((offer for offer in sold if offer.provider in market.providers), sold[0])
+        found.append(
+            {
+                "id": slug,
+                "title": first.title,
+                "routes": list(routes_of(slug)),
+                **_offer(first, market),
+                "vendors": [_offer(offer, market) for offer in sold],
+            }
+        )
+    return found
 
 
 def _offer(offer: Model, market: Market) -> OfferJson:

@@ -116,19 +116,21 @@ def handle_expired(
             if job is None:
                 return False
             provider = providers.get(job.provider)
+            shown = provider if can_look_up(job.provider) else None
             if job.state is JobState.HELD:
                 _look_at_held(tx, settings, job, clock())
             elif job.state is JobState.SUBMITTING:
                 _after_lease(tx, provider, settings, job, clock())
-            elif not (provider and can_look_up(job.provider)):
+            elif shown is None:
                 _after_silence(tx, job, clock())
-        if job.state is JobState.UNKNOWN and provider and can_look_up(job.provider):
-            awaited = look_up(db, provider, signer, job, clock)
-            with db.write() as tx:
-                if not awaited:
-                    _after_silence(tx, job, clock())
-                elif job.deadline_at and clock() >= job.deadline_at:
-                    _record_overdue(tx, job, clock())
+        if job.state is not JobState.UNKNOWN or shown is None:
+            return True
+        awaited = look_up(db, shown, signer, job, clock)
+        with db.write() as tx:
+            if not awaited:
+                _after_silence(tx, job, clock())
+            elif job.deadline_at and clock() >= job.deadline_at:
+                _record_overdue(tx, job, clock())
     return True
 
 

@@ -22,7 +22,7 @@ from service.deliveries.subscriptions import get_or_create_internal
 from service.errors import Conflict, FieldErrors, InvalidInput, json_pointer
 from service.events.record import record_event
 from service.jobs.budget import price_range
-from service.jobs.choice import AUTO, Choice, Market, choose
+from service.jobs.choice import AUTO, Market, choose
 from service.model import ACCOUNTS_OWN, SUBSCRIPTION_EVENTS, EventType, Job, JobState, new_id
 from service.model.json_types import about
 from service.settings import Settings
@@ -147,9 +147,18 @@ def check_request(body: Any, channels: Mapping[str, Channel], market: Market) ->
     cancel_after = _cancel_after(body.get("cancel_after"), errors)
     if errors.found or chosen is None:
         raise InvalidInput(errors.found)
-    requested = given if body.get("provider") in (None, AUTO) else None
-    asked = _as_request(chosen, requested, notify, metadata)
-    return replace(asked, events=events, cancel_after=cancel_after)
+    anyone = body.get("provider") in (None, AUTO) and len(chosen.compared) > 1
+    return JobRequest(
+        model=chosen.offer,
+        input=chosen.input,
+        route=chosen.route,
+        notify=notify,
+        metadata=metadata,
+        requested=given if anyone else None,
+        choice=chosen.sentence(),
+        events=events,
+        cancel_after=cancel_after,
+    )
 
 
 def _advice(name: str, body: dict[str, Any]) -> str:
@@ -161,23 +170,6 @@ def _advice(name: str, body: dict[str, Any]) -> str:
     if any(name == p.name for model in MODELS.values() for p in model.parameters):
         return f'belongs into input: write "input": {{"{name}": …}}'
     return f"takes only {', '.join(FIELDS)}"
-
-
-def _as_request(
-    chosen: Choice,
-    requested: dict[str, Any] | None,
-    notify: tuple[SubscriptionSpec | str, ...] | None,
-    metadata: dict[str, Any],
-) -> JobRequest:
-    return JobRequest(
-        model=chosen.offer,
-        input=chosen.input,
-        route=chosen.route,
-        notify=notify,
-        metadata=metadata,
-        requested=requested if len(chosen.compared) > 1 else None,
-        choice=chosen.sentence(),
-    )
 
 
 def _input(given: Any, errors: FieldErrors) -> dict[str, Any] | None:

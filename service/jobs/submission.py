@@ -28,7 +28,7 @@ from service.model import Clock, Job, JobError, JobState, Submission
 from service.model.error_codes import as_stored
 from service.model.job_json import DryRunJson, dry_run_json
 from service.outbound.client import Outbound
-from service.providers.base import Provider, WireRequest
+from service.providers.base import Provider
 from service.settings import Settings
 from service.signing import UrlSigner
 from service.slots import ANYWHERE, Slot
@@ -183,8 +183,10 @@ def _send(context: SubmissionContext, job: Job, position: Position, now: datetim
         check_images(context.outbound, context.uploads, model_of(job.model, job.provider), job, now)
         url = callback_url(context.settings, context.signer, job, now)
         provider = context.providers[job.provider]
-        if context.settings.pull:
-            _refuse_own_urls(context, provider.request_for(job, url))
+        own = f"{context.settings.public_url}/i/"
+        if context.settings.pull and own in json.dumps(provider.request_for(job, url).body):
+            message = "no vendor can fetch an uploaded image from this server (CLIPBELL_PULL=true)"
+            raise Refused("INVALID_IMAGE_URL", f"{message}: give the image as a public URL")
         result: Submission | Refusal | Silence = provider.submit(job, url)
     except StorageError as error:
         result = Refusal("PROVIDER_UNAVAILABLE", f"not sent: {error}")
@@ -196,13 +198,6 @@ def _send(context: SubmissionContext, job: Job, position: Position, now: datetim
         log.exception("%s failed while it was sent", job.id)
         result = Silence("SUBMIT_TIMEOUT_UNKNOWN", f"an error of ours while sending: {error}")
     return CreateAnswer(job.id, job.claims, result)
-
-
-def _refuse_own_urls(context: SubmissionContext, wire: WireRequest) -> None:
-    """In pull mode no vendor can fetch an image from us. Raises Refused."""
-    if f"{context.settings.public_url}/i/" in json.dumps(wire.body):
-        message = "no vendor can fetch an uploaded image from this server (CLIPBELL_PULL=true)"
-        raise Refused("INVALID_IMAGE_URL", f"{message}: give the image as a public URL")
 
 
 def _commit_answer(
