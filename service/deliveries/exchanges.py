@@ -54,8 +54,5 @@ def _quoted(text: str) -> str:
     if harmless(text) == text:
         return shlex.quote(text)
     safe = text.replace("\\", r"\\").replace("'", r"\'")
-    return f"$'{harmless(safe, _octal)}'"
-
-
-def _octal(char: str) -> str:
-    return "".join(f"\\{byte:03o}" for byte in char.encode())
+    octal = harmless(safe, lambda char: "".join(f"\\{byte:03o}" for byte in char.encode()))
+    return f"$'{octal}'"

@@ -83,13 +83,7 @@ def parse_subscription(
         InvalidInput: all faults, with pointers below `at`.
     """
     parts, errors = _parts(given, at), FieldErrors(at)
-    for name in parts:
-        if name not in FIELDS:
-            errors.add(json_pointer(name), "unknown_field", f"takes {', '.join(FIELDS)}")
-    _check_words("events", parts.get("events"), list(EventType), errors)
-    _check_words("models", parts.get("models"), list(MODELS), errors)
-    _check_metadata(parts.get("metadata"), errors)
-    _check_name(parts.get("name"), errors)
+    _check_fields(parts, errors)
     headers = check_headers(parts.get("headers"), errors, known_headers or {})
     secret = check_secret(parts.get("secret"), errors)
     channel = _channel(channels, parts, errors)
@@ -99,7 +93,9 @@ def parse_subscription(
     format_, chosen = _format_and_events(channel, parts, events, errors)
     target = ""
     with errors.collect():
-        target = _target(channel, parts.get("target"))
+        if not isinstance(parts.get("target"), str) or not parts["target"].strip():
+            raise InvalidInput.at("/target", "required", NO_TARGET)
+        target = channel.check_target(parts["target"].strip())
     errors.raise_any()
     return SubscriptionSpec(
         parts["channel"],
@@ -164,6 +160,28 @@ def _parts(given: Any, at: str) -> dict[str, Any]:
     raise InvalidInput.at(at, "wrong_type", message)
 
 
+def _check_fields(parts: Mapping[str, Any], errors: FieldErrors) -> None:
+    """Check the names of all fields, and those that mean the same for every channel."""
+    for name in parts:
+        if name not in FIELDS:
+            errors.add(json_pointer(name), "unknown_field", f"takes {', '.join(FIELDS)}")
+    _check_words("events", parts.get("events"), list(EventType), errors)
+    _check_words("models", parts.get("models"), list(MODELS), errors)
+    metadata = {} if parts.get("metadata") is None else parts["metadata"]
+    if not isinstance(metadata, dict) or len(metadata) > METADATA_PAIRS:
+        message = f"must be an object of at most {METADATA_PAIRS} pairs"
+        errors.add("/metadata", "wrong_type", message)
+        metadata = {}
+    for key, value in metadata.items():
+        if not isinstance(value, str | int | float):
+            message = "must be text, a number or a boolean"
+            errors.add(f"/metadata{json_pointer(key)}", "wrong_type", message)
+    title = "" if parts.get("name") is None else parts["name"]
+    if not isinstance(title, str) or len(title) > NAME_LENGTH or not title.isprintable():
+        message = f"must be at most {NAME_LENGTH} characters on one line"
+        errors.add("/name", "not_allowed", message)
+
+
 def _check_words(name: str, given: Any, known: list[str], errors: FieldErrors) -> None:
     if given is not None and not isinstance(given, list):
         errors.add(f"/{name}", "wrong_type", f"must be a list of {name}")
@@ -171,29 +189,3 @@ def _check_words(name: str, given: Any, known: list[str], errors: FieldErrors) -
     for place, word in enumerate(given or []):
         if word not in known:
             errors.add(f"/{name}/{place}", "not_allowed", f"must be one of {', '.join(known)}")
-
-
-def _check_metadata(given: Any, errors: FieldErrors) -> None:
-    if given is None:
-        return
-    if not isinstance(given, dict) or len(given) > METADATA_PAIRS:
-        message = f"must be an object of at most {METADATA_PAIRS} pairs"
-        errors.add("/metadata", "wrong_type", message)
-        return
-    for name, value in given.items():
-        if not isinstance(value, str | int | float):
-            message = "must be text, a number or a boolean"
-            errors.add(f"/metadata{json_pointer(name)}", "wrong_type", message)
-
-
-def _check_name(given: Any, errors: FieldErrors) -> None:
-    name = "" if given is None else given
-    if not isinstance(name, str) or len(name) > NAME_LENGTH or not name.isprintable():
-        message = f"must be at most {NAME_LENGTH} characters on one line"
-        errors.add("/name", "not_allowed", message)
-
-
-def _target(channel: Channel, given: Any) -> str:
-    if not isinstance(given, str) or not given.strip():
-        raise InvalidInput.at("/target", "required", NO_TARGET)
-    return channel.check_target(given.strip())
