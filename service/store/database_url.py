@@ -29,18 +29,10 @@ def parse_database_url(text: str) -> Path | URL:
     scheme, separator, rest = text.strip().partition("://")
     if not separator:
         raise _refusal(f"must look like {FORMS}")
-    if _SQLITE.fullmatch(scheme.lower()):
-        return _sqlite_path(rest)
     if _POSTGRES.fullmatch(scheme.lower()):
         return _postgres_url(rest)
-    raise _refusal(f"{scheme}:// is not supported; it must look like {FORMS}")
-
-
-def _refusal(message: str) -> SettingsError:
-    return SettingsError(f"CLIPBELL_DATABASE_URL: {message}")
-
-
-def _sqlite_path(rest: str) -> Path:
+    if not _SQLITE.fullmatch(scheme.lower()):
+        raise _refusal(f"{scheme}:// is not supported; it must look like {FORMS}")
     name = rest.removeprefix("/")
     if name in ("", ":memory:"):
         raise _refusal("a database in memory is nobody else's; name a file: sqlite:///clipbell.db")
@@ -52,6 +44,10 @@ def _sqlite_path(rest: str) -> Path:
     if name.startswith("~"):
         raise _refusal("~ is not your home folder here; write the whole path: sqlite:////home/…")
     return Path(os.fsdecode(unquote_to_bytes(name)))
+
+
+def _refusal(message: str) -> SettingsError:
+    return SettingsError(f"CLIPBELL_DATABASE_URL: {message}")
 
 
 def _postgres_url(rest: str) -> URL:

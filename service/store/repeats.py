@@ -62,7 +62,10 @@ def earlier_try(tx: Connection, create: Create, now: datetime) -> str | None:
     with the highest count is taken, a refused one first, then the oldest.
     """
     if create.retries:
-        row = _before(tx, create, now)
+        # The create whose try this one follows.
+        earlier = _same(create, now - REPEAT_WINDOW).where(creates.c.retries < create.retries)
+        newest_first = earlier.order_by(creates.c.retries.desc(), creates.c.number)
+        row = tx.execute(newest_first.limit(1)).first()
         blank = _refused_before(tx, create, now)
         if blank is not None and (row is None or blank.retries >= row.retries):
             return None
@@ -74,12 +77,6 @@ def earlier_try(tx: Connection, create: Create, now: datetime) -> str | None:
 def _same(create: Create, since: datetime) -> Any:
     same = select(creates).filter_by(api_key_id=create.api_key_id, fingerprint=create.fingerprint)
     return same.where(creates.c.created_at >= since)
-
-
-def _before(tx: Connection, create: Create, now: datetime) -> Row[Any] | None:
-    """The create whose try this one follows."""
-    found = _same(create, now - REPEAT_WINDOW).where(creates.c.retries < create.retries)
-    return tx.execute(found.order_by(creates.c.retries.desc(), creates.c.number).limit(1)).first()
 
 
 def _refused_before(tx: Connection, create: Create, now: datetime) -> Row[Any] | None:
