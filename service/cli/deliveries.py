@@ -72,7 +72,12 @@ def deliveries(
     if any(query.values()):
         none = "No delivery matches: `clipbell deliveries` shows all."
     print_list(
-        found, [_row(one) for one in found], json_, none=none, spare=("created", "tries", "last")
+        found,
+        [_row(one) for one in found],
+        json_,
+        none=none,
+        spare=("tries", "created", "last"),
+        cut={"to": 14, "last": 24},
     )
 
 
@@ -87,7 +92,7 @@ def _row(one: ListedDeliveryJson) -> dict[str, str]:
         "job": one["job_id"] or "",
         "created": ago(one["created_at"]),
         "tries": str(len(one["attempts"])),
-        "last": cut(plain(result), 48),
+        "last": cut(plain(result).removeprefix("the endpoint "), 48),
     }
 
 

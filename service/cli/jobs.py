@@ -15,13 +15,13 @@ from service.cli.output import (
     JsonOption,
     ago,
     console,
-    in_colour,
     print_json,
     print_list,
     say,
     table,
 )
 from service.cli.parsing import moment
+from service.cli.tables import in_colour
 from service.formatting import iso
 from service.jobs.timeline import timeline
 from service.messages.content import cut, plain
@@ -94,7 +94,7 @@ def list_jobs(
     none = "No jobs yet: try `clipbell submit kling-2-5-turbo-pro --prompt …`."
     if q or any(filters.values()):
         none = "No job matches: `clipbell jobs` shows all."
-    print_list(found, rows, json_, none=none, spare=("created",))
+    print_list(found, rows, json_, none=none, spare=("created",), cut={"prompt": 24})
 
 
 def show(job_id: str = JobArgument, json_: bool = JsonOption) -> None:

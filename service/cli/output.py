@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,34 +10,18 @@ from typing import Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from service.cli.completion import job_ids
+from service.cli.tables import layout
 from service.formatting import format_age, harmless
 from service.messages.content import plain
 from service.model import utc_now
 
-_ID = re.compile(r"[a-z]+_[0-9a-f]{32}")
-_COLOURS = {
-    "green": "succeeded delivered stored processed on valid",
-    "red": "failed exhausted lost off revoked",
-    "yellow": "held unknown",
-    "cyan": "queued submitting submitted pending received",
-    "dim": "canceled deleted ignored",
-}
-#: The style of a state on a terminal, by its first word.
-_STYLES = {word: style for style, words in _COLOURS.items() for word in words.split()}
 #: Columns of an output that is no terminal: each row is one line, for grep and its like.
 UNFOLDED = 10_000
-#: Columns of an id.
-ID_WIDTH = 36
-#: Characters of one that tell it from others: the millisecond, and twelve random bits.
-SHORT_ID = 20
-#: Columns of a terminal that has room for whole ids.
-WIDE = 140
-#: On a terminal with fewer columns, tables leave out the columns that can be spared.
-ROOMY = 100
+#: By default, long cells are folded.
+NOT_CUT: Mapping[str, int] = {}
 JobArgument = typer.Argument(
     metavar="JOB", help="A job's id, or the start of it.", autocompletion=job_ids
 )
@@ -76,27 +59,19 @@ def print_json(body: Any, indent: int | None = None) -> None:
     print(harmless(text, lambda char: json.dumps(char)[1:-1]), flush=True)
 
 
-def table(rows: list[dict[str, str]], spare: Sequence[str] = ()) -> None:
+def table(
+    rows: list[dict[str, str]], spare: Sequence[str] = (), cut: Mapping[str, int] = NOT_CUT
+) -> None:
     """
     Rows with the same keys, as a table.
 
-    On a terminal that is not wide, ids lose their end: each verb takes such a beginning.
-
     Args:
-        spare: the columns that go where the terminal is narrow.
+        spare: the columns that may go where the terminal is narrow, in this order.
+        cut: the columns whose cells are cut rather than folded, and the width they need.
     """
-    out, grid = console(), Table(box=None, pad_edge=False, header_style="bold")
-    shown = [name for name in rows[0] if name not in spare or out.width >= ROOMY]
-    length = ID_WIDTH if out.width >= WIDE else SHORT_ID
-    for name in shown:
-        width = length if any(_ID.fullmatch(row[name]) for row in rows) else None
-        whole = width is not None or name in ("state", "at (UTC)")
-        grid.add_column(name, overflow="fold", min_width=width, no_wrap=whole)
-    for row in rows:
-        texts = [(name, plain(row[name])) for name in shown]
-        cells = [(name, text[:length] if _ID.fullmatch(text) else text) for name, text in texts]
-        grid.add_row(*(in_colour(cell) if name == "state" else cell for name, cell in cells))
-    out.print(grid)
+    out = console()
+    for part in layout(rows, out.width, spare, cut):
+        out.print(part)
 
 
 def print_list(
@@ -106,6 +81,7 @@ def print_list(
     *,
     none: str,
     spare: Sequence[str] = (),
+    cut: Mapping[str, int] = NOT_CUT,
 ) -> None:
     """
     A list: JSON, a table, or what to say where there is nothing.
@@ -117,7 +93,7 @@ def print_list(
     if json_:
         print_json(rows)
     elif shown:
-        table(list(shown), spare)
+        table(list(shown), spare, cut)
     else:
         console().print(none)
 
@@ -135,11 +111,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_cell, value))
     return "" if value is None else {True: "yes", False: "no"}.get(value, str(value))
-
-
-def in_colour(state: str) -> Text:
-    """A state's word; its colour says no more than the word does."""
-    return Text(state, _STYLES.get(state.partition(":")[0], ""))
 
 
 def ago(moment: str | None) -> str:

@@ -15,19 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from service.cli.live import Live, Snapshot
-from service.cli.output import (
-    ID_WIDTH,
-    ROOMY,
-    SHORT_ID,
-    WIDE,
-    JsonOption,
-    console,
-    in_colour,
-    print_json,
-)
+from service.cli.output import JsonOption, console, print_json
 from service.cli.progress import doing, done, seconds_of
+from service.cli.tables import SHORT_ID, in_colour
 from service.formatting import harmless
 from service.model import TERMINAL
+
+#: Columns of a terminal that has room for bars, and of one that has room for whole ids.
+ROOMY, WIDE = 100, 140
 
 
 def watch(
@@ -106,9 +101,9 @@ def _print_changes(snapshots: Iterator[Snapshot], json_: bool) -> None:
 
 def _render(snapshot: Snapshot, width: int) -> Group:
     """The jobs as a table with bars, for a terminal of `width` columns."""
-    roomy, length = width >= ROOMY, ID_WIDTH if width >= WIDE else SHORT_ID
+    roomy, length = width >= ROOMY, None if width >= WIDE else SHORT_ID
     grid = Table(box=None, pad_edge=False, header_style="bold")
-    grid.add_column("job", min_width=length, no_wrap=True)
+    grid.add_column("job", min_width=SHORT_ID, no_wrap=True)
     for name in ("state", "time", *(["progress"] if roomy else []), "waits for"):
         grid.add_column(name)
     for job in snapshot.jobs:

@@ -9,7 +9,8 @@ import pytest
 from support.servers import Clipbell
 from support.terminals import Terminal
 
-from service.cli.output import in_colour, table
+from service.cli.output import table
+from service.cli.tables import in_colour
 
 PROMPT = "A fox in the snow, seen from above, at dawn, with long shadows"
 
