@@ -14,15 +14,14 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 
 from rich.console import Console
 from rich.table import Table
 
 from bench.deployment import Vendor
+from bench.figures import Figures, spread
 from bench.walk import Walk, run
 
-Figures = dict[str, float]
 OWN = Path(__file__).parents[2]
 
 
@@ -68,16 +67,11 @@ def _print(rounds: dict[str, list[list[Figures]]]) -> None:
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     for walk, trees in rounds.items():
         for label, tree in zip(["before", ""][-len(trees) :], trees, strict=True):
-            table.add_row(f"{walk} {label}", *(_spread([f[name] for f in tree]) for name in names))
+            table.add_row(f"{walk} {label}", *(spread([f[name] for f in tree]) for name in names))
         if len(trees) == 2:
             ratios = ([b[name] / a[name] for a, b in zip(*trees, strict=True)] for name in names)
-            table.add_row(f"{walk} ratio", *(_spread(list(one)) for one in ratios))
+            table.add_row(f"{walk} ratio", *(spread(list(one)) for one in ratios))
     Console(width=200).print(table)
-
-
-def _spread(values: list[float]) -> str:
-    """The median, and between what all lie."""
-    return f"{median(values):.3g} ({min(values):.3g}–{max(values):.3g})"
 
 
 if __name__ == "__main__":

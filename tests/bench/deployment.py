@@ -63,10 +63,11 @@ class Deployment(Clipbell):
         return sum(cpu_seconds(pid) for pid in pids)
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far."""
+def cpu_seconds(pid: int, *, with_ended: bool = False) -> float:
+    """User and system time of a process so far; `with_ended` children that it has waited for."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    ticks = fields[11:15] if with_ended else fields[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,10 @@ class PeerProcess:
         """Every task so far; see `bench.peer.Seen`."""
         found: list[dict[str, Any]] = self.ask("seen").json()
         return found
+
+    def heard(self) -> int:
+        """Of how many tasks the hook has come."""
+        return int(self.ask("heard").body)
 
 
 @contextmanager

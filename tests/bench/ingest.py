@@ -12,10 +12,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +24,7 @@ from itertools import count
 from pathlib import Path
 from statistics import median, quantiles
 from tempfile import TemporaryDirectory
+from typing import IO
 from urllib.parse import urlsplit
 
 from support.servers import eventually, free_port, http_call
@@ -58,18 +60,23 @@ def another() -> bytes:
     return json.dumps({"number": next(_numbers)}).ljust(BODY_BYTES).encode()
 
 
+def no_headers(_: bytes) -> str:
+    """Of a receiver whose callbacks are signed in their URL."""
+    return ""
+
+
 async def _send(
-    port: int, paths: list[str], body: Callable[[], bytes], callbacks: int, status: bytes
-) -> list[float]:
-    """Seconds that each callback took; all over a few connections that are kept alive."""
+    server: Server, body: Callable[[], bytes], callbacks: int, status: bytes
+) -> tuple[float, list[float]]:
+    """Seconds of all and of each, over a few connections that are open before and kept alive."""
     took: list[float] = []
     numbers = iter(range(callbacks))
 
-    async def connection() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async def use(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for number in numbers:
-            content, path = body(), paths[number % len(paths)]
+            content, path = body(), server.paths[number % len(server.paths)]
             head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            head += server.headers(content)
             began = time.perf_counter()
             writer.write(f"{head}Content-Length: {len(content)}\r\n\r\n".encode() + content)
             answer = await reader.readuntil(b"\r\n\r\n")
@@ -79,26 +86,34 @@ async def _send(
             assert answer.split()[1] == status, answer
             if b"connection: close" in answer.lower():
                 writer.close()
-                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+                reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.close()
 
-    await asyncio.gather(*(connection() for _ in range(CONNECTIONS)))
-    return took
+    # One by one: a server may have a short queue for those that come at once.
+    opened = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(CONNECTIONS)]
+    first = time.perf_counter()
+    await asyncio.gather(*(use(*connection) for connection in opened))
+    return time.perf_counter() - first, took
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where callbacks go, and how much processor time the server has had."""
+    """
+    Where callbacks go, and how much processor time the server has had.
+
+    `headers` are lines of the request, each with its end, that belong to a body.
+    """
 
     port: int
     paths: list[str]
     used: Callable[[], float]
+    headers: Callable[[bytes], str] = no_headers
 
     def measure(self, body: Callable[[], bytes], callbacks: int, status: bytes) -> Figures:
         """One round."""
-        before, began = self.used(), time.perf_counter()
-        took = asyncio.run(_send(self.port, self.paths, body, callbacks, status))
-        seconds, used = time.perf_counter() - began, self.used() - before
+        before = self.used()
+        seconds, took = asyncio.run(_send(self, body, callbacks, status))
+        used = self.used() - before
         milliseconds = [1000 * one for one in took]
         rate, cpu = callbacks / seconds, 1000 * used / callbacks
         return Figures(rate, cpu, median(milliseconds), quantiles(milliseconds, n=100)[98])
@@ -107,26 +122,66 @@ class Server:
 @contextmanager
 def running_hello() -> Iterator[Server]:
     """Hello on gunicorn, one process with as many threads as ours."""
+    with running_app("bench.hello:app", Path(sys.executable), {}) as (port, used):
+        yield Server(port, ["/x"], used)
+
+
+@contextmanager
+def running_app(
+    app: str, python: Path, environ: Mapping[str, str]
+) -> Iterator[tuple[int, Callable[[], float]]]:
+    """A WSGI app on gunicorn, one process with threads: its port, and its processor time."""
     port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "bench.hello:app", "--worker-class", "gthread"]
+    command = [str(python), "-m", "gunicorn", app, "--worker-class", "gthread"]
     command += ["--threads", THREADS, "--bind", f"127.0.0.1:{port}", "--keep-alive", "15"]
-    with subprocess.Popen(
-        [*command, "--no-control-socket", "--log-level", "warning"], cwd=TESTS
-    ) as process:
+    command += ["--no-control-socket", "--log-level", "warning"]
+    with running(command, port, environ) as pid:
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        pids = [pid, *map(int, children.read_text().split())]
+        yield port, lambda: sum(map(cpu_seconds, pids))
+
+
+@contextmanager
+def running(
+    command: list[str], port: int, environ: Mapping[str, str], log: IO[str] | None = None
+) -> Iterator[int]:
+    """A server's process, once it answers; it writes to `log`, or where we do."""
+    environ = {**os.environ, **environ}
+    with subprocess.Popen(command, cwd=TESTS, env=environ, stdout=log, stderr=log) as process:
         try:
             eventually(lambda: _is_there(port))
-            children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-            pids = [process.pid, *map(int, children.read_text().split())]
-            yield Server(port, ["/x"], lambda: sum(map(cpu_seconds, pids)))
+            yield process.pid
         finally:
             process.terminate()
 
 
 def _is_there(port: int) -> bool:
     try:
-        return http_call("POST", f"http://127.0.0.1:{port}/x", seconds=1).status == 200
+        return http_call("POST", f"http://127.0.0.1:{port}/x", seconds=1).status > 0
     except OSError:
         return False
+
+
+@contextmanager
+def running_receiver(
+    tree: Path, settings: dict[str, str]
+) -> Iterator[tuple[Server, Server, Server]]:
+    """Ours, over a database of its own: for new callbacks, for one again and again, for forgery."""
+    with (
+        TemporaryDirectory(prefix="clipbell-bench-") as folder,
+        Deployment(tree, Path(folder), NOWHERE, **settings) as clipbell,
+    ):
+        paths = callback_paths(clipbell)
+        serve = ("serve", "--port", str(clipbell.port), "--threads", THREADS)
+        clipbell.spawn("serve", "service", *serve)
+        eventually(clipbell.answers)
+        used = lambda: clipbell.cpu_seconds("serve")  # noqa: E731
+        forged = [f"{path[:-4]}AAAA" for path in paths]
+        yield (
+            Server(clipbell.port, paths, used),
+            Server(clipbell.port, paths[:1], used),
+            Server(clipbell.port, forged, used),
+        )
 
 
 def callback_paths(clipbell: Deployment) -> list[str]:
@@ -150,22 +205,14 @@ def main() -> None:
     parser.add_argument("--against", type=Path, default=TREE, help="another source tree")
     given = parser.parse_args()
     with (
-        TemporaryDirectory(prefix="clipbell-bench-") as folder,
         database(given.database) as settings,
-        Deployment(given.against.resolve(), Path(folder), NOWHERE, **settings) as clipbell,
+        running_receiver(given.against.resolve(), settings) as (new, again, forged),
         running_hello() as hello,
     ):
-        paths = callback_paths(clipbell)
-        clipbell.spawn(
-            "serve", "service", "serve", "--port", str(clipbell.port), "--threads", THREADS
-        )
-        eventually(clipbell.answers)
-        used = lambda: clipbell.cpu_seconds("serve")  # noqa: E731
-        forged = [f"{path[:-4]}AAAA" for path in paths]
         kinds = {
-            "callbacks": (Server(clipbell.port, paths, used), another, b"200"),
-            "the same again": (Server(clipbell.port, paths[:1], used), lambda: SAME, b"200"),
-            "forged": (Server(clipbell.port, forged, used), another, b"401"),
+            "callbacks": (new, another, b"200"),
+            "the same again": (again, lambda: SAME, b"200"),
+            "forged": (forged, another, b"401"),
         }
         for name, (server, body, status) in kinds.items():
             server.measure(body, CONNECTIONS * 4, status)
