@@ -28,9 +28,14 @@ CALLBACKS = 32
 
 @dataclass
 class Seen:
-    """When (monotonic seconds) a task was created and called back, and its hook came."""
+    """
+    When (monotonic seconds) a task was asked for and created, its film was ready, it was
+    called back, and its hook came.
+    """
 
+    asked: float = 0.0
     created: float = 0.0
+    ready: float = 0.0
     called: float = 0.0
     answered: float = 0.0
     hooks: list[float] = field(default_factory=list)
@@ -79,6 +84,8 @@ class Peer:
             return "video/mp4", self._film
         if path == "/seen":
             return "application/json", json.dumps([asdict(s) for s in self._seen.values()]).encode()
+        if path == "/heard":
+            return "application/json", b"%d" % sum(bool(s.hooks) for s in self._seen.values())
         if path == "/forget":
             self._seen.clear()
             return "text/plain", b""
@@ -91,9 +98,10 @@ class Peer:
             self._seen[body["data"]["task_id"]].hooks.append(time.monotonic())
 
     async def _create(self, body: dict[str, Any]) -> bytes:
+        asked = time.monotonic()
         await asyncio.sleep(self._create_seconds)
         task_id = f"task{time.monotonic_ns()}"
-        self._seen[task_id].created = time.monotonic()
+        self._seen[task_id] = Seen(asked, created=time.monotonic())
         task = asyncio.create_task(self._call_back(task_id, body["callback_url"]))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -107,6 +115,7 @@ class Peer:
 
     async def _call_back(self, task_id: str, url: str) -> None:
         await asyncio.sleep(self._task_seconds)
+        self._seen[task_id].ready = time.monotonic()
         place, body = urlsplit(url), self._envelope(task_id)
         head = f"POST {place.path} HTTP/1.1\r\nHost: {place.netloc}\r\nConnection: close\r\n"
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"

@@ -83,8 +83,4 @@ def submit(clipbell: Deployment, count: int, rate: float = 0.0) -> None:
 
 def await_hooks(other: PeerProcess, count: int) -> None:
     """Until the hooks of so many jobs have arrived."""
-
-    def arrived() -> bool:
-        return sum(bool(task["hooks"]) for task in other.seen()) >= count
-
-    eventually(arrived, PATIENCE)
+    eventually(lambda: other.heard() >= count, PATIENCE)
