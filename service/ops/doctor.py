@@ -76,7 +76,7 @@ def findings(w: Wiring, subjects: Iterable[str]) -> list[Check]:
 def _database(w: Wiring) -> Check:
     w.db.check()
     w.db.check_writable()
-    return Check("database", True, f"{w.db.engine.dialect.name}, schema at {w.db.version().at}")
+    return Check("database", True, f"{w.db.product}, schema at {w.db.version().at}")
 
 
 def _storage(w: Wiring) -> Check:

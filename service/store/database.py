@@ -73,6 +73,8 @@ class Database:
         self.engine, self._file, self._check_encoding, self._bell = _open(url, patience)
         self._listener: Callable[[str], bool] | None = None
         self.is_sqlite = self._file is not None
+        #: As it calls itself.
+        self.product = "SQLite" if self.is_sqlite else "PostgreSQL"
         self._lock = WriterLock(f"{self._file.path}.lock") if self._file else None
         self._reads = Breaker(self._probe_reading)
         self._writes = Breaker(self._probe_writing)

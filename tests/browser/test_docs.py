@@ -58,3 +58,24 @@ def test_search_and_copy(browser: Browser, site: Harness) -> None:
     assert "Rotate a secret" in shown and len(shown) < 4
     assert "found" in status
     assert 0 == hidden
+
+
+def test_contents_on_a_phone(browser: Browser, site: Harness) -> None:
+    """The page comes first; the list of contents opens, one entry close below the other."""
+    with opened(browser, site, "phone", "light") as page:
+        page.goto(url_of(site, "/docs"))
+        contents = page.locator(".contents details").first
+        first_seen = page.locator("#start").is_visible() and not contents.locator("ul").is_visible()
+        contents.locator("summary").click()
+        lefts, heights = page.evaluate(
+            """() => {
+                const boxes = [...document.querySelectorAll(".contents details[open] li a")]
+                    .map((link) => link.parentElement.getBoundingClientRect());
+                return [new Set(boxes.map((box) => box.left)).size,
+                        Math.max(...boxes.map((box) => box.height))];
+            }"""
+        )
+
+    assert first_seen
+    assert 2 == lefts
+    assert heights < 60

@@ -91,10 +91,9 @@ def versions_in_use() -> dict[str, str]:
     w = wiring()
     with w.db.read() as tx:
         number = ".".join(str(part) for part in tx.dialect.server_version_info or ())
-    kind = "SQLite" if w.db.is_sqlite else "PostgreSQL"
     return {
         "Clipbell": __version__,
         "Python": platform.python_version(),
-        kind: number,
+        w.db.product: number,
         "Schema": w.db.version().at or "none",
     }

@@ -14,3 +14,6 @@ document.addEventListener("click", async (event) => {
 });
 
 document.documentElement.classList.add("js");
+
+// On a phone the list of pages would stand before the page itself.
+if (matchMedia("(max-width: 59.99rem)").matches) document.querySelector(".contents details[open]")?.removeAttribute("open");

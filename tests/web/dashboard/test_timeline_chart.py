@@ -56,3 +56,10 @@ def test_what_goes_on() -> None:
     assert [(0, 100, True)] == [(b.x, b.width, b.open) for b in expected.rows[0].bars]
     assert 45 == expected.seconds
     assert 52 == unknown.seconds and unknown.rows[0].bars[1].open
+
+
+def test_the_last_label_has_room() -> None:
+    """It ends where the axis ends and reaches far back: no label is in its way on a phone."""
+    found = drawn([row(0, 320)], None)
+
+    assert [(0, "0 s"), (37.5, "2 min"), (100, "5 min 20 s")] == found.ticks

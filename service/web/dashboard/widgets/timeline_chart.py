@@ -27,8 +27,9 @@ MARGIN = 0.04
 #: Steps of the axis in seconds, and how many of them there may be.
 STEPS = (0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 86_400)
 MOST_STEPS = 5
-#: Two labels of the axis stay so far apart.
+#: Two labels of the axis stay so far apart; the last one ends at the end of the axis.
 APART = 18.0
+APART_FROM_END = 27.0
 
 
 @dataclass(frozen=True)
@@ -161,6 +162,6 @@ def axis_ticks(scale: _Scale, seconds: float) -> list[tuple[float, str]]:
     found: list[tuple[float, str]] = []
     for moment in moments:
         x = scale.at(moment)
-        if x <= 100 - APART and (not found or x - found[-1][0] >= APART):
+        if x <= 100 - APART_FROM_END and (not found or x - found[-1][0] >= APART):
             found.append((round(x, 2), format_duration(moment)))
     return [*found, (100.0, format_duration(seconds))]
