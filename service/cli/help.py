@@ -53,11 +53,14 @@ class Group(TyperGroup):
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the verbs, the options and the examples."""
-        rows = [(name, one.get_short_help_str(200)) for name, one in self.commands.items()]
         with formatter.section("Commands"):
-            formatter.write_dl(rows)
+            formatter.write_dl(self.short_helps())
         _write_params(self, ctx, formatter)
         _write_examples(self.help or "", formatter)
+
+    def short_helps(self) -> list[tuple[str, str]]:
+        """The verbs with what they do."""
+        return [(name, one.get_short_help_str(200)) for name, one in self.commands.items()]
 
 
 def _choose(name: str | None) -> None:

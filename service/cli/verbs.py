@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
-import typer
 from typer._click.shell_completion import CompletionItem
 from typer.core import TyperGroup
-from typer.main import get_command
 
-from service.cli.help import PLAIN, Acting, Verb
+from service.cli.lazy import Section, load, starting
 from service.errors import SettingsError
 
-#: Where a verb is, after ``service.cli.``, and what it does.
-Section = dict[str, tuple[str, str]]
 JOBS: Section = {
     "submit": ("submit:submit", "Submit one job, or a file of jobs."),
     "jobs": ("jobs:list_jobs", "List the newest jobs."),
@@ -27,7 +22,7 @@ JOBS: Section = {
     "delete": ("delete:delete", "Delete a job's prompt, input, messages and video."),
 }
 MESSAGES: Section = {
-    "subscriptions": ("subscriptions:app", "Who gets which messages, and where."),
+    "subscriptions": ("subscriptions:group", "Who gets which messages, and where."),
     "deliveries": ("deliveries:app", "List the newest deliveries, or show one."),
     "resend": ("deliveries:resend", "Send one delivery again."),
     "recover": ("recover:recover", "Send the failed deliveries to one subscription again."),
@@ -56,7 +51,7 @@ ADMINISTRATION: Section = {
     "accounts": ("accounts:app", "Accounts, which own jobs, keys and subscriptions."),
     "keys": ("keys:app", "The API keys of an account."),
     "secrets": ("secrets:app", "The keys that sign URLs and encrypt secrets."),
-    "videos": ("videos:app", "Stored videos: list and prune."),
+    "videos": ("videos:group", "Stored videos: list and prune."),
     "migrate": ("setup:migrate", "Run database migrations."),
     "backup": ("setup:backup", "Copy database and secret keys into one file."),
     "recover-from-backup": ("setup:recover_from_backup", "Run once after a restore."),
@@ -92,18 +87,13 @@ class Root(TyperGroup):
         """The verb, from its module. Raises SettingsError if its libraries are not installed."""
         if cmd_name not in VERBS:
             return None
-        module, _, attribute = VERBS[cmd_name].partition(":")
         try:
-            found = getattr(import_module(f"service.cli.{module}"), attribute)
+            return load(cmd_name, VERBS[cmd_name], acting=cmd_name in ACTING)
         except ModuleNotFoundError as error:
             if cmd_name not in EXTRAS:
                 raise
             fix = f"pip install 'clipbell[{EXTRAS[cmd_name]}]'"
             raise SettingsError(f"{error.name} is missing: {fix}") from None
-        if not isinstance(found, typer.Typer):
-            run, found = found, typer.Typer(**PLAIN)
-            found.command(cmd_name, cls=Acting if cmd_name in ACTING else Verb)(run)
-        return get_command(found)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write the verbs by subject, without loading them."""
@@ -113,8 +103,4 @@ class Root(TyperGroup):
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[CompletionItem]:
         """The verbs that begin so, without loading them."""
-        return [
-            CompletionItem(name, help=text)
-            for name, text in HELP.items()
-            if name.startswith(incomplete)
-        ]
+        return [item for section in SECTIONS.values() for item in starting(section, incomplete)]

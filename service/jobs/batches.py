@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 from sqlalchemy import Connection
 from typing_extensions import TypedDict
@@ -35,8 +35,11 @@ from service.model import Job
 from service.model.json_types import JobId, about
 from service.settings import Settings
 from service.signing import Encryptor
-from service.storage.uploads import UploadStore
 from service.store.database import Database
+
+if TYPE_CHECKING:
+    # It brings the HTTP client, which few verbs need.
+    from service.storage.uploads import UploadStore
 
 #: The most rows of one request, which are one transaction.
 MOST_ROWS = 50

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from sqlalchemy import Connection
 from typing_extensions import TypedDict
@@ -17,10 +17,13 @@ from service.formatting import iso
 from service.jobs.outcomes import settled_cost
 from service.model import JobState
 from service.model.json_types import about
-from service.providers.base import PastTask, Provider
 from service.settings import Settings
 from service.store.database import Database
 from service.store.reports import DayOfLedger
+
+if TYPE_CHECKING:
+    # They bring the HTTP client, which few verbs need.
+    from service.providers.base import PastTask, Provider
 
 #: So many tasks are compared with one query.
 BATCH = 200

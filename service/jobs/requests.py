@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Annotated, Any, NotRequired
+from typing import TYPE_CHECKING, Annotated, Any, NotRequired
 
 from pydantic import Field, with_config
 from sqlalchemy import Connection
@@ -27,7 +27,10 @@ from service.model import ACCOUNTS_OWN, SUBSCRIPTION_EVENTS, EventType, Job, Job
 from service.model.json_types import about
 from service.settings import Settings
 from service.signing import Encryptor
-from service.storage.uploads import UploadStore
+
+if TYPE_CHECKING:
+    # It brings the HTTP client, which few verbs need.
+    from service.storage.uploads import UploadStore
 
 METADATA_LENGTH = 4096
 NOTIFY_LENGTH = 10

@@ -12,6 +12,7 @@ from support.servers import Clipbell
 from typer.main import get_command
 
 from service.cli import app
+from service.cli.lazy import LazyGroup
 from service.cli.verbs import HELP, VERBS
 
 #: What the framework calls the kinds of values.
@@ -24,8 +25,8 @@ def pages() -> Iterator[tuple[str, Any]]:
     for name in VERBS:
         command = root.get_command(None, name)
         yield name, command
-        for own, one in getattr(command, "commands", {}).items():
-            yield f"{name} {own}", one
+        for own in getattr(command, "commands", {}):
+            yield f"{name} {own}", command.get_command(None, own)
 
 
 PAGES = dict(pages())
@@ -72,3 +73,12 @@ def test_misspelt_verb(clipbell: Clipbell) -> None:
     assert "Did you mean 'submit'?" in clipbell.run("sumbit", code=2).stderr
     assert "'--limit': must be greater" in clipbell.run("jobs", "--limit", "0", code=2).stderr
     assert "clipbell: give a model and --prompt" in clipbell.run("submit", code=2).stderr
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, one in PAGES.items() if isinstance(one, LazyGroup)]
+)
+def test_list_of_a_groups_verbs(name: str) -> None:
+    """A group lists its verbs without loading them, in the words of their own pages."""
+    for own, text in PAGES[name].short_helps():
+        assert " ".join(PAGES[f"{name} {own}"].help.split()).startswith(text.rstrip("."))
