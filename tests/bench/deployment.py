@@ -22,6 +22,8 @@ TESTS = Path(__file__).parents[1]
 #: Of a film of five seconds, as small as a vendor's smallest.
 FILM = {"width": 1280, "height": 720, "frames": 50}
 PATIENCE = 100.0
+#: A worker of Celery as its users start one; so many processes work besides the one that leads.
+CELERY = ("-A", "service.engines.celery", "worker", "--concurrency", "6")
 
 
 class Deployment(Clipbell):
@@ -50,10 +52,13 @@ class Deployment(Clipbell):
         return done
 
     def start_workers(self, count: int) -> list[str]:
-        """So many workers; what each is called."""
+        """So many workers of its engine; what each is called."""
         names = [f"worker-{number}" for number in range(count)]
         for name in names:
-            self.spawn(name, "service", "worker")
+            if self.environ.get("CLIPBELL_ENGINE") == "celery":
+                self.spawn(name, "celery", *CELERY, "--hostname", f"{name}@%h")
+            else:
+                self.spawn(name, "service", "worker")
         return names
 
     def cpu_seconds(self, *verbs: str) -> float:
@@ -137,14 +142,18 @@ def database(kind: str) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def deployed(
-    tree: Path, kind: str, vendor: Vendor, workers: int = 1
+    tree: Path, kind: str, vendor: Vendor, workers: int = 1, **more: str
 ) -> Iterator[tuple[Deployment, PeerProcess, list[str]]]:
-    """A service with a subscribed hook, its peer, and the names of its workers; all running."""
+    """
+    A service with a subscribed hook, its peer, and the names of its workers; all running.
+
+    `more` are further settings.
+    """
     with (
         TemporaryDirectory(prefix="clipbell-bench-") as folder,
         database(kind) as settings,
         running_peer(Path(folder), vendor) as other,
-        Deployment(tree, Path(folder), other.url, **settings) as clipbell,
+        Deployment(tree, Path(folder), other.url, **settings, **more) as clipbell,
     ):
         clipbell.start_web()
         names = clipbell.start_workers(workers)

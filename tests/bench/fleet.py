@@ -1,7 +1,8 @@
 """
 Many workers on one PostgreSQL, against a vendor that answers at once.
 
-``python -m bench.fleet [--jobs N] [--workers N …]``, from tests/.
+``python -m bench.fleet [--jobs N] [--workers N …] [--broker URL]``, from tests/. With a broker
+the workers are Celery's, and its virtual host or database is used up: give it one of its own.
 
 For each number of workers: jobs a second; CPU in ms a job of all workers, of the web
 process and of the database's sessions; the share of the machine's cores that was busy;
@@ -84,9 +85,9 @@ def machine() -> tuple[float, float]:
     return float(sum(ticks) - idle), float(sum(ticks))
 
 
-def measure(workers: int, jobs: int) -> dict[str, float]:
+def measure(workers: int, jobs: int, **settings: str) -> dict[str, float]:
     """One run."""
-    with deployed(TREE, "postgresql", AT_ONCE, workers) as (clipbell, other, names):
+    with deployed(TREE, "postgresql", AT_ONCE, workers, **settings) as (clipbell, other, names):
         submit(clipbell, WARM_UP * workers)
         await_hooks(other, WARM_UP * workers)
         other.ask("forget")
@@ -126,9 +127,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.fleet", description=__doc__)
     parser.add_argument("--jobs", type=int, default=200)
     parser.add_argument("--workers", type=int, nargs="*", default=[1, 2, 4, 8])
+    parser.add_argument("--broker", help="amqp:// or redis:// URL; the engine is Celery then")
     given = parser.parse_args()
+    engine = {"engine": "celery", "broker_url": given.broker} if given.broker else {}
     for workers in given.workers:
-        figures = {name: round(one, 2) for name, one in measure(workers, given.jobs).items()}
+        measured = measure(workers, given.jobs, **engine)
+        figures = {name: round(one, 2) for name, one in measured.items()}
         print(json.dumps({"workers": workers, **figures}), flush=True)
 
 
