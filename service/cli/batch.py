@@ -51,8 +51,9 @@ def submit_file(path: Path, defaults: dict[str, Any], dry_run: bool, json_: bool
     Args:
         defaults: `model`, `provider`, `notify` of the rows that name none.
     """
-    parts = list(_parts(numbered(read_rows(path, defaults))))
-    plans = _checked(parts)
+    rows = numbered(read_rows(path, defaults))
+    parts = list(_parts(rows))
+    plans = _checked(parts, _faults_of_ids(rows))
     if dry_run:
         _print_price(plans, json_)
     else:
@@ -73,10 +74,21 @@ def _parts(rows: Sequence[BatchRow]) -> Iterator[list[BatchRow]]:
     yield part
 
 
-def _checked(parts: Sequence[list[BatchRow]]) -> list[PlanJson]:
-    """What each part would make. Raises FileError, after its faults are printed."""
+def _faults_of_ids(rows: Sequence[BatchRow]) -> list[str]:
+    """The rows that have the id of another one above them, which says something else."""
+    first: dict[str, BatchRow] = {}
+    for row in rows:
+        first.setdefault(row.key, row)
+    return [
+        f"row {row.number}: id: row {first[row.key].number} has the same one"
+        for row in rows
+        if row.content != first[row.key].content
+    ]
+
+
+def _checked(parts: Sequence[list[BatchRow]], faults: list[str]) -> list[PlanJson]:
+    """What each part would make. Raises FileError, after all faults are printed."""
     plans: list[PlanJson] = []
-    faults: list[str] = []
     for part in _tracked(parts, "checking"):
         try:
             request = Request("POST", f"{PATH}/dry-run", body=_body(part), tries=CHECK_TRIES)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ RawRow = tuple[int, str | None, dict[str, Any]]
 Rows = Iterator[tuple[int, dict[str, Any]]]
 #: What stands between cells; Excel writes semicolons where a comma is in numbers.
 DELIMITERS = ",;\t|"
+#: Files that spreadsheet programs write by default.
+WORKBOOKS = {".xlsx", ".xls", ".ods", ".numbers"}
 #: Columns of which a header has at least one.
 KNOWN = {"id", "prompt", *FIELDS}
 
@@ -43,9 +47,10 @@ def read_rows(path: Path, defaults: dict[str, Any]) -> Iterator[RawRow]:
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise FileError(f"{path}: must end in {' or '.join(_READERS)}")
+        advice = "; save it as CSV (UTF-8)" if path.suffix.lower() in WORKBOOKS else ""
+        raise FileError(f"{path}: must end in {' or '.join(_READERS)}{advice}")
     empty = True
-    for number, row in reader(_text_of(path)):
+    for number, row in reader(_text_of(path), str(defaults.get("model", ""))):
         empty = False
         own_id = row.pop("id", None)
         # A column that is no field of a job is input of the model.
@@ -61,6 +66,8 @@ def _text_of(path: Path) -> str:
     """UTF-8, or UTF-16 with its mark, as Excel's Unicode text has it."""
     try:
         content = path.read_bytes()
+        if content.startswith(b"PK\x03\x04"):
+            raise FileError(f"{path} is a workbook: save it as CSV (UTF-8) and run again")
         wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         return content.decode("utf-16" if wide else "utf-8-sig")
     except OSError as error:
@@ -69,7 +76,7 @@ def _text_of(path: Path) -> str:
         raise FileError(f"{path} is not UTF-8: save it as UTF-8 and run again") from None
 
 
-def _csv_rows(text: str) -> Rows:
+def _csv_rows(text: str, model: str) -> Rows:
     """Cells become numbers where the model wants them, and lists at blanks."""
     first, _, rest = text.partition("\n")
     named = first.strip().lower().startswith("sep=")
@@ -88,14 +95,15 @@ def _csv_rows(text: str) -> Rows:
             if not any(cell.strip() for cell in cells):
                 continue
             if header:
-                yield number, _values(number, header, cells)
+                yield number, _values(number, header, cells, model, delimiter)
             header = header or _header(cells)
     except csv.Error as error:
         raise FileError(f"row {table.line_num + named}: {error}") from None
 
 
 def _header(cells: list[str]) -> list[str]:
-    names = [cell.strip() for cell in cells]
+    # People write "Negative prompt"; no name of ours has a capital or a blank.
+    names = [cell.strip().lower().replace(" ", "_") for cell in cells]
     while names and not names[-1]:
         names.pop()
     if "" in names:
@@ -104,44 +112,69 @@ def _header(cells: list[str]) -> list[str]:
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
         raise FileError(f"two columns are named {twice[0]}: rename or delete one")
+    if not KNOWN & set(names):
+        raise FileError("the first line must name the columns, such as model,prompt,duration")
     return names
 
 
-def _values(number: int, header: list[str], cells: list[str]) -> dict[str, Any]:
+def _values(
+    number: int, header: list[str], cells: list[str], model: str, delimiter: str
+) -> dict[str, Any]:
     if any(cell.strip() for cell in cells[len(header) :]):
         raise FileError(f"row {number}: has more cells than the header has names")
     filled = {name: cell for name, cell in zip(header, cells, strict=False) if cell != ""}
-    values: dict[str, Any] = {
-        name: cell
-        if name in ("id", *FIELDS)
-        else as_input(filled.get("model", ""), name, cell.split(" "))
-        for name, cell in filled.items()
-    }
-    if "notify" in filled:
-        values["notify"] = filled["notify"].split()
+    model, values = filled.get("model", model), dict[str, Any](filled)
+    for name, cell in filled.items():
+        if name in ("notify", "events"):
+            values[name] = cell.split()
+        elif name == "metadata" or name == "cancel_after":
+            with suppress(ValueError, RecursionError):
+                values[name] = read_json(cell)
+        elif name not in ("id", *FIELDS):
+            # Where Excel parts cells by semicolons, its numbers have a comma.
+            decimal = delimiter == ";" and re.fullmatch(r"-?[0-9]+,[0-9]+", cell)
+            words = [cell.replace(",", ".")] if decimal else cell.split(" ")
+            values[name] = as_input(model, name, words)
     return values
 
 
-def _json_rows(text: str) -> Rows:
+def _json_rows(text: str, _: str) -> Rows:
+    if text.lstrip().startswith("["):
+        yield from _rows_of_array(text)
+        return
     # Not `splitlines`: JSON.stringify leaves U+2028 and its like in texts as they are.
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
-        try:
-            row = read_json(line)
-        except UnicodeEncodeError:
-            raise FileError(f"row {number}: holds half a surrogate pair") from None
-        except (ValueError, RecursionError) as error:
-            raise FileError(f"row {number}: is not JSON: {error}") from None
-        if not isinstance(row, dict):
-            raise FileError(f"row {number}: must be a JSON object")
-        # pandas writes null for an empty cell.
-        yield number, {name: value for name, value in row.items() if value is not None}
+        yield number, _fields(number, _parsed(f"row {number}", line))
 
 
-_READERS: dict[str, Callable[[str], Rows]] = {
+def _rows_of_array(text: str) -> Rows:
+    """The items of a JSON array, which many programs write into such files."""
+    for number, row in enumerate(_parsed("the file", text), 1):
+        yield number, _fields(number, row)
+
+
+def _parsed(where: str, text: str) -> Any:
+    try:
+        return read_json(text)
+    except UnicodeEncodeError:
+        raise FileError(f"{where}: holds half a surrogate pair") from None
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{where}: is not JSON: {error}") from None
+
+
+def _fields(number: int, row: Any) -> dict[str, Any]:
+    if not isinstance(row, dict):
+        raise FileError(f"row {number}: must be a JSON object")
+    # pandas writes null for an empty cell.
+    return {name: value for name, value in row.items() if value is not None}
+
+
+_READERS: dict[str, Callable[[str, str], Rows]] = {
     ".csv": _csv_rows,
     ".tsv": _csv_rows,
     ".jsonl": _json_rows,
     ".ndjson": _json_rows,
+    ".json": _json_rows,
 }

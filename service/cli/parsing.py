@@ -29,6 +29,9 @@ def as_input(model: str, name: str, words: Sequence[str]) -> Any:
     if kind == "number":
         with suppress(ValueError):
             return finite(text)
+    # How pandas writes whole numbers, once one of the column is missing.
+    if kind == "integer" and (whole := re.fullmatch(r"([0-9]+)\.0+", text)):
+        return whole[1]
     return _image(text) if kind == "image" else text
 
 
