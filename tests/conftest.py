@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ import hypothesis
 import psycopg
 import pytest
 from support.buckets import Buckets, moto, use
+from support.compiled_apps import share_compiled_apps
 from support.compiled_statements import share_compiled_statements
 from support.databases import DATABASES, POSTGRES, Template, missing_server, template
 from support.harness import Harness, TestClock
@@ -29,6 +32,10 @@ hypothesis.settings.register_profile("ci", max_examples=25, derandomize=True, de
 hypothesis.settings.register_profile("long", max_examples=2000, deadline=None)
 hypothesis.settings.load_profile("ci")
 share_compiled_statements()
+share_compiled_apps()
+# A test run is a dozen interpreters: without bytecode each one compiles all that it imports.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 #: A slow test starts services of its own, kills them, and waits until they have recovered.
 SLOW_SECONDS = 180
