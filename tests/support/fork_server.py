@@ -19,11 +19,12 @@ import sys
 import threading
 import traceback
 from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
-import service.cli
 import service.sandbox.app
 import service.web.server  # noqa: F401
+from service.cli.verbs import VERBS
 
 #: Of Linux's prctl(2): the signal that this process gets when its parent dies.
 PR_SET_PDEATHSIG = 1
@@ -33,6 +34,8 @@ def serve() -> None:
     """Answer orders until stdin ends; then kill the children that are left."""
     # Ctrl-C reaches the whole group: the tests end first, then stdin does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for target in VERBS.values():
+        import_module(f"service.cli.{target.partition(':')[0]}")
     gc.freeze()
     children: set[int] = set()
     for line in sys.stdin:
