@@ -191,7 +191,10 @@ class Encryptor:
         try:
             return self._fernet.decrypt(encrypted.encode()).decode()
         except (InvalidToken, UnicodeError) as error:
-            message = "a stored secret was sealed with a key that is not in SECRET_KEYS"
+            message = (
+                "a stored secret was encrypted with a key that is not here: set "
+                "CLIPBELL_SECRET_KEYS, or copy secret_keys from the DATA_DIR where it was made"
+            )
             raise BadToken(message) from error
 
 

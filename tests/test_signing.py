@@ -246,6 +246,12 @@ def test_open_raises_only_bad_token(encrypted: str) -> None:
         Encryptor([NEW]).decrypt(encrypted)
 
 
+def test_open_with_another_key() -> None:
+    """Whoever moved a database without its keys reads what to do."""
+    with pytest.raises(BadToken, match="copy secret_keys from the DATA_DIR"):
+        Encryptor([OLD]).decrypt(Encryptor([NEW]).encrypt("secret"))
+
+
 def test_seal_is_no_token() -> None:
     """Seals and tokens derive their keys apart."""
     with pytest.raises(BadToken):

@@ -8,6 +8,7 @@ that says how to fix it.
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else NAME
         # Pydantic's words say nothing to whoever typed the command.
-        message = error.format_message().removeprefix("Invalid value: ")
+        message = re.sub("^Invalid value(: | for )", "", error.format_message())
         message = message.replace("Value error, ", "").replace("Input should be", "must be")
         print_error(f"{message.rstrip('. ')}; see `{path} --help`")
         exit_code = error.exit_code

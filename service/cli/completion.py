@@ -11,7 +11,7 @@ from service.catalogue.models import MODELS
 from service.errors import ClipbellError
 from service.messages.content import cut, plain
 from service.model import EventType
-from service.settings import load_settings
+from service.settings import load_settings, remote_service
 from service.store.database import Database
 
 OFFERED = 30
@@ -32,6 +32,8 @@ def events() -> list[str]:
 def job_ids() -> list[tuple[str, str]]:
     """The first account's newest jobs, with state and prompt; none without a usable database."""
     try:
+        if remote_service() is not None:
+            return []
         with Database(load_settings().database_url, SECONDS).read() as tx:
             account = store.accounts.first(tx)
             jobs = store.jobs.page(tx, account.id, OFFERED) if account else []

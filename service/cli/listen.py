@@ -17,6 +17,7 @@ from service.errors import OutboundError
 from service.model import utc_now
 from service.ops.processes import free_port
 from service.outbound.client import Outbound
+from service.settings import remote_service
 from service.signing import webhook_fault
 
 LARGEST = 1024 * 1024
@@ -47,6 +48,9 @@ def listen(
       clipbell listen --forward-to http://localhost:3000/hook
       clipbell listen --secret whsec_… --port 0
     """
+    if remote_service() is not None and not secret:
+        message = "is needed with CLIPBELL_URL: a service shows no secret that it has stored"
+        raise typer.BadParameter(message, param_hint="--secret")
     here = None if secret else open_here()
     if port:
         free_port(port, host)

@@ -82,8 +82,12 @@ def resume(name: str = ProviderArgument, json_: bool = JsonOption) -> None:
         print_json(found)
         return
     count = found.get("released")
-    jobs = {None: "jobs that waited are", 1: "1 job that waited is"}
-    say(f"{name} is on again; {jobs.get(count, f'{count} jobs that waited are')} due now.")
+    jobs = {
+        None: "jobs that waited are due now",
+        0: "no job has waited",
+        1: "1 job that waited is due now",
+    }
+    say(f"{name} is on again; {jobs.get(count, f'{count} jobs that waited are due now')}.")
 
 
 def _change(name: str, act: Callable[[Connection, Wiring], dict[str, Any]]) -> dict[str, Any]:

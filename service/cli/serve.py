@@ -6,7 +6,7 @@ import typer
 
 from service.bootstrap import build
 from service.errors import SettingsError
-from service.ops.processes import free_port
+from service.ops.processes import HOST, free_port
 from service.ops.setup import make_ready
 from service.settings import Settings, inherits_sockets, load_settings
 from service.web.server import Server
@@ -17,6 +17,7 @@ def serve(
     port: int = typer.Option(8000, min=1, max=65535, help="Port to listen on."),
     workers: int = typer.Option(2, min=1, metavar="N", help="Processes."),
     threads: int = typer.Option(8, min=1, metavar="N", help="Threads of each process."),
+    quiet: bool = typer.Option(False, "--quiet", help="Do not print the address."),
 ) -> None:
     """
     Run the web process. SIGHUP reloads the settings, SIGTERM stops it.
@@ -38,7 +39,9 @@ def serve(
     settings = make_ready(read_settings())
     if not inherits_sockets():
         free_port(port, host)
-    if settings.log_format == "console":
+    if settings.log_format == "console" and not quiet:
+        own_url = f"http://{HOST if host == '0.0.0.0' else host}:{port}"  # noqa: S104
+        place = settings.public_url if "public_url" in settings.model_fields_set else own_url
         typer.echo(f"Clipbell listens at http://{host}:{port}. Ctrl-C stops it.", err=True)
-        typer.echo(f"Open {settings.public_url} and sign in with an API key.", err=True)
+        typer.echo(f"Open {place} and sign in with an API key.", err=True)
     Server(read_settings, bind=f"{host}:{port}", workers=workers, threads=threads).run()

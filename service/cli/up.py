@@ -31,7 +31,7 @@ def up(
     free_port(port)
     interrupt_on_signals()
     with suppress(KeyboardInterrupt), Processes(environ_with(given)) as processes:
-        processes.start("serve", "--port", str(port))
+        processes.start("serve", "--port", str(port), "--quiet")
         processes.start("worker")
         processes.await_answer(f"{own_url}/healthz")
         link = operator_login_url(settings, utc_now())

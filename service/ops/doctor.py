@@ -89,6 +89,11 @@ def _providers(w: Wiring) -> Check:
     if not w.providers:
         fix = "set CLIPBELL_APIXO_API_KEY (or run `clipbell demo`, which needs none)"
         return Check("providers", False, f"no provider has a key: {fix}")
+    missing = [name for name in w.settings.providers if name not in w.providers]
+    if missing:
+        word = "API_KEY" if VENDORS[missing[0]].base_url else "BASE_URL"
+        fix = f"set CLIPBELL_{missing[0].upper()}_{word}, or take it out of CLIPBELL_PROVIDERS"
+        return Check("providers", False, f"{missing[0]} is wanted but cannot be used: {fix}")
     unproven = [name for name in w.providers if not VENDORS[name].proven]
     more = f"; not yet run against the live API: {', '.join(unproven)}" if unproven else ""
     return Check("providers", True, f"keys for {', '.join(w.providers)}{more}")

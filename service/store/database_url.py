@@ -26,7 +26,10 @@ def parse_database_url(text: str) -> Path | URL:
     Raises:
         SettingsError: it is neither, in one line that says how it is written.
     """
-    scheme, separator, rest = text.strip().partition("://")
+    text = text.strip()
+    if text[:1] in ("'", '"'):
+        raise _refusal("leave out the quotes around it")
+    scheme, separator, rest = text.partition("://")
     if not separator:
         raise _refusal(f"must look like {FORMS}")
     if _POSTGRES.fullmatch(scheme.lower()):

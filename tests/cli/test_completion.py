@@ -91,3 +91,17 @@ def test_nothing_is_made(tmp_path: Path) -> None:
 
     assert ("", "") == (done.stdout.strip(), done.stderr)
     assert not (tmp_path / "data").exists()
+
+
+def test_nothing_from_afar(clipbell: Clipbell) -> None:
+    """Where the verbs go to another machine, this machine's jobs are none to offer."""
+    clipbell.run("submit", "kling-2-5-turbo-pro", "--prompt", "Fox")
+    words = {
+        "_CLIPBELL_COMPLETE": "complete_bash",
+        "COMP_WORDS": "clipbell show ",
+        "COMP_CWORD": "2",
+    }
+    there = {"CLIPBELL_URL": "http://127.0.0.1:9", "CLIPBELL_KEY": "clb_x"}
+
+    assert "job_" in pressed(clipbell, words).stdout
+    assert "" == pressed(clipbell, words | there).stdout.strip()

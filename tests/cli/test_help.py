@@ -72,6 +72,8 @@ def test_misspelt_verb(clipbell: Clipbell) -> None:
     """A verb that is nearly right is suggested; a number out of its range is said in words."""
     assert "Did you mean 'submit'?" in clipbell.run("sumbit", code=2).stderr
     assert "'--limit': must be greater" in clipbell.run("jobs", "--limit", "0", code=2).stderr
+    wrong_time = clipbell.run("jobs", "--since", "x", code=2).stderr
+    assert wrong_time.startswith("clipbell: --since: 'x' is neither a time")
     assert "clipbell: give a model and --prompt" in clipbell.run("submit", code=2).stderr
 
 

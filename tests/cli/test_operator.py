@@ -138,7 +138,7 @@ def test_hold_and_resume(clipbell: Clipbell, worker: Wiring) -> None:
 
     assert (None, 1) == (resumed["held"], resumed["released"])
     assert "queued" == now(worker, waiting)[0]
-    assert "0 jobs that waited" in clipbell.run("resume", "apixo").stdout
+    assert "no job has waited" in clipbell.run("resume", "apixo").stdout
 
 
 @pytest.mark.parametrize("verb", ["hold", "resume"])

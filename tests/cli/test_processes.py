@@ -137,8 +137,20 @@ def test_up_on_a_terminal(clipbell: Clipbell) -> None:
 
     assert 0 == code
     assert f"Clipbell is at {clipbell.url}. Ctrl-C" in terminal.shown
+    assert 1 == terminal.shown.count("Ctrl-C")
     assert f"Sign in: {clipbell.url}/login/" in terminal.shown
     assert "/login/" not in clipbell.log("up")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104
+def test_serve_says_where_it_is(tmp_path: Path, host: str) -> None:
+    """Without a PUBLIC_URL, the address to open is the one that it listens at."""
+    with Clipbell(tmp_path, "http://127.0.0.1:9", log_format="console") as clipbell:
+        clipbell.environ.pop("CLIPBELL_PUBLIC_URL")
+        clipbell.spawn("serve", "service", *clipbell.serving, "--host", host)
+        eventually(lambda: "sign in" in clipbell.log("serve"))
+
+        assert f"Open {clipbell.url} and sign in" in clipbell.log("serve")
 
 
 def test_up_on_a_taken_port(clipbell: Clipbell) -> None:

@@ -33,14 +33,21 @@ def loaded(clipbell: Clipbell, *words: str, **environ: str) -> list[str]:
     return done.stderr.splitlines()[-1].removeprefix("loaded:").split()
 
 
-@pytest.mark.parametrize("words", [("--help",), ("--version",), ("-h",), ("nonsense",)])
+@pytest.mark.parametrize(
+    "words",
+    [("--help",), ("--version",), ("-h",), ("nonsense",), ("subscriptions", "-h"), ("videos", "x")],
+)
 def test_help(clipbell: Clipbell, words: tuple[str, ...]) -> None:
     """Help, version and a misspelt verb import no library but the command framework."""
     assert [] == loaded(clipbell, *words)
 
 
 @pytest.mark.parametrize(
-    "words", [("jobs",), ("show", "job_1"), ("deliveries",), ("callbacks",), ("keys", "list")]
+    "words",
+    [
+        *(("jobs",), ("show", "job_1"), ("deliveries",), ("callbacks",), ("keys", "list")),
+        *(("subscriptions", "list"), ("videos", "list"), ("ledger",), ("mute", "job_1")),
+    ],
 )
 def test_reading(clipbell: Clipbell, words: tuple[str, ...]) -> None:
     """A verb that reads rows imports what opens a database, and nothing that sends or renders."""

@@ -58,6 +58,7 @@ def test_postgres(url: str) -> None:
         ("/srv/clipbell.db", "must look like sqlite:////"),
         ("sqlite:/srv/clipbell.db", "must look like sqlite:////"),
         ("jdbc:postgresql://db/clips", "jdbc:postgresql:// is not supported"),
+        ('"postgres://me@db/clips"', "leave out the quotes"),
         ("mysql://me@db/clips", "mysql:// is not supported"),
         ("'postgres://me@db/clips'", "must look like"),
         ("sqlite://", "in memory"),
