@@ -122,9 +122,8 @@ def test_doctor_names_problems(fresh: Clipbell) -> None:
 def test_doctor_names_a_vendor_without_a_key(tmp_path: Path) -> None:
     """A vendor that was asked for by name, but has no key, is a finding with its fix."""
     with Clipbell(tmp_path, NOWHERE, providers="apixo,segmind", segmind_api_key="") as clipbell:
-        found = {
-            one["name"]: one for one in json.loads(clipbell.run("doctor", "--json", code=1).stdout)
-        }
+        findings = json.loads(clipbell.run("doctor", "--json", code=1).stdout)["findings"]
+    found = {one["subject"]: one for one in findings}
 
     assert not found["providers"]["ok"]
     assert "set CLIPBELL_SEGMIND_API_KEY, or take it out" in found["providers"]["message"]

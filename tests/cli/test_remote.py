@@ -273,4 +273,4 @@ def test_what_cannot_be_done_from_afar(clipbell: Clipbell) -> None:
     assert "CLIPBELL_KEY" in away(clipbell, "jobs", code=1, CLIPBELL_KEY="")
     assert "CLIPBELL_URL" in away(clipbell, "jobs", code=1, **nowhere)
     assert "--account" in away(clipbell, "jobs", "--account", "default", code=2)
-    assert "--secret is needed" in away(clipbell, "listen", code=2)
+    assert "--secret: is needed with CLIPBELL_URL" in away(clipbell, "listen", code=2)

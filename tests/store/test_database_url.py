@@ -60,7 +60,7 @@ def test_postgres(url: str) -> None:
         ("jdbc:postgresql://db/clips", "jdbc:postgresql:// is not supported"),
         ('"postgres://me@db/clips"', "leave out the quotes"),
         ("mysql://me@db/clips", "mysql:// is not supported"),
-        ("'postgres://me@db/clips'", "must look like"),
+        ("'postgres://me@db/clips'", "leave out the quotes"),
         ("sqlite://", "in memory"),
         ("sqlite:///:memory:", "in memory"),
         ("sqlite://:memory:", "in memory"),
