@@ -4,7 +4,8 @@ The receiver's way into the database: durable before the answer, many at once.
 One writer thread per process takes whatever has queued up and commits it as
 one transaction, so that sixteen callbacks cost one fsync. Plain SQL, since
 this is the one path where every microsecond is multiplied by a provider's
-burst. A full queue refuses with `Busy` instead of growing.
+burst. A full queue refuses with `Busy` instead of growing. What nobody waits for
+(refusals, uses of keys) is added up and goes along with the next commit.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import queue
 import re
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import suppress
@@ -26,12 +28,14 @@ from sqlalchemy import Connection
 
 from service.errors import Busy, DatabaseUnavailable, NotFound
 from service.model import URL_CHECK, CallbackState, new_id
-from service.store.callbacks import COUNT, FORGET, REJECT
+from service.store.callbacks import COUNT, FORGET, LISTED, REJECT
 from service.store.database import Database
 from service.store.work import call_for
 
 #: So long a commit waits for more rows, where the one before it had several.
 GATHER_SECONDS = 0.001
+#: What nobody waits for is written after this at the latest.
+ASIDE_SECONDS = 0.2
 QUEUE_LENGTH = 1000
 BATCH = 64
 #: Longer than the database's patience with one commit, and short enough for who calls back.
@@ -79,8 +83,46 @@ class _Waiting:
     """A row on its way: `done` resolves after the commit, to whether its job exists."""
 
     row: dict[str, Any]
-    kind: Literal["callback", "url check", "refusal", "use"] = "callback"
+    kind: Literal["callback", "url check", "aside"] = "callback"
     done: Future[bool] = field(default_factory=Future)
+
+
+class _Aside:
+    """What nobody waits for, until the next commit: the newest refusals, counts, uses of keys."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._empty()
+
+    def _empty(self) -> None:
+        self.refusals: deque[dict[str, Any]] = deque(maxlen=LISTED)
+        self.counts: Counter[str] = Counter()
+        self.uses: dict[str, dict[str, Any]] = {}
+        self._is_empty = True
+
+    def add_refusal(self, row: dict[str, Any]) -> bool:
+        """Says whether it is the first since the last commit."""
+        with self._lock:
+            self.refusals.append(row)
+            self.counts[row["reason"]] += 1
+            return self._first()
+
+    def add_use(self, key_id: str, at: datetime | str) -> bool:
+        """The same."""
+        with self._lock:
+            self.uses[key_id] = {"id": key_id, "at": at}
+            return self._first()
+
+    def _first(self) -> bool:
+        first, self._is_empty = self._is_empty, False
+        return first
+
+    def take(self) -> tuple[list[dict[str, Any]], Counter[str], list[dict[str, Any]]]:
+        """The refusals to list, the counts by reason and the uses; none of it is left."""
+        with self._lock:
+            taken = [*self.refusals], self.counts, [*self.uses.values()]
+            self._empty()
+        return taken
 
 
 class Ingest:
@@ -92,6 +134,7 @@ class Ingest:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._used: dict[str, datetime] = {}
+        self._aside = _Aside()
 
     def insert(
         self, job_id: str, provider: str, headers: Mapping[str, str], body: bytes, now: datetime
@@ -128,25 +171,29 @@ class Ingest:
         self._commit_known(_Waiting({"job_id": job_id, "reason": URL_CHECK}, "url check"))
 
     def reject(self, reason: str, remote: str, now: datetime) -> None:
-        """Count a refusal; under a flood the count gives way, never the callbacks."""
+        """Count a refusal, and list it for a while; written within `ASIDE_SECONDS`."""
         row = {
             "id": new_id("rej", now),
             "reason": reason,
             "remote": remote,
             "received_at": self._moment(now),
         }
-        if self._queue.qsize() < QUEUE_LENGTH // 2:
-            self._put(_Waiting(row, "refusal"))
+        if self._aside.add_refusal(row):
+            self._call_for_aside()
 
     def note_use(self, key_id: str, now: datetime) -> None:
-        """A key is in use; at most once in `USE_SECONDS`, and never in the way of callbacks."""
+        """A key is in use; kept at most once in `USE_SECONDS`."""
         last = self._used.get(key_id)
         if last and (now - last).total_seconds() < USE_SECONDS:
             return
-        if self._queue.qsize() < QUEUE_LENGTH // 2:
-            self._used[key_id] = now
-            with suppress(Busy):
-                self._put(_Waiting({"id": key_id, "at": self._moment(now)}, "use"))
+        self._used[key_id] = now
+        if self._aside.add_use(key_id, self._moment(now)):
+            self._call_for_aside()
+
+    def _call_for_aside(self) -> None:
+        # With a full queue there are commits enough.
+        with suppress(Busy):
+            self._put(_Waiting({}, "aside"))
 
     def close(self) -> None:
         """Write what is queued and stop; a row that comes later starts it again."""
@@ -185,16 +232,17 @@ class Ingest:
     def _run(self) -> None:
         crowded = False
         while (first := self._queue.get()) is not None:
-            if crowded:
+            batch: list[_Waiting | None] = [first]
+            if first.kind == "aside":
+                with suppress(queue.Empty):
+                    batch.append(self._queue.get(timeout=ASIDE_SECONDS))
+            elif crowded:
                 time.sleep(GATHER_SECONDS)
-            batch = [first]
-            while len(batch) < BATCH and not self._queue.empty():
-                following = self._queue.get()
-                if following is None:
-                    self._write(batch)
-                    return
-                batch.append(following)
-            self._write(batch)
+            while batch[-1] is not None and len(batch) < BATCH and not self._queue.empty():
+                batch.append(self._queue.get())
+            self._write([waiting for waiting in batch if waiting is not None])
+            if batch[-1] is None:
+                return
             crowded = len(batch) > 1
 
     def _write(self, batch: list[_Waiting]) -> None:
@@ -211,14 +259,14 @@ class Ingest:
                 waiting.done.set_exception(error)
             return
         for waiting in batch:
-            ours = waiting.kind in ("refusal", "use")
-            waiting.done.set_result(ours or waiting.row["job_id"] in known)
+            waiting.done.set_result(waiting.row.get("job_id") in known)
 
     def _commit(self, batch: list[_Waiting]) -> set[str]:
-        kept, checks, rejected, used = (
+        kept, checks = (
             [waiting.row for waiting in batch if waiting.kind == kind]
-            for kind in ("callback", "url check", "refusal", "use")
+            for kind in ("callback", "url check")
         )
+        rejected, counts, used = self._aside.take()
         with self._database.write() as tx:
             known = self._known_jobs(tx, {row["job_id"] for row in (*kept, *checks)})
             # Sorted, so that two processes never lock the same rows crosswise.
@@ -229,8 +277,10 @@ class Ingest:
             self._run_many(tx, _POLL, surplus)
             call_for(tx, "process", len(rows))
             self._run_many(tx, REJECT, rejected)
-            counted = rejected + surplus + [row for row in checks if row["job_id"] in known]
-            self._run_many(tx, COUNT, sorted(counted, key=lambda row: str(row["reason"])))
+            counts.update(str(row["reason"]) for row in surplus)
+            counts.update(str(row["reason"]) for row in checks if row["job_id"] in known)
+            counted = [{"reason": reason, "count": counts[reason]} for reason in sorted(counts)]
+            self._run_many(tx, COUNT, counted)
             self._run_many(tx, _USED, sorted(used, key=lambda row: str(row["id"])))
             if rejected:
                 tx.exec_driver_sql(FORGET)

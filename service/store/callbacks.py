@@ -32,13 +32,14 @@ INSERT INTO rejected_callbacks (id, reason, remote, received_at)
 VALUES (:id, :reason, :remote, :received_at)
 """
 COUNT = """
-INSERT INTO rejection_counts (reason, count) VALUES (:reason, 1)
-ON CONFLICT (reason) DO UPDATE SET count = rejection_counts.count + 1
+INSERT INTO rejection_counts (reason, count) VALUES (:reason, :count)
+ON CONFLICT (reason) DO UPDATE SET count = rejection_counts.count + excluded.count
 """
 FORGET = """
 DELETE FROM rejected_callbacks WHERE id <
     (SELECT id FROM rejected_callbacks ORDER BY id DESC LIMIT 1 OFFSET 999)
 """
+LISTED = 1000
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ def reject(tx: Connection, reason: str, remote: str, now: datetime) -> None:
     """List and count a callback that was refused after its receipt."""
     row = {"id": new_id("rej", now), "reason": reason, "remote": remote, "received_at": now}
     tx.execute(insert(rejected_callbacks), row)
-    tx.execute(text(COUNT), {"reason": reason})
+    tx.execute(text(COUNT), {"reason": reason, "count": 1})
     tx.execute(text(FORGET))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import Connection, event, func, select
 from support.harness import NOON, Harness
 from support.servers import eventually
 
@@ -269,6 +269,31 @@ def test_refusals_are_counted(harness: Harness) -> None:
     harness.wiring.ingest.close()
 
     assert ({"bad_signature": 1, "expired": 2}, 3) == rejection_counts(harness)
+
+
+def test_flood_of_refusals(harness: Harness) -> None:
+    """However many refusals come, they are written in a few commits, and all are counted."""
+    commits: list[Connection] = []
+
+    @event.listens_for(harness.db.engine, "commit")
+    def record(connection: Connection) -> None:
+        commits.append(connection)
+
+    for number in range(500):
+        harness.wiring.ingest.reject("expired", f"10.0.0.{number % 250}", NOON)
+    harness.wiring.ingest.close()
+
+    assert ({"expired": 500}, 500) == rejection_counts(harness)
+    assert len(commits) < 10
+
+
+def test_refusal_goes_along(harness: Harness) -> None:
+    """A callback that comes after a refusal takes it along, and does not wait for others."""
+    job = harness.new_job()
+    harness.wiring.ingest.reject("expired", "10.0.0.1", NOON)
+    keep(harness, job.id)
+
+    assert ({"expired": 1}, 1) == rejection_counts(harness)
 
 
 def test_last_thousand_refusals(harness: Harness) -> None:
