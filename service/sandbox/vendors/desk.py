@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
@@ -19,6 +20,8 @@ from service.sandbox.vendors.fault_responses import early_wait, spoil_answer
 from service.sandbox.vendors.renderer import CallbackBodies, Renderer
 from service.sandbox.vendors.tasks import Task
 
+View = Callable[..., ResponseReturnValue]
+
 
 class Refusal(Exception):
     """
@@ -33,42 +36,49 @@ class Refusal(Exception):
         self.status, self.message, self.word, self.made = status, message, word, made
 
 
-class Desk:
-    """
-    One vendor's counter in the sandbox; every refusal is raised, and written by `refused`.
+class Desk(ABC):
+    """One vendor's counter in the sandbox; every refusal is raised, and written by `refused`."""
 
-    Args:
-        prefix: of all paths; a key comes in `key_header` behind `key_prefix`.
-        no_credits: the status of a refusal for want of credits.
-    """
+    vendor: str
+    #: Of all paths.
+    prefix: str | None = None
+    #: Where a key comes, and what stands before it.
+    key_header, key_prefix = "Authorization", "Bearer "
+    #: The status of a refusal for want of credits.
+    no_credits = 402
 
-    def __init__(
-        self,
-        renderer: Renderer,
-        vendor: str,
-        refused: Callable[[Refusal], ResponseReturnValue],
-        prefix: str | None = None,
-        key_header: str = "Authorization",
-        key_prefix: str = "Bearer ",
-        no_credits: int = 402,
-    ) -> None:
-        self.renderer, self.vendor, self._no_credits = renderer, vendor, no_credits
-        self._key_header, self._key_prefix = key_header, key_prefix
-        self._blueprint = Blueprint(vendor, __name__, url_prefix=prefix)
-        self._blueprint.register_error_handler(Refusal, refused)
+    def __init__(self, renderer: Renderer) -> None:
+        self.renderer = renderer
 
-    def routes(self, views: Mapping[str, Callable[..., ResponseReturnValue]]) -> Blueprint:
-        """The vendor's routes, by method and path; each view is given the desk first."""
-        for route, view in views.items():
+    @abstractmethod
+    def routes(self) -> Mapping[str, View]:
+        """The vendor's views, by method and path."""
+
+    @abstractmethod
+    def refused(self, refusal: Refusal) -> ResponseReturnValue:
+        """A refusal as the vendor writes it."""
+
+    def blueprint(self) -> Blueprint:
+        """The vendor's routes for the app."""
+        blueprint = Blueprint(self.vendor, __name__, url_prefix=self.prefix)
+        blueprint.register_error_handler(Refusal, self.refused)
+        for route, view in self.routes().items():
             method, _, path = route.partition(" ")
-            bound = partial(view, self)
-            self._blueprint.add_url_rule(path, route.replace(".", " "), bound, methods=[method])
-        return self._blueprint
+            blueprint.add_url_rule(path, route.replace(".", " "), view, methods=[method])
+        return blueprint
+
+    def shows(self, shape: Callable[[Task], dict[str, Any]]) -> View:
+        """The view of one task in the vendor's shape."""
+
+        def view(task_id: str) -> ResponseReturnValue:
+            return jsonify(shape(self.task(task_id)))
+
+        return view
 
     def key(self) -> str:
         """The key of the request at hand. Raises Refusal (401)."""
-        given = request.headers.get(self._key_header, "")
-        prefix = self._key_prefix
+        given = request.headers.get(self.key_header, "")
+        prefix = self.key_prefix
         key = given.removeprefix(prefix).strip() if given.startswith(prefix) else ""
         known = self.renderer.options.api_keys
         if not key or (known and key not in known):
@@ -124,7 +134,7 @@ class Desk:
         if ordered := task.fault_orders.refusal():
             raise Refusal(ordered[0], ordered[1] or "refused as ordered", ordered[1])
         if not self.renderer.accept(task, bodies, sign):
-            raise Refusal(self._no_credits, "Insufficient credits: balance not enough")
+            raise Refusal(self.no_credits, "Insufficient credits: balance not enough")
         early_wait(self.renderer.book, task)
         if status := spoil_answer(self.renderer, task):
             raise Refusal(status, "it broke after the task was made", made=True)
@@ -155,15 +165,6 @@ class Desk:
             if task.key == key and task.model.provider == self.vendor
         ]
         return own[::-1]
-
-
-def shows(shape: Callable[[Task], dict[str, Any]]) -> Callable[..., ResponseReturnValue]:
-    """The view of one task in the vendor's shape."""
-
-    def view(desk: Desk, task_id: str) -> ResponseReturnValue:
-        return jsonify(shape(desk.task(task_id)))
-
-    return view
 
 
 def state_word(task: Task, words: Mapping[str, str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from service.sandbox.vendors.desk import Desk, Refusal, copies, state_word, usual_input
+from service.sandbox.vendors.desk import Desk, Refusal, View, copies, state_word, usual_input
 from service.sandbox.vendors.renderer import Renderer
 from service.sandbox.vendors.tasks import FAILED, PENDING, PROCESSING, SUCCESS, Task
 
@@ -25,30 +25,50 @@ CREDITS = 8.4  # a second; the sandbox's own figure
 DOLLARS = 0.005
 
 
-def make_blueprint(renderer: Renderer) -> Blueprint:
+class Kie(Desk):
     """The market's two routes."""
-    desk = Desk(renderer, "kie", _refused, "/api/v1/jobs")
-    return desk.routes({"POST /createTask": _create, "GET /recordInfo": _show})
 
+    vendor, prefix = "kie", "/api/v1/jobs"
 
-def _refused(refusal: Refusal) -> ResponseReturnValue:
-    body = jsonify(code=refusal.status, msg=refusal.message, data=None)
-    # A gateway's own errors are not wrapped.
-    return body, refusal.status if refusal.made else 200
+    def routes(self) -> dict[str, View]:
+        """See `Desk`."""
+        return {
+            "POST /createTask": self.create_task,
+            "GET /recordInfo": self.record_info,
+        }
 
+    def refused(self, refusal: Refusal) -> ResponseReturnValue:
+        """See `Desk`."""
+        body = jsonify(code=refusal.status, msg=refusal.message, data=None)
+        # A gateway's own errors are not wrapped.
+        return body, refusal.status if refusal.made else 200
 
-def _create(desk: Desk) -> ResponseReturnValue:
-    body = desk.body(("model", "callBackUrl", "input"))
-    if body.get("model") not in MODELS:
-        raise Refusal(422, "model is not supported")
-    values = usual_input(body.get("input"), MODELS[body["model"]], ("5", "10"))
-    cost, url = CREDITS * DOLLARS * values["duration"], body.get("callBackUrl")
-    task = desk.create("kling-2.5-turbo", values, cost, url, _bodies, desk.signer(_signature))
-    return jsonify(code=200, msg="success", data={"taskId": task.id})
+    def create_task(self) -> ResponseReturnValue:
+        """A task of one of the models."""
+        body = self.body(("model", "callBackUrl", "input"))
+        if body.get("model") not in MODELS:
+            raise Refusal(422, "model is not supported")
+        values = usual_input(body.get("input"), MODELS[body["model"]], ("5", "10"))
+        cost, url = CREDITS * DOLLARS * values["duration"], body.get("callBackUrl")
+        task = self.create(
+            "kling-2.5-turbo", values, cost, url, self._bodies, self.signer(self._signature)
+        )
+        return jsonify(code=200, msg="success", data={"taskId": task.id})
 
+    def record_info(self) -> ResponseReturnValue:
+        """The task."""
+        return jsonify(_record(self.task(request.args.get("taskId", ""))))
 
-def _show(desk: Desk) -> ResponseReturnValue:
-    return jsonify(_record(desk.task(request.args.get("taskId", ""))))
+    @staticmethod
+    def _bodies(task: Task) -> tuple[bytes, ...]:
+        return copies(task, _record(task))
+
+    @staticmethod
+    def _signature(secret: str, body: bytes) -> dict[str, str]:
+        now = str(int(time.time()))
+        signed = f"{json.loads(body)['data']['taskId']}.{now}".encode()
+        mac = base64.b64encode(hmac.new(secret.encode(), signed, hashlib.sha256).digest()).decode()
+        return {"X-Webhook-Timestamp": now, "X-Webhook-Signature": mac}
 
 
 def _record(task: Task) -> dict[str, Any]:
@@ -68,12 +88,6 @@ def _record(task: Task) -> dict[str, Any]:
     return {"code": 200, "msg": "success", "data": data}
 
 
-def _bodies(task: Task) -> tuple[bytes, ...]:
-    return copies(task, _record(task))
-
-
-def _signature(secret: str, body: bytes) -> dict[str, str]:
-    now = str(int(time.time()))
-    signed = f"{json.loads(body)['data']['taskId']}.{now}".encode()
-    mac = base64.b64encode(hmac.new(secret.encode(), signed, hashlib.sha256).digest()).decode()
-    return {"X-Webhook-Timestamp": now, "X-Webhook-Signature": mac}
+def make_blueprint(renderer: Renderer) -> Blueprint:
+    """Its routes, for the app."""
+    return Kie(renderer).blueprint()

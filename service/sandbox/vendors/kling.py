@@ -22,6 +22,7 @@ from service.catalogue.entries import ASPECT_RATIOS
 from service.sandbox.vendors.desk import (
     Desk,
     Refusal,
+    View,
     image,
     one_of,
     only,
@@ -50,80 +51,146 @@ UNITS = {
 }
 STATES = {PENDING: "submitted", PROCESSING: "processing", SUCCESS: "succeeded", FAILED: "failed"}
 CODES = {400: 1201, 401: 1002, 402: 1102, 403: 1103, 404: 1203, 429: 1302, 500: 5000, 503: 5001}
+KINDS = "<any(text2video, image2video):kind>"
 AXES = ("horizontal", "vertical", "pan", "tilt", "roll", "zoom")
 
 
-def make_blueprint(renderer: Renderer) -> Blueprint:
+class Kling(Desk):
     """The routes of both generations."""
-    kind = "<any(text2video, image2video):kind>"
-    return Desk(renderer, "kling", _refused, no_credits=429).routes(
-        {
-            "POST /text-to-video/<model>": _text_to_video,
-            "POST /image-to-video/<model>": _image_to_video,
-            "GET /tasks": _tasks,
-            "POST /tasks": _history,
-            f"POST /v1/videos/{kind}": _create_old,
-            f"GET /v1/videos/{kind}/<task_id>": _show_old,
+
+    vendor, no_credits = "kling", 429
+
+    def routes(self) -> dict[str, View]:
+        """See `Desk`."""
+        return {
+            "POST /text-to-video/<model>": self.text_to_video,
+            "POST /image-to-video/<model>": self.image_to_video,
+            "GET /tasks": self.list_tasks,
+            "POST /tasks": self.history,
+            f"POST /v1/videos/{KINDS}": self.create_old,
+            f"GET /v1/videos/{KINDS}/<task_id>": self.show_old,
         }
-    )
 
+    def refused(self, refusal: Refusal) -> ResponseReturnValue:
+        """See `Desk`."""
+        code = 1102 if refusal.message.startswith("Insufficient") else CODES.get(refusal.status)
+        code = int(refusal.word) if refusal.word.isdecimal() else code or refusal.status
+        body = {"code": code, "message": refusal.message, "request_id": uuid.uuid4().hex}
+        return jsonify(body), refusal.status
 
-def _refused(refusal: Refusal) -> ResponseReturnValue:
-    code = 1102 if refusal.message.startswith("Insufficient") else CODES.get(refusal.status)
-    code = int(refusal.word) if refusal.word.isdecimal() else code or refusal.status
-    body = {"code": code, "message": refusal.message, "request_id": uuid.uuid4().hex}
-    return jsonify(body), refusal.status
+    def text_to_video(self, model: str) -> ResponseReturnValue:
+        """A task from a prompt."""
+        body = self.body(("prompt", "settings", "options"))
+        values = {"prompt": text(body, "prompt", 3072, needed=True)}
+        return self._create(_known(model), values, body)
+
+    def image_to_video(self, model: str) -> ResponseReturnValue:
+        """A task from one or two frames."""
+        body, known = self.body(("contents", "settings", "options")), _known(model)
+        contents = body.get("contents")
+        if not isinstance(contents, list) or not all(isinstance(one, dict) for one in contents):
+            raise Refusal(400, "contents must be a list of objects")
+        parts = {one.get("type"): one for one in contents}
+        only(parts, ("prompt", "first_frame", "last_frame"))
+        if "first_frame" not in parts:
+            raise Refusal(400, "contents lack first_frame")
+        values = {"prompt": text(parts.get("prompt", {}), "text", 3072)}
+        values["image_url"] = image(parts["first_frame"], "url") or ""
+        if last := image(parts.get("last_frame", {}), "url"):
+            values["tail_image_url"] = last
+            if body.get("settings", {}).get("resolution") != "1080p":
+                raise Refusal(400, "first and last frame together need resolution 1080p")
+        return self._create(known, values, body)
+
+    def list_tasks(self) -> ResponseReturnValue:
+        """Tasks by their ids, ours or the caller's."""
+        key, book = self.key(), self.renderer.book
+        found = [self.find(one) for one in _ids("task_ids")]
+        found += [book.named("kling", key, one) for one in _ids("external_task_ids")]
+        return _accepted([_task(task) for task in found if task])
+
+    def history(self) -> ResponseReturnValue:
+        """All tasks of a time, newest first."""
+        body = self.body(("start_time", "end_time", "cursor", "limit", "filters"))
+        first, last = body.get("start_time", 0) / 1000, body.get("end_time", 2**53) / 1000
+        listed = [_task(task) for task in self.tasks() if first <= task.created <= last]
+        start, limit = int(body.get("cursor") or 0), body.get("limit", 500)
+        more = str(start + limit) if len(listed) > start + limit else None
+        return _accepted({"tasks": listed[start : start + limit], "cursor": more})
+
+    def _create(
+        self, model: str, values: dict[str, Any], body: dict[str, Any]
+    ) -> ResponseReturnValue:
+        settings, options = body.get("settings", {}), body.get("options", {})
+        if self.key().count(".") == 2:
+            raise Refusal(401, "this route takes API keys only", "1002")
+        only(settings, ("resolution", "aspect_ratio", "duration", "audio", "multi_shot"))
+        only(options, ("callback_url", "external_task_id", "watermark_info"))
+        lengths = range(3, 16) if model.startswith("kling-3") else (5, 10)
+        size = one_of(settings, "resolution", ("720p", "1080p", "4k"), "720p")
+        if (model, size) not in UNITS:
+            raise Refusal(400, f"{model} has no resolution {size}")
+        values["duration"] = one_of(settings, "duration", tuple(lengths), 5)
+        values["aspect_ratio"] = one_of(settings, "aspect_ratio", ASPECT_RATIOS, "16:9")
+        loud = one_of(settings, "audio", (False, True), False)
+        task = self._made(model, values, UNITS[model, size][loud], options, partial(_bodies, _task))
+        answer = _task(replace(task, state=PENDING))
+        made = {name: answer[name] for name in ("id", "status", "create_time", "update_time")}
+        return _accepted(made | {"external_id": task.external_id})
+
+    def create_old(self, kind: str) -> ResponseReturnValue:
+        """A task by the older routes."""
+        names = ("model_name", "prompt", "negative_prompt", "cfg_scale", "mode", "duration")
+        frames = ("image", "image_tail") if kind == "image2video" else ("aspect_ratio",)
+        more = ("camera_control", "callback_url", "external_task_id")
+        body = self.body((*names, *frames, *more))
+        if body.get("model_name") not in OLD_NAMES:
+            raise Refusal(400, "model_name is not known")
+        values: dict[str, Any] = {"prompt": text(body, "prompt", needed=kind == "text2video")}
+        values["negative_prompt"] = text(body, "negative_prompt")
+        values["aspect_ratio"] = one_of(body, "aspect_ratio", ASPECT_RATIOS, "16:9")
+        values["duration"] = int(one_of(body, "duration", ("5", "10"), "5"))
+        share(body, "cfg_scale")
+        size = {"std": "720p", "pro": "1080p"}[one_of(body, "mode", ("std", "pro"), "std")]
+        camera = body.get("camera_control", {})
+        only(camera, ("type", "config"))
+        only(camera.get("config", {}), AXES)
+        if kind == "image2video":
+            values["image_url"] = image(body, "image") or ""
+            if last := image(body, "image_tail"):
+                values["tail_image_url"] = last
+        model = OLD_NAMES[body["model_name"]]
+        task = self._made(model, values, UNITS[model, size][0], body, partial(_bodies, _old_task))
+        return _accepted(_old_task(replace(task, state=PENDING)))
+
+    def show_old(self, kind: str, task_id: str) -> ResponseReturnValue:
+        """A task of the older routes."""
+        task = self.find(task_id) or self.renderer.book.named("kling", self.key(), task_id)
+        if task is None:
+            raise Refusal(404, f"no such task of {kind}", "1203")
+        return _accepted(_old_task(task))
+
+    def _made(
+        self,
+        model: str,
+        values: dict[str, Any],
+        units: float,
+        options: dict[str, Any],
+        bodies: CallbackBodies,
+    ) -> Task:
+        """A task of so many units a second, under the caller's own name for it."""
+        named, url = options.get("external_task_id", ""), options.get("callback_url")
+        if not isinstance(named, str):
+            raise Refusal(400, "external_task_id must be a text")
+        cost, sign = units * values["duration"] * UNIT, self.signer(standard_signature)
+        try:
+            return self.create(model, values, cost, url, bodies, sign, external_id=named)
+        except DuplicateTask:
+            raise Refusal(400, "external_task_id is not unique", "1201") from None
 
 
 def _accepted(data: Any) -> ResponseReturnValue:
     return jsonify(code=0, message="SUCCEED", request_id=uuid.uuid4().hex, data=data)
-
-
-def _text_to_video(desk: Desk, model: str) -> ResponseReturnValue:
-    body = desk.body(("prompt", "settings", "options"))
-    values = {"prompt": text(body, "prompt", 3072, needed=True)}
-    return _create(desk, _known(model), values, body)
-
-
-def _image_to_video(desk: Desk, model: str) -> ResponseReturnValue:
-    body, known = desk.body(("contents", "settings", "options")), _known(model)
-    contents = body.get("contents")
-    if not isinstance(contents, list) or not all(isinstance(one, dict) for one in contents):
-        raise Refusal(400, "contents must be a list of objects")
-    parts = {one.get("type"): one for one in contents}
-    only(parts, ("prompt", "first_frame", "last_frame"))
-    if "first_frame" not in parts:
-        raise Refusal(400, "contents lack first_frame")
-    values = {"prompt": text(parts.get("prompt", {}), "text", 3072)}
-    values["image_url"] = image(parts["first_frame"], "url") or ""
-    if last := image(parts.get("last_frame", {}), "url"):
-        values["tail_image_url"] = last
-        if body.get("settings", {}).get("resolution") != "1080p":
-            raise Refusal(400, "first and last frame together need resolution 1080p")
-    return _create(desk, known, values, body)
-
-
-def _tasks(desk: Desk) -> ResponseReturnValue:
-    key, book = desk.key(), desk.renderer.book
-    found = [desk.find(one) for one in _ids("task_ids")]
-    found += [book.named("kling", key, one) for one in _ids("external_task_ids")]
-    return _accepted([_task(task) for task in found if task])
-
-
-def _history(desk: Desk) -> ResponseReturnValue:
-    body = desk.body(("start_time", "end_time", "cursor", "limit", "filters"))
-    first, last = body.get("start_time", 0) / 1000, body.get("end_time", 2**53) / 1000
-    listed = [_task(task) for task in desk.tasks() if first <= task.created <= last]
-    start, limit = int(body.get("cursor") or 0), body.get("limit", 500)
-    more = str(start + limit) if len(listed) > start + limit else None
-    return _accepted({"tasks": listed[start : start + limit], "cursor": more})
-
-
-def _show_old(desk: Desk, kind: str, task_id: str) -> ResponseReturnValue:
-    task = desk.find(task_id) or desk.renderer.book.named("kling", desk.key(), task_id)
-    if task is None:
-        raise Refusal(404, f"no such task of {kind}", "1203")
-    return _accepted(_old_task(task))
 
 
 def _known(model: str) -> str:
@@ -137,71 +204,6 @@ def _ids(name: str) -> list[str]:
     if len(ids) > 20:
         raise Refusal(400, f"{name} takes at most 20")
     return ids
-
-
-def _create(
-    desk: Desk, model: str, values: dict[str, Any], body: dict[str, Any]
-) -> ResponseReturnValue:
-    settings, options = body.get("settings", {}), body.get("options", {})
-    if desk.key().count(".") == 2:
-        raise Refusal(401, "this route takes API keys only", "1002")
-    only(settings, ("resolution", "aspect_ratio", "duration", "audio", "multi_shot"))
-    only(options, ("callback_url", "external_task_id", "watermark_info"))
-    lengths = range(3, 16) if model.startswith("kling-3") else (5, 10)
-    size = one_of(settings, "resolution", ("720p", "1080p", "4k"), "720p")
-    if (model, size) not in UNITS:
-        raise Refusal(400, f"{model} has no resolution {size}")
-    values["duration"] = one_of(settings, "duration", tuple(lengths), 5)
-    values["aspect_ratio"] = one_of(settings, "aspect_ratio", ASPECT_RATIOS, "16:9")
-    loud = one_of(settings, "audio", (False, True), False)
-    task = _made(desk, model, values, UNITS[model, size][loud], options, partial(_bodies, _task))
-    answer = _task(replace(task, state=PENDING))
-    made = {name: answer[name] for name in ("id", "status", "create_time", "update_time")}
-    return _accepted(made | {"external_id": task.external_id})
-
-
-def _made(
-    desk: Desk,
-    model: str,
-    values: dict[str, Any],
-    units: float,
-    options: dict[str, Any],
-    bodies: CallbackBodies,
-) -> Task:
-    """A task of so many units a second, under the caller's own name for it."""
-    named, url = options.get("external_task_id", ""), options.get("callback_url")
-    if not isinstance(named, str):
-        raise Refusal(400, "external_task_id must be a text")
-    cost, sign = units * values["duration"] * UNIT, desk.signer(standard_signature)
-    try:
-        return desk.create(model, values, cost, url, bodies, sign, external_id=named)
-    except DuplicateTask:
-        raise Refusal(400, "external_task_id is not unique", "1201") from None
-
-
-def _create_old(desk: Desk, kind: str) -> ResponseReturnValue:
-    names = ("model_name", "prompt", "negative_prompt", "cfg_scale", "mode", "duration")
-    frames = ("image", "image_tail") if kind == "image2video" else ("aspect_ratio",)
-    more = ("camera_control", "callback_url", "external_task_id")
-    body = desk.body((*names, *frames, *more))
-    if body.get("model_name") not in OLD_NAMES:
-        raise Refusal(400, "model_name is not known")
-    values: dict[str, Any] = {"prompt": text(body, "prompt", needed=kind == "text2video")}
-    values["negative_prompt"] = text(body, "negative_prompt")
-    values["aspect_ratio"] = one_of(body, "aspect_ratio", ASPECT_RATIOS, "16:9")
-    values["duration"] = int(one_of(body, "duration", ("5", "10"), "5"))
-    share(body, "cfg_scale")
-    size = {"std": "720p", "pro": "1080p"}[one_of(body, "mode", ("std", "pro"), "std")]
-    camera = body.get("camera_control", {})
-    only(camera, ("type", "config"))
-    only(camera.get("config", {}), AXES)
-    if kind == "image2video":
-        values["image_url"] = image(body, "image") or ""
-        if last := image(body, "image_tail"):
-            values["tail_image_url"] = last
-    model = OLD_NAMES[body["model_name"]]
-    task = _made(desk, model, values, UNITS[model, size][0], body, partial(_bodies, _old_task))
-    return _accepted(_old_task(replace(task, state=PENDING)))
 
 
 def _task(task: Task) -> dict[str, Any]:
@@ -247,3 +249,8 @@ def _bodies(shape: Callable[[Task], dict[str, Any]], task: Task) -> tuple[bytes,
     times = int(task.fault_orders.number("repeat", 2)) if task.fault_orders.has("repeat") else 1
     states += [task.state] * (times - 1)
     return tuple(json.dumps(shape(replace(task, state=state))).encode() for state in states)
+
+
+def make_blueprint(renderer: Renderer) -> Blueprint:
+    """Its routes, for the app."""
+    return Kling(renderer).blueprint()

@@ -11,10 +11,10 @@ from flask.typing import ResponseReturnValue
 from service.sandbox.vendors.desk import (
     Desk,
     Refusal,
+    View,
     copies,
     one_of,
     only,
-    shows,
     state_word,
     usual_input,
 )
@@ -27,31 +27,46 @@ POINTS = 10_000_000  # for a dollar; the sandbox's own figure
 NAMES = ("aspect_ratio", "mode", "version", "image_url", "image_tail_url", "enable_audio")
 
 
-def make_blueprint(renderer: Renderer) -> Blueprint:
+class PiApi(Desk):
     """The task route."""
-    desk = Desk(renderer, "piapi", _refused, "/api/v1/task", "x-api-key", "")
-    return desk.routes({"POST ": _create, "GET /<task_id>": shows(_task)})
 
+    vendor, prefix = "piapi", "/api/v1/task"
+    key_header, key_prefix = "x-api-key", ""
 
-def _refused(refusal: Refusal) -> ResponseReturnValue:
-    return jsonify(code=refusal.status, message=refusal.message, data=None), refusal.status
+    def routes(self) -> dict[str, View]:
+        """See `Desk`."""
+        return {
+            "POST ": self.create_task,
+            "GET /<task_id>": self.shows(_task),
+        }
 
+    def refused(self, refusal: Refusal) -> ResponseReturnValue:
+        """See `Desk`."""
+        return jsonify(code=refusal.status, message=refusal.message, data=None), refusal.status
 
-def _create(desk: Desk) -> ResponseReturnValue:
-    body = desk.body(("model", "task_type", "input", "config"))
-    if body.get("model") != "kling" or body.get("task_type") != "video_generation":
-        raise Refusal(400, "model or task_type is not known")
-    given = body.get("input", {})
-    values = usual_input(given, NAMES, last="image_tail_url")
-    one_of(given, "mode", ("std", "pro"), "std")
-    one_of(given, "enable_audio", (False, True), False)
-    slug = VERSIONS[one_of(given, "version", tuple(VERSIONS), "2.6")]
-    webhook = body.get("config", {}).get("webhook_config", {})
-    only(webhook, ("endpoint", "secret"))
-    secret = webhook.get("secret", "")
-    sign = (lambda _: {"x-webhook-secret": secret}) if secret else None
-    cost = 0.1 * values["duration"]
-    return jsonify(_task(desk.create(slug, values, cost, webhook.get("endpoint"), _bodies, sign)))
+    def create_task(self) -> ResponseReturnValue:
+        """A task of one of the versions."""
+        body = self.body(("model", "task_type", "input", "config"))
+        if body.get("model") != "kling" or body.get("task_type") != "video_generation":
+            raise Refusal(400, "model or task_type is not known")
+        given = body.get("input", {})
+        values = usual_input(given, NAMES, last="image_tail_url")
+        one_of(given, "mode", ("std", "pro"), "std")
+        one_of(given, "enable_audio", (False, True), False)
+        slug = VERSIONS[one_of(given, "version", tuple(VERSIONS), "2.6")]
+        webhook = body.get("config", {}).get("webhook_config", {})
+        only(webhook, ("endpoint", "secret"))
+        secret = webhook.get("secret", "")
+        sign = (lambda _: {"x-webhook-secret": secret}) if secret else None
+        cost = 0.1 * values["duration"]
+        return jsonify(
+            _task(self.create(slug, values, cost, webhook.get("endpoint"), self._bodies, sign))
+        )
+
+    @staticmethod
+    def _bodies(task: Task) -> tuple[bytes, ...]:
+        body = {"timestamp": int(time.time()), "data": _task(task)["data"]}
+        return copies(task, body)
 
 
 def _task(task: Task) -> dict[str, Any]:
@@ -71,6 +86,6 @@ def _task(task: Task) -> dict[str, Any]:
     return {"code": 200, "message": "success", "data": data}
 
 
-def _bodies(task: Task) -> tuple[bytes, ...]:
-    body = {"timestamp": int(time.time()), "data": _task(task)["data"]}
-    return copies(task, body)
+def make_blueprint(renderer: Renderer) -> Blueprint:
+    """Its routes, for the app."""
+    return PiApi(renderer).blueprint()
