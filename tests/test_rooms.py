@@ -50,7 +50,7 @@ REACH = {
     r"obstore(\..*)?": ("storage/",),
     r"itsdangerous(\..*)?": ("signing.py",),
     r"smtplib(\..*)?": ("channels/",),
-    r"os\.environ|os\.getenv": ("settings.py",),
+    r"os\.environ|os\.getenv": ("settings/environment.py",),
     r"sqlalchemy\.(select|insert|update|delete|text)": ("store/", "callbacks/ingest.py"),
     r".*\.exec_driver_sql": ("store/", "callbacks/ingest.py"),
     r"(datetime\.)?datetime\.(now|utcnow|today)|time\.time(_ns)?": (

@@ -1,0 +1,125 @@
+"""
+Reading the settings: each is ``CLIPBELL_NAME`` or ``CLIPBELL_NAME_FILE``.
+
+The one place that reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from service.errors import SettingsError, did_you_mean
+from service.settings.fields import PREFIX, Settings
+
+#: What the recipes in deploy/ give to the service's clients, perhaps on the same machine.
+CLIENTS = ("URL", "KEY", "API_KEY", "WEBHOOK_SECRET")
+#: Where Heroku, Render, Railway and their like say which database they have made for the service.
+PLATFORM_DATABASE = "DATABASE_URL"
+
+
+def load_settings(environ: Mapping[str, str] | None = None, **given: Any) -> Settings:
+    """
+    The settings of this process.
+
+    Args:
+        environ: stands in for the process's environment.
+        given: values that win over the environment, by field name.
+
+    Raises:
+        SettingsError: one line that names every bad setting and its allowed values.
+    """
+    source = EnvironmentOrFile(Settings, os.environ if environ is None else environ)
+    try:
+        return Settings.model_validate(source() | given)
+    except ValidationError as error:
+        wrong = []
+        for each in error.errors():
+            name = f"{PREFIX}{str(each['loc'][0]).upper()}: " if each["loc"] else ""
+            wrong.append(name + each["msg"].removeprefix("Value error, "))
+        raise SettingsError("; ".join(wrong)) from None
+
+
+def misspelt(environ: Mapping[str, str] | None = None) -> list[str]:
+    """Of each variable that looks like a setting but is none, a sentence with the nearest one."""
+    given = os.environ if environ is None else environ
+    settings = [name.upper() for name in Settings.model_fields]
+    known = [*settings, *(f"{name}_FILE" for name in settings)]
+    ours = [name.removeprefix(PREFIX) for name in sorted(given) if name.startswith(PREFIX)]
+    unknown = [name for name in ours if name not in (*known, *CLIENTS)]
+    return [f"{PREFIX}{n} is no setting{did_you_mean(n, known, PREFIX)}" for n in unknown]
+
+
+class Remote(NamedTuple):
+    """A service on another machine: its address, without a slash at the end, and a key."""
+
+    url: str
+    key: str
+
+
+def remote_service() -> Remote | None:
+    """
+    The service that ``CLIPBELL_URL`` and ``CLIPBELL_KEY`` name; None where they are not set.
+
+    Raises:
+        SettingsError: only the address is set.
+    """
+    url, key = os.environ.get(f"{PREFIX}URL", ""), os.environ.get(f"{PREFIX}KEY", "")
+    if url and not key:
+        raise SettingsError("CLIPBELL_URL is set: set CLIPBELL_KEY to an API key of that service")
+    return Remote(url.rstrip("/"), key) if url else None
+
+
+def inherits_sockets() -> bool:
+    """Whether systemd, or the `serve` that this process takes over from, has opened our sockets."""
+    return os.environ.get("LISTEN_PID") == str(os.getpid()) or "GUNICORN_FD" in os.environ
+
+
+def child_environ(given: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment for a child: none of our settings but the `given` ones."""
+    names = [n for n in os.environ if not n.startswith(PREFIX) and n != PLATFORM_DATABASE]
+    return {name: os.environ[name] for name in names} | _as_environ(given)
+
+
+def environ_with(given: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment for a child, with the `given` settings besides ours."""
+    return dict(os.environ) | _as_environ(given)
+
+
+def _as_environ(given: Mapping[str, str]) -> dict[str, str]:
+    return {PREFIX + name.upper(): value for name, value in given.items()}
+
+
+class EnvironmentOrFile(PydanticBaseSettingsSource):
+    """Each ``CLIPBELL_NAME``, or the content of the file that ``CLIPBELL_NAME_FILE`` names."""
+
+    def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> None:
+        super().__init__(settings_cls)
+        self._environ = environ
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """The text of one setting. Raises SettingsError."""
+        name = PREFIX + field_name.upper()
+        text, path = self._environ.get(name, ""), self._environ.get(f"{name}_FILE")
+        if text and path:
+            raise SettingsError(f"{name} and {name}_FILE are both set: keep one")
+        try:
+            text = Path(path).read_text().strip() if path else text
+        except OSError as error:
+            raise SettingsError(f"{name}_FILE names {path}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise SettingsError(f"{name}_FILE names {path}: it must be UTF-8 text") from None
+        return text, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """The settings that are there; a blank one, as compose files leave them, is not."""
+        names = self.settings_cls.model_fields
+        found = {name: self.get_field_value(field, name)[0] for name, field in names.items()}
+        found["database_url"] = found["database_url"] or self._environ.get(PLATFORM_DATABASE)
+        return {name: value for name, value in found.items() if value}

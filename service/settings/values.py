@@ -1,0 +1,104 @@
+"""How the text of a setting is read: what it may be, and what it becomes."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr
+
+BROKER_SCHEMES = ("amqp", "amqps", "redis", "rediss")
+#: Segments of a path that no proxy and no browser writes in another way.
+PLAIN_PATH = re.compile(r"(/(?!\.\.?(/|$))[A-Za-z0-9._~-]+)*")
+#: How our own paths begin: what comes below such a PUBLIC_URL could be meant with or without it.
+OWN_PATHS = (
+    *("api", "callbacks", "deliveries", "docs", "healthz", "i", "jobs", "login", "logout", "mcp"),
+    *("metrics", "new", "numbers", "openapi.json", "readyz", "settings", "static"),
+    *("subscriptions", "u", "v", "v1", "v2"),
+)
+
+
+def _split(value: Any) -> Any:
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    return value
+
+
+def _is_web_url(text: str) -> bool:
+    parts = urlsplit(text)
+    return parts.scheme in ("http", "https") and bool(parts.netloc) and not set("?#") & set(text)
+
+
+def _origin(value: Any) -> Any:
+    text = str(value).rstrip("/")
+    if not _is_web_url(text) or urlsplit(text).path:
+        raise ValueError("must be an origin such as https://clips.example.com, without a path")
+    return text
+
+
+def _own_origin(value: Any) -> Any:
+    """The same; such servers are often given with the path that all of them have."""
+    return _origin(str(value).rstrip("/").removesuffix("/v1")) if value else ""
+
+
+def _public_url(value: Any) -> Any:
+    text = str(value).rstrip("/")
+    if not _is_web_url(text):
+        raise ValueError(
+            "must be a URL such as https://clips.example.com or https://example.com/clips"
+        )
+    path = urlsplit(text).path
+    if not PLAIN_PATH.fullmatch(path):
+        raise ValueError("its path may hold letters, digits, . _ ~ - and single slashes only")
+    first = path.partition("/")[2].partition("/")[0]
+    if first in OWN_PATHS:
+        raise ValueError(f"its path cannot begin with /{first}: Clipbell has pages there")
+    return text
+
+
+def _network(value: Any) -> Any:
+    for part in _split(value):
+        ipaddress.ip_network(part)
+    return _split(value)
+
+
+def _prices(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        example = '{"kling-2": 1.75}'
+        raise ValueError(f"must be JSON such as {example}") from None
+
+
+def _switch(value: Any) -> Any:
+    text = str(value).lower()
+    if text in ("true", "1", "yes", "on"):
+        return True
+    if text in ("false", "0", "no", "off"):
+        return False
+    raise ValueError("must be true or false")
+
+
+def _broker_url(value: Any) -> Any:
+    if value and urlsplit(str(value)).scheme not in BROKER_SCHEMES:
+        raise ValueError("must begin with amqp://, amqps://, redis:// or rediss://")
+    return value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Networks = Annotated[tuple[str, ...], BeforeValidator(_network)]
+Delay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Delays = Annotated[tuple[Delay, ...], BeforeValidator(_split), Field(min_length=1)]
+Switch = Annotated[bool, BeforeValidator(_switch)]
+PublicUrl = Annotated[str, BeforeValidator(_public_url)]
+Origin = Annotated[str, BeforeValidator(_origin)]
+OwnOrigin = Annotated[str, BeforeValidator(_own_origin)]
+Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
+Prices = Annotated[dict[str, Delay], BeforeValidator(_prices)]
+BrokerUrl = Annotated[SecretStr, BeforeValidator(_broker_url)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
