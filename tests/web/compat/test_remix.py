@@ -17,7 +17,6 @@ from support.servers import Clipbell
 
 from service import store
 from service.model import JobState
-from service.web.app import create_app
 
 CLIENTS = Path(__file__).parent / "clients"
 VIDEOS = "/v1/videos"
@@ -28,14 +27,6 @@ OWN: dict[str, Any] = {"videos_base_url": "http://127.0.0.1:9", "videos_models":
 def settings_given() -> dict[str, Any]:
     """A server of one's own, with two models."""
     return OWN
-
-
-@pytest.fixture
-def client(harness: Harness) -> FlaskClient:
-    """The app, as alice."""
-    client = create_app(harness.wiring).test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {harness.key}"
-    return client
 
 
 def completed(harness: Harness, client: FlaskClient, **fields: Any) -> str:

@@ -10,43 +10,15 @@ import pytest
 from flask.testing import FlaskClient
 from support.factories import MOVIE, PICTURE, kept_video
 from support.harness import Harness
+from support.openai_videos import FOX, VIDEOS, job_of, made
 from werkzeug.test import TestResponse
 
 from service import store
 from service.accounts import create_key
 from service.model import Job, JobState, VideoState
-from service.web.app import create_app
 from service.web.limits import Limits
 
 pytestmark = pytest.mark.postgresql
-
-VIDEOS = "/v1/videos"
-FOX: dict[str, Any] = {"model": "kling-2", "prompt": "A fox"}
-IMAGE = "https://pictures.example/a.jpg"
-
-
-@pytest.fixture
-def client(harness: Harness) -> FlaskClient:
-    """The app, as alice."""
-    client = create_app(harness.wiring).test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {harness.key}"
-    return client
-
-
-def made(client: FlaskClient, **fields: Any) -> dict[str, Any]:
-    """A video that was created, and answered with 200."""
-    answer = client.post(VIDEOS, json=FOX | fields)
-    assert 200 == answer.status_code, answer.text
-    found: dict[str, Any] = answer.get_json()
-    return found
-
-
-def job_of(harness: Harness, video: dict[str, Any]) -> Job:
-    """The job behind a video."""
-    with harness.db.read() as tx:
-        job = store.jobs.find(tx, video["id"])
-    assert job is not None
-    return job
 
 
 def changed(harness: Harness, video: dict[str, Any], **changes: Any) -> Job:

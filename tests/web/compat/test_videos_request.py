@@ -9,42 +9,13 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from support.harness import Harness
+from support.openai_videos import FOX, IMAGE, VIDEOS, job_of, made
 from support.sandboxes import png
 
 from service import store
 from service.catalogue.models import MODELS
-from service.model import Job
-from service.web.app import create_app
 
 pytestmark = pytest.mark.postgresql
-
-VIDEOS = "/v1/videos"
-FOX: dict[str, Any] = {"model": "kling-2", "prompt": "A fox"}
-IMAGE = "https://pictures.example/a.jpg"
-
-
-@pytest.fixture
-def client(harness: Harness) -> FlaskClient:
-    """The app, as alice."""
-    client = create_app(harness.wiring).test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {harness.key}"
-    return client
-
-
-def made(client: FlaskClient, **fields: Any) -> dict[str, Any]:
-    """A video that was created, and answered with 200."""
-    answer = client.post(VIDEOS, json=FOX | fields)
-    assert 200 == answer.status_code, answer.text
-    found: dict[str, Any] = answer.get_json()
-    return found
-
-
-def job_of(harness: Harness, video: dict[str, Any]) -> Job:
-    """The job behind a video."""
-    with harness.db.read() as tx:
-        job = store.jobs.find(tx, video["id"])
-    assert job is not None
-    return job
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,6 @@ from support.harness import Harness
 from support.node import need_node, npm_install, run
 from support.servers import Clipbell, Hook, eventually
 
-from service.web.app import create_app
-
 CLIENTS = Path(__file__).parent / "clients"
 ENDPOINTS = "/v1/webhook_endpoints"
 BOTH = ["video.completed", "video.failed"]
@@ -24,14 +22,6 @@ BOTH = ["video.completed", "video.failed"]
 def clipbell(running: Clipbell) -> Clipbell:
     """The running service in front of the sandbox."""
     return running
-
-
-@pytest.fixture
-def client(harness: Harness) -> FlaskClient:
-    """The app, as alice."""
-    client = create_app(harness.wiring).test_client()
-    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {harness.key}"
-    return client
 
 
 def test_python_library(clipbell: Clipbell) -> None:
