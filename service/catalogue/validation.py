@@ -25,9 +25,13 @@ def check_input(model: Model, given: dict[str, Any]) -> dict[str, Any]:
     """
     errors = FieldErrors("/input")
     given = _by_own_names(model, given, errors)
-    for name in given:
-        if not model.parameter(name):
-            errors.add(json_pointer(name), "unknown_field", _not_taken(model, name))
+    for name in [one for one in given if not model.parameter(one)]:
+        # What the vendor takes instead, and which others take this.
+        known, sold = ", ".join(p.name for p in model.parameters), OFFERS.get(model.slug, {})
+        others = [f'"{vendor}"' for vendor, offer in sold.items() if offer.parameter(name)]
+        seller = model.slug if len(sold) < 2 else f"{model.provider}'s {model.slug}"
+        hint = f'; {name} is taken with "provider": {" or ".join(others)}' if others else ""
+        errors.add(json_pointer(name), "unknown_field", f"{seller} takes only {known}{hint}")
     values: dict[str, Any] = {}
     for parameter in model.parameters:
         with errors.collect(json_pointer(parameter.name)):
@@ -53,16 +57,6 @@ def _by_own_names(model: Model, given: dict[str, Any], errors: FieldErrors) -> d
         value = found.pop(alias)
         found.setdefault(names[alias], value)
     return found
-
-
-def _not_taken(model: Model, name: str) -> str:
-    """What the vendor takes instead, and which others take this."""
-    known = ", ".join(p.name for p in model.parameters)
-    sold = OFFERS.get(model.slug, {})
-    others = [vendor for vendor, offer in sold.items() if offer.parameter(name)]
-    seller = model.slug if len(sold) < 2 else f"{model.provider}'s {model.slug}"
-    hint = f'; {name} is taken with "provider": ' if others else ""
-    return f"{seller} takes only {known}{hint}" + " or ".join(f'"{one}"' for one in others)
 
 
 def _read_value(parameter: Parameter, value: Any) -> Any:

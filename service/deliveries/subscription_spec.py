@@ -91,11 +91,7 @@ def parse_subscription(
         if value and parts["channel"] != "webhook":
             errors.add(f"/{field_}", "not_allowed", "is for the channel webhook only")
     format_, chosen = _format_and_events(channel, parts, events, errors)
-    target = ""
-    with errors.collect():
-        if not isinstance(parts.get("target"), str) or not parts["target"].strip():
-            raise InvalidInput.at("/target", "required", NO_TARGET)
-        target = channel.check_target(parts["target"].strip())
+    target = _target(channel, parts.get("target"), errors)
     errors.raise_any()
     return SubscriptionSpec(
         parts["channel"],
@@ -158,6 +154,15 @@ def _parts(given: Any, at: str) -> dict[str, Any]:
         return given
     message = 'must be "channel:target" or an object with channel and target'
     raise InvalidInput.at(at, "wrong_type", message)
+
+
+def _target(channel: Channel, given: Any, errors: FieldErrors) -> str:
+    """The target as the channel has it; blank where it cannot be used."""
+    with errors.collect():
+        if not isinstance(given, str) or not given.strip():
+            raise InvalidInput.at("/target", "required", NO_TARGET)
+        return channel.check_target(given.strip())
+    return ""
 
 
 def _check_fields(parts: Mapping[str, Any], errors: FieldErrors) -> None:

@@ -118,6 +118,10 @@ def _examine(
         db.check_writable()
         with db.read() as tx:
             share = polled_share(tx)
+            paused = [
+                f"{row.name} waits until {row.paused_until:%H:%M} UTC ({row.reason})"
+                for row in store.channels.paused(tx, now)
+            ]
             rows = [
                 _judged("worker", worker_trouble(tx, now), "is alive", vital=True),
                 _judged(
@@ -125,7 +129,7 @@ def _examine(
                     provider_trouble(tx, providers, now),
                     "none is held, all can be asked",
                 ),
-                _channels(tx, now),
+                _judged("channels", "; ".join(paused), "none has to wait"),
                 _judged("clock", clock_trouble(tx, now), "all machines agree on the time"),
                 _rows(tx),
                 _callbacks(share, pull),
@@ -197,14 +201,6 @@ def provider_trouble(tx: Connection, names: Collection[str], now: datetime) -> s
             until = f"{row.paused_until:%Y-%m-%d %H:%M:%S} UTC"
             faults.append(f"{row.name} gets no new job until {until}: {resume} ends the wait")
     return "; ".join(faults)
-
-
-def _channels(tx: Connection, now: datetime) -> Check:
-    paused = [
-        f"{row.name} waits until {row.paused_until:%H:%M} UTC ({row.reason})"
-        for row in store.channels.paused(tx, now)
-    ]
-    return _judged("channels", "; ".join(paused), "none has to wait")
 
 
 def _rows(tx: Connection) -> Check:

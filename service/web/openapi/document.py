@@ -125,7 +125,14 @@ def _described(
     title = TITLES.get(rule.endpoint, rule.endpoint) + (f" ({model.title})" if model else "")
     scope = operation.scope or vars(view).get("scope")
     read = method == "GET" and scope is not None and rule.rule.startswith("/v1/")
-    body = _body(operation, schemas, model)
+    shape, body = operation.body, None
+    if model is not None and operation.example is not None:
+        # In a compatible API the body is that of its model.
+        kind = "NewTask" if model.provider == "apixo" else "Input"
+        shape = ref(f"{kind}_{component_name(model.slug)}")
+    if shape is not None:
+        content = {JSON: {"schema": schemas.of(shape), "example": operation.example}}
+        body = {"required": not operation.optional, "content": content}
     # The same view under two addresses.
     old = "_v1" if rule.endpoint == "segmind.result" and "/v1/" in rule.rule else ""
     id_ = f"{rule.endpoint}{old}" + (f"_{model.slug}" if model else "")
@@ -151,18 +158,6 @@ def _parameter(parameter: Parameter, schemas: Schemas) -> dict[str, Any]:
         "schema": schemas.of(parameter.shape),
     }
     return found | ({"required": True} if parameter.required else {}) | dict(parameter.more)
-
-
-def _body(operation: Operation, schemas: Schemas, model: Model | None) -> dict[str, Any] | None:
-    """A JSON body; in a compatible API that of its model."""
-    shape = operation.body
-    if model is not None and operation.example is not None:
-        kind = "NewTask" if model.provider == "apixo" else "Input"
-        shape = ref(f"{kind}_{component_name(model.slug)}")
-    if shape is None:
-        return None
-    content = {JSON: {"schema": schemas.of(shape), "example": operation.example}}
-    return {"required": not operation.optional, "content": content}
 
 
 def _push(schemas: Schemas) -> dict[str, Any]:

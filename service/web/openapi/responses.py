@@ -112,21 +112,19 @@ def responses(
     if read:
         unchanged = Response("Nothing has changed.", headers=("ETag",))
         found[304] = _response(unchanged, schemas, read=False)
-    for status, note in (_shared(operation, scope, body) | operation.refuses).items():
+    # The refusals of every operation of this kind.
+    away = {503: _COMMON[503]}
+    if operation.tag == "Operators" and scope is None:
+        shared: dict[int, str] = {}
+    elif operation.errors is not None:
+        shared = _KEYED | away
+    elif scope is None:
+        shared = away | {404: "There is nothing at this address.", 422: _COMMON[422]}
+    else:
+        shared = _KEYED | away | {422: _COMMON[422]} | (_BODY if body else {})
+    for status, note in (shared | operation.refuses).items():
         found.setdefault(status, _named(status, note, operation, schemas))
     return {str(status): found[status] for status in sorted(found)}
-
-
-def _shared(operation: Operation, scope: str | None, body: bool) -> dict[int, str]:
-    """The refusals of every operation of this kind."""
-    if operation.tag == "Operators" and scope is None:
-        return {}
-    away = {503: _COMMON[503]}
-    if operation.errors is not None:
-        return _KEYED | away
-    if scope is None:
-        return away | {404: "There is nothing at this address.", 422: _COMMON[422]}
-    return _KEYED | away | {422: _COMMON[422]} | (_BODY if body else {})
 
 
 def _named(status: int, note: str, operation: Operation, schemas: Schemas) -> dict[str, Any]:
