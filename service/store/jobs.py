@@ -205,16 +205,16 @@ def _matching(
     if prefix is not None:
         found &= _begins(prefix)
     if search is not None:
-        words = [_prompt_holds(word) for word in search.split()]
+        prompt, words = jobs.c.input["prompt"].as_string(), []
+        for word in search.split():
+            cases = {word}
+            if not word.isascii():
+                # SQLite by itself knows only the case of ASCII's letters.
+                cases |= {word.lower(), word.upper(), word.capitalize()}
+            holds = [prompt.icontains(case, autoescape=True) for case in sorted(cases)]
+            words.append(or_(*holds))
         found &= _begins(search) | and_(true(), *words)
     return found
-
-
-def _prompt_holds(word: str) -> ColumnElement[bool]:
-    """Whatever its case; SQLite by itself knows only that of ASCII's letters."""
-    prompt = jobs.c.input["prompt"].as_string()
-    cases = {word} if word.isascii() else {word, word.lower(), word.upper(), word.capitalize()}
-    return or_(*[prompt.icontains(case, autoescape=True) for case in sorted(cases)])
 
 
 def _begins(prefix: str) -> ColumnElement[bool]:

@@ -71,7 +71,15 @@ def earlier_try(tx: Connection, create: Create, now: datetime) -> str | None:
             return None
         if row is not None:
             return _match(tx, row.job_id, retries=create.retries)
-    return _overtaker(tx, create, now) if create.given_up else None
+    if not create.given_up:
+        return None
+    # A repeat of this try may have been faster than it.
+    found = _same(create, now - OVERTAKEN_WINDOW).order_by(creates.c.number.desc())
+    if create.retries:
+        row = tx.execute(found.where(creates.c.retries >= create.retries).limit(1)).first()
+        return row.job_id if row else None
+    row = tx.execute(found.filter_by(first_try_seen=False).limit(1)).first()
+    return _match(tx, row.job_id, first_try_seen=True) if row else None
 
 
 def _same(create: Create, since: datetime) -> Any:
@@ -87,16 +95,6 @@ def _refused_before(tx: Connection, create: Create, now: datetime) -> Row[Any] |
         refused.c.created_at >= now - REFUSED_WINDOW,
     )
     return tx.execute(found.order_by(refused.c.retries.desc(), refused.c.id).limit(1)).first()
-
-
-def _overtaker(tx: Connection, create: Create, now: datetime) -> str | None:
-    """The job of a repeat of this try that was faster than it."""
-    found = _same(create, now - OVERTAKEN_WINDOW).order_by(creates.c.number.desc())
-    if create.retries:
-        row = tx.execute(found.where(creates.c.retries >= create.retries).limit(1)).first()
-        return row.job_id if row else None
-    row = tx.execute(found.filter_by(first_try_seen=False).limit(1)).first()
-    return _match(tx, row.job_id, first_try_seen=True) if row else None
 
 
 def _match(tx: Connection, job_id: str, **seen: Any) -> str:
