@@ -116,16 +116,16 @@ def handle_expired(
             if job is None:
                 return False
             provider = providers.get(job.provider)
-            shown = provider if can_look_up(job.provider) else None
+            finder = provider if can_look_up(job.provider) else None
             if job.state is JobState.HELD:
                 _look_at_held(tx, settings, job, clock())
             elif job.state is JobState.SUBMITTING:
                 _after_lease(tx, provider, settings, job, clock())
-            elif shown is None:
+            elif finder is None:
                 _after_silence(tx, job, clock())
-        if job.state is not JobState.UNKNOWN or shown is None:
+        if job.state is not JobState.UNKNOWN or finder is None:
             return True
-        awaited = look_up(db, shown, signer, job, clock)
+        awaited = look_up(db, finder, signer, job, clock)
         with db.write() as tx:
             if not awaited:
                 _after_silence(tx, job, clock())

@@ -150,7 +150,12 @@ def _check_claim(tx: Connection, context: SubmissionContext, job: Job, now: date
         else:
             fail_job(tx, job, objection, "answer", now)
         return _Claim()
-    if wait := _seconds_to_wait(tx, context.providers[job.provider], job, now):
+    limits, wait = context.providers[job.provider].limits, 0.0
+    if limits.tasks and store.jobs.count_open(tx, job.provider) > limits.tasks:
+        wait = 1.0
+    elif limits.requests_per_minute:
+        wait = store.providers.take_token(tx, job.provider, limits.requests_per_minute, now)
+    if wait:
         later = now + timedelta(seconds=wait)
         store.jobs.settle_claimed(tx, job, state=JobState.QUEUED, due_at=later)
         store.providers.pause(tx, job.provider, later)
@@ -165,15 +170,6 @@ def _check_claim(tx: Connection, context: SubmissionContext, job: Job, now: date
     store.jobs.settle_claimed(tx, job, sent_at=now, due_at=until, **prices)
     store.jobs.add_step(tx, job.id, "submitting", f"sending to {job.provider}", now)
     return _Claim(job, position)
-
-
-def _seconds_to_wait(tx: Connection, provider: Provider, job: Job, now: datetime) -> float:
-    limits = provider.limits
-    if limits.tasks and store.jobs.count_open(tx, job.provider) > limits.tasks:
-        return 1.0
-    if limits.requests_per_minute:
-        return store.providers.take_token(tx, job.provider, limits.requests_per_minute, now)
-    return 0.0
 
 
 def _send(context: SubmissionContext, job: Job, position: Position, now: datetime) -> CreateAnswer:
