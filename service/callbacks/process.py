@@ -227,7 +227,7 @@ def _confirm_any(
             # One that names no task confirms only the id that the callback gives as its task's.
             is_settled = task_id in (found.task_id, said.task_id)
         else:
-            # The provider is away: no further id is to be asked about.
+            # A provider that does not deny it is away: no further id is to be asked about.
             is_settled = not isinstance(found, WrongTask) and found.code not in _DENIALS
         if is_settled:
             return asked, found

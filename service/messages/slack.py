@@ -86,11 +86,12 @@ def _image(notification: Notification, content: MessageContent) -> dict[str, Any
     host, public = (parts.hostname or "").rstrip("."), parts.scheme == "https"
     try:
         address = parse_address(host)
-        allowed = is_allowed(address, parse_networks(notification.near))
-        fetched = allowed and (public or not is_allowed(address, ()))
     except ValueError:
         private = ("localhost", "local", "internal")
         fetched = public and "." in host and host.rpartition(".")[2] not in private
+    else:
+        allowed = is_allowed(address, parse_networks(notification.near))
+        fetched = allowed and (public or not is_allowed(address, ()))
     if not fetched:
         return {}
     alt = f"A frame of the video: {content.prompt}" if content.prompt else "A frame of the video"

@@ -9,7 +9,6 @@ still due.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -64,18 +63,12 @@ def expired_videos(
     for account_id, taken in store.retention.accounts_above(tx, quota).items():
         excess = taken - quota - sum(v.bytes or 0 for v in old if v.account_id == account_id)
         videos = store.retention.deletable(tx, limit, account_id=account_id)
-        others = [video for video in videos if video not in old]
-        found += [ExpiredVideo(video, reason) for video in _oldest(others, excess)]
+        for video in [one for one in videos if one not in old]:
+            if excess <= 0:
+                break
+            found.append(ExpiredVideo(video, reason))
+            excess -= video.bytes or 0
     return found
-
-
-def _oldest(videos: Iterable[Video], excess: int) -> Iterable[Video]:
-    """As many of them as take up so many bytes."""
-    for video in videos:
-        if excess <= 0:
-            return
-        yield video
-        excess -= video.bytes or 0
 
 
 def delete_expired(db: Database, settings: Settings, now: datetime) -> list[ExpiredVideo]:

@@ -166,6 +166,9 @@ def _typed(kind: str, text: str) -> Any:
             return float(text)
     if kind == "flag":
         return {"true": True, "false": False}.get(text.lower(), text)
+    if kind == "json" and text[:1] in ("[", "{"):
+        with suppress(ValueError):
+            return json.loads(text)
     return [text] if kind == "images" else text
 
 
@@ -216,7 +219,7 @@ def image_of(model: Model) -> Parameter | None:
 def _job_fields(fields: dict[str, Any]) -> dict[str, Any]:
     """The fields of `POST /v1/jobs`; `callback_url` is one more of those who hear of the end."""
     found = {
-        name: _structured(fields[name])
+        name: _typed("json", fields[name]) if isinstance(fields[name], str) else fields[name]
         for name in FIELDS
         if name not in ("model", "input") and fields.get(name) not in BLANK
     }
@@ -230,14 +233,6 @@ def _job_fields(fields: dict[str, Any]) -> dict[str, Any]:
         others = found.get("notify", [ACCOUNTS_OWN])
         found["notify"] = [*others, hook] if isinstance(others, list) else others
     return found
-
-
-def _structured(value: Any) -> Any:
-    """A list or an object, which a form may hold as JSON."""
-    if isinstance(value, str) and value[:1] in ("[", "{"):
-        with suppress(ValueError):
-            return json.loads(value)
-    return value
 
 
 def _in_callers_words(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from service.catalogue.models import OFFERS, VENDORS, Model, Parameter
+from service.catalogue.models import OFFERS, VENDORS, Model
 from service.catalogue.validation import json_schema
 from service.channels.base import Channel
 from service.deliveries.subscription_fields import NewSubscription
@@ -39,24 +39,22 @@ OF_THE_MODEL = ("model", "input")
 
 def model_input(model: Model) -> Schema:
     """The input of a model, with what one field demands of another."""
-    schema = json_schema(model)
-    fields = {p.name: _field(p, schema["properties"][p.name]) for p in model.parameters}
+    schema, fields = json_schema(model), {}
+    for parameter in model.parameters:
+        shown = schema["properties"][parameter.name]
+        # A default stands in the description: a field that has one is no less optional.
+        field = {name: value for name, value in shown.items() if name != "default"}
+        if parameter.default is not None:
+            field["description"] += f" Default: {parameter.default}."
+        if parameter.kind == "text" and not parameter.choices:
+            field |= {"pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}
+        if parameter.kind == "image":
+            field |= {"format": "image"}
+        if parameter.kind == "images":
+            field["items"] |= {"format": "image"}
+        fields[parameter.name] = field
     about = {"description": f"The input of {model.title}."}
     return about | schema | {"properties": fields} | _relations(model)
-
-
-def _field(parameter: Parameter, shown: Schema) -> Schema:
-    """A default stands in the description: a field that has one is no less optional."""
-    field = {name: value for name, value in shown.items() if name != "default"}
-    if parameter.default is not None:
-        field["description"] += f" Default: {parameter.default}."
-    if parameter.kind == "text" and not parameter.choices:
-        field |= {"pattern": r"^[^\u0000]*[^\s\u0000][^\u0000]*$"}
-    if parameter.kind == "image":
-        field |= {"format": "image"}
-    if parameter.kind == "images":
-        field["items"] |= {"format": "image"}
-    return field
 
 
 def _relations(model: Model) -> Schema:
