@@ -20,7 +20,7 @@ from service.settings import (
     misspelt,
 )
 
-EXAMPLE = Path(__file__).parents[1] / "deploy" / "env.example"
+EXAMPLE = Path(__file__).parents[2] / "deploy" / "env.example"
 KEY = "k" * 32
 OTHER = "o" * 40
 NUMBERS = ("-1", "abc", "nan", "1,5")

@@ -1,0 +1,3 @@
+"""Tests of the room `settings`."""
+
+from __future__ import annotations
