@@ -142,11 +142,15 @@ def check_request(body: Any, channels: Mapping[str, Channel], market: Market) ->
     for name in body:
         if name not in FIELDS:
             errors.add(json_pointer(name), "unknown_field", _advice(name, body))
-    given = _input(body.get("input"), errors)
+    if body.get("input") is None:
+        errors.add("/input", "required", "give at least a prompt")
+    given = _object("/input", body.get("input"), errors)
     chosen = choose(market, body.get("model"), body.get("provider"), given, errors)
     events = _events(body.get("events"), errors)
     notify = _notify(body.get("notify"), events, channels, errors)
-    metadata = _metadata(body.get("metadata"), errors)
+    metadata = _object("/metadata", body.get("metadata"), errors) or {}
+    if len(repr(metadata)) > METADATA_LENGTH:
+        errors.add("/metadata", "too_long", f"must stay below {METADATA_LENGTH} characters")
     cancel_after = _cancel_after(body.get("cancel_after"), errors)
     if errors.found or chosen is None:
         raise InvalidInput(errors.found)
@@ -175,13 +179,10 @@ def _advice(name: str, body: dict[str, Any]) -> str:
     return f"takes only {', '.join(FIELDS)}"
 
 
-def _input(given: Any, errors: FieldErrors) -> dict[str, Any] | None:
-    if given is None:
-        errors.add("/input", "required", "give at least a prompt")
-    elif not isinstance(given, dict):
-        errors.add("/input", "wrong_type", "must be an object")
-    else:
+def _object(at: str, given: Any, errors: FieldErrors) -> dict[str, Any] | None:
+    if given is None or isinstance(given, dict):
         return given
+    errors.add(at, "wrong_type", "must be an object")
     return None
 
 
@@ -228,17 +229,6 @@ def _notify(
         with errors.collect():
             specs.append(parse_subscription(channels, one, f"/notify/{place}", events=events or ()))
     return tuple(specs)
-
-
-def _metadata(given: Any, errors: FieldErrors) -> dict[str, Any]:
-    if given is None:
-        return {}
-    if not isinstance(given, dict):
-        errors.add("/metadata", "wrong_type", "must be an object")
-        return {}
-    if len(repr(given)) > METADATA_LENGTH:
-        errors.add("/metadata", "too_long", f"must stay below {METADATA_LENGTH} characters")
-    return given
 
 
 def with_saved_images(uploads: UploadStore, request: JobRequest, now: datetime) -> JobRequest:
