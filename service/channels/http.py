@@ -67,10 +67,9 @@ def post_json(
             # What was taken is not sent once more because of the words that follow.
             status_suffices=True,
         )
-    except OutboundError as error:
-        raise DeliveryError(str(error), timed_out=error.timed_out) from error
-    except ValueError as error:
-        raise DeliveryError(str(error)) from error
+    except (OutboundError, ValueError) as error:
+        late = isinstance(error, OutboundError) and error.timed_out
+        raise DeliveryError(str(error), timed_out=late) from error
     request.record_answer(answer.status, answer.headers, answer.body, truncated=answer.truncated)
     return answer
 

@@ -148,9 +148,7 @@ class Outbound:
             draft = requests.Request(method, url, headers=headers, data=body)
             request = self._prepare(exchange, draft)
             with closing(_open(exchange, adapter, request, redirects)) as response:
-                if wanted and not wanted(response.status_code, response.headers):
-                    return _answer(exchange, response)
-                return _read(exchange, response, max_bytes, into, status_suffices)
+                return _read(exchange, response, wanted, max_bytes, into, status_suffices)
         finally:
             CURRENT_REQUEST.reset(token)
             if unrepeatable:
@@ -234,10 +232,13 @@ def _next_hop(
 def _read(
     exchange: RequestContext,
     response: requests.Response,
+    wanted: Wanted | None,
     max_bytes: int,
     into: Sink | None,
     status_suffices: bool,
 ) -> Response:
+    if wanted and not wanted(response.status_code, response.headers):
+        return _answer(exchange, response)
     sink: list[bytes] = []
     write = sink.append if into is None else into.write
     size, is_cut = 0, False
