@@ -7,7 +7,7 @@ import typer
 from service.bootstrap import build
 from service.errors import SettingsError
 from service.ops.processes import HOST, free_port
-from service.ops.setup import make_ready
+from service.ops.startup import make_ready
 from service.settings import Settings, inherits_sockets, load_settings
 from service.web.server import Server
 

@@ -10,7 +10,7 @@ import typer
 from service.cli.output import JsonOption, print_json
 from service.model import utc_now
 from service.ops.processes import HOST, Processes, free_port, interrupt_on_signals
-from service.ops.setup import make_ready
+from service.ops.startup import make_ready
 from service.settings import environ_with, load_settings
 from service.web.session import operator_login_url
 

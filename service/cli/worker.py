@@ -11,7 +11,7 @@ import typer
 
 from service.bootstrap import build
 from service.engines import worker as workers
-from service.ops.setup import make_ready
+from service.ops.startup import make_ready
 from service.settings import load_settings
 
 

@@ -37,7 +37,7 @@ from service.engines.hints import (
 from service.engines.places import Places
 from service.errors import BrokerUnavailable, ClipbellError, SettingsError
 from service.ops.logs import TroubleLog, configure
-from service.ops.setup import await_schema
+from service.ops.startup import await_schema
 from service.ops.upkeep import BEAT_SECONDS, prepare_process
 from service.settings import Settings, load_settings
 from service.slots import Slots

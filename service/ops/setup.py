@@ -2,59 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-import time
-from contextlib import suppress
 from typing import Any
 
 from service import store
 from service.accounts import SCOPES, create_account, create_key
 from service.bootstrap import build
 from service.channels.email_address import ascii_address
-from service.errors import SchemaError, SettingsError
-from service.ops.doctor import pull_notice
+from service.errors import SettingsError
 from service.ops.key_rotation import make_first_key
-from service.ops.logs import configure
-from service.settings import Settings, misspelt
+from service.settings import Settings
 from service.storage.atomic import make_private
 from service.store.migration import migrate
-
-log = logging.getLogger(__name__)
-
-#: A process started beside `clipbell migrate` waits this long for it.
-SCHEMA_SECONDS = 30.0
-
-
-def make_ready(settings: Settings) -> Settings:
-    """The settings, once they build and the database is at head. Raises SchemaError."""
-    configure(settings.log_format)
-    for sentence in misspelt():
-        log.warning("%s", sentence)
-    if notice := pull_notice(settings):
-        log.warning("%s", notice)
-    await_schema(settings)
-    return settings
-
-
-def await_schema(settings: Settings) -> None:
-    """
-    Build the settings, close the folder to others, and wait until the database is at head.
-
-    Raises:
-        SettingsError: they cannot be used.
-        SchemaError: it is not at head after `SCHEMA_SECONDS`.
-    """
-    make_private(settings.data_dir)
-    wiring = build(settings)
-    deadline = time.monotonic() + SCHEMA_SECONDS
-    while time.monotonic() < deadline:
-        with suppress(SchemaError):
-            wiring.db.check()
-            break
-        time.sleep(0.25)
-    else:
-        wiring.db.check()
-    wiring.close()
 
 
 def initialise(settings: Settings, owner_email: str | None = None) -> dict[str, Any]:

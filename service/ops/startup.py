@@ -1,0 +1,51 @@
+"""How a process of the service begins: settings that build, and a database at head."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+
+from service.bootstrap import build
+from service.errors import SchemaError
+from service.ops.doctor import pull_notice
+from service.ops.logs import configure
+from service.settings import Settings, misspelt
+from service.storage.atomic import make_private
+
+log = logging.getLogger(__name__)
+
+#: A process started beside `clipbell migrate` waits this long for it.
+SCHEMA_SECONDS = 30.0
+
+
+def make_ready(settings: Settings) -> Settings:
+    """The settings, once they build and the database is at head. Raises SchemaError."""
+    configure(settings.log_format)
+    for sentence in misspelt():
+        log.warning("%s", sentence)
+    if notice := pull_notice(settings):
+        log.warning("%s", notice)
+    await_schema(settings)
+    return settings
+
+
+def await_schema(settings: Settings) -> None:
+    """
+    Build the settings, close the folder to others, and wait until the database is at head.
+
+    Raises:
+        SettingsError: they cannot be used.
+        SchemaError: it is not at head after `SCHEMA_SECONDS`.
+    """
+    make_private(settings.data_dir)
+    wiring = build(settings)
+    deadline = time.monotonic() + SCHEMA_SECONDS
+    while time.monotonic() < deadline:
+        with suppress(SchemaError):
+            wiring.db.check()
+            break
+        time.sleep(0.25)
+    else:
+        wiring.db.check()
+    wiring.close()

@@ -1,0 +1,54 @@
+"""What a process of the service loads and checks before it works."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from support.harness import Harness
+
+from service.ops import startup
+from service.ops.setup import initialise
+from service.settings import load_settings
+
+#: Only a change of the schema needs them: eight megabytes and a tenth of a second of each process.
+FOR_MIGRATIONS = ("alembic", "mako")
+
+
+@pytest.mark.parametrize("module", ["service.cli.worker", "service.cli.serve", "service.cli.up"])
+def test_no_migrations_are_loaded(module: str) -> None:
+    """A process that only works on the schema does not load what changes it."""
+    code = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert [] == [name for name in FOR_MIGRATIONS if name in done.stdout.split()]
+
+
+def test_schema_that_comes(tmp_path: Path) -> None:
+    """A process that is started before `clipbell init` has ended waits for it."""
+    settings = load_settings({}, data_dir=tmp_path / "data", secret_keys="k" * 40)
+    settings.data_dir.mkdir()
+    waiting = threading.Thread(target=startup.await_schema, args=(settings,))
+    waiting.start()
+    initialise(settings)
+    waiting.join(20)
+
+    assert not waiting.is_alive()
+
+
+def test_ready(harness: Harness) -> None:
+    """Settings over a database at head are returned as they are."""
+    assert harness.wiring.settings is startup.make_ready(harness.wiring.settings)
+
+
+def test_folder_is_closed_to_others(harness: Harness) -> None:
+    """Whatever its rights were, afterwards only its owner gets into the folder."""
+    folder = harness.wiring.settings.data_dir
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)
+    startup.await_schema(harness.wiring.settings)
+
+    assert 0o700 == folder.stat().st_mode & 0o777
