@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, request
@@ -45,7 +47,11 @@ def index() -> AnyResponse:
         limits = {"before": given.get("before"), "state": given.get("state")}
         found = store.jobs.page(tx, account_id, PAGE_ROWS, **limits, **which)
         videos = store.videos.of_jobs(tx, [job.id for job in found])
-        counts = store.jobs.counts(tx, account_id, **which)
+        # A search that finds little has read every prompt for it: not once more to count.
+        complete = not (found.older or limits["before"] or limits["state"])
+        counts: Mapping[str, int] = Counter(job.state for job in found)
+        if not complete:
+            counts = store.jobs.counts(tx, account_id, **which)
         spent = budget.spent_today(tx, account_id, now)
         fresh = not found and not given
         listeners = len(store.subscriptions.all_of(tx, account_id)) if fresh else 0

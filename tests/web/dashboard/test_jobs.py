@@ -99,6 +99,21 @@ def test_next_page(client: FlaskClient, harness: Harness) -> None:
     assert sorted(made, reverse=True) == sorted(pages[0] + pages[1], reverse=True)
 
 
+def test_counts_of_a_search(client: FlaskClient, harness: Harness) -> None:
+    """The counts are the same whether all that was found is on the page or not."""
+    for number in range(27):
+        harness.new_job(f"Fox {number}")
+    fail(harness, harness.new_job("A fox that failed"), "no")
+    counts = {
+        query: re.findall(r'(\w+)</span> <span class="count">(\d+)<', client.get(f"/?{query}").text)
+        for query in ("q=fox", "q=failed", "q=whale")
+    }
+
+    assert [("queued", "27"), ("failed", "1")] == counts["q=fox"]
+    assert [("failed", "1")] == counts["q=failed"]
+    assert [] == counts["q=whale"]
+
+
 def picked(client: FlaskClient, action: str, *jobs: Job, page: str = "/") -> str:
     """The line that an action on these jobs leads to."""
     data = {"form_token": form_token(client.get(page).text), "job": [job.id for job in jobs]}
