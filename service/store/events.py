@@ -99,19 +99,15 @@ def number(tx: Connection) -> int:
     if tx.dialect.name == "postgresql":
         tx.execute(select(func.pg_advisory_xact_lock(SEQUENCER_LOCK)))
     found = values(Event, tx.execute(_UNNUMBERED).all())
-    if found:
-        _write_numbers(tx, sorted(found, key=lambda e: (e.created_at, e.sequence, e.id)))
-    return len(found)
-
-
-def _write_numbers(tx: Connection, found: Sequence[Event]) -> None:
-    """Each account counts for itself, without a gap."""
+    if not found:
+        return 0
+    # Each account counts for itself, without a gap.
     accounts = {event.account_id for event in found}
     rows = tx.execute(_FEEDS, {"accounts": sorted(accounts)}).all()
     known = {row.account_id: row.last_seq for row in rows}
     last = dict.fromkeys(accounts, 0) | known
     numbers = []
-    for event in found:
+    for event in sorted(found, key=lambda e: (e.created_at, e.sequence, e.id)):
         last[event.account_id] += 1
         numbers.append({"of_id": event.id, "feed_sequence": last[event.account_id]})
     tx.execute(_NUMBER, numbers)
@@ -121,6 +117,7 @@ def _write_numbers(tx: Connection, found: Sequence[Event]) -> None:
             update_where(tx, feeds, own, **changed)
         else:
             insert_row(tx, feeds, own | changed)
+    return len(found)
 
 
 def feed_ends(tx: Connection, account_id: str) -> tuple[int, int]:
