@@ -135,7 +135,16 @@ def _write_params(command: Any, ctx: Any, formatter: Any) -> None:
             )
             if not param.is_flag:
                 names += f" {param.metavar or param.name.upper().strip('_')}"
-        sections.setdefault(title, []).append((names, _described(param, ctx)))
+        # What it means, what it may be, and its default.
+        parts = [param.help or ""]
+        if param.type_descriptor.choices:
+            parts.append(f"One of {', '.join(map(str, param.type_descriptor.choices))}.")
+        default = param.get_default(ctx, call=False)
+        if default not in (None, False, "", []) and param.show_default:
+            shown = " ".join(map(str, default)) if isinstance(default, list) else default
+            parts.append(f"Default: {shown}.")
+        described = " ".join(part for part in parts if part)
+        sections.setdefault(title, []).append((names, described))
     options = sections.pop("Options", [])
     for title, rows in (*sections.items(), ("Options", options)):
         if rows:
@@ -145,16 +154,3 @@ def _write_params(command: Any, ctx: Any, formatter: Any) -> None:
 
 def _argument(param: Any) -> str:
     return str(param.metavar or param.name.upper())
-
-
-def _described(param: Any, ctx: typer.Context) -> str:
-    """What an option means, what it may be, and its default."""
-    parts = [param.help or ""]
-    choices = param.type_descriptor.choices
-    if choices:
-        parts.append(f"One of {', '.join(map(str, choices))}.")
-    default = param.get_default(ctx, call=False)
-    if default not in (None, False, "", []) and param.show_default:
-        shown = " ".join(map(str, default)) if isinstance(default, list) else default
-        parts.append(f"Default: {shown}.")
-    return " ".join(part for part in parts if part)

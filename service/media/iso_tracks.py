@@ -122,7 +122,14 @@ def _samples_end(file: BinaryIO, tables: dict[bytes, Box]) -> int:
     if not offsets:
         return 0
     start = max(offsets)
-    first, count = _samples_of(offsets.index(start), _entries(file, tables.get(b"stsc"), "III"))
+    chunk, runs = offsets.index(start) + 1, _entries(file, tables.get(b"stsc"), "III")
+    # The first sample of that chunk, counted from 0, and how many it holds.
+    first = count = 0
+    for (begin, held, _), (end, *_) in pairwise([*runs, (chunk + 1, 0, 0)]):
+        if begin <= chunk < end:
+            first, count = first + (chunk - begin) * held, held
+            break
+        first += (end - begin) * held
     stsz = tables.get(b"stsz")
     if stsz is None or count * 4 > _TABLE_BYTES:
         return start
@@ -130,16 +137,6 @@ def _samples_end(file: BinaryIO, tables: dict[bytes, Box]) -> int:
         return start + each * count
     sizes = read_at(file, stsz, 12 + 4 * first, 4 * count)
     return start + sum(number(sizes[n : n + 4]) for n in range(0, len(sizes) - 3, 4))
-
-
-def _samples_of(chunk: int, runs: list[tuple[int, ...]]) -> tuple[int, int]:
-    """The first sample of a chunk, counted from 0 as chunks are here, and how many it holds."""
-    first = 0
-    for (start, count, _), (end, *_) in pairwise([*runs, (chunk + 2, 0, 0)]):
-        if start <= chunk + 1 < end:
-            return first + (chunk + 1 - start) * count, count
-        first += (end - start) * count
-    return 0, 0
 
 
 def _entries(file: BinaryIO, box: Box | None, code: str) -> list[tuple[int, ...]]:

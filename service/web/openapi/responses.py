@@ -123,18 +123,18 @@ def responses(
     else:
         shared = _KEYED | away | {422: _COMMON[422]} | (_BODY if body else {})
     for status, note in (shared | operation.refuses).items():
-        found.setdefault(status, _named(status, note, operation, schemas))
+        if status in found:
+            continue
+        if operation.errors is not None:
+            schema, example = schemas.of(operation.errors), schemas.example(operation.errors)
+            found[status] = _refusal(status, note, schema, example, JSON)
+        elif _COMMON.get(status) == note:
+            found[status] = {"$ref": f"#/components/responses/Refused{status}"}
+        else:
+            example = _problem(schemas, status, note.rstrip(".").lower())
+            schema = schemas.of(ProblemJson)
+            found[status] = _refusal(status, note, schema, example, PROBLEM)
     return {str(status): found[status] for status in sorted(found)}
-
-
-def _named(status: int, note: str, operation: Operation, schemas: Schemas) -> dict[str, Any]:
-    if operation.errors is not None:
-        schema, example = schemas.of(operation.errors), schemas.example(operation.errors)
-        return _refusal(status, note, schema, example, JSON)
-    if _COMMON.get(status) == note:
-        return {"$ref": f"#/components/responses/Refused{status}"}
-    example = _problem(schemas, status, note.rstrip(".").lower())
-    return _refusal(status, note, schemas.of(ProblemJson), example, PROBLEM)
 
 
 def _response(response: Response, schemas: Schemas, *, read: bool) -> dict[str, Any]:
