@@ -33,6 +33,7 @@ from service.providers import Provider, make_provider
 from service.settings import load_settings
 from service.storage import FileStorage
 
+SETTINGS = load_settings({}, secret_keys="k" * 40)
 KEY = "key-that-nobody-may-see"
 CALLBACK = "http://127.0.0.1:9/callbacks/token-that-nobody-may-see"
 
@@ -111,8 +112,7 @@ def jobs(adapter: Adapter, prompt: str = "A fox") -> list[Job]:
     for model in VENDORS[adapter.provider].models:
         body = {"model": model.slug, "input": {"prompt": prompt, "duration": 5}}
         asked = check_request(body, {}, Market({adapter.provider}, {}, NOON.date()))
-        settings = load_settings({}, secret_keys="k" * 40)
-        made.append(planned_job(settings, "acc", asked, NOON))
+        made.append(planned_job(SETTINGS, "acc", asked, NOON))
     return made
 
 
