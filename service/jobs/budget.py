@@ -87,6 +87,11 @@ def spent_today(tx: Connection, account_id: str, now: datetime, but: str | None 
     return round(store.jobs.spent_since(tx, account_id, midnight(now), but), 6)
 
 
+def unpriced_today(tx: Connection, account_id: str, now: datetime) -> int:
+    """The jobs sent since midnight UTC that `spent_today` leaves out: nobody states their price."""
+    return store.jobs.count_without_price(tx, account_id, midnight(now))
+
+
 def midnight(now: datetime) -> datetime:
     """The start of the UTC day."""
     return now.replace(hour=0, minute=0, second=0, microsecond=0)

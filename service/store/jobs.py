@@ -409,6 +409,14 @@ def spent_since(tx: Connection, account_id: str, since: datetime, but: str | Non
     return float(tx.scalar(statement.where(jobs.c.sent_at >= since)) or 0.0)
 
 
+def count_without_price(tx: Connection, account_id: str, since: datetime) -> int:
+    """How many of an account's jobs that were sent since then have a price that nobody states."""
+    unknown = jobs.c.actual_cost.is_(None) & jobs.c.estimated_max.is_(None)
+    statement = select(func.count()).select_from(jobs).where(PAID, unknown)
+    own = (jobs.c.account_id == account_id) & (jobs.c.sent_at >= since)
+    return int(tx.scalar(statement.where(own)) or 0)
+
+
 def recent_ends(tx: Connection, names: Sequence[str], limit: int) -> list[str]:
     """How the ends of the newest jobs were found, of those among the newest by these providers."""
     columns = select(jobs.c.resolved_by, jobs.c.provider)

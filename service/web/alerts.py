@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from service import store
-from service.formatting import as_sentence
-from service.model import ApiKey, JobState
+from service.deliveries.subscriptions import target_of
+from service.formatting import as_sentence, mask_target
+from service.model import ApiKey, JobState, Subscription
+from service.model.error_codes import FAILURES
 from service.ops.health import worker_trouble
 from service.web.context import wiring
 
@@ -51,14 +53,25 @@ def look(key: ApiKey) -> Alerts:
                 continue
             held = store.jobs.counts(tx, key.account_id).get(JobState.HELD, 0)
             title, text = f"{row.name} is on hold.", as_sentence(row.held_reason)
+            if failure := FAILURES.get(row.held_reason.partition(":")[0]):
+                text = f"{text} {failure.hint}"
             if operator:
                 path = f"/settings/providers/{row.name}/resume"
                 found.append(Alert(title, text, f"Resume {row.name}", path, post=True))
             elif held:
                 found.append(Alert(title, text, "See held jobs", "/?state=held"))
     if failing:
-        count = len(failing)
-        title = "An endpoint fails." if count == 1 else f"{count} endpoints fail."
-        text = "Messages wait for their next attempt."
-        found.append(Alert(title, text, "See what fails", "/deliveries?state=failing"))
+        found.append(_failing(failing))
     return Alerts(found, len(failing))
+
+
+def _failing(found: list[Subscription]) -> Alert:
+    """Which endpoints fail, and where the answers of one stand."""
+    if len(found) > 1:
+        text = "Messages to them do not arrive."
+        return Alert(f"{len(found)} endpoints fail.", text, "See them", "/subscriptions")
+    (one,) = found
+    name = one.name or mask_target(target_of(wiring().encryptor, one))
+    # Those of a job's own `notify` have no page.
+    path = f"/deliveries?subscription={one.id}" if one.hidden else f"/subscriptions/{one.id}"
+    return Alert(f"{name} fails.", "Messages to it do not arrive.", "See why", path)

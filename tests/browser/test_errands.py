@@ -33,7 +33,7 @@ def test_why_a_hook_failed(browser: Browser, site: Harness) -> None:
         fail(site, site.new_job("A heron"), "no")
         site.drain("deliver")
         page.goto(url_of(site, "/"))
-        follow(page, "See what fails", "job.failed")
+        follow(page, "See why", "job.failed")
         expect(page.get_by_text("The endpoint answered 500.")).to_be_visible()
         expect(page.get_by_label("Body of request 1")).to_contain_text("A heron")
         found = faults(page)

@@ -53,6 +53,7 @@ def index() -> AnyResponse:
         if not complete:
             counts = store.jobs.counts(tx, account_id, **which)
         spent = budget.spent_today(tx, account_id, now)
+        unpriced = budget.unpriced_today(tx, account_id, now)
         fresh = not found and not given
         listeners = len(store.subscriptions.all_of(tx, account_id)) if fresh else 0
     wanted = given.get("state")
@@ -71,6 +72,7 @@ def index() -> AnyResponse:
         listeners=listeners,
         vendors=list(wiring().providers),
         spent=spent,
+        unpriced=unpriced,
         budget=wiring().settings.budget,
         public_url=wiring().settings.public_url,
     )

@@ -15,7 +15,7 @@ from service import store
 from service.catalogue.models import find_offer, model_of
 from service.deliveries.subscriptions import target_of
 from service.formatting import format_duration, format_share, mask_target
-from service.jobs.budget import midnight
+from service.jobs.budget import midnight, unpriced_today
 from service.model import DeliveryState, JobState
 from service.store.reports import AttemptCount, DayOfJobs, DayOfWaits, DeliveryCount
 from service.web.context import caller, wiring
@@ -69,6 +69,7 @@ def index() -> AnyResponse:
         counted = store.reports.deliveries_since(tx, account, start)
         tried = store.reports.attempts_since(tx, account, start)
         counts = store.reports.jobs_by_state(tx, account)
+        unpriced = unpriced_today(tx, account, w.clock())
         ledger = store.reports.ledger(tx, account, start)
         names = {one.subscription_id: subscription_name(tx, one) for one in counted}
     return page(
@@ -79,6 +80,7 @@ def index() -> AnyResponse:
         spending=spending_chart(days, worked),
         spent=sum(one.spent for one in worked),
         spent_today=sum(one.spent for one in worked if one.day == days[-1]),
+        unpriced=unpriced,
         budget=w.settings.budget,
         ledger=ledger,
         waits=callback_times(days, waits),
@@ -127,11 +129,14 @@ def completion(days: Sequence[date], worked: Sequence[DayOfJobs]) -> dict[str, A
 
 def arrivals(counted: Sequence[DeliveryCount]) -> dict[str, int]:
     """How many deliveries arrived, and how many did not: given up, or failing so far."""
-    lost = (one for one in counted if one.failing or one.state is DeliveryState.EXHAUSTED)
-    there = (one for one in counted if one.state is DeliveryState.DELIVERED)
+    failing = sum(one.count for one in counted if one.failing)
+    exhausted = sum(one.count for one in counted if one.state is DeliveryState.EXHAUSTED)
+    delivered = sum(one.count for one in counted if one.state is DeliveryState.DELIVERED)
     return {
-        "delivered": sum(one.count for one in there),
-        "undelivered": sum(one.count for one in lost),
+        "delivered": delivered,
+        "failing": failing,
+        "exhausted": exhausted,
+        "undelivered": failing + exhausted,
     }
 
 

@@ -28,6 +28,8 @@ _SECRET = re.compile(_NAMES, re.IGNORECASE)
 _PART = r'[^"]{0,99}'
 _FIELD = re.compile(rf'("{_PART}(?:{_NAMES}){_PART}"\s*:\s*)"(?:[^"\\]|\\.)*"?', re.IGNORECASE)
 HIDDEN = "***"
+#: No key is shorter. One such as "any", hidden everywhere, would turn company to comp***.
+SHORTEST_SECRET = 6
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,10 @@ class Text:
 
 
 def secrets_of(settings: Settings) -> list[str]:
-    """What no raw text may show, wherever it stands."""
+    """What no raw text may show, wherever it stands; words such as a sandbox's key are none."""
     found = [value for value in vars(settings).values() if isinstance(value, SecretStr)]
-    return [secret.get_secret_value() for secret in found if secret.get_secret_value()]
+    texts = [secret.get_secret_value() for secret in found]
+    return [text for text in texts if len(text) >= SHORTEST_SECRET]
 
 
 def shown_headers(headers: Mapping[str, str], secrets: Iterable[str]) -> list[tuple[str, str]]:

@@ -72,9 +72,44 @@ def test_failing_ones_are_announced_on_every_page(client: FlaskClient, harness: 
 
     assert [found.id] == listed
     for text in during:
-        assert "An endpoint fails." in text and 'href="/deliveries?state=failing"' in text
+        assert "Messages to it do not arrive." in text
+        assert f'href="/subscriptions/{found.subscription_id}"' in text
         assert 'class="badge"' in text
-    assert "An endpoint fails." not in after and 'class="badge"' not in after
+    assert "do not arrive." not in after and 'class="badge"' not in after
+
+
+def test_alert_leads_to_the_reason(client: FlaskClient, harness: Harness) -> None:
+    """It names the endpoint, also once nothing waits; a job's own target has its deliveries."""
+    with Hook([500], said=b"no such table") as hook:
+        found = failing(harness, hook)
+        for _ in range(24):
+            harness.clock.advance(12_000)
+            harness.drain("deliver")
+        client = browser_of(harness, harness.account.id)
+        named = client.patch(
+            f"/v1/subscriptions/{found.subscription_id}",
+            json={"name": "Warehouse"},
+            headers={"x-api-key": harness.key},
+        )
+        text = client.get("/").text
+        there = client.get(f"/subscriptions/{found.subscription_id}").text
+
+    assert 200 == named.status_code
+    assert [] == shown_ids(client, "state=failing")
+    assert "Warehouse fails." in text and "no such table" in there
+
+
+def test_alert_of_a_jobs_own_target(client: FlaskClient, harness: Harness) -> None:
+    """A target that a job has named has no page of its own: its deliveries are shown."""
+    with Hook([500]) as hook:
+        job = harness.new_job("A hare", notify=[f"webhook:{hook.url}"])
+        fail(harness, job, "no")
+        harness.drain("deliver")
+        (found,) = deliveries(harness, job)
+        text = client.get("/").text
+
+    assert f'href="/deliveries?subscription={found.subscription_id}"' in text
+    assert [found.id] == shown_ids(client, f"subscription={found.subscription_id}")
 
 
 def test_request_and_answer_side_by_side(client: FlaskClient, harness: Harness) -> None:

@@ -14,12 +14,14 @@ from support.dashboards import (
     fail,
     fetched,
     press,
+    sent,
     subscribed,
     succeed,
 )
 from support.harness import Harness
 from support.servers import Hook
 
+from service import store
 from service.accounts import create_account, create_key
 from service.formatting import mask_target
 from service.model import Job, JobState, new_id
@@ -49,6 +51,27 @@ def test_jobs(client: FlaskClient, harness: Harness) -> None:
     assert "Kling 2.5 Turbo Pro" in shown and "2 h ago" in shown and "just now" in shown
     posters = re.findall(r'<img src="(/v/[^"]+/poster.jpg)"', shown)
     assert [200] == [fetched(client, poster).status_code for poster in posters]
+
+
+def test_jobs_without_a_price(client: FlaskClient, harness: Harness) -> None:
+    """What was spent today names the jobs whose price nobody states, here and on Usage."""
+    sent(harness)
+    shown = [html.unescape(client.get(path).text) for path in ("/", "/numbers")]
+    harness.clock.advance(86_400)
+
+    assert all("and 1 job without a" in text for text in shown)
+    assert "without a" not in client.get("/").text
+
+
+def test_held_vendor(client: FlaskClient, harness: Harness) -> None:
+    """Each page says why nothing goes out, and what to do about it."""
+    with harness.db.write() as tx:
+        store.providers.ensure(tx, "apixo", harness.clock())
+        store.providers.hold(tx, "apixo", "INSUFFICIENT_CREDITS: Error")
+    harness.new_job("A heron")
+    shown = html.unescape(client.get("/numbers").text)
+
+    assert "INSUFFICIENT_CREDITS: Error. Top up the provider's account, then resume it." in shown
 
 
 def test_filter(client: FlaskClient, harness: Harness) -> None:

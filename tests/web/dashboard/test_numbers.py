@@ -121,7 +121,7 @@ def test_failing_ones_have_not_arrived(client: FlaskClient, harness: Harness) ->
         harness.drain("deliver")
     shown = client.get("/numbers?range=30d").text
 
-    assert re.search(r"Delivery success</dt><dd[^>]*>33 % <small>.*2 did not", shown)
+    assert re.search(r"Delivery success</dt><dd[^>]*>33 % <small>.*2 failing", shown)
     assert re.search(r"Attempts that failed</dt><dd>67 % <small>of 3", shown)
     assert "1 delivered, 2 failing. 3 attempts, 67 % failed; half took at most" in shown
 

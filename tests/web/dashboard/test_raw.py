@@ -101,3 +101,11 @@ def test_secrets_of_all_vendors(tmp_path: Path) -> None:
     shown = shown_body(" ".join(given.values()).encode(), secrets).text
 
     assert " ".join([HIDDEN] * 4) == shown
+
+
+def test_keys_of_a_sandbox_are_words(tmp_path: Path) -> None:
+    """The key that `clipbell sandbox` prints is part of many words, which stay as they are."""
+    given = {"CLIPBELL_APIXO_API_KEY": "any", "CLIPBELL_SEGMIND_API_KEY": "k"}
+    secrets = secrets_of(load_settings(given, data_dir=tmp_path))
+
+    assert "A company like no other" == shown_body(b"A company like no other", secrets).text
