@@ -38,6 +38,8 @@ from support.serving import QuietHandler, Served
 
 T = TypeVar("T")
 
+#: A process of Celery's pool may wait 30 s at its end for a message that never comes (billiard).
+END_SECONDS = 45.0
 PATIENCE = 40.0
 
 
@@ -148,7 +150,7 @@ class Clipbell:
         for child in self._children.values():
             child.terminate()
         for child in self._children.values():
-            child.wait(20)
+            child.wait(END_SECONDS)
 
     def as_account(self, name: str) -> Self:
         """The same service and processes, seen by a new account with all scopes."""
