@@ -139,7 +139,7 @@ def get_callback(callback_id: str) -> Response:
 @blueprint.post("/v1/callbacks/<callback_id>/replay")
 @needs("submit")
 def replay(callback_id: str) -> Response:
-    """Look at it once more, as if it had just come."""
+    """Process it again, as if it had just arrived."""
     w = wiring()
     with w.db.write() as tx:
         replay_callback(tx, get_or_404(tx, Callback, callback_id), w.clock())

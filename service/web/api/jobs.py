@@ -187,7 +187,7 @@ class ResolutionRequest(TypedDict):
     """How an unknown job ends: exactly one of these."""
 
     task_id: NotRequired[Annotated[Text, about("It is this task of the vendor.", min_length=1)]]
-    resend: NotRequired[Annotated[_Yes, about("It is sent once more.")]]
+    resend: NotRequired[Annotated[_Yes, about("It is sent again.")]]
     fail: NotRequired[Annotated[_Yes, about("It has failed.")]]
 
 

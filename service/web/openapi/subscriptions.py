@@ -184,7 +184,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "deliveries.resend": Operation(
         "Deliveries",
-        {202: Response("It is tried once more.", DeliveryJson)},
+        {202: Response("It is sent again.", DeliveryJson)},
         _NO_DELIVERY
         | {
             409: "An attempt is running, or its recipient wants no more.",
