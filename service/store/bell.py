@@ -48,6 +48,8 @@ class SocketBell:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        #: Of our own socket: this process has called its listener already.
+        self._name = f"{os.getpid()}-{id(self):x}"
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -56,7 +58,7 @@ class SocketBell:
         # Nobody has listened yet where there is no folder.
         with suppress(OSError), _Directory(self._folder) as directory, _datagrams() as sender:
             sender.setblocking(False)
-            names = os.listdir(self._folder)
+            names = [name for name in os.listdir(self._folder) if name != self._name]
             random.shuffle(names)
             any(self._reaches(sender, directory, name, written(due)) for name in names)
 
@@ -77,7 +79,7 @@ class SocketBell:
     def listen(self, listener: Listener) -> None:
         """See `Bell`."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._folder / f"{os.getpid()}-{id(self):x}"
+        path = self._folder / self._name
         heard = _datagrams()
         with _Directory(self._folder) as directory:
             heard.bind(directory.address(path.name))

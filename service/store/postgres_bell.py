@@ -44,6 +44,8 @@ class PostgresBell:
         self._ringer: threading.Thread | None = None
         self._listener: threading.Thread | None = None
         self._stopping = threading.Event()
+        #: Our own listening session: this process has called its listener already.
+        self._own_pid: int | None = None
 
     def ring(self, due: Mapping[str, int]) -> None:
         """See `Bell`."""
@@ -60,6 +62,7 @@ class PostgresBell:
             with suppress(SQLAlchemyError, psycopg.Error), _autocommitting(self._engine) as driver:
                 if time.monotonic() > until:
                     known = [pid for (pid,) in driver.execute(_LISTENERS, [LISTENER])]
+                    known = [pid for pid in known if pid != self._own_pid]
                     until = time.monotonic() + KNOWN_SECONDS
                 if known:
                     _notify(driver, random.choice(known), written(due))  # noqa: S311
@@ -92,6 +95,7 @@ class PostgresBell:
             if not list(connection.notifies(timeout=PROOF_SECONDS, stop_after=1)):
                 connection.execute("UNLISTEN *")
                 return False
+            self._own_pid = pid
             connection.execute(f"SET application_name = '{LISTENER}'")
             while not self._stopping.is_set():
                 for heard in connection.notifies(timeout=LISTEN_SECONDS, stop_after=1):

@@ -119,10 +119,27 @@ def test_dead_listener(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as dead:
         dead.bind(f"/proc/self/fd/{number}/dead")
     os.close(number)
+    other = SocketBell(folder)
     for _ in range(50):
-        bell.ring({"archive": 3})
+        other.ring({"archive": 3})
         assert ("archive", 3) == heard.get(timeout=5)
 
     assert 1 == len(list(folder.iterdir()))
     bell.close()
     assert [] == list(folder.iterdir())
+
+
+def test_own_listener(tmp_path: Path) -> None:
+    """Who rings does not hear it: its own threads were called before."""
+    bell, other = SocketBell(tmp_path), SocketBell(tmp_path)
+    here, there = queue.Queue[str](), queue.Queue[str]()
+    bell.listen(lambda kind, _: here.put(kind))
+    other.listen(lambda kind, _: there.put(kind))
+    for _ in range(20):
+        bell.ring({"archive": 1})
+    heard = [there.get(timeout=5) for _ in range(20)]
+    bell.close()
+    other.close()
+
+    assert ["archive"] * 20 == heard
+    assert here.empty()
