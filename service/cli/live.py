@@ -23,6 +23,9 @@ from service.store.work import MOST_COUNTED
 #: States that a job leaves by itself.
 MOVING = (JobState.QUEUED, JobState.SUBMITTING, JobState.SUBMITTED)
 
+#: How often another machine is asked before a verb that follows a job gives up.
+TRIES = 5
+
 
 @dataclass(frozen=True)
 class Snapshot:
@@ -56,13 +59,15 @@ class Live:
     def one(self, job_id: str) -> Snapshot:
         """One job."""
         if self._there:
-            return _elsewhere([call(self._there, Request("GET", "/v1/jobs/{}", job_id))])
+            request = Request("GET", "/v1/jobs/{}", job_id, tries=TRIES)
+            return _elsewhere([call(self._there, request)])
         return self._as_here(lambda tx: [own_job(tx, job_id)])
 
     def newest(self, limit: int) -> Snapshot:
         """The account's newest jobs."""
         if self._there:
-            return _elsewhere(call(self._there, Request("GET", "/v1/jobs", limit=limit)))
+            request = Request("GET", "/v1/jobs", limit=limit, tries=TRIES)
+            return _elsewhere(call(self._there, request))
         return self._as_here(lambda tx: store.jobs.page(tx, acting_account(tx).id, limit))
 
     @cached_property

@@ -100,22 +100,25 @@ def test_bad_batch(clipbell: Clipbell, tmp_path: Path, name: str, content: str) 
     file = tmp_path / name
     file.write_text(content)
     words = ("submit", "--file", str(file))
-    before = shown(clipbell, "jobs", "--limit", "1000")
+    before = [job["id"] for job in shown(clipbell, "jobs", "--limit", "1000")]
     report = away(clipbell, *words, code=1)
 
     assert clipbell.run(*words, code=1).stderr == report
-    assert before == shown(clipbell, "jobs", "--limit", "1000")
+    assert before == [job["id"] for job in shown(clipbell, "jobs", "--limit", "1000")]
 
 
 class Way(Served):
-    """A way to Clipbell: what happens to each POST, then nothing more happens."""
+    """A way to Clipbell: what happens to each request, then nothing more happens."""
 
     def __init__(self, clipbell: Clipbell, *plan: str) -> None:
         way, self.moments = self, list[float]()
 
         class Handler(QuietHandler):
+            def do_GET(self) -> None:
+                self.do_POST()
+
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = self.rfile.read(int(self.headers.get("Content-Length", "0"))) or None
                 way.moments.append(time.monotonic())
                 happens = plan[len(way.moments) - 1] if len(way.moments) <= len(plan) else ""
                 if happens == "busy":
@@ -127,8 +130,8 @@ class Way(Served):
                 else:
                     self.pass_on(body, answered=happens != "lost")
 
-            def pass_on(self, body: bytes, answered: bool) -> None:
-                answer = clipbell.call("POST", self.path, body)
+            def pass_on(self, body: bytes | None, answered: bool) -> None:
+                answer = clipbell.call(self.command, self.path, body)
                 if answered:
                     self.send_response(answer.status)
                     self.end_headers()
@@ -163,6 +166,25 @@ def test_batch_that_stops_in_the_middle(clipbell: Clipbell, tmp_path: Path) -> N
 
     assert "stopped after 50 rows: run it again" in stopped
     assert (10, 50) == (rest["submitted"], rest["repeated"])
+
+
+def test_waiting_over_a_bad_way(clipbell: Clipbell, tmp_path: Path) -> None:
+    """A lost answer does not end the wait for a job."""
+    clipbell.run("hold", "apixo")
+    words, out = (
+        ["submit", MODEL, "--prompt", "A patient fox", "--wait", "--json"],
+        tmp_path / "out",
+    )
+    with Way(clipbell, "", "lost", "busy") as way:
+        given = {"CLIPBELL_URL": way.origin, "CLIPBELL_KEY": clipbell.key}
+        child = Process("service", words, clipbell.environ | given, out, tmp_path / "err")
+        eventually(lambda: len(way.moments) > 4)
+        (job,) = (one for one in shown(clipbell, "jobs") if "patient" in one["input"]["prompt"])
+        away(clipbell, "cancel", job["id"])
+        code = child.wait(20)
+    clipbell.run("resume", "apixo")
+
+    assert (0, "canceled") == (code, json.loads(out.read_text())["state"])
 
 
 def test_ledger(clipbell: Clipbell) -> None:
