@@ -68,10 +68,12 @@ class Template:
         if self._postgres is None:
             self._postgres = Database(_create())
             migrate(self._postgres)
+        # Of a few rows each, that is several times faster than TRUNCATE; and all at once, than
+        # one statement after the other.
+        emptied = [str(table.delete()) for table in reversed(metadata.sorted_tables)]
         with self._postgres.write() as tx:
-            for table in reversed(metadata.sorted_tables):
-                # Of a few rows each, that is several times faster than TRUNCATE.
-                tx.execute(table.delete())
+            tx.execution_options(no_parameters=True)
+            tx.exec_driver_sql("; ".join(emptied))
         return self._postgres.url
 
     def drop(self) -> None:
