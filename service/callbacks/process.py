@@ -261,7 +261,7 @@ def _record(
     now: datetime,
 ) -> None:
     if isinstance(found, WrongTask):
-        store.jobs.note_step(tx, job.id, "mismatch", found.message, now)
+        store.steps.note(tx, job.id, "mismatch", found.message, now)
     if isinstance(found, ProviderError) and not settings.confirm_callbacks:
         _done(tx, callback, CallbackState.IGNORED, f"it cannot be read: {found.message}")
         return
@@ -319,7 +319,7 @@ def _adopt(tx: Connection, job: Job, task_id: str, now: datetime) -> bool:
     else:
         adopted = store.jobs.accept(tx, job.id, [JobState.UNKNOWN], error=None, **changes)
     if adopted:
-        store.jobs.add_step(tx, job.id, "adopted", f"the callback named its task, {task_id}", now)
+        store.steps.add(tx, job.id, "adopted", f"the callback named its task, {task_id}", now)
     return adopted
 
 
@@ -334,4 +334,4 @@ def replay_callback(tx: Connection, callback: Callback, now: datetime) -> None:
     What it can change is what it could change then: an ended job stays as it is.
     """
     store.callbacks.requeue(tx, callback.id, now)
-    store.jobs.add_step(tx, callback.job_id, "replayed", f"callback {callback.id}, by hand", now)
+    store.steps.add(tx, callback.job_id, "replayed", f"callback {callback.id}, by hand", now)

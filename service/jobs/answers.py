@@ -107,9 +107,9 @@ def _settle_accepted(
     message = f"the provider took it as task {submission.task_id}"
     message += f" ({submission.remark})" if submission.remark else ""
     if not accepted:
-        store.jobs.add_step(tx, job.id, "surplus", f"{message}, after the job had moved on", now)
+        store.steps.add(tx, job.id, "surplus", f"{message}, after the job had moved on", now)
         return
-    store.jobs.add_step(tx, job.id, "submitted", message, now)
+    store.steps.add(tx, job.id, "submitted", message, now)
     record_event(tx, job, EventType.JOB_SUBMITTED, now)
     store.callbacks.make_due_now(tx, job.id, now)
     if submission.outcome:
@@ -156,13 +156,13 @@ def _fail_refused(tx: Connection, job: Job, error: JobError, now: datetime) -> N
         fail_job(tx, job, error, "answer", now)
         return
     message = f"{with_code(error.code, error.message)}, after the job had moved on"
-    store.jobs.add_step(tx, job.id, "surplus", message, now)
+    store.steps.add(tx, job.id, "surplus", message, now)
 
 
 def _requeue(tx: Connection, job: Job, due_at: datetime, why: str, now: datetime) -> None:
     changes = {"state": JobState.QUEUED, "due_at": due_at, "sent_at": None}
     if store.jobs.settle_claimed(tx, job, **changes):
-        store.jobs.add_step(tx, job.id, "postponed", why, now)
+        store.steps.add(tx, job.id, "postponed", why, now)
 
 
 def _hold_provider(tx: Connection, job: Job, error: JobError, now: datetime) -> None:
@@ -190,7 +190,7 @@ def hold_job(
     """The claimed job waits until `due_at`, or for a person; its owner is notified."""
     changes = {"state": JobState.HELD, "error": as_stored(error), "due_at": due_at}
     if store.jobs.settle_claimed(tx, job, **changes):
-        store.jobs.add_step(tx, job.id, "held", with_code(error.code, error.message), now)
+        store.steps.add(tx, job.id, "held", with_code(error.code, error.message), now)
         record_event(tx, job, EventType.JOB_HELD, now)
 
 
@@ -215,5 +215,5 @@ def mark_unknown(
     state = JobState.UNKNOWN
     if not store.jobs.settle_claimed(tx, job, state=state, deadline_at=deadline_at, **changes):
         return
-    store.jobs.add_step(tx, job.id, "unknown", message, now)
+    store.steps.add(tx, job.id, "unknown", message, now)
     store.callbacks.make_due_now(tx, job.id, now)

@@ -43,7 +43,7 @@ def fail_over(
         return False
     why = with_code(refusal.code, refusal.message)
     message = f"{job.provider} refused it ({why}); {choice.first()} is next"
-    store.jobs.add_step(tx, job.id, "failed over", message, now)
+    store.steps.add(tx, job.id, "failed over", message, now)
     log.warning(
         "%s goes to %s: %s refused it (%s)", job.id, choice.offer.provider, job.provider, why
     )

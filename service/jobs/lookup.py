@@ -91,7 +91,7 @@ def _adopt(tx: Connection, job: Job, task_id: str, now: datetime) -> None:
     submitted_at = job.sent_at or now
     changes = {"error": None, "submitted_at": submitted_at, "due_at": now, "failed_polls": 0}
     if store.jobs.accept(tx, job.id, [JobState.UNKNOWN], task_id=task_id, **changes):
-        store.jobs.add_step(tx, job.id, "found", f"looked up: it is task {task_id}", now)
+        store.steps.add(tx, job.id, "found", f"looked up: it is task {task_id}", now)
         record_event(tx, job, EventType.JOB_SUBMITTED, now)
         store.callbacks.make_due_now(tx, job.id, now)
 
@@ -106,7 +106,7 @@ def _send_again(tx: Connection, job: Job, now: datetime) -> None:
     changes = {"state": JobState.QUEUED, "due_at": now, "failed_polls": 0}
     if store.jobs.settle_claimed(tx, job, **changes):
         message = "looked up: not made; sent again, since a second one would be refused"
-        store.jobs.add_step(tx, job.id, "resent", message, now)
+        store.steps.add(tx, job.id, "resent", message, now)
 
 
 def _look_again(tx: Connection, job: Job, trouble: str, now: datetime) -> None:
@@ -117,6 +117,6 @@ def _look_again(tx: Connection, job: Job, trouble: str, now: datetime) -> None:
         due_at = _settled_at(job)
     if not store.jobs.settle_claimed(tx, job, due_at=due_at, failed_polls=count):
         return
-    store.jobs.note_step(tx, job.id, "lookup", f"{trouble}; looked up again", now)
+    store.steps.note(tx, job.id, "lookup", f"{trouble}; looked up again", now)
     if count == LOOKUPS_BEFORE_NOTICE:
         record_event(tx, job, EventType.JOB_UNKNOWN, now)

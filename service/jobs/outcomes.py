@@ -69,7 +69,7 @@ def record_outcome(
     how = "recovered by polling" if recovered else FOUND_BY[by]
     if billed := [f"{one.amount:g} {one.unit}" for one in outcome.charges]:
         how += f"; charged {' and '.join(billed)}"
-    store.jobs.add_step(tx, job.id, "succeeded", how, now)
+    store.steps.add(tx, job.id, "succeeded", how, now)
     record_event(tx, job, EventType.JOB_SUCCEEDED, now, wait=settings.archive_wait)
     return True
 
@@ -102,7 +102,7 @@ def fail_job(
     changes = {"state": JobState.FAILED, "resolved_by": by, "error": as_stored(error)}
     if not store.jobs.end(tx, job.id, now, actual_cost=cost, **changes):
         return False
-    store.jobs.add_step(tx, job.id, "failed", with_code(error.code, error.message), now)
+    store.steps.add(tx, job.id, "failed", with_code(error.code, error.message), now)
     record_event(tx, job, EventType.JOB_FAILED, now)
     return True
 
@@ -167,4 +167,4 @@ def resolve_by_hand(tx: Connection, job: Job, found: Resolution, now: datetime) 
         changes["submitted_at"] = submitted_at
     store.jobs.change(tx, job.id, [JobState.UNKNOWN], **changes)
     how = "sent once more" if found.resend else f"it is task {found.task_id}"
-    store.jobs.add_step(tx, job.id, "resolved", f"by hand: {how}", now)
+    store.steps.add(tx, job.id, "resolved", f"by hand: {how}", now)

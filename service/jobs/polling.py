@@ -145,7 +145,7 @@ def _look_at_held(tx: Connection, settings: Settings, job: Job, now: datetime) -
         store.jobs.settle_claimed(tx, job, due_at=now + HELD_LOOK)
         return
     store.jobs.settle_claimed(tx, job, state=JobState.QUEUED, due_at=now, error=None)
-    store.jobs.add_step(tx, job.id, "queued", "no longer held", now)
+    store.steps.add(tx, job.id, "queued", "no longer held", now)
 
 
 def _after_lease(
@@ -189,7 +189,7 @@ def _record_overdue(tx: Connection, job: Job, now: datetime) -> None:
     if not store.jobs.mark_overdue(tx, job.id):
         return
     message = "no end by the deadline; a late one still counts"
-    store.jobs.add_step(tx, job.id, "overdue", message, now)
+    store.steps.add(tx, job.id, "overdue", message, now)
     record_event(tx, job, EventType.JOB_OVERDUE, now)
 
 
@@ -246,7 +246,7 @@ def settle_poll(
         return _settle_error(tx, settings, job, empty, by, now)
     if found.state is TaskState.RUNNING:
         if found.remark:
-            store.jobs.note_step(tx, job.id, "state", found.remark, now)
+            store.steps.note(tx, job.id, "state", found.remark, now)
         schedule_next_poll(tx, settings, job, now, by)
         return f"the provider says {found.raw_state or 'running'}"
     recorded = record_outcome(tx, settings, job, found, by, now)
@@ -259,7 +259,7 @@ def _settle_error(
     """A task or result that is missing is waited for; anything else says nothing about the task."""
     words = with_code(error.code, error.message)
     if isinstance(error, WrongTask):
-        store.jobs.note_step(tx, job.id, "mismatch", error.message, now)
+        store.steps.note(tx, job.id, "mismatch", error.message, now)
     if error.code not in ("NOT_FOUND_TASK", "EMPTY_RESULT"):
         asked = bounded(error.retry_after, LONGEST_VENDOR_HINT)
         _poll_again(
@@ -272,7 +272,7 @@ def _settle_error(
         # The timeline says once how long.
         if job.missing_since is None:
             message = f"{words}; asked again until {until:%Y-%m-%d %H:%M:%S} UTC"
-            store.jobs.add_step(tx, job.id, "missing", message, now)
+            store.steps.add(tx, job.id, "missing", message, now)
         every = settings.poll_every or model_of(job.model, job.provider).poll_every
         wait = backoff(job.failed_polls + 1, every, SLOW_POLL_SECONDS)
         counted = {"failed_polls": job.failed_polls + 1, "missing_since": since}
@@ -302,7 +302,7 @@ def schedule_next_poll(
 ) -> None:
     """The provider says that the task is running: ask again later."""
     if job.state is JobState.UNKNOWN:
-        store.jobs.add_step(tx, job.id, "found", f"the provider knows task {job.task_id}", now)
+        store.steps.add(tx, job.id, "found", f"the provider knows task {job.task_id}", now)
     wait = _seconds_to_poll(tx, settings, job, now)
     seen = {"state": JobState.SUBMITTED, "error": None, "failed_polls": 0, "missing_since": None}
     _poll_again(tx, settings, job, now, by, wait, **seen)
@@ -322,7 +322,7 @@ def _poll_again(
     if job.polls == 0 and by == "poll":
         late_callback = model_of(job.model, job.provider).calls_back and not settings.pull
         message = "no callback yet: asking the provider" if late_callback else "asking from now on"
-        store.jobs.add_step(tx, job.id, "polling", message, now)
+        store.steps.add(tx, job.id, "polling", message, now)
     due_at = now + timedelta(seconds=wait_seconds)
     counted = {"due_at": due_at, "polls": job.polls + (by == "poll")}
     states = [JobState.SUBMITTED, JobState.UNKNOWN]

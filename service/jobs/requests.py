@@ -266,7 +266,7 @@ def request_job(
         job = replace(job, notify=list(dict.fromkeys(found)))
     store.jobs.insert(tx, job)
     if request.choice:
-        store.jobs.add_step(tx, job.id, "chosen", request.choice, now)
+        store.steps.add(tx, job.id, "chosen", request.choice, now)
     return job
 
 
@@ -329,7 +329,7 @@ def cancel_job(tx: Connection, job: Job, now: datetime, why: str = "canceled by 
             f"the job is {job.state}: only queued and held jobs can be canceled; "
             "mute it to hear no more of it"
         )
-    store.jobs.add_step(tx, job.id, "canceled", why, now)
+    store.steps.add(tx, job.id, "canceled", why, now)
     record_event(tx, job, EventType.JOB_CANCELED, now)
 
 
@@ -337,4 +337,4 @@ def mute_job(tx: Connection, job: Job, now: datetime) -> None:
     """No more news of this job; what is pending ends."""
     store.jobs.change(tx, job.id, list(JobState), muted=True)
     ended = store.deliveries.end_pending(tx, now, job_id=job.id)
-    store.jobs.add_step(tx, job.id, "muted", f"{ended} pending deliveries ended", now)
+    store.steps.add(tx, job.id, "muted", f"{ended} pending deliveries ended", now)

@@ -79,7 +79,7 @@ def _make_unknown(tx: Connection, job_id: str, now: datetime) -> str:
     asked = job.task_id or can_look_up(job.provider)
     due_at = now if asked else deadline_at
     store.jobs.change(tx, job.id, STALE, due_at=due_at, **changes)
-    store.jobs.add_step(tx, job.id, "restored", f"was {job.state} in the backup", now)
+    store.steps.add(tx, job.id, "restored", f"was {job.state} in the backup", now)
     if job.task_id is None:
         record_event(tx, job, EventType.JOB_UNKNOWN, now)
     return "asked" if job.task_id else "waiting"

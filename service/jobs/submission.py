@@ -168,7 +168,7 @@ def _check_claim(tx: Connection, context: SubmissionContext, job: Job, now: date
     low, high = budget.price_range(context.settings, model_of(job.model, job.provider), job.input)
     prices = {"estimated_min": low, "estimated_max": high}
     store.jobs.settle_claimed(tx, job, sent_at=now, due_at=until, **prices)
-    store.jobs.add_step(tx, job.id, "submitting", f"sending to {job.provider}", now)
+    store.steps.add(tx, job.id, "submitting", f"sending to {job.provider}", now)
     return _Claim(job, position)
 
 

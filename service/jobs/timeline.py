@@ -47,7 +47,7 @@ def timeline(tx: Connection, job: Job) -> list[Entry]:
     """
     asked = _entry("requested", "job created")
     dated: list[tuple[datetime, Entry]] = [(job.created_at, asked)]
-    dated += [(s.created_at, _entry(s.kind, s.message)) for s in store.jobs.all_steps(tx, job.id)]
+    dated += [(s.created_at, _entry(s.kind, s.message)) for s in store.steps.of_job(tx, job.id)]
     for callback in store.callbacks.arrivals(tx, job.id):
         entry = _entry(
             "callback",

@@ -1,4 +1,4 @@
-"""Jobs and the steps of their timelines."""
+"""Jobs: the rows that all else refers to."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import Update
 
-from service.model import CONCLUDED, OPEN, TERMINAL, Job, JobState, Step
-from service.model.error_codes import strip_unstorable
+from service.model import CONCLUDED, OPEN, TERMINAL, Job, JobState
 from service.slots import ANYWHERE, Slot
-from service.store.kept_rows import keep_job, note_kept
-from service.store.schema import jobs, providers, steps
-from service.store.statements import row_where, rows_where
+from service.store.kept_rows import note_kept
+from service.store.schema import jobs, providers
+from service.store.statements import row_where
 from service.store.work import (
     NOW,
     UNSENT,
@@ -61,10 +60,6 @@ _LOCK_IF_FREE = (
     .where(jobs.c.id == bindparam("id"))
     .with_for_update(key_share=True, skip_locked=True)
 )
-_NEXT_STEP = select(func.coalesce(func.max(steps.c.number), 0) + 1).where(
-    steps.c.job_id == bindparam("of_job")
-)
-_ADD_STEP = steps.insert().values(number=_NEXT_STEP.scalar_subquery())
 _COUNT_OPEN = select(func.count()).where(
     jobs.c.provider == bindparam("name"), jobs.c.state.in_(sorted(OPEN))
 )
@@ -438,24 +433,3 @@ def counts(tx: Connection, account_id: str, **which: Any) -> dict[str, int]:
     """How many jobs of an account are in each state, see `count_each`; `which` as for `page`."""
     matching = select(jobs.c.id).where(_matching(account_id, **which))
     return count_each(tx, {state: matching.where(jobs.c.state == state) for state in JobState})
-
-
-def add_step(tx: Connection, job_id: str, kind: str, message: str, now: datetime) -> None:
-    """The next line in the job's timeline."""
-    keep_job(tx, job_id)
-    said = strip_unstorable(message)
-    row = {"job_id": job_id, "kind": kind, "message": said, "created_at": now}
-    tx.execute(_ADD_STEP, {"of_job": job_id, **row})
-
-
-def note_step(tx: Connection, job_id: str, kind: str, message: str, now: datetime) -> None:
-    """The same, unless the last line of this kind says just that."""
-    said = [step.message for step in all_steps(tx, job_id) if step.kind == kind]
-    if said[-1:] != [strip_unstorable(message)]:
-        add_step(tx, job_id, kind, message, now)
-
-
-def all_steps(tx: Connection, job_id: str) -> list[Step]:
-    """The job's steps in order."""
-    found = values(Step, rows_where(tx, steps, job_id=job_id))
-    return sorted(found, key=lambda step: step.number)

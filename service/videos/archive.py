@@ -164,7 +164,7 @@ def _settle_copy(tx: Connection, video: Video, copy: Copy, now: datetime) -> Non
     changes |= {"note": copy.remark, "attempts": video.attempts + 1, **copy.columns}
     if not store.videos.settle_claimed(tx, video, **changes):
         return
-    store.jobs.add_step(tx, video.job_id, "copied", format_size(changes["bytes"]), now)
+    store.steps.add(tx, video.job_id, "copied", format_size(changes["bytes"]), now)
     job, remarks = store.jobs.find(tx, video.job_id), [copy.remark]
     # It was paid for, so no remark is a reason to refuse it.
     if job is not None and copy.film is not None:
@@ -175,7 +175,7 @@ def _settle_copy(tx: Connection, video: Video, copy: Copy, now: datetime) -> Non
         differences = probe.differences(copy.film, job.input.get("duration"), ratio)
         remarks = [copy.remark, *differences] if copy.remark else differences
     for remark in remarks:
-        store.jobs.add_step(tx, video.job_id, "not as asked", remark, now)
+        store.steps.add(tx, video.job_id, "not as asked", remark, now)
     store.deliveries.make_due_now(tx, video.job_id, now)
 
 
@@ -222,11 +222,11 @@ def _tell_failure(
     Says once, as an event too, that the provider's link, which ends, is all there is.
     """
     if ends is None:
-        store.jobs.add_step(tx, video.job_id, "lost", note, now)
+        store.steps.add(tx, video.job_id, "lost", note, now)
         store.deliveries.make_due_now(tx, video.job_id, now)
     elif note != video.note:
         message = f"{note}; it is tried again until {iso(ends)}"
-        store.jobs.add_step(tx, video.job_id, "copy failed", message, now)
+        store.steps.add(tx, video.job_id, "copy failed", message, now)
     if ends is None or now >= ends - WARNING:
         job = store.jobs.find(tx, video.job_id)
         types = [event.type for event in store.events.of_job(tx, video.job_id)]

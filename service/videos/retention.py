@@ -80,7 +80,7 @@ def delete_expired(db: Database, settings: Settings, now: datetime) -> list[Expi
             if store.retention.mark_deleted(tx, one.video, one.reason, now, now)
         ]
         for one in gone:
-            store.jobs.add_step(tx, one.video.job_id, "deleted", one.reason, now)
+            store.steps.add(tx, one.video.job_id, "deleted", one.reason, now)
     return gone
 
 
@@ -154,7 +154,7 @@ def erase_job(db: Database, uploads: UploadStore, job: Job, now: datetime) -> No
         if locked.error:
             error = locked.error | {"message": store.retention.ERASED, "provider_code": None}
             store.jobs.change(tx, job.id, [locked.state], error=error)
-        store.jobs.add_step(tx, job.id, "erased", ON_REQUEST, now)
+        store.steps.add(tx, job.id, "erased", ON_REQUEST, now)
     model = find_offer(locked.model, locked.provider)
     try:
         if model is not None:

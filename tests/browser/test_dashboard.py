@@ -55,7 +55,7 @@ def test_playing_video_is_left_alone(browser: Browser, site: Harness) -> None:
         page.goto(url_of(site, f"/jobs/{job.id}"))
         page.evaluate("document.querySelector('video').mark = 'mine'")
         with site.db.write() as tx:
-            store.jobs.add_step(tx, job.id, "noted", "something new", site.clock())
+            store.steps.add(tx, job.id, "noted", "something new", site.clock())
         page.wait_for_selector("text=something new")
         mark = page.evaluate("document.querySelector('video').mark")
 

@@ -379,7 +379,7 @@ def test_answer_about_another_task(harness: Harness, sandbox: SandboxClient) -> 
         assert JobState.SUBMITTED is harness.job(job).state
         harness.clock.advance(6)
     with harness.db.read() as tx:
-        steps = [step.message for step in store.jobs.all_steps(tx, job.id)]
+        steps = [step.message for step in store.steps.of_job(tx, job.id)]
     harness.drain("process")
 
     assert 1 == steps.count("the provider answered about task x")

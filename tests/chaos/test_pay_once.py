@@ -70,7 +70,7 @@ def test_one_create_per_job(
 def resolutions(harness: Harness, job: Job) -> tuple[tuple[str, float], ...]:
     """How each `unknown` of a job has ended, and after how many seconds."""
     with harness.db.read() as tx:
-        return ends_of_unknown(store.jobs.all_steps(tx, job.id), None)
+        return ends_of_unknown(store.steps.of_job(tx, job.id), None)
 
 
 @pytest.mark.slow

@@ -159,7 +159,7 @@ def test_next_vendor_after_a_sure_refusal(
     """A job that left the choice to us goes to the next vendor, with its input and price."""
     job = sent(harness, sandbox, orders)
     with harness.db.read() as tx:
-        steps = {step.kind: step.message for step in store.jobs.all_steps(tx, job.id)}
+        steps = {step.kind: step.message for step in store.steps.of_job(tx, job.id)}
 
     assert ("segmind", JobState.SUBMITTED) == (job.provider, job.state)
     assert (["kling"], 0.44) == (job.refused_by, job.estimated_max)
@@ -176,7 +176,7 @@ def test_next_job_avoids_a_vendor_without_credits(harness: Harness, sandbox: San
     given = {"prompt": "A fox", "duration": 5}
     after = harness.new_job(model="kling-2.5-turbo", input=given)
     with harness.db.read() as tx:
-        steps = {step.kind: step.message for step in store.jobs.all_steps(tx, after.id)}
+        steps = {step.kind: step.message for step in store.steps.of_job(tx, after.id)}
 
     assert "segmind" == after.provider
     assert "kling at $0.35 (held)" in steps["chosen"]

@@ -66,7 +66,7 @@ def ended(harness: Harness) -> tuple[Job, str | None, list[str]]:
         harness.drain("poll")
     with harness.db.read() as tx:
         video = store.videos.of_job(tx, job.id)
-        steps = [step.message for step in store.jobs.all_steps(tx, job.id)]
+        steps = [step.message for step in store.steps.of_job(tx, job.id)]
     return harness.job(job), video.provider_url if video else None, steps
 
 

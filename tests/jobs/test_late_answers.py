@@ -87,7 +87,7 @@ def test_both_are_accepted(
     for place in order:
         vendor.reply(calls[place], Submission(f"task {place}"))
     with harness.db.read() as tx:
-        kinds = [step.kind for step in store.jobs.all_steps(tx, job.id)]
+        kinds = [step.kind for step in store.steps.of_job(tx, job.id)]
 
     assert (JobState.SUBMITTED, f"task {order[0]}") == (
         harness.job(job).state,

@@ -52,7 +52,7 @@ def tasks_of(sandbox: SandboxClient, job: Job) -> list[Task]:
 def kinds(harness: Harness, job: Job) -> list[str]:
     """The kinds of steps of its timeline."""
     with harness.db.read() as tx:
-        return [step.kind for step in store.jobs.all_steps(tx, job.id)]
+        return [step.kind for step in store.steps.of_job(tx, job.id)]
 
 
 def report(harness: Harness, job: Job) -> list[str]:

@@ -112,13 +112,13 @@ def test_resolved_by_two(harness: Harness, second: Resolution) -> None:
     seen = harness.job(job)
     with harness.db.write() as tx:
         resolve_by_hand(tx, seen, Resolution(resend=True), harness.clock())
-        steps = store.jobs.all_steps(tx, job.id)
+        steps = store.steps.of_job(tx, job.id)
     with pytest.raises(Conflict, match="the job is queued"), harness.db.write() as tx:
         resolve_by_hand(tx, seen, second, harness.clock())
 
     assert JobState.QUEUED is harness.job(job).state
     with harness.db.read() as tx:
-        assert steps == store.jobs.all_steps(tx, job.id)
+        assert steps == store.steps.of_job(tx, job.id)
 
 
 def test_eight_find_it_at_once(harness: Harness) -> None:

@@ -67,7 +67,7 @@ def types(harness: Harness, job: Job) -> list[EventType]:
 def steps(harness: Harness, job: Job) -> list[str]:
     """What the timeline says."""
     with harness.db.read() as tx:
-        return [step.message for step in store.jobs.all_steps(tx, job.id)]
+        return [step.message for step in store.steps.of_job(tx, job.id)]
 
 
 def wait(harness: Harness, job: Job) -> float:

@@ -50,7 +50,7 @@ def test_nothing_is_called_a_rescue(harness: Harness, sandbox: SandboxClient) ->
     harness.clock.advance(60)
     harness.drain("poll")
     with harness.db.read() as tx:
-        steps = [step.message for step in store.jobs.all_steps(tx, job.id)]
+        steps = [step.message for step in store.steps.of_job(tx, job.id)]
     checks = examine(w.db, w.storage, w.providers, harness.clock(), w.settings).checks
 
     assert [] == [said for said in steps if "callback" in said or "recovered" in said]

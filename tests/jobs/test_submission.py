@@ -74,7 +74,7 @@ def types(harness: Harness, job: Job) -> list[EventType]:
 def step_kinds(harness: Harness, job: Job) -> list[str]:
     """What its timeline says, by kind."""
     with harness.db.read() as tx:
-        return [step.kind for step in store.jobs.all_steps(tx, job.id)]
+        return [step.kind for step in store.steps.of_job(tx, job.id)]
 
 
 def test_accepted(harness: Harness, sandbox: SandboxClient) -> None:

@@ -177,7 +177,7 @@ def test_steps(harness: Harness) -> None:
     with harness.db.write() as tx:
         for number in range(3):
             for job in jobs:
-                store.jobs.add_step(tx, job.id, "kind", f"{number}", NOON)
-        found = [(s.number, s.message) for s in store.jobs.all_steps(tx, jobs[0].id)]
+                store.steps.add(tx, job.id, "kind", f"{number}", NOON)
+        found = [(s.number, s.message) for s in store.steps.of_job(tx, jobs[0].id)]
 
     assert [(1, "0"), (2, "1"), (3, "2")] == found

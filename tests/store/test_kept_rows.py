@@ -39,7 +39,7 @@ def write(harness: Harness, *acts: Callable[[Connection], object]) -> None:
 
 def line(job: Job) -> Callable[[Connection], object]:
     """A line in the job's timeline."""
-    return lambda tx: store.jobs.add_step(tx, job.id, "postponed", "later", NOON)
+    return lambda tx: store.steps.add(tx, job.id, "postponed", "later", NOON)
 
 
 def test_locked_once(harness: Harness, locks: list[str]) -> None:
@@ -95,6 +95,6 @@ def test_numbers_under_threads(harness: Harness) -> None:
 def steps_of(harness: Harness, job: Job) -> int:
     """The last number of its lines, of which there are so many."""
     with harness.db.read() as tx:
-        numbers = [step.number for step in store.jobs.all_steps(tx, job.id)]
+        numbers = [step.number for step in store.steps.of_job(tx, job.id)]
     assert numbers == list(range(1, len(numbers) + 1))
     return len(numbers)

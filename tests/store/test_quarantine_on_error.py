@@ -54,7 +54,7 @@ def test_queued_job(harness: Harness) -> None:
 def steps(harness: Harness, job: Job) -> list[Any]:
     """The job's timeline."""
     with harness.db.read() as tx:
-        return store.jobs.all_steps(tx, job.id)
+        return store.steps.of_job(tx, job.id)
 
 
 def test_held_job(harness: Harness) -> None:

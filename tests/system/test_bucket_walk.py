@@ -59,7 +59,7 @@ def test_bucket_is_away(
         harness.clock.advance(601)
     away.close()
     with harness.db.read() as tx:
-        report = [step for step in store.jobs.all_steps(tx, job.id) if step.kind == "copy failed"]
+        report = [step for step in store.steps.of_job(tx, job.id) if step.kind == "copy failed"]
     assert (VideoState.PENDING, 1) == (video_of(harness, job).state, len(report))
     harness.drain("archive")
 

@@ -66,7 +66,7 @@ def live(harness: Harness, minutes: int) -> None:
 def steps(harness: Harness, job: Job) -> list[str]:
     """The kinds of the job's timeline."""
     with harness.db.read() as tx:
-        return [step.kind for step in store.jobs.all_steps(tx, job.id)]
+        return [step.kind for step in store.steps.of_job(tx, job.id)]
 
 
 def said(harness: Harness) -> str:

@@ -79,7 +79,7 @@ def part_files(harness: Harness) -> list[str]:
 def steps(harness: Harness, job: Job, *kinds: str) -> list[str]:
     """What the timeline says under these heads."""
     with harness.db.read() as tx:
-        return [step.message for step in store.jobs.all_steps(tx, job.id) if step.kind in kinds]
+        return [step.message for step in store.steps.of_job(tx, job.id) if step.kind in kinds]
 
 
 def events(harness: Harness, job: Job) -> list[EventType]:

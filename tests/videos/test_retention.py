@@ -64,7 +64,7 @@ def ended_job(harness: Harness, prompt: str = "A fox", **body: Any) -> Job:
         store.events.insert_for_job(
             tx, job.account_id, job.id, EventType.JOB_SUCCEEDED, harness.clock()
         )
-        store.jobs.add_step(tx, job.id, "succeeded", f"made {prompt}", harness.clock())
+        store.steps.add(tx, job.id, "succeeded", f"made {prompt}", harness.clock())
     return harness.job(job)
 
 

@@ -76,7 +76,7 @@ def _values(job_id: str) -> dict[str, Any]:
         arrivals = store.callbacks.arrivals(tx, job.id)
         came = store.callbacks.page(tx, job.account_id, CALLBACKS, job_id=job.id)
         news = [delivery_view(tx, delivery) for delivery in store.deliveries.of_job(tx, job.id)]
-        steps = store.jobs.all_steps(tx, job.id)
+        steps = store.steps.of_job(tx, job.id)
         entries = timeline(tx, job)
     rows = course.of_job(job, steps, arrivals) + course.of_video(video, steps)
     rows += course.of_deliveries([(one["delivery"], one["attempts"]) for one in news])
