@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from support.sandboxes import start_sandbox
-from support.servers import Clipbell, Hook, http_call
+from support.servers import Clipbell, Hook, eventually, http_call
 
 from browser.screens import ONE_SCREEN, PLAY, faults, screen
 
@@ -76,6 +76,8 @@ def resend(page: Page) -> None:
 def find_rejected(page: Page, clipbell: Clipbell) -> list[str]:
     """A callback with a forged token was turned away; its reason is there to be read."""
     assert 401 == http_call("POST", f"{clipbell.url}/callbacks/forged", b"{}").status
+    # Refusals are written together, a moment after their answers.
+    eventually(lambda: clipbell.call("GET", "/v1/callbacks?rejected=true").json()["data"])
     page.goto(f"{clipbell.url}/callbacks/rejected")
     expect(page.locator("table.rejected tbody tr").first).to_contain_text("signature")
     return faults(page)
