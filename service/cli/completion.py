@@ -36,7 +36,7 @@ def job_ids() -> list[tuple[str, str]]:
             return []
         with Database(load_settings().database_url, SECONDS).read() as tx:
             account = store.accounts.first(tx)
-            jobs = store.jobs.page(tx, account.id, OFFERED) if account else []
+            jobs = store.job_lists.page(tx, account.id, OFFERED) if account else []
     except (ClipbellError, SQLAlchemyError, OSError):
         return []
     # Words only: zsh evaluates the completions, and Typer does not escape all of them.

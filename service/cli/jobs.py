@@ -77,7 +77,9 @@ def list_jobs(
         opened = open_here()
         with opened.db.read() as tx:
             account_id = acting_account(tx).id
-            return jobs_json(opened, store.jobs.page(tx, account_id, limit, prefix=q, **filters))
+            return jobs_json(
+                opened, store.job_lists.page(tx, account_id, limit, prefix=q, **filters)
+            )
 
     query = filters | {"q": q, "since": iso(begin)}
     found: list[JobJson] = answer(Request("GET", "/v1/jobs", query=query, limit=limit), here)

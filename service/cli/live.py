@@ -68,7 +68,7 @@ class Live:
         if self._there:
             request = Request("GET", "/v1/jobs", limit=limit, tries=TRIES)
             return _elsewhere(call(self._there, request))
-        return self._as_here(lambda tx: store.jobs.page(tx, acting_account(tx).id, limit))
+        return self._as_here(lambda tx: store.job_lists.page(tx, acting_account(tx).id, limit))
 
     @cached_property
     def _here(self) -> Here:
@@ -77,7 +77,7 @@ class Live:
     def _as_here(self, find: Callable[[Connection], Sequence[Job]]) -> Snapshot:
         with self._here.db.read() as tx:
             jobs, now = find(tx), utc_now()
-            counts = store.jobs.counts(tx, acting_account(tx).id)
+            counts = store.job_lists.counts(tx, acting_account(tx).id)
             idle = worker_trouble(tx, now)
             vendors = {job.provider for job in jobs}
             troubles = {name: idle or provider_trouble(tx, [name], now) for name in vendors}

@@ -8,14 +8,10 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Connection,
-    and_,
     bindparam,
     func,
-    or_,
     select,
-    true,
     update,
 )
 from sqlalchemy.sql.dml import Update
@@ -29,13 +25,9 @@ from service.store.work import (
     NOW,
     UNSENT,
     Claim,
-    Page,
     Turns,
     add,
     call_for,
-    count_each,
-    newest_page,
-    oldest_page,
     readable,
     settle,
     value,
@@ -146,74 +138,6 @@ def remember_row(tx: Connection, job_id: str, key: str, content: str) -> None:
     """The job stands for this row of a batch."""
     row = {"batch_key": key, "batch_content": content}
     tx.execute(update(jobs).where(jobs.c.id == job_id).values(**row))
-
-
-def page(
-    tx: Connection,
-    account_id: str,
-    limit: int,
-    *,
-    before: str | None = None,
-    state: str | None = None,
-    **which: Any,
-) -> Page[Job]:
-    """
-    An account's jobs, newest first; `before` is the id that the last page ended on.
-
-    Args:
-        which: see `_matching`.
-    """
-    statement = select(jobs).where(_matching(account_id, **which))
-    if state is not None:
-        statement = statement.filter_by(state=state)
-    return newest_page(tx, statement, Job, limit, before)
-
-
-def page_not_erased(
-    tx: Connection, account_id: str, limit: int, after: str | None, *, ascending: bool
-) -> Page[Job]:
-    """An account's jobs in either order, without the erased ones; `after` ended the last page."""
-    kept = jobs.c.input["prompt"].as_string().is_not(None)
-    statement = select(jobs).where(jobs.c.account_id == account_id, kept)
-    page_of = oldest_page if ascending else newest_page
-    return page_of(tx, statement, Job, limit, after)
-
-
-def _matching(
-    account_id: str,
-    *,
-    model: str | None = None,
-    since: datetime | None = None,
-    prefix: str | None = None,
-    search: str | None = None,
-) -> ColumnElement[bool]:
-    """
-    The account's jobs of that model, asked for since then, with that start of an id.
-
-    `search` finds them by the start of an id or by all its words, anywhere in the prompt.
-    """
-    found = jobs.c.account_id == account_id
-    if model is not None:
-        found &= jobs.c.model == model
-    if since is not None:
-        found &= jobs.c.created_at >= since
-    if prefix is not None:
-        found &= _begins(prefix)
-    if search is not None:
-        prompt, words = jobs.c.input["prompt"].as_string(), []
-        for word in search.split():
-            cases = {word}
-            if not word.isascii():
-                # SQLite by itself knows only the case of ASCII's letters.
-                cases |= {word.lower(), word.upper(), word.capitalize()}
-            holds = [prompt.icontains(case, autoescape=True) for case in sorted(cases)]
-            words.append(or_(*holds))
-        found &= _begins(search) | and_(true(), *words)
-    return found
-
-
-def _begins(prefix: str) -> ColumnElement[bool]:
-    return or_(*[i.startswith(prefix, autoescape=True) for i in (jobs.c.id, jobs.c.task_id)])
 
 
 def claim_queued(
@@ -427,9 +351,3 @@ def waits_for_a_person(tx: Connection, account_id: str) -> bool:
     return (
         tx.scalar(select(jobs.c.id).where(own, left, jobs.c.task_id.is_(None)).limit(1)) is not None
     )
-
-
-def counts(tx: Connection, account_id: str, **which: Any) -> dict[str, int]:
-    """How many jobs of an account are in each state, see `count_each`; `which` as for `page`."""
-    matching = select(jobs.c.id).where(_matching(account_id, **which))
-    return count_each(tx, {state: matching.where(jobs.c.state == state) for state in JobState})

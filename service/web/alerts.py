@@ -51,7 +51,7 @@ def look(key: ApiKey) -> Alerts:
         for row in store.providers.all_rows(tx):
             if row.held_reason is None or row.name not in w.providers:
                 continue
-            held = store.jobs.counts(tx, key.account_id).get(JobState.HELD, 0)
+            held = store.job_lists.counts(tx, key.account_id).get(JobState.HELD, 0)
             title, text = f"{row.name} is on hold.", as_sentence(row.held_reason)
             if failure := FAILURES.get(row.held_reason.partition(":")[0]):
                 text = f"{text} {failure.hint}"

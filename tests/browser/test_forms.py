@@ -63,7 +63,7 @@ def test_job_is_typed(browser: Browser, site: Harness, tmp_path: Path) -> None:
         page.wait_for_url("**/jobs/job_*")
         title = page.inner_text("h1")
     with site.db.read() as tx:
-        job = store.jobs.page(tx, site.account.id, 1)[0]
+        job = store.job_lists.page(tx, site.account.id, 1)[0]
 
     assert ([], "kling-2.5-turbo.cfg_scale", PROMPT) == (early, fixing, title)
     assert (PROMPT, 5, 0.5, url) == tuple(
@@ -95,7 +95,7 @@ def test_request_is_shown(browser: Browser, site: Harness) -> None:
         page.press("#prompt", "Tab")
         page.wait_for_selector("#request", state="detached")
     with site.db.read() as tx:
-        made = store.jobs.page(tx, site.account.id, 1)
+        made = store.job_lists.page(tx, site.account.id, 1)
 
     assert copied.startswith("import os") and repr(PROMPT) in copied
     assert ([False, True], []) == (seen, made)

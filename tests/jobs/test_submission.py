@@ -214,7 +214,7 @@ def test_a_failing_provider_is_spared(harness: Harness, sandbox: SandboxClient) 
         harness.drain("submit")
         harness.clock.advance(1)
     with harness.db.read() as tx:
-        states = [job.state for job in store.jobs.page(tx, harness.account.id, 100)]
+        states = [job.state for job in store.job_lists.page(tx, harness.account.id, 100)]
 
     assert 2 <= len(states) - states.count(JobState.QUEUED) <= 12
 

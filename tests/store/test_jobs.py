@@ -17,7 +17,7 @@ pytestmark = pytest.mark.postgresql
 def page(harness: Harness, limit: int = 50, account: str = "", **which: object) -> list[str]:
     """The ids on a page."""
     with harness.db.read() as tx:
-        found = store.jobs.page(tx, account or harness.account.id, limit, **which)  # type: ignore[arg-type]
+        found = store.job_lists.page(tx, account or harness.account.id, limit, **which)  # type: ignore[arg-type]
     return [job.id for job in found]
 
 
@@ -87,7 +87,7 @@ def test_search(harness: Harness) -> None:
     assert [] == page(harness, search="1%0") == page(harness, search="fox heron")
     assert 2 == len(page(harness, search="red"))
     with harness.db.read() as tx:
-        assert {"submitted": 1} == store.jobs.counts(tx, harness.account.id, search="fox")
+        assert {"submitted": 1} == store.job_lists.counts(tx, harness.account.id, search="fox")
 
 
 @pytest.mark.parametrize("state", list(JobState))

@@ -47,7 +47,7 @@ def test_jobs_keep_their_state(tx: Connection) -> None:
     """Each job is read with all that was known of it."""
     account = store.accounts.first(tx)
     assert account is not None
-    jobs = {job.input["prompt"]: job for job in store.jobs.page(tx, account.id, 10)}
+    jobs = {job.input["prompt"]: job for job in store.job_lists.page(tx, account.id, 10)}
 
     states = ["failed", "held", "queued", "submitted", "succeeded", "unknown"]
     assert states == sorted(job.state for job in jobs.values())

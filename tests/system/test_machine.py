@@ -584,7 +584,7 @@ class Machine(RuleBasedStateMachine):
         """Every job is what it may be, and nothing was lost, doubled or overspent."""
         allowed, self.allowed, self.sound = self.allowed, {}, False
         with self.wiring.db.read() as tx:
-            rows = {job.id: job for job in store.jobs.page(tx, self.account, 100)}
+            rows = {job.id: job for job in store.job_lists.page(tx, self.account, 100)}
             left = budget.remaining(tx, self.wiring.settings, self.account, self.clock())
             report = self.events(tx)
             sent = Counter(tx.scalars(DELIVERED))

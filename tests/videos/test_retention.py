@@ -233,7 +233,7 @@ def test_old_rows(harness: Harness, client: FlaskClient) -> None:
 
     with harness.db.read() as tx:
         trails = {job.id: trail(tx, job) for job in (old, young)}
-        assert 2 == len(store.jobs.page(tx, harness.account.id, 9))
+        assert 2 == len(store.job_lists.page(tx, harness.account.id, 9))
     assert [0, 0, 0, 0] == trails[old.id]
     assert [1, 1, 1, 1] == trails[young.id]
     feed = client.get("/v1/events").get_json()["data"]

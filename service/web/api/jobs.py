@@ -124,7 +124,7 @@ def list_jobs() -> Response:
     """An account's jobs, newest first."""
     given = request.args
     with wiring().db.read() as tx:
-        jobs = store.jobs.page(
+        jobs = store.job_lists.page(
             tx,
             caller().account_id,
             page_size(),

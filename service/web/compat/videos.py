@@ -92,7 +92,9 @@ def list_videos() -> Response:
     ascending = choice_arg("order", ("asc", "desc")) == "asc"
     account_id, after = caller().account_id, after_arg("job")
     with wiring().db.read() as tx:
-        jobs = store.jobs.page_not_erased(tx, account_id, page_size(), after, ascending=ascending)
+        jobs = store.job_lists.page_not_erased(
+            tx, account_id, page_size(), after, ascending=ascending
+        )
         videos = store.videos.of_jobs(tx, [job.id for job in jobs])
     data = [video_json(job, videos.get(job.id)) for job in jobs]
     body: OpenAiVideosJson = {

@@ -45,13 +45,13 @@ def index() -> AnyResponse:
     which |= begin_of(given)
     with wiring().db.read() as tx:
         limits = {"before": given.get("before"), "state": given.get("state")}
-        found = store.jobs.page(tx, account_id, PAGE_ROWS, **limits, **which)
+        found = store.job_lists.page(tx, account_id, PAGE_ROWS, **limits, **which)
         videos = store.videos.of_jobs(tx, [job.id for job in found])
         # A search that finds little has read every prompt for it: not once more to count.
         complete = not (found.older or limits["before"] or limits["state"])
         counts: Mapping[str, int] = Counter(job.state for job in found)
         if not complete:
-            counts = store.jobs.counts(tx, account_id, **which)
+            counts = store.job_lists.counts(tx, account_id, **which)
         spent = budget.spent_today(tx, account_id, now)
         unpriced = budget.unpriced_today(tx, account_id, now)
         fresh = not found and not given

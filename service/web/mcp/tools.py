@@ -134,7 +134,7 @@ def _list_jobs(given: dict[str, Any]) -> Any:
         message = f"must be one of {', '.join(JobState)}"
         raise InvalidInput.at("/state", "not_allowed", message)
     with wiring().db.read() as tx:
-        jobs = store.jobs.page(tx, caller().account_id, limit, state=state)
+        jobs = store.job_lists.page(tx, caller().account_id, limit, state=state)
         videos = store.videos.of_jobs(tx, [job.id for job in jobs])
     return {"jobs": [shown(job, videos.get(job.id)) for job in jobs]}
 

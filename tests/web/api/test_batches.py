@@ -105,7 +105,7 @@ def test_images_are_stored_once(client: FlaskClient, harness: Harness) -> None:
     }
     found = [client.post("/v1/batches", json=batch("a", job=job)) for _ in range(2)]
     with harness.db.read() as tx:
-        (row,) = store.jobs.page(tx, harness.account.id, 10)
+        (row,) = store.job_lists.page(tx, harness.account.id, 10)
 
     assert [202, 202] == [answer.status_code for answer in found], found[0].text
     assert "/i/" in str(row.input)

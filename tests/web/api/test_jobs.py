@@ -38,7 +38,7 @@ def client(harness: Harness) -> FlaskClient:
 def jobs(harness: Harness) -> int:
     """How many jobs alice has."""
     with harness.db.read() as tx:
-        return len(store.jobs.page(tx, harness.account.id, 1000))
+        return len(store.job_lists.page(tx, harness.account.id, 1000))
 
 
 def refused(answer: TestResponse, status: int) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def test_download(client: FlaskClient, harness: Harness, prompt: str, name: str)
     ]
     kind, options = parse_options_header(disposition)
     with harness.db.read() as tx:
-        job = store.jobs.page(tx, harness.account.id, 1)[0]
+        job = store.job_lists.page(tx, harness.account.id, 1)[0]
 
     assert ("attachment", name.format(id=job.id[-6:])) == (kind, options["filename"])
     assert disposition.isascii(), "gunicorn sends no other header"

@@ -38,7 +38,7 @@ def test_new_job(client: FlaskClient, harness: Harness) -> None:
     }
     answers = [press(client, "/new", "/new", **given) for _ in range(2)]
     with harness.db.read() as tx:
-        made = store.jobs.page(tx, harness.account.id, 10)
+        made = store.job_lists.page(tx, harness.account.id, 10)
 
     assert [(303, f"/jobs/{made[0].id}")] * 2 == [(a.status_code, a.location) for a in answers]
     assert 1 == len(made)
@@ -64,7 +64,7 @@ def test_new_job_names_every_fault(client: FlaskClient, harness: Harness) -> Non
     assert 'value="kling-text2video" checked' in answer.text
     assert 'value="no rain"' in answer.text and 'value="much"' in answer.text
     with harness.db.read() as tx:
-        assert [] == store.jobs.page(tx, harness.account.id, 10)
+        assert [] == store.job_lists.page(tx, harness.account.id, 10)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_quote(client: FlaskClient, harness: Harness) -> None:
 def jobs_of(harness: Harness) -> list[Job]:
     """alice's jobs, newest first."""
     with harness.db.read() as tx:
-        return store.jobs.page(tx, harness.account.id, 10)
+        return store.job_lists.page(tx, harness.account.id, 10)
 
 
 class TestBudget:

@@ -77,7 +77,7 @@ def test_snippets_make_the_same_job(harness: Harness, tmp_path: Path) -> None:
         done = [finish(command, tmp_path, **environ) for command in commands.values()]
         press(browser_of(harness, bob.id), "/new", "/new", **GIVEN)
     with harness.db.read() as tx:
-        made = store.jobs.page(tx, bob.id, 10)
+        made = store.job_lists.page(tx, bob.id, 10)
 
     assert [0] * 4 == [one.returncode for one in done], [one.stderr for one in done]
     assert 5 == len(made)
