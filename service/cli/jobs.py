@@ -76,10 +76,8 @@ def list_jobs(
     def here() -> list[JobJson]:
         opened = open_here()
         with opened.db.read() as tx:
-            account_id = acting_account(tx).id
-            return jobs_json(
-                opened, store.job_lists.page(tx, account_id, limit, prefix=q, **filters)
-            )
+            page = store.job_lists.page(tx, acting_account(tx).id, limit, prefix=q, **filters)
+            return jobs_json(opened, page)
 
     query = filters | {"q": q, "since": iso(begin)}
     found: list[JobJson] = answer(Request("GET", "/v1/jobs", query=query, limit=limit), here)

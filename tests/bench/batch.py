@@ -30,7 +30,8 @@ from typing import Any
 import requests
 from support.servers import eventually
 
-from bench.deployment import TESTS, Deployment, PeerProcess, Vendor, database, running_peer
+from bench.deployment import Deployment, PeerProcess, Vendor, database, running_peer
+from bench.program import TESTS
 from bench.walk import CALLERS
 from service.providers.apixo import Apixo
 

@@ -18,7 +18,8 @@ from support.databases import POSTGRES
 from support.film import record
 from support.servers import Clipbell, Reply, eventually, http_call
 
-TESTS = Path(__file__).parents[1]
+from bench.program import running
+
 #: Of a film of five seconds, as small as a vendor's smallest.
 FILM = {"width": 1280, "height": 720, "frames": 50}
 PATIENCE = 100.0
@@ -110,14 +111,9 @@ def running_peer(folder: Path, vendor: Vendor) -> Iterator[PeerProcess]:
     path = folder / "film.mp4"
     film = record(**FILM, flags="+faststart")
     path.write_bytes(film + _padding(vendor.film_bytes - len(film)))
-    command = [sys.executable, "-m", "bench.peer", str(path)]
-    command += [str(vendor.create_seconds), str(vendor.task_seconds)]
-    with subprocess.Popen(command, cwd=TESTS, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        try:
-            yield PeerProcess(int(process.stdout.readline()))
-        finally:
-            process.kill()
+    waits = str(vendor.create_seconds), str(vendor.task_seconds)
+    with running("bench.peer", str(path), *waits) as port:
+        yield PeerProcess(port)
 
 
 def _padding(size: int) -> bytes:

@@ -29,7 +29,8 @@ from urllib.parse import urlsplit
 
 from support.servers import eventually, free_port, http_call
 
-from bench.deployment import TESTS, Deployment, cpu_seconds, database
+from bench.deployment import Deployment, cpu_seconds, database
+from bench.program import TESTS
 from bench.waiting import NOWHERE, fill
 from service import store
 from service.bootstrap import build

@@ -1,8 +1,7 @@
 """
 The other side of a bench: a scripted vendor, and the hook that hears of its films.
 
-A process of its own that does as little as can be done, so that what is
-measured is Clipbell. It speaks APIXO's protocol and serves one prepared film.
+A process of its own. It speaks APIXO's protocol and serves one prepared film.
 
 ``python -m bench.peer FILM CREATE_SECONDS TASK_SECONDS`` prints its port.
 """
@@ -11,17 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import sys
 import time
-from asyncio import StreamReader, StreamWriter
 from collections import defaultdict
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+from bench.program import Program
+
 #: So many callbacks may be on their way at once.
 CALLBACKS = 32
 
@@ -41,7 +39,7 @@ class Seen:
     hooks: list[float] = field(default_factory=list)
 
 
-class Peer:
+class Peer(Program):
     """Vendor and hook in one event loop."""
 
     def __init__(self, film: bytes, create_seconds: float, task_seconds: float) -> None:
@@ -51,32 +49,9 @@ class Peer:
         self._seen: defaultdict[str, Seen] = defaultdict(Seen)
         self._gate = asyncio.Semaphore(CALLBACKS)
         self._running: set[asyncio.Task[None]] = set()
-        self.port = 0
 
-    async def serve(self) -> None:
-        """Until the process is ended."""
-        server = await asyncio.start_server(self._connection, "127.0.0.1", 0, backlog=1024)
-        self.port = server.sockets[0].getsockname()[1]
-        print(self.port, flush=True)
-        await server.serve_forever()
-
-    async def _connection(self, reader: StreamReader, writer: StreamWriter) -> None:
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = _LENGTH.search(head)
-                body = await reader.readexactly(int(length[1])) if length else b""
-                method, path, _ = head.decode("latin-1").split(" ", 2)
-                kind, answer = await self._answer(method, path, body)
-                status = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\n"
-                writer.write(f"{status}Content-Length: {len(answer)}\r\n\r\n".encode() + answer)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-    async def _answer(self, method: str, path: str, body: bytes) -> tuple[str, bytes]:
+    async def answer(self, method: str, path: str, body: bytes) -> tuple[str, bytes]:
+        """See `Program`."""
         if path == "/hook":
             self._hook(json.loads(body))
             return "text/plain", b""

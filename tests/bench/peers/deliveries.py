@@ -17,10 +17,11 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import func, select
 from support.servers import eventually
 
-from bench.deployment import TESTS, Deployment, database
+from bench.deployment import Deployment, database
 from bench.figures import Figures
 from bench.ingest import TREE
 from bench.peers.sink import SinkProcess, running_sink
+from bench.program import TESTS
 from bench.waiting import NOWHERE
 from service import store
 from service.bootstrap import Wiring, build

@@ -16,11 +16,12 @@ from tempfile import TemporaryDirectory
 
 from support.servers import eventually
 
-from bench.deployment import PATIENCE, TESTS, database
+from bench.deployment import PATIENCE, database
 from bench.figures import Figures
 from bench.ingest import TREE
 from bench.peers.kit import Kit
 from bench.peers.sink import SinkProcess, running_sink
+from bench.program import TESTS
 from bench.walk import WARM_UP, Walk, run
 
 RATES = (1, 20)
