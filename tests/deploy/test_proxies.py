@@ -5,7 +5,8 @@ from __future__ import annotations
 import http.client
 import re
 from collections.abc import Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -146,18 +147,28 @@ def test_range(site: Site) -> None:
 
 def test_slow_callers(site: Site) -> None:
     """More slow callers than the service has threads keep nobody else waiting, and are served."""
-    slow = [site.proxy.connection() for _ in range(SLOW_CALLERS)]
-    for number, connection in enumerate(slow):
-        connection.putrequest("POST", site.callback_path)
-        connection.putheader("Content-Length", "20")
-        connection.endheaders(f"{number:010}".encode())
+    ends = {start_slowly(site, number): b" slow body" for number in range(SLOW_CALLERS)}
     quick = site.proxy.connection(seconds=10)
     quick.request("POST", site.callback_path, f"q {site.proxy.name}".encode())
 
     assert 200 == status_of(quick)
-    for connection in slow:
-        connection.send(f"{site.proxy.name:10}".encode())
-    assert {200} == {status_of(connection) for connection in slow}
+    assert [200] * SLOW_CALLERS == end(ends)
+
+
+def start_slowly(site: Site, number: int) -> http.client.HTTPSConnection:
+    """A callback of 20 bytes, of which the first ten are sent: the number."""
+    connection = site.proxy.connection()
+    connection.putrequest("POST", site.callback_path)
+    connection.putheader("Content-Length", "20")
+    connection.endheaders(f"{number:010}".encode())
+    return connection
+
+
+def end(ends: dict[http.client.HTTPSConnection, bytes]) -> list[int]:
+    """Send the last ten bytes of each; the statuses of the answers."""
+    for connection, last in ends.items():
+        connection.send(last)
+    return [status_of(connection) for connection in ends]
 
 
 def status_of(connection: http.client.HTTPSConnection) -> int:
@@ -205,18 +216,40 @@ def test_plain_http(site: Site) -> None:
     assert answer.headers["Location"].endswith("/docs")
 
 
-def test_service_is_away(site: Site) -> None:
-    """A caller gets 502, and the proxy's own complaint holds no token either."""
-    path = site.callback_path
+@contextmanager
+def away(site: Site) -> Iterator[None]:
+    """The service is stopped, and started again at the end."""
     site.clipbell.stop("serve")
     try:
-        status = site.proxy.call("POST", path, b"{}").status
+        yield
     finally:
         site.clipbell.start_web()
         eventually(lambda: site.proxy.call("GET", "/healthz").status == 200)
 
+
+def test_service_is_away(site: Site) -> None:
+    """A caller gets 502, and the proxy's own complaint holds no token either."""
+    path = site.callback_path
+    with away(site):
+        status = site.proxy.call("POST", path, b"{}").status
+
     assert 502 == status
     assert path.rpartition("/")[2] not in site.proxy.logs()
+
+
+def test_callbacks_after_an_outage(site: Site) -> None:
+    """Callbacks that a proxy could not pass on never end up in those of others later."""
+    path = site.callback_path
+    last = f"{site.proxy.name:>10}".encode()
+    with away(site), ThreadPoolExecutor(SLOW_CALLERS) as pool:
+        list(pool.map(lambda _: site.proxy.call("POST", path, b"lost " * 4), range(SLOW_CALLERS)))
+    statuses = end({start_slowly(site, number): last for number in range(SLOW_CALLERS)})
+    newest = f"/v1/callbacks?job_id={site.job_id}&limit={SLOW_CALLERS}"
+    ids = [one["id"] for one in site.clipbell.call("GET", newest).json()["data"]]
+    bodies = [site.clipbell.call("GET", f"/v1/callbacks/{one}").json()["body"] for one in ids]
+
+    assert [200] * SLOW_CALLERS == statuses
+    assert [f"{n:010}{last.decode()}" for n in range(SLOW_CALLERS)] == sorted(bodies)
 
 
 def test_nginx_waits_long_enough() -> None:

@@ -100,7 +100,7 @@ class Proxy:
         text = re.sub(r"# tls .*", f"tls {self._folder}/chain.pem {self._folder}/key.pem", text)
         text = text.replace("/var/log/caddy", str(self._folder))
         if self.name == "caddy 2.6":
-            text = re.sub(r"request_buffers .*", "buffer_requests", text)
+            text = re.sub(r"\t\trequest_buffers .*\n", "", text)
         return text
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
