@@ -11,6 +11,7 @@ import atexit
 import copy
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -22,6 +23,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -41,6 +43,8 @@ T = TypeVar("T")
 #: A process of Celery's pool may wait 30 s at its end for a message that never comes (billiard).
 END_SECONDS = 45.0
 PATIENCE = 40.0
+#: Linux gives outgoing connections those from 32768 on.
+LISTENING_PORTS = (10_000, 32_000)
 
 
 def eventually(question: Callable[[], T], seconds: float = PATIENCE) -> T:
@@ -57,10 +61,12 @@ def eventually(question: Callable[[], T], seconds: float = PATIENCE) -> T:
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and that the system gives no outgoing connection."""
+    while True:
+        port = random.SystemRandom().randrange(*LISTENING_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("", port))
+            return port
 
 
 @dataclass
