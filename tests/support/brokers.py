@@ -156,6 +156,10 @@ class OwnServer(Broker):
         )
         eventually(lambda: _answers(self.url), 90)
 
+    def keeps_queues(self) -> bool:
+        """Whether the queues that it has outlive a kill, as far as they ever do."""
+        return True
+
     def kill(self) -> None:
         """SIGKILL to it and its processes."""
         os.killpg(self._server.pid, signal.SIGKILL)
@@ -202,6 +206,17 @@ class RabbitServer(OwnServer):
             "RABBITMQ_CONFIG_FILE": f"{self._folder}/none",
         }
         return [RABBITMQ_PROGRAM], given
+
+    def keeps_queues(self) -> bool:
+        """
+        Whether the names of all queues are on disk.
+
+        It writes them within a second. Killed before that, it comes back with a queue
+        that has no leader, and nothing can be done with that one but delete it.
+        """
+        files = Path(self._folder).rglob("quorum/*/names.dets")
+        written = b"".join(path.read_bytes() for path in files)
+        return all(f"%2F_{queue_name(kind)}m".encode() in written for kind in KINDS)
 
 
 OWN_SERVERS: dict[str, Callable[[], OwnServer]] = {"redis": RedisServer, "rabbitmq": RabbitServer}
