@@ -94,8 +94,12 @@ def run(batch: Batch) -> dict[str, float]:
 
 
 def submit(clipbell: Deployment, rows: int) -> None:
-    """Every row as a job with a key of its own, from a few callers that keep their connections."""
-    sessions = threading.local()
+    """
+    Every row as a job with a key of its own, from a few callers that keep their connections.
+
+    They wait where the service asks them to: an API key has so many requests a minute.
+    """
+    sessions, never = threading.local(), threading.Event()
 
     def one(row: int) -> None:
         if not hasattr(sessions, "own"):
@@ -103,9 +107,9 @@ def submit(clipbell: Deployment, rows: int) -> None:
             sessions.own.trust_env = False
         body = {"model": "kling-2-5-turbo-pro", "input": {"prompt": f"A fox, row {row}"}}
         headers = {"x-api-key": clipbell.key, "Idempotency-Key": f"row-{row}"}
-        answer = sessions.own.post(
-            f"{clipbell.url}/v1/jobs", json=body, headers=headers, timeout=60
-        )
+        send = partial(sessions.own.post, f"{clipbell.url}/v1/jobs", json=body, headers=headers)
+        while (answer := send(timeout=60)).status_code == 429:
+            never.wait(float(answer.headers["Retry-After"]))
         assert 202 == answer.status_code, answer.text
 
     with ThreadPoolExecutor(CALLERS) as pool:
