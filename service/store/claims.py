@@ -80,14 +80,16 @@ def _locked_next(tx: Connection, given: dict[str, Any], slow: bool) -> str | Non
     The account's next delivery, its subscription kept from other claims until this one commits.
 
     Only then is it exact what that subscription has under way; nobody waits who claims
-    for another one.
+    for another one. Whoever has kept one waits for no other: two that did would each hold
+    what the other needs.
     """
-    for _ in range(LOOKS):
+    for look in range(LOOKS):
         chosen = tx.scalar(_subscription_of_next(slow), given)
         if chosen is None:
             return None
         given["subscription"] = chosen
-        tx.execute(_LOCK, given)
+        if tx.scalar(_LOCK_IF_FREE if look else _LOCK, given) is None:
+            return None
         delivery_id: str | None = tx.scalar(_delivery_of_subscription(slow), given)
         if delivery_id is not None:
             return delivery_id
@@ -96,11 +98,9 @@ def _locked_next(tx: Connection, given: dict[str, Any], slow: bool) -> str | Non
 
 # Statements are built once: building one takes longer than running it.
 _SUBSCRIPTION = bindparam("subscription", type_=String())
-_LOCK = (
-    select(subscriptions.c.id)
-    .where(subscriptions.c.id == _SUBSCRIPTION)
-    .with_for_update(key_share=True)
-)
+_OWN = select(subscriptions.c.id).where(subscriptions.c.id == _SUBSCRIPTION)
+_LOCK = _OWN.with_for_update(key_share=True)
+_LOCK_IF_FREE = _OWN.with_for_update(key_share=True, skip_locked=True)
 
 
 @cache

@@ -52,7 +52,7 @@ class Peer(Program):
 
     async def answer(self, method: str, path: str, body: bytes) -> tuple[str, bytes]:
         """See `Program`."""
-        if path == "/hook":
+        if path.startswith("/hook"):
             self._hook(json.loads(body))
             return "text/plain", b""
         if path.startswith("/film"):

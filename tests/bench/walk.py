@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,14 +69,19 @@ def run(walk: Walk, tree: Path) -> dict[str, float]:
     }
 
 
-def submit(clipbell: Deployment, count: int, rate: float = 0.0) -> None:
-    """So many jobs by the API, one every 1/`rate` seconds where a rate is given."""
+def submit(clipbell: Deployment, count: int, rate: float = 0.0, hooks: Sequence[str] = ()) -> None:
+    """
+    So many jobs by the API, one every 1/`rate` seconds where a rate is given.
+
+    Each tells one of these hooks, in turn; the account's where there are none.
+    """
     began, pause = time.monotonic(), threading.Event()
+    told = [{"notify": [f"webhook:{url}"]} for url in hooks] or [{}]
 
     def one(number: int) -> None:
         if rate:
             pause.wait(max(0.0, began + number / rate - time.monotonic()))
-        clipbell.submit(f"A fox, number {number}")
+        clipbell.submit(f"A fox, number {number}", **told[number % len(told)])
 
     with ThreadPoolExecutor(CALLERS) as pool:
         list(pool.map(one, range(count)))

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from support.harness import Harness
 from support.raw_servers import Server, silent
 from support.servers import Hook, eventually
@@ -101,6 +102,43 @@ def test_four_at_once_under_threads(harness: Harness) -> None:
         thread.join()
 
     assert IN_FLIGHT == len({delivery.id for delivery in found}) == len(found)
+
+
+@pytest.mark.postgresql(only=True)
+def test_one_subscription_is_waited_for(harness: Harness) -> None:
+    """A claim that waited for a subscription in vain waits for no other: two would deadlock."""
+    subscribed(harness, harness.account)
+    happened(harness, harness.account, IN_FLIGHT)
+    harness.clock.advance(1)
+    second = subscribed(harness, harness.account)
+    happened(harness, harness.account)
+    for _ in range(IN_FLIGHT - 1):
+        claimed(harness)
+    found: list[Delivery | None] = []
+    claimer = threading.Thread(target=lambda: found.append(claimed(harness)), daemon=True)
+    with harness.db.write() as other:
+        store.subscriptions.lock(other, second.id)
+        with harness.db.write() as holder:
+            assert store.claims.claim_pending(holder, harness.clock(), LEASE)
+            claimer.start()
+            eventually(lambda: waits_for_lock(harness))
+        claimer.join(10)
+        assert [None] == found
+
+    assert second.id == getattr(claimed(harness), "subscription_id", None)
+
+
+def waits_for_lock(harness: Harness) -> bool:
+    """Whether a session of this database waits for a row that another has locked."""
+    with harness.db.read() as tx:
+        return bool(
+            tx.scalar(
+                text(
+                    "SELECT count(*) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+                )
+            )
+        )
 
 
 def test_many_held_ones_in_front(harness: Harness) -> None:
