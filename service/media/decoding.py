@@ -1,8 +1,8 @@
 """
 Frames of films, decoded by a process of its own with bounds on its memory and its time.
 
-The process starts with the first film and stays, since its start costs ten
-times what a frame does. One that is lost is followed by another.
+The process starts with the first film and stays for many, since its start costs
+ten times what a frame does. One that is lost is followed by another.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ DECODE_SECONDS = 20.0
 MAX_PIXELS = 8192 * 4320
 #: A poster fits into this, whichever way the film stands.
 POSTER_BOX = (640, 1138)
+#: Then another process follows: FFmpeg's libraries keep about 4 kB of each film.
+FILMS = 5_000
 _PROGRAM = Path(__file__).with_name("decoder.py")
 
 
@@ -63,6 +65,7 @@ class Decoder:
         seconds: for one film, the start of the process included.
         memory: bytes of address space.
         max_pixels: of a picture; a larger one is not decoded.
+        films: how many one process decodes.
     """
 
     def __init__(
@@ -70,9 +73,12 @@ class Decoder:
         seconds: float = DECODE_SECONDS,
         memory: int = MEMORY_BYTES,
         max_pixels: int = MAX_PIXELS,
+        films: int = FILMS,
     ) -> None:
         self._seconds = seconds
         self._memory = memory
+        self._films = films
+        self._films_left = 0
         self._bounds = {"max_pixels": max_pixels, "box": POSTER_BOX}
         self._lock = Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -136,7 +142,8 @@ class Decoder:
     def _running(self) -> subprocess.Popen[bytes]:
         # A process that was forked from ours must not talk to the same one.
         known = self._process if self._owner == os.getpid() else None
-        if known is not None and known.poll() is None:
+        if known is not None and known.poll() is None and self._films_left > 0:
+            self._films_left -= 1
             return known
         self.close()
         if not self._owner:
@@ -148,6 +155,7 @@ class Decoder:
             command, stdin=pipe, stdout=pipe, stderr=nowhere, start_new_session=True
         )
         self._owner = os.getpid()
+        self._films_left = self._films - 1
         return self._process
 
     def close(self) -> int | None:

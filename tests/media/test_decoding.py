@@ -155,6 +155,32 @@ def test_memory(decoder: Decoder, tmp_path: Path) -> None:
     assert status(decoder.pid, "VmHWM") < 80e6
 
 
+def test_memory_of_many_films(decoder: Decoder, tmp_path: Path) -> None:
+    """What a film took is given back before the next, not when there is a lot of it."""
+    path = keep(tmp_path, record(1280, 720, 50))
+    decoder.frame_of(path, "mov")
+    before = status(decoder.pid, "VmHWM")
+    for _ in range(20):
+        decoder.frame_of(path, "mov")
+
+    assert status(decoder.pid, "VmHWM") < before + 10e6
+
+
+def test_films_of_one_process(path: Path) -> None:
+    """A process makes way for another before what FFmpeg keeps of each film adds up."""
+    decoder = Decoder(films=2)
+    pids = []
+    for _ in range(5):
+        decoder.frame_of(path, "mov")
+        pids.append(decoder.pid)
+    first, second, third, fourth, fifth = pids
+    decoder.close()
+
+    assert (first, third) == (second, fourth)
+    assert 3 == len({first, third, fifth})
+    assert not any(map(runs, pids))
+
+
 @pytest.mark.parametrize("name", [signal.SIGKILL, signal.SIGSEGV])
 def test_process_that_was_lost(decoder: Decoder, path: Path, name: signal.Signals) -> None:
     """A process that has ended between two films is followed by another."""
