@@ -76,12 +76,12 @@ def submit(clipbell: Deployment, count: int, rate: float = 0.0, hooks: Sequence[
     Each tells one of these hooks, in turn; the account's where there are none.
     """
     began, pause = time.monotonic(), threading.Event()
-    told = [{"notify": [f"webhook:{url}"]} for url in hooks] or [{}]
+    notices = [{"notify": [f"webhook:{url}"]} for url in hooks] or [{}]
 
     def one(number: int) -> None:
         if rate:
             pause.wait(max(0.0, began + number / rate - time.monotonic()))
-        clipbell.submit(f"A fox, number {number}", **told[number % len(told)])
+        clipbell.submit(f"A fox, number {number}", **notices[number % len(notices)])
 
     with ThreadPoolExecutor(CALLERS) as pool:
         list(pool.map(one, range(count)))
