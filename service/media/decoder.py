@@ -44,6 +44,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     memory = int(sys.argv[1])
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    # What is loaded by now stays, and is not looked through after each film.
     gc.freeze()
     for line in sys.stdin.buffer:
         used = resource.getrusage(resource.RUSAGE_SELF)
@@ -52,7 +53,7 @@ def main() -> None:
         head, pixels = answer(json.loads(line))
         sys.stdout.buffer.write(json.dumps(head).encode() + b"\n" + pixels)
         sys.stdout.buffer.flush()
-        # A film and its streams name each other, and hold megabytes of frames.
+        # A film and its streams refer to each other, and hold megabytes of frames until then.
         gc.collect()
 
 

@@ -2,7 +2,8 @@
 Frames of films, decoded by a process of its own with bounds on its memory and its time.
 
 The process starts with the first film and stays for many, since its start costs
-ten times what a frame does. One that is lost is followed by another.
+ten times what a frame does. One that is lost is followed by another. Only a new
+process may call a film broken: FFmpeg that is short of memory says that of good ones.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ DECODE_SECONDS = 20.0
 MAX_PIXELS = 8192 * 4320
 #: A poster fits into this, whichever way the film stands.
 POSTER_BOX = (640, 1138)
-#: Then another process follows: FFmpeg's libraries keep about 4 kB of each film.
+#: So many for each process: FFmpeg's libraries keep about 4 kB of every film.
 FILMS = 5_000
 _PROGRAM = Path(__file__).with_name("decoder.py")
 
@@ -100,7 +101,7 @@ class Decoder:
         request = {"path": str(path.absolute()), "demuxer": demuxer, **self._bounds}
         with self._lock:
             try:
-                return self._ask(json.dumps(request).encode())
+                return self._judge(json.dumps(request).encode())
             except (OSError, ValueError) as error:
                 code = self.close()
                 raise NoVerdict(f"the decoder ended with {code}") from error
@@ -108,6 +109,15 @@ class Decoder:
                 # It may hold on to the memory that was too little.
                 self.close()
                 raise
+
+    def _judge(self, request: bytes) -> Frame:
+        try:
+            return self._ask(request)
+        except BrokenMovie:
+            if self._films_left == self._films - 1:
+                raise
+            self.close()
+            return self._ask(request)
 
     def _ask(self, request: bytes) -> Frame:
         """Raises ValueError or OSError where the process has ended."""

@@ -166,6 +166,21 @@ def test_memory_of_many_films(decoder: Decoder, tmp_path: Path) -> None:
     assert status(decoder.pid, "VmHWM") < before + 10e6
 
 
+def test_broken_film_is_judged_twice(decoder: Decoder, path: Path, tmp_path: Path) -> None:
+    """Only a new process may call a film broken; what one that is used says is asked again."""
+    broken = keep(tmp_path, b"no film", "b.mp4")
+    decoder.frame_of(path, "mov")
+    used = decoder.pid
+    with pytest.raises(BrokenMovie):
+        decoder.frame_of(broken, "mov")
+    new = decoder.pid
+
+    assert not runs(used)
+    assert runs(new)
+    assert (64, 36) == decoder.frame_of(path, "mov").stored
+    assert new == decoder.pid
+
+
 def test_films_of_one_process(path: Path) -> None:
     """A process makes way for another before what FFmpeg keeps of each film adds up."""
     decoder = Decoder(films=2)
