@@ -80,8 +80,8 @@ def _locked_next(tx: Connection, given: dict[str, Any], slow: bool) -> str | Non
     The account's next delivery, its subscription kept from other claims until this one commits.
 
     Only then is it exact what that subscription has under way; nobody waits who claims
-    for another one. Whoever has kept one waits for no other: two that did would each hold
-    what the other needs.
+    for another one. A claim that holds one subscription never waits for a second: two such
+    claims could wait for each other.
     """
     for look in range(LOOKS):
         chosen = tx.scalar(_subscription_of_next(slow), given)

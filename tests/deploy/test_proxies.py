@@ -238,7 +238,7 @@ def test_service_is_away(site: Site) -> None:
 
 
 def test_callbacks_after_an_outage(site: Site) -> None:
-    """Callbacks that a proxy could not pass on never end up in those of others later."""
+    """After callbacks that could not be passed on, each later one arrives with its own body."""
     path = site.callback_path
     last = f"{site.proxy.name:>10}".encode()
     with away(site), ThreadPoolExecutor(SLOW_CALLERS) as pool:

@@ -156,8 +156,8 @@ class OwnServer(Broker):
         )
         eventually(lambda: _answers(self.url), 90)
 
-    def keeps_queues(self) -> bool:
-        """Whether the queues that it has outlive a kill, as far as they ever do."""
+    def may_be_killed(self) -> bool:
+        """Whether a kill at this moment damages no queue."""
         return True
 
     def kill(self) -> None:
@@ -207,7 +207,7 @@ class RabbitServer(OwnServer):
         }
         return [RABBITMQ_PROGRAM], given
 
-    def keeps_queues(self) -> bool:
+    def may_be_killed(self) -> bool:
         """
         Whether the names of all queues are on disk.
 
