@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,17 @@ def test_schema_that_comes(tmp_path: Path) -> None:
     assert not waiting.is_alive()
 
 
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """The root logger is put back: tests that count records must not depend on this one."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.mark.usefixtures("own_logging")
 def test_ready(harness: Harness) -> None:
     """Settings over a database at head are returned as they are."""
     assert harness.wiring.settings is startup.make_ready(harness.wiring.settings)

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 import json
-import threading
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.sandboxes import SandboxClient, start_sandbox
+
+#: In a process of its own, where no other sandbox runs.
+CLOSED = """
+import sys, threading
+from pathlib import Path
 from support.sandboxes import Receiver, SandboxClient, start_sandbox
+with Receiver(500) as receiver, start_sandbox(Path(sys.argv[1]), retry_delays=(3600.0,)) as server:
+    sandbox = SandboxClient(server)
+    sandbox.apixo("A fox", receiver.url)
+    sandbox.apixo("A fox [slow 3600]")
+    receiver.wait_for(1)
+    running = [thread.name for thread in threading.enumerate()]
+left = [thread.name for thread in threading.enumerate()]
+print(*(sum(name.startswith("sandbox") for name in names) for names in (running, left)))
+"""
 
 
 def test_whole_walk(sandbox: SandboxClient) -> None:
@@ -81,15 +98,13 @@ def test_orders_that_nobody_knows_are_refused(sandbox: SandboxClient, body: Any)
 
 def test_close_ends_every_thread(tmp_path: Path) -> None:
     """After close nothing of the sandbox runs, even with tasks and callbacks ahead."""
-    before = set(threading.enumerate())
-    with Receiver(500) as receiver, start_sandbox(tmp_path, retry_delays=(3600.0,)) as server:
-        sandbox = SandboxClient(server)
-        sandbox.apixo("A fox", receiver.url)
-        sandbox.apixo("A fox [slow 3600]")
-        receiver.wait_for(1)
+    command = [sys.executable, "-c", CLOSED, str(tmp_path)]
+    environ = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    running, left = map(int, done.stdout.split())
 
-    left = {t for t in set(threading.enumerate()) - before if t.name.startswith("sandbox")}
-    assert set() == left
+    assert running > 0
+    assert 0 == left
 
 
 def test_pace_holds_every_task(tmp_path: Path) -> None:
