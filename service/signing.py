@@ -30,7 +30,7 @@ TOLERANCE_SECONDS = 300
 def _signing_by(secret_keys: Sequence[str], purpose: str) -> dict[str, Any]:
     """Arguments of a serializer; itsdangerous wants the newest key last."""
     return {
-        "secret_key": list(reversed(secret_keys)),
+        "secret_key": list(secret_keys[::-1]),
         "salt": f"clipbell.{purpose}",
         "signer_kwargs": {"key_derivation": "hmac", "digest_method": hashlib.sha256},
     }
@@ -42,6 +42,7 @@ class KeyRing(Sequence[str]):
 
     All keys in force verify, also those that came since the process began; one that was
     revoked or has ended does so no more. It signs by its own newest, which the others know.
+    A slice looks once for all keys, an iteration several times.
 
     Args:
         read: gives the keys in force now, newest first. Raises SettingsError.
@@ -103,7 +104,7 @@ class UrlSigner:
 
     @property
     def _serializer(self) -> URLSafeSerializer:
-        return _url_serializer(tuple(self._secret_keys), self._purpose)
+        return _url_serializer(tuple(self._secret_keys[:]), self._purpose)
 
     def url_for(self, expires_at: datetime, **payload: str) -> str:
         """The URL that carries `payload`; the same for the same payload and expiry."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from service.catalogue.models import FIRST, MODELS, OFFERS, VENDORS
 from service.errors import SettingsError
 from service.model import utc_now
+from service.settings.key_file import read_key_file
 from service.settings.values import (
     BrokerUrl,
     Delays,
@@ -34,8 +34,6 @@ PROVIDER_NAMES = tuple(VENDORS)
 #: What can have a price of the operator's own.
 PRICED = {*MODELS, *(f"{name}/{slug}" for slug, sold in OFFERS.items() for name in sold)}
 KEY_LENGTH = 32
-#: When a secret key ends, behind it in its file.
-_END = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
 
 
 class _Settings(BaseSettings, extra="forbid"):
@@ -135,7 +133,8 @@ class _Settings(BaseSettings, extra="forbid"):
             SettingsError: there is no such file, or it cannot be used.
         """
         try:
-            words = self.secret_keys_file.read_text().split()
+            # A path of its own would cost each request as much as the look at the file.
+            found = read_key_file(f"{self.data_dir}/secret_keys")
         except FileNotFoundError:
             raise SettingsError(
                 f"there are no secret keys: run `clipbell init`, which makes "
@@ -143,18 +142,10 @@ class _Settings(BaseSettings, extra="forbid"):
             ) from None
         except OSError as error:
             raise SettingsError(f"cannot read {self.secret_keys_file}: {error.strerror}") from None
-        except UnicodeDecodeError:
-            words = []
-        found: list[tuple[str, datetime | None]] = []
-        for word in words:
-            if found and _END.fullmatch(word):
-                found[-1] = found[-1][0], datetime.fromisoformat(word)
-            else:
-                found.append((word, None))
         if not found or any(len(key) < KEY_LENGTH for key, _ in found):
             wrong = f"{self.secret_keys_file} does not hold keys of {KEY_LENGTH} characters or more"
             raise SettingsError(f"{wrong}: restore it, or delete it and run `clipbell init`")
-        return found
+        return list(found)
 
     def api_key_of(self, vendor: str) -> str:
         """The key of our account there; blank for none."""
