@@ -10,13 +10,8 @@ from importlib.util import find_spec
 from service import store
 from service.callbacks.ingest import Ingest
 from service.callbacks.process import process_callback
-from service.catalogue.models import OFFERS, VENDORS
-from service.channels.apprise import Apprise
 from service.channels.base import Channel
-from service.channels.email import Email
-from service.channels.slack import Slack
-from service.channels.slack_bot import SlackBot
-from service.channels.webhook import Webhook
+from service.channels.registry import open_channels
 from service.deliveries.attempts import attempt_delivery
 from service.deliveries.notification import NotificationContext
 from service.errors import SettingsError
@@ -28,11 +23,11 @@ from service.jobs.polling import handle_expired, poll_jobs
 from service.jobs.submission import SubmissionContext, submit_job
 from service.model import Clock, utc_now
 from service.outbound.client import Outbound
-from service.providers import Access, Provider, make_provider
+from service.providers import Provider, open_providers
 from service.settings import Settings
 from service.signing import Encryptor, KeyRing, UrlSigner
 from service.slots import Slots
-from service.storage import FileStorage, Storage, open_storage
+from service.storage import Storage, open_storage
 from service.storage.disk import disks_of
 from service.storage.uploads import UploadStore
 from service.store.clock import SharedClock
@@ -155,7 +150,7 @@ def build(
     uploads = UploadStore(storage, UrlSigner(keys, "image", f"{base}/i"))
     links = UrlSigner(keys, "video", f"{base}/v")
     unsubscribe = UrlSigner(keys, "unsubscribe", f"{base}/u")
-    channels, encryptor = _channels(settings, outbound), Encryptor(keys)
+    channels, encryptor = open_channels(settings, outbound), Encryptor(keys)
     notifications = NotificationContext(channels, encryptor, links, unsubscribe, storage, settings)
     return Wiring(
         settings=settings,
@@ -170,7 +165,7 @@ def build(
         unsubscribe=unsubscribe,
         storage=storage,
         uploads=uploads,
-        providers=_providers(settings, outbound, uploads, shared),
+        providers=open_providers(settings, outbound, uploads, shared),
         channels=channels,
         notifications=notifications,
         journal=Journal(settings.submissions),
@@ -198,44 +193,3 @@ def _refuse_useless(settings: Settings) -> None:
         raise SettingsError(f"CLIPBELL_ACCEL={settings.accel} needs {wrong}")
     if settings.mail_from and not settings.smtp_url.get_secret_value():
         raise SettingsError("CLIPBELL_MAIL_FROM does nothing without CLIPBELL_SMTP_URL")
-
-
-def _channels(settings: Settings, outbound: Outbound) -> dict[str, Channel]:
-    """The channels that can be used with these settings."""
-    found: dict[str, Channel] = {"webhook": Webhook(outbound), "slack": Slack(outbound)}
-    smtp_url = settings.smtp_url.get_secret_value()
-    token = settings.slack_bot_token.get_secret_value()
-    if smtp_url:
-        found["email"] = Email(smtp_url, settings.mail_from)
-    if token:
-        found["slack_bot"] = SlackBot(outbound, token)
-    return found | {"apprise": Apprise()}
-
-
-def _providers(
-    settings: Settings, outbound: Outbound, uploads: UploadStore, clock: Clock
-) -> dict[str, Provider]:
-    """The providers that are named and can be reached."""
-    offers = [offer for sold in OFFERS.values() for offer in sold.values()]
-    # How long a call may take that lasts as long as the slowest generation.
-    slowest = max(max(offer.expected_seconds.values()) for offer in offers)
-    sync_seconds = settings.sync_timeout or 3 * slowest
-    return {
-        name: make_provider(
-            name,
-            Access(
-                outbound=outbound,
-                uploads=uploads,
-                answers=FileStorage(settings.answers),
-                clock=clock,
-                settings=settings,
-                base_url=settings.base_url_of(name),
-                api_key=settings.api_key_of(name),
-                submit_seconds=settings.submit_timeout,
-                sync_seconds=sync_seconds,
-                webhook_secret=settings.webhook_secret_of(name),
-            ),
-        )
-        for name in VENDORS
-        if settings.can_use(name)
-    }

@@ -10,11 +10,45 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from service.catalogue.models import VENDORS
+from service.catalogue.models import OFFERS, VENDORS
+from service.model import Clock
+from service.outbound.client import Outbound
 from service.providers.access import Access
 from service.providers.base import Provider
+from service.settings import Settings
+from service.storage import FileStorage
+from service.storage.uploads import UploadStore
 
-__all__ = ["Access", "Provider", "make_provider"]
+__all__ = ["Access", "Provider", "make_provider", "open_providers"]
+
+
+def open_providers(
+    settings: Settings, outbound: Outbound, uploads: UploadStore, clock: Clock
+) -> dict[str, Provider]:
+    """The providers that are named and can be reached."""
+    offers = [offer for sold in OFFERS.values() for offer in sold.values()]
+    # How long a call may take that lasts as long as the slowest generation.
+    slowest = max(max(offer.expected_seconds.values()) for offer in offers)
+    sync_seconds = settings.sync_timeout or 3 * slowest
+    return {
+        name: make_provider(
+            name,
+            Access(
+                outbound=outbound,
+                uploads=uploads,
+                answers=FileStorage(settings.answers),
+                clock=clock,
+                settings=settings,
+                base_url=settings.base_url_of(name),
+                api_key=settings.api_key_of(name),
+                submit_seconds=settings.submit_timeout,
+                sync_seconds=sync_seconds,
+                webhook_secret=settings.webhook_secret_of(name),
+            ),
+        )
+        for name in VENDORS
+        if settings.can_use(name)
+    }
 
 
 def make_provider(name: str, access: Access) -> Provider:

@@ -330,7 +330,7 @@ def test_the_rack_is_whole() -> None:
     """Every channel there is stands in this suite."""
     folder = Path(str(channels.__file__)).parent
     tried = {type(case.make(_Nowhere, Outbound(), 1.0)).__module__ for case in CASES.values()}
-    beside = {"base", "http", "email_address", "slack_api", "smtp"}
+    beside = {"base", "http", "email_address", "registry", "slack_api", "smtp"}
 
     assert {path.stem for path in folder.glob("[a-z]*.py")} - beside == {
         name.rpartition(".")[2] for name in tried
