@@ -97,7 +97,7 @@ class Apprise(Channel):
 def _library() -> ModuleType | None:
     """Apprise, if it is there."""
     try:
-        # Imported when needed: it is an extra, and costs a second and 50 MB where it is used.
+        # The extra `apprise` need not be installed; where it is, it costs a second and 50 MB.
         import apprise
     except ModuleNotFoundError:
         return None

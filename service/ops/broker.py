@@ -16,7 +16,7 @@ def is_redis(settings: Settings) -> bool:
 
 def broker_trouble(settings: Settings) -> str:
     """Connect to the broker: why that fails, with the fix; blank when it answers."""
-    # Only who has chosen that engine pays for its import.
+    # From the extra `celery`, which need not be installed; this file is imported without it.
     from kombu import Connection
 
     options = {"socket_timeout": CHECK_SECONDS} if is_redis(settings) else {}

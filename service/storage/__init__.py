@@ -38,7 +38,7 @@ def open_storage(url: str, folder: Path) -> Storage:
     if parts.scheme != "s3" or not parts.netloc:
         raise SettingsError("CLIPBELL_STORAGE_URL: must be file:///path or s3://bucket/prefix")
     try:
-        # Only who keeps videos in a bucket needs it.
+        # Its library is the extra `s3`, which need not be installed.
         from service.storage.s3 import S3Storage
     except ModuleNotFoundError:
         raise SettingsError("s3:// needs its library: pip install 'clipbell[s3]'") from None

@@ -284,12 +284,11 @@ def _open(url: str, patience: float) -> tuple[Engine, SqliteFile | None, Check, 
         bell = SocketBell(where.with_name(f"{where.name}.bells"))
         return file.make_engine(**options), file, lambda _: None, bell
     try:
-        # Only who keeps rows in PostgreSQL needs its driver.
-        from service.store.postgres import check_encoding, make_engine
-        from service.store.postgres_bell import PostgresBell
+        # Its driver is the extra `postgres`, which need not be installed.
+        from service.store import postgres
     except ModuleNotFoundError:
         raise SettingsError(
             "PostgreSQL needs its driver: pip install 'clipbell[postgres]'"
         ) from None
-    engine = make_engine(where, **options)
-    return engine, None, check_encoding, PostgresBell(engine)
+    engine = postgres.make_engine(where, **options)
+    return engine, None, postgres.check_encoding, postgres.PostgresBell(engine)

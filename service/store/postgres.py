@@ -17,6 +17,9 @@ from sqlalchemy.engine import URL, ExceptionContext
 
 from service.errors import SchemaError
 from service.store.outages import READ_ONLY_STATE, sqlstate_of
+from service.store.postgres_bell import PostgresBell
+
+__all__ = ["PostgresBell", "check_encoding", "make_engine"]
 
 RV = TypeVar("RV")
 
@@ -82,28 +85,27 @@ def _within(gen: abc.PQGen[RV], seconds: float) -> abc.PQGen[RV]:
 def make_engine(url: URL, **options: Any) -> Engine:
     """An engine over this server; its transactions begin as `execution_options` say."""
     engine = create_engine(url, use_native_hstore=False, **options)
-    event.listen(engine, "begin", _begin)
     event.listen(engine, "handle_error", _Standby().leave)
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        """Begin, with the limits of this one transaction."""
+        patience = connection.get_execution_options().get("patience")
+        raw: Any = connection.connection.driver_connection
+        raw.patience = patience
+        if patience is None:
+            connection.exec_driver_sql("BEGIN")
+            return
+        connection.exec_driver_sql(
+            f"BEGIN; SET LOCAL statement_timeout = {round(patience * 1000)};"
+            f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_SECONDS * 1000}"
+        )
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, args: list[Any], given: dict[str, Any]) -> Any:
         return PatientConnection.connect(*args, **(DIAL | given))
 
     return engine
-
-
-def _begin(connection: Connection) -> None:
-    """Begin, with the limits of this one transaction."""
-    patience = connection.get_execution_options().get("patience")
-    raw: Any = connection.connection.driver_connection
-    raw.patience = patience
-    if patience is None:
-        connection.exec_driver_sql("BEGIN")
-        return
-    connection.exec_driver_sql(
-        f"BEGIN; SET LOCAL statement_timeout = {round(patience * 1000)};"
-        f"SET LOCAL idle_in_transaction_session_timeout = {IDLE_SECONDS * 1000}"
-    )
 
 
 class _Standby:
