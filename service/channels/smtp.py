@@ -147,13 +147,20 @@ class MailServer:
     def _unlock(self, session: smtplib.SMTP) -> None:
         """Encrypt, then log in; beyond this machine nothing is said in the clear."""
         try:
-            if not self._implicit and not _is_loopback(self.host):
+            if not self._implicit and not self._is_local():
                 session.starttls(context=self._tls)
             if self._user:
                 session.login(self._user, self._password)
         except smtplib.SMTPNotSupportedError as error:
             # No server learns STARTTLS or AUTH between two attempts.
             raise _misconfigured(str(error).rstrip("."), None, "") from error
+
+    def _is_local(self) -> bool:
+        """Whether the server is on this machine."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
 
 @contextmanager
@@ -221,13 +228,6 @@ def _as_yes(reply: tuple[int, bytes]) -> tuple[int, bytes]:
 
 class _TlsSession(_Session, smtplib.SMTP_SSL):
     """The same, encrypted from the first byte."""
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def refused(error: Exception) -> DeliveryError:

@@ -139,20 +139,16 @@ def _values(
 
 
 def _json_rows(text: str, _: str) -> Rows:
+    """An object on each line, or one array of them, as many programs write it."""
     if text.lstrip().startswith("["):
-        yield from _rows_of_array(text)
+        for number, row in enumerate(_parsed("the file", text), 1):
+            yield number, _fields(number, row)
         return
     # Not `splitlines`: JSON.stringify leaves U+2028 and its like in texts as they are.
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         yield number, _fields(number, _parsed(f"row {number}", line))
-
-
-def _rows_of_array(text: str) -> Rows:
-    """The items of a JSON array, which many programs write into such files."""
-    for number, row in enumerate(_parsed("the file", text), 1):
-        yield number, _fields(number, row)
 
 
 def _parsed(where: str, text: str) -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -69,6 +70,15 @@ class Live:
             request = Request("GET", "/v1/jobs", limit=limit, tries=TRIES)
             return _elsewhere(call(self._there, request))
         return self._as_here(lambda tx: store.job_lists.page(tx, acting_account(tx).id, limit))
+
+    def snapshots(self, limit: int, every: float, *, until_idle: bool) -> Iterator[Snapshot]:
+        """The newest jobs, looked at each `every` seconds; the last snapshot shows the end."""
+        while True:
+            snapshot = self.newest(limit)
+            yield snapshot
+            if until_idle and not snapshot.moving():
+                return
+            time.sleep(every)
 
     @cached_property
     def _here(self) -> Here:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from rich.cells import cell_len
@@ -67,6 +67,13 @@ class _Column:
         words = (word for cell in self.cells for word in cell.split())
         return min(FOLDED, max(-(-self.natural // 2), *map(cell_len, (self.name, *words))))
 
+    def shortened(self) -> _Column:
+        """Ids by their beginning, and events without the word that all of them begin with."""
+        if self.name in ("event", "events"):
+            return replace(self, cells=[re.sub(r"\bjob\.", "", cell) for cell in self.cells])
+        cells = [cell[:SHORT_ID] if _ID.fullmatch(cell) else cell for cell in self.cells]
+        return replace(self, cells=cells)
+
 
 def layout(
     rows: Sequence[dict[str, str]], width: int, spare: Sequence[str], cut: Mapping[str, int]
@@ -85,7 +92,7 @@ def layout(
         for name in rows[0]
     ]
     if _needed(one.natural for one in columns) > width:
-        columns = [_Column(one.name, _shortened(one), one.cut) for one in columns]
+        columns = [one.shortened() for one in columns]
     for name in spare:
         if _needed(one.least for one in columns) > width:
             columns = [one for one in columns if one.name != name]
@@ -100,16 +107,19 @@ def _needed(widths: Iterator[int] | Sequence[int]) -> int:
     return sum(found) + GAP * (len(found) - 1)
 
 
-def _shortened(column: _Column) -> list[str]:
-    """Ids by their beginning, and events without the word that all of them begin with."""
-    if column.name in ("event", "events"):
-        return [re.sub(r"\bjob\.", "", cell) for cell in column.cells]
-    return [cell[:SHORT_ID] if _ID.fullmatch(cell) else cell for cell in column.cells]
-
-
 def _grid(columns: Sequence[_Column], width: int) -> Table:
+    """Columns of their least width, and of what is left in equal parts, as far as they need it."""
+    widths = [one.least for one in columns]
+    left = width - _needed(widths)
+    while left > 0:
+        wanting = [n for n, one in enumerate(columns) if widths[n] < one.natural][:left]
+        if not wanting:
+            break
+        for place in wanting:
+            widths[place] += 1
+        left -= len(wanting)
     grid = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    for one, columns_width in zip(columns, _widths(columns, width), strict=True):
+    for one, columns_width in zip(columns, widths, strict=True):
         grid.add_column(
             one.name,
             width=columns_width,
@@ -119,20 +129,6 @@ def _grid(columns: Sequence[_Column], width: int) -> Table:
     for place in range(len(columns[0].cells)):
         grid.add_row(*(_cell(one, place) for one in columns))
     return grid
-
-
-def _widths(columns: Sequence[_Column], width: int) -> list[int]:
-    """The least width of each, and what is left in equal parts, as far as they need it."""
-    found = [one.least for one in columns]
-    left = width - _needed(found)
-    while left > 0:
-        wanting = [n for n, one in enumerate(columns) if found[n] < one.natural][:left]
-        if not wanting:
-            break
-        for place in wanting:
-            found[place] += 1
-        left -= len(wanting)
-    return found
 
 
 def _stacked(columns: Sequence[_Column], width: int) -> Iterator[RenderableType]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -50,7 +49,8 @@ def watch(
     """
     out = console()
     on_terminal = out.is_terminal and not json_
-    snapshots = _snapshots(limit or (15 if on_terminal else 200), every, until_idle)
+    limit = limit or (15 if on_terminal else 200)
+    snapshots = Live().snapshots(limit, every, until_idle=until_idle)
     try:
         if not on_terminal:
             _print_changes(snapshots, json_)
@@ -60,17 +60,6 @@ def watch(
                 display.update(_render(snapshot, out.width), refresh=True)
     except KeyboardInterrupt:
         return
-
-
-def _snapshots(limit: int, every: float, until_idle: bool) -> Iterator[Snapshot]:
-    """One snapshot after another, `every` seconds; the last one shows the end."""
-    live = Live()
-    while True:
-        snapshot = live.newest(limit)
-        yield snapshot
-        if until_idle and not snapshot.moving():
-            return
-        time.sleep(every)
 
 
 def _print_changes(snapshots: Iterator[Snapshot], json_: bool) -> None:

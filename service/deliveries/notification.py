@@ -82,24 +82,21 @@ def _notification(
         job, video = sample_job(event), sample_video(event)
     elif event.job_id is not None and job is None:
         raise NotFound(f"event {event.id} has lost its job")
+    link = None
+    if video is not None and event.sample:
+        link = context.settings.public_url + SAMPLE_PATH
+    elif video is not None:
+        link = context.links.url_for(video.link_expires_at, video=video.id)
     until = now + timedelta(seconds=context.settings.link_ttl)
     return Notification(
         event=event,
         job=None if event.about else job,
         video=video,
-        link=_link(context, event, video),
+        link=link,
         public_url=context.settings.public_url,
         unsubscribe_url=context.unsubscribe.url_for(until, subscription=subscription_id),
         near=tuple(context.settings.allowed_networks),
     )
-
-
-def _link(context: NotificationContext, event: Event, video: Video | None) -> str | None:
-    if video is None:
-        return None
-    if event.sample:
-        return context.settings.public_url + SAMPLE_PATH
-    return context.links.url_for(video.link_expires_at, video=video.id)
 
 
 def _poster(storage: Storage, video: Video | None) -> bytes | None:

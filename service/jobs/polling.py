@@ -66,7 +66,13 @@ def _poll_batch(db: Database, provider: Provider, settings: Settings, clock: Clo
     began = clock()
     with db.write() as tx:
         due = store.jobs.claim_polls(tx, provider.name, began, POLL_BATCH_SECONDS, POLL_BATCH)
-        jobs = [job for job in due if _may_poll(tx, provider, job, began)]
+        jobs = []
+        for job in due:
+            if may_ask(tx, provider, began):
+                jobs.append(job)
+            else:
+                # There is no token for this poll: it is due again in a second.
+                store.jobs.settle_claimed(tx, job, due_at=began + timedelta(seconds=1))
     last = began + timedelta(seconds=POLL_BATCH_SECONDS - LEASE_SECONDS)
     running = [job for job in jobs if not _poll(db, provider, settings, job, last, clock)]
     try:
@@ -88,14 +94,6 @@ def _set_next(db: Database, settings: Settings, jobs: list[Job], clock: Clock) -
         for job in jobs:
             schedule_next_poll(tx, settings, job, clock(), "poll")
         mark_reachable(tx, jobs[0].provider)
-
-
-def _may_poll(tx: Connection, provider: Provider, job: Job, now: datetime) -> bool:
-    """Whether there is a token for this poll; without one it is due again in a second."""
-    allowed = may_ask(tx, provider, now)
-    if not allowed:
-        store.jobs.settle_claimed(tx, job, due_at=now + timedelta(seconds=1))
-    return allowed
 
 
 def handle_expired(

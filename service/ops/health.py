@@ -122,6 +122,9 @@ def _examine(
                 f"{row.name} waits until {row.paused_until:%H:%M} UTC ({row.reason})"
                 for row in store.channels.paused(tx, now)
             ]
+            aside = [f"{row.work} {row.row_id}: {row.reason}" for row in store.quarantine.rows(tx)]
+            count = f"{len(aside)} quarantined, tried again every ten minutes"
+            quarantined = f"{count}; the first is {aside[0]}" if aside else ""
             rows = [
                 _judged("worker", worker_trouble(tx, now), "is alive", vital=True),
                 _judged(
@@ -131,7 +134,7 @@ def _examine(
                 ),
                 _judged("channels", "; ".join(paused), "none has to wait"),
                 _judged("clock", clock_trouble(tx, now), "all machines agree on the time"),
-                _rows(tx),
+                _judged("rows", quarantined, "none is quarantined"),
                 _callbacks(share, pull),
             ]
     except ClipbellError as error:
@@ -201,15 +204,6 @@ def provider_trouble(tx: Connection, names: Collection[str], now: datetime) -> s
             until = f"{row.paused_until:%Y-%m-%d %H:%M:%S} UTC"
             faults.append(f"{row.name} gets no new job until {until}: {resume} ends the wait")
     return "; ".join(faults)
-
-
-def _rows(tx: Connection) -> Check:
-    rows = store.quarantine.rows(tx)
-    if not rows:
-        return Check("rows", True, "none is quarantined")
-    first = f"{rows[0].work} {rows[0].row_id}: {rows[0].reason}"
-    count = f"{len(rows)} quarantined, tried again every ten minutes"
-    return Check("rows", False, f"{count}; the first is {first}")
 
 
 def polled_share(tx: Connection) -> float | None:

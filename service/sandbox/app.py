@@ -11,7 +11,7 @@ from service.catalogue.models import VENDORS
 from service.sandbox.options import SandboxOptions
 from service.sandbox.serving import AppServer
 from service.sandbox.vendors.apixo import Refusal, refusal_response
-from service.sandbox.vendors.control import control_blueprint
+from service.sandbox.vendors.control import control_blueprint, files_blueprint
 from service.sandbox.vendors.renderer import Renderer
 
 #: A vendor's side has the name that the catalogue gives the vendor.
@@ -33,6 +33,7 @@ def create_sandbox(options: SandboxOptions) -> Flask:
     for name in VENDORS:
         app.register_blueprint(_MODULES[name].make_blueprint(renderer))
     app.register_blueprint(control_blueprint(renderer))
+    app.register_blueprint(files_blueprint(renderer))
 
     @app.errorhandler(HTTPException)
     def vendor_error(error: HTTPException) -> Response | HTTPException:

@@ -188,8 +188,21 @@ def _how_many(condition: ColumnElement[bool]) -> ColumnElement[int]:
 
 def days_of_waits(tx: Connection, account_id: str, since: datetime) -> list[DayOfWaits]:
     """How long an account's jobs waited for their callbacks, by day of sending."""
-    # Materialised: else PostgreSQL asks for a callback wherever the seconds are named.
-    waits = _waits(account_id, since).cte("waits").prefix_with("MATERIALIZED")
+    own = (callbacks.c.job_id == jobs.c.id) & (callbacks.c.received_at <= jobs.c.finished_at)
+    # Asked for each job by itself: a join may be planned badly over tables that have just grown.
+    arrived = select(func.max(callbacks.c.received_at)).where(own).scalar_subquery()
+    waits = (
+        select(
+            _UtcDay(jobs.c.sent_at).label("day"),
+            jobs.c.model,
+            _Seconds(jobs.c.submitted_at, arrived).label("seconds"),
+        )
+        .where(jobs.c.account_id == account_id, jobs.c.sent_at >= since)
+        .where(jobs.c.resolved_by == "callback")
+        .cte("waits")
+        # Materialised: else PostgreSQL asks for a callback wherever the seconds are named.
+        .prefix_with("MATERIALIZED")
+    )
     same = (waits.c.day, waits.c.model)
     place = func.row_number().over(partition_by=same, order_by=waits.c.seconds)
     among = func.count().over(partition_by=same)
@@ -208,22 +221,6 @@ def days_of_waits(tx: Connection, account_id: str, since: datetime) -> list[DayO
     grouped = select(*columns).group_by(ranked.c.day, ranked.c.model)
     rows = tx.execute(grouped.order_by(ranked.c.day, ranked.c.model)).all()
     return values(DayOfWaits, rows)
-
-
-def _waits(account_id: str, since: datetime) -> Any:
-    """Day, model and seconds of each job that a callback has ended."""
-    own = (callbacks.c.job_id == jobs.c.id) & (callbacks.c.received_at <= jobs.c.finished_at)
-    # Asked for each job by itself: a join may be planned badly over tables that have just grown.
-    arrived = select(func.max(callbacks.c.received_at)).where(own).scalar_subquery()
-    return (
-        select(
-            _UtcDay(jobs.c.sent_at).label("day"),
-            jobs.c.model,
-            _Seconds(jobs.c.submitted_at, arrived).label("seconds"),
-        )
-        .where(jobs.c.account_id == account_id, jobs.c.sent_at >= since)
-        .where(jobs.c.resolved_by == "callback")
-    )
 
 
 def _at_share(ranked: Any, percent: int) -> ColumnElement[float]:

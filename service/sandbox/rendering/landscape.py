@@ -46,6 +46,27 @@ class Layer:
     top: int
     speed: float
 
+    @classmethod
+    def draw(cls, size: Size, frames: int, palette: Palette, place: int, dice: Random) -> Layer:
+        """The hill at that place, from 0 for the farthest; nearer ones are darker and faster."""
+        nearness = place / (HILLS - 1)
+        speed = (place + 0.5) * size[1] / 720
+        top = even(size[1] * (0.46 + 0.13 * place))
+        width, height = even(size[0] + speed * frames + 4), size[1] - top
+        waves = [(dice.uniform(0.4, 1.0) / n, dice.uniform(0, math.tau), n) for n in range(1, 7)]
+        total, rise = sum(weight for weight, _, _ in waves), size[1] * 0.2
+        length = rise * (9 - place)
+        outline: list[tuple[float, float]] = []
+        for x in range(0, width + 8, 8):
+            level = sum(w * math.sin(x / length * math.tau * n + phase) for w, phase, n in waves)
+            outline.append((x, rise * (0.5 - 0.5 * level / total)))
+        mask = Image.new("L", (width, height))
+        ImageDraw.Draw(mask).polygon([(0, height), *outline, (width, height)], 255)
+        crest = mixed(mixed(palette.horizon, palette.near, 0.2), palette.near, nearness**0.8)
+        foot = mixed(crest, palette.horizon, 0.5 * (1 - nearness))
+        paint = Picture.from_rgb(_gradient((size[0], height), crest, foot))
+        return cls(paint, Mask.of(mask), top, speed)
+
 
 @dataclass(frozen=True)
 class Particle:
@@ -80,7 +101,7 @@ class Landscape:
             ImageDraw.Draw(mask).ellipse((x - reach, y - reach, x + reach, y + reach), strength)
             soft = mask.filter(ImageFilter.GaussianBlur(reach / 2 if strength < 255 else 1))
             sky.paste(palette.light, (0, 0), soft)
-        hills = [_draw_hill(size, frames, palette, place, dice) for place in range(HILLS)]
+        hills = [Layer.draw(size, frames, palette, place, dice) for place in range(HILLS)]
         dust = particles(size, palette.light, 34, dice)
         return cls(Picture.from_rgb(sky), tuple(hills), tuple(dust))
 
@@ -97,27 +118,6 @@ class Landscape:
 def _gradient(size: Size, top: Colour, bottom: Colour) -> Image.Image:
     column = Image.linear_gradient("L").resize(size)
     return Image.composite(Image.new("RGB", size, bottom), Image.new("RGB", size, top), column)
-
-
-def _draw_hill(size: Size, frames: int, palette: Palette, place: int, dice: Random) -> Layer:
-    """The hill at that place, from 0 for the farthest; nearer ones are darker and faster."""
-    nearness = place / (HILLS - 1)
-    speed = (place + 0.5) * size[1] / 720
-    top = even(size[1] * (0.46 + 0.13 * place))
-    width, height = even(size[0] + speed * frames + 4), size[1] - top
-    waves = [(dice.uniform(0.4, 1.0) / n, dice.uniform(0, math.tau), n) for n in range(1, 7)]
-    total, rise = sum(weight for weight, _, _ in waves), size[1] * 0.2
-    length = rise * (9 - place)
-    outline: list[tuple[float, float]] = []
-    for x in range(0, width + 8, 8):
-        level = sum(w * math.sin(x / length * math.tau * n + phase) for w, phase, n in waves)
-        outline.append((x, rise * (0.5 - 0.5 * level / total)))
-    mask = Image.new("L", (width, height))
-    ImageDraw.Draw(mask).polygon([(0, height), *outline, (width, height)], 255)
-    crest = mixed(mixed(palette.horizon, palette.near, 0.2), palette.near, nearness**0.8)
-    foot = mixed(crest, palette.horizon, 0.5 * (1 - nearness))
-    paint = Picture.from_rgb(_gradient((size[0], height), crest, foot))
-    return Layer(paint, Mask.of(mask), top, speed)
 
 
 def particles(size: Size, colour: Colour, count: int, dice: Random) -> Iterator[Particle]:

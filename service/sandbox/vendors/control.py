@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import io
-from dataclasses import asdict
-from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, render_template, request, send_file
 
 from service.sandbox.vendors.fault_orders import ORDERS, FaultOrders
 from service.sandbox.vendors.fault_responses import cut_short
 from service.sandbox.vendors.renderer import Renderer
-from service.sandbox.vendors.tasks import Task
 
 
 def control_blueprint(renderer: Renderer) -> Blueprint:
-    """``/``, ``/control/…`` and ``/files/…``."""
+    """``/`` and ``/control/…``."""
     blueprint = Blueprint("control", __name__)
 
     @blueprint.get("/")
@@ -25,7 +22,7 @@ def control_blueprint(renderer: Renderer) -> Blueprint:
 
     @blueprint.get("/control/tasks")
     def tasks() -> Response:
-        return jsonify([_task_json(task) for task in renderer.book.all()])
+        return jsonify([task.as_json() for task in renderer.book.all()])
 
     @blueprint.post("/control/next")
     def order() -> Response:
@@ -41,42 +38,27 @@ def control_blueprint(renderer: Renderer) -> Blueprint:
         renderer.book.order(orders)
         return jsonify(orders=orders.orders)
 
-    @blueprint.get("/files/<task_id>.mp4")
-    def file(task_id: str) -> Response:
-        return _file(renderer, task_id)
-
     return blueprint
 
 
-def _task_json(task: Task) -> dict[str, Any]:
-    return {
-        "task_id": task.id,
-        "provider": task.model.provider,
-        "model": task.model.slug,
-        "state": task.state,
-        "input": task.values,
-        "orders": task.fault_orders.orders,
-        "callback_url": task.callback_url,
-        "fail_code": task.fail_code or None,
-        "polls": task.polls,
-        "downloads": task.downloads,
-        "created": task.created,
-        "completed": task.completed,
-        "cost": task.cost,
-        "callbacks": [asdict(attempt) for attempt in task.attempts],
-    }
+def files_blueprint(renderer: Renderer) -> Blueprint:
+    """``/files/…``: the results."""
+    blueprint = Blueprint("files", __name__)
 
+    @blueprint.get("/files/<task_id>.mp4")
+    def file(task_id: str) -> Response:
+        task = renderer.book.find(task_id)
+        if task is None or not task.over or task.fault_orders.has("gone"):
+            abort(404)
+        path = renderer.options.folder.resolve() / task.file_name
+        if not path.is_file():
+            abort(404)
+        first = renderer.book.count(task.id, "downloads") == 1
+        if first and task.fault_orders.has("cut"):
+            return cut_short(path.read_bytes())
+        # From memory: werkzeug's server leaves a file open when the other side resets
+        # the connection.
+        content = io.BytesIO(path.read_bytes())
+        return send_file(content, mimetype="video/mp4", conditional=True, etag=path.stem)
 
-def _file(renderer: Renderer, task_id: str) -> Response:
-    task = renderer.book.find(task_id)
-    if task is None or not task.over or task.fault_orders.has("gone"):
-        abort(404)
-    path = renderer.options.folder.resolve() / task.file_name
-    if not path.is_file():
-        abort(404)
-    first = renderer.book.count(task.id, "downloads") == 1
-    if first and task.fault_orders.has("cut"):
-        return cut_short(path.read_bytes())
-    # From memory: werkzeug's server leaves a file open when the other side resets the connection.
-    content = io.BytesIO(path.read_bytes())
-    return send_file(content, mimetype="video/mp4", conditional=True, etag=path.stem)
+    return blueprint

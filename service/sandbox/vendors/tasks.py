@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from service.catalogue.models import Model
@@ -67,6 +67,25 @@ class Task:
     def over(self) -> bool:
         """Whether the state will not change any more."""
         return self.state in (SUCCESS, FAILED)
+
+    def as_json(self) -> dict[str, Any]:
+        """The task as people and tests see it under ``/control``."""
+        return {
+            "task_id": self.id,
+            "provider": self.model.provider,
+            "model": self.model.slug,
+            "state": self.state,
+            "input": self.values,
+            "orders": self.fault_orders.orders,
+            "callback_url": self.callback_url,
+            "fail_code": self.fail_code or None,
+            "polls": self.polls,
+            "downloads": self.downloads,
+            "created": self.created,
+            "completed": self.completed,
+            "cost": self.cost,
+            "callbacks": [asdict(attempt) for attempt in self.attempts],
+        }
 
 
 class DuplicateTask(Exception):

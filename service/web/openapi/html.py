@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from service.web.openapi.builders import JSON, Schema
 
@@ -49,43 +49,46 @@ class Shown:
     curl: str
     replies: list[Reply]
 
+    @classmethod
+    def of(cls, document: Document, path: str, method: str, described: dict[str, Any]) -> Self:
+        """The operation as the document describes it."""
+        parameters = described.get("parameters", [])
+        content = described.get("requestBody", {}).get("content", {}).get(JSON, {})
+        keyed = described["security"]
+        places = {"query": "?{}", "path": "{{{}}}", "header": "{}"}
+        rows = [
+            Row(
+                places[one["in"]].format(one["name"]),
+                kind(one["schema"]),
+                None,
+                one.get("required", False),
+                one["description"],
+            )
+            for one in parameters
+        ]
+        return cls(
+            id=described["operationId"],
+            method=method.upper(),
+            path=path,
+            summary=described["summary"],
+            description=described.get("description", ""),
+            scope=keyed[0]["key"][0] if keyed else None,
+            parameters=rows,
+            body=_target(content.get("schema", {})),
+            curl=_curl(path, method.upper(), parameters, content.get("example"), bool(keyed)),
+            replies=[
+                _reply(document, status, one) for status, one in described["responses"].items()
+            ],
+        )
+
 
 def groups(document: Document) -> list[tuple[dict[str, str], list[Shown]]]:
     """Every tag with its operations."""
     found: dict[str, list[Shown]] = {tag["name"]: [] for tag in document["tags"]}
     for path, methods in document["paths"].items():
         for method, described in methods.items():
-            found[described["tags"][0]].append(_shown(document, path, method, described))
+            found[described["tags"][0]].append(Shown.of(document, path, method, described))
     return [(tag, found[tag["name"]]) for tag in document["tags"]]
-
-
-def _shown(document: Document, path: str, method: str, described: dict[str, Any]) -> Shown:
-    parameters = described.get("parameters", [])
-    content = described.get("requestBody", {}).get("content", {}).get(JSON, {})
-    keyed = described["security"]
-    places = {"query": "?{}", "path": "{{{}}}", "header": "{}"}
-    rows = [
-        Row(
-            places[one["in"]].format(one["name"]),
-            kind(one["schema"]),
-            None,
-            one.get("required", False),
-            one["description"],
-        )
-        for one in parameters
-    ]
-    return Shown(
-        id=described["operationId"],
-        method=method.upper(),
-        path=path,
-        summary=described["summary"],
-        description=described.get("description", ""),
-        scope=keyed[0]["key"][0] if keyed else None,
-        parameters=rows,
-        body=_target(content.get("schema", {})),
-        curl=_curl(path, method.upper(), parameters, content.get("example"), bool(keyed)),
-        replies=[_reply(document, status, one) for status, one in described["responses"].items()],
-    )
 
 
 def _reply(document: Document, status: str, described: dict[str, Any]) -> Reply:

@@ -79,6 +79,27 @@ def _relations(model: Model) -> Schema:
     return {}
 
 
+_KEY_NOTE = "Yours: it stands for this job for good, so that none is made twice."
+_ROW: Schema = {
+    "type": "object",
+    "properties": {
+        "key": {"type": "string", "pattern": KEY, "description": _KEY_NOTE},
+        "job": ref("NewJob"),
+    },
+    "required": ["key", "job"],
+    "additionalProperties": False,
+}
+#: Rows of a job each.
+_BATCH: Schema = {
+    "type": "object",
+    "description": "A request for many videos.",
+    "properties": {
+        "rows": {"type": "array", "items": _ROW, "minItems": 1, "maxItems": MOST_ROWS},
+    },
+    "required": ["rows"],
+    "additionalProperties": False,
+}
+
 #: Vendors whose API this server has too, with or without a key of theirs.
 COMPATIBLE = ("apixo", "segmind")
 
@@ -109,27 +130,7 @@ def add_requests(
     found["NewRemix"] = _remix(job, task)
     for name in ("NewJob", "NewVideo"):
         found[name] = _one_of(name, "model", list(sold))
-    found["NewBatch"] = _batch()
-
-
-def _batch() -> Schema:
-    """Rows of a job each."""
-    note = "Yours: it stands for this job for good, so that none is made twice."
-    key = {"type": "string", "pattern": KEY, "description": note}
-    row: Schema = {
-        "type": "object",
-        "properties": {"key": key, "job": ref("NewJob")},
-        "required": ["key", "job"],
-        "additionalProperties": False,
-    }
-    rows = {"type": "array", "items": row, "minItems": 1, "maxItems": MOST_ROWS}
-    return {
-        "type": "object",
-        "description": "A request for many videos.",
-        "properties": {"rows": rows},
-        "required": ["rows"],
-        "additionalProperties": False,
-    }
+    found["NewBatch"] = _BATCH
 
 
 def input_name(offer: Model) -> str:
