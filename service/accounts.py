@@ -116,7 +116,7 @@ def parse_new_key(given: Any, allowed: Sequence[str]) -> tuple[str, tuple[str, .
         if scope not in SCOPES:
             errors.add(f"/scopes/{place}", "not_allowed", f"must be one of {', '.join(SCOPES)}")
         elif scope not in allowed:
-            message = f"your own key has not the scope {scope}; it has {', '.join(allowed)}"
+            message = f"your own key does not have the scope {scope}; it has {', '.join(allowed)}"
             errors.add(f"/scopes/{place}", "not_allowed", message)
     errors.raise_any()
     return given["name"], tuple(dict.fromkeys(scopes))

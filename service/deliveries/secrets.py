@@ -22,7 +22,7 @@ def check_secret(given: Any, errors: FieldErrors) -> str | None:
         return None
     if isinstance(given, str) and is_webhook_secret(given):
         return given
-    message = "must be whsec_ and 24 to 64 bytes in base64, as Standard Webhooks has it"
+    message = "must be whsec_ and 24 to 64 bytes in base64, as Standard Webhooks requires"
     errors.add("/secret", "not_allowed", message)
     return None
 

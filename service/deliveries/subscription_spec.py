@@ -129,7 +129,7 @@ def _format_and_events(
     named = parts.get("events") or list(usual) or None
     fitting = [e for e in EventType if e in FORMAT_EVENTS.get(str(format_), EventType)]
     if isinstance(named, list) and any(e in named for e in EventType if e not in fitting):
-        message = f"{format_} has no other events than {', '.join(fitting)}; take standard or flat"
+        message = f"{format_} has only the events {', '.join(fitting)}; take standard or flat"
         errors.add("/format", "not_allowed", message)
     return format_, named or (fitting if format_ == "openai" else channel.default_events)
 

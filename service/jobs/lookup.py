@@ -105,7 +105,7 @@ def _send_again(tx: Connection, job: Job, now: datetime) -> None:
     """The job's error stays: the adapter sees by it that this create is a second one."""
     changes = {"state": JobState.QUEUED, "due_at": now, "failed_polls": 0}
     if store.jobs.settle_claimed(tx, job, **changes):
-        message = "looked up: not made; sent again, since a second one would be refused"
+        message = "looked up: not made; sent again, since the vendor refuses duplicates"
         store.steps.add(tx, job.id, "resent", message, now)
 
 

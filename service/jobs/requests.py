@@ -327,7 +327,7 @@ def cancel_job(tx: Connection, job: Job, now: datetime, why: str = "canceled by 
     if not store.jobs.change(tx, job.id, [JobState.QUEUED, JobState.HELD], **changes):
         raise Conflict(
             f"the job is {job.state}: only queued and held jobs can be canceled; "
-            "mute it to hear no more of it"
+            "mute it to stop its messages"
         )
     store.steps.add(tx, job.id, "canceled", why, now)
     record_event(tx, job, EventType.JOB_CANCELED, now)

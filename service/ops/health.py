@@ -140,7 +140,7 @@ def _examine(
     except ClipbellError as error:
         return Health([Check("database", False, str(error), vital=True), *outside])
     except UNREADABLE as error:
-        reason = f"a row that everything leans on cannot be read: {error}"
+        reason = f"a row that everything depends on cannot be read: {error}"
         return Health([Check("database", False, reason, vital=True), *outside])
     database = Check("database", True, "answers, and its schema is the one needed", vital=True)
     return Health([database, *outside, *rows], share)
@@ -223,4 +223,4 @@ def _callbacks(share: float | None, pull: bool) -> Check:
         part = format_share(1 - share, 1)
         return Check("callbacks", True, f"{part} of recent jobs were finished by one")
     advice = "is CLIPBELL_PUBLIC_URL right? `clipbell doctor` looks"
-    return Check("callbacks", False, f"none arrives, every result had to be polled for: {advice}")
+    return Check("callbacks", False, f"none arrives, polling found every result: {advice}")

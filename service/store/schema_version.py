@@ -39,7 +39,7 @@ class SchemaVersion:
         if self.at == self.head or (self.is_newer and self.head >= (self.oldest or "~")):
             return ""
         if self.is_newer:
-            fix = "start the newer version, or restore a backup of before"
+            fix = "start the newer version, or restore a backup from before"
             return f"a newer version brought the database to {self.at}, past {self.head}: {fix}"
         where = f"at {self.at}" if self.at else "empty"
         return f"the database is {where}, needs {self.head}: run `clipbell migrate`"

@@ -19,7 +19,7 @@ def _subscription_id(token: str) -> str:
         return str(w.unsubscribe.verify(token, w.clock())["subscription"])
     except BadToken:
         hint = "Use the link of a newer mail, or ask whoever runs this service."
-        raise Problem(403, "this link is not one of ours, or its time is over", hint=hint) from None
+        raise Problem(403, "this link is not one of ours, or it has expired", hint=hint) from None
 
 
 @blueprint.get("/<token>")

@@ -27,7 +27,7 @@ def _video(token: str) -> tuple[Video, Job]:
         raise Problem(403, "this link is not one of ours", hint=hint) from None
     video, job = viewable(w.db, payload["video"])
     if video.state is VideoState.DELETED:
-        hint = "Make it again with a new job; whoever saved the video has it still."
+        hint = "Make it again with a new job; whoever saved the video still has it."
         raise Problem(410, f"this video is no longer kept: {video.note}", hint=hint)
     return video, job
 
@@ -64,5 +64,5 @@ def image(token: str) -> AnyResponse:
     try:
         name = w.uploads.file_name(token, w.clock())
     except BadToken:
-        raise Problem(403, "this link is not one of ours, or its time is over") from None
+        raise Problem(403, "this link is not one of ours, or it has expired") from None
     return stored_file(name, name)
