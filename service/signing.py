@@ -25,6 +25,10 @@ from service.formatting import format_duration
 
 #: How far a signature's time may be from ours, either way (Standard Webhooks' libraries agree).
 TOLERANCE_SECONDS = 300
+#: Of so many tokens, and no longer ones, it is remembered whether they are ours: the gate and
+#: the view look at the same one, a moment apart.
+JUDGED_TOKENS = 128
+JUDGED_LENGTH = 1000
 
 
 def _signing_by(secret_keys: Sequence[str], purpose: str) -> dict[str, Any]:
@@ -103,8 +107,12 @@ class UrlSigner:
         self._start = f"{path}/"
 
     @property
+    def _keys(self) -> tuple[str, ...]:
+        return tuple(self._secret_keys[:])
+
+    @property
     def _serializer(self) -> URLSafeSerializer:
-        return _url_serializer(tuple(self._secret_keys[:]), self._purpose)
+        return _url_serializer(self._keys, self._purpose)
 
     def url_for(self, expires_at: datetime, **payload: str) -> str:
         """The URL that carries `payload`; the same for the same payload and expiry."""
@@ -119,20 +127,29 @@ class UrlSigner:
             BadToken: forged, truncated, or made for another purpose.
             ExpiredToken: ours, but its time is over.
         """
-        try:
-            payload = self._serializer.loads(token)
-            _require_canonical(token)
-        except (BadData, UnicodeError) as error:
-            raise BadToken("the token is not one of ours") from error
-        if not isinstance(payload, dict) or not isinstance(payload.get("exp"), int):
-            raise BadToken("the token has no expiry")
+        judge = _judged if len(token) <= JUDGED_LENGTH else _judged.__wrapped__
+        payload = judge(token, self._keys, self._purpose)
+        if payload is None:
+            raise BadToken("the token is not one of ours")
         if now.timestamp() > payload["exp"]:
             raise ExpiredToken(payload)
-        return payload
+        return {**payload}
 
     def token_in(self, url: str) -> str | None:
         """The token of a URL that starts as ours do, whether it is good or not; else None."""
         return url.removeprefix(self._start) if url.startswith(self._start) else None
+
+
+@lru_cache(maxsize=JUDGED_TOKENS)
+def _judged(token: str, secret_keys: tuple[str, ...], purpose: str) -> dict[str, Any] | None:
+    """The payload of a token that one of the keys signed; None where it is none of ours."""
+    try:
+        payload = _url_serializer(secret_keys, purpose).loads(token)
+        _require_canonical(token)
+    except (BadData, UnicodeError):
+        return None
+    has_expiry = isinstance(payload, dict) and isinstance(payload.get("exp"), int)
+    return payload if has_expiry else None
 
 
 @lru_cache(maxsize=64)

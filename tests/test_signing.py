@@ -282,12 +282,21 @@ class TestKeyRing:
         ring = KeyRing(lambda: list(keys))
         signer = UrlSigner(ring, "video", f"{URL}/v")
         token = made(signer, "video")
+        assert "vid_1" == signer.verify(token, NOW)["video"]
         keys[:] = [NEW]
         with pytest.raises(BadToken):
             signer.verify(token, NOW)
 
         assert made(signer_of("video", NEW), "video") == made(signer, "video")
         assert ((), [NEW]) == (ring.own(), list(ring))
+
+    def test_a_payload_is_its_readers(self) -> None:
+        """Who changes a payload does not change what the next one reads."""
+        signer = signer_of("video", NEW)
+        token = made(signer, "video")
+        signer.verify(token, NOW)["video"] = "vid_2"
+
+        assert "vid_1" == signer.verify(token, NOW)["video"]
 
     def test_keys_that_cannot_be_read(self) -> None:
         """While the file is away, the process goes on with the keys that it began with."""
