@@ -43,6 +43,7 @@ from service.web.limits import Limits, Standing
 from service.web.mcp import endpoint as mcp
 from service.web.pages import html_problem, wants_html
 from service.web.prefix import PathPrefix
+from service.web.receiver import Receiver
 from service.web.repeats import RefusedTries, note_refusal
 
 BLUEPRINTS = (
@@ -94,9 +95,11 @@ def create_app(wiring: Wiring) -> Flask:
     app.register_error_handler(Exception, _answer)
     app.before_request(_refuse_nul)
     # The last one named comes first.
-    app.after_request(partial(_secure, wiring.settings.public_url.startswith("https:")))
+    tls = wiring.settings.public_url.startswith("https:")
+    app.after_request(partial(_secure, _own_headers(tls)))
     app.after_request(let_revalidate)
     app.after_request(note_refusal)
+    app.wsgi_app = Receiver(app.wsgi_app, wiring, _own_headers(tls))  # type: ignore[method-assign]
     prefix, hops = wiring.settings.public_path, wiring.settings.trusted_proxies
     if prefix:
         app.wsgi_app = PathPrefix(app.wsgi_app, prefix)  # type: ignore[method-assign]
@@ -125,14 +128,22 @@ def _answer(error: Exception) -> Response:
     return html_problem(problem) if wants_html() else problem_response(problem)
 
 
-def _secure(tls: bool, response: Response) -> Response:
-    if tls:
-        # Without subdomains: those may belong to somebody else.
-        response.headers.setdefault("Strict-Transport-Security", f"max-age={HSTS_SECONDS}")
+def _own_headers(tls: bool) -> list[tuple[str, str]]:
+    """What every answer has, unless a view says otherwise."""
+    found = [
+        ("X-Content-Type-Options", "nosniff"),
+        ("Referrer-Policy", "no-referrer"),
+        ("Cache-Control", "no-store"),
+    ]
+    # Without subdomains: those may belong to somebody else.
+    strict = [("Strict-Transport-Security", f"max-age={HSTS_SECONDS}")]
+    return strict + found if tls else found
+
+
+def _secure(own: list[tuple[str, str]], response: Response) -> Response:
     standing: Standing | None = g.get("standing")
     for name, value in standing.headers().items() if standing else ():
         response.headers.setdefault(name, value)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "no-referrer")
-    response.headers.setdefault("Cache-Control", "no-store")
+    for name, value in own:
+        response.headers.setdefault(name, value)
     return response

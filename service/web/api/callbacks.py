@@ -10,9 +10,9 @@ from flask import Blueprint, Response, request
 from typing_extensions import TypedDict
 
 from service import store
-from service.callbacks.process import check_callback_url, receive_callback, replay_callback
+from service.callbacks.process import check_callback_url, replay_callback
 from service.errors import BadToken, CallbackTooLarge, ExpiredToken
-from service.model import CALLBACK_BYTES, Callback, CallbackState
+from service.model import Callback, CallbackState
 from service.model.callback_json import (
     RejectionJson,
     callback_json,
@@ -28,11 +28,11 @@ from service.web.context import (
     get_or_404,
     json_response,
     needs,
-    raw_body,
     wiring,
 )
 from service.web.errors import Problem
 from service.web.pagination import cursor, page_response, page_size
+from service.web.receiver import REFUSED
 
 blueprint = Blueprint("callbacks", __name__)
 
@@ -41,18 +41,10 @@ blueprint = Blueprint("callbacks", __name__)
 @blueprint.post("/callbacks/<path:token>", merge_slashes=False)
 def receive(token: str) -> Response:
     """Keep a provider's callback; no judgement of its body, no work, no network."""
-    w = wiring()
-    headers, now = dict(request.headers), w.clock()
+    # It is kept before Flask begins; here is what the receiver has refused.
+    error: Exception = request.environ[REFUSED]
     with _refusals():
-        receive_callback(w.ingest, w.signer, token.rstrip("/"), headers, _body, _remote(), now)
-    return json_response({"ok": True})
-
-
-def _body() -> bytes:
-    try:
-        return raw_body(CALLBACK_BYTES)
-    except Problem as error:
-        raise CallbackTooLarge(error.detail) from None
+        raise error
 
 
 @blueprint.get("/callbacks/<path:token>", merge_slashes=False)

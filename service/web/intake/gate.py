@@ -13,8 +13,8 @@ from service.model import CALLBACK_BYTES
 from service.web.context import BODY_BYTES, JOB_BYTES
 from service.web.intake.framing import Head
 from service.web.intake.lanes import Lane
+from service.web.receiver import CALLBACKS
 
-_CALLBACKS = "/callbacks/"
 _FILES = re.compile(r"/v/.*|/v1/videos/[^/]+/content")
 
 
@@ -46,8 +46,8 @@ class Gate:
         path = self.path(head.target)
         if path == "/healthz" and head.method in ("GET", "HEAD"):
             return Route(Lane.HEALTH)
-        if path.startswith(_CALLBACKS) and path != _CALLBACKS:
-            return self._callback(path.removeprefix(_CALLBACKS).rstrip("/"))
+        if path.startswith(CALLBACKS) and path != CALLBACKS:
+            return self._callback(path.removeprefix(CALLBACKS).rstrip("/"))
         if _FILES.fullmatch(path) and head.method in ("GET", "HEAD"):
             return Route(Lane.FILES)
         return Route(Lane.REQUESTS, BODY_BYTES, JOB_BYTES)

@@ -72,6 +72,13 @@ def test_kept(client: FlaskClient, harness: Harness, body: bytes) -> None:
     assert {} == rejection_counts(harness)
 
 
+def test_headers(client: FlaskClient, harness: Harness) -> None:
+    """The 200 of a callback looks like every other answer, though Flask does not make it."""
+    path = path_of(harness, harness.new_job().id)
+
+    assert dict(client.get(path).headers) == dict(client.post(path, data=b"{}").headers)
+
+
 def test_repeats(client: FlaskClient, harness: Harness) -> None:
     """Identical bytes count on their row, for this job only; other bytes are another row."""
     job, other = harness.new_job(), harness.new_job()

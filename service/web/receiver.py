@@ -1,0 +1,79 @@
+"""
+The receiver of callbacks, before Flask: what pages need costs more than keeping a callback.
+
+Only success is answered here. What is refused goes on to Flask with its error, which
+the view `callbacks.receive` raises, so that all errors are made in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from werkzeug.datastructures import EnvironHeaders
+from werkzeug.wsgi import get_content_length, get_input_stream
+
+from service.bootstrap import Wiring
+from service.callbacks.process import receive_callback
+from service.errors import CallbackTooLarge
+from service.model import CALLBACK_BYTES
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+CALLBACKS = "/callbacks/"
+#: Where the view finds what was raised.
+REFUSED = "clipbell.refused"
+_OK = b'{"ok": true}'
+
+
+class Receiver:
+    """
+    Takes POSTs to callback URLs, and leaves everything else to an app.
+
+    Args:
+        headers: what every answer of ours has.
+    """
+
+    def __init__(
+        self, app: WSGIApplication, wiring: Wiring, headers: Sequence[tuple[str, str]]
+    ) -> None:
+        self._app, self._wiring = app, wiring
+        own = [("Content-Type", "application/json"), ("Content-Length", str(len(_OK)))]
+        self._headers = [*own, *headers]
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        start, path = len(CALLBACKS), environ["PATH_INFO"]
+        # Behind a second slash there is no token, as Flask routes it.
+        has_token = path.startswith(CALLBACKS) and path[start : start + 1] not in ("", "/")
+        if environ["REQUEST_METHOD"] != "POST" or not has_token:
+            return self._app(environ, start_response)
+        try:
+            self._keep(environ, path[start:].rstrip("/"))
+        except Exception as error:
+            environ[REFUSED] = error
+            return self._app(environ, start_response)
+        start_response("200 OK", [*self._headers])
+        return [_OK]
+
+    def _keep(self, environ: WSGIEnvironment, token: str) -> None:
+        w = self._wiring
+        receive_callback(
+            w.ingest,
+            w.signer,
+            token,
+            dict(iter(EnvironHeaders(environ))),
+            partial(_body, environ),
+            environ.get("REMOTE_ADDR", ""),
+            w.clock(),
+        )
+
+
+def _body(environ: WSGIEnvironment) -> bytes:
+    if (get_content_length(environ) or 0) <= CALLBACK_BYTES:
+        body = get_input_stream(environ).read(CALLBACK_BYTES + 1)
+        if len(body) <= CALLBACK_BYTES:
+            return body
+    raise CallbackTooLarge(f"the body is larger than {CALLBACK_BYTES} bytes")
