@@ -49,6 +49,7 @@ AWAY = [
     errors.UndefinedColumn,
     errors.InsufficientPrivilege,
     errors.DuplicatePreparedStatement,
+    errors.FeatureNotSupported,
     psycopg.OperationalError,
     psycopg.InterfaceError,
 ]
@@ -59,7 +60,6 @@ NOT_AWAY = [
     errors.UntranslatableCharacter,
     errors.SyntaxError,
     errors.ProgramLimitExceeded,
-    errors.FeatureNotSupported,
 ]
 
 
