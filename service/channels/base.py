@@ -96,12 +96,14 @@ class Channel(Protocol):
     One kind of transport; its members inherit from this.
 
     `min_interval` is the seconds between two sends to one subscription,
-    `operator_only` says that its targets are for the operator's keys alone, and
+    `operator_only` says that its targets are for the operator's keys alone,
+    `has_threads` that a later message about a job follows an earlier one, and
     `default_events` is what a subscription gets that names none (empty: the usual).
     """
 
     min_interval: ClassVar[float] = 0.0
     operator_only: ClassVar[bool] = False
+    has_threads: ClassVar[bool] = False
     default_events: ClassVar[tuple[EventType, ...]] = ()
 
     @property

@@ -38,6 +38,7 @@ class Email(Channel):
 
     formats = ("build_email",)
     carries_poster = True
+    has_threads = True
 
     def __init__(
         self,

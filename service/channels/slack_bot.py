@@ -52,6 +52,7 @@ class SlackBot(Channel):
 
     formats = ("card",)
     carries_poster = False
+    has_threads = True
     min_interval = 1.0
     default_events = (EventType.JOB_SUBMITTED, *DEFAULT_EVENTS)
 

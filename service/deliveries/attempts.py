@@ -177,7 +177,7 @@ def _request_for(
         body = _render(tx, context, delivery, subscription, now)
         store.deliveries.update_claimed(tx, delivery, body=body)
     reference = None
-    if delivery.job_id is not None:
+    if delivery.job_id is not None and context.channels[delivery.channel].has_threads:
         reference = store.thread_references.get(tx, subscription.id, delivery.job_id)
     return DeliveryRequest(
         delivery_id=delivery.id,

@@ -142,7 +142,9 @@ def submit_job(
 
 def _check_claim(tx: Connection, context: SubmissionContext, job: Job, now: datetime) -> _Claim:
     """Whether the claimed job may go out now; if not, what it waits for is written."""
-    store.accounts.lock(tx, job.account_id)
+    if context.settings.budget is not None:
+        # Two jobs that are claimed at once must not both take what is left.
+        store.accounts.lock(tx, job.account_id)
     if objection := budget.objection(tx, context.settings, job, now):
         # Looked at again now and then; a job of a vendor-shaped API fails at once.
         if job.source == API_SOURCE:

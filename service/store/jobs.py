@@ -55,6 +55,10 @@ _LOCK_IF_FREE = (
 _COUNT_OPEN = select(func.count()).where(
     jobs.c.provider == bindparam("name"), jobs.c.state.in_(sorted(OPEN))
 )
+_HOLDER = select(jobs.c.id).where(
+    jobs.c.provider == bindparam("of_provider"), jobs.c.task_id == bindparam("of_task")
+)
+_MUTED = select(jobs.c.muted).where(jobs.c.id == bindparam("of_id"))
 _STOPPED = select(providers.c.name).where(
     providers.c.held_reason.is_not(None) | (providers.c.paused_until > NOW)
 )
@@ -296,8 +300,7 @@ def count_open(tx: Connection, provider: str) -> int:
 
 def holder_of(tx: Connection, provider: str, task_id: str) -> str | None:
     """The job that has this task, if any."""
-    found = row_where(tx, jobs, provider=provider, task_id=task_id)
-    return found.id if found else None
+    return tx.scalar(_HOLDER, {"of_provider": provider, "of_task": task_id})
 
 
 def holders_of(tx: Connection, provider: str, task_ids: Collection[str]) -> dict[str, str]:
@@ -309,8 +312,7 @@ def holders_of(tx: Connection, provider: str, task_ids: Collection[str]) -> dict
 
 def is_muted(tx: Connection, job_id: str) -> bool:
     """Whether no message about this job goes out."""
-    found = row_where(tx, jobs, id=job_id)
-    return found is not None and found.muted
+    return bool(tx.scalar(_MUTED, {"of_id": job_id}))
 
 
 def mark_overdue(tx: Connection, job_id: str) -> bool:
