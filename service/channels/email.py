@@ -1,7 +1,7 @@
 """
-Mail over SMTP: one build_email per event.
+Mail over SMTP: one message per event.
 
-The build_email is frozen; each attempt puts an envelope's headers before it. The
+The message is frozen; each attempt puts an envelope's headers before it. The
 Message-ID belongs to the delivery, so a mail that arrives twice is one mail;
 later ones about the same job refer to the first, so that they stand in a thread.
 """
@@ -36,7 +36,7 @@ class Email(Channel):
         SettingsError: the URL or the sender cannot be used; says how to fix it.
     """
 
-    formats = ("build_email",)
+    formats = ("email",)
     carries_poster = True
     has_threads = True
 

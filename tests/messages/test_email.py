@@ -26,7 +26,7 @@ from service.model import EventType
 
 
 def arrived(notification_: Notification) -> EmailMessage:
-    """The build_email as a mail program reads it."""
+    """The message as a mail program reads it."""
     mail = message_from_bytes(build_email(notification_).as_bytes(), policy=default)
     assert isinstance(mail, EmailMessage)
     return mail
@@ -156,7 +156,7 @@ def test_unsubscribe_url_cannot_smuggle_headers() -> None:
 
 
 def test_same_notice_same_bytes() -> None:
-    """Nothing in a build_email comes from chance or the clock."""
+    """Nothing in a message comes from chance or the clock."""
     asked = notification(poster=jpeg())
 
     assert build_email(asked).as_bytes() == build_email(asked).as_bytes()

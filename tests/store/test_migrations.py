@@ -17,12 +17,17 @@ from service.store.schema import metadata
 DATA = Path(__file__).parent / "data"
 
 
+#: A version before 0022 wrote this to the subscriptions that send mails.
+MAILS = "UPDATE subscriptions SET channel = 'email', format = 'build_email' WHERE channel = 'slack'"
+
+
 @pytest.fixture
 def tx(tmp_path: Path) -> Iterator[Connection]:
     """A transaction of a database that was filled at revision 0005 and then migrated."""
     path = tmp_path / "clipbell.db"
     with sqlite3.connect(path) as old:
         old.executescript((DATA / "version_0005.sql").read_text())
+        old.execute(MAILS)
     old.close()
     database = Database(f"sqlite:///{path}")
     migrate(database)
@@ -70,3 +75,11 @@ def test_deliveries_events_and_providers_keep_theirs(tx: Connection) -> None:
     assert [1] == [d.scheduled_attempts for d in deliveries if d.attempts == 2]
     assert ("503", "no credits") == (rows["apixo"].last_error, rows["segmind"].held_reason)
     assert {"bad_signature": 1} == store.callbacks.count_rejections(tx)
+
+
+def test_the_format_of_mails(tx: Connection) -> None:
+    """It is called as the channel, and the format of a hook is as it was."""
+    table = metadata.tables["subscriptions"]
+    formats = {row.channel: row.format for row in tx.execute(select(table))}
+
+    assert {"email": "email", "webhook": "standard"} == formats

@@ -76,7 +76,7 @@ def send_all(sinks: SinkServer, outbound: Outbound) -> None:
     slack, webhook = Slack(outbound), Webhook(outbound)
     slack.send(delivery_request(sinks.slack_url, slack.render(asked, "card")))
     with closing(Email(sinks.smtp_url, SENDER)) as email:
-        email.send(delivery_request(MAIL_TARGET, email.render(asked, "letter")))
+        email.send(delivery_request(MAIL_TARGET, email.render(asked, "email")))
     webhook.send(delivery_request(sinks.hook_url, webhook.render(asked, "standard"), utc_now()))
 
 
@@ -140,7 +140,7 @@ def test_page_does_not_trust_what_arrives(sinks: SinkServer, outbound: Outbound)
     slack = Slack(outbound)
     slack.send(delivery_request(sinks.slack_url, slack.render(asked, "card")))
     with closing(Email(sinks.smtp_url, SENDER)) as email:
-        email.send(delivery_request(MAIL_TARGET, email.render(asked, "letter")))
+        email.send(delivery_request(MAIL_TARGET, email.render(asked, "email")))
     post(outbound, sinks.hook_url, json.dumps({"type": evil}).encode(), **{"webhook-id": evil})
 
     for path in ("/", "/mails/2.html"):
