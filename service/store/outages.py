@@ -22,7 +22,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 #: Schema or rights are missing: restored from elsewhere, or revoked by a full managed database.
-#: Prepared statements are those of a pooler that shares its connections, or older than a column.
+#: The prepared statements are those of a pooler that shares its connections.
 _CURABLE_STATES = frozenset(
     {
         "42P01",  # undefined_table
@@ -31,7 +31,6 @@ _CURABLE_STATES = frozenset(
         "3F000",  # invalid_schema_name
         "26000",  # invalid_sql_statement_name
         "42P05",  # duplicate_prepared_statement
-        "0A000",  # feature_not_supported: a column has another type since the preparing
     }
 )
 #: The class "program limit exceeded": this row is too large, today and tomorrow.
@@ -41,10 +40,10 @@ READ_ONLY_STATE = "25006"
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether an error means that the database is away, and not that a statement was wrong."""
-    if isinstance(error, DataError | IntegrityError):
+    if isinstance(error, DataError | IntegrityError | NotSupportedError):
         return False
     state = sqlstate_of(error)
-    if isinstance(error, ProgrammingError | NotSupportedError):
+    if isinstance(error, ProgrammingError):
         return state in _CURABLE_STATES
     if isinstance(error, DatabaseError | InterfaceError):
         return state[:2] != _LIMIT_CLASS

@@ -2,9 +2,11 @@
 PostgreSQL: every wait has an end, and nothing is left in a session.
 
 A transaction pooler such as PgBouncer gives each transaction another session,
-so what is set is set for a transaction, and statements are prepared only in a
-session that is ours alone. There the server plans a statement once: planning
-takes more than a third of what a job costs it.
+so there are no prepared statements, and what is set is set for a transaction.
+
+Where there is no pooler they would save the server a third of its CPU. But a plan that
+is made once for all values is wrong for the rare ones, and those are what a worker asks
+for: with 24,000 jobs stored the look at what is due took 0.2 s instead of 4 ms.
 """
 
 from __future__ import annotations
@@ -35,14 +37,11 @@ DIAL: dict[str, Any] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "client_encoding": "utf8",
-    # Until it is known that the session is our own.
+    # A pooler may give the next transaction to a session that has not seen the preparing.
     "prepare_threshold": None,
     # Our own BEGIN does in one round trip what the driver would need two for.
     "autocommit": True,
 }
-#: A statement is prepared when it is run for this time, and the server keeps so many.
-PREPARED_FROM = 5
-MOST_PREPARED = 200
 #: A server that lives ends a statement by itself; only one that does not is left like this.
 GRACE_SECONDS = 0.5
 #: So long a session may hold its locks while its process does nothing, being frozen or gone.
@@ -108,23 +107,9 @@ def make_engine(url: URL, **options: Any) -> Engine:
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: Any, _record: Any, args: list[Any], given: dict[str, Any]) -> Any:
-        connection = PatientConnection.connect(*args, **(DIAL | given))
-        if _is_own_session(connection):
-            connection.prepare_threshold, connection.prepared_max = PREPARED_FROM, MOST_PREPARED
-        return connection
+        return PatientConnection.connect(*args, **(DIAL | given))
 
     return engine
-
-
-def _is_own_session(connection: PatientConnection) -> bool:
-    """
-    Whether nobody stands between us and the server.
-
-    A pooler cancels statements itself, so it cannot pass on the server's process id, which
-    is the key for that: it makes up one of its own.
-    """
-    row = connection.execute("SELECT pg_backend_pid()").fetchone()
-    return row is not None and row[0] == connection.info.backend_pid
 
 
 class _Standby:

@@ -49,7 +49,6 @@ AWAY = [
     errors.UndefinedColumn,
     errors.InsufficientPrivilege,
     errors.DuplicatePreparedStatement,
-    errors.FeatureNotSupported,
     psycopg.OperationalError,
     psycopg.InterfaceError,
 ]
@@ -60,6 +59,7 @@ NOT_AWAY = [
     errors.UntranslatableCharacter,
     errors.SyntaxError,
     errors.ProgramLimitExceeded,
+    errors.FeatureNotSupported,
 ]
 
 
