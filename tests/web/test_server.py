@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -207,3 +208,42 @@ def test_nothing_at_home(site: Site) -> None:
     site.start()
 
     assert [] == list(Path(site.clipbell.environ["HOME"]).iterdir())
+
+
+def test_connections_are_shared(site: Site) -> None:
+    """Of connections that come while nobody is busy, no process is left without any."""
+    site.start("-m", "service", "serve", "--port", str(site.clipbell.port), "--workers", "2")
+    # Both are there.
+    eventually(lambda: all(shares(site)))
+
+    assert [] == [found for found in (shares(site) for _ in range(10)) if not all(found)]
+
+
+def shares(site: Site) -> list[int]:
+    """How many of sixteen new connections each worker takes."""
+    address = "127.0.0.1", site.clipbell.port
+    opened = [socket.create_connection(address) for _ in range(16)]
+    ports = {one.getsockname()[1] for one in opened}
+    accepted = eventually(lambda: inodes(address[1], ports))
+    found = [len(accepted & sockets_of(pid)) for pid in site.workers()]
+    for one in opened:
+        one.close()
+    return found
+
+
+def inodes(port: int, of: set[int]) -> set[str]:
+    """The server's ends of connections from those ports; blank until all are accepted."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    ends = {row[9]: [int(row[n].rpartition(":")[2], 16) for n in (1, 2)] for row in rows}
+    found = {inode for inode, (own, peer) in ends.items() if own == port and peer in of}
+    return found if len(found - {"0"}) == len(of) else set()
+
+
+def sockets_of(pid: int) -> set[str]:
+    """The inodes of a process's sockets."""
+    links = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        # Some are closed while we look.
+        with suppress(OSError):
+            links.append(os.readlink(link))
+    return {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}

@@ -39,6 +39,9 @@ TOTAL_LIMIT = 600
 #: Room for those, for the files of large bodies, and for the database.
 OPEN_FILES = 4096
 LOOK_SECONDS = 0.5
+#: So long an idle process leaves a new connection to the others, for each that it has. Without
+#: it one process often takes all of them, and a single processor does all the work.
+YIELD_SECONDS = 0.0001
 
 
 class Connection(TConn):  # type: ignore[misc]
@@ -120,6 +123,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def accept(self, listener: socket.socket) -> None:
         """A connection, with the loop until there is a request on it."""
+        if self.cfg.workers > 1 and len(self._waiting) == self.nr_conns:
+            # No request runs here, so nobody waits: a process with fewer connections is faster.
+            time.sleep(min(self.nr_conns, 10) * YIELD_SECONDS)
         try:
             sock, client = listener.accept()
         except OSError as error:
