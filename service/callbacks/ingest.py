@@ -32,8 +32,10 @@ from service.store.callbacks import COUNT, FORGET, LISTED, REJECT
 from service.store.database import Database
 from service.store.work import call_for
 
-#: So long a commit waits for more rows, where the one before it had several.
-GATHER_SECONDS = 0.001
+#: Where the commit before it had several rows, one waits so long for more, and so often while
+#: more have come: a commit costs as much as the receipt of many callbacks.
+GATHER_SECONDS = 0.002
+GATHER_TIMES = 3
 #: What nobody waits for is written after this at the latest.
 ASIDE_SECONDS = 0.2
 QUEUE_LENGTH = 1000
@@ -49,10 +51,12 @@ POLL_SECONDS = 30.0
 #: How exactly it is known when a key was last used.
 USE_SECONDS = 60.0
 
-_KNOWN = "SELECT id FROM jobs WHERE id IN ({})"
-_TAKEN = """
-SELECT job_id, COUNT(*), SUM(LENGTH(body) + LENGTH(CAST(headers AS TEXT)))
-FROM callbacks WHERE job_id IN ({}) GROUP BY job_id
+#: Which of the jobs there are, and what is kept of each: one question, being a round trip.
+_KNOWN = """
+SELECT jobs.id, COUNT(callbacks.id),
+    COALESCE(SUM(LENGTH(callbacks.body) + LENGTH(CAST(callbacks.headers AS TEXT))), 0)
+FROM jobs LEFT JOIN callbacks ON callbacks.job_id = jobs.id
+WHERE jobs.id IN ({}) GROUP BY jobs.id
 """
 _DIGESTS = "SELECT job_id, digest FROM callbacks WHERE job_id IN ({})"
 #: A claim ends then at the latest, so two polls are further apart than that.
@@ -130,7 +134,7 @@ class Ingest:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._queue: queue.Queue[_Waiting | None] = queue.Queue(QUEUE_LENGTH)
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._used: dict[str, datetime] = {}
@@ -224,10 +228,9 @@ class Ingest:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
                 self._thread.start()
-            try:
-                self._queue.put_nowait(waiting)
-            except queue.Full:
-                raise Busy("too many callbacks at once") from None
+            if self._queue.qsize() >= QUEUE_LENGTH:
+                raise Busy("too many callbacks at once")
+            self._queue.put(waiting)
 
     def _run(self) -> None:
         crowded = False
@@ -237,13 +240,20 @@ class Ingest:
                 with suppress(queue.Empty):
                     batch.append(self._queue.get(timeout=ASIDE_SECONDS))
             elif crowded:
-                time.sleep(GATHER_SECONDS)
+                self._await_more()
             while batch[-1] is not None and len(batch) < BATCH and not self._queue.empty():
                 batch.append(self._queue.get())
             self._write([waiting for waiting in batch if waiting is not None])
             if batch[-1] is None:
                 return
             crowded = len(batch) > 1
+
+    def _await_more(self) -> None:
+        for _ in range(GATHER_TIMES):
+            before = self._queue.qsize()
+            time.sleep(GATHER_SECONDS)
+            if self._queue.qsize() == before:
+                return
 
     def _write(self, batch: list[_Waiting]) -> None:
         """One commit for all; if that fails, one each, so that a bad row fails alone."""
@@ -268,32 +278,32 @@ class Ingest:
         )
         rejected, counts, used = self._aside.take()
         with self._database.write() as tx:
-            known = self._known_jobs(tx, {row["job_id"] for row in (*kept, *checks)})
+            taken = self._taken(tx, {row["job_id"] for row in (*kept, *checks)})
             # Sorted, so that two processes never lock the same rows crosswise.
-            rows = [row for row in kept if row["job_id"] in known]
-            rows, surplus = self._within_bounds(tx, rows)
+            rows = [row for row in kept if row["job_id"] in taken]
+            rows, surplus = self._within_bounds(tx, rows, taken)
             rows.sort(key=lambda row: (row["job_id"], row["digest"]))
             self._run_many(tx, _INSERT, rows)
             self._run_many(tx, _POLL, surplus)
             call_for(tx, "process", len(rows))
             self._run_many(tx, REJECT, rejected)
             counts.update(str(row["reason"]) for row in surplus)
-            counts.update(str(row["reason"]) for row in checks if row["job_id"] in known)
+            counts.update(str(row["reason"]) for row in checks if row["job_id"] in taken)
             counted = [{"reason": reason, "count": counts[reason]} for reason in sorted(counts)]
             self._run_many(tx, COUNT, counted)
             self._run_many(tx, _USED, sorted(used, key=lambda row: str(row["id"])))
             if rejected:
                 tx.exec_driver_sql(FORGET)
-        return known
+        return set(taken)
 
     def _within_bounds(
-        self, tx: Connection, rows: list[dict[str, Any]]
+        self, tx: Connection, rows: list[dict[str, Any]], taken: dict[str, tuple[int, int]]
     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """The rows that are kept, and of the others who is to be polled and when."""
-        job_ids = {row["job_id"] for row in rows}
-        room = {job_id: [KEPT_PER_JOB, KEPT_BYTES_PER_JOB] for job_id in job_ids}
-        for job_id, count, size in self._of_jobs(tx, _TAKEN, job_ids):
-            room[job_id] = [KEPT_PER_JOB - count, KEPT_BYTES_PER_JOB - size]
+        room = {
+            job_id: [KEPT_PER_JOB - count, KEPT_BYTES_PER_JOB - size]
+            for job_id, (count, size) in taken.items()
+        }
         surplus = []
         for row in rows:
             left = room[row["job_id"]]
@@ -313,8 +323,10 @@ class Ingest:
         ]
         return kept, orders
 
-    def _known_jobs(self, tx: Connection, job_ids: set[str]) -> set[str]:
-        return {row[0] for row in self._of_jobs(tx, _KNOWN, job_ids)}
+    def _taken(self, tx: Connection, job_ids: set[str]) -> dict[str, tuple[int, int]]:
+        """Of those jobs that there are, how many callbacks are kept and how many bytes."""
+        found = self._of_jobs(tx, _KNOWN, job_ids)
+        return {job_id: (count, size) for job_id, count, size in found}
 
     def _of_jobs(self, tx: Connection, statement: str, job_ids: set[str]) -> list[Any]:
         if not job_ids:
