@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from service.errors import SettingsError, did_you_mean
 from service.settings.fields import PREFIX, Settings
@@ -35,9 +33,9 @@ def load_settings(environ: Mapping[str, str] | None = None, **given: Any) -> Set
     Raises:
         SettingsError: one line that names every bad setting and its allowed values.
     """
-    source = EnvironmentOrFile(Settings, os.environ if environ is None else environ)
+    found = _read(os.environ if environ is None else environ)
     try:
-        return Settings.model_validate(source() | given)
+        return Settings.model_validate(found | given)
     except ValidationError as error:
         wrong = []
         for each in error.errors():
@@ -96,30 +94,21 @@ def _as_environ(given: Mapping[str, str]) -> dict[str, str]:
     return {PREFIX + name.upper(): value for name, value in given.items()}
 
 
-class EnvironmentOrFile(PydanticBaseSettingsSource):
-    """Each ``CLIPBELL_NAME``, or the content of the file that ``CLIPBELL_NAME_FILE`` names."""
+def _read(environ: Mapping[str, str]) -> dict[str, str]:
+    """The settings that are there; a blank one, as compose files leave them, is not."""
+    found = {name: _text_of(PREFIX + name.upper(), environ) for name in Settings.model_fields}
+    found["database_url"] = found["database_url"] or environ.get(PLATFORM_DATABASE, "")
+    return {name: text for name, text in found.items() if text}
 
-    def __init__(self, settings_cls: type[BaseSettings], environ: Mapping[str, str]) -> None:
-        super().__init__(settings_cls)
-        self._environ = environ
 
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """The text of one setting. Raises SettingsError."""
-        name = PREFIX + field_name.upper()
-        text, path = self._environ.get(name, ""), self._environ.get(f"{name}_FILE")
-        if text and path:
-            raise SettingsError(f"{name} and {name}_FILE are both set: keep one")
-        try:
-            text = Path(path).read_text().strip() if path else text
-        except OSError as error:
-            raise SettingsError(f"{name}_FILE names {path}: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise SettingsError(f"{name}_FILE names {path}: it must be UTF-8 text") from None
-        return text, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        """The settings that are there; a blank one, as compose files leave them, is not."""
-        names = self.settings_cls.model_fields
-        found = {name: self.get_field_value(field, name)[0] for name, field in names.items()}
-        found["database_url"] = found["database_url"] or self._environ.get(PLATFORM_DATABASE)
-        return {name: value for name, value in found.items() if value}
+def _text_of(name: str, environ: Mapping[str, str]) -> str:
+    """``NAME``, or the content of the file that ``NAME_FILE`` names. Raises SettingsError."""
+    text, path = environ.get(name, ""), environ.get(f"{name}_FILE")
+    if text and path:
+        raise SettingsError(f"{name} and {name}_FILE are both set: keep one")
+    try:
+        return Path(path).read_text().strip() if path else text
+    except OSError as error:
+        raise SettingsError(f"{name}_FILE names {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{name}_FILE names {path}: it must be UTF-8 text") from None

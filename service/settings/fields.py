@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, create_model, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from pydantic import BaseModel, Field, SecretStr, create_model, model_validator
 
 from service.catalogue.models import FIRST, MODELS, OFFERS, VENDORS
 from service.errors import SettingsError
@@ -36,7 +35,7 @@ PRICED = {*MODELS, *(f"{name}/{slug}" for slug, sold in OFFERS.items() for name 
 KEY_LENGTH = 32
 
 
-class _Settings(BaseSettings, extra="forbid"):
+class _Settings(BaseModel, extra="forbid", validate_default=True, defer_build=True):
     """All settings, in the order of ``deploy/env.example``; times in seconds, money in dollars."""
 
     database_url: str = ""
@@ -77,17 +76,6 @@ class _Settings(BaseSettings, extra="forbid"):
     allowed_networks: Networks = ()
     trusted_proxies: Annotated[int, Field(ge=0)] = 0
     log_format: Literal["json", "console"] = "console"
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        *_: PydanticBaseSettingsSource,
-        **__: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what is given: `load_settings` reads the environment, or what stands in for it."""
-        return (init_settings,)
 
     @model_validator(mode="after")
     def _fill_in(self) -> Self:

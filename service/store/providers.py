@@ -10,8 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Row, bindparam, select, text, update
 
 from service.store.schema import providers
 from service.store.statements import update_where
@@ -20,6 +19,11 @@ from service.store.statements import update_where
 #: so that no minute, wherever it starts, holds more than the allowance.
 BURST_SHARE = 0.1
 
+#: As text, which both databases read: an `insert` of each dialect would load both dialects.
+_ENSURE = text(
+    "INSERT INTO providers (name, tokens, refilled_at) VALUES (:name, 1e9, :refilled_at)"
+    " ON CONFLICT DO NOTHING"
+).bindparams(bindparam("refilled_at", type_=providers.c.refilled_at.type))
 _OWN = providers.c.name == bindparam("of_name")
 _LOCK = select(providers).where(_OWN).with_for_update()
 _TROUBLED = update(providers).where(_OWN, providers.c.last_error.is_not(None))
@@ -27,9 +31,7 @@ _TROUBLED = update(providers).where(_OWN, providers.c.last_error.is_not(None))
 
 def ensure(tx: Connection, name: str, now: datetime) -> None:
     """The provider's row exists, whoever else makes it at the same moment."""
-    kind = postgresql if tx.dialect.name == "postgresql" else sqlite
-    made = kind.insert(providers).values(name=name, tokens=1e9, refilled_at=now)
-    tx.execute(made.on_conflict_do_nothing())
+    tx.execute(_ENSURE, {"name": name, "refilled_at": now})
 
 
 def take_token(tx: Connection, name: str, per_minute: float, now: datetime) -> float:

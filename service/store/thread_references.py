@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, bindparam, text
 
 from service.store.schema import thread_references
 from service.store.statements import row_where
 
 
+#: One statement, since two events of a job may be settled at once. As text, see `providers`.
+_SAVE = text(
+    "INSERT INTO thread_references (subscription_id, job_id, reference, created_at)"
+    " VALUES (:subscription_id, :job_id, :reference, :created_at)"
+    " ON CONFLICT (subscription_id, job_id) DO UPDATE SET reference = excluded.reference"
+).bindparams(bindparam("created_at", type_=thread_references.c.created_at.type))
+
+
 def save(tx: Connection, subscription_id: str, job_id: str, reference: str, now: datetime) -> None:
     """The channel's latest word for its message about this job; replaces an earlier one."""
-    kind = postgresql if tx.dialect.name == "postgresql" else sqlite
-    row = {"subscription_id": subscription_id, "job_id": job_id, "created_at": now}
-    # One statement, since two events of a job may be settled at once.
-    tx.execute(
-        kind.insert(thread_references)
-        .values(**row, reference=reference)
-        .on_conflict_do_update(
-            index_elements=["subscription_id", "job_id"], set_={"reference": reference}
-        )
-    )
+    row = {"subscription_id": subscription_id, "job_id": job_id}
+    tx.execute(_SAVE, {**row, "reference": reference, "created_at": now})
 
 
 def get(tx: Connection, subscription_id: str, job_id: str) -> str | None:
