@@ -7,6 +7,7 @@ that says how to fix it.
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import sys
@@ -51,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     exit_code = 1
     # What we write holds secrets and other people's films.
     os.umask(0o077)
+    # Modules make many objects and no garbage; `Verb.invoke` collects again.
+    gc.disable()
     try:
         exit_code = app(arguments, prog_name=NAME, standalone_mode=False) or 0
     except BrokenPipeError:

@@ -6,6 +6,7 @@ A verb's docstring is its page. What follows ``Examples:`` is printed as it stan
 
 from __future__ import annotations
 
+import gc
 from contextvars import ContextVar
 from inspect import cleandoc
 from typing import Any
@@ -33,6 +34,12 @@ class Verb(TyperCommand):
         named = [p for p in self.get_params(ctx) if p.param_type_name == "argument"]
         names = [(_argument(p), p.required) for p in named]
         return ["[OPTIONS]", *(name if needed else f"[{name}]" for name, needed in names)]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it. All that is loaded by now stays, and is searched for garbage no more."""
+        gc.freeze()
+        gc.enable()
+        return super().invoke(ctx)
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         """Write what stands before the examples."""
