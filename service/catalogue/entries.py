@@ -127,6 +127,14 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What a vendor allows per key; None where it states nothing."""
+
+    requests_per_minute: float | None = None
+    tasks: int | None = None
+
+
+@dataclass(frozen=True)
 class Vendor:
     """
     Who sells models: its name in settings and jobs, and where its API is.
@@ -135,7 +143,8 @@ class Vendor:
     dollars of each unit that it bills in, where it states them. `lookup` names what a create
     that was not answered is found by, if anything; where the vendor also
     `refuses_duplicates`, it may be repeated once nothing was found. `history` names its list
-    of past tasks, if any. `proven` says whether the adapter has been run against the live API.
+    of past tasks, if any. `limits` are those of our account there. `proven` says whether the
+    adapter has been run against the live API.
     """
 
     name: str
@@ -147,6 +156,7 @@ class Vendor:
     refuses_duplicates: bool = False
     history: str = ""
     units: dict[str, float] = field(default_factory=dict)
+    limits: Limits = Limits()
     proven: bool = False
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from service.catalogue.models import VENDORS
 from service.cli.ask import Request, answer
 from service.cli.here import check_environment
 from service.cli.output import JsonOption, print_list
@@ -26,8 +25,7 @@ def list_models(json_: bool = JsonOption) -> None:
     def here() -> list[ModelJson]:
         check_environment()
         settings = load_settings()
-        usable = [name for name in VENDORS if settings.can_use(name)]
-        return models_json(Market(usable, settings.prices, utc_now().date()))
+        return models_json(Market(settings.usable_vendors, settings.prices, utc_now().date()))
 
     found: list[ModelJson] = answer(Request("GET", "/v1/models", limit=0), here)
     rows = [

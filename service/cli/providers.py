@@ -9,13 +9,14 @@ import typer
 from sqlalchemy import Connection
 
 from service import store
-from service.bootstrap import Wiring
+from service.catalogue.models import VENDORS
 from service.cli.ask import Request, answer
+from service.cli.here import open_here
 from service.cli.output import JsonOption, print_json, print_list, say
-from service.cli.wired import open_wiring
 from service.errors import NotFound
 from service.jobs.provider_json import ProviderJson, provider_json
-from service.jobs.requests import release_provider
+from service.jobs.provider_status import release_provider
+from service.model import utc_now
 
 ProviderArgument = typer.Argument(metavar="PROVIDER", help="A vendor, such as apixo.")
 
@@ -29,9 +30,9 @@ def list_providers(json_: bool = JsonOption) -> None:
     """
 
     def here() -> list[ProviderJson]:
-        wiring = open_wiring()
-        with wiring.db.read() as tx:
-            return [provider_json(tx, one, wiring.clock()) for one in wiring.providers.values()]
+        opened = open_here()
+        with opened.db.read() as tx:
+            return [_shown(tx, name) for name in opened.settings.usable_vendors]
 
     found: list[ProviderJson] = answer(Request("GET", "/v1/providers", limit=0), here)
     rows = [
@@ -55,7 +56,7 @@ def hold(name: str = ProviderArgument, json_: bool = JsonOption) -> None:
       clipbell hold apixo
     """
 
-    def act(tx: Connection, wiring: Wiring) -> dict[str, Any]:
+    def act(tx: Connection) -> dict[str, Any]:
         store.providers.hold(tx, name, "held by an operator")
         return {}
 
@@ -74,8 +75,8 @@ def resume(name: str = ProviderArgument, json_: bool = JsonOption) -> None:
       clipbell resume apixo
     """
 
-    def act(tx: Connection, wiring: Wiring) -> dict[str, Any]:
-        return {"released": release_provider(tx, name, wiring.clock())}
+    def act(tx: Connection) -> dict[str, Any]:
+        return {"released": release_provider(tx, name, utc_now())}
 
     found = answer(Request("POST", "/v1/providers/{}/resume", name), lambda: _change(name, act))
     if json_:
@@ -90,13 +91,18 @@ def resume(name: str = ProviderArgument, json_: bool = JsonOption) -> None:
     say(f"{name} is on again; {jobs.get(count, f'{count} jobs that waited are due now')}.")
 
 
-def _change(name: str, act: Callable[[Connection, Wiring], dict[str, Any]]) -> dict[str, Any]:
+def _change(name: str, act: Callable[[Connection], dict[str, Any]]) -> dict[str, Any]:
     """The vendor after a change. Raises NotFound."""
-    wiring = open_wiring()
-    if name not in wiring.providers:
-        known = ", ".join(wiring.providers) or "none: no provider has a key"
+    opened = open_here()
+    usable = opened.settings.usable_vendors
+    if name not in usable:
+        known = ", ".join(usable) or "none: no provider has a key"
         raise NotFound(f"there is no provider {name}; those with a key: {known}")
-    with wiring.db.write() as tx:
-        store.providers.ensure(tx, name, wiring.clock())
-        more = act(tx, wiring)
-        return {**provider_json(tx, wiring.providers[name], wiring.clock()), **more}
+    with opened.db.write() as tx:
+        store.providers.ensure(tx, name, utc_now())
+        more = act(tx)
+        return {**_shown(tx, name), **more}
+
+
+def _shown(tx: Connection, name: str) -> ProviderJson:
+    return provider_json(tx, name, VENDORS[name].limits, utc_now())

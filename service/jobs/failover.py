@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from service import store
-from service.catalogue.models import VENDORS
 from service.jobs.budget import stated_price
 from service.jobs.choice import Choice, Market, next_choice
 from service.jobs.journal import Refusal
@@ -36,8 +35,8 @@ def fail_over(
     if job.requested is None or job.error is not None or refusal.code not in ELSEWHERE:
         return False
     refused_by = [*(job.refused_by or []), job.provider]
-    usable = [name for name in VENDORS if settings.can_use(name)]
-    market = Market(usable, settings.prices, now.date(), store.providers.all_held(tx))
+    held = store.providers.all_held(tx)
+    market = Market(settings.usable_vendors, settings.prices, now.date(), held)
     choice = next_choice(market, job.model, job.requested, refused_by)
     if choice is None or not _move(tx, settings, job, choice, refused_by, now):
         return False

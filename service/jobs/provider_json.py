@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from typing_extensions import TypedDict
 
 from service import store
+from service.catalogue.entries import Limits
 from service.model.json_types import about
-from service.providers.base import Provider
 
 
 class ProviderJson(TypedDict):
@@ -28,13 +28,13 @@ class ProviderJson(TypedDict):
     ]
 
 
-def provider_json(tx: Connection, provider: Provider, now: datetime) -> ProviderJson:
+def provider_json(tx: Connection, name: str, limits: Limits, now: datetime) -> ProviderJson:
     """A provider as the API shows it: why it is held, if it is, and how busy it is."""
     return {
-        "id": provider.name,
-        "held": store.providers.held(tx, provider.name),
-        "paused_seconds": store.providers.paused_for(tx, provider.name, now).total_seconds(),
-        "open_tasks": store.jobs.count_open(tx, provider.name),
-        "task_limit": provider.limits.tasks,
-        "credits_left": store.providers.credits_left(tx, provider.name),
+        "id": name,
+        "held": store.providers.held(tx, name),
+        "paused_seconds": store.providers.paused_for(tx, name, now).total_seconds(),
+        "open_tasks": store.jobs.count_open(tx, name),
+        "task_limit": limits.tasks,
+        "credits_left": store.providers.credits_left(tx, name),
     }

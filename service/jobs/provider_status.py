@@ -1,4 +1,8 @@
-"""Whether a provider can be reached: kept in its row, and logged once when it changes."""
+"""
+Whether a provider can be reached: kept in its row, and logged once when it changes.
+
+Also the end of a hold.
+"""
 
 from __future__ import annotations
 
@@ -22,3 +26,16 @@ def mark_reachable(tx: Connection, provider: str) -> None:
     """The provider answers."""
     if store.providers.clear_error(tx, provider):
         log.info("%s answers again", provider)
+
+
+def release_provider(tx: Connection, name: str, now: datetime) -> int:
+    """
+    Go on sending to a provider and asking it at once, whatever it asked us to wait for.
+
+    Returns:
+        How many jobs were held or waited.
+    """
+    store.providers.resume(tx, name)
+    store.jobs.poll_now(tx, name, now)
+    waited = store.jobs.make_due_now(tx, name, now)
+    return waited + store.jobs.release_held(tx, name, now)

@@ -308,19 +308,6 @@ def planned_job(settings: Settings, account_id: str, request: JobRequest, now: d
     )
 
 
-def release_provider(tx: Connection, name: str, now: datetime) -> int:
-    """
-    Go on sending to a provider and asking it at once, whatever it asked us to wait for.
-
-    Returns:
-        How many jobs were held or waited.
-    """
-    store.providers.resume(tx, name)
-    store.jobs.poll_now(tx, name, now)
-    waited = store.jobs.make_due_now(tx, name, now)
-    return waited + store.jobs.release_held(tx, name, now)
-
-
 def cancel_job(tx: Connection, job: Job, now: datetime, why: str = "canceled by hand") -> None:
     """Take a job back that was not sent yet. Raises Conflict once it may have been."""
     changes = {"state": JobState.CANCELED, "due_at": None, "finished_at": now}

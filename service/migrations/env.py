@@ -6,8 +6,12 @@ from alembic import context
 
 from service.store.schema import metadata
 
+connection = context.config.attributes["connection"]
+for table in metadata.tables.values():
+    for index in table.indexes:
+        index.dialect_options[connection.dialect.name]["where"] = index.info.get("where")
 context.configure(
-    connection=context.config.attributes["connection"],
+    connection=connection,
     target_metadata=metadata,
     render_as_batch=True,
 )

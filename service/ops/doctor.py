@@ -152,7 +152,7 @@ def pull_notice(settings: Settings) -> str:
     url = settings.public_url
     if settings.pull:
         return f"pull mode: no vendor has to reach {url}, jobs are polled for"
-    real = [name for name in VENDORS if settings.can_use(name)]
+    real = settings.usable_vendors
     real = [name for name in real if not _is_private(settings.base_url_of(name))]
     calling = [name for name in real if any(m.calls_back for m in VENDORS[name].models)]
     if not calling or not _is_private(url):

@@ -46,8 +46,7 @@ def open_providers(
                 webhook_secret=settings.webhook_secret_of(name),
             ),
         )
-        for name in VENDORS
-        if settings.can_use(name)
+        for name in settings.usable_vendors
     }
 
 

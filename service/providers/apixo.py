@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from service.catalogue.models import VENDORS
 from service.model import Job, TaskState
-from service.providers.base import Limits, WireRequest
+from service.providers.base import WireRequest
 from service.providers.envelope import Vocabulary
 from service.providers.links import ResultNames
 from service.providers.task_api import TaskApi
@@ -56,7 +57,7 @@ class Apixo(TaskApi):
 
     name = "apixo"
     vocabulary = VOCABULARY
-    limits = Limits(requests_per_minute=10_000, tasks=1000)
+    limits = VENDORS[name].limits
 
     def request_for(self, job: Job, callback_url: str) -> WireRequest:
         """``POST /api/v1/generateTask/MODEL``."""

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
+from service.catalogue.entries import Limits
 from service.errors import BodyTooLarge, NoAnswer, NotSent, Refused, Unanswered
 from service.model import Job, Outcome, Submission
 from service.model.error_codes import POLICY_WORDS
@@ -25,14 +26,6 @@ from service.retry import parse_retry_after
 
 STATUS_SECONDS = 30.0
 JSON_BYTES = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What the vendor allows per key; None where it states nothing."""
-
-    requests_per_minute: float | None = None
-    tasks: int | None = None
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
+from service.catalogue.entries import Limits
 from service.errors import ProviderError
 from service.model import Job, Outcome, Submission
 from service.providers.access import Access
 from service.providers.answers import read_callback, read_created_task, read_outcome
-from service.providers.base import Limits, PastTask, WireRequest, send_create, send_query
+from service.providers.base import PastTask, WireRequest, send_create, send_query
 from service.providers.envelope import Envelope, Vocabulary
 from service.providers.schemes import Scheme, secrets_in
 

@@ -157,6 +157,11 @@ class _Settings(BaseModel, extra="forbid", validate_default=True, defer_build=Tr
         return bool(self.api_key_of(vendor) if known else self.base_url_of(vendor))
 
     @property
+    def usable_vendors(self) -> list[str]:
+        """The vendors that are wanted and can be used."""
+        return [name for name in VENDORS if self.can_use(name)]
+
+    @property
     def public_path(self) -> str:
         """The path of PUBLIC_URL, such as ``/clips``; blank where it has none."""
         return urlsplit(self.public_url).path

@@ -9,7 +9,6 @@ from sqlalchemy import Connection, bindparam, text
 from service.store.schema import thread_references
 from service.store.statements import row_where
 
-
 #: One statement, since two events of a job may be settled at once. As text, see `providers`.
 _SAVE = text(
     "INSERT INTO thread_references (subscription_id, job_id, reference, created_at)"

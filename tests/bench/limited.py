@@ -12,11 +12,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from service.bootstrap import Wiring, build
+from service.catalogue.entries import Limits
 from service.engines.worker import run_worker
 from service.model import utc_now
 from service.ops.logs import configure
 from service.providers.apixo import Apixo
-from service.providers.base import Limits
 from service.settings import load_settings
 
 THREADS = 120

@@ -11,7 +11,8 @@ from service import store
 from service.errors import InvalidInput
 from service.events.record import record_event
 from service.jobs.outcomes import fail_job
-from service.jobs.requests import check_request, release_provider
+from service.jobs.provider_status import release_provider
+from service.jobs.requests import check_request
 from service.model import EventType, Job, JobState
 from service.model.error_codes import job_error
 

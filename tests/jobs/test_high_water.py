@@ -14,7 +14,7 @@ from support.sandboxes import SandboxClient
 
 from service import store
 from service.jobs.high_water import WENT_BACK, HighWater, watch_rows
-from service.jobs.requests import release_provider
+from service.jobs.provider_status import release_provider
 from service.jobs.restore import mark_unknown_after_restore
 from service.model import Job, JobState
 from service.ops.upkeep import Heartbeat

@@ -13,7 +13,7 @@ from support.vendor import Call, Vendor
 from service import store
 from service.errors import ProviderError, Refused, Unanswered
 from service.jobs.outcomes import Resolution, resolve_by_hand
-from service.jobs.requests import release_provider
+from service.jobs.provider_status import release_provider
 from service.model import EventType, Job, JobState, Outcome, Submission, TaskState
 
 pytestmark = pytest.mark.postgresql

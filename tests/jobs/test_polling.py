@@ -12,12 +12,12 @@ from support.harness import NOON, Harness
 from support.sandboxes import SandboxClient
 
 from service import store
+from service.catalogue.entries import Limits
 from service.errors import ProviderError, Refused, Unanswered, WrongTask
 from service.jobs.polling import poll_jobs, settle_poll
-from service.jobs.requests import release_provider
+from service.jobs.provider_status import release_provider
 from service.model import TERMINAL_EVENTS, EventType, Job, JobState, Outcome, TaskState
 from service.model.error_codes import job_error
-from service.providers.base import Limits
 from service.store.schema import providers
 
 pytestmark = pytest.mark.postgresql

@@ -19,16 +19,16 @@ from support.sandboxes import SandboxClient
 from support.servers import eventually
 
 from service import store
+from service.catalogue.entries import Limits
 from service.catalogue.models import MODELS, VENDORS, model_of
 from service.errors import DatabaseUnavailable, ExpiredToken, Refused
 from service.jobs.answers import settle_refused
 from service.jobs.journal import Refusal
 from service.jobs.outcomes import Resolution, resolve_by_hand
-from service.jobs.requests import release_provider
+from service.jobs.provider_status import release_provider
 from service.jobs.submission import HELD_LOOK, submit_job
 from service.model import Event, EventType, Job, JobState, Submission
 from service.providers.apixo import Apixo
-from service.providers.base import Limits
 from service.sandbox.vendors.fault_orders import FaultOrders
 from service.sandbox.vendors.tasks import Task
 from service.storage.disk import Disks

@@ -10,8 +10,8 @@ from support.harness import Harness
 
 from service import store
 from service.callbacks.process import process_callback
+from service.catalogue.entries import Limits
 from service.model import Job, JobState, Outcome
-from service.providers.base import Limits
 from service.store.quarantine import quarantine_on_error
 from service.store.schema import jobs
 

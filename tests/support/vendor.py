@@ -14,10 +14,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+from service.catalogue.entries import Limits
 from service.model import Job, Outcome, Submission
 from service.outbound.client import Outbound
 from service.providers.apixo import Apixo
-from service.providers.base import Limits
 from support.reach import access
 
 #: Real seconds after which a unit that neither asks nor ends is taken for stuck.

@@ -41,7 +41,8 @@ from service.deliveries.subscriptions import subscribe
 from service.errors import BadToken, Conflict, ExpiredToken, Refused, Unanswered
 from service.jobs import budget
 from service.jobs.outcomes import Resolution, resolve_by_hand
-from service.jobs.requests import cancel_job, check_request, mute_job, release_provider, request_job
+from service.jobs.provider_status import release_provider
+from service.jobs.requests import cancel_job, check_request, mute_job, request_job
 from service.model import (
     OPEN,
     TERMINAL,

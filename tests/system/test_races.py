@@ -15,11 +15,11 @@ from support.reach import access
 
 from service import store
 from service.bootstrap import Wiring, build
+from service.catalogue.entries import Limits
 from service.jobs.requests import check_request, request_job
 from service.model import Job, JobState, Submission
 from service.outbound.client import Outbound
 from service.providers.apixo import Apixo
-from service.providers.base import Limits
 from service.store.database import Database
 
 pytestmark = pytest.mark.postgresql

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from service.catalogue.entries import (
     ASPECT_RATIOS,
+    Limits,
     Model,
     Parameter,
     Vendor,
@@ -45,4 +46,5 @@ VENDOR = Vendor(
             calls_back=True,
         ),
     ),
+    limits=Limits(requests_per_minute=10_000, tasks=1000),
 )

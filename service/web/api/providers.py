@@ -7,7 +7,7 @@ from flask import Blueprint, Response
 from service import store
 from service.errors import NotFound
 from service.jobs.provider_json import ProviderJson, provider_json
-from service.jobs.requests import release_provider
+from service.jobs.provider_status import release_provider
 from service.web.context import json_response, needs, wiring
 
 blueprint = Blueprint("providers", __name__, url_prefix="/v1/providers")
@@ -17,7 +17,7 @@ def shown(name: str) -> ProviderJson:
     """A provider as JSON."""
     w = wiring()
     with w.db.read() as tx:
-        return provider_json(tx, w.providers[name], w.clock())
+        return provider_json(tx, name, w.providers[name].limits, w.clock())
 
 
 def hold_provider(name: str) -> None:
