@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from service.catalogue.models import VENDORS
-from service.cli.here import acting_account
 from service.cli.jobs import error_text
 from service.cli.output import print_json, say
-from service.cli.wired import open_wiring
 from service.formatting import format_duration, format_price
-from service.jobs import budget
-from service.jobs.requests import check_request, planned_job
-from service.jobs.submission import preview
 from service.messages.content import cut, plain
 from service.model.job_json import DryRunJson
 
 #: Longer values of a request, such as images, are cut.
 SHOWN = 100
-
-
-def estimate(body: dict[str, Any]) -> DryRunJson:
-    """What the job would be; nothing is written. Raises InvalidInput."""
-    wiring = open_wiring()
-    request, now = check_request(body, wiring.channels, wiring.market()), wiring.clock()
-    with wiring.db.read() as tx:
-        job = planned_job(wiring.settings, acting_account(tx).id, request, now)
-        objection = budget.objection(tx, wiring.settings, job, now)
-    return preview(wiring.providers, wiring.settings, wiring.signer, job, request.choice, objection)
 
 
 def print_estimate(found: DryRunJson, json_: bool) -> None:
