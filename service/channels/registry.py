@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from service.channels.apprise import Apprise
 from service.channels.base import Channel
-from service.channels.email import Email
 from service.channels.slack import Slack
 from service.channels.slack_bot import SlackBot
 from service.channels.webhook import Webhook
@@ -18,7 +19,9 @@ def open_channels(settings: Settings, outbound: Outbound) -> dict[str, Channel]:
     smtp_url = settings.smtp_url.get_secret_value()
     token = settings.slack_bot_token.get_secret_value()
     if smtp_url:
-        found["email"] = Email(smtp_url, settings.mail_from)
+        # It brings libraries for templates and addresses; most services send no mail.
+        email = import_module("service.channels.email")
+        found["email"] = email.Email(smtp_url, settings.mail_from)
     if token:
         found["slack_bot"] = SlackBot(outbound, token)
     return found | {"apprise": Apprise()}

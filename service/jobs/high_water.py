@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -50,7 +51,10 @@ class Memory:
     is_damaged: bool = False
 
 
-_ADAPTER = TypeAdapter(Memory)
+@cache
+def _adapter() -> TypeAdapter[Memory]:
+    # See `journal`: few verbs need it.
+    return TypeAdapter(Memory)
 
 
 class HighWater:
@@ -112,7 +116,7 @@ class HighWater:
 
     def _read(self) -> Memory:
         try:
-            return _ADAPTER.validate_json(self._path.read_bytes())
+            return _adapter().validate_json(self._path.read_bytes())
         except FileNotFoundError:
             made = Memory(f"dir_{secrets.token_hex(16)}")
         except ValueError:
@@ -121,7 +125,7 @@ class HighWater:
         return made
 
     def _write(self, memory: Memory) -> None:
-        write_whole(self._path, _ADAPTER.dump_json(memory))
+        write_whole(self._path, _adapter().dump_json(memory))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

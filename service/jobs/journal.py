@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -57,7 +58,10 @@ class CreateAnswer:
     result: Submission | Refusal | Silence
 
 
-_ADAPTER = TypeAdapter(CreateAnswer)
+@cache
+def _adapter() -> TypeAdapter[CreateAnswer]:
+    # It takes 30 ms to build, and few verbs of the command line need it.
+    return TypeAdapter(CreateAnswer)
 
 
 class Journal:
@@ -76,7 +80,7 @@ class Journal:
         """Keep the answer durably; it is this process's until it is removed or released."""
         self._folder.mkdir(parents=True, exist_ok=True)
         path = self._folder / f"{answer.job_id}.json"
-        write_whole(path, _ADAPTER.dump_json(answer))
+        write_whole(path, _adapter().dump_json(answer))
         file = path.open("rb")
         fcntl.flock(file, fcntl.LOCK_EX)
         with self._lock:
@@ -115,7 +119,7 @@ class Journal:
             return None
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            answer = _ADAPTER.validate_json(file.read())
+            answer = _adapter().validate_json(file.read())
             if f"{answer.job_id}.json" != path.name:
                 raise ValueError(f"it is the answer for {answer.job_id}")
         except BlockingIOError:

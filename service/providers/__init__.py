@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from service.catalogue.models import OFFERS, VENDORS
+from service.catalogue.models import OFFERS
 from service.model import Clock
 from service.outbound.client import Outbound
 from service.providers.access import Access
@@ -51,9 +51,6 @@ def open_providers(
 
 
 def make_provider(name: str, access: Access) -> Provider:
-    """The adapter of that vendor."""
-    made: Provider = _MODULES[name].make(access)
+    """The adapter of that vendor; those of vendors without a key are not loaded."""
+    made: Provider = import_module(f"service.providers.{name}").make(access)
     return made
-
-
-_MODULES = {name: import_module(f"service.providers.{name}") for name in VENDORS}

@@ -18,15 +18,46 @@ from service.settings import load_settings
 
 #: Only a change of the schema needs them: eight megabytes and a tenth of a second of each process.
 FOR_MIGRATIONS = ("alembic", "mako")
+#: Only who sends mail, keeps rows in PostgreSQL or has a key of that vendor needs them.
+FOR_SOME = (
+    *("email_validator", "smtplib", "sqlalchemy.dialects.postgresql"),
+    *("service.providers.kling", "apprise", "obstore"),
+)
 
 
 @pytest.mark.parametrize("module", ["service.cli.worker", "service.cli.serve", "service.cli.up"])
-def test_no_migrations_are_loaded(module: str) -> None:
-    """A process that only works on the schema does not load what changes it."""
+def test_what_is_not_loaded(module: str) -> None:
+    """No process loads what changes the schema, nor what its settings may not ask for."""
     code = f"import sys, {module}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = done.stdout.split()
 
-    assert [] == [name for name in FOR_MIGRATIONS if name in done.stdout.split()]
+    assert [] == [name for name in (*FOR_MIGRATIONS, *FOR_SOME) if name in loaded]
+
+
+def test_worker_without_mail(tmp_path: Path) -> None:
+    """A worker that sends no mail loads no templates; with mail set, it has the channel."""
+    code = (
+        "import sys; from service.cli.worker import build, load_settings; "
+        "print(*build(load_settings()).channels, 'jinja2' in sys.modules)"
+    )
+    environ = {"CLIPBELL_DATA_DIR": str(tmp_path), "CLIPBELL_SECRET_KEYS": "k" * 40}
+    mail = {"CLIPBELL_SMTP_URL": "smtp://127.0.0.1:9", "CLIPBELL_MAIL_FROM": "me@example.com"}
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env=environ | more,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for more in ({}, mail)
+    ]
+
+    assert [
+        ["webhook", "slack", "apprise", "False"],
+        ["webhook", "slack", "email", "apprise", "True"],
+    ] == found
 
 
 def test_schema_that_comes(tmp_path: Path) -> None:
