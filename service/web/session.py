@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ParamSpec
 from urllib.parse import urlencode
 
-from flask import Blueprint, Flask, Response, g, redirect, request, session, url_for
+from flask import Blueprint, Flask, Request, Response, g, redirect, request, session, url_for
 from flask.sessions import SecureCookieSessionInterface
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Response as AnyResponse
@@ -50,6 +50,12 @@ class Sessions(SecureCookieSessionInterface):
 
     def __init__(self, secret_keys: Sequence[str]) -> None:
         self._secret_keys = secret_keys
+
+    def open_session(self, app: Flask, request: Request) -> Any:
+        """The session; without a cookie an empty one, which needs no key."""
+        if not request.cookies.get(COOKIE):
+            return self.session_class()
+        return super().open_session(app, request)
 
     def get_signing_serializer(self, app: Flask) -> Any:
         """The serializer; a session that an ended key signed is none."""
