@@ -1,7 +1,7 @@
 """
 The receiver of callbacks, before Flask: what pages need costs more than keeping a callback.
 
-Only success is answered here. What is refused goes on to Flask with its error, which
+Only success is made here. What is refused goes on to Flask with its error, which
 the view `callbacks.receive` raises, so that all errors are made in one place.
 """
 
@@ -11,12 +11,13 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from werkzeug.datastructures import EnvironHeaders
+from werkzeug.datastructures import EnvironHeaders, Headers
+from werkzeug.test import run_wsgi_app
 from werkzeug.wsgi import get_content_length, get_input_stream
 
 from service.bootstrap import Wiring
 from service.callbacks.process import receive_callback
-from service.errors import CallbackTooLarge
+from service.errors import BadToken, CallbackTooLarge
 from service.model import CALLBACK_BYTES
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class Receiver:
         self._app, self._wiring = app, wiring
         own = [("Content-Type", "application/json"), ("Content-Length", str(len(_OK)))]
         self._headers = [*own, *headers]
+        self._root = wiring.settings.public_path
+        self._forged: tuple[Iterable[bytes], str, Headers] | None = None
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -53,10 +56,23 @@ class Receiver:
         try:
             self._keep(environ, path[start:].rstrip("/"))
         except Exception as error:
-            environ[REFUSED] = error
-            return self._app(environ, start_response)
+            return self._refuse(error, environ, start_response)
         start_response("200 OK", [*self._headers])
         return [_OK]
+
+    def _refuse(
+        self, error: Exception, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        environ[REFUSED] = error
+        for_all = environ.get("HTTP_ACCEPT", "*/*") == "*/*"
+        if type(error) is not BadToken or not for_all or environ["SCRIPT_NAME"] != self._root:
+            return self._app(environ, start_response)
+        # All forged callbacks get one answer, made once: a flood of them is to cost little.
+        if self._forged is None:
+            self._forged = run_wsgi_app(self._app, environ, buffered=True)
+        body, status, headers = self._forged
+        start_response(status, [*headers])
+        return [*body]
 
     def _keep(self, environ: WSGIEnvironment, token: str) -> None:
         w = self._wiring

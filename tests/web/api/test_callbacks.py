@@ -126,6 +126,22 @@ def test_refusals(client: FlaskClient, harness: Harness) -> None:
     )
 
 
+def test_forged_answers(client: FlaskClient) -> None:
+    """Forged callbacks get the same bytes each time, a person with a browser still a page."""
+    plain, page, again = (
+        client.post("/callbacks/forged", headers={"Accept": accept})
+        for accept in ("*/*", "text/html", "*/*")
+    )
+
+    assert (plain.status, plain.data, dict(plain.headers)) == (
+        again.status,
+        again.data,
+        dict(again.headers),
+    )
+    assert ("text/html; charset=utf-8", 401) == (page.content_type, page.status_code)
+    assert b"signature of this callback URL is not ours" in plain.data
+
+
 def test_expiry_to_the_second(client: FlaskClient, harness: Harness) -> None:
     """A URL works for its thirty days, and from a clock that is a little behind."""
     job = harness.new_job()
