@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
-import pytest
 from support.servers import Clipbell
 
 #: Libraries that cost a start 20 ms or more.
@@ -14,12 +14,15 @@ HEAVY = (
     *("flask", "av", "PIL", "alembic", "requests", "jinja2", "rich"),
 )
 LOADED = """
-import sys
+import json, sys
+from contextlib import suppress
 from service.cli import main
-try:
-    main(sys.argv[1:])
-finally:
-    print("loaded:", *(name for name in {names} if name in sys.modules), file=sys.stderr)
+loaded = {{}}
+for line in sys.argv[1:]:
+    with suppress(SystemExit):
+        main(line.split())
+    loaded[line] = [name for name in {names} if name in sys.modules]
+print("", json.dumps(loaded), sep=chr(10), file=sys.stderr)
 """
 COLLECTING = """
 import gc
@@ -47,38 +50,35 @@ def said_at_end(clipbell: Clipbell, program: str, *words: str, **environ: str) -
     return done.stderr.splitlines()[-1]
 
 
-def loaded(clipbell: Clipbell, *words: str, **environ: str) -> list[str]:
-    """The heavy libraries that a verb has imported when it ends."""
-    said = said_at_end(clipbell, LOADED.format(names=HEAVY), *words, **environ)
-    return said.removeprefix("loaded:").split()
+def loaded(clipbell: Clipbell, *lines: str, **environ: str) -> dict[str, list[str]]:
+    """The heavy libraries that one process has imported after each of these command lines."""
+    said = said_at_end(clipbell, LOADED.format(names=HEAVY), *lines, **environ)
+    found: dict[str, list[str]] = json.loads(said)
+    return found
 
 
-@pytest.mark.parametrize(
-    "words",
-    [("--help",), ("--version",), ("-h",), ("nonsense",), ("subscriptions", "-h"), ("videos", "x")],
-)
-def test_help(clipbell: Clipbell, words: tuple[str, ...]) -> None:
+def test_help(clipbell: Clipbell) -> None:
     """Help, version and a misspelt verb import no library but the command framework."""
-    assert [] == loaded(clipbell, *words)
+    lines = ("--help", "--version", "-h", "nonsense", "subscriptions -h", "videos x")
+
+    assert {line: [] for line in lines} == loaded(clipbell, *lines)
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        *(("jobs",), ("show", "job_1"), ("deliveries",), ("callbacks",), ("keys", "list")),
-        *(("subscriptions", "list"), ("videos", "list"), ("ledger",), ("mute", "job_1")),
-        *(("models",), ("providers",), ("hold", "apixo"), ("resume", "apixo")),
-    ],
-)
-def test_reading(clipbell: Clipbell, words: tuple[str, ...]) -> None:
+def test_reading(clipbell: Clipbell) -> None:
     """A verb that reads rows imports what opens a database, and nothing that sends or renders."""
-    assert ["sqlalchemy", "rich"] == loaded(clipbell, *words)
+    lines = (
+        *("jobs", "show job_1", "deliveries", "callbacks", "keys list", "subscriptions list"),
+        *("videos list", "ledger", "mute job_1"),
+        *("models", "providers", "hold apixo", "resume apixo"),
+    )
+
+    assert {line: ["sqlalchemy", "rich"] for line in lines} == loaded(clipbell, *lines)
 
 
 def test_elsewhere(clipbell: Clipbell) -> None:
     """A verb that calls another machine's API imports nothing that does its work here."""
     there = {"CLIPBELL_URL": "http://127.0.0.1:9", "CLIPBELL_KEY": "clb_x"}
-    found = loaded(clipbell, "submit", "kling-2", "--prompt", "A fox", **there)
+    (found,) = loaded(clipbell, "submit kling-2 --prompt fox", **there).values()
 
     assert "requests" in found
     assert {"flask", "alembic", "av", "PIL", "jinja2", "email_validator"}.isdisjoint(found)

@@ -97,7 +97,7 @@ def test_only_what_is_known_is_undone() -> None:
 @pytest.mark.parametrize("header", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "br, zstd"])
 def test_a_bomb_stays_small(header: str) -> None:
     """Of a body that unfolds a thousandfold no more than the cap and one byte is made."""
-    coded = b"\0" * 50_000_000
+    coded = b"\0" * 5_000_000
     for name in codings_of(header):
         coded = dict(CODERS)[name](coded)
 

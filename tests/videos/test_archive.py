@@ -226,12 +226,17 @@ def test_never_whole(harness: Harness, files: FileServer) -> None:
 
 @pytest.mark.parametrize("body", [DAMAGED, MOOV_LAST[:-900], sound()])
 def test_never_plays(harness: Harness, files: FileServer, body: bytes) -> None:
-    """What no decoder plays is given up in the end."""
+    """What no decoder plays is fetched again, late too, and given up in the end."""
     files.turns = [says(200, body)]
     job = succeeded(harness, files.url + "/a")
-    until_lost(harness, job)
+    states = []
+    for hours in (0, 23, 1):
+        harness.clock.advance(hours * 3600)
+        harness.drain("archive")
+        states.append(video_of(harness, job).state)
 
-    assert (VideoState.LOST, []) == (video_of(harness, job).state, kept_files(harness))
+    assert [VideoState.PENDING, VideoState.PENDING, VideoState.LOST] == states
+    assert (3, []) == (len(files.paths), kept_files(harness))
 
 
 def until_lost(harness: Harness, job: Job) -> None:

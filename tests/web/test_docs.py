@@ -9,16 +9,17 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from support.harness import Harness
+from support.servers import Clipbell
 
+from service.bootstrap import Wiring
 from service.web.app import create_app
 from service.web.documentation import ERRORS, FOLDER, RECIPES, SHAPES
 
 
-@pytest.fixture
-def client(harness: Harness) -> FlaskClient:
-    """Somebody without a key."""
-    return create_app(harness.wiring).test_client()
+@pytest.fixture(scope="module")
+def client(worker: Wiring) -> FlaskClient:
+    """Somebody without a key, at a server that lasts: it makes its document and pages once."""
+    return create_app(worker).test_client()
 
 
 def test_whole(client: FlaskClient) -> None:
@@ -70,18 +71,18 @@ WRONG: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("name", "example"), [(name, text) for name, _, text in SHAPES])
-def test_shapes(client: FlaskClient, harness: Harness, name: str, example: str) -> None:
+def test_shapes(client: FlaskClient, clipbell: Clipbell, name: str, example: str) -> None:
     """The error that is shown for a compatible API is what it answers."""
     path, body = WRONG[name]
-    answer = client.post(path, json=body, headers={"x-api-key": harness.key})
+    answer = client.post(path, json=body, headers={"x-api-key": clipbell.key})
 
     assert json.loads(example) == answer.get_json()
     assert example in text_of(client.get("/docs/errors").text)
 
 
-def test_an_error_leads_to_its_paragraph(client: FlaskClient, harness: Harness) -> None:
+def test_an_error_leads_to_its_paragraph(client: FlaskClient, clipbell: Clipbell) -> None:
     """`type` of each kind of error is the address of a paragraph, also below a path."""
-    key = {"x-api-key": harness.key}
+    key = {"x-api-key": clipbell.key}
     refused = [
         client.get("/v1/jobs"),
         client.get("/v1/jobs/x", headers=key),

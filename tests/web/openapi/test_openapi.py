@@ -39,11 +39,18 @@ def client(harness: Harness) -> FlaskClient:
     return client
 
 
+@pytest.fixture(scope="module")
+def made() -> dict[str, Any]:
+    """What `document` keeps for the next test."""
+    return {}
+
+
 @pytest.fixture
-def document(client: FlaskClient) -> dict[str, Any]:
-    """The document of this server."""
-    found: dict[str, Any] = client.get("/openapi.json").get_json()
-    return found
+def document(client: FlaskClient, made: dict[str, Any]) -> dict[str, Any]:
+    """The document of this server, made once: the servers of these tests are all alike."""
+    if not made:
+        made |= client.get("/openapi.json").get_json()
+    return made
 
 
 def test_no_component_is_unused(document: dict[str, Any]) -> None:
