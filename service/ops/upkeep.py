@@ -19,6 +19,7 @@ from service.jobs.high_water import watch_rows
 from service.model import new_id
 from service.ops.key_rotation import reencrypt_all
 from service.ops.logs import TroubleLog
+from service.ops.reports import keep_reports
 from service.signing import key_ids
 from service.storage import StorageError
 from service.videos.retention import delete_expired, delete_orphans, purge_rows
@@ -96,7 +97,7 @@ class Periodic(threading.Thread):
 
 
 class Maintenance(Periodic):
-    """Deletes what is past its keeping, batch after batch, and sweeps the storage now and then."""
+    """Deletes what is past its keeping; hourly sweeps the storage and keeps reports of days."""
 
     def __init__(self, wiring: Wiring) -> None:
         super().__init__("maintenance", MAINTENANCE_SECONDS, self.run_once)
@@ -114,6 +115,7 @@ class Maintenance(Periodic):
             pass
         if self._swept_at is None or now - self._swept_at >= SWEEP:
             delete_orphans(w.storage, w.settings, now)
+            keep_reports(w.db, now, self.stopping)
             self._swept_at = now
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -12,7 +11,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.functions import FunctionElement
 
-from service.model import DeliveryState, first_id
+from service.model import TERMINAL, DeliveryState, first_id
 from service.store.jobs import COST, PAID
 from service.store.schema import attempts, callbacks, deliveries, jobs
 from service.store.work import values
@@ -125,13 +124,12 @@ class DeliveryCount:
 
 @dataclass(frozen=True)
 class AttemptCount:
-    """The attempts at a subscription's deliveries, and their milliseconds as percentiles."""
+    """How many attempts at a subscription's deliveries took so many milliseconds, to two digits."""
 
     subscription_id: str
-    attempts: int
-    failed: int
-    p50: int
-    p95: int
+    milliseconds: int
+    failed: bool
+    count: int
 
 
 def jobs_by_state(tx: Connection, account_id: str) -> dict[str, int]:
@@ -140,7 +138,9 @@ def jobs_by_state(tx: Connection, account_id: str) -> dict[str, int]:
     return {str(state): count for state, count in tx.execute(statement.group_by(jobs.c.state))}
 
 
-def days_of_jobs(tx: Connection, account_id: str, since: datetime) -> list[DayOfJobs]:
+def days_of_jobs(
+    tx: Connection, account_id: str, since: datetime, until: datetime | None = None
+) -> list[DayOfJobs]:
     """The cost of an account's jobs and how their ends were found, by day of sending."""
     day = _UtcDay(jobs.c.sent_at).label("day")
     columns = (
@@ -152,13 +152,21 @@ def days_of_jobs(tx: Connection, account_id: str, since: datetime) -> list[DayOf
         _how_many(jobs.c.resolved_by == "callback").label("called"),
         _how_many(jobs.c.resolved_by == "poll").label("polled"),
     )
-    sent = select(*columns).where(jobs.c.account_id == account_id, jobs.c.sent_at >= since)
     same = (day, jobs.c.model, jobs.c.provider)
+    sent = select(*columns).where(_sent(account_id, since, until))
     grouped = sent.group_by(*same).order_by(*same)
     return values(DayOfJobs, tx.execute(grouped).all())
 
 
-def ledger(tx: Connection, account_id: str, since: datetime) -> list[DayOfLedger]:
+def _sent(account_id: str, since: datetime, until: datetime | None) -> ColumnElement[bool]:
+    """An account's jobs that were sent at `since` or later, and before `until`."""
+    own = (jobs.c.account_id == account_id) & (jobs.c.sent_at >= since)
+    return own if until is None else own & (jobs.c.sent_at < until)
+
+
+def ledger(
+    tx: Connection, account_id: str, since: datetime, until: datetime | None = None
+) -> list[DayOfLedger]:
     """Estimates beside the vendors' own figures, by day of sending, the newest first."""
     day = _UtcDay(jobs.c.sent_at).label("day")
     settled = jobs.c.actual_cost.is_not(None)
@@ -177,7 +185,7 @@ def ledger(tx: Connection, account_id: str, since: datetime) -> list[DayOfLedger
         total(settled, jobs.c.actual_cost).label("settled"),
         total(settled, estimate).label("expected"),
     )
-    sent = select(*columns).where(jobs.c.account_id == account_id, jobs.c.sent_at >= since)
+    sent = select(*columns).where(_sent(account_id, since, until))
     grouped = sent.group_by(day, jobs.c.provider).order_by(day.desc(), jobs.c.provider)
     return values(DayOfLedger, tx.execute(grouped).all())
 
@@ -186,7 +194,9 @@ def _how_many(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.sum(case((condition, 1), else_=0))
 
 
-def days_of_waits(tx: Connection, account_id: str, since: datetime) -> list[DayOfWaits]:
+def days_of_waits(
+    tx: Connection, account_id: str, since: datetime, until: datetime | None = None
+) -> list[DayOfWaits]:
     """How long an account's jobs waited for their callbacks, by day of sending."""
     own = (callbacks.c.job_id == jobs.c.id) & (callbacks.c.received_at <= jobs.c.finished_at)
     # Asked for each job by itself: a join may be planned badly over tables that have just grown.
@@ -197,8 +207,7 @@ def days_of_waits(tx: Connection, account_id: str, since: datetime) -> list[DayO
             jobs.c.model,
             _Seconds(jobs.c.submitted_at, arrived).label("seconds"),
         )
-        .where(jobs.c.account_id == account_id, jobs.c.sent_at >= since)
-        .where(jobs.c.resolved_by == "callback")
+        .where(_sent(account_id, since, until), jobs.c.resolved_by == "callback")
         .cte("waits")
         # Materialised: else PostgreSQL asks for a callback wherever the seconds are named.
         .prefix_with("MATERIALIZED")
@@ -232,9 +241,11 @@ def _at_share(ranked: Any, percent: int) -> ColumnElement[float]:
     return func.max(case((waited, ranked.seconds), else_=0.0))
 
 
-def deliveries_since(tx: Connection, account_id: str, since: datetime) -> Sequence[DeliveryCount]:
+def deliveries_since(
+    tx: Connection, account_id: str, since: datetime, until: datetime | None = None
+) -> list[DeliveryCount]:
     """An account's deliveries of the time since then, by subscription and state."""
-    own = _deliveries_since(account_id, since)
+    own = _deliveries_since(account_id, since, until)
     pending = (own.state == DeliveryState.PENDING) & (own.attempts > 0)
     failing = case((pending, True), else_=False).label("failing")
     which = (own.subscription_id, own.channel, own.state, failing)
@@ -242,41 +253,49 @@ def deliveries_since(tx: Connection, account_id: str, since: datetime) -> Sequen
     return values(DeliveryCount, tx.execute(statement).all())
 
 
-def _deliveries_since(account_id: str, since: datetime) -> Any:
+def _deliveries_since(account_id: str, since: datetime, until: datetime | None) -> Any:
     """The columns of an account's deliveries of the time since then."""
     d = deliveries.c
     columns = (d.id, d.subscription_id, d.channel, d.state, d.attempts)
-    own = (d.account_id == account_id) & (d.id >= first_id("dlv", since))
+    own = _made(account_id, since, until)
     # Materialised: else SQLite reads all that there ever were, in the order of the groups.
     return select(*columns).where(own).cte("own").prefix_with("MATERIALIZED").c
 
 
-def attempts_since(tx: Connection, account_id: str, since: datetime) -> Sequence[AttemptCount]:
-    """The attempts at an account's deliveries of the time since then, by subscription."""
-    own = _deliveries_since(account_id, since)
-    same, taken = own.subscription_id, attempts.c.milliseconds
-    ranked = (
-        select(
-            same,
-            taken,
-            attempts.c.error,
-            func.row_number().over(partition_by=same, order_by=taken).label("place"),
-            func.count().over(partition_by=same).label("among"),
-        )
-        .where(own.id == attempts.c.delivery_id)
-        .subquery()
-    )
+def _made(account_id: str, since: datetime, until: datetime | None) -> ColumnElement[bool]:
+    """An account's deliveries that were made at `since` or later, and before `until`."""
+    own = (deliveries.c.account_id == account_id) & (deliveries.c.id >= first_id("dlv", since))
+    return own if until is None else own & (deliveries.c.id < first_id("dlv", until))
 
-    def at_share(percent: int) -> ColumnElement[int]:
-        wanted = (ranked.c.among * percent + 99) // 100
-        return func.max(case((ranked.c.place == wanted, ranked.c.milliseconds), else_=0))
 
-    columns = (
-        ranked.c.subscription_id,
-        func.count().label("attempts"),
-        _how_many(ranked.c.error.is_not(None)).label("failed"),
-        at_share(50).label("p50"),
-        at_share(95).label("p95"),
-    )
-    grouped = select(*columns).group_by(ranked.c.subscription_id)
-    return values(AttemptCount, tx.execute(grouped.order_by(ranked.c.subscription_id)).all())
+def attempts_since(
+    tx: Connection, account_id: str, since: datetime, until: datetime | None = None
+) -> list[AttemptCount]:
+    """The attempts at an account's deliveries of the time since then, by subscription and time."""
+    own = _deliveries_since(account_id, since, until)
+    taken = attempts.c.milliseconds
+    # Two digits are all that anybody reads, and few rows.
+    steps = ((taken < 10 ** (n + 2), taken - taken % 10**n) for n in range(3))
+    rounded = case(*steps, else_=taken - taken % 1000).label("milliseconds")
+    failed = attempts.c.error.is_not(None).label("failed")
+    which = (own.subscription_id, rounded, failed)
+    statement = select(*which, func.count().label("count")).where(own.id == attempts.c.delivery_id)
+    rows = tx.execute(statement.group_by(*which).order_by(*which)).all()
+    return [AttemptCount(one, taken, bool(bad), count) for one, taken, bad, count in rows]
+
+
+def is_settled(tx: Connection, account_id: str, since: datetime, until: datetime) -> bool:
+    """Whether no job that was sent and no delivery that was made in that time is under way."""
+    running = _sent(account_id, since, until) & jobs.c.state.not_in(sorted(TERMINAL))
+    pending = _made(account_id, since, until) & (deliveries.c.state == DeliveryState.PENDING)
+    under_way = select(jobs.c.id).where(running).exists()
+    owed = select(deliveries.c.id).where(pending).exists()
+    return not tx.scalar(select(under_way | owed))
+
+
+def has_rows(tx: Connection, account_id: str, since: datetime, until: datetime, count: int) -> bool:
+    """Whether there are at least `count` jobs or at least as many deliveries of that time."""
+    nth = count - 1
+    sent = select(jobs.c.id).where(_sent(account_id, since, until)).offset(nth).exists()
+    made = select(deliveries.c.id).where(_made(account_id, since, until)).offset(nth).exists()
+    return bool(tx.scalar(select(sent | made)))

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    Date,
     DateTime,
     Dialect,
     Double,
@@ -514,6 +515,16 @@ refused_tries = Table(
     _moment("created_at", needed=True),
     Index(None, "sent"),
     Index(None, "created_at"),
+)
+
+day_reports = Table(
+    "day_reports",
+    metadata,
+    Column("account_id", ForeignKey("accounts.id"), primary_key=True),
+    # Of UTC.
+    Column("day", Date, primary_key=True),
+    Column("report", JSON, nullable=False),
+    _moment("made_at", needed=True),
 )
 
 quarantined_rows = Table(

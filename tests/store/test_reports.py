@@ -12,7 +12,7 @@ from service import store
 from service.deliveries.subscription_spec import parse_subscription
 from service.deliveries.subscriptions import subscribe
 from service.events.record import record_sample
-from service.model import DeliveryState, EventType, Job, JobState
+from service.model import Attempt, DeliveryState, EventType, Job, JobState
 
 pytestmark = pytest.mark.postgresql
 
@@ -159,3 +159,28 @@ def test_deliveries(harness: Harness) -> None:
 
     assert [("delivered", 2), ("exhausted", 1)] == [(one.state, one.count) for one in found]
     assert {(made.id, "webhook")} == {(one.subscription_id, one.channel) for one in found}
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "rounded"),
+    [(0, 0), (99, 99), (109, 100), (999, 990), (1099, 1000), (9999, 9900), (17_999, 17_000)],
+)
+def test_times_of_attempts(harness: Harness, milliseconds: int, rounded: int) -> None:
+    """Attempts that took about as long are counted together, to two digits; failed ones apart."""
+    spec = parse_subscription(
+        harness.wiring.channels, "webhook:https://93.184.215.14/hook", "/target"
+    )
+    with harness.db.write() as tx:
+        subscribe(tx, harness.wiring.encryptor, harness.account.id, spec, NOON)
+        record_sample(tx, harness.account.id, EventType.JOB_SUCCEEDED, NOON)
+        (delivery,) = store.deliveries.page(tx, harness.account.id, 10)
+        for number, error in enumerate((None, None, "503"), 1):
+            made = Attempt(delivery.id, number, None, error, "", milliseconds, NOON)
+            store.deliveries.add_attempt(tx, made)
+        found = store.reports.attempts_since(tx, harness.account.id, SINCE)
+
+    same = delivery.subscription_id
+    assert [
+        store.reports.AttemptCount(same, rounded, failed=False, count=2),
+        store.reports.AttemptCount(same, rounded, failed=True, count=1),
+    ] == found

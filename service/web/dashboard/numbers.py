@@ -17,6 +17,7 @@ from service.deliveries.subscriptions import target_of
 from service.formatting import format_duration, format_share, mask_target
 from service.jobs.budget import midnight, unpriced_today
 from service.model import DeliveryState, JobState
+from service.ops.reports import report_since
 from service.store.reports import AttemptCount, DayOfJobs, DayOfWaits, DeliveryCount
 from service.web.context import caller, wiring
 from service.web.dashboard.widgets.charts import (
@@ -64,13 +65,10 @@ def index() -> AnyResponse:
     chosen = chosen_range(account, w.clock())
     start, days = chosen.start, chosen.days
     with w.db.read() as tx:
-        worked = store.reports.days_of_jobs(tx, account, start)
-        waits = store.reports.days_of_waits(tx, account, start)
-        counted = store.reports.deliveries_since(tx, account, start)
-        tried = store.reports.attempts_since(tx, account, start)
+        report = report_since(tx, account, start)
         counts = store.reports.jobs_by_state(tx, account)
         unpriced = unpriced_today(tx, account, w.clock())
-        ledger = store.reports.ledger(tx, account, start)
+        worked, counted, tried = report.jobs, report.deliveries, report.attempts
         names = {one.subscription_id: subscription_name(tx, one) for one in counted}
     return page(
         "numbers.html",
@@ -82,11 +80,11 @@ def index() -> AnyResponse:
         spent_today=sum(one.spent for one in worked if one.day == days[-1]),
         unpriced=unpriced,
         budget=w.settings.budget,
-        ledger=ledger,
-        waits=callback_times(days, waits),
+        ledger=sorted(report.ledger, key=lambda one: (-one.day.toordinal(), one.provider)),
+        waits=callback_times(days, report.waits),
         delivery_shares=shares_by_subscription(counted, tried, names),
-        attempts=sum(one.attempts for one in tried),
-        failed_attempts=sum(one.failed for one in tried),
+        attempts=sum(one.count for one in tried),
+        failed_attempts=sum(one.count for one in tried if one.failed),
         states=[
             shares(state, f"{counts[state]:,}", [(state, counts[state])], sum(counts.values()))
             for state in JobState
@@ -205,6 +203,26 @@ def subscription_name(tx: Connection, counted: DeliveryCount) -> str:
     return f"{found.name or counted.channel} {target}{own}"
 
 
+def attempts_in_words(counted: Sequence[AttemptCount]) -> str:
+    """How many attempts there were at a subscription's deliveries, and how long they took."""
+    whole = sum(one.count for one in counted)
+    failed = sum(one.count for one in counted if one.failed)
+    noun = "1 attempt" if whole == 1 else f"{whole:,} attempts"
+    share = format_share(failed, whole) if failed else "none"
+    half, most = (format_duration(at_share(counted, percent) / 1000) for percent in (50, 95))
+    return f"{noun}, {share} failed; half took at most {half}, 95 % at most {most}"
+
+
+def at_share(counted: Sequence[AttemptCount], percent: int) -> int:
+    """The fewest milliseconds that so many percent of the attempts do not exceed."""
+    left = sum(one.count for one in counted) * percent / 100
+    for one in sorted(counted, key=lambda one: one.milliseconds):
+        left -= one.count
+        if left <= 0:
+            return one.milliseconds
+    return 0
+
+
 def shares_by_subscription(
     counted: Sequence[DeliveryCount], tried: Sequence[AttemptCount], names: dict[str, str]
 ) -> list[Share]:
@@ -212,7 +230,9 @@ def shares_by_subscription(
     counts: dict[str, Counter[str]] = {id_: Counter() for id_ in names}
     for one in counted:
         counts[one.subscription_id]["failing" if one.failing else one.state.value] += one.count
-    by_id = {one.subscription_id: one for one in tried}
+    by_id: dict[str, list[AttemptCount]] = {}
+    for attempt in tried:
+        by_id.setdefault(attempt.subscription_id, []).append(attempt)
     found = []
     for id_ in sorted(counts, key=lambda id_: -counts[id_].total()):
         count, whole = counts[id_], counts[id_].total()
@@ -221,9 +241,6 @@ def shares_by_subscription(
         ]
         words = ", ".join(f"{number:,} {state}" for state, number in parts if number)
         if own := by_id.get(id_):
-            half, most = format_duration(own.p50 / 1000), format_duration(own.p95 / 1000)
-            noun = "1 attempt" if own.attempts == 1 else f"{own.attempts:,} attempts"
-            failed = format_share(own.failed, own.attempts) if own.failed else "none"
-            words += f". {noun}, {failed} failed; half took at most {half}, 95 % at most {most}"
+            words += f". {attempts_in_words(own)}"
         found.append(shares(names[id_], words, parts, whole))
     return found
