@@ -6,10 +6,19 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, bindparam, delete, select, text
 
 from service.store.schema import day_reports
+
+#: One statement, since two workers may make the same one. As text, see `providers`.
+_PUT = text(
+    "INSERT INTO day_reports (account_id, day, report, made_at)"
+    " VALUES (:account_id, :day, :report, :made_at)"
+    " ON CONFLICT (account_id, day)"
+    " DO UPDATE SET report = excluded.report, made_at = excluded.made_at"
+).bindparams(
+    *(bindparam(name, type_=day_reports.c[name].type) for name in ("day", "report", "made_at"))
+)
 
 
 def of_account(tx: Connection, account_id: str, first: date) -> dict[date, Any]:
@@ -30,14 +39,8 @@ def put(
     tx: Connection, account_id: str, day: date, report: Mapping[str, Any], now: datetime
 ) -> None:
     """The account's report of that day; it replaces an earlier one."""
-    kind = postgresql if tx.dialect.name == "postgresql" else sqlite
-    row = {"report": report, "made_at": now}
-    # One statement, since two workers may make the same one.
-    tx.execute(
-        kind.insert(day_reports)
-        .values(account_id=account_id, day=day, **row)
-        .on_conflict_do_update(index_elements=["account_id", "day"], set_=row)
-    )
+    row = {"account_id": account_id, "day": day, "report": report, "made_at": now}
+    tx.execute(_PUT, row)
 
 
 def delete_before(tx: Connection, first: date) -> None:
