@@ -50,9 +50,9 @@ def receive(token: str) -> Response:
 @blueprint.get("/callbacks/<path:token>", merge_slashes=False)
 def check(token: str) -> Response:
     """A provider looks whether the URL works, before it sends anything: GET or HEAD."""
-    w = wiring()
+    w, remote = wiring(), request.remote_addr or ""
     with _refusals():
-        check_callback_url(w.ingest, w.signer, token.rstrip("/"), _remote(), w.clock())
+        check_callback_url(w.ingest, w.signer, token.rstrip("/"), remote, w.clock())
     return json_response({"ok": True})
 
 
@@ -69,10 +69,6 @@ def _refusals() -> Iterator[None]:
         raise Problem(401, message, headers=way_in) from None
     except CallbackTooLarge as error:
         raise Problem(413, str(error)) from None
-
-
-def _remote() -> str:
-    return request.remote_addr or ""
 
 
 @blueprint.get("/v1/callbacks")
