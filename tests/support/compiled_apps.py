@@ -7,13 +7,14 @@ of what they do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask import Flask
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
 from werkzeug.routing import Rule
+from werkzeug.routing.rules import RulePart
 
 
 class CompiledTemplates(BytecodeCache):
@@ -45,3 +46,19 @@ def share_compiled_apps() -> None:
         return builders[key]
 
     Rule._compile_builder = shared  # type: ignore[assignment, method-assign]
+    parse_rule = Rule._parse_rule
+    parsed: dict[str, tuple[list[RulePart], list[tuple[bool, str]], dict[str, Any]]] = {}
+
+    def parts(rule: Rule, text: str) -> Iterable[RulePart]:
+        if text not in parsed:
+            before = len(rule._trace)
+            found = list(parse_rule(rule, text))
+            parsed[text] = found, rule._trace[before:], dict(rule._converters)
+            return found
+        found, trace, converters = parsed[text]
+        rule._trace += trace
+        rule._converters |= converters
+        rule.arguments |= converters.keys()
+        return found
+
+    Rule._parse_rule = parts  # type: ignore[assignment, method-assign]
