@@ -14,10 +14,9 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bench.deployment import PeerProcess, Vendor, database, running_peer
+from bench.deployment import Vendor, database, running_peer
 from bench.pages import fill
 from bench.units import measure, prepare
-from service.bootstrap import Wiring
 
 WARM_UP = 20
 
@@ -29,27 +28,28 @@ def main() -> None:
     parser.add_argument("--stored", type=int, default=1_000_000)
     parser.add_argument("--jobs", type=int, default=150)
     options = parser.parse_args()
+    empty = _measure(options.database, 0, options.jobs)
+    _print("empty", empty)
+    stored = _measure(options.database, options.stored, options.jobs)
+    _print(f"{options.stored} stored", stored)
+    _print("empty / stored", {name: empty[name] / stored[name] for name in empty})
+
+
+def _measure(kind: str, stored: int, jobs: int) -> dict[str, float]:
     with (
         TemporaryDirectory(prefix="clipbell-bench-") as folder,
-        database(options.database) as settings,
+        database(kind) as settings,
         running_peer(Path(folder), Vendor(task_seconds=3600)) as other,
     ):
         wiring = prepare(Path(folder), other, settings, patience=600.0)
-        _measure(wiring, other, WARM_UP)
-        empty = _measure(wiring, other, options.jobs)
-        _print("empty", empty)
-        fill(wiring, f"{other.url}/hook", options.stored)
-        _measure(wiring, other, WARM_UP + 1)
-        stored = _measure(wiring, other, options.jobs + 1)
-        _print(f"{options.stored} stored", stored)
-        _print("empty / stored", {name: empty[name] / stored[name] for name in empty})
+        if stored:
+            fill(wiring, f"{other.url}/hook", stored)
+        measure(wiring, other, WARM_UP, "")
+        began = time.monotonic()
+        figures = measure(wiring, other, jobs, "")
+        figures["time per job"] = 1000 * (time.monotonic() - began) / jobs
         wiring.close()
-
-
-def _measure(wiring: Wiring, other: PeerProcess, jobs: int) -> dict[str, float]:
-    began = time.monotonic()
-    figures = measure(wiring, other, jobs, "")
-    return figures | {"time per job": 1000 * (time.monotonic() - began) / jobs}
+    return figures
 
 
 def _print(name: str, figures: dict[str, float]) -> None:

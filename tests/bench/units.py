@@ -59,7 +59,7 @@ def ask_for(wiring: Wiring, hook: str, count: int) -> None:
     with wiring.db.write() as tx:
         for name in wiring.providers:
             store.providers.ensure(tx, name, now)
-        account = create_account(tx, wiring.encryptor, f"bench {count}", None, now)
+        account = create_account(tx, wiring.encryptor, f"bench {now:%H:%M:%S.%f}", None, now)
         spec = SubscriptionSpec("webhook", hook, (), "standard")
         subscribe(tx, wiring.encryptor, account.id, spec, now)
         for _ in range(count):
