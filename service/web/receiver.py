@@ -48,8 +48,9 @@ class Receiver:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        start, path = len(CALLBACKS), environ["PATH_INFO"]
-        # Behind a second slash there is no token, as Flask routes it.
+        # As Flask routes it: slashes before the path are one, and behind a second slash
+        # there is no token. Some proxies put one of their own before our URL's path.
+        start, path = len(CALLBACKS), f"/{environ['PATH_INFO'].lstrip('/')}"
         has_token = path.startswith(CALLBACKS) and path[start : start + 1] not in ("", "/")
         if environ["REQUEST_METHOD"] != "POST" or not has_token:
             return self._app(environ, start_response)
@@ -63,7 +64,8 @@ class Receiver:
     def _refuse(
         self, error: Exception, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        environ[REFUSED] = error
+        # Flask is to find the view, whatever the rest of the request says.
+        environ |= {REFUSED: error, "PATH_INFO": f"{CALLBACKS}refused", "HTTP_UPGRADE": ""}
         for_all = environ.get("HTTP_ACCEPT", "*/*") == "*/*"
         if type(error) is not BadToken or not for_all or environ["SCRIPT_NAME"] != self._root:
             return self._app(environ, start_response)

@@ -67,4 +67,4 @@ class Gate:
             return ""
         if self._prefix and f"{path}/".startswith(f"{self._prefix}/"):
             path = path.removeprefix(self._prefix)
-        return path
+        return f"/{path.lstrip('/')}"

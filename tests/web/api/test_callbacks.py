@@ -142,6 +142,40 @@ def test_forged_answers(client: FlaskClient) -> None:
     assert b"signature of this callback URL is not ours" in plain.data
 
 
+@pytest.mark.parametrize(
+    ("token", "headers"),
+    [
+        ("a%0Ab", {}),
+        ("a%00b", {}),
+        ("x?y=%00", {}),
+        ("x", {"Upgrade": "websocket", "Connection": "Upgrade"}),
+        ("x", {"Cookie": "clipbell_session=x"}),
+        ("x", {"Host": "a b<>"}),
+    ],
+    ids=["newline", "NUL", "NUL in query", "websocket", "cookie", "host"],
+)
+def test_odd_forged_callback_comes_first(
+    client: FlaskClient, token: str, headers: dict[str, str]
+) -> None:
+    """It is refused like each later one, which all get the answer to the first."""
+    odd = client.post(f"/callbacks/{token}", headers=headers)
+    plain = client.post("/callbacks/forged")
+
+    assert (401, 401) == (odd.status_code, plain.status_code)
+    assert (plain.data, dict(plain.headers)) == (odd.data, dict(odd.headers))
+
+
+@pytest.mark.parametrize("days", [30, -1])
+def test_upgrade(client: FlaskClient, harness: Harness, days: int) -> None:
+    """A header that offers another protocol, as some proxies pass it on, changes nothing."""
+    job = harness.new_job()
+    headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
+    answer = client.post(path_of(harness, job.id, days), data=b"{}", headers=headers)
+
+    assert (200 if days > 0 else 410) == answer.status_code
+    assert int(days > 0) == len(kept(harness, job))
+
+
 def test_expiry_to_the_second(client: FlaskClient, harness: Harness) -> None:
     """A URL works for its thirty days, and from a clock that is a little behind."""
     job = harness.new_job()
@@ -198,6 +232,20 @@ def test_slash_at_the_end(client: FlaskClient, harness: Harness, end: str) -> No
 
     assert 200 == answer.status_code
     assert [b"{}"] == [callback.body for callback in kept(harness, job)]
+
+
+@pytest.mark.parametrize("start", ["/", "//"])
+def test_slash_at_the_start(client: FlaskClient, harness: Harness, start: str) -> None:
+    """Slashes that a proxy puts before the URL's path change nothing."""
+    job = harness.new_job()
+    paths = [start + path_of(harness, job.id), f"{start}/callbacks/x"]
+    kept_one, forged = (
+        client.post("/", data=b"{}", environ_overrides={"PATH_INFO": path}) for path in paths
+    )
+
+    assert [200, 401] == [kept_one.status_code, forged.status_code]
+    assert [b"{}"] == [callback.body for callback in kept(harness, job)]
+    assert {"bad_signature": 1} == rejection_counts(harness)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
