@@ -135,7 +135,10 @@ def handle_expired(
 def may_ask(tx: Connection, provider: Provider, now: datetime) -> bool:
     """Take a request token for a poll or a confirm; False when there is none left."""
     allowance = provider.limits.requests_per_minute
-    return not allowance or not store.providers.take_token(tx, provider.name, allowance, now)
+    if not allowance:
+        return True
+    row = store.providers.lock(tx, provider.name)
+    return not store.providers.take_token(tx, row, allowance, now)
 
 
 def _look_at_held(tx: Connection, settings: Settings, job: Job, now: datetime) -> None:

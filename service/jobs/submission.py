@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from service import store
+from service.catalogue.entries import Limits
 from service.catalogue.models import model_of, sold_model
 from service.errors import DatabaseUnavailable, Refused, Unanswered
 from service.jobs import budget
@@ -152,12 +153,7 @@ def _check_claim(tx: Connection, context: SubmissionContext, job: Job, now: date
         else:
             fail_job(tx, job, objection, "answer", now)
         return _Claim()
-    limits, wait = context.providers[job.provider].limits, 0.0
-    if limits.tasks and store.jobs.count_open(tx, job.provider) > limits.tasks:
-        wait = 1.0
-    elif limits.requests_per_minute:
-        wait = store.providers.take_token(tx, job.provider, limits.requests_per_minute, now)
-    if wait:
+    if wait := _wait(tx, job.provider, context.providers[job.provider].limits, now):
         later = now + timedelta(seconds=wait)
         store.jobs.settle_claimed(tx, job, state=JobState.QUEUED, due_at=later)
         store.providers.pause(tx, job.provider, later)
@@ -172,6 +168,19 @@ def _check_claim(tx: Connection, context: SubmissionContext, job: Job, now: date
     store.jobs.settle_claimed(tx, job, sent_at=now, due_at=until, **prices)
     store.steps.add(tx, job.id, "submitting", f"sending to {job.provider}", now)
     return _Claim(job, position)
+
+
+def _wait(tx: Connection, name: str, limits: Limits, now: datetime) -> float:
+    """Take a place among the provider's tasks and requests: 0.0, or the seconds to wait for one."""
+    if limits == Limits():
+        return 0.0
+    # Before it counts: two processes that send at once must see what the other takes.
+    row = store.providers.lock(tx, name)
+    if limits.tasks and store.jobs.count_open(tx, name) > limits.tasks:
+        return 1.0
+    if limits.requests_per_minute:
+        return store.providers.take_token(tx, row, limits.requests_per_minute, now)
+    return 0.0
 
 
 def _send(context: SubmissionContext, job: Job, position: Position, now: datetime) -> CreateAnswer:

@@ -34,9 +34,21 @@ def ensure(tx: Connection, name: str, now: datetime) -> None:
     tx.execute(_ENSURE, {"name": name, "refilled_at": now})
 
 
-def take_token(tx: Connection, name: str, per_minute: float, now: datetime) -> float:
-    """Take the right to one request: 0.0, or the seconds after which to come back."""
-    row = tx.execute(_LOCK, {"of_name": name}).one()
+def lock(tx: Connection, name: str) -> Row[Any]:
+    """
+    The provider's row, this transaction's alone from now on.
+
+    What is counted after it, no other process changes before this one commits.
+    """
+    return tx.execute(_LOCK, {"of_name": name}).one()
+
+
+def take_token(tx: Connection, row: Row[Any], per_minute: float, now: datetime) -> float:
+    """
+    Take the right to one request: 0.0, or the seconds after which to ask again.
+
+    `row` is the provider's, see `lock`.
+    """
     burst = max(1.0, per_minute * BURST_SHARE)
     rate = max(per_minute - burst, per_minute / 2) / 60
     elapsed = max(0.0, (now - row.refilled_at).total_seconds())
@@ -44,7 +56,7 @@ def take_token(tx: Connection, name: str, per_minute: float, now: datetime) -> f
     if tokens < 1:
         return float(1 - tokens) / rate
     refilled = max(now, row.refilled_at)
-    update_where(tx, providers, {"name": name}, tokens=tokens - 1, refilled_at=refilled)
+    update_where(tx, providers, {"name": row.name}, tokens=tokens - 1, refilled_at=refilled)
     return 0.0
 
 

@@ -27,7 +27,7 @@ def row(db: Database) -> None:
 def take(db: Database, per_minute: float, clock: TestClock) -> float:
     """Ask for one request."""
     with db.write() as tx:
-        return store.providers.take_token(tx, NAME, per_minute, clock())
+        return store.providers.take_token(tx, store.providers.lock(tx, NAME), per_minute, clock())
 
 
 def most_in_a_minute(moments: list[float]) -> int:

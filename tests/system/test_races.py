@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import threading
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -90,9 +91,10 @@ def of_another_account(harness: Harness) -> Job:
         return request_job(tx, w.encryptor, w.settings, account.id, asked, harness.clock())
 
 
-def test_the_last_slot(harness: Harness) -> None:
-    """Where the vendor has room for one more task, two accounts do not get it both."""
-    jobs = [harness.new_job(), of_another_account(harness)]
+@pytest.mark.parametrize("second", [Harness.new_job, of_another_account], ids=["own", "other"])
+def test_the_last_slot(harness: Harness, second: Callable[[Harness], Job]) -> None:
+    """Where the vendor has room for one more task, two jobs do not get it both."""
+    jobs = [harness.new_job(), second(harness)]
     vendor = Meeting(harness.wiring.outbound, tasks=1)
     two_workers(harness, vendor)
     out = [job for job in jobs if harness.job(job).state is JobState.SUBMITTED]
@@ -106,7 +108,8 @@ def greedy(url: str) -> int:
 
     def take() -> bool:
         with database.write() as tx:
-            return store.providers.take_token(tx, "apixo", 100, NOON) == 0.0
+            row = store.providers.lock(tx, "apixo")
+            return store.providers.take_token(tx, row, 100, NOON) == 0.0
 
     granted = sum(take() for _ in range(20))
     database.close()
