@@ -84,7 +84,8 @@ def _more_seconds(item: pytest.Item) -> int:
         return 0
     if hypothesis.settings.get_current_profile_name() == "long":
         return LONG_SECONDS
-    return SLOW_SECONDS if item.get_closest_marker("slow") else 0
+    takes_long = item.get_closest_marker("slow") or item.get_closest_marker("long")
+    return SLOW_SECONDS if takes_long else 0
 
 
 def _is_not_only_postgresql(item: pytest.Item) -> bool:

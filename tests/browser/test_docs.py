@@ -16,7 +16,7 @@ pytestmark = pytest.mark.browser
 #: axe takes twelve seconds of CPU for all operations: usually every eighth, on one screen.
 SHARES = [
     pytest.param("phone", "dark", 8, id="phone-dark-eighth"),
-    *(pytest.param(*s.values, 1, id=f"{s.id}-all", marks=pytest.mark.slow) for s in SCREENS),
+    *(pytest.param(*s.values, 1, id=f"{s.id}-all", marks=pytest.mark.long) for s in SCREENS),
 ]
 #: Leaves one operation in `every`, and the one that is open.
 LEAVE = """every => document.querySelectorAll('article').forEach((one, place) => {

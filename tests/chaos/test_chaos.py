@@ -17,7 +17,7 @@ from chaos.run import ChaosRun, Plan, chaos_run
 
 SHORT = Plan(jobs=10, kills=3, still_seconds=2.0)
 LONG = Plan()
-CELERY = Plan(jobs=40, kills=8)
+CELERY = Plan(jobs=20, kills=6, still_seconds=3.0)
 
 
 @pytest.mark.postgresql
@@ -26,7 +26,7 @@ CELERY = Plan(jobs=40, kills=8)
     [
         pytest.param(SHORT, id="short"),
         # Over twenty deaths, each followed by a start, take minutes.
-        pytest.param(LONG, id="long", marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
+        pytest.param(LONG, id="long", marks=[pytest.mark.long, pytest.mark.timeout(900)]),
     ],
 )
 def test_chaos(

@@ -79,7 +79,7 @@ def test_one_bill_per_job_with_deaths(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """Answers lost on the wire, web and worker killed: one create per job, nothing paid is lost."""
-    with pay_once_run(PayOncePlan(jobs=180, kills=4), tmp_path) as run:
+    with pay_once_run(PayOncePlan(jobs=90, kills=2), tmp_path) as run:
         run.fight()
         run.calm()
         found = fates(run)
@@ -87,5 +87,5 @@ def test_one_bill_per_job_with_deaths(
 
         assert [] == wrong(run, found)
         # The run has had what it is to be a trial of.
-        assert 4 == sum(run.kills.values())
+        assert 2 == sum(run.kills.values())
         assert any(who == "lookup" for fate in found for who, _ in fate.ends)

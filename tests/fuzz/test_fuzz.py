@@ -24,7 +24,7 @@ LONG = ("--max-examples", "2", "--phases", "examples,coverage,stateful")
     [
         pytest.param(SHORT, id="short"),
         # Some 3,000 requests, one after the other.
-        pytest.param(LONG, id="long", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
+        pytest.param(LONG, id="long", marks=[pytest.mark.long, pytest.mark.timeout(600)]),
     ],
 )
 def test_every_operation(options: tuple[str, ...], tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_hostile_requests(tmp_path: Path) -> None:
     check(run(tmp_path, 500, seed=1), 500)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_ten_thousand_hostile_requests(tmp_path: Path) -> None:
     """The same for 10,000 of them; `python -m hostile` sends 100,000."""

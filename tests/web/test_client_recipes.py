@@ -101,7 +101,8 @@ def test_litellm(clipbell: Clipbell, tmp_path: Path) -> None:
     """The one for LiteLLM, which comes from PyPI as it is, saves a video."""
     run(clipbell, tmp_path, PYTHON, "-m", "venv", "venv")
     interpreter = str(tmp_path / "venv" / "bin" / "python")
-    command = [interpreter, "-m", "pip", "install", "-q", "--no-input", "litellm>=1.110"]
+    command = [interpreter, "-m", "pip", "install", "-q", "--no-compile", "--no-input"]
+    command.append("litellm>=1.110")
     installed = subprocess.run(command, capture_output=True, text=True, check=False)
     if installed.returncode:
         need(f"pip could not install litellm: {installed.stderr.strip()[-200:]}")

@@ -56,7 +56,7 @@ def all_jobs(clipbell: Clipbell) -> list[str]:
     return found
 
 
-COUNTS = [20, pytest.param(1000, marks=pytest.mark.slow)]
+COUNTS = [20, pytest.param(1000, marks=pytest.mark.long)]
 
 
 @pytest.mark.filterwarnings("ignore:The Sora API:DeprecationWarning")

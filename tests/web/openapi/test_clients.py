@@ -59,7 +59,7 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The programs of the generator's own environment: it needs an older typer than we do."""
     folder = tmp_path_factory.mktemp("generator")
     run([sys.executable, "-m", "venv", "venv"], folder)
-    pip = [str(folder / "venv" / "bin" / "pip"), "install", "-q", "--no-input"]
+    pip = [str(folder / "venv" / "bin" / "pip"), "install", "-q", "--no-input", "--no-compile"]
     installed = finish([*pip, GENERATOR], folder)
     if installed.returncode:
         need(f"pip could not install {GENERATOR}: {installed.stderr.strip()[-200:]}")
