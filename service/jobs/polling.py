@@ -125,7 +125,11 @@ def handle_expired(
             return True
         awaited = look_up(db, finder, signer, job, clock)
         with db.write() as tx:
-            if not awaited:
+            if awaited:
+                if job.deadline_at and clock() >= job.deadline_at:
+                    _record_overdue(tx, job, clock())
+            elif store.jobs.still_claimed(tx, job):
+                # Neither its callback nor a person has settled it while the vendor was asked.
                 _after_silence(tx, job, clock())
             elif job.deadline_at and clock() >= job.deadline_at:
                 _record_overdue(tx, job, clock())

@@ -312,8 +312,10 @@ def cancel_job(tx: Connection, job: Job, now: datetime, why: str = "canceled by 
     """Take a job back that was not sent yet. Raises Conflict once it may have been."""
     changes = {"state": JobState.CANCELED, "due_at": None, "finished_at": now}
     if not store.jobs.change(tx, job.id, [JobState.QUEUED, JobState.HELD], **changes):
+        # As it is now: a worker may have taken it at this moment.
+        state = (store.jobs.find(tx, job.id) or job).state
         raise Conflict(
-            f"the job is {job.state}: only queued and held jobs can be canceled; "
+            f"the job is {state}: only queued and held jobs can be canceled; "
             "mute it to stop its messages"
         )
     store.steps.add(tx, job.id, "canceled", why, now)

@@ -232,6 +232,12 @@ def accept(tx: Connection, job_id: str, states: Sequence[JobState], **changes: A
     return _changed(tx, _accept_in(tuple(states)), job_id, changes)
 
 
+def still_claimed(tx: Connection, claimed: Job) -> bool:
+    """Whether the job is what it was when it was claimed; kept so until the transaction ends."""
+    now = lock(tx, claimed.id)
+    return now is not None and (now.state, now.claims) == (claimed.state, claimed.claims)
+
+
 def still_sent_by(tx: Connection, claimed: Job) -> bool:
     """
     Whether nobody has sent the job since this claim of it.
@@ -266,9 +272,14 @@ def _end(*, succeeded: bool) -> Update:
 
 
 def queued_from_compat(tx: Connection, provider: str, own_source: str) -> list[Job]:
-    """The queued jobs of a provider that came through a vendor-compatible API."""
+    """
+    The queued jobs of a provider that came through a vendor-compatible API.
+
+    Locked: a job that a worker sends at this moment is none of them.
+    """
     statement = select(jobs).filter_by(provider=provider, state=JobState.QUEUED)
-    return values(Job, tx.execute(statement.where(jobs.c.source != own_source)).all())
+    statement = statement.where(jobs.c.source != own_source).order_by(jobs.c.id)
+    return values(Job, tx.execute(statement.with_for_update(key_share=True)).all())
 
 
 def release_held(tx: Connection, provider: str, now: datetime) -> int:
