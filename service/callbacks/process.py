@@ -333,5 +333,6 @@ def replay_callback(tx: Connection, callback: Callback, now: datetime) -> None:
 
     What it can change is what it could change then: an ended job stays as it is.
     """
-    store.callbacks.requeue(tx, callback.id, now)
+    # The job first, as whoever settles a callback has it.
     store.steps.add(tx, callback.job_id, "replayed", f"callback {callback.id}, by hand", now)
+    store.callbacks.requeue(tx, callback.id, now)

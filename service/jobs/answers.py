@@ -69,6 +69,8 @@ def settle(tx: Connection, settings: Settings, answer: CreateAnswer, now: dateti
     match answer.result:
         case Submission() as submission:
             _settle_accepted(tx, settings, job, submission, now)
+            # After the job: who has the provider's row must not wait for a job's.
+            mark_reachable(tx, job.provider)
         case Refusal() as refusal:
             if not fail_over(tx, settings, job, refusal, now):
                 settle_refused(tx, job, refusal, now)
@@ -86,7 +88,6 @@ def _settle_accepted(
     tx: Connection, settings: Settings, job: Job, submission: Submission, now: datetime
 ) -> None:
     """A late answer still counts: a job that was given up as unknown is adopted by it."""
-    mark_reachable(tx, job.provider)
     holder = store.jobs.holder_of(tx, job.provider, submission.task_id)
     if holder == job.id:
         # A callback was first, or the commit of this very answer only seemed to fail.

@@ -50,8 +50,16 @@ def record_outcome(
     Returns:
         False when the outcome is not terminal or the job had ended before.
     """
+    recorded = _record(tx, settings, job, outcome, by, now)
+    # After the job: who has the provider's row must not wait for a job's.
     if outcome.credits_left is not None:
         store.providers.set_credits_left(tx, job.provider, outcome.credits_left)
+    return recorded
+
+
+def _record(
+    tx: Connection, settings: Settings, job: Job, outcome: Outcome, by: str, now: datetime
+) -> bool:
     if outcome.state is TaskState.FAILED:
         error = outcome.error or job_error("PROVIDER_ERROR", "failed without a reason")
         return fail_job(tx, job, error, by, now, cost=settled_cost(settings, job.provider, outcome))

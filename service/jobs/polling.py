@@ -131,8 +131,6 @@ def handle_expired(
             elif store.jobs.still_claimed(tx, job):
                 # Neither its callback nor a person has settled it while the vendor was asked.
                 _after_silence(tx, job, clock())
-            elif job.deadline_at and clock() >= job.deadline_at:
-                _record_overdue(tx, job, clock())
     return True
 
 
@@ -239,10 +237,23 @@ def settle_poll(
     Returns:
         It in words, for a log or a note.
     """
+    note = _settle_found(tx, settings, job, found, by, now)
+    # After the job: who has the provider's row must not wait for a job's.
     if isinstance(found, ProviderError) and found.code == "PROVIDER_UNAVAILABLE":
         mark_unreachable(tx, job.provider, with_code(found.code, found.message), now)
     else:
         mark_reachable(tx, job.provider)
+    return note
+
+
+def _settle_found(
+    tx: Connection,
+    settings: Settings,
+    job: Job,
+    found: Outcome | ProviderError,
+    by: str,
+    now: datetime,
+) -> str:
     if isinstance(found, ProviderError):
         return _settle_error(tx, settings, job, found, by, now)
     if found.state is TaskState.SUCCEEDED and not (found.result_url or found.result_file):

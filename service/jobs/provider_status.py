@@ -35,7 +35,9 @@ def release_provider(tx: Connection, name: str, now: datetime) -> int:
     Returns:
         How many jobs were held or waited.
     """
-    store.providers.resume(tx, name)
     store.jobs.poll_now(tx, name, now)
     waited = store.jobs.make_due_now(tx, name, now)
+    # After these jobs: who has the provider's row must not wait for a job's. And before those
+    # that are held: one that is held at this moment is seen then.
+    store.providers.resume(tx, name)
     return waited + store.jobs.release_held(tx, name, now)

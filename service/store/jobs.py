@@ -301,7 +301,10 @@ def poll_now(tx: Connection, provider: str, now: datetime) -> None:
     # Not those being sent: their date is a lease.
     sent = jobs.c.state.in_([JobState.SUBMITTED, JobState.UNKNOWN])
     asked = (jobs.c.provider == provider) & sent & (jobs.c.polls > 0)
-    tx.execute(update(jobs).where(asked, jobs.c.due_at > now).values(due_at=now))
+    later = select(jobs.c.id).where(asked, jobs.c.due_at > now)
+    # Who has one settles what was just asked, and may have several: to wait would be a deadlock.
+    free = later.with_for_update(skip_locked=True, key_share=True)
+    tx.execute(update(jobs).where(jobs.c.id.in_(free)).values(due_at=now))
 
 
 def count_open(tx: Connection, provider: str) -> int:

@@ -5,25 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, text, update
 from support.harness import Harness
 from support.reach import access
 from support.servers import eventually
 
 from service import store
+from service.callbacks.process import replay_callback
 from service.deliveries.subscription_spec import SubscriptionSpec
 from service.deliveries.subscriptions import (
     subscribe,
 )
 from service.errors import Conflict
 from service.events.record import record_event
-from service.jobs.answers import settle_refused
-from service.jobs.journal import Refusal
+from service.jobs.answers import settle, settle_refused
+from service.jobs.journal import CreateAnswer, Refusal
 from service.jobs.outcomes import Resolution, resolve_by_hand
-from service.jobs.polling import handle_expired
+from service.jobs.polling import handle_expired, may_ask, settle_poll
+from service.jobs.provider_status import release_provider
 from service.jobs.requests import cancel_job
 from service.model import (
     Account,
@@ -31,14 +34,17 @@ from service.model import (
     EventType,
     Job,
     JobState,
+    Outcome,
     Submission,
     Subscription,
+    TaskState,
 )
 from service.model.error_codes import as_stored, job_error
 from service.outbound.client import Outbound
 from service.providers.apixo import Apixo
 from service.providers.kling import Kling
 from service.store.database import Database
+from service.store.schema import providers
 
 pytestmark = pytest.mark.postgresql
 #: Where one writes at a time there is no such moment, or no row is locked.
@@ -183,6 +189,84 @@ def test_resolved_while_it_is_looked_up(harness: Harness) -> None:
     handle_expired(w.db, {"kling": Resolving(harness)}, w.settings, w.signer, w.clock)
 
     assert JobState.QUEUED is harness.job(job).state
+
+
+def succeed(harness: Harness, job: Job) -> Callable[[Connection], object]:
+    """What settles a poll that has found its video, at a vendor that was away before."""
+    outcome = Outcome(
+        TaskState.SUCCEEDED,
+        raw_state="done",
+        task_id=job.task_id,
+        result_url="https://v.example/a.mp4",
+        credits_left=7.0,
+    )
+    settings = harness.wiring.settings
+    return lambda tx: settle_poll(tx, settings, job, outcome, "poll", harness.clock())
+
+
+def accept(harness: Harness, job: Job) -> Callable[[Connection], object]:
+    """What settles a late answer to its create."""
+    answer = CreateAnswer(job.id, job.claims, Submission("another task"))
+    return lambda tx: settle(tx, harness.wiring.settings, answer, harness.clock())
+
+
+def resume(harness: Harness, _: Job) -> Callable[[Connection], object]:
+    """What an operator does."""
+    return lambda tx: release_provider(tx, "apixo", harness.clock())
+
+
+@pytest.mark.parametrize("act", [succeed, accept, resume])
+def test_provider_after_the_job(
+    harness: Harness, act: Callable[[Harness, Job], Callable[[Connection], object]]
+) -> None:
+    """Who has a job and asks for a token does not wait for one who has the provider's row."""
+    later = harness.clock() + timedelta(seconds=60)
+    job = submitted(harness, polls=1, due_at=later)
+    provider = harness.wiring.providers["apixo"]
+    with harness.db.write() as tx:
+        tx.execute(update(providers).values(last_error="away", last_error_since=harness.clock()))
+    with ThreadPoolExecutor(1) as pool, harness.db.write() as callback:
+        store.jobs.lock(callback, job.id)
+        settling = begun(pool, harness.db, act(harness, job))
+        assert may_ask(callback, provider, harness.clock())
+    settling.result()
+
+    with harness.db.read() as tx:
+        (row,) = [one for one in store.providers.all_rows(tx) if one.name == "apixo"]
+    assert act is resume or row.last_error is None
+
+
+def test_held_while_the_provider_is_resumed(harness: Harness) -> None:
+    """A job that is held at the moment of a resume is released by it."""
+    job = harness.new_job()
+    with harness.db.write() as tx:
+        claimed = store.jobs.claim_queued(tx, ["apixo"], harness.clock(), 15.0)
+    assert claimed is not None
+
+    with ThreadPoolExecutor(1) as pool, harness.db.write() as tx:
+        settle_refused(tx, claimed, Refusal("INSUFFICIENT_CREDITS", "none"), harness.clock())
+        resuming = begun(pool, harness.db, resume(harness, job))
+
+    assert 1 == resuming.result()
+    assert JobState.QUEUED is harness.job(job).state
+
+
+def test_replayed_while_it_is_settled(harness: Harness) -> None:
+    """A replay of a callback takes the job first, as its settlement does."""
+    w, job = harness.wiring, submitted(harness)
+    w.ingest.insert(job.id, "apixo", {}, b"{}", harness.clock())
+    with harness.db.write() as tx:
+        callback = store.callbacks.claim_received(tx, harness.clock(), 30.0)
+    assert callback is not None
+
+    def replay(tx: Connection) -> None:
+        replay_callback(tx, callback, harness.clock())
+
+    with ThreadPoolExecutor(1) as pool, harness.db.write() as settlement:
+        store.jobs.lock(settlement, job.id)
+        replaying = begun(pool, harness.db, replay)
+        assert store.callbacks.settle_claimed(settlement, callback, note="seen")
+    replaying.result()
 
 
 def test_canceled_as_it_is_sent(harness: Harness) -> None:
