@@ -52,10 +52,12 @@ def deletable(
     return values(Video, rows)
 
 
-def accounts_above(tx: Connection, quota: int) -> dict[str, int]:
+def accounts_above(tx: Connection, quota: int, only: str | None = None) -> dict[str, int]:
     """The accounts whose stored videos take more bytes than that, and how many they take."""
     taken = func.sum(videos.c.bytes)
     statement = select(videos.c.account_id, taken).where(videos.c.state == VideoState.STORED)
+    if only is not None:
+        statement = statement.where(videos.c.account_id == only)
     statement = statement.group_by(videos.c.account_id).having(taken > quota)
     return {account_id: int(size) for account_id, size in tx.execute(statement)}
 
@@ -103,15 +105,23 @@ def _ended(before: datetime) -> Select[tuple[str]]:
 
 
 def drop_events(tx: Connection, event_ids: Sequence[str]) -> int:
-    """Remove events with their deliveries and attempts; their feeds begin behind them."""
-    gone = events.c.id.in_(event_ids)
+    """
+    Remove events with their deliveries and attempts; their feeds begin behind them.
+
+    Those stay that somebody sends again at this moment. Returns how many went.
+    """
+    of_events = select(deliveries.c.id, deliveries.c.event_id, deliveries.c.state).where(
+        deliveries.c.event_id.in_(event_ids)
+    )
+    # Locked first: an attempt that is just being written would hinder the rest.
+    found = tx.execute(of_events.with_for_update()).all()
+    needed = {row.event_id for row in found if row.state is DeliveryState.PENDING}
+    gone = events.c.id.in_([event_id for event_id in event_ids if event_id not in needed])
+    ids = [row.id for row in found if row.event_id not in needed]
     last = select(events.c.account_id, func.max(events.c.feed_sequence)).where(gone)
     for account_id, number in tx.execute(last.group_by(events.c.account_id)).all():
         feed = update(feeds).where(feeds.c.account_id == account_id, feeds.c.first_seq <= number)
         tx.execute(feed.values(first_seq=number + 1))
-    of_events = select(deliveries.c.id).where(deliveries.c.event_id.in_(event_ids))
-    # Locked first: an attempt that is just being written would hinder the rest.
-    ids = tx.scalars(of_events.with_for_update()).all()
     threads = select(deliveries.c.subscription_id, deliveries.c.job_id).where(
         deliveries.c.id.in_(ids), deliveries.c.job_id.is_not(None)
     )

@@ -60,9 +60,11 @@ def expired_videos(
     # What is still too much once the old ones are gone.
     old = [expired.video for expired in found]
     reason = f"the account's videos took more than {quota} bytes"
-    for account_id, taken in store.retention.accounts_above(tx, quota).items():
-        excess = taken - quota - sum(v.bytes or 0 for v in old if v.account_id == account_id)
+    for account_id in store.retention.accounts_above(tx, quota):
         videos = store.retention.deletable(tx, limit, account_id=account_id)
+        # Added up after the list: what another process deletes in between does not count.
+        taken = store.retention.accounts_above(tx, quota, account_id).get(account_id, 0)
+        excess = taken - quota - sum(v.bytes or 0 for v in old if v.account_id == account_id)
         for video in [one for one in videos if one not in old]:
             if excess <= 0:
                 break

@@ -10,18 +10,22 @@ from typing import Any, TypeVar
 
 import pytest
 from sqlalchemy import Connection, text, update
+from support.factories import MOVIE, kept_video
 from support.harness import Harness
 from support.reach import access
 from support.servers import eventually
 
 from service import store
 from service.callbacks.process import replay_callback
+from service.deliveries.redelivery import (
+    resend_delivery,
+)
 from service.deliveries.subscription_spec import SubscriptionSpec
 from service.deliveries.subscriptions import (
     subscribe,
 )
 from service.errors import Conflict
-from service.events.record import record_event
+from service.events.record import number_events, record_event
 from service.jobs.answers import settle, settle_refused
 from service.jobs.journal import CreateAnswer, Refusal
 from service.jobs.outcomes import Resolution, resolve_by_hand
@@ -31,6 +35,7 @@ from service.jobs.requests import cancel_job
 from service.model import (
     Account,
     Delivery,
+    DeliveryState,
     EventType,
     Job,
     JobState,
@@ -38,6 +43,7 @@ from service.model import (
     Submission,
     Subscription,
     TaskState,
+    VideoState,
 )
 from service.model.error_codes import as_stored, job_error
 from service.outbound.client import Outbound
@@ -45,6 +51,7 @@ from service.providers.apixo import Apixo
 from service.providers.kling import Kling
 from service.store.database import Database
 from service.store.schema import providers
+from service.videos.retention import delete_expired, expired_videos, purge_rows
 
 pytestmark = pytest.mark.postgresql
 #: Where one writes at a time there is no such moment, or no row is locked.
@@ -158,6 +165,30 @@ def test_no_credits_while_a_job_goes_out(harness: Harness) -> None:
 
     assert JobState.FAILED is harness.job(first).state
     assert JobState.SUBMITTED is harness.job(second).state
+
+
+@ROWS_ARE_LOCKED
+@pytest.mark.parametrize("settings_given", [{"quota_bytes": 3 * len(MOVIE)}], ids=["room for 3"])
+def test_two_look_at_the_quota(harness: Harness) -> None:
+    """Two workers that delete what is above the quota delete it once, and no more."""
+    videos = []
+    for _ in range(6):
+        videos.append(kept_video(harness))
+        harness.clock.advance(60)
+    w, now = harness.wiring, harness.clock()
+    with ThreadPoolExecutor(1) as pool, harness.db.write() as first:
+        # The other one has added up what is stored, and waits before it chooses.
+        first.execute(text("LOCK TABLE deliveries IN ACCESS EXCLUSIVE MODE"))
+        second = pool.submit(delete_expired, harness.db, w.settings, now)
+        eventually(lambda: second.done() or _waits(harness.db))
+        for one in expired_videos(first, w.settings, now):
+            store.retention.mark_deleted(first, one.video, one.reason, now, now)
+    second.result()
+    with harness.db.read() as tx:
+        left = [store.videos.find(tx, video.id) for video in videos]
+
+    kept = [video is not None and video.state is VideoState.STORED for video in left]
+    assert [False, False, False, True, True, True] == kept
 
 
 class Resolving(Kling):
@@ -275,3 +306,26 @@ def test_canceled_as_it_is_sent(harness: Harness) -> None:
     send_next(harness)
     with harness.db.write() as tx, pytest.raises(Conflict, match="the job is submitted"):
         cancel_job(tx, seen, harness.clock())
+
+
+@pytest.mark.parametrize("settings_given", [{"retention_days": 30}], ids=["a month"])
+def test_resent_as_it_is_purged(harness: Harness) -> None:
+    """An old delivery that is sent again at the moment of a purge is not lost."""
+    subscribed(harness)
+    job, w = failed_job(harness), harness.wiring
+    number_events(harness.db)
+    with harness.db.write() as tx:
+        ended = {"state": JobState.FAILED, "finished_at": harness.clock()}
+        store.jobs.change(tx, job.id, [JobState.QUEUED], **ended)
+        store.deliveries.end_pending(tx, harness.clock(), job_id=job.id)
+    now, delivery = harness.clock.advance(31 * 86_400), the_delivery(harness)
+    with ThreadPoolExecutor(1) as pool, harness.db.write() as tx:
+        resend_delivery(tx, delivery, now)
+        purging = pool.submit(purge_rows, harness.db, w.settings, now)
+        if not harness.db.is_sqlite:
+            eventually(lambda: purging.done() or _waits(harness.db))
+    purging.result()
+
+    assert DeliveryState.PENDING is the_delivery(harness).state
+    with harness.db.read() as tx:
+        assert [job.id] == [event.job_id for event in store.events.of_job(tx, job.id)]
