@@ -133,13 +133,16 @@ def get_or_create_internal(
     One that was switched off is on again, since it has just been asked for; only
     a reader's own unsubscribing stays.
     """
-    store.accounts.lock(tx, account_id)
-    same = store.subscriptions.same(tx, account_id, spec.channel, _identity(spec), hidden=True)
-    for subscription in same:
-        if spec.matches(subscription):
-            if not subscription.enabled and subscription.disabled_reason != UNSUBSCRIBED:
-                store.subscriptions.enable(tx, subscription.id)
-            return subscription
+    place = (account_id, spec.channel, _identity(spec))
+    found = _internal(tx, place, spec)
+    if found is None:
+        # Of two that make it at once the second one finds it.
+        store.accounts.lock(tx, account_id)
+        found = _internal(tx, place, spec)
+    if found is not None:
+        if not found.enabled:
+            store.subscriptions.enable_unless(tx, found.id, UNSUBSCRIBED)
+        return found
     account = store.accounts.find(tx, account_id)
     secret = account.webhook_secret if account else encryptor.encrypt(new_webhook_secret())
     if spec.secret is not None:
@@ -153,6 +156,13 @@ def _identity(spec: SubscriptionSpec) -> str:
     """What the rows of one target share, each with its own headers and secret apart."""
     own = json.dumps([spec.headers, spec.secret]) if spec.headers or spec.secret else ""
     return digest(spec.target + own)
+
+
+def _internal(
+    tx: Connection, place: tuple[str, str, str], spec: SubscriptionSpec
+) -> Subscription | None:
+    same = store.subscriptions.same(tx, *place, hidden=True)
+    return next((one for one in same if spec.matches(one)), None)
 
 
 def target_of(encryptor: Encryptor, subscription: Subscription) -> str:

@@ -29,7 +29,7 @@ from service.model import Delivery, DeliveryState
 from service.slots import ANYWHERE, Slot
 from service.store.quarantine import UNREADABLE, quarantine_unreadable
 from service.store.schema import Moment, accounts, channels, deliveries, subscriptions
-from service.store.work import NOT_FULL, give_slot, value
+from service.store.work import NOT_FULL, give_slot, mark_served, value
 
 #: Deliveries of one subscription that may be under way at once.
 IN_FLIGHT = 4
@@ -61,10 +61,13 @@ def claim_pending(
     and channels that are paused.
     """
     given: dict[str, Any] = {"now": now, "until": now + timedelta(seconds=lease)}
-    given["account"] = give_slot(tx, _next_accounts(slow), slot, given)
+    given["account"], others_wait = give_slot(tx, _next_accounts(slow), slot, given)
     if given["account"] is None:
         return None
     delivery_id = _locked_next(tx, given, slow)
+    if others_wait:
+        # After its subscription, as whoever settles an attempt takes the two.
+        mark_served(tx, given["account"])
     if delivery_id is None:
         return None
     try:

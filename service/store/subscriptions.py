@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
 from service.model import Subscription
 from service.store.schema import subscriptions
@@ -86,6 +86,13 @@ def change(tx: Connection, subscription_id: str, **changes: Any) -> None:
 def enable(tx: Connection, subscription_id: str) -> None:
     """On again, with a clean slate; only that its owner was notified of trouble stays."""
     change(tx, subscription_id, **ENABLED)
+
+
+def enable_unless(tx: Connection, subscription_id: str, reason: str) -> None:
+    """The same, unless it was disabled for that reason, be it at this moment."""
+    said = func.coalesce(subscriptions.c.disabled_reason, "")
+    other = (subscriptions.c.id == subscription_id) & (said != reason)
+    tx.execute(update(subscriptions).where(other).values(ENABLED))
 
 
 def hold(tx: Connection, subscription_id: str, until: datetime) -> None:

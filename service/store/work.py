@@ -236,25 +236,29 @@ class Turns:
 
     def take(self, tx: Connection, now: datetime, slot: Slot, **given: Any) -> str | None:
         """The account that was served longest ago of those that may have the slot."""
-        return give_slot(tx, self._waiting, slot, {"now": now, **given})
+        account_id, others_wait = give_slot(tx, self._waiting, slot, {"now": now, **given})
+        if account_id is not None and others_wait:
+            mark_served(tx, account_id)
+        return account_id
 
 
 def give_slot(
     tx: Connection, waiting: Select[Any], slot: Slot, given: Mapping[str, Any]
-) -> str | None:
+) -> tuple[str | None, bool]:
     """
-    Give the slot to the first account of that statement, which moves to the end of the turns.
+    Give the slot to the first account of that statement.
 
     Args:
         waiting: the first two accounts that have something due, of those that are `NOT_FULL`.
+
+    Returns:
+        The account, and whether others wait, so that it is to be marked as served.
     """
     while account_ids := tx.scalars(waiting, {**given, "full": slot.full()}).all():
         if slot.take(account_ids[0]):
-            if len(account_ids) > 1:
-                mark_served(tx, account_ids[0])
-            return str(account_ids[0])
+            return str(account_ids[0]), len(account_ids) > 1
         # Others of this account were faster: now it is among the full ones.
-    return None
+    return None, False
 
 
 _OWN = accounts.c.id == bindparam("of_id")

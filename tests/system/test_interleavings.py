@@ -17,12 +17,16 @@ from support.servers import eventually
 
 from service import store
 from service.callbacks.process import replay_callback
+from service.deliveries.attempts import LEASE_SECONDS
 from service.deliveries.redelivery import (
     resend_delivery,
 )
 from service.deliveries.subscription_spec import SubscriptionSpec
 from service.deliveries.subscriptions import (
+    UNSUBSCRIBED,
+    get_or_create_internal,
     subscribe,
+    unsubscribe,
 )
 from service.errors import Conflict
 from service.events.record import number_events, record_event
@@ -222,6 +226,25 @@ def test_resolved_while_it_is_looked_up(harness: Harness) -> None:
     assert JobState.QUEUED is harness.job(job).state
 
 
+def test_unsubscribed_as_a_job_asks_for_it(harness: Harness) -> None:
+    """A reader's own unsubscribing stays, whoever names the address at that moment."""
+    w, now = harness.wiring, harness.clock()
+    spec = SubscriptionSpec("webhook", "http://127.0.0.1:9/own")
+
+    def ask(tx: Connection) -> Subscription:
+        return get_or_create_internal(tx, w.encryptor, harness.account.id, spec, now)
+
+    with harness.db.write() as tx:
+        made = ask(tx)
+        store.subscriptions.change(tx, made.id, enabled=False, disabled_reason="it failed")
+    with ThreadPoolExecutor(1) as pool, harness.db.write() as tx:
+        unsubscribe(tx, made.id, now)
+        begun(pool, harness.db, ask)
+    after = now_as(harness, made)
+
+    assert (False, UNSUBSCRIBED) == (after.enabled, after.disabled_reason)
+
+
 def succeed(harness: Harness, job: Job) -> Callable[[Connection], object]:
     """What settles a poll that has found its video, at a vendor that was away before."""
     outcome = Outcome(
@@ -280,6 +303,28 @@ def test_held_while_the_provider_is_resumed(harness: Harness) -> None:
 
     assert 1 == resuming.result()
     assert JobState.QUEUED is harness.job(job).state
+
+
+def test_account_after_the_subscription(harness: Harness) -> None:
+    """A claim that waits for a subscription has nothing that its settlement needs."""
+    harness.clock.advance(1)
+    bob, _ = harness.new_account("bob")
+    own = subscribed(harness)
+    subscribed(harness, bob)
+    failed_job(harness)
+    failed_job(harness, bob)
+
+    def claim(tx: Connection) -> Delivery | None:
+        return store.claims.claim_pending(tx, harness.clock(), LEASE_SECONDS)
+
+    with ThreadPoolExecutor(1) as pool, harness.db.write() as settlement:
+        store.subscriptions.lock(settlement, own.id)
+        claiming = begun(pool, harness.db, claim)
+        # To make the subscription by which its owner hears of trouble.
+        store.accounts.lock(settlement, harness.account.id)
+    claimed = claiming.result()
+
+    assert own.id == (claimed and claimed.subscription_id)
 
 
 def test_replayed_while_it_is_settled(harness: Harness) -> None:
