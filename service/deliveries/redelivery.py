@@ -50,6 +50,10 @@ def resend_delivery(tx: Connection, delivery: Delivery, now: datetime) -> None:
     reason = subscription.disabled_reason if subscription else "removed"
     if reason in (UNSUBSCRIBED, "removed"):
         raise Conflict(f"the subscription is {reason}: its reader wants no more")
+    # Those that count the account's resends come one after the other.
+    store.accounts.lock(tx, delivery.account_id)
+    # As it is now: a worker may begin an attempt, or somebody else resend it, at this moment.
+    delivery = store.deliveries.lock(tx, delivery.id) or delivery
     leased = delivery.leased_until is not None and delivery.leased_until > now
     if delivery.resending is not None or leased:
         raise Conflict("an attempt at this delivery is under way: wait for its end")
@@ -129,6 +133,8 @@ def recover_subscription(
     Raises:
         Conflict: the subscription is off.
     """
+    # Of two recoveries at once the second one sees what the first has made.
+    subscription = store.subscriptions.lock(tx, subscription.id) or subscription
     if not subscription.enabled:
         raise Conflict("the subscription is off: enable it, then recover")
     start = after or first_id("evt", wanted.since)

@@ -49,6 +49,8 @@ def rotate_secret(
     Args:
         secret: the caller's own; None for one of ours.
     """
+    # As it is now: somebody else may replace it at this moment.
+    subscription = store.subscriptions.lock(tx, subscription.id) or subscription
     secret = secret or new_webhook_secret()
     store.subscriptions.change(
         tx,
@@ -73,6 +75,7 @@ def revoke_old_secret(
     Within an overlap that is the one before the current; otherwise the current one
     itself is old, and a new one takes its place. So does the caller's `own`, always.
     """
+    subscription = store.subscriptions.lock(tx, subscription.id) or subscription
     secret, *old = secrets_of(encryptor, subscription, now)
     if own or not old:
         secret = rotate_secret(tx, encryptor, subscription, now, own)

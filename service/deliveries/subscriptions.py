@@ -92,6 +92,12 @@ def _changed_fields(
     spec = parse_subscription(channels, kept | fields, "", headers)
     changes: dict[str, Any] = {"events": list(spec.events), "format": spec.format}
     changes |= {"models": list(spec.models), "metadata": spec.metadata, "name": spec.name}
+    # What was not asked for is not written: somebody else may change it at this moment.
+    changes = {
+        name: value
+        for name, value in changes.items()
+        if name in fields or value != getattr(before, name)
+    }
     if "headers" in fields:
         changes |= {"headers": encrypt_headers(encryptor, spec.headers)}
     if "target" in fields:
@@ -152,17 +158,17 @@ def get_or_create_internal(
     return subscription
 
 
-def _identity(spec: SubscriptionSpec) -> str:
-    """What the rows of one target share, each with its own headers and secret apart."""
-    own = json.dumps([spec.headers, spec.secret]) if spec.headers or spec.secret else ""
-    return digest(spec.target + own)
-
-
 def _internal(
     tx: Connection, place: tuple[str, str, str], spec: SubscriptionSpec
 ) -> Subscription | None:
     same = store.subscriptions.same(tx, *place, hidden=True)
     return next((one for one in same if spec.matches(one)), None)
+
+
+def _identity(spec: SubscriptionSpec) -> str:
+    """What the rows of one target share, each with its own headers and secret apart."""
+    own = json.dumps([spec.headers, spec.secret]) if spec.headers or spec.secret else ""
+    return digest(spec.target + own)
 
 
 def target_of(encryptor: Encryptor, subscription: Subscription) -> str:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, select, updat
 
 from service.model import Attempt, Delivery, DeliveryState, Exchange, first_id
 from service.store.schema import DELIVERED, attempts, deliveries, events, exchanges
-from service.store.statements import insert_row, update_where
+from service.store.statements import insert_row, row_where, update_where
 from service.store.work import (
     NOW,
     Page,
@@ -69,6 +69,11 @@ def owned(tx: Connection, account_id: str, delivery_id: str) -> Delivery | None:
     """The delivery of that id if it is this account's."""
     statement = select(deliveries).filter_by(id=delivery_id, account_id=account_id)
     return value(Delivery, tx.execute(statement).one_or_none())
+
+
+def lock(tx: Connection, delivery_id: str) -> Delivery | None:
+    """The delivery of that id, kept from change by others until this transaction ends."""
+    return value(Delivery, row_where(tx, deliveries, lock=True, id=delivery_id))
 
 
 def page(

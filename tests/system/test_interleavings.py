@@ -19,16 +19,21 @@ from service import store
 from service.callbacks.process import replay_callback
 from service.deliveries.attempts import LEASE_SECONDS
 from service.deliveries.redelivery import (
+    RESENDS,
+    Recovery,
+    recover_subscription,
     resend_delivery,
 )
+from service.deliveries.secrets import rotate_secret, secrets_of
 from service.deliveries.subscription_spec import SubscriptionSpec
 from service.deliveries.subscriptions import (
     UNSUBSCRIBED,
     get_or_create_internal,
+    parse_changes,
     subscribe,
     unsubscribe,
 )
-from service.errors import Conflict
+from service.errors import Conflict, TooOften
 from service.events.record import number_events, record_event
 from service.jobs.answers import settle, settle_refused
 from service.jobs.journal import CreateAnswer, Refusal
@@ -54,7 +59,7 @@ from service.outbound.client import Outbound
 from service.providers.apixo import Apixo
 from service.providers.kling import Kling
 from service.store.database import Database
-from service.store.schema import providers
+from service.store.schema import deliveries, providers
 from service.videos.retention import delete_expired, expired_videos, purge_rows
 
 pytestmark = pytest.mark.postgresql
@@ -224,6 +229,84 @@ def test_resolved_while_it_is_looked_up(harness: Harness) -> None:
     handle_expired(w.db, {"kling": Resolving(harness)}, w.settings, w.signer, w.clock)
 
     assert JobState.QUEUED is harness.job(job).state
+
+
+def test_secret_rotated_twice_at_once(harness: Harness) -> None:
+    """Of two new secrets that two people made at once, both sign."""
+    w, before, now = harness.wiring, subscribed(harness), harness.clock()
+
+    def rotate(tx: Connection) -> str:
+        return rotate_secret(tx, w.encryptor, before, now)
+
+    with ThreadPoolExecutor(1) as pool, harness.db.write() as tx:
+        first = rotate(tx)
+        rotating = begun(pool, harness.db, rotate)
+
+    assert {first, rotating.result()} == set(secrets_of(w.encryptor, now_as(harness, before), now))
+
+
+def test_changed_twice_at_once(harness: Harness) -> None:
+    """Two people change two fields of a subscription at once: both changes stay."""
+    w, before = harness.wiring, subscribed(harness)
+    wanted = ({"events": ["job.failed"]}, {"name": "Ops"})
+    found = [parse_changes(w.channels, w.encryptor, before, fields) for fields in wanted]
+    with harness.db.write() as tx:
+        for changes in found:
+            store.subscriptions.change(tx, before.id, **changes)
+    after = now_as(harness, before)
+
+    assert (["job.failed"], "Ops") == (after.events, after.name)
+
+
+def test_recovered_twice_at_once(harness: Harness) -> None:
+    """Two recoveries of what was missed deliver each event once."""
+    began = harness.clock()
+    failed_job(harness)
+    harness.clock.advance(1)
+    subscription = subscribed(harness)
+
+    def recover(tx: Connection) -> int:
+        wanted = Recovery(began, missing=True)
+        return recover_subscription(tx, subscription, wanted, harness.clock()).count
+
+    with ThreadPoolExecutor(1) as pool, harness.db.write() as tx:
+        first = recover(tx)
+        recovering = begun(pool, harness.db, recover)
+
+    assert (1, 0) == (first, recovering.result())
+
+
+def test_resent_as_an_attempt_begins(harness: Harness) -> None:
+    """Who resends a delivery that a worker has just taken is refused: an attempt is under way."""
+    subscribed(harness)
+    failed_job(harness)
+    seen, now = the_delivery(harness), harness.clock()
+    with harness.db.write() as tx:
+        assert store.claims.claim_pending(tx, now, LEASE_SECONDS)
+    with harness.db.write() as tx, pytest.raises(Conflict):
+        resend_delivery(tx, seen, now)
+
+
+def test_last_resend_of_a_minute(harness: Harness) -> None:
+    """Two resends at once do not both get what the limit leaves for one."""
+    subscribed(harness)
+    for _ in range(RESENDS + 1):
+        failed_job(harness)
+    now = harness.clock.advance(1)
+    with harness.db.write() as tx:
+        found = store.deliveries.page(tx, harness.account.id, RESENDS + 1)
+        last, further, *others = found
+        resent = deliveries.c.id.in_([one.id for one in others])
+        tx.execute(update(deliveries).where(resent).values(resent_at=now))
+
+    def resend(tx: Connection) -> None:
+        resend_delivery(tx, further, now)
+
+    with ThreadPoolExecutor(1) as pool, harness.db.write() as tx:
+        resend_delivery(tx, last, now)
+        resending = begun(pool, harness.db, resend)
+    with pytest.raises(TooOften):
+        resending.result()
 
 
 def test_unsubscribed_as_a_job_asks_for_it(harness: Harness) -> None:
