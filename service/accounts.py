@@ -40,6 +40,7 @@ def create_account(
         Conflict: another account has it.
     """
     _check_name(name)
+    store.accounts.take_naming_turn(tx)
     if store.accounts.named(tx, name):
         raise Conflict(f"there is an account named {name} already: choose another name")
     encrypted = encryptor.encrypt(new_webhook_secret())

@@ -32,6 +32,8 @@ def initialise(settings: Settings, owner_email: str | None = None) -> dict[str, 
     migrate(wiring.db)
     now = wiring.clock()
     with wiring.db.write() as tx:
+        # Of two processes that start at once, one makes the account.
+        store.accounts.take_naming_turn(tx)
         account, key = store.accounts.first(tx), None
         if account is None:
             account = create_account(tx, wiring.encryptor, "default", owner_email, now)

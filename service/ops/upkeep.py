@@ -160,9 +160,8 @@ class Heartbeat(Periodic):
         with self._wiring.db.write() as tx:
             clock.follow(tx)
             now = clock()
-            jump = store.clock_skew.detect(tx, self._host, now)
-            if jump > CLOCK_SLACK:
-                count = store.clock_skew.shift_due_dates(tx, jump, now)
+            jump, count = store.clock_skew.follow_back(tx, self._host, now, CLOCK_SLACK)
+            if jump:
                 log.warning("the clock went back by %s; %s rows are due earlier", jump, count)
             store.work.beat(tx, self._id, now, offset=clock.offset, key_ids=keys)
             watch_rows(tx, self._wiring.high_water)

@@ -8,8 +8,16 @@ from sqlalchemy import Connection, or_, select
 
 from service.model import Account, ApiKey
 from service.store.schema import accounts, api_keys
-from service.store.statements import row_where
+from service.store.statements import row_where, take_turn
 from service.store.work import add, value, values
+
+#: Any number that nobody else uses; see `db.MIGRATION_LOCK`.
+NAMING_LOCK = 7_013_203
+
+
+def take_naming_turn(tx: Connection) -> None:
+    """Keep others from making an account until this transaction ends."""
+    take_turn(tx, NAMING_LOCK)
 
 
 def insert(tx: Connection, account: Account) -> None:

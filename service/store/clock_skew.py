@@ -17,7 +17,10 @@ from service.store.schema import (
     videos,
     workers,
 )
+from service.store.statements import take_turn
 
+#: Any number that nobody else uses; see `db.MIGRATION_LOCK`.
+SKEW_LOCK = 7_013_204
 #: Rows that wait. What is being sent keeps its lease: too short a one would call it unknown.
 _WAITING: tuple[tuple[Table, Sequence[str]], ...] = (
     (jobs, ("queued", "submitted", "unknown", "held")),
@@ -34,6 +37,23 @@ def detect(tx: Connection, host: str, now: datetime) -> timedelta:
     return max(timedelta(0), seen - now) if seen else timedelta(0)
 
 
+def follow_back(
+    tx: Connection, host: str, now: datetime, slack: timedelta
+) -> tuple[timedelta, int]:
+    """
+    Move due dates earlier where this host's clock went back by more than `slack`.
+
+    Returns:
+        By how much it went back, and how many rows moved; zeros where it did not.
+    """
+    if detect(tx, host, now) <= slack:
+        return timedelta(0), 0
+    # Two workers of the host find it at once: the second one looks when the first is done.
+    take_turn(tx, SKEW_LOCK)
+    by = detect(tx, host, now)
+    return (by, shift_due_dates(tx, by, now)) if by > slack else (timedelta(0), 0)
+
+
 def shift_due_dates(tx: Connection, by: timedelta, now: datetime) -> int:
     """Move due dates earlier by `by`, as the clock went back; returns how many rows."""
     count = 0
@@ -43,8 +63,10 @@ def shift_due_dates(tx: Connection, by: timedelta, now: datetime) -> int:
                 table.c.state.in_(states), table.c.due_at > now
             )
         ).all()
-        earlier = update(table).where(table.c.id == bindparam("row_id"))
-        moved = [{"row_id": row.id, "due": row.due_at - by} for row in rows]
+        # One that was claimed since has a lease instead.
+        same = (table.c.id == bindparam("row_id")) & (table.c.due_at == bindparam("before"))
+        earlier = update(table).where(same)
+        moved = [{"row_id": row.id, "before": row.due_at, "due": row.due_at - by} for row in rows]
         if moved:
             tx.execute(earlier.values(due_at=bindparam("due")), moved)
         count += len(moved)

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, bindparam, func, select, update
 from service.model import TERMINAL_EVENTS, Event, EventType, new_id
 from service.store.kept_rows import keep_job
 from service.store.schema import events, feeds
-from service.store.statements import insert_row, update_where
+from service.store.statements import insert_row, take_turn, update_where
 from service.store.work import call_for, value, values
 
 #: Any number that nobody else uses; see `db.MIGRATION_LOCK`.
@@ -96,8 +96,7 @@ def number(tx: Connection) -> int:
     Only in a transaction of its own: it waits for the sequencer before it, and
     what that one wrote can be seen when it goes on.
     """
-    if tx.dialect.name == "postgresql":
-        tx.execute(select(func.pg_advisory_xact_lock(SEQUENCER_LOCK)))
+    take_turn(tx, SEQUENCER_LOCK)
     found = values(Event, tx.execute(_UNNUMBERED).all())
     if not found:
         return 0

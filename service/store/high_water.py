@@ -7,24 +7,23 @@ from dataclasses import dataclass
 from sqlalchemy import (
     BigInteger,
     Connection,
-    bindparam,
     cast,
     func,
     insert,
     literal_column,
     select,
+    text,
     update,
 )
 from sqlalchemy.exc import DBAPIError
 
 from service.store.schema import high_water
-from service.store.statements import insert_row, row_where
+from service.store.statements import row_where
 
-_COUNT = (
-    update(high_water)
-    .where(high_water.c.data_folder == bindparam("of_folder"))
-    .values(sent=high_water.c.sent + 1)
-    .returning(high_water.c.sent)
+#: One statement, since two processes may send their first job at once. As text, see `providers`.
+_COUNT = text(
+    "INSERT INTO high_water (data_folder, sent) VALUES (:data_folder, 1)"
+    " ON CONFLICT (data_folder) DO UPDATE SET sent = high_water.sent + 1 RETURNING sent"
 )
 _LSN = func.pg_current_wal_insert_lsn()
 _PLACE = select(
@@ -51,11 +50,7 @@ class Position:
 
 def advance(tx: Connection, data_folder: str) -> Position:
     """Count one more create of that folder; the position with it."""
-    sent: int | None = tx.scalar(_COUNT, {"of_folder": data_folder})
-    if sent is None:
-        sent = 1
-        insert_row(tx, high_water, {"data_folder": data_folder, "sent": sent})
-    return _with_place(tx, sent)
+    return _with_place(tx, tx.execute(_COUNT, {"data_folder": data_folder}).scalar_one())
 
 
 def read(tx: Connection, data_folder: str) -> Position:

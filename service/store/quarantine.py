@@ -145,8 +145,11 @@ def release(tx: Connection, before: datetime, now: datetime) -> int:
     back = 0
     for aside in rows(tx):
         table = metadata.tables[aside.work]
-        if aside.created_at < before and _unreadable(tx, table, aside.row_id) is None:
+        if aside.created_at >= before or _unreadable(tx, table, aside.row_id) is not None:
+            continue
+        # First: what another worker has released may be claimed by now, and its date a lease.
+        own = delete(quarantined_rows).filter_by(work=aside.work, row_id=aside.row_id)
+        if tx.execute(own).rowcount:
             tx.execute(update(table).where(table.c.id == aside.row_id).values(due_at=now))
-            tx.execute(delete(quarantined_rows).filter_by(work=aside.work, row_id=aside.row_id))
             back += 1
     return back

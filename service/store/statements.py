@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, Select, Table, bindparam, func, insert, select, update
 from sqlalchemy.sql import ColumnElement
 from sqlalchemy.sql.dml import Insert, Update
 
@@ -57,6 +57,13 @@ def _insert(table: Table) -> Insert:
 @cache
 def _update(table: Table, names: tuple[str, ...]) -> Update:
     return update(table).where(*_equal(table, names))
+
+
+def take_turn(tx: Connection, number: int) -> None:
+    """Of the transactions that take a turn by this number, one goes on at a time."""
+    # On SQLite whoever may write is alone.
+    if tx.dialect.name == "postgresql":
+        tx.execute(select(func.pg_advisory_xact_lock(number)))
 
 
 def _equal(table: Table, names: tuple[str, ...]) -> list[ColumnElement[bool]]:

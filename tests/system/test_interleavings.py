@@ -16,6 +16,8 @@ from support.reach import access
 from support.servers import eventually
 
 from service import store
+from service.accounts import create_account
+from service.bootstrap import build
 from service.callbacks.process import replay_callback
 from service.deliveries.attempts import LEASE_SECONDS
 from service.deliveries.redelivery import (
@@ -55,9 +57,12 @@ from service.model import (
     VideoState,
 )
 from service.model.error_codes import as_stored, job_error
+from service.ops.setup import initialise
+from service.ops.upkeep import CLOCK_SLACK, QUARANTINE
 from service.outbound.client import Outbound
 from service.providers.apixo import Apixo
 from service.providers.kling import Kling
+from service.settings import load_settings
 from service.store.database import Database
 from service.store.schema import deliveries, providers
 from service.videos.retention import delete_expired, expired_videos, purge_rows
@@ -426,6 +431,90 @@ def test_replayed_while_it_is_settled(harness: Harness) -> None:
         replaying = begun(pool, harness.db, replay)
         assert store.callbacks.settle_claimed(settlement, callback, note="seen")
     replaying.result()
+
+
+def test_two_start_a_fresh_service(database_url: str, tmp_path: Any) -> None:
+    """Two processes that set up one database at once make one account."""
+    settings = load_settings({}, data_dir=tmp_path, database_url=database_url, secret_keys="k" * 40)
+    db = Database(database_url)
+    wiring = build(settings, follow_database=False)
+    with ThreadPoolExecutor(1) as pool, db.write() as tx:
+        made = create_account(tx, wiring.encryptor, "default", None, wiring.clock())
+        other = pool.submit(initialise, settings)
+        if not db.is_sqlite:
+            eventually(lambda: other.done() or _waits(db))
+    again = other.result()
+    wiring.close()
+    db.close()
+
+    assert (made.id, None) == (again["account"], again["api_key"])
+
+
+def test_two_accounts_of_one_name(harness: Harness) -> None:
+    """Of two accounts that get the same name at once, one is refused."""
+    w = harness.wiring
+
+    def make(tx: Connection) -> Account:
+        return create_account(tx, w.encryptor, "carol", None, harness.clock())
+
+    with ThreadPoolExecutor(1) as pool, harness.db.write() as tx:
+        make(tx)
+        making = begun(pool, harness.db, make)
+    with pytest.raises(Conflict):
+        making.result()
+
+
+def test_quarantine_ends_once(harness: Harness) -> None:
+    """A row that one worker released, and another claimed, keeps its lease."""
+    job, now = harness.new_job(), harness.clock()
+    with harness.db.write() as tx:
+        store.quarantine.put(tx, "jobs", job.id, job.claims, "broken", now)
+    later = harness.clock.advance(QUARANTINE.total_seconds() + 1)
+
+    def release(tx: Connection) -> int:
+        return store.quarantine.release(tx, later - QUARANTINE, later)
+
+    with ThreadPoolExecutor(1) as pool, harness.db.write() as tx:
+        first = release(tx)
+        assert store.jobs.claim_queued(tx, ["apixo"], later, 15.0)
+        releasing = begun(pool, harness.db, release)
+
+    assert (1, 0) == (first, releasing.result())
+    assert later + timedelta(seconds=15) == harness.job(job).due_at
+
+
+def test_clock_of_a_host_goes_back_once(harness: Harness) -> None:
+    """Two workers that find their host's clock turned back move the rows once."""
+    now, hour = harness.clock(), timedelta(hours=1)
+    subscribed(harness)
+    job = failed_job(harness)
+    with harness.db.write() as tx:
+        store.work.beat(tx, "host-1", now + hour)
+        store.jobs.change(tx, job.id, [JobState.QUEUED], due_at=now + 3 * hour)
+        tx.execute(update(deliveries).values(due_at=now + 3 * hour))
+
+    def follow(tx: Connection) -> int:
+        return store.clock_skew.follow_back(tx, "host-", now, CLOCK_SLACK)[1]
+
+    with ThreadPoolExecutor(1) as pool, harness.db.write() as tx:
+        first = follow(tx)
+        following = begun(pool, harness.db, follow)
+
+    assert (2, 0) == (first, following.result())
+    assert now + 2 * hour == harness.job(job).due_at == the_delivery(harness).due_at
+
+
+def test_first_job_of_two_processes(harness: Harness) -> None:
+    """Two processes of one folder that send their first job at once count two."""
+
+    def advance(tx: Connection) -> int:
+        return store.high_water.advance(tx, "dir_1").sent
+
+    with ThreadPoolExecutor(1) as pool, harness.db.write() as tx:
+        first = advance(tx)
+        advancing = begun(pool, harness.db, advance)
+
+    assert (1, 2) == (first, advancing.result())
 
 
 def test_canceled_as_it_is_sent(harness: Harness) -> None:
