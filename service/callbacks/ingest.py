@@ -290,8 +290,9 @@ class Ingest:
             taken = self._taken(tx, {row["job_id"] for row in (*kept, *checks)})
             rows = [row for row in kept if row["job_id"] in taken]
             rows, surplus = self._within_bounds(tx, rows, taken)
-            self._insert(tx, rows)
+            # The jobs first, as whoever settles a callback has them.
             self._run_many(tx, _POLL, surplus)
+            self._insert(tx, rows)
             call_for(tx, "process", len(rows))
             self._run_many(tx, REJECT, rejected)
             counts.update(str(row["reason"]) for row in surplus)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import pytest
-from sqlalchemy import Connection, text, update
+from sqlalchemy import Connection, select, text, update
 from support.factories import MOVIE, kept_video
 from support.harness import Harness
 from support.reach import access
@@ -18,6 +18,7 @@ from support.servers import eventually
 from service import store
 from service.accounts import create_account
 from service.bootstrap import build
+from service.callbacks.ingest import KEPT_BYTES_PER_JOB
 from service.callbacks.process import replay_callback
 from service.deliveries.attempts import LEASE_SECONDS
 from service.deliveries.redelivery import (
@@ -64,7 +65,7 @@ from service.providers.apixo import Apixo
 from service.providers.kling import Kling
 from service.settings import load_settings
 from service.store.database import Database
-from service.store.schema import deliveries, providers
+from service.store.schema import deliveries, jobs, providers
 from service.videos.retention import delete_expired, expired_videos, purge_rows
 
 pytestmark = pytest.mark.postgresql
@@ -546,3 +547,35 @@ def test_resent_as_it_is_purged(harness: Harness) -> None:
     assert DeliveryState.PENDING is the_delivery(harness).state
     with harness.db.read() as tx:
         assert [job.id] == [event.job_id for event in store.events.of_job(tx, job.id)]
+
+
+@ROWS_ARE_LOCKED
+def test_too_many_callbacks_as_one_is_settled(harness: Harness) -> None:
+    """Who repeats one callback of a job and sends more than is kept stops no settlement of it."""
+    w, job, other = harness.wiring, submitted(harness), harness.new_job()
+    with harness.db.write() as tx:
+        later = harness.clock() + timedelta(hours=1)
+        store.jobs.change(tx, job.id, [JobState.SUBMITTED], due_at=later)
+
+    def send(whose: Job, body: bytes) -> None:
+        w.ingest.insert(whose.id, "apixo", {}, body, harness.clock())
+
+    send(job, b"{}")
+    with harness.db.write() as tx:
+        callback = store.callbacks.claim_received(tx, harness.clock(), 30.0)
+    assert callback is not None
+    for number in range(4):
+        send(job, bytes([number]) * (KEPT_BYTES_PER_JOB // 4 - 100))
+    with ThreadPoolExecutor(3) as pool, harness.db.write() as settlement:
+        store.jobs.lock(settlement, job.id)
+        with harness.db.write() as tx:
+            # The first of three waits, so that the others are one commit.
+            tx.execute(select(jobs.c.id).filter_by(id=other.id).with_for_update())
+            sent = [pool.submit(send, other, b"{}")]
+            eventually(lambda: _waits(harness.db))
+            sent += [pool.submit(send, job, body) for body in (b"{}", bytes(1000))]
+            eventually(lambda: all(future.running() for future in sent))
+        eventually(lambda: sent[0].done() and _waits(harness.db))
+        assert store.callbacks.settle_claimed(settlement, callback, note="seen")
+    for future in sent:
+        future.result()
