@@ -133,6 +133,15 @@ class _Aside:
             self._empty()
         return taken
 
+    def put_back(
+        self, refusals: list[dict[str, Any]], counts: Counter[str], uses: list[dict[str, Any]]
+    ) -> None:
+        """What was taken, and could not be written: it goes along with a later commit."""
+        with self._lock:
+            self.refusals = deque([*refusals, *self.refusals], maxlen=LISTED)
+            self.counts.update(counts)
+            self.uses = {use["id"]: use for use in uses} | self.uses
+
 
 class Ingest:
     """Keeps callbacks; `insert` returns when the bytes are on disk."""
@@ -267,7 +276,7 @@ class Ingest:
     def _write(self, batch: list[_Waiting]) -> None:
         """One commit for all; if that fails, one each, so that a bad row fails alone."""
         try:
-            known = self._commit(batch)
+            known = self._commit_all(batch)
         except Exception as error:
             # Whatever it was, the thread lives on: the next callback needs it.
             if len(batch) > 1 and not isinstance(error, DatabaseUnavailable):
@@ -280,12 +289,27 @@ class Ingest:
         for waiting in batch:
             waiting.done.set_result(waiting.row.get("job_id") in known)
 
-    def _commit(self, batch: list[_Waiting]) -> set[str]:
+    def _commit_all(self, batch: list[_Waiting]) -> set[str]:
+        taken = self._aside.take()
+        try:
+            return self._commit(batch, *taken)
+        except Exception as error:
+            # Where the one row of a commit is bad, so may be what went along with it.
+            if isinstance(error, DatabaseUnavailable) or len(batch) > 1:
+                self._aside.put_back(*taken)
+            raise
+
+    def _commit(
+        self,
+        batch: list[_Waiting],
+        rejected: list[dict[str, Any]],
+        counts: Counter[str],
+        used: list[dict[str, Any]],
+    ) -> set[str]:
         kept, checks = (
             [waiting.row for waiting in batch if waiting.kind == kind]
             for kind in ("callback", "url check")
         )
-        rejected, counts, used = self._aside.take()
         with self._database.write() as tx:
             taken = self._taken(tx, {row["job_id"] for row in (*kept, *checks)})
             rows = [row for row in kept if row["job_id"] in taken]
@@ -295,6 +319,7 @@ class Ingest:
             self._insert(tx, rows)
             call_for(tx, "process", len(rows))
             self._run_many(tx, REJECT, rejected)
+            counts = counts.copy()
             counts.update(str(row["reason"]) for row in surplus)
             counts.update(str(row["reason"]) for row in checks if row["job_id"] in taken)
             counted = [{"reason": reason, "count": counts[reason]} for reason in sorted(counts)]

@@ -181,7 +181,7 @@ def test_bad_row_fails_alone(harness: Harness) -> None:
 
 
 def test_writer_outlives_a_disk_that_fails(harness: Harness) -> None:
-    """A file in trouble is Busy soon, and once that is over callbacks are kept again."""
+    """A file in trouble is Busy soon; then callbacks are kept again, and refusals are counted."""
     job = harness.new_job()
     if not harness.db.is_sqlite:
         pytest.skip("skipped: only SQLite has a lock file")
@@ -197,11 +197,14 @@ def test_writer_outlives_a_disk_that_fails(harness: Harness) -> None:
         except Busy:
             answers.append("busy")
 
+    harness.wiring.ingest.reject("too_many", "10.0.0.1", harness.clock())
     threading.Thread(target=one, args=(b"first",), daemon=True).start()
     eventually(lambda: answers == ["busy"], 4)
     lock.rmdir()
     threading.Thread(target=one, args=(b"second",), daemon=True).start()
     eventually(lambda: answers == ["busy", "kept"], 4)
+
+    assert 1 == counted(harness)
 
 
 def test_full_queue_is_busy(harness: Harness) -> None:
