@@ -7,6 +7,7 @@ the view `callbacks.receive` raises, so that all errors are made in one place.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -24,9 +25,23 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 CALLBACKS = "/callbacks/"
+#: A form of the dashboard, below the same address.
+_REPLAY = re.compile(r"[^/]+/replay")
 #: Where the view finds what was raised.
 REFUSED = "clipbell.refused"
 _OK = b'{"ok": true}'
+
+
+def token_of(path: str) -> str:
+    """
+    The token of a callback URL's path, forged or ours; blank for the path of something else.
+
+    As Flask routes it: slashes before the path are one, as some proxies put one of their own
+    there, those at the end do not count, and behind a second slash there is no token.
+    """
+    path = f"/{path.lstrip('/')}"
+    token = path.removeprefix(CALLBACKS).rstrip("/") if path.startswith(CALLBACKS) else ""
+    return "" if token.startswith("/") or _REPLAY.fullmatch(token) else token
 
 
 class Receiver:
@@ -48,14 +63,11 @@ class Receiver:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        # As Flask routes it: slashes before the path are one, and behind a second slash
-        # there is no token. Some proxies put one of their own before our URL's path.
-        start, path = len(CALLBACKS), f"/{environ['PATH_INFO'].lstrip('/')}"
-        has_token = path.startswith(CALLBACKS) and path[start : start + 1] not in ("", "/")
-        if environ["REQUEST_METHOD"] != "POST" or not has_token:
+        token = token_of(environ["PATH_INFO"])
+        if environ["REQUEST_METHOD"] != "POST" or not token:
             return self._app(environ, start_response)
         try:
-            self._keep(environ, path[start:].rstrip("/"))
+            self._keep(environ, token)
         except Exception as error:
             return self._refuse(error, environ, start_response)
         start_response("200 OK", [*self._headers])

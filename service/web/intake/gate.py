@@ -13,7 +13,7 @@ from service.model import CALLBACK_BYTES
 from service.web.context import BODY_BYTES, JOB_BYTES
 from service.web.intake.framing import Head
 from service.web.intake.lanes import Lane
-from service.web.receiver import CALLBACKS
+from service.web.receiver import token_of
 
 _FILES = re.compile(r"/v/.*|/v1/videos/[^/]+/content")
 
@@ -46,8 +46,8 @@ class Gate:
         path = self.path(head.target)
         if path == "/healthz" and head.method in ("GET", "HEAD"):
             return Route(Lane.HEALTH)
-        if path.startswith(CALLBACKS) and path != CALLBACKS:
-            return self._callback(path.removeprefix(CALLBACKS).rstrip("/"))
+        if token := token_of(path):
+            return self._callback(token)
         if _FILES.fullmatch(path) and head.method in ("GET", "HEAD"):
             return Route(Lane.FILES)
         return Route(Lane.REQUESTS, BODY_BYTES, JOB_BYTES)
