@@ -22,7 +22,7 @@ LONG = ("--max-examples", "2", "--phases", "examples,coverage,stateful")
 @pytest.mark.parametrize(
     "options",
     [
-        pytest.param(SHORT, id="short"),
+        pytest.param(SHORT, id="short", marks=pytest.mark.slow),
         # Some 3,000 requests, one after the other.
         pytest.param(LONG, id="long", marks=[pytest.mark.long, pytest.mark.timeout(600)]),
     ],

@@ -20,6 +20,8 @@ from support.servers import Clipbell, Hook, eventually
 
 import service.web
 
+pytestmark = pytest.mark.slow
+
 RECIPES = Path(service.web.__file__).with_name("recipes")
 PYTHON = sys.executable
 
@@ -95,7 +97,6 @@ def test_openai_in_node(clipbell: Clipbell, tmp_path: Path) -> None:
     assert (1, True) == (failed.returncode, bool(failed.stderr.strip()))
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_litellm(clipbell: Clipbell, tmp_path: Path) -> None:
     """The one for LiteLLM, which comes from PyPI as it is, saves a video."""
@@ -143,7 +144,6 @@ def test_configuration(clipbell: Clipbell) -> None:
     assert "create_video" in run_coroutine(tools)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_claude_code(clipbell: Clipbell, tmp_path: Path) -> None:
     """Claude Code connects by the recipe's commands, and reads the configuration."""
