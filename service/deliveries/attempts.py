@@ -258,7 +258,7 @@ def _settle_failure(
         until = now + timedelta(seconds=error.wait_seconds or 0.0)
         store.channels.pause(tx, delivery.channel, until, error.message)
         counted = delivery.scheduled_attempts - 1
-        store.deliveries.settle_claimed(tx, delivery, due_at=until, scheduled_attempts=counted)
+        store.deliveries.postpone(tx, delivery, until, scheduled_attempts=counted)
         log.error("channel %s paused: %s", delivery.channel, error.message)
         return
     if error.wait_seconds:
@@ -269,7 +269,7 @@ def _settle_failure(
     if over:
         _end(tx, delivery, DeliveryState.EXHAUSTED, now)
     else:
-        store.deliveries.settle_claimed(tx, delivery, due_at=due_at)
+        store.deliveries.postpone(tx, delivery, due_at)
     failure = endpoint_health.Failure(error, made.seconds, exhausted=over)
     endpoint_health.record_failure(tx, context, subscription, failure, now)
 
@@ -283,7 +283,7 @@ def _settle_by_hand(
         _end(tx, delivery, DeliveryState.DELIVERED, now, resending=None)
     elif before is DeliveryState.PENDING:
         due_at = next_attempt_at(context.settings.retry_schedule, delivery.scheduled_attempts, now)
-        store.deliveries.settle_claimed(tx, delivery, due_at=due_at, resending=None)
+        store.deliveries.postpone(tx, delivery, due_at, resending=None)
     else:
         _end(tx, delivery, before, now, resending=None)
 

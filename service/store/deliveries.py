@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, case, func, select, update
 
 from service.model import Attempt, Delivery, DeliveryState, Exchange, first_id
 from service.store.schema import DELIVERED, attempts, deliveries, events, exchanges
@@ -53,15 +53,28 @@ def settle_claimed(tx: Connection, delivery: Delivery, **changes: Any) -> bool:
     return settle(tx, deliveries, delivery, leased_until=None, **changes)
 
 
+def postpone(tx: Connection, delivery: Delivery, until: datetime | None, **changes: Any) -> None:
+    """Try a claimed delivery again then, unless somebody has ended it during the attempt."""
+    settle_claimed(tx, delivery, **changes)
+    still = {"id": delivery.id, "claims": delivery.claims, "state": DeliveryState.PENDING}
+    update_where(tx, deliveries, still, due_at=until)
+
+
 def make_due_now(tx: Connection, job_id: str, now: datetime) -> None:
     """Make a job's deliveries due that were waiting for its video to be archived."""
     call_for(tx, "deliver", tx.execute(_MAKE_DUE, {"of_job": job_id, "now": now}).rowcount)
 
 
 def end_pending(tx: Connection, now: datetime, **which: str) -> int:
-    """End the pending deliveries of a job or a subscription; how many they were."""
+    """
+    End the pending deliveries of a job or a subscription; how many they were.
+
+    One that was to be resent, and had been delivered before, is delivered.
+    """
     statement = update(deliveries).filter_by(state=DeliveryState.PENDING, **which)
-    ended = statement.values(state=DeliveryState.EXHAUSTED, due_at=None, finished_at=now)
+    delivered = deliveries.c.resending == DeliveryState.DELIVERED
+    state = case((delivered, DeliveryState.DELIVERED), else_=DeliveryState.EXHAUSTED)
+    ended = statement.values(state=state, due_at=None, finished_at=now, resending=None)
     return tx.execute(ended).rowcount
 
 

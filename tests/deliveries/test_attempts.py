@@ -271,6 +271,35 @@ def test_muted(harness: Harness, hook: Hook) -> None:
     assert ([], DeliveryState.EXHAUSTED) == (hook.hits, now_is(harness, delivery).state)
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_muted_during_an_attempt(harness: Harness, hook: Hook, by_hand: bool) -> None:
+    """Whatever comes of the attempt, no next one is announced."""
+    hook.answers = [500]
+    subscribed(harness, hook.url)
+    job, (delivery,) = failed(harness)
+    if by_hand:
+        with harness.db.write() as tx:
+            resend_delivery(tx, delivery, harness.clock())
+
+    class Muting(WebhookChannel):
+        """A channel whose message arrives as its job is muted."""
+
+        def send(self, request: DeliveryRequest) -> DeliveryResult:
+            """Mute, then send."""
+            with harness.db.write() as tx:
+                mute_job(tx, job, harness.clock())
+            return super().send(request)
+
+    post = replace(
+        harness.wiring.notifications, channels={"webhook": Muting(harness.wiring.outbound)}
+    )
+    attempt_delivery(harness.db, post, harness.clock)
+    after = now_is(harness, delivery)
+
+    assert (1, DeliveryState.EXHAUSTED, None) == (len(hook.hits), after.state, after.due_at)
+    assert (None, None) == (after.resending, after.leased_until)
+
+
 def test_disabled_before_it_is_sent(harness: Harness, hook: Hook) -> None:
     """What waits for a subscription that was switched off is not sent."""
     subscription, _ = subscribed(harness, hook.url)

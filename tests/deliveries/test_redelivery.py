@@ -25,6 +25,7 @@ from service.deliveries.subscription_spec import SubscriptionSpec
 from service.deliveries.subscriptions import UNSUBSCRIBED, subscribe
 from service.errors import Conflict, TooOften
 from service.events.record import record_event, record_sample
+from service.jobs.requests import mute_job
 from service.model import Delivery, DeliveryState, EventType, Subscription
 
 pytestmark = pytest.mark.postgresql
@@ -126,6 +127,29 @@ def test_pending_one_keeps_its_schedule(harness: Harness, hook: Hook) -> None:
     harness.drain("deliver")
 
     assert DeliveryState.DELIVERED is found(harness)[0].state
+
+
+@pytest.mark.parametrize(("first", "rounds"), [(200, 1), (500, 1), (500, 2)])
+def test_ended_before_it_is_resent(harness: Harness, hook: Hook, first: int, rounds: int) -> None:
+    """A resend that a mute ends leaves all as it was, and can be asked for again."""
+    hook.answers = [first]
+    subscribed(harness, hook.url)
+    happens(harness)
+    for _ in range(rounds):
+        harness.drain("deliver")
+        harness.clock.advance(1000)
+    (before,) = found(harness)
+    with harness.db.write() as tx:
+        resend_delivery(tx, before, harness.clock())
+        job = store.jobs.find(tx, str(before.job_id))
+        assert job is not None
+        mute_job(tx, job, harness.clock())
+    (ended,) = found(harness)
+    expected = DeliveryState.DELIVERED if first == 200 else DeliveryState.EXHAUSTED
+    assert (expected, None, None) == (ended.state, ended.due_at, ended.resending)
+    hook.answers = [200]
+
+    assert DeliveryState.DELIVERED is resent(harness, ended).state
 
 
 def test_resend_to_one_that_is_off(harness: Harness, hook: Hook) -> None:
