@@ -111,7 +111,11 @@ def test_replay(client: FlaskClient, harness: Harness) -> None:
     waiting = client.get(answer.location).text
     harness.drain("process")
     seen = client.get(answer.location).text
+    harness.wiring.ingest.close()
+    with harness.db.read() as tx:
+        refused = store.callbacks.count_rejections(tx)
 
+    assert {} == refused
     assert (303, f"/callbacks/{found.id}") == (answer.status_code, answer.location)
     assert "Stored; the worker processes it next." in waiting and "hx-trigger" in waiting
     assert "The job is queued: it has no task." in seen and "hx-trigger" not in seen
