@@ -123,7 +123,8 @@ def parse_rows(body: Any) -> list[BatchRow]:
     if not isinstance(given, list) or not 1 <= len(given) <= MOST_ROWS:
         errors.add("/rows", "wrong_type", f"must be a list of 1 to {MOST_ROWS}")
         given = []
-    rows = []
+    rows: list[BatchRow] = []
+    contents: dict[str, str] = {}
     for place, one in enumerate(given):
         if not isinstance(one, dict) or one.keys() != {"key", "job"}:
             errors.add(f"/rows/{place}", "wrong_type", 'must be {"key": "…", "job": {…}}')
@@ -133,7 +134,11 @@ def parse_rows(body: Any) -> list[BatchRow]:
         elif not isinstance(one["job"], dict):
             errors.add(f"/rows/{place}/job", "wrong_type", "must be an object")
         else:
-            rows.append(BatchRow(place, one["job"], one["key"], _content(one["job"])))
+            row = BatchRow(place, one["job"], one["key"], _content(one["job"]))
+            if contents.setdefault(row.key, row.content) != row.content:
+                message = "is that of an earlier row with another content; give each job its own"
+                errors.add(f"/rows/{place}/key", "used", message)
+            rows.append(row)
     errors.raise_any()
     return rows
 
@@ -166,8 +171,8 @@ def plan_rows(
         InvalidInput: a row's key stands for a job with another content.
     """
     known = _known(db, account_id, work)
-    new = [one for one in work if one.row.key not in known]
-    jobs = [planned_job(settings, account_id, one.request, now) for one in new]
+    new = {one.row.key: one.request for one in work if one.row.key not in known}
+    jobs = [planned_job(settings, account_id, request, now) for request in new.values()]
     return {
         "dry_run": True,
         "jobs": len(new),

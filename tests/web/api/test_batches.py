@@ -78,14 +78,19 @@ def test_other_content(client: FlaskClient) -> None:
 
 
 def test_same_key_twice_in_one_batch(client: FlaskClient) -> None:
-    """Two rows of one key are one job; with two contents they are refused together."""
+    """Two rows of one key are one job, also in its price; with two contents they are refused."""
+    plan = client.post("/v1/batches/dry-run", json=batch("a", "a")).get_json()
     two = client.post("/v1/batches", json=batch("a", "a")).get_json()["data"]
     other = JOB | {"metadata": {"order": 7}}
     rows = batch("b")["rows"] + batch("b", job=other)["rows"]
-    refused = client.post("/v1/batches", json={"rows": rows})
+    paths = ("/v1/batches", "/v1/batches/dry-run")
+    refused = [client.post(path, json={"rows": rows}).get_json() for path in paths]
 
+    assert (1, 1, 1.75) == (plan["jobs"], plan["repeated"], plan["estimated_max"])
     assert two[0]["job_id"] == two[1]["job_id"] and two[1]["repeated"]
-    assert (422, 1) == (refused.status_code, count(client))
+    assert [["/rows/1/key"]] * 2 == [[one["pointer"] for one in r["errors"]] for r in refused]
+    assert "job_" not in refused[0]["errors"][0]["message"]
+    assert 1 == count(client)
 
 
 def test_other_account(client: FlaskClient, harness: Harness) -> None:
