@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 from flask import Response, request
 
 from service.errors import FieldError, InvalidInput
+from service.model import is_id
 from service.web.context import json_response, wiring
 
 PAGE_ROWS = 50
@@ -26,8 +27,8 @@ def page_size(usual: int = PAGE_ROWS) -> int:
     return int(given)
 
 
-def cursor() -> str | None:
-    """The id that the last page ended on."""
+def cursor(kind: str) -> str | None:
+    """The id, of such a kind, that the last page ended on. Raises InvalidInput for any other."""
     given = request.args.get("cursor")
     if not given:
         return None
@@ -36,8 +37,8 @@ def cursor() -> str | None:
         found = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
     except ValueError:
         found = ""
-    if not found.isprintable() or not found:
-        message = "must be a next_cursor of an earlier answer"
+    if not is_id(kind, found):
+        message = "must be a next_cursor of an earlier answer of this list"
         raise InvalidInput([FieldError("?cursor", "bad_cursor", message)])
     return found
 

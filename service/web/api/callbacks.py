@@ -81,7 +81,7 @@ def list_callbacks() -> Response:
     which = {"job_id": request.args.get("job_id"), "state": choice_arg("state", CallbackState)}
     with wiring().db.read() as tx:
         account = caller().account_id
-        found = store.callbacks.page(tx, account, page_size(), before=cursor(), **which)
+        found = store.callbacks.page(tx, account, page_size(), before=cursor("cbk"), **which)
     return page_response([callback_json(callback) for callback in found], found.older)
 
 
@@ -109,7 +109,7 @@ def list_rejected() -> Response:
 
 def _rejected() -> Response:
     with wiring().db.read() as tx:
-        found = store.callbacks.rejected(tx, page_size(), before=cursor())
+        found = store.callbacks.rejected(tx, page_size(), before=cursor("rej"))
         counts, checks = store.callbacks.count_rejections(tx), store.callbacks.url_checks(tx)
     shown = [rejection_json(one) for one in found]
     return page_response(shown, found.older, counts=counts, url_checks=checks)

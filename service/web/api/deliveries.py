@@ -37,7 +37,7 @@ def list_deliveries() -> Response:
     which["since"] = datetime_arg("since")
     with wiring().db.read() as tx:
         account = caller().account_id
-        found = store.deliveries.page(tx, account, page_size(), before=cursor(), **which)
+        found = store.deliveries.page(tx, account, page_size(), before=cursor("dlv"), **which)
         shown = listing.list_deliveries(tx, wiring().encryptor, found)
     return page_response(shown, found.older)
 

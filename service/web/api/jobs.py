@@ -128,7 +128,7 @@ def list_jobs() -> Response:
             tx,
             caller().account_id,
             page_size(),
-            before=cursor(),
+            before=cursor("job"),
             state=choice_arg("state", JobState),
             model=given.get("model"),
             since=datetime_arg("since"),

@@ -225,7 +225,7 @@ def recover(subscription_id: str) -> Response:
     wanted = Recovery(since, bool_arg("missing"), dry_run)
     with w.db.write() as tx:
         subscription = get_or_404(tx, Subscription, subscription_id)
-        done = recover_subscription(tx, subscription, wanted, w.clock(), cursor())
+        done = recover_subscription(tx, subscription, wanted, w.clock(), cursor("evt"))
     following = encode_cursor(done.next_event) if done.next_event else None
     body: RecoveredJson = {
         "recovered": done.count,

@@ -16,9 +16,10 @@ from service.accounts import SCOPES, create_key
 from service.bootstrap import build
 from service.catalogue.models import MODELS
 from service.formatting import iso
-from service.model import JobState
+from service.model import JobState, new_id
 from service.settings import load_settings
 from service.web.app import create_app
+from service.web.pagination import encode_cursor
 
 MODEL = "kling-2-5-turbo-pro"
 GOOD = {"model": MODEL, "input": {"prompt": "A fox"}}
@@ -186,6 +187,18 @@ def test_bad_query(client: FlaskClient, query: str) -> None:
     problem = refused(client.get(f"/v1/jobs?{query}"), 422)
 
     assert [f"?{query.partition('=')[0]}"] == [fault["pointer"] for fault in problem["errors"]]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/jobs", "/v1/deliveries", "/v1/callbacks", "/v1/callbacks/rejected"],
+)
+def test_cursor_of_another_list(client: FlaskClient, harness: Harness, path: str) -> None:
+    """A cursor that leads through another list is refused: no page would be the next one."""
+    for kind in ("vid", "job_", "evt"):
+        foreign = encode_cursor(new_id(kind, harness.clock()))
+        problem = refused(client.get(f"{path}?cursor={foreign}"), 422)
+        assert ["?cursor"] == [fault["pointer"] for fault in problem["errors"]]
 
 
 @pytest.mark.parametrize(
