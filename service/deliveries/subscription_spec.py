@@ -96,9 +96,9 @@ def parse_subscription(
     return SubscriptionSpec(
         parts["channel"],
         target,
-        tuple(chosen),
+        tuple(dict.fromkeys(chosen)),
         format_,
-        models=tuple(parts.get("models") or ()),
+        models=tuple(dict.fromkeys(parts.get("models") or ())),
         metadata=parts.get("metadata") or {},
         name=" ".join(str(parts.get("name") or "").split()),
         headers=headers,

@@ -109,7 +109,7 @@ def get_or_create_hook(
     tx: Connection, encryptor: Encryptor, account_id: str, spec: SubscriptionSpec, now: datetime
 ) -> tuple[Subscription, str | None]:
     """
-    The one REST hook of this target and these events, enabled, with `spec`'s format.
+    The one REST hook of this target and these events, enabled, with `spec`'s format and filters.
 
     Returns:
         The subscription; its secret, where it is new.
@@ -117,8 +117,9 @@ def get_or_create_hook(
     store.accounts.lock(tx, account_id)
     same = store.subscriptions.same(tx, account_id, "webhook", digest(spec.target), hidden=False)
     for before in same:
-        if tuple(before.events) == spec.events:
-            changes = store.subscriptions.ENABLED | {"format": spec.format}
+        if before.hook and set(before.events) == set(spec.events):
+            asked = {"models": list(spec.models), "metadata": spec.metadata}
+            changes = store.subscriptions.ENABLED | {"format": spec.format} | asked
             store.subscriptions.change(tx, before.id, **changes)
             return replace(before, **changes), None
     return subscribe(tx, encryptor, account_id, spec, now, hook=True)

@@ -201,9 +201,11 @@ def test_bad_changes(harness: Harness, fields: dict[str, Any], pointer: str) -> 
 
 
 def test_one_hook_for_each_target_and_events(harness: Harness) -> None:
-    """The same hook again is the one that is there, enabled, in the format asked for last."""
+    """The same hook again is the one that is there, enabled, as it was asked for last."""
+    filters: dict[str, Any] = {"models": ("kling-2",), "metadata": {"order": 7}}
+    own = subscription_of(harness, target=TARGET, events=["job.failed"])
     specs = [
-        SubscriptionSpec("webhook", TARGET, ("job.failed",), "flat"),
+        SubscriptionSpec("webhook", TARGET, ("job.failed",), "flat", **filters),
         SubscriptionSpec("webhook", TARGET, ("job.failed",), "standard"),
         SubscriptionSpec("webhook", TARGET, ("job.held",), "flat"),
     ]
@@ -217,7 +219,10 @@ def test_one_hook_for_each_target_and_events(harness: Harness) -> None:
         hooks.append(found)
     (first, secret), (again, no_secret), (other, _) = hooks
 
+    assert own.id != first.id
+    assert (["kling-2"], {"order": 7}) == (first.models, first.metadata)
     assert (first.id, "standard", True) == (again.id, again.format, again.enabled)
+    assert ([], {}) == (again.models, again.metadata)
     assert secret and secret.startswith("whsec_") and no_secret is None
     assert other.id != first.id
 

@@ -188,6 +188,18 @@ def test_same_hook_again(client: FlaskClient, event: str | None) -> None:
     )
 
 
+def test_same_events_in_another_order(client: FlaskClient) -> None:
+    """The pair is the target and its events, however they are listed."""
+    lists = [["job.failed", "job.held"], ["job.held", "job.failed"], ["job.held"] * 2]
+    ids = [
+        client.post("/v1/hooks", json={"url": TARGET, "events": events}).get_json()["id"]
+        for events in [*lists, "job.held"]
+    ]
+
+    assert [ids[0], ids[0], ids[2], ids[2]] == ids
+    assert ids[0] != ids[2]
+
+
 def test_same_hook_at_once(client: FlaskClient, harness: Harness) -> None:
     """Eight requests at once for one pair make one hook."""
     app, headers = create_app(harness.wiring), {"x-api-key": harness.key}
