@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from sqlalchemy.exc import SQLAlchemyError
 
 from service.errors import DatabaseUnavailable
-from service.store.outages import is_unavailable, reason_of
+from service.store.outages import is_conflict, is_unavailable, reason_of
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,9 @@ class Breaker:
         except SQLAlchemyError as error:
             if not is_unavailable(error):
                 raise
-            self._failed(reason_of(error), began)
+            # A deadlock takes a second until the server ends it, and concerns nobody else.
+            if not is_conflict(error):
+                self._failed(reason_of(error), began)
             raise DatabaseUnavailable(reason_of(error)) from error
         self._succeeded_at = time.monotonic()
 

@@ -36,6 +36,8 @@ _CURABLE_STATES = frozenset(
 #: The class "program limit exceeded": this row is too large, today and tomorrow.
 _LIMIT_CLASS = "54"
 READ_ONLY_STATE = "25006"
+#: The class "transaction rollback": of two that hinder each other the server has ended one.
+_CONFLICT_CLASS = "40"
 
 
 def is_unavailable(error: BaseException) -> bool:
@@ -48,6 +50,11 @@ def is_unavailable(error: BaseException) -> bool:
     if isinstance(error, DatabaseError | InterfaceError):
         return state[:2] != _LIMIT_CLASS
     return isinstance(error, PoolTimeoutError | PendingRollbackError)
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether a server that is well has ended this one transaction, because of another."""
+    return sqlstate_of(error)[:2] == _CONFLICT_CLASS
 
 
 def sqlstate_of(error: BaseException) -> str:

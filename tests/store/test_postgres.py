@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import psycopg
@@ -156,6 +157,37 @@ def test_somebody_elses_lock(server: Cluster, db: Database) -> None:
     eventually(lambda: works_again(db), 10)
 
     assert 0 == count
+
+
+def test_deadlock(server: Cluster) -> None:
+    """Of two that wait for each other the server ends one; nobody else is refused for it."""
+    db, meeting, refused = Database(server.url, 8.0), threading.Barrier(2), threading.Event()
+    with db.write() as tx:
+        for name in ("a", "b"):
+            store.work.beat(tx, name, NOON)
+
+    def both(*names: str) -> str:
+        try:
+            with db.write() as tx:
+                store.work.beat(tx, names[0], NOON)
+                meeting.wait(5)
+                store.work.beat(tx, names[1], NOON)
+                # Its own answer would be a reason to refuse nobody.
+                refused.wait(5)
+                return "written"
+        except DatabaseUnavailable as error:
+            refused.set()
+            return str(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.submit(both, "a", "b"), pool.submit(both, "b", "a")
+        refused.wait(5)
+        beat(db)
+        answers = [first.result(), second.result()]
+    db.close()
+
+    assert 1 == answers.count("written")
+    assert "deadlock" in "".join(answers)
 
 
 def test_connection_is_ended(server: Cluster, db: Database) -> None:
