@@ -67,7 +67,10 @@ def stored_file(
     response.set_etag(etag or name)
     if whole:
         return response
-    size = response.content_length
+    # Whatever is no single range of bytes is answered with the whole file (RFC 9110, 14.2).
+    wanted = request.range
+    single = wanted is not None and wanted.units == "bytes" and len(wanted.ranges) == 1
+    size = response.content_length if single else None
     try:
         response.make_conditional(request, accept_ranges=True, complete_length=size)
     except RequestedRangeNotSatisfiable:

@@ -52,6 +52,16 @@ ours = pytest.mark.parametrize("server", ["file none", "s3 none"], indirect=True
 
 
 @ours
+@pytest.mark.parametrize("wanted", ["bytes=0-1,4-5", "items=0-1", "bytes=a-b", "seconds", "bytes="])
+def test_no_single_range(client: FlaskClient, harness: Harness, wanted: str) -> None:
+    """What is no range, of another unit or several ranges at once is answered with the whole."""
+    answer = fetch(client, path_of(harness, kept_video(harness)), headers={"Range": wanted})
+
+    assert (200, MOVIE) == (answer.status_code, answer.data)
+    assert "bytes" == answer.headers["Accept-Ranges"]
+
+
+@ours
 @pytest.mark.parametrize(
     ("wanted", "part"), [("bytes=4-7", slice(4, 8)), ("bytes=-10", slice(-10, None))]
 )
