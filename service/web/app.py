@@ -122,9 +122,10 @@ def _refuse_nul() -> None:
 def _answer(error: Exception) -> Response:
     """Every error is a problem: a page for people with a browser, JSON for the rest."""
     problem = as_problem(error)
-    vendors = segmind.in_its_place(problem) or openai.in_its_place(problem)
-    if vendors is not None:
-        return vendors
+    for in_its_place in (segmind.in_its_place, openai.in_its_place, apixo.in_its_place):
+        answer = in_its_place(problem)
+        if answer is not None:
+            return answer
     return html_problem(problem) if wants_html() else problem_response(problem)
 
 

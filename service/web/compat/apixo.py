@@ -18,7 +18,7 @@ from service.model import ACCOUNTS_OWN, TERMINAL_EVENTS, JobState, VideoState
 from service.model.json_types import HookUrl, JobId, about
 from service.web.compat.base import CompatError, checked, create, find, known_model
 from service.web.context import JOB_BYTES, authenticate, decoded_body, json_body, json_response
-from service.web.errors import as_problem
+from service.web.errors import Problem, as_problem
 
 blueprint = Blueprint("apixo", __name__, url_prefix="/api/v1")
 
@@ -27,6 +27,7 @@ NO_MONEY = 402
 
 @blueprint.errorhandler(Exception)
 def _in_apixo_words(error: Exception) -> Response:
+    """Any error as APIXO's API tells it."""
     if isinstance(error, CompatError):
         return _refusal(error.status, error.message, error.headers)
     problem = as_problem(error)
@@ -34,8 +35,13 @@ def _in_apixo_words(error: Exception) -> Response:
     status = 400 if problem.status in (413, 415, 422) else problem.status
     detail = problem.detail
     if problem.errors:
-        detail = "; ".join(f"{f.pointer.strip('/')}: {f.message}" for f in problem.errors)
+        detail = "; ".join(f"{f.pointer.strip('/?#')}: {f.message}" for f in problem.errors)
     return _refusal(status, detail, problem.headers)
+
+
+def in_its_place(problem: Problem) -> Response | None:
+    """For the app's own 404 and 405 below our addresses: in APIXO's words."""
+    return _in_apixo_words(problem) if request.path.startswith("/api/v1/") else None
 
 
 class ApixoErrorTextJson(TypedDict):
@@ -64,6 +70,7 @@ _TITLES = {
     402: "Insufficient credits",
     403: "Forbidden",
     404: "Not found",
+    405: "Method not allowed",
     429: "Rate limit exceeded",
     500: "Internal server error",
     503: "Service unavailable",

@@ -91,8 +91,10 @@ def _in_segmind_words(error: Exception) -> Response:
     problem = as_problem(error)
     # Segmind knows no 415: a wrong content type is its 406.
     status = {415: 406, 422: 400}.get(problem.status, problem.status)
-    message = "Invalid content type" if problem.status == 415 else problem.detail
-    return json_response({"error": message}, status, problem.headers)
+    message = "; ".join(f"{f.pointer.strip('/?#')}: {f.message}" for f in problem.errors or ())
+    if problem.status == 415:
+        message = "Invalid content type"
+    return json_response({"error": message or problem.detail}, status, problem.headers)
 
 
 @blueprint.post(f"/v1/<any({_SLUGS}):slug>")
@@ -108,19 +110,24 @@ def run_sync(slug: str) -> Response:
         job, replayed = create(asked, raw, NO_MONEY)
         if asks_for("Prefer", "respond-async"):
             location = _url(f"v2/requests/{job.id}")
-            preferred = {"Preference-Applied": "respond-async", "Location": location}
-            return json_response(_submitted(job.id), 202, preferred)
+            headers = {"Preference-Applied": "respond-async", "Location": location}
+            return json_response(_submitted(job.id), 202, headers | _replay_header(replayed))
         if not replayed:
             seconds = wiring().settings.sync_timeout or 3 * asked.model.expected(asked.input)
             _waiters().wait(job.id, seconds)
         response = _result(find(job.id), replayed=replayed)
-        if replayed:
-            response.headers["Idempotency-Replayed"] = "true"
+        response.headers.update(_replay_header(replayed))
         return response
+
+
+def _replay_header(replayed: bool) -> dict[str, str]:
+    return {"Idempotency-Replayed": "true"} if replayed else {}
 
 
 def in_its_place(problem: Problem) -> Response | None:
     """For the app's own 404 and 405: where a model of Segmind's is, or would be, in its words."""
+    if request.path.startswith(("/v2/", "/v1/requests/")):
+        return _in_segmind_words(problem)
     slug = request.path.removeprefix("/v1/")
     if not request.path.startswith("/v1/") or "/" in slug:
         return None
@@ -224,8 +231,7 @@ def submit(slug: str) -> Response:
     raw = decoded_body(JOB_BYTES)
     asked = checked(slug, json_body(JOB_BYTES), "segmind_v2", provider="segmind")
     job, replayed = create(asked, raw, NO_MONEY)
-    headers = {"Idempotency-Replayed": "true"} if replayed else {}
-    return json_response(_submitted(job.id), 200, headers)
+    return json_response(_submitted(job.id), 200, _replay_header(replayed))
 
 
 def _submitted(job_id: str) -> SegmindRequestJson:

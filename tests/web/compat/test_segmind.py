@@ -197,12 +197,40 @@ def test_refusals(harness: Harness, client: FlaskClient) -> None:
         client.post("/v2/kling-9", json=FOX, headers=headers),
         client.get("/v2/requests/job_0", headers=headers),
         client.get("/v1/requests/job_0", headers=headers),
+        client.get("/v2/kling-2", headers=headers),
+        client.post("/v2/kling-2/", json=FOX, headers=headers),
+        client.delete("/v1/requests/job_0", headers=headers),
     ]
 
     statuses = [answer.status_code for answer in found]
-    assert [401, 404, 405, 406, 400, 400, 404, 404, 404] == statuses
+    assert [401, 404, 405, 406, 400, 400, 404, 404, 404, 405, 404, 405] == statuses
+    assert all("application/json" == answer.content_type for answer in found)
     assert all(answer.get_json()["error"] for answer in found)
     assert "OPTIONS, POST" == found[2].headers["Allow"]
+
+
+@pytest.mark.parametrize("path", ["/v1/kling-2", "/v2/kling-2"])
+def test_fault_outside_the_body(harness: Harness, client: FlaskClient, path: str) -> None:
+    """A fault of a header or of the query is named, with what is right."""
+    headers = head(harness)
+    answers = [
+        client.post(path, json=FOX, headers=headers | {"Idempotency-Key": "k" * 256}),
+        client.post(f"{path}?colour=%00", json=FOX, headers=headers),
+    ]
+
+    assert [
+        "Idempotency-Key: must have from 1 to 255 characters",
+        "colour: must hold no NUL",
+    ] == [answer.get_json()["error"] for answer in answers]
+
+
+def test_replay_without_waiting(harness: Harness, client: FlaskClient) -> None:
+    """Who wants no wait and asks again under one key gets the same job, marked as a replay."""
+    headers = head(harness) | {"Idempotency-Key": "k", "Prefer": "respond-async"}
+    first, again = (client.post("/v1/kling-2", json=FOX, headers=headers) for _ in range(2))
+
+    assert (202, first.data) == (again.status_code, again.data)
+    assert [None, "true"] == [a.headers.get("Idempotency-Replayed") for a in (first, again)]
 
 
 def test_coded_body(harness: Harness, client: FlaskClient) -> None:
