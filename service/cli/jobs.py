@@ -46,7 +46,7 @@ def print_job(shown: JobJson, json_: bool) -> None:
     console().print(*line, sep="  ", soft_wrap=True)
     if shown["video"]:
         say(str(shown["video"]["url"]))
-    if shown["error"] and shown["state"] != JobState.CANCELED:
+    if shown["error"]:
         say(error_text(shown["error"]))
 
 

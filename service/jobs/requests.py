@@ -310,7 +310,8 @@ def planned_job(settings: Settings, account_id: str, request: JobRequest, now: d
 
 def cancel_job(tx: Connection, job: Job, now: datetime, why: str = "canceled by hand") -> None:
     """Take a job back that was not sent yet. Raises Conflict once it may have been."""
-    changes = {"state": JobState.CANCELED, "due_at": None, "finished_at": now}
+    # The reason that it was held for no longer holds it.
+    changes = {"state": JobState.CANCELED, "due_at": None, "finished_at": now, "error": None}
     if not store.jobs.change(tx, job.id, [JobState.QUEUED, JobState.HELD], **changes):
         # As it is now: a worker may have taken it at this moment.
         state = (store.jobs.find(tx, job.id) or job).state

@@ -26,7 +26,7 @@ from service.model import (
     Outcome,
     TaskState,
 )
-from service.model.error_codes import job_error
+from service.model.error_codes import as_stored, job_error
 
 pytestmark = pytest.mark.postgresql
 
@@ -169,6 +169,17 @@ def test_cancel_once_it_may_have_been_sent(harness: Harness, state: JobState) ->
         cancel_job(tx, harness.job(job), harness.clock())
 
     assert (state, []) == (harness.job(job).state, types(harness, job))
+
+
+def test_canceled_while_it_was_held(harness: Harness) -> None:
+    """It is no longer said to go out tomorrow."""
+    job = harness.new_job()
+    with harness.db.write() as tx:
+        held = {"state": JobState.HELD, "error": as_stored(job_error("BUDGET", "too much"))}
+        store.jobs.change(tx, job.id, [JobState.QUEUED], **held)
+        cancel_job(tx, harness.job(job), harness.clock())
+
+    assert (JobState.CANCELED, None) == (harness.job(job).state, harness.job(job).error)
 
 
 def test_muted_while_it_was_found_out(harness: Harness) -> None:
