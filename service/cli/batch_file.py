@@ -128,7 +128,7 @@ def _values(
         if name in ("notify", "events"):
             values[name] = cell.split()
         elif name == "metadata" or name == "cancel_after":
-            with suppress(ValueError, RecursionError):
+            with suppress(ValueError):
                 values[name] = read_json(cell)
         elif name not in ("id", *FIELDS):
             # Where Excel parts cells by semicolons, its numbers have a comma.
@@ -156,7 +156,7 @@ def _parsed(where: str, text: str) -> Any:
         return read_json(text)
     except UnicodeEncodeError:
         raise FileError(f"{where}: holds half a surrogate pair") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise FileError(f"{where}: is not JSON: {error}") from None
 
 

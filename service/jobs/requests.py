@@ -324,7 +324,9 @@ def cancel_job(tx: Connection, job: Job, now: datetime, why: str = "canceled by 
 
 
 def mute_job(tx: Connection, job: Job, now: datetime) -> None:
-    """No more news of this job; what is pending ends."""
+    """No more news of this job; what is pending ends. Again changes nothing."""
     store.jobs.change(tx, job.id, list(JobState), muted=True)
     ended = store.deliveries.end_pending(tx, now, job_id=job.id)
-    store.steps.add(tx, job.id, "muted", f"{ended} pending deliveries ended", now)
+    if ended or not job.muted:
+        what = "delivery" if ended == 1 else "deliveries"
+        store.steps.add(tx, job.id, "muted", f"{ended} pending {what} ended", now)

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 DEPTH = 50
+DIGITS = 1000
+TOO_DEEP = f"it is nested deeper than {DEPTH} levels"
 
 
 def read_json(text: str | bytes) -> Any:
@@ -14,13 +16,24 @@ def read_json(text: str | bytes) -> Any:
 
     Raises:
         ValueError: it is not JSON, or UnicodeEncodeError: a text in it is half a surrogate pair.
-        RecursionError: it is nested far too deep.
     """
-    found = json.loads(text, parse_constant=_refuse_constant, parse_float=finite)
+    try:
+        found = json.loads(
+            text, parse_constant=_refuse_constant, parse_float=finite, parse_int=_whole
+        )
+    except RecursionError:
+        raise ValueError(TOO_DEEP) from None
     _check_depth(found)
     # Half a surrogate pair is JSON, but no text that could be stored or sent.
     json.dumps(found, ensure_ascii=False).encode()
     return found
+
+
+def _whole(text: str) -> int:
+    """A whole number that Python reads. Raises ValueError."""
+    if len(text) > DIGITS:
+        raise ValueError(f"{text[:20]}… is too large a number")
+    return int(text)
 
 
 def finite(text: str) -> float:
@@ -39,7 +52,7 @@ def _check_depth(found: Any) -> None:
         level = [x for v in inner if isinstance(v, list) for x in v]
         if not level:
             return
-    raise ValueError(f"it is nested deeper than {DEPTH} levels")
+    raise ValueError(TOO_DEEP)
 
 
 def _refuse_constant(word: str) -> None:

@@ -185,13 +185,16 @@ def test_others_see_nothing(client: FlaskClient, harness: Harness) -> None:
 
 
 def test_mute_ends_what_is_pending(client: FlaskClient, harness: Harness) -> None:
-    """Nothing is sent of a muted job."""
+    """Nothing is sent of a muted job; to mute it once more changes nothing."""
     with Hook() as hook:
         job_id = canceled(client, harness, hook.url)
-        assert 200 == client.post(f"/v1/jobs/{job_id}/mute").status_code
+        for _ in range(2):
+            assert 200 == client.post(f"/v1/jobs/{job_id}/mute").status_code
         harness.drain("deliver")
+    timeline = client.get(f"/v1/jobs/{job_id}/timeline").get_json()["data"]
 
     assert ([], "exhausted") == (hook.hits, listed(client)[0]["state"])
+    assert ["1 pending delivery ended"] == [t["message"] for t in timeline if t["kind"] == "muted"]
 
 
 def test_request_and_answer(client: FlaskClient, harness: Harness) -> None:
