@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from support.harness import NOON, Harness
 
 from service import store
@@ -17,7 +17,7 @@ from service.deliveries.subscription_spec import SubscriptionSpec
 from service.deliveries.subscriptions import subscribe
 from service.events.record import record_sample
 from service.model import Attempt, DeliveryState, EventType, Job, JobState
-from service.ops.reports import Report, add_up, keep_reports, report_since
+from service.ops.reports import KEPT_DAYS, Report, add_up, keep_reports, report_since
 
 pytestmark = pytest.mark.postgresql
 
@@ -159,6 +159,22 @@ def test_a_quiet_day(harness: Harness) -> None:
     sent(harness, NOON - DAY)
 
     assert (0, 1) == (few, keep(harness, busy_rows=2))
+
+
+def test_a_quiet_account(harness: Harness) -> None:
+    """Of an account with few rows in all days no single day is asked about."""
+    sent(harness, NOON - DAY)
+    asked: list[str] = []
+
+    def record(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(harness.db.engine, "before_cursor_execute", record)
+    quiet = keep(harness, busy_rows=2), sum("OFFSET" in one for one in asked)
+    busy = keep(harness), sum("OFFSET" in one for one in asked)
+
+    assert (0, 1) == quiet
+    assert (1, 2 + KEPT_DAYS) == busy
 
 
 def test_a_part_of_a_kept_day(harness: Harness) -> None:
