@@ -21,6 +21,7 @@ from service.callbacks.ingest import Ingest
 from service.errors import (
     BadToken,
     CallbackTooLarge,
+    Conflict,
     ExpiredToken,
     NotFound,
     ProviderError,
@@ -332,7 +333,13 @@ def replay_callback(tx: Connection, callback: Callback, now: datetime) -> None:
     Look at a stored callback once more, as if it had just come.
 
     What it can change is what it could change then: an ended job stays as it is.
+
+    Raises:
+        Conflict: it was deleted with the data of its job.
     """
+    job = store.jobs.find(tx, callback.job_id)
+    if job is not None and job.is_erased:
+        raise Conflict(f"the data of {job.id} was deleted, and this callback's body with it")
     # The job first, as whoever settles a callback has it.
     store.steps.add(tx, callback.job_id, "replayed", f"callback {callback.id}, by hand", now)
     store.callbacks.requeue(tx, callback.id, now)

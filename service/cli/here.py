@@ -103,7 +103,7 @@ def own_subscription(tx: Connection, given: str) -> Subscription:
     """The acting account's subscription of that id or beginning. Raises NotFound."""
     found = store.subscriptions.owned(tx, acting_account(tx).id, whole_id(tx, given))
     if found is None:
-        raise NotFound(f"there is no {given}: `clipbell subscriptions list` shows all")
+        raise NotFound(f"there is no subscription {given}: `clipbell subscriptions list` shows all")
     return found
 
 
@@ -111,7 +111,7 @@ def own_delivery(tx: Connection, given: str) -> Delivery:
     """The acting account's delivery of that id or beginning. Raises NotFound."""
     found = store.deliveries.owned(tx, acting_account(tx).id, whole_id(tx, given))
     if found is None:
-        raise NotFound(f"there is no {given}: `clipbell deliveries` lists them")
+        raise NotFound(f"there is no delivery {given}: `clipbell deliveries` lists them")
     return found
 
 

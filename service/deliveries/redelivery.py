@@ -43,13 +43,17 @@ def resend_delivery(tx: Connection, delivery: Delivery, now: datetime) -> None:
     One more attempt now, with the same bytes and id under a fresh signature.
 
     Raises:
-        Conflict: the subscription was ended for good, or one is under way already.
+        Conflict: the subscription was ended for good, the job's data was deleted, or an
+            attempt is under way already.
         TooOften: more than `RESENDS` within a minute.
     """
     subscription = store.subscriptions.find(tx, delivery.subscription_id)
     reason = subscription.disabled_reason if subscription else "removed"
     if reason in (UNSUBSCRIBED, "removed"):
         raise Conflict(f"the subscription is {reason}: its reader wants no more")
+    job = store.jobs.find(tx, delivery.job_id) if delivery.job_id is not None else None
+    if job is not None and job.is_erased:
+        raise Conflict(f"the data of {job.id} was deleted: there is nothing left to send")
     # Those that count the account's resends come one after the other.
     store.accounts.lock(tx, delivery.account_id)
     # As it is now: a worker may begin an attempt, or somebody else resend it, at this moment.
@@ -125,6 +129,7 @@ def recover_subscription(
     Deliver what this subscription has not got: one page of the time since then.
 
     A delivery that is pending stays as it is; an exhausted one starts its schedule again.
+    Nothing is sent of muted jobs.
 
     Args:
         after: the `next_event` of the page before.
@@ -172,18 +177,21 @@ def _recover_event(
     now: datetime,
 ) -> bool:
     """Deliver an event that the subscription has not got; False where there is nothing to do."""
+    is_open = wanted.missing if delivery is None else delivery.state is DeliveryState.EXHAUSTED
+    if not is_open:
+        return False
+    job = store.jobs.find(tx, event.job_id) if event.job_id is not None else None
+    if job is not None and job.muted:
+        return False
     if delivery is None:
-        if not wanted.missing:
-            return False
-        job = store.jobs.find(tx, event.job_id) if event.job_id is not None else None
-        if event.job_id is not None and (job is None or job.muted or not names_own(job)):
+        if event.job_id is not None and (job is None or not names_own(job)):
             return False
         fits = wants(subscription, event.type, job)
         if fits and not wanted.dry_run:
             add_delivery(tx, event, subscription, now, now)
         return fits
-    if delivery.state is not DeliveryState.EXHAUSTED or wanted.dry_run:
-        return delivery.state is DeliveryState.EXHAUSTED
+    if wanted.dry_run:
+        return True
     again = {
         "state": DeliveryState.PENDING,
         "due_at": now,

@@ -168,6 +168,11 @@ class Job:
     cancel_at: datetime | None = None
 
     @property
+    def is_erased(self) -> bool:
+        """Whether what it was about was deleted; its messages and callbacks are gone, too."""
+        return not self.input
+
+    @property
     def is_final(self) -> bool:
         """Whether nothing that a provider says can change it any more."""
         concluded = self.state is JobState.FAILED and (self.error or {}).get("code") in CONCLUDED

@@ -85,7 +85,7 @@ def test_beginning_of_an_id(clipbell: Clipbell) -> None:
 
     assert made[0] == found["id"]
     assert "several ids begin with" in several and made[1] in several
-    assert "there is no sub_ffffffff" in nothing
+    assert "there is no subscription sub_ffffffff" in nothing
 
 
 def test_errors_name_what_was_typed(clipbell: Clipbell) -> None:

@@ -234,6 +234,20 @@ def test_recovery(harness: Harness, hook: Hook) -> None:
     assert ["exhausted", "while it was off"] == sorted(prompts)
 
 
+def test_recovery_of_a_muted_job(harness: Harness, hook: Hook) -> None:
+    """What a mute has ended stays ended: nobody wants news of that job."""
+    subscription = subscribed(harness, hook.url)
+    happens(harness)
+    (pending,) = found(harness)
+    with harness.db.write() as tx:
+        job = store.jobs.find(tx, str(pending.job_id))
+        assert job is not None
+        mute_job(tx, job, harness.clock())
+
+    assert Recovered(0, None) == recovered(harness, subscription, dry_run=True)
+    assert Recovered(0, None) == recovered(harness, subscription)
+
+
 def test_recovery_of_a_long_time(harness: Harness) -> None:
     """The past is gone through in pages, each a transaction of its own."""
     for _ in range(5):

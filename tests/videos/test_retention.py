@@ -362,6 +362,11 @@ def test_erase(harness: Harness, client: FlaskClient) -> None:
         shown["error"]["code"],
         shown["cost"]["actual"],
     )
+    for kind, action in (("deliveries", "resend"), ("callbacks", "replay")):
+        (row,) = client.get(f"/v1/{kind}?job_id={job_id}").get_json()["data"]
+        refused = client.post(f"/v1/{kind}/{row['id']}/{action}")
+        assert (409, True) == (refused.status_code, job_id in refused.get_json()["detail"])
+        assert row == client.get(f"/v1/{kind}?job_id={job_id}").get_json()["data"][0]
     assert 204 == client.delete(f"/v1/jobs/{job_id}").status_code
     assert 200 == client.get(f"/v1/jobs/{job_id}/timeline").status_code
     harness.drain("number")

@@ -156,7 +156,7 @@ def _wire(job: Job) -> dict[str, Any] | str:
     w = wiring()
     if job.provider not in w.providers or find_offer(job.model, job.provider) is None:
         return f"This server can no longer send to {job.provider}."
-    if not job.input:
+    if job.is_erased:
         return "What was asked for has been deleted."
     try:
         found: dict[str, Any] = preview(w.providers, w.settings, w.signer, job)["request"]
