@@ -7,12 +7,13 @@ Never after silence: a job that may have been taken once stays with its vendor.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from service import store
-from service.jobs.budget import stated_price
+from service.jobs.budget import objection, stated_price
 from service.jobs.choice import Choice, Market, next_choice
 from service.jobs.journal import Refusal
 from service.model import Job, JobState
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 #: Refusals that say nothing against the job itself.
 ELSEWHERE = HOLD_CODES | RETRY_CODES | {"NOT_FOUND_MODEL", "FORBIDDEN"}
+#: Objections that no new day answers: who has one may never send the job.
+LASTING = ("PRICE_UNKNOWN", "JOB_BUDGET")
 #: The refusing vendor gets no new job for so long where it names no time itself.
 PAUSE_SECONDS = 60.0
 
@@ -31,14 +34,24 @@ PAUSE_SECONDS = 60.0
 def fail_over(
     tx: Connection, settings: Settings, job: Job, refusal: Refusal, now: datetime
 ) -> bool:
-    """Queue the claimed job for the next vendor that takes its input; False where none may."""
+    """
+    Queue the claimed job for the next vendor that takes its input; False where none may.
+
+    Nor does it go where the budget would hold it for good: the next one is the cheapest left.
+    """
     if job.requested is None or job.error is not None or refusal.code not in ELSEWHERE:
         return False
     refused_by = [*(job.refused_by or []), job.provider]
     held = store.providers.all_held(tx)
     market = Market(settings.usable_vendors, settings.prices, now.date(), held)
     choice = next_choice(market, job.model, job.requested, refused_by)
-    if choice is None or not _move(tx, settings, job, choice, refused_by, now):
+    if choice is None:
+        return False
+    moved = replace(job, provider=choice.offer.provider, input=choice.input)
+    held_there = objection(tx, settings, moved, now)
+    if held_there is not None and held_there.code in LASTING:
+        return False
+    if not _move(tx, settings, job, choice, refused_by, now):
         return False
     why = with_code(refusal.code, refusal.message)
     message = f"{job.provider} refused it ({why}); {choice.first()} is next"

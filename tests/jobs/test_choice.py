@@ -131,15 +131,15 @@ def test_sunset() -> None:
 
 
 @pytest.fixture
-def settings_given(sandbox: SandboxClient) -> dict[str, Any]:
-    """Kling and Segmind, both the sandbox."""
+def settings_given(sandbox: SandboxClient, request: pytest.FixtureRequest) -> dict[str, Any]:
+    """Kling and Segmind, both the sandbox; and what a test adds."""
     url = sandbox.server.url
     return {
         "kling_base_url": url,
         "kling_api_key": "k",
         "segmind_base_url": url,
         "submit_timeout": 1.5,
-    }
+    } | getattr(request, "param", {})
 
 
 def sent(harness: Harness, sandbox: SandboxClient, orders: str, **body: Any) -> Job:
@@ -190,6 +190,27 @@ def test_no_other_vendor_that_is_held(harness: Harness, sandbox: SandboxClient) 
     job = sent(harness, sandbox, "[refuse 429 1102]")
 
     assert ("kling", JobState.HELD) == (job.provider, job.state)
+
+
+@pytest.mark.parametrize(
+    ("settings_given", "model"),
+    [
+        ({"job_budget": 0.4}, "kling-2.5-turbo"),
+        ({"budget": 5.0, "piapi_api_key": "k"}, "kling-2.6"),
+    ],
+    indirect=["settings_given"],
+)
+@pytest.mark.parametrize(
+    ("orders", "state"),
+    [("[refuse 429 1102]", JobState.HELD), ("[refuse 429 1303]", JobState.QUEUED)],
+)
+def test_no_other_vendor_that_the_budget_forbids(
+    harness: Harness, sandbox: SandboxClient, orders: str, state: JobState, model: str
+) -> None:
+    """A job stays where it may go out again, not where its price would hold it for good."""
+    job = sent(harness, sandbox, orders, model=model)
+
+    assert ("kling", state) == (job.provider, job.state)
 
 
 def test_named_vendor_keeps_its_job(harness: Harness, sandbox: SandboxClient) -> None:
