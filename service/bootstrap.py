@@ -68,7 +68,8 @@ class Wiring:
         if len(self.providers) > 1:
             with self.db.read() as tx:
                 held = store.providers.all_held(tx)
-        return Market(self.providers, self.settings.prices, self.clock().date(), held)
+        today, has_budget = self.clock().date(), self.settings.has_budget
+        return Market(self.providers, self.settings.prices, today, held, has_budget)
 
     def units(self, slots: Mapping[str, Slots] = UNBOUNDED) -> dict[str, Callable[[], bool]]:
         """

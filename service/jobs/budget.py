@@ -99,7 +99,7 @@ def midnight(now: datetime) -> datetime:
 
 def objection(tx: Connection, settings: Settings, job: Job, now: datetime) -> JobError | None:
     """Why this job may not be sent now; None when it may."""
-    if settings.budget is None and settings.job_budget is None:
+    if not settings.has_budget:
         return None
     _, price = price_range(settings, sold_model(job.model, job.provider), job.input)
     if price is None:

@@ -31,12 +31,14 @@ class Market:
         prices: the operator's dollars per video, by model or by ``VENDOR/MODEL``.
         today: for what has ended.
         held: the ones to which nothing goes out now, for want of credits or by an operator.
+        has_budget: whether a job without a stated price is held until somebody states it.
     """
 
     providers: Container[str]
     prices: Mapping[str, float]
     today: date
     held: Container[str] = ()
+    has_budget: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,11 +163,16 @@ def _cheapest(
         # The vendor that comes nearest has the fewest objections.
         errors.found += min(refused, key=lambda error: len(error.faults)).faults
         return None
-    # One that is held, or whose price nobody states, comes last; else the catalogue's order
-    # decides a tie.
-    taken.sort(
-        key=lambda one: (one[1].provider in market.held, float("inf") if one[0] is None else one[0])
-    )
+
+    def rank(one: tuple[float | None, Model, dict[str, Any]]) -> tuple[bool, bool, float]:
+        # One that is held, or whose price nobody states, comes last; under a budget the second
+        # waits for longer. Else the catalogue's order decides a tie.
+        price, offer, _ = one
+        price_missing = market.has_budget and price is None
+        held = offer.provider in market.held
+        return price_missing, held, float("inf") if price is None else price
+
+    taken.sort(key=rank)
     _, offer, values = taken[0]
     compared = tuple((other.provider, price) for price, other, _ in taken)
     held = frozenset(name for name, _ in compared if name in market.held)

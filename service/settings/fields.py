@@ -157,6 +157,11 @@ class _Settings(BaseModel, extra="forbid", validate_default=True, defer_build=Tr
         return bool(self.api_key_of(vendor) if known else self.base_url_of(vendor))
 
     @property
+    def has_budget(self) -> bool:
+        """Whether there is one per day or per job, so that each job needs a price."""
+        return self.budget is not None or self.job_budget is not None
+
+    @property
     def usable_vendors(self) -> list[str]:
         """The vendors that are wanted and can be used."""
         return [name for name in VENDORS if self.can_use(name)]

@@ -28,12 +28,13 @@ def asked(
     usable: tuple[str, ...] = ALL,
     model: str = "kling-2.5-turbo",
     held: tuple[str, ...] = (),
+    has_budget: bool = False,
     **values: Any,
 ) -> JobRequest:
     """The request for a job of five seconds."""
     given = {"prompt": "A fox", "duration": 5} | values
     body = {"model": model, "input": given} | ({"provider": provider} if provider else {})
-    return check_request(body, {}, Market(usable, {}, TODAY, held))
+    return check_request(body, {}, Market(usable, {}, TODAY, held, has_budget))
 
 
 def faults(*given: Any, **values: Any) -> list[FieldError]:
@@ -84,6 +85,14 @@ def test_held_vendor_comes_last() -> None:
 def test_unknown_price_comes_last() -> None:
     """A vendor without a price is not taken for cheap."""
     assert "segmind" == asked(usable=("kie", "replicate", "segmind")).model.provider
+
+
+@pytest.mark.parametrize(("has_budget", "vendor"), [(False, "piapi"), (True, "kling")])
+def test_held_vendor_or_unknown_price(has_budget: bool, vendor: str) -> None:
+    """Under a budget a vendor without credits may go on sooner than one without a price."""
+    found = asked(model="kling-2.6", held=("kling",), has_budget=has_budget)
+
+    assert vendor == found.model.provider
 
 
 def test_parameter_of_another_vendor() -> None:
