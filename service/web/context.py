@@ -214,6 +214,7 @@ def datetime_arg(name: str) -> datetime | None:
     given = request.args.get(name)
     if given is None:
         return None
+    given = given.upper()  # RFC 3339 allows small letters, too.
     # A plus that was not written as %2B comes as a blank; nothing else ends so.
     moment, _, offset = given.rpartition(" ")
     if "T" in moment and re.fullmatch(r"\d\d:?\d\d", offset):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from http import HTTPStatus
 from urllib.parse import quote
 
 from flask import Response, redirect, request
@@ -49,7 +50,7 @@ def stored_file(
     whole: bool = False,
 ) -> Response:
     """
-    The file as it was asked for: its bytes, a part of them, or 304.
+    The file as it was asked for: its bytes, a part of them, 304 or 412.
 
     Args:
         shown: the name under which it is saved.
@@ -67,6 +68,10 @@ def stored_file(
     response.set_etag(etag or name)
     if whole:
         return response
+    if request.if_match and not request.if_match.is_strong(etag or name):
+        # Who insists on another content gets no byte of this one.
+        response.close()
+        return Response(status=HTTPStatus.PRECONDITION_FAILED)
     # Whatever is no single range of bytes is answered with the whole file (RFC 9110, 14.2).
     wanted = request.range
     single = wanted is not None and wanted.units == "bytes" and len(wanted.ranges) == 1

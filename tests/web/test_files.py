@@ -88,6 +88,20 @@ def test_whole(client: FlaskClient, harness: Harness) -> None:
 
 
 @ours
+@pytest.mark.parametrize("wanted", [{}, {"Range": "bytes=0-1"}])
+def test_another_content(client: FlaskClient, harness: Harness, wanted: dict[str, str]) -> None:
+    """Who insists on a content that the file does not have gets nothing of it."""
+    path = path_of(harness, kept_video(harness))
+    etag = fetch(client, path).headers["ETag"]
+    other, same = (
+        fetch(client, path, headers=wanted | {"If-Match": one}) for one in ('"other"', etag)
+    )
+
+    assert (412, b"") == (other.status_code, other.data)
+    assert MOVIE.startswith(same.data) and same.data
+
+
+@ours
 def test_outside(client: FlaskClient, harness: Harness) -> None:
     """Beyond the end it is 416, and a file that is gone 404."""
     video = kept_video(harness)

@@ -390,6 +390,7 @@ def test_cancel_and_timeline(client: FlaskClient, harness: Harness) -> None:
         ("{:%Y-%m-%dT%H:%M:%S}+0200", 1),
         ("{:%Y-%m-%dT%H:%M:%S}-02:00", 0),
         ("{:%Y-%m-%dT%H:%M:%S}Z", 1),
+        ("{:%Y-%m-%dt%H:%M:%S}z", 1),
     ],
 )
 def test_zone_of_since(client: FlaskClient, harness: Harness, since: str, found: int) -> None:
