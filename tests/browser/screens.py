@@ -20,12 +20,12 @@ from service.web.session import login_url
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
-#: Each size and each colour scheme once; the slow ones complete the pairs.
+#: Each size and each colour scheme once; the long ones complete the pairs.
 SCREENS = [
     pytest.param("desktop", "light", id="desktop-light"),
     pytest.param("phone", "dark", id="phone-dark"),
-    pytest.param("desktop", "dark", id="desktop-dark", marks=pytest.mark.slow),
-    pytest.param("phone", "light", id="phone-light", marks=pytest.mark.slow),
+    pytest.param("desktop", "dark", id="desktop-dark", marks=pytest.mark.long),
+    pytest.param("phone", "light", id="phone-light", marks=pytest.mark.long),
 ]
 #: Plays a video, seeks, and tells its size and where it is then.
 PLAY = """async video => {
@@ -42,7 +42,7 @@ PLAY = """async video => {
 #: For what costs much on any screen: one, and the other three when there is time.
 ONE_SCREEN = [
     pytest.param("phone", "dark", id="phone-dark"),
-    pytest.param("desktop", "light", id="desktop-light", marks=pytest.mark.slow),
+    pytest.param("desktop", "light", id="desktop-light", marks=pytest.mark.long),
     *SCREENS[2:],
 ]
 

@@ -81,7 +81,7 @@ def test_every_step_of_a_submit(run: ChaosRun, tmp_path: Path, tell: Tell) -> No
     assert _adopted(run, found)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 # Some ninety deaths.
 @pytest.mark.timeout(600)
 def test_every_step(run: ChaosRun, tmp_path: Path, tell: Tell) -> None:

@@ -60,7 +60,7 @@ def test_slow_clients(short: Clipbell) -> None:
     assert all(len(lives) > 10 for lives in figures.lives.values()), figures.lives.keys()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_three_hundred_slow_clients(clipbell: Clipbell) -> None:
     """300 slow connections for 60 s against `serve`: p99 of 1 s, and each is cut within 15 s."""
