@@ -219,6 +219,31 @@ def test_callback_beats_the_answer(harness: Harness, sandbox: SandboxClient) -> 
     assert JobState.SUCCEEDED is harness.job(job).state
 
 
+def test_callback_that_no_answer_woke(harness: Harness, sandbox: SandboxClient) -> None:
+    """One that beat the answer is looked at by itself, rarer and rarer, and after the lease."""
+    job, task = submitted(harness, sandbox)
+    lease_ends = harness.clock() + timedelta(seconds=20)
+    with harness.db.write() as tx:
+        changes = {"state": JobState.SUBMITTING, "task_id": None, "due_at": lease_ends}
+        store.jobs.change(tx, job.id, [JobState.SUBMITTED], **changes)
+    bring(harness, job, said(task))
+    waits = []
+    for _ in range(4):
+        with harness.db.read() as tx:
+            (callback,) = store.callbacks.of_job(tx, job.id)
+        assert callback.due_at
+        waits.append((callback.due_at - harness.clock()).total_seconds())
+        harness.clock.advance(waits[-1])
+        harness.drain("process")
+    with harness.db.write() as tx:
+        store.jobs.change(tx, job.id, list(JobState), state=JobState.SUBMITTED, task_id=task.id)
+    harness.clock.advance(1)
+    harness.drain("process")
+
+    assert [2, 4, 8, 7] == waits
+    assert JobState.SUCCEEDED is harness.job(job).state
+
+
 def test_unknown_job_adopts(harness: Harness, sandbox: SandboxClient) -> None:
     """
     The callback of a job that was given up brings its task, and the end of it.
