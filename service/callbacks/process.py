@@ -55,8 +55,8 @@ RETRY_SECONDS = 5.0
 RUNNING_SECONDS = 60.0
 #: And after this when its job was being changed.
 BUSY_SECONDS = 0.1
-#: One that beat the answer of its submit is looked at after 2, 4, … and each 2 ** 6 seconds.
-LAST_DOUBLING = 6
+#: And after this when it beat the answer of its submit.
+EARLY_SECONDS = 2.0
 #: Answers to a question about an id that is not the job's task.
 _DENIALS = frozenset({"NOT_FOUND_TASK", "NOT_FOUND_MODEL", "BAD_REQUEST", "FORBIDDEN"})
 #: Why a callback was refused whose address is ours, and whose sender is not the vendor.
@@ -159,12 +159,9 @@ def _worth_asking(tx: Connection, callback: Callback, job: Job, now: datetime) -
         _done(tx, callback, CallbackState.PROCESSED, "the job had ended before")
         return False
     if job.state is JobState.SUBMITTING:
-        # It beat the answer of the submit, or that answer never comes: the
-        # job is woken by either, and this callback with it. Not on PostgreSQL while another
-        # worker that looks for callbacks has it locked: so it is looked at now and then.
-        lease_ends = max(job.due_at or now, now) + timedelta(seconds=1)
-        soon = now + timedelta(seconds=2 ** min(callback.claims, LAST_DOUBLING))
-        store.callbacks.postpone(tx, callback, min(lease_ends, soon))
+        # The answer makes it due. Not on PostgreSQL while another worker that looks for
+        # callbacks has it locked: so it is looked at again by itself.
+        store.callbacks.postpone(tx, callback, now + timedelta(seconds=EARLY_SECONDS))
         return False
     if job.state in (JobState.QUEUED, JobState.HELD):
         _done(tx, callback, CallbackState.IGNORED, f"the job is {job.state}: it has no task")
