@@ -124,11 +124,11 @@ def handle_expired(
         if job.state is not JobState.UNKNOWN or finder is None:
             return True
         awaited = look_up(db, finder, signer, job, clock)
+        is_late = job.deadline_at is not None and clock() >= job.deadline_at
         with db.write() as tx:
-            if awaited:
-                if job.deadline_at and clock() >= job.deadline_at:
-                    _record_overdue(tx, job, clock())
-            elif store.jobs.still_claimed(tx, job):
+            if awaited and is_late:
+                _record_overdue(tx, job, clock())
+            elif not awaited and store.jobs.still_claimed(tx, job):
                 # Neither its callback nor a person has settled it while the vendor was asked.
                 _after_silence(tx, job, clock())
     return True

@@ -89,7 +89,7 @@ def enable(tx: Connection, subscription_id: str) -> None:
 
 
 def enable_unless(tx: Connection, subscription_id: str, reason: str) -> None:
-    """The same, unless it was disabled for that reason, be it at this moment."""
+    """The same, unless it was disabled for that reason, even a moment ago."""
     said = func.coalesce(subscriptions.c.disabled_reason, "")
     other = (subscriptions.c.id == subscription_id) & (said != reason)
     tx.execute(update(subscriptions).where(other).values(ENABLED))

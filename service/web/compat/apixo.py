@@ -27,7 +27,7 @@ NO_MONEY = 402
 
 @blueprint.errorhandler(Exception)
 def _in_apixo_words(error: Exception) -> Response:
-    """Any error as APIXO's API tells it."""
+    """Any error in the shape of APIXO's API."""
     if isinstance(error, CompatError):
         return _refusal(error.status, error.message, error.headers)
     problem = as_problem(error)
