@@ -7,25 +7,23 @@ first and last, the camera's move.
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 
 import av
 from PIL import Image, ImageOps
 
 from service.sandbox.rendering.camera import View, view_at
 from service.sandbox.rendering.caption import Caption
-from service.sandbox.rendering.landscape import Landscape, even, particles, scatter
-from service.sandbox.rendering.picture import Picture, Size
+from service.sandbox.rendering.landscape import draw_landscape
+from service.sandbox.rendering.planes import Planes, Size
 
 FRAME_RATE = 24
 SHORT_SIDE = 720
 LONGEST = 3.0  # times the short side; a stranger image is cropped
-STAGE = 1.2  # given frames are kept this much larger, so that zooming in stays sharp
+STAGE = 1.25  # the picture is kept this much larger than the frame, so that zooming in stays sharp
 
 
 @dataclass(frozen=True)
@@ -60,16 +58,18 @@ def render_video(
     Raises:
         PIL.UnidentifiedImageError: if an image cannot be read.
     """
-    start = _opened(scene.start_image)
+    start, end = _opened(scene.start_image), _opened(scene.end_image)
     across, down = start.size if start else map(int, scene.aspect_ratio.split(":"))
     size = frame_size(across / down, short_side)
     frames = scene.seconds * frame_rate
     caption = Caption.draw(size, scene.prompt, scene.label, scene.negative_prompt)
-    stage = _frame_stage(scene, size, start) if start else _land_stage(scene, size, frames)
+    first = _staged(start or draw_landscape(_stage_size(size), scene.prompt), size)
+    last = _staged(end, size) if end else first
 
-    def paint(index: int) -> Picture:
-        canvas = stage(index, index / (frames - 1))
-        caption.write(canvas, index, frames)
+    def paint(index: int) -> Planes:
+        progress = index / (frames - 1)
+        canvas = _faded(first, last, progress).seen(size, _view(scene, progress))
+        caption.write(canvas.luma, (index + 1) / frames)
         return canvas
 
     part = path.with_name(f"{path.name}.part")
@@ -92,47 +92,31 @@ def frame_size(shape: float, short_side: int) -> Size:
     return short, round(short / shape / 2) * 2
 
 
-def _seed(scene: Scene) -> int:
-    return int.from_bytes(hashlib.sha256(scene.prompt.encode()).digest()[:8])
+def _stage_size(size: Size) -> Size:
+    return int(size[0] * STAGE) // 2 * 2, int(size[1] * STAGE) // 2 * 2
 
 
-def _land_stage(scene: Scene, size: Size, frames: int) -> Callable[[int, float], Picture]:
-    land = Landscape.draw(size, frames, _seed(scene))
-    if scene.camera is None:
-        return lambda index, _: land.picture(index)
-    return lambda index, progress: _shot(land.picture(index), size, view_at(scene.camera, progress))
+def _staged(image: Image.Image, size: Size) -> Planes:
+    return Planes.from_rgb(ImageOps.fit(image, _stage_size(size), Image.Resampling.BICUBIC))
 
 
-def _frame_stage(scene: Scene, size: Size, start: Image.Image) -> Callable[[int, float], Picture]:
-    """The given frames, slowly coming nearer, the first fading into the last."""
-    end = _opened(scene.end_image)
-    first, last = _staged(start, size), _staged(end or start, size)
-    dice = Random(_seed(scene))  # noqa: S311 - a picture, not a secret
-    dust = tuple(particles(size, (255, 246, 228), 16, dice))
-
-    def stage(index: int, progress: float) -> Picture:
-        way = max(0.0, min(1.0, (progress - 0.25) / 0.5)) if end else 0.0
-        share = way * way * (3 - 2 * way)
-        shown = first if share == 0 else last if share == 1 else first.blend(last, share)
-        canvas = _shot(shown, size, view_at(scene.camera, progress).nearer(1 - 0.08 * progress))
-        scatter(canvas, dust, index)
-        return canvas
-
-    return stage
+def _faded(first: Planes, last: Planes, progress: float) -> Planes:
+    """The first picture until a quarter of the way, the last one from three quarters on."""
+    share = max(0.0, min(1.0, (progress - 0.25) / 0.5))
+    if first is last or share in (0, 1):
+        return last if share == 1 else first
+    return first.blend(last, share)
 
 
-def _staged(image: Image.Image, size: Size) -> Picture:
-    wanted = (even(size[0] * STAGE), even(size[1] * STAGE))
-    return Picture.from_rgb(ImageOps.fit(image, wanted, Image.Resampling.BICUBIC))
-
-
-def _shot(stage: Picture, size: Size, view: View) -> Picture:
-    """What the camera sees of the stage."""
-    return stage.seen(size, view.box, view.roll)
+def _view(scene: Scene, progress: float) -> View:
+    """The camera's, which always comes a little nearer; over a landscape it drifts."""
+    if scene.camera is None and scene.start_image is None:
+        return View(x=0.4 + 0.2 * progress, share=1 / STAGE)
+    return view_at(scene.camera, progress).nearer(1 - 0.08 * progress)
 
 
 def _encode(
-    path: Path, size: Size, frames: int, frame_rate: int, paint: Callable[[int], Picture]
+    path: Path, size: Size, frames: int, frame_rate: int, paint: Callable[[int], Planes]
 ) -> None:
     # faststart puts the index in front, so that players begin before the end has come.
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
