@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from service import store
 from service.deliveries.notification import NotificationContext
 from service.deliveries.subscription_spec import SubscriptionSpec
-from service.deliveries.subscriptions import get_or_create_internal
+from service.deliveries.subscriptions import REMOVED, get_or_create_internal
 from service.errors import DeliveryError
 from service.events.record import record_about
 from service.events.samples import about_subscription
@@ -124,7 +124,7 @@ def disable(
 
 def remove(tx: Connection, subscription_id: str, now: datetime) -> None:
     """It is gone for its account; the row stays, for the log of its deliveries."""
-    gone = {"enabled": False, "hidden": True, "disabled_reason": "removed", "events": ["removed"]}
+    gone = {"enabled": False, "hidden": True, "disabled_reason": REMOVED, "events": [REMOVED]}
     gone |= {"headers": None}
     store.subscriptions.change(tx, subscription_id, **gone)
     store.deliveries.end_pending(tx, now, subscription_id=subscription_id)

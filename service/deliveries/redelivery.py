@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from service import store
-from service.deliveries.subscriptions import UNSUBSCRIBED
+from service.deliveries.subscriptions import REMOVED, UNSUBSCRIBED
 from service.errors import Conflict, TooOften
 from service.events.record import add_delivery, names_own, wants
 from service.model import (
@@ -48,8 +48,8 @@ def resend_delivery(tx: Connection, delivery: Delivery, now: datetime) -> None:
         TooOften: more than `RESENDS` within a minute.
     """
     subscription = store.subscriptions.find(tx, delivery.subscription_id)
-    reason = subscription.disabled_reason if subscription else "removed"
-    if reason in (UNSUBSCRIBED, "removed"):
+    reason = subscription.disabled_reason if subscription else REMOVED
+    if reason in (UNSUBSCRIBED, REMOVED):
         raise Conflict(f"the subscription is {reason}: its reader wants no more")
     job = store.jobs.find(tx, delivery.job_id) if delivery.job_id is not None else None
     if job is not None and job.is_erased:

@@ -24,6 +24,8 @@ from service.signing import Encryptor, digest, new_webhook_secret
 
 #: Said by the reader of a mail: no later job may overrule it.
 UNSUBSCRIBED = "unsubscribed by mail"
+#: Removed by its account.
+REMOVED = "removed"
 
 
 def subscribe(
@@ -126,9 +128,32 @@ def get_or_create_hook(
 
 
 def unsubscribe(tx: Connection, subscription_id: str, now: datetime) -> None:
-    """Its reader wants no more of it; what is pending for it ends, too."""
-    store.subscriptions.change(tx, subscription_id, enabled=False, disabled_reason=UNSUBSCRIBED)
-    store.deliveries.end_pending(tx, now, subscription_id=subscription_id)
+    """
+    Its reader wants no more from this account; what is pending ends, too.
+
+    The reader cannot know that several subscriptions write to the same address.
+    """
+    off = {"enabled": False, "disabled_reason": UNSUBSCRIBED}
+    for one in _of_reader(tx, subscription_id):
+        if (one.enabled or one.hidden) and one.disabled_reason != REMOVED:
+            store.subscriptions.change(tx, one.id, **off)
+            store.deliveries.end_pending(tx, now, subscription_id=one.id)
+
+
+def subscribe_again(tx: Connection, subscription_id: str) -> None:
+    """Its reader takes the unsubscribing back."""
+    for one in _of_reader(tx, subscription_id):
+        if one.disabled_reason == UNSUBSCRIBED:
+            store.subscriptions.enable(tx, one.id)
+
+
+def _of_reader(tx: Connection, subscription_id: str) -> list[Subscription]:
+    """All of the account that write to the same place; none is made until this transaction ends."""
+    found = store.subscriptions.find(tx, subscription_id)
+    if found is None:
+        return []
+    store.accounts.lock(tx, found.account_id)
+    return store.subscriptions.same(tx, found.account_id, found.channel, found.target_digest)
 
 
 def get_or_create_internal(
@@ -138,7 +163,7 @@ def get_or_create_internal(
     The one subscription behind this target, signed with the account's webhook secret.
 
     One that was switched off is on again, since it has just been asked for; only
-    a reader's own unsubscribing stays.
+    a reader's own unsubscribing stays, whatever else a job asks for.
     """
     place = (account_id, spec.channel, _identity(spec))
     found = _internal(tx, place, spec)
@@ -155,6 +180,8 @@ def get_or_create_internal(
     if spec.secret is not None:
         secret = encryptor.encrypt(spec.secret)
     subscription = _made(encryptor, account_id, spec, secret, now, hidden=True)
+    if any(one.disabled_reason == UNSUBSCRIBED for one in store.subscriptions.same(tx, *place)):
+        subscription = replace(subscription, enabled=False, disabled_reason=UNSUBSCRIBED)
     store.subscriptions.insert(tx, subscription)
     return subscription
 

@@ -18,9 +18,10 @@ from service.catalogue.models import MODELS, Model, ModelSlug
 from service.channels.base import Channel
 from service.deliveries.subscription_fields import NewSubscription
 from service.deliveries.subscription_spec import SubscriptionSpec, parse_subscription
-from service.deliveries.subscriptions import get_or_create_internal
+from service.deliveries.subscriptions import UNSUBSCRIBED, get_or_create_internal
 from service.errors import Conflict, FieldErrors, InvalidInput, json_pointer
 from service.events.record import record_event
+from service.formatting import mask_target
 from service.jobs.budget import price_range
 from service.jobs.choice import AUTO, Market, choose
 from service.model import ACCOUNTS_OWN, SUBSCRIPTION_EVENTS, EventType, Job, JobState, new_id
@@ -256,17 +257,21 @@ def request_job(
 ) -> Job:
     """A new job, queued; committed with the transaction it is given."""
     job = planned_job(settings, account_id, request, now)
+    remarks = [("chosen", request.choice)] if request.choice else []
     if request.notify is not None:
-        found = [
-            spec
-            if isinstance(spec, str)
-            else get_or_create_internal(tx, encryptor, account_id, spec, now).id
-            for spec in request.notify
-        ]
+        found: list[str] = []
+        for spec in request.notify:
+            if isinstance(spec, str):
+                found.append(spec)
+                continue
+            asked = get_or_create_internal(tx, encryptor, account_id, spec, now)
+            found.append(asked.id)
+            if asked.disabled_reason == UNSUBSCRIBED:
+                remarks.append(("not notified", f"{mask_target(spec.target)} has unsubscribed"))
         job = replace(job, notify=list(dict.fromkeys(found)))
     store.jobs.insert(tx, job)
-    if request.choice:
-        store.steps.add(tx, job.id, "chosen", request.choice, now)
+    for kind, remark in remarks:
+        store.steps.add(tx, job.id, kind, remark, now)
     return job
 
 

@@ -62,11 +62,11 @@ def owned(tx: Connection, account_id: str, subscription_id: str) -> Subscription
 
 
 def same(
-    tx: Connection, account_id: str, channel: str, target_digest: str, *, hidden: bool
+    tx: Connection, account_id: str, channel: str, target_digest: str, **others: bool
 ) -> list[Subscription]:
-    """An account's subscriptions with that channel and target, oldest first."""
+    """An account's subscriptions with that channel and target, and other columns, oldest first."""
     statement = select(subscriptions).filter_by(
-        account_id=account_id, channel=channel, target_digest=target_digest, hidden=hidden
+        account_id=account_id, channel=channel, target_digest=target_digest, **others
     )
     return values(Subscription, tx.execute(statement.order_by(subscriptions.c.id)).all())
 

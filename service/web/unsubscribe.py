@@ -1,14 +1,18 @@
-"""``/u/TOKEN``: one click in a mail ends the subscription (RFC 8058)."""
+"""``/u/TOKEN``: one click in a mail ends what an account sends there (RFC 8058)."""
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
+from service import store
 from service.deliveries import subscriptions
 from service.errors import BadToken
 from service.web.context import json_response, wiring
 from service.web.errors import Problem
 from service.web.pages import render, wants_html
+
+#: The field of the form that takes it back; no mail program sends it.
+AGAIN = "subscribe_again"
 
 blueprint = Blueprint("unsubscribe", __name__, url_prefix="/u")
 
@@ -25,21 +29,29 @@ def _subscription_id(token: str) -> str:
 @blueprint.get("/<token>")
 def ask(token: str) -> Response:
     """For those who click the link instead of their mail program's button."""
-    _subscription_id(token)
-    return render("unsubscribe.html", done=False)
+    subscription_id = _subscription_id(token)
+    with wiring().db.read() as tx:
+        found = store.subscriptions.find(tx, subscription_id)
+    return _page(found is not None and found.disabled_reason == subscriptions.UNSUBSCRIBED)
 
 
 @blueprint.post("/<token>")
 def unsubscribe(token: str) -> Response:
     """
-    No more mail to this address.
+    No more mail to this address; the button of our own page takes that back.
 
     No session and no form token: the link is the proof.
     """
     w = wiring()
     subscription_id = _subscription_id(token)
+    again = AGAIN in request.form
     with w.db.write() as tx:
-        subscriptions.unsubscribe(tx, subscription_id, w.clock())
-    if wants_html():
-        return render("unsubscribe.html", done=True)
-    return json_response({"unsubscribed": True})
+        if again:
+            subscriptions.subscribe_again(tx, subscription_id)
+        else:
+            subscriptions.unsubscribe(tx, subscription_id, w.clock())
+    return _page(not again) if wants_html() else json_response({"unsubscribed": not again})
+
+
+def _page(done: bool) -> Response:
+    return render("unsubscribe.html", done=done, again=AGAIN)

@@ -9,9 +9,12 @@ from flask.testing import FlaskClient
 from support.harness import Harness
 
 from service import store
+from service.deliveries.endpoint_health import remove
 from service.deliveries.subscription_spec import SubscriptionSpec
-from service.deliveries.subscriptions import subscribe
+from service.deliveries.subscriptions import get_or_create_internal, subscribe
 from service.web.app import create_app
+
+TARGET = "http://127.0.0.1:9/hook"
 
 
 @pytest.fixture
@@ -22,13 +25,22 @@ def client(harness: Harness) -> FlaskClient:
 
 def link(harness: Harness) -> tuple[str, str]:
     """A subscription's id and the path that ends it."""
-    spec = SubscriptionSpec("webhook", "http://127.0.0.1:9/hook")
+    spec = SubscriptionSpec("webhook", TARGET)
     with harness.db.write() as tx:
         made, _ = subscribe(tx, harness.wiring.encryptor, harness.account.id, spec, harness.clock())
     url = harness.wiring.unsubscribe.url_for(
         harness.clock() + timedelta(days=1), subscription=made.id
     )
     return made.id, url.removeprefix(harness.wiring.settings.public_url)
+
+
+def hidden(harness: Harness, *events: str, target: str = TARGET) -> str:
+    """The id of what stands behind a job's `notify`."""
+    spec = SubscriptionSpec("webhook", target, events)
+    with harness.db.write() as tx:
+        return get_or_create_internal(
+            tx, harness.wiring.encryptor, harness.account.id, spec, harness.clock()
+        ).id
 
 
 def enabled(harness: Harness, subscription_id: str) -> bool:
@@ -73,3 +85,60 @@ def test_forged_and_late(harness: Harness, client: FlaskClient) -> None:
 
     assert [403, 403] == [forged.status_code, late.status_code]
     assert enabled(harness, subscription_id)
+
+
+def test_all_of_one_reader(harness: Harness, client: FlaskClient) -> None:
+    """The click ends whatever writes to the address, also what jobs name later; no removed one."""
+    own, path = link(harness)
+    rows = [hidden(harness, *events) for events in [(), ("job.failed",)]]
+    removed, elsewhere = link(harness)[0], hidden(harness, target="http://127.0.0.1:9/other")
+    with harness.db.write() as tx:
+        remove(tx, removed, harness.clock())
+    client.post(path)
+    rows.append(hidden(harness, "job.succeeded"))
+
+    assert [False] * 4 + [True] == [enabled(harness, one) for one in [own, *rows, elsewhere]]
+    with harness.db.read() as tx:
+        gone = store.subscriptions.find(tx, removed)
+    assert gone and "removed" == gone.disabled_reason
+
+
+def test_a_job_says_who_has_unsubscribed(harness: Harness, client: FlaskClient) -> None:
+    """A job that names the address says in its timeline why nobody is notified there."""
+    _, path = link(harness)
+    client.post(path)
+    notify = ["webhook:http://127.0.0.1:9/hook", "webhook:http://127.0.0.1:9/other"]
+    job = harness.new_job(notify=notify)
+    with harness.db.read() as tx:
+        steps = store.steps.of_job(tx, job.id)
+
+    said = [(step.kind, step.message) for step in steps]
+    assert [("not notified", "http://127.0.0.1:9/…hook has unsubscribed")] == said
+
+
+def test_again(harness: Harness, client: FlaskClient) -> None:
+    """The page offers to take it back; no button of a mail program does that."""
+    own, path = link(harness)
+    named = hidden(harness)
+    page = {"Accept": "text/html"}
+    client.post(path, data={"List-Unsubscribe": "One-Click"})
+    offered = client.get(path, headers=page).text
+    answers = [client.post(path, data={"subscribe_again": "yes"}, headers=page)]
+    states = [enabled(harness, one) for one in (own, named)]
+    answers.append(client.post(path, headers=page))
+
+    assert 'name="subscribe_again"' in offered
+    assert [True, True] == states
+    assert "Unsubscribe?" in answers[0].text and "Unsubscribed" in answers[1].text
+    assert not enabled(harness, own)
+
+
+def test_what_its_owner_disabled(harness: Harness, client: FlaskClient) -> None:
+    """A reader who takes it back turns on nothing that its owner has switched off."""
+    own, path = link(harness)
+    with harness.db.write() as tx:
+        store.subscriptions.change(tx, own, enabled=False)
+    for data in ({}, {"subscribe_again": "yes"}):
+        client.post(path, data=data)
+
+    assert not enabled(harness, own)
