@@ -9,7 +9,7 @@ nor a commit each. Also where a lease that ran out while sending becomes
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -54,6 +54,28 @@ THROTTLE_ABOVE = 200
 SLOW_POLL_SECONDS = 300.0
 
 
+@dataclass(frozen=True)
+class _Look:
+    """One look at a job's task, to be written: by a `poll`, or to confirm a `callback`."""
+
+    tx: Connection
+    settings: Settings
+    job: Job
+    by: str
+    now: datetime
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the deadline has passed."""
+        return self.job.deadline_at is not None and self.now >= self.job.deadline_at
+
+    @property
+    def poll_every(self) -> float:
+        """Seconds between polls, at first."""
+        model = model_of(self.job.model, self.job.provider)
+        return self.settings.poll_every or model.poll_every
+
+
 def poll_jobs(
     db: Database, providers: Mapping[str, Provider], settings: Settings, clock: Clock
 ) -> bool:
@@ -92,7 +114,7 @@ def _set_next(db: Database, settings: Settings, jobs: list[Job], clock: Clock) -
         return
     with db.write() as tx:
         for job in jobs:
-            schedule_next_poll(tx, settings, job, clock(), "poll")
+            _schedule_next_poll(_Look(tx, settings, job, "poll", clock()))
         mark_reachable(tx, jobs[0].provider)
 
 
@@ -237,7 +259,7 @@ def settle_poll(
     Returns:
         It in words, for a log or a note.
     """
-    note = _settle_found(tx, settings, job, found, by, now)
+    note = _settle_found(_Look(tx, settings, job, by, now), found)
     # After the job: who has the provider's row must not wait for a job's.
     if isinstance(found, ProviderError) and found.code == "PROVIDER_UNAVAILABLE":
         mark_unreachable(tx, job.provider, with_code(found.code, found.message), now)
@@ -246,41 +268,31 @@ def settle_poll(
     return note
 
 
-def _settle_found(
-    tx: Connection,
-    settings: Settings,
-    job: Job,
-    found: Outcome | ProviderError,
-    by: str,
-    now: datetime,
-) -> str:
+def _settle_found(look: _Look, found: Outcome | ProviderError) -> str:
     if isinstance(found, ProviderError):
-        return _settle_error(tx, settings, job, found, by, now)
+        return _settle_error(look, found)
     if found.state is TaskState.SUCCEEDED and not (found.result_url or found.result_file):
         said = f": {found.message}" if found.message else ""
         empty = ProviderError("EMPTY_RESULT", f"the provider reports success without a video{said}")
-        return _settle_error(tx, settings, job, empty, by, now)
+        return _settle_error(look, empty)
     if found.state is TaskState.RUNNING:
         if found.remark:
-            store.steps.note(tx, job.id, "state", found.remark, now)
-        schedule_next_poll(tx, settings, job, now, by)
+            store.steps.note(look.tx, look.job.id, "state", found.remark, look.now)
+        _schedule_next_poll(look)
         return f"the provider says {found.raw_state or 'running'}"
-    recorded = record_outcome(tx, settings, job, found, by, now)
+    recorded = record_outcome(look.tx, look.settings, look.job, found, look.by, look.now)
     return str(found.state) if recorded else "the job had ended before"
 
 
-def _settle_error(
-    tx: Connection, settings: Settings, job: Job, error: ProviderError, by: str, now: datetime
-) -> str:
+def _settle_error(look: _Look, error: ProviderError) -> str:
     """A task or result that is missing is waited for; anything else says nothing about the task."""
+    tx, job, now = look.tx, look.job, look.now
     words = with_code(error.code, error.message)
     if isinstance(error, WrongTask):
         store.steps.note(tx, job.id, "mismatch", error.message, now)
     if error.code not in ("NOT_FOUND_TASK", "EMPTY_RESULT"):
         asked = bounded(error.retry_after, LONGEST_VENDOR_HINT)
-        _poll_again(
-            tx, settings, job, now, by, max(_seconds_to_poll(tx, settings, job, now), asked)
-        )
+        _poll_again(look, max(_seconds_to_poll(look), asked))
         return words
     since = job.missing_since or now
     until = patience_ends(job, error.code, since)
@@ -289,10 +301,9 @@ def _settle_error(
         if job.missing_since is None:
             message = f"{words}; asked again until {until:%Y-%m-%d %H:%M:%S} UTC"
             store.steps.add(tx, job.id, "missing", message, now)
-        every = settings.poll_every or model_of(job.model, job.provider).poll_every
-        wait = backoff(job.failed_polls + 1, every, SLOW_POLL_SECONDS)
-        counted = {"failed_polls": job.failed_polls + 1, "missing_since": since}
-        _poll_again(tx, settings, job, now, by, wait, **counted)
+        failed = job.failed_polls + 1
+        wait = backoff(failed, look.poll_every, SLOW_POLL_SECONDS)
+        _poll_again(look, wait, failed_polls=failed, missing_since=since)
         return words
     code = "RESULT_LOST" if error.code == "NOT_FOUND_TASK" else error.code
     message = f"{error.message}, asked since {since:%Y-%m-%d %H:%M} UTC"
@@ -313,46 +324,36 @@ def patience_ends(job: Job, code: str, since: datetime) -> datetime:
     return max(since + TASK_PATIENCE, job.deadline_at or since)
 
 
-def schedule_next_poll(
-    tx: Connection, settings: Settings, job: Job, now: datetime, by: str
-) -> None:
+def _schedule_next_poll(look: _Look) -> None:
     """The provider says that the task is running: ask again later."""
+    job = look.job
     if job.state is JobState.UNKNOWN:
-        store.steps.add(tx, job.id, "found", f"the provider knows task {job.task_id}", now)
-    wait = _seconds_to_poll(tx, settings, job, now)
+        message = f"the provider knows task {job.task_id}"
+        store.steps.add(look.tx, job.id, "found", message, look.now)
     seen = {"state": JobState.SUBMITTED, "error": None, "failed_polls": 0, "missing_since": None}
-    _poll_again(tx, settings, job, now, by, wait, **seen)
+    _poll_again(look, _seconds_to_poll(look), **seen)
 
 
-def _poll_again(
-    tx: Connection,
-    settings: Settings,
-    job: Job,
-    now: datetime,
-    by: str,
-    wait_seconds: float,
-    **changes: Any,
-) -> None:
-    if job.deadline_at is not None and now >= job.deadline_at:
+def _poll_again(look: _Look, wait_seconds: float, **changes: Any) -> None:
+    tx, job, now = look.tx, look.job, look.now
+    is_poll = look.by == "poll"
+    if look.is_late:
         _record_overdue(tx, job, now)
-    if job.polls == 0 and by == "poll":
-        late_callback = model_of(job.model, job.provider).calls_back and not settings.pull
+    if job.polls == 0 and is_poll:
+        late_callback = model_of(job.model, job.provider).calls_back and not look.settings.pull
         message = "no callback yet: asking the provider" if late_callback else "asking from now on"
         store.steps.add(tx, job.id, "polling", message, now)
-    due_at = now + timedelta(seconds=wait_seconds)
-    counted = {"due_at": due_at, "polls": job.polls + (by == "poll")}
-    states = [JobState.SUBMITTED, JobState.UNKNOWN]
-    store.jobs.change(tx, job.id, states, **counted, **changes)
+    counted = {"due_at": now + timedelta(seconds=wait_seconds), "polls": job.polls + is_poll}
+    store.jobs.change(tx, job.id, [JobState.SUBMITTED, JobState.UNKNOWN], **counted, **changes)
 
 
-def _seconds_to_poll(tx: Connection, settings: Settings, job: Job, now: datetime) -> float:
+def _seconds_to_poll(look: _Look) -> float:
     """The more polls there were, and the more tasks are open, the longer; slow once it is late."""
-    if job.deadline_at is not None and now >= job.deadline_at:
+    if look.is_late:
         return SLOW_POLL_SECONDS
-    every = settings.poll_every or model_of(job.model, job.provider).poll_every
-    grown = every * POLL_GROWTH ** min(job.polls, 50)
-    crowd = max(1.0, store.jobs.count_open(tx, job.provider) / THROTTLE_ABOVE)
-    return max(every, min(grown, LONGEST_POLL_SECONDS)) * crowd
+    grown = look.poll_every * POLL_GROWTH ** min(look.job.polls, 50)
+    crowd = max(1.0, store.jobs.count_open(look.tx, look.job.provider) / THROTTLE_ABOVE)
+    return max(look.poll_every, min(grown, LONGEST_POLL_SECONDS)) * crowd
 
 
 def confirm(provider: Provider, job: Job, task_id: str | None) -> Outcome | ProviderError:
