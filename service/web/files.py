@@ -66,9 +66,11 @@ def stored_file(
         return _labelled(response, shown, download)
     response = _labelled(open_stored(name, whole), shown, download)
     response.set_etag(etag or name)
-    if whole:
-        return response
-    if request.if_match and not request.if_match.is_strong(etag or name):
+    return response if whole else _conditional(response, etag or name)
+
+
+def _conditional(response: Response, etag: str) -> Response:
+    if request.if_match and not request.if_match.is_strong(etag):
         # Who insists on another content gets no byte of this one.
         response.close()
         return Response(status=HTTPStatus.PRECONDITION_FAILED)
