@@ -54,7 +54,7 @@ def commit_left_answers(db: Database, journal: Journal, settings: Settings, cloc
         except Exception:
             log.exception("the answer for %s, left on the disk, stays there", answer.job_id)
             continue
-        journal.remove(answer.job_id)
+        journal.remove(answer)
         log.warning("the answer for %s, left on the disk, is committed", answer.job_id)
         count += 1
     return count

@@ -74,29 +74,37 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._open: dict[str, BinaryIO] = {}
+        #: By job and claim: what this process works on.
+        self._open: dict[tuple[str, int], BinaryIO] = {}
 
     def write(self, answer: CreateAnswer) -> None:
         """Keep the answer durably; it is this process's until it is removed or released."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{answer.job_id}.json"
+        # By claim too: what is removed late must not be the answer to a later create.
+        path = self._folder / f"{answer.job_id}.{answer.claims}.json"
         write_whole(path, _adapter().dump_json(answer))
         file = path.open("rb")
         fcntl.flock(file, fcntl.LOCK_EX)
-        with self._lock:
-            self._open[answer.job_id] = file
+        self._hold(answer, file)
 
-    def remove(self, job_id: str) -> None:
-        """The answer is committed."""
-        (self._folder / f"{job_id}.json").unlink(missing_ok=True)
-        self.release(job_id)
-
-    def release(self, job_id: str) -> None:
-        """This process gives up for now; whoever reads `left` next goes on."""
-        with self._lock:
-            file = self._open.pop(job_id, None)
-        if file:
+    def remove(self, answer: CreateAnswer) -> None:
+        """The answer, which this process works on, is committed."""
+        if file := self._let_go(answer):
+            Path(file.name).unlink(missing_ok=True)
             file.close()
+
+    def release(self, answer: CreateAnswer) -> None:
+        """This process gives up for now; whoever reads `left` next goes on."""
+        if file := self._let_go(answer):
+            file.close()
+
+    def _hold(self, answer: CreateAnswer, file: BinaryIO) -> None:
+        with self._lock:
+            self._open[answer.job_id, answer.claims] = file
+
+    def _let_go(self, answer: CreateAnswer) -> BinaryIO | None:
+        with self._lock:
+            return self._open.pop((answer.job_id, answer.claims), None)
 
     def left(self) -> Iterator[CreateAnswer]:
         """Answers that nobody works on, each kept from others while it is looked at."""
@@ -107,7 +115,7 @@ class Journal:
             try:
                 yield answer
             finally:
-                self.release(answer.job_id)
+                self.release(answer)
 
     def _take(self, path: Path) -> CreateAnswer | None:
         try:
@@ -120,7 +128,7 @@ class Journal:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             answer = _adapter().validate_json(file.read())
-            if f"{answer.job_id}.json" != path.name:
+            if answer.job_id != path.name.partition(".")[0]:
                 raise ValueError(f"it is the answer for {answer.job_id}")
         except BlockingIOError:
             file.close()
@@ -129,6 +137,5 @@ class Journal:
             log.error("%s holds no answer that can be read; it stays there: %s", path, error)
             file.close()
             return None
-        with self._lock:
-            self._open[answer.job_id] = file
+        self._hold(answer, file)
         return answer

@@ -218,6 +218,6 @@ def _commit_answer(
     try:
         db.write_with_retry(lambda tx: settle(tx, context.settings, answer, clock()))
     except Exception:
-        context.journal.release(answer.job_id)
+        context.journal.release(answer)
         raise
-    context.journal.remove(answer.job_id)
+    context.journal.remove(answer)

@@ -43,11 +43,38 @@ def test_every_answer_is_read_as_written(tmp_path: Path, result: Any) -> None:
     journal = Journal(tmp_path / "submissions")
     journal.write(answer)
     while_open = list(Journal(tmp_path / "submissions").left())
-    journal.release("job_1")
-    found = list(Journal(tmp_path / "submissions").left())
-    journal.remove("job_1")
+    journal.release(answer)
+    found: list[CreateAnswer] = []
+    for one in journal.left():
+        found.append(one)
+        journal.remove(one)
 
     assert ([], [answer], []) == (while_open, found, list(journal.left()))
+
+
+def test_a_late_removal_keeps_the_next_answer(tmp_path: Path) -> None:
+    """A job may be sent again before its refusal's file is gone: the new answer stays."""
+    refused = CreateAnswer("job_1", 1, ANSWERS[2])
+    accepted = CreateAnswer("job_1", 2, ANSWERS[0])
+    first, second = Journal(tmp_path), Journal(tmp_path)
+    first.write(refused)
+    second.write(accepted)
+    first.remove(refused)
+    second.release(accepted)
+
+    assert [accepted] == list(Journal(tmp_path).left())
+
+
+def test_a_file_of_an_earlier_version(tmp_path: Path) -> None:
+    """Files were named by their job alone: one is found, and removed once it is committed."""
+    (tmp_path / "job_1.json").write_bytes(
+        b'{"job_id": "job_1", "claims": 1, "result": {"task_id": "t1"}}'
+    )
+    journal = Journal(tmp_path)
+    for answer in journal.left():
+        journal.remove(answer)
+
+    assert [] == list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -69,8 +96,9 @@ def test_a_broken_file_stops_no_other(tmp_path: Path, content: bytes | None) -> 
         (tmp_path / "job_0.json").mkdir()
     else:
         (tmp_path / "job_0.json").write_bytes(content)
-    journal.write(CreateAnswer("job_1", 1, ANSWERS[0]))
-    journal.release("job_1")
+    answer = CreateAnswer("job_1", 1, ANSWERS[0])
+    journal.write(answer)
+    journal.release(answer)
 
     assert ["job_1"] == [answer.job_id for answer in journal.left()]
     assert (tmp_path / "job_0.json").exists()
@@ -110,10 +138,10 @@ class Watched(Journal):
         super().write(answer)
         self.seen.append(("written", self._harness.job(self._job).state))
 
-    def remove(self, job_id: str) -> None:
+    def remove(self, answer: CreateAnswer) -> None:
         """As ever."""
         self.seen.append(("removed", self._harness.job(self._job).state))
-        super().remove(job_id)
+        super().remove(answer)
 
 
 def test_the_disk_is_first(harness: Harness, sandbox: SandboxClient) -> None:
@@ -132,8 +160,9 @@ def test_a_restarted_worker_commits_what_it_finds(harness: Harness, sandbox: San
         sent = store.jobs.claim_queued(tx, ["apixo"], harness.clock(), 60)
     assert sent is not None
     journal = harness.wiring.journal
-    journal.write(CreateAnswer(sent.id, sent.claims, Submission("a" * 32)))
-    journal.release(sent.id)
+    answer = CreateAnswer(sent.id, sent.claims, Submission("a" * 32))
+    journal.write(answer)
+    journal.release(answer)
     harness.clock.advance(61)
     harness.drain("reconcile")
     assert JobState.UNKNOWN is harness.job(job).state
@@ -153,12 +182,13 @@ def test_a_job_that_cannot_be_read_stops_no_other(harness: Harness, sandbox: San
         with harness.db.write() as tx:
             sent = store.jobs.claim_queued(tx, ["apixo"], harness.clock(), 60)
         assert sent is not None
-        journal.write(CreateAnswer(job.id, sent.claims, Submission(f"task{job.id[-20:]}")))
-        journal.release(job.id)
+        answer = CreateAnswer(job.id, sent.claims, Submission(f"task{job.id[-20:]}"))
+        journal.write(answer)
+        journal.release(answer)
     with harness.db.write() as tx:
         tx.execute(update(jobs_table).filter_by(id=jobs[0].id).values(model="sold-by-nobody"))
 
     commit_left_answers(harness.db, journal, harness.wiring.settings, harness.clock)
 
     assert JobState.SUBMITTED is harness.job(jobs[1]).state
-    assert [f"{jobs[0].id}.json"] == left(harness)
+    assert [f"{jobs[0].id}.1.json"] == left(harness)
