@@ -144,15 +144,16 @@ def read_image(parameter: Parameter, value: Any) -> str:
     """An image as an http(s) URL, which is not fetched here, or as base64 data."""
     if not isinstance(value, str):
         raise _wrong("wrong_type", "must be an http(s) URL or base64 image data")
-    if is_url(value):
-        if len(value) > 2048 or any(c.isspace() or not c.isprintable() for c in value):
+    text: str = value.strip()
+    if is_url(text):
+        if len(text) > 2048 or any(c.isspace() or not c.isprintable() for c in text):
             raise _wrong("invalid_image_url", "must be one URL of at most 2048 characters")
-        return value
+        return text
     try:
-        decode(value)
+        decode(text)
     except BadImage as bad:
         raise _wrong(bad.code.lower(), str(bad)) from None
-    return value
+    return text
 
 
 def read_images(parameter: Parameter, value: Any) -> list[str] | None:
@@ -161,12 +162,12 @@ def read_images(parameter: Parameter, value: Any) -> list[str] | None:
         raise _wrong("wrong_type", "must be a list of one or two image URLs")
     if len(value) > 2:
         raise _wrong("too_many", "takes at most two images: first and last frame")
-    errors = FieldErrors()
+    errors, found = FieldErrors(), []
     for place, one in enumerate(value):
         with errors.collect(f"/{place}"):
-            read_image(parameter, one)
+            found.append(read_image(parameter, one))
     errors.raise_any()
-    return value or None
+    return found or None
 
 
 #: How the value of each kind of parameter is read and checked.

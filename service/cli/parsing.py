@@ -50,7 +50,7 @@ def from_pairs(model: str, pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def _image(text: str) -> str:
-    """A URL or base64 as it is; the path of a file as its content. Raises NotFound."""
+    """A URL or base64 as it is; the path of a file as its content. Raises NotFound, also if empty."""
     path = Path(text).expanduser()
     if is_url(text) or text.startswith("data:") or len(text) > 1000:
         return text
@@ -59,7 +59,10 @@ def _image(text: str) -> str:
         if "." in text:
             raise NotFound(f"there is no file {text}")
         return text
-    return base64.b64encode(path.read_bytes()).decode()
+    content = path.read_bytes()
+    if not content:
+        raise NotFound(f"there is nothing in the file {text}")
+    return base64.b64encode(content).decode()
 
 
 #: Seconds of each unit of time.

@@ -5,9 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from urllib.parse import unquote
 
 IMAGE_BYTES = 10 * 1024 * 1024
-_DATA_URI = re.compile(r"data:image/[a-z+.-]+;base64,", re.I)
+#: Its media type is not needed: the first bytes say what it is.
+_DATA_URI = re.compile(r"data:[^,]{0,200};base64,", re.I)
+_URL_SAFE = str.maketrans("-_", "+/")
 
 
 class BadImage(ValueError):
@@ -27,15 +30,19 @@ def decode(text: str) -> tuple[bytes, str]:
     """
     The bytes and kind of an image given as base64 or as a data URI.
 
+    Base64 comes in the usual letters or in those of URLs, in lines or in one, with or
+    without its padding.
+
     Raises:
         BadImage: not base64, too large, or not JPG, PNG or WebP.
     """
     start = _DATA_URI.match(text)
-    encoded = text[start.end() :] if start else text
+    encoded = unquote(text[start.end() :]) if start else text
+    encoded = "".join(encoded.split()).translate(_URL_SAFE).rstrip("=")
     if len(encoded) > IMAGE_BYTES * 4 // 3 + 4:
         raise BadImage("IMAGE_TOO_LARGE", "the image is larger than 10 MB")
     try:
-        data = base64.b64decode(encoded, validate=True)
+        data = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError):
         message = "must be an http(s) URL, a data URI or base64 of an image"
         raise BadImage("INVALID_IMAGE_URL", message) from None

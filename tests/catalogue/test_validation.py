@@ -54,6 +54,8 @@ TAKEN: list[tuple[tuple[str, ...], str, Any, Any]] = [
     *each((APIXO,), "mode", ("text-to-video", ABSENT, None), "text-to-video"),
     *[((TURBO,), "image_url", value, value) for value in (PICTURE, PNG)],
     *[((TWO,), "start_image", value, value) for value in (PICTURE, PNG)],
+    ((TURBO,), "image_url", f" {PICTURE}\n", PICTURE),
+    ((APIXO,), "image_urls", [f"{PICTURE} "], [PICTURE]),
     *each((TURBO,), "image_url", (ABSENT, None, "", 1), ABSENT),
     *each((TURBO,), "tail_image_url", (ABSENT, None, ""), ABSENT),
     *each((TWO,), "start_image", (ABSENT, None, ""), ABSENT),

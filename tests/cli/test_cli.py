@@ -217,6 +217,15 @@ def test_one_line_of_trouble(
     assert words in trouble(clipbell, *arguments, code=code)
 
 
+def test_an_empty_image(clipbell: Clipbell, tmp_path: Path) -> None:
+    """A file without content is no image, and no job without one is made instead."""
+    empty = tmp_path / "fox.png"
+    empty.touch()
+    asked = ["submit", "kling-2", "--prompt", "x", "-i", f"start_image={empty}"]
+
+    assert "nothing in the file" in trouble(clipbell, *asked, code=1)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from urllib.parse import quote
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +14,7 @@ from support.sandboxes import Pictures, SandboxClient, png
 from service.catalogue.models import MODELS
 from service.catalogue.validation import check_input
 from service.errors import InvalidInput, Refused
-from service.media.image_formats import BadImage, kind_of
+from service.media.image_formats import BadImage, decode, kind_of
 from service.model import JobState
 from service.storage.uploads import check_images
 from service.web.app import create_app
@@ -50,6 +51,28 @@ def test_inline_images_become_urls_of_ours(harness: Harness, uri: bool) -> None:
     assert path.startswith("/i/")
     assert ("image/png", RED) == served
     assert text == harness.wiring.uploads.inlined(TURBO, kept, harness.clock())["image_url"]
+
+
+LETTERS = base64.b64encode(b"\xff\xd8\xff\xfb\xf0" * 20).decode()
+IN_LINES = "\r\n".join([LETTERS[:76], LETTERS[76:], ""])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        LETTERS,
+        IN_LINES,
+        LETTERS.rstrip("="),
+        LETTERS.translate(str.maketrans("+/", "-_")),
+        f"data:;base64,{LETTERS}",
+        f"DATA:image/jpeg;charset=utf-8;BASE64,{LETTERS}",
+        f"data:application/octet-stream;base64,\n{IN_LINES}",
+        f"data:image/jpeg;base64,{quote(LETTERS, safe='')}",
+    ],
+)
+def test_base64_as_programs_write_it(text: str) -> None:
+    """Base64 in lines, without padding or in letters of URLs, and any media type, is the image."""
+    assert (base64.b64decode(LETTERS), "jpg") == decode(text)
 
 
 def test_segmind_gets_base64(harness: Harness, sandbox: SandboxClient) -> None:

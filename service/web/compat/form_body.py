@@ -50,5 +50,9 @@ def read_fields() -> dict[str, Any]:
             fields[outer][key.removesuffix("]")] = values[0]
     for name, file in files.items():
         with closing(file):
-            fields[name] = base64.b64encode(file.read()).decode()
+            content = file.read()
+        # A browser sends an empty one without a name where none was chosen.
+        if file.filename and not content:
+            raise Problem(400, f"the file of {name} is empty")
+        fields[name] = base64.b64encode(content).decode()
     return fields

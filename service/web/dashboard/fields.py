@@ -19,7 +19,7 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from service.catalogue.models import OFFERS, VENDORS, Model, Parameter
 from service.errors import BadToken, FieldError, json_pointer
 from service.jobs.choice import AUTO, routes_of
-from service.media.image_formats import BadImage, is_url
+from service.media.image_formats import BadImage, is_url, kind_of
 from service.model import ACCOUNTS_OWN, Job
 from service.web.context import wiring
 
@@ -112,8 +112,10 @@ def with_images(
         texts = typed.split() if parameter.kind == "images" else [typed]
         kept = [stored_image(model, parameter, text) for text in texts]
         for file in filter(None, files.getlist(name + FILE)):
-            data = base64.b64encode(file.read()).decode()
+            content = file.read()
             try:
+                kind_of(content)
+                data = base64.b64encode(content).decode()
                 kept.append(_save_image(model, parameter, data))
             except BadImage as bad:
                 # Its name stays behind: without it the next press would make a video without it.

@@ -75,6 +75,17 @@ def test_form(harness: Harness, client: FlaskClient) -> None:
     assert 2 == len(job.notify or [])
 
 
+def test_an_empty_file(harness: Harness, client: FlaskClient) -> None:
+    """A file without content is refused before money is spent; no chosen file is no image."""
+    form = {"model": "kling-2", "prompt": "A fox", "seconds": "10"}
+    files = [(io.BytesIO(), name, "image/png") for name in ("fox.png", "")]
+    bad, plain = [client.post(VIDEOS, data={**form, "input_reference": file}) for file in files]
+
+    assert 400 == bad.status_code
+    assert "the file of input_reference is empty" == bad.get_json()["error"]["message"]
+    assert "start_image" not in job_of(harness, plain.get_json()).input
+
+
 @pytest.mark.parametrize(
     ("fields", "param", "words"),
     [

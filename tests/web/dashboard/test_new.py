@@ -204,6 +204,14 @@ def sources(shown: str) -> list[str]:
     return [path for path in re.findall(r'<img src="([^"]+)"', shown) if "/static/" not in path]
 
 
+def test_an_empty_file(client: FlaskClient, harness: Harness) -> None:
+    """A chosen file without content is no image: no video is made without it."""
+    given = {"model": "kling-2.5-turbo", "prompt": "A fox", f"{IMAGE}.file": file_of(b"", "a.png")}
+
+    assert 422 == press(client, "/new", "/new", **given).status_code
+    assert [] == jobs_of(harness)
+
+
 def test_no_image(client: FlaskClient, harness: Harness) -> None:
     """What is no image is shown at its field; an image typed as a data URI is kept like a file."""
     given = {"model": "kling-2.5-turbo", "prompt": "A fox"}
