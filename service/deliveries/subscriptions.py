@@ -16,8 +16,9 @@ from service.deliveries.custom_headers import (
     decrypt_headers,
     encrypt_headers,
 )
+from service.deliveries.subscription_fields import FIELDS
 from service.deliveries.subscription_spec import SubscriptionSpec, parse_subscription
-from service.errors import BadToken, InvalidInput
+from service.errors import BadToken, FieldErrors, InvalidInput, json_pointer
 from service.model import Subscription, new_id
 from service.model.delivery_json import SubscriptionJson, subscription_json
 from service.signing import Encryptor, digest, new_webhook_secret
@@ -26,6 +27,8 @@ from service.signing import Encryptor, digest, new_webhook_secret
 UNSUBSCRIBED = "unsubscribed by mail"
 #: Removed by its account.
 REMOVED = "removed"
+#: The fields that a change may hold.
+CHANGEABLE = ("enabled", *(name for name in FIELDS if name not in ("channel", "secret")))
 
 
 def subscribe(
@@ -65,17 +68,21 @@ def parse_changes(
     """
     if not isinstance(given, dict):
         raise InvalidInput.at("", "wrong_type", "the body must be a JSON object")
-    fields = dict(given)
+    errors, fields = FieldErrors(), {name: given[name] for name in given if name in CHANGEABLE}
+    for name in (one for one in given if one not in CHANGEABLE):
+        if name == "secret":
+            errors.add("/secret", "not_allowed", "cannot be changed here: use rotate-secret")
+        elif name != "channel":
+            errors.add(json_pointer(name), "unknown_field", f"takes {', '.join(CHANGEABLE)}")
+        elif given["channel"] != before.channel:
+            errors.add("/channel", "not_allowed", "cannot be changed: make a new subscription")
     enabled = fields.pop("enabled", None)
     if enabled is not None and not isinstance(enabled, bool):
-        raise InvalidInput.at("/enabled", "wrong_type", "must be true or false")
-    if fields.pop("channel", before.channel) != before.channel:
-        message = "cannot be changed: make a new subscription"
-        raise InvalidInput.at("/channel", "not_allowed", message)
-    if "secret" in fields:
-        message = "cannot be changed here: use rotate-secret"
-        raise InvalidInput.at("/secret", "not_allowed", message)
-    changes = _changed_fields(channels, encryptor, before, fields) if fields else {}
+        errors.add("/enabled", "wrong_type", "must be true or false")
+    changes: dict[str, Any] = {}
+    with errors.collect():
+        changes = _changed_fields(channels, encryptor, before, fields) if fields else {}
+    errors.raise_any()
     if enabled is None:
         return changes
     return changes | (store.subscriptions.ENABLED if enabled else {"enabled": False})

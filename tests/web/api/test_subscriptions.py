@@ -116,6 +116,10 @@ def test_changed(client: FlaskClient) -> None:
         ({"events": ["x"]}, ["/events/0"]),
         ({"secret": "whsec_mine"}, ["/secret"]),
         ({"channel": "slack"}, ["/channel"]),
+        (
+            {"enabled": 1, "color": "red", "channel": "slack", "secret": "x", "events": ["x"]},
+            ["/channel", "/color", "/enabled", "/events/0", "/secret"],
+        ),
     ],
 )
 def test_invalid_change(client: FlaskClient, body: Any, expected: list[str]) -> None:
@@ -123,8 +127,17 @@ def test_invalid_change(client: FlaskClient, body: Any, expected: list[str]) -> 
     made = client.post("/v1/subscriptions", json=GOOD).get_json()
     path = f"/v1/subscriptions/{made['id']}"
 
-    assert expected == pointers(client.patch(path, json=body))
+    assert expected == sorted(pointers(client.patch(path, json=body)))
     assert TARGET == client.get(path).get_json()["target"]
+
+
+def test_unknown_field_of_a_change(client: FlaskClient) -> None:
+    """The refusal names the fields that a change takes, and no others."""
+    made = client.post("/v1/subscriptions", json=GOOD).get_json()
+    refused = client.patch(f"/v1/subscriptions/{made['id']}", json={"color": "red"}).get_json()
+
+    fields = "enabled, target, events, format, models, metadata, name, headers"
+    assert f"takes {fields}" == refused["errors"][0]["message"]
 
 
 def test_removed(client: FlaskClient, harness: Harness) -> None:
