@@ -50,7 +50,7 @@ def from_pairs(model: str, pairs: Sequence[str]) -> dict[str, Any]:
 
 
 def _image(text: str) -> str:
-    """A URL or base64 as it is; the path of a file as its content. Raises NotFound, also if empty."""
+    """A URL or base64 as it is; a file as its content. Raises NotFound."""
     path = Path(text).expanduser()
     if is_url(text) or text.startswith("data:") or len(text) > 1000:
         return text

@@ -39,7 +39,7 @@ from service.storage.uploads import (
     FETCH_SECONDS,
     UploadStore,
     check_images,
-    count_images,
+    images_of,
     shown_body,
 )
 from service.store.database import Database
@@ -71,7 +71,7 @@ class SubmissionContext:
 
     def lease_seconds(self, job: Job) -> float:
         """Longer than the job's call and the look at each of its images can last."""
-        looks = FETCH_SECONDS * count_images(sold_model(job.model, job.provider), job.input)
+        looks = FETCH_SECONDS * len(images_of(sold_model(job.model, job.provider), job.input))
         return self.providers[job.provider].submit_seconds + looks + GRACE_SECONDS
 
 

@@ -51,9 +51,11 @@ class UploadStore:
         """The input with our own URLs turned back into base64."""
         return _with_images(model, values, lambda image: self._inline(image, now))
 
-    def delete(self, model: Model, values: dict[str, Any], now: datetime) -> None:
-        """Remove the images that the input names, as far as they are ours."""
-        _with_images(model, values, lambda image: self._drop(image, now))
+    def delete(self, url: str, now: datetime) -> None:
+        """Remove the image at a URL of ours."""
+        # One whose link has ended is swept anyway.
+        with suppress(BadToken):
+            self._storage.delete(self.file_name(self._urls.token_in(url) or "", now))
 
     def holds(self, url: str) -> bool:
         """Whether the URL is one of ours."""
@@ -67,14 +69,6 @@ class UploadStore:
         with self._storage.writing(name) as file:
             file.write(data)
         return self._urls.url_for(now + UPLOAD_TTL, image=name)
-
-    def _drop(self, image: str, now: datetime) -> str:
-        token = self._urls.token_in(image)
-        if token is not None:
-            # One whose link has ended is swept anyway.
-            with suppress(BadToken):
-                self._storage.delete(self.file_name(token, now))
-        return image
 
     def _inline(self, image: str, now: datetime) -> str:
         token = self._urls.token_in(image)
@@ -97,16 +91,16 @@ def _with_images(
     return found
 
 
-def count_images(model: Model, values: dict[str, Any]) -> int:
-    """How many images an input names."""
+def images_of(model: Model, values: dict[str, Any]) -> list[str]:
+    """The images that an input names."""
     seen: list[str] = []
 
-    def count(image: str) -> str:
+    def see(image: str) -> str:
         seen.append(image)
         return image
 
-    _with_images(model, values, count)
-    return len(seen)
+    _with_images(model, values, see)
+    return seen
 
 
 def check_images(

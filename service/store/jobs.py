@@ -9,14 +9,16 @@ from typing import Any
 
 from sqlalchemy import (
     Connection,
+    Text,
     bindparam,
+    cast,
     func,
     select,
     update,
 )
 from sqlalchemy.sql.dml import Update
 
-from service.model import CONCLUDED, OPEN, TERMINAL, Job, JobState
+from service.model import CONCLUDED, OPEN, TERMINAL, Job, JobState, first_id
 from service.slots import ANYWHERE, Slot
 from service.store.kept_rows import note_kept
 from service.store.schema import jobs, providers
@@ -124,6 +126,13 @@ def lock_if_free(tx: Connection, job_id: str) -> Job | None:
 def owned(tx: Connection, account_id: str, job_id: str) -> Job | None:
     """The job of that id if it is this account's."""
     return value(Job, row_where(tx, jobs, id=job_id, account_id=account_id))
+
+
+def input_names(tx: Connection, account_id: str, url: str, since: datetime) -> bool:
+    """Whether that URL stands in the input of one of the account's jobs since then."""
+    named = cast(jobs.c.input, Text).contains(url, autoescape=True)
+    recent = (jobs.c.account_id == account_id) & (jobs.c.id >= first_id("job", since))
+    return tx.execute(select(jobs.c.id).where(recent & named).limit(1)).first() is not None
 
 
 def of_batch(tx: Connection, account_id: str, key: str) -> Job | None:

@@ -27,7 +27,7 @@ from service.providers.base import Provider
 from service.retry import backoff
 from service.settings import Settings
 from service.storage import FileMissing, FileStorage, Storage, StorageError
-from service.storage.uploads import count_images
+from service.storage.uploads import images_of
 from service.store.database import Database
 from service.videos.downloads import DownloadError, opened
 
@@ -170,7 +170,7 @@ def _settle_copy(tx: Connection, video: Video, copy: Copy, now: datetime) -> Non
     if job is not None and copy.film is not None:
         # The first frame decides the shape where there is one; a model that is gone says nothing.
         model = find_offer(job.model, job.provider)
-        shaped = model is not None and count_images(model, job.input) == 0
+        shaped = model is not None and not images_of(model, job.input)
         ratio = job.input.get("aspect_ratio") if shaped else None
         differences = probe.differences(copy.film, job.input.get("duration"), ratio)
         remarks = [copy.remark, *differences] if copy.remark else differences

@@ -21,7 +21,7 @@ from service.media.containers import VIDEO_TYPES
 from service.model import TERMINAL, Clock, Job, Video, VideoState, first_id
 from service.settings import Settings
 from service.storage import FileStorage, Storage, StorageError
-from service.storage.uploads import UPLOAD_TTL, UploadStore
+from service.storage.uploads import UPLOAD_TTL, UploadStore, images_of
 from service.store.database import Database
 from service.videos.archive import LEASE_SECONDS as COPY_LEASE
 from service.videos.downloads import delete_partial
@@ -136,7 +136,7 @@ def erase_job(db: Database, uploads: UploadStore, job: Job, now: datetime) -> No
     Forget what a job was about: prompt, input, metadata, messages, video and images.
 
     Its id, model, state, times and cost stay, for the books; what is pending
-    ends, and the job is muted.
+    ends, and the job is muted. An image that another job uses, too, stays as long as that.
 
     Raises:
         Conflict: it has not ended yet.
@@ -158,8 +158,12 @@ def erase_job(db: Database, uploads: UploadStore, job: Job, now: datetime) -> No
             store.jobs.change(tx, job.id, [locked.state], error=error)
         store.steps.add(tx, job.id, "erased", ON_REQUEST, now)
     model = find_offer(locked.model, locked.provider)
+    images = images_of(model, locked.input) if model is not None else []
     try:
-        if model is not None:
-            uploads.delete(model, locked.input, now)
+        for url in filter(uploads.holds, images):
+            with db.read() as tx:
+                shared = store.jobs.input_names(tx, job.account_id, url, now - UPLOAD_TTL)
+            if not shared:
+                uploads.delete(url, now)
     except StorageError as error:
         log.warning("images of %s stay until their links end: %s", locked.id, error)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-from urllib.parse import quote
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from support.harness import Harness

@@ -373,6 +373,25 @@ def test_erase(harness: Harness, client: FlaskClient) -> None:
     assert 1 == len(client.get("/v1/events").get_json()["data"])
 
 
+def test_erase_an_image_of_two_jobs(harness: Harness, client: FlaskClient) -> None:
+    """An image that another job uses, too, stays until the last of them is erased."""
+    image = base64.b64encode(png("red")).decode()
+    body = {"model": "kling-2-5-turbo-pro", "input": {"prompt": "A fox", "image_urls": [image]}}
+    first = client.post("/v1/jobs", json=body).get_json()
+    body = {
+        "model": "kling-2",
+        "input": {"prompt": "B", "start_image": first["input"]["image_urls"][0]},
+    }
+    second = client.post("/v1/jobs", json=body).get_json()
+    kept = []
+    for job in (first, second):
+        client.post(f"/v1/jobs/{job['id']}/cancel")
+        assert 204 == client.delete(f"/v1/jobs/{job['id']}").status_code
+        kept.append(len(files(harness)))
+
+    assert [1, 0] == kept
+
+
 def test_erase_video(harness: Harness, client: FlaskClient) -> None:
     """The video goes with the job, file and provider's link; its own link says so."""
     video = kept_video(harness, ended_job(harness))
