@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import nullcontext
-from datetime import UTC, datetime
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from flask import Response, current_app, g, request
 from sqlalchemy import Connection
@@ -18,14 +16,14 @@ from service.accounts import key_in_force
 from service.bootstrap import Wiring
 from service.channels.base import Channel
 from service.deliveries.subscription_spec import open_to
-from service.errors import FieldError, InvalidInput, NotFound
+from service.errors import NotFound
 from service.model import ApiKey, Callback, Delivery, Job, Subscription
 from service.model.codings import SUPPORTED, codings_of, decode
 from service.web.errors import Problem
 from service.web.json_text import parse_json
 from service.web.limits import Limits
+from service.web.query import Reader, read_query
 
-P = ParamSpec("P")
 R = TypeVar("R")
 
 BODY_BYTES = 1024 * 1024
@@ -94,18 +92,22 @@ def authenticate(scope: str) -> ApiKey:
     return key
 
 
-def needs(scope: str, *takes: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A view that only a key with this scope may call; `takes` are its query's parameters."""
+def needs(scope: str, **takes: Reader) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """
+    A view that only a key with this scope may call.
 
-    def wrap(view: Callable[P, R]) -> Callable[P, R]:
+    Args:
+        takes: a reader for each parameter of its query; the view gets their values by name.
+    """
+
+    def wrap(view: Callable[..., R]) -> Callable[..., R]:
         @functools.wraps(view)
-        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        def guarded(**parts: Any) -> R:
             authenticate(scope)
-            _refuse_unknown(takes)
-            return view(*args, **kwargs)
+            return view(**parts, **read_query(takes))
 
         # For /openapi.json.
-        vars(guarded).update(scope=scope, takes=takes)
+        vars(guarded).update(scope=scope, takes=tuple(takes))
         return guarded
 
     return wrap
@@ -181,60 +183,6 @@ def json_body(limit: int = BODY_BYTES) -> Any:
     # Several times as large while they are read, such bodies leave their files one by one.
     with current_app.extensions["large_body"] if large else nullcontext():
         return parse_json(decoded_body(limit))
-
-
-def _refuse_unknown(allowed: tuple[str, ...]) -> None:
-    """A parameter that is not known, or comes twice, is refused by name, never ignored."""
-    known = ", ".join(allowed) or "no parameters"
-    faults = [
-        FieldError(f"?{name}", "unknown_field", f"takes {known}")
-        for name in request.args
-        if name not in allowed
-    ]
-    faults += [
-        FieldError(f"?{name}", "repeated", "must be given once")
-        for name in allowed
-        if len(request.args.getlist(name)) > 1
-    ]
-    if faults:
-        raise InvalidInput(faults)
-
-
-def choice_arg(name: str, known: Iterable[str]) -> str | None:
-    """One word of the query, None when it is not there. Raises InvalidInput for another word."""
-    given = request.args.get(name)
-    if given is not None and given not in list(known):
-        message = f"must be one of {', '.join(known)}"
-        raise InvalidInput([FieldError(f"?{name}", "not_allowed", message)])
-    return given
-
-
-def datetime_arg(name: str) -> datetime | None:
-    """A time in the query, None when it is not there. Raises InvalidInput."""
-    given = request.args.get(name)
-    if given is None:
-        return None
-    given = given.upper()  # RFC 3339 allows small letters, too.
-    # A plus that was not written as %2B comes as a blank; nothing else ends so.
-    moment, _, offset = given.rpartition(" ")
-    if "T" in moment and re.fullmatch(r"\d\d:?\d\d", offset):
-        given = f"{moment}+{offset}"
-    try:
-        found = datetime.fromisoformat(given)
-        if found.tzinfo is not None:
-            return found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    message = "must be a time such as 2026-01-01T00:00:00Z; a plus in it is written %2B"
-    raise InvalidInput([FieldError(f"?{name}", "bad_time", message)])
-
-
-def bool_arg(name: str) -> bool:
-    """A yes or no in the query, no where it is not given. Raises InvalidInput: only plain words."""
-    given = request.args.get(name, "false").lower()
-    if given not in ("true", "1", "false", "0"):
-        raise InvalidInput([FieldError(f"?{name}", "not_allowed", "must be true or false")])
-    return given in ("true", "1")
 
 
 def json_response(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import Response, request
 
-from service.errors import FieldError, InvalidInput
+from service.errors import InvalidInput
 from service.model import is_id
 from service.web.context import json_response, wiring
 
@@ -18,29 +18,35 @@ PAGE_ROWS = 50
 LONGEST_PAGE = 100
 
 
-def page_size(usual: int = PAGE_ROWS) -> int:
-    """How many rows the caller wants, or `usual`. Raises InvalidInput outside 1 to 100."""
-    given = request.args.get("limit", str(usual))
-    if not re.fullmatch("[0-9]{1,3}", given) or not 1 <= int(given) <= LONGEST_PAGE:
-        message = f"must be from 1 to {LONGEST_PAGE}"
-        raise InvalidInput([FieldError("?limit", "out_of_range", message)])
-    return int(given)
+def page_rows(usual: int = PAGE_ROWS) -> Callable[[str | None], int]:
+    """Reads how many rows the caller wants, from 1 to 100; `usual` where it does not say."""
+
+    def read(given: str | None) -> int:
+        found = str(usual) if given is None else given
+        if not re.fullmatch("[0-9]{1,3}", found) or not 1 <= int(found) <= LONGEST_PAGE:
+            raise InvalidInput.at("", "out_of_range", f"must be from 1 to {LONGEST_PAGE}")
+        return int(found)
+
+    return read
 
 
-def cursor(kind: str) -> str | None:
-    """The id, of such a kind, that the last page ended on. Raises InvalidInput for any other."""
-    given = request.args.get("cursor")
-    if not given:
-        return None
-    try:
-        padded = given + "=" * (-len(given) % 4)
-        found = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
-    except ValueError:
-        found = ""
-    if not is_id(kind, found):
-        message = "must be a next_cursor of an earlier answer of this list"
-        raise InvalidInput([FieldError("?cursor", "bad_cursor", message)])
-    return found
+def cursor_of(kind: str) -> Callable[[str | None], str | None]:
+    """Reads the id, of such a kind, that the last page ended on; None at the first page."""
+
+    def read(given: str | None) -> str | None:
+        if not given:
+            return None
+        try:
+            padded = given + "=" * (-len(given) % 4)
+            found = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
+        except ValueError:
+            found = ""
+        if not is_id(kind, found):
+            message = "must be a next_cursor of an earlier answer of this list"
+            raise InvalidInput.at("", "bad_cursor", message)
+        return found
+
+    return read
 
 
 def page_response(data: Sequence[Mapping[str, Any]], older: str | None, **more: Any) -> Response:
@@ -57,7 +63,7 @@ def page_response(data: Sequence[Mapping[str, Any]], older: str | None, **more: 
 
 
 def encode_cursor(text: str) -> str:
-    """What `cursor` reads again."""
+    """What `cursor_of` reads again."""
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 

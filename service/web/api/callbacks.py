@@ -22,16 +22,15 @@ from service.model.callback_json import (
 from service.model.json_types import Cursor, about
 from service.web.context import (
     authenticate,
-    bool_arg,
     caller,
-    choice_arg,
     get_or_404,
     json_response,
     needs,
     wiring,
 )
 from service.web.errors import Problem
-from service.web.pagination import cursor, page_response, page_size
+from service.web.pagination import cursor_of, page_response, page_rows
+from service.web.query import choice, read_argument, switch, text
 from service.web.receiver import REFUSED
 
 blueprint = Blueprint("callbacks", __name__)
@@ -72,16 +71,22 @@ def _refusals() -> Iterator[None]:
 
 
 @blueprint.get("/v1/callbacks")
-@needs("read", "job_id", "state", "rejected", "limit", "cursor")
-def list_callbacks() -> Response:
+@needs(
+    "read",
+    job_id=text,
+    state=choice(CallbackState),
+    rejected=switch,
+    limit=page_rows(),
+    cursor=text,
+)
+def list_callbacks(limit: int, rejected: bool, cursor: str | None, **which: str | None) -> Response:
     """An account's callbacks, newest first."""
-    if bool_arg("rejected"):
+    if rejected:
         authenticate("operator")
-        return _rejected()
-    which = {"job_id": request.args.get("job_id"), "state": choice_arg("state", CallbackState)}
+        return _rejected(limit, read_argument("cursor", cursor_of("rej")))
+    before = read_argument("cursor", cursor_of("cbk"))
     with wiring().db.read() as tx:
-        account = caller().account_id
-        found = store.callbacks.page(tx, account, page_size(), before=cursor("cbk"), **which)
+        found = store.callbacks.page(tx, caller().account_id, limit, before=before, **which)
     return page_response([callback_json(callback) for callback in found], found.older)
 
 
@@ -97,19 +102,19 @@ class RejectionsJson(TypedDict):
 
 
 @blueprint.get("/v1/callbacks/rejected")
-@needs("operator", "limit", "cursor")
-def list_rejected() -> Response:
+@needs("operator", limit=page_rows(), cursor=cursor_of("rej"))
+def list_rejected(limit: int, cursor: str | None) -> Response:
     """
     The last 1,000 callbacks that were refused, newest first, and counts of all.
 
     `GET /v1/callbacks?rejected=true` answers the same.
     """
-    return _rejected()
+    return _rejected(limit, cursor)
 
 
-def _rejected() -> Response:
+def _rejected(limit: int, before: str | None) -> Response:
     with wiring().db.read() as tx:
-        found = store.callbacks.rejected(tx, page_size(), before=cursor("rej"))
+        found = store.callbacks.rejected(tx, limit, before=before)
         counts, checks = store.callbacks.count_rejections(tx), store.callbacks.url_checks(tx)
     shown = [rejection_json(one) for one in found]
     return page_response(shown, found.older, counts=counts, url_checks=checks)

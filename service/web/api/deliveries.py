@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from service import store
 from service.deliveries import listing
@@ -14,30 +14,34 @@ from service.model import Delivery, DeliveryState, EventType
 from service.model.delivery_json import delivery_json, full_delivery_json
 from service.web.context import (
     caller,
-    choice_arg,
-    datetime_arg,
     get_or_404,
     json_response,
     needs,
     wiring,
 )
-from service.web.pagination import cursor, page_response, page_size
+from service.web.pagination import cursor_of, page_response, page_rows
+from service.web.query import choice, moment, text
 
 blueprint = Blueprint("deliveries", __name__, url_prefix="/v1/deliveries")
 
-_FILTERS = ("job_id", "event_id", "subscription_id", "channel")
-
 
 @blueprint.get("")
-@needs("read", *_FILTERS, "state", "type", "since", "limit", "cursor")
-def list_deliveries() -> Response:
+@needs(
+    "read",
+    job_id=text,
+    event_id=text,
+    subscription_id=text,
+    channel=text,
+    state=choice(DeliveryState),
+    type=choice(EventType),
+    since=moment,
+    limit=page_rows(),
+    cursor=cursor_of("dlv"),
+)
+def list_deliveries(limit: int, cursor: str | None, **which: Any) -> Response:
     """An account's deliveries, newest first."""
-    which: dict[str, Any] = {name: request.args.get(name) for name in _FILTERS}
-    which |= {"state": choice_arg("state", DeliveryState), "type": choice_arg("type", EventType)}
-    which["since"] = datetime_arg("since")
     with wiring().db.read() as tx:
-        account = caller().account_id
-        found = store.deliveries.page(tx, account, page_size(), before=cursor("dlv"), **which)
+        found = store.deliveries.page(tx, caller().account_id, limit, before=cursor, **which)
         shown = listing.list_deliveries(tx, wiring().encryptor, found)
     return page_response(shown, found.older)
 

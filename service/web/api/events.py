@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 from pydantic import TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
@@ -19,13 +19,13 @@ from service.model import EventType
 from service.model.json_types import EventId, about
 from service.web.context import (
     caller,
-    choice_arg,
     json_body,
     json_response,
     needs,
     wiring,
 )
-from service.web.pagination import next_link, page_size
+from service.web.pagination import next_link, page_rows
+from service.web.query import choice
 
 blueprint = Blueprint("events", __name__, url_prefix="/v1/events")
 
@@ -52,52 +52,56 @@ class EventsJson(TypedDict):
     next_cursor: Annotated[str, about("The value of `after` for later events.", "1")]
 
 
+def _feed_place(given: str | None) -> int | None:
+    """A `seq`; None, also for a blank, is the feed from its start."""
+    if given and not re.fullmatch("[0-9]{1,9}", given):
+        raise InvalidInput.at("", "bad_cursor", "must be a next_cursor of an earlier answer")
+    return int(given) if given else None
+
+
+def _event_types(given: str | None) -> list[str]:
+    types = [] if given is None else given.split(",")
+    if not set(types) <= set(EventType):
+        message = f"must be one or several, with commas, of {', '.join(EventType)}"
+        raise InvalidInput.at("", "not_allowed", message)
+    return types
+
+
 @blueprint.get("")
-@needs("read", "after", "type", "limit")
-def feed() -> Response:
+@needs("read", after=_feed_place, type=_event_types, limit=page_rows())
+def feed(after: int | None, type: list[str], limit: int) -> Response:
     """
     The account's events after a cursor, each with the body of the push and its `seq`.
 
     `seq` counts 1, 2, 3 … within the account and never skips, whatever was committed
     late. `next_cursor` is always there: ask with it again for what comes later.
     """
-    w, account_id, limit = wiring(), caller().account_id, page_size()
-    types = request.args["type"].split(",") if "type" in request.args else []
-    if not set(types) <= set(EventType):
-        message = f"must be one or several, with commas, of {', '.join(EventType)}"
-        raise InvalidInput([FieldError("?type", "not_allowed", message)])
+    w, account_id = wiring(), caller().account_id
     with w.db.read() as tx:
         first, last = store.events.feed_ends(tx, account_id)
-        after = _after(request.args.get("after"), first, last)
-        found = store.events.feed(tx, account_id, after, last, types, limit)
+        seen = _seen(after, first, last)
+        found = store.events.feed(tx, account_id, seen, last, type, limit)
         pushes = map(standard, build_notifications(tx, w.notifications, found, w.clock()))
         data = [
             {"id": event.id, "seq": event.feed_sequence, **push}
             for event, push in zip(found, pushes, strict=True)
         ]
     # A page that isn't full has looked at all there is, of other types too.
-    following = str(found[-1].feed_sequence if len(found) == limit else max(after, last))
+    following = str(found[-1].feed_sequence if len(found) == limit else max(seen, last))
     body = {"data": data, "next_cursor": following}
     return json_response(body, headers=next_link(following, "after"))
 
 
-def _after(given: str | None, first: int, last: int) -> int:
-    """
-    The `seq` that the caller has seen; without a cursor, or a blank one, the feed from its start.
-
-    Raises Gone where going on would skip something.
-    """
-    if not given:
+def _seen(after: int | None, first: int, last: int) -> int:
+    """The `seq` that the caller has seen. Raises Gone where going on would skip something."""
+    if after is None:
         return first - 1
-    if not re.fullmatch("[0-9]{1,9}", given):
-        message = "must be a next_cursor of an earlier answer"
-        raise InvalidInput([FieldError("?after", "bad_cursor", message)])
-    if int(given) < first - 1:
+    if after < first - 1:
         older = f"events up to {first - 1} are no longer kept"
         raise Gone(f"{older}: look at your jobs, then go on with after={first - 1}")
-    if int(given) > last:
+    if after > last:
         raise Gone(f"the feed ends at {last}, as after a restore: go on with after={last}")
-    return int(given)
+    return after
 
 
 @with_config(extra="forbid")
@@ -126,18 +130,17 @@ def trigger() -> Response:
 
 
 @blueprint.get("/samples")
-@needs("read", "event", "format")
-def samples() -> Response:
+@needs("read", event=choice(EventType, "job.succeeded"), format=choice(FORMATS, "flat"))
+def samples(event: str, format: str) -> Response:
     """A bare list, newest first: the account's own events as they were pushed, or a sample."""
     w = wiring()
-    type_ = EventType(choice_arg("event", EventType) or EventType.JOB_SUCCEEDED)
-    format_ = choice_arg("format", FORMATS) or "flat"
+    type_ = EventType(event)
     with w.db.read() as tx:
         account_id = caller().account_id
         found = store.events.newest(tx, account_id, [type_], SAMPLES)
         found = found or [sample_event(account_id, type_, w.clock())]
         bodies = [
-            FORMATS[format_](build_notification(tx, w.notifications, event, w.clock()))
-            for event in found
+            FORMATS[format](build_notification(tx, w.notifications, one, w.clock()))
+            for one in found
         ]
     return json_response(bodies)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any, NotRequired
 
-from flask import Blueprint, Response, request, url_for
+from flask import Blueprint, Response, url_for
 from pydantic import Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
@@ -35,18 +35,16 @@ from service.videos.retention import erase_job
 from service.web import idempotency, repeats
 from service.web.context import (
     JOB_BYTES,
-    bool_arg,
     caller,
     channels,
-    choice_arg,
-    datetime_arg,
     get_or_404,
     json_body,
     json_response,
     needs,
     wiring,
 )
-from service.web.pagination import cursor, page_response, page_size
+from service.web.pagination import cursor_of, page_response, page_rows
+from service.web.query import choice, moment, switch, text
 
 blueprint = Blueprint("jobs", __name__, url_prefix="/v1")
 
@@ -58,19 +56,19 @@ def shown(job: Job, video: Video | None) -> JobJson:
 
 
 @blueprint.post("/jobs")
-@needs("submit", "dry_run")
-def create_job() -> Response:
+@needs("submit", dry_run=switch)
+def create_job(dry_run: bool) -> Response:
     """
     Ask for one video.
 
     It is checked and stored before the answer. `?dry_run=true` answers as
     `POST /v1/dry-runs` does.
     """
-    dry, key = bool_arg("dry_run"), idempotency.given_key()
+    key = idempotency.given_key()
     body = json_body(JOB_BYTES)
     w = wiring()
     asked = check_request(body, channels(), w.market())
-    if dry:
+    if dry_run:
         return _preview(asked)
     said = json.dumps(body, sort_keys=True).encode()
     counted = repeats.counted_create(said)
@@ -119,21 +117,20 @@ def _preview(asked: JobRequest) -> Response:
 
 
 @blueprint.get("/jobs")
-@needs("read", "state", "model", "since", "q", "limit", "cursor")
-def list_jobs() -> Response:
+@needs(
+    "read",
+    state=choice(JobState),
+    model=text,
+    since=moment,
+    q=text,
+    limit=page_rows(),
+    cursor=cursor_of("job"),
+)
+def list_jobs(limit: int, cursor: str | None, q: str | None, **which: Any) -> Response:
     """An account's jobs, newest first."""
-    given = request.args
     with wiring().db.read() as tx:
-        jobs = store.job_lists.page(
-            tx,
-            caller().account_id,
-            page_size(),
-            before=cursor("job"),
-            state=choice_arg("state", JobState),
-            model=given.get("model"),
-            since=datetime_arg("since"),
-            prefix=given.get("q"),
-        )
+        account = caller().account_id
+        jobs = store.job_lists.page(tx, account, limit, before=cursor, prefix=q, **which)
         videos = store.videos.of_jobs(tx, [job.id for job in jobs])
     return page_response([shown(job, videos.get(job.id)) for job in jobs], jobs.older)
 

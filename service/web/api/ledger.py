@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from flask import Blueprint, Response
 
 from service import store
@@ -14,37 +16,38 @@ from service.jobs.ledger import (
     unmatched_task_json,
 )
 from service.jobs.lookup import job_in_url
-from service.web.context import caller, datetime_arg, json_response, needs, wiring
+from service.web.context import caller, json_response, needs, wiring
+from service.web.query import moment
 
 blueprint = Blueprint("ledger", __name__, url_prefix="/v1/ledger")
 
 
 @blueprint.get("")
-@needs("read", "since")
-def list_days() -> Response:
+@needs("read", since=moment)
+def list_days(since: datetime | None) -> Response:
     """
     Estimates beside the vendors' own figures, by day and vendor, the newest day first.
 
     It goes back 30 days, or to the day of `since`.
     """
     w = wiring()
-    since = midnight(datetime_arg("since") or w.clock() - USUAL_DAYS)
+    first_day = midnight(since or w.clock() - USUAL_DAYS)
     with w.db.read() as tx:
-        days = store.reports.ledger(tx, caller().account_id, since)
+        days = store.reports.ledger(tx, caller().account_id, first_day)
     return json_response({"data": [ledger_day_json(day) for day in days], "next_cursor": None})
 
 
 @blueprint.get("/unmatched")
-@needs("operator", "since")
-def list_unmatched() -> Response:
+@needs("operator", since=moment)
+def list_unmatched(since: datetime | None) -> Response:
     """
     Tasks of the last day, or after `since`, that a vendor's list has and no job here.
 
     The vendors are asked now; those without a list of tasks say nothing.
     """
     w = wiring()
-    since = datetime_arg("since") or w.clock() - USUAL_HISTORY
+    first = since or w.clock() - USUAL_HISTORY
     job_of = job_in_url(w.signer, w.clock())
-    found, troubles = compare_all(w.db, w.providers, w.settings, since, job_of)
+    found, troubles = compare_all(w.db, w.providers, w.settings, first, job_of)
     data = [unmatched_task_json(task) for task in found]
     return json_response({"data": data, "next_cursor": None, "errors": troubles})

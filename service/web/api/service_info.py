@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 from typing_extensions import TypedDict
 
 from service import store
-from service.errors import FieldError, InvalidInput, NotFound
+from service.errors import InvalidInput, NotFound
 from service.jobs import budget
 from service.model.json_types import AccountId, about
 from service.ops.health import examine
@@ -86,14 +86,17 @@ class IdsJson(TypedDict):
     ]
 
 
-@blueprint.get("/v1/ids")
-@needs("read", "prefix")
-def ids() -> Response:
-    """The whole id of a job, delivery, callback, subscription or key, from its beginning."""
-    prefix = request.args.get("prefix", "")
-    if not re.fullmatch(ID_START, prefix):
+def _id_start(given: str | None) -> str:
+    if given is None or not re.fullmatch(ID_START, given):
         message = "must be the start of an id, such as job_01a2"
-        raise InvalidInput([FieldError("?prefix", "wrong_format", message)])
+        raise InvalidInput.at("", "wrong_format", message)
+    return given
+
+
+@blueprint.get("/v1/ids")
+@needs("read", prefix=_id_start)
+def ids(prefix: str) -> Response:
+    """The whole id of a job, delivery, callback, subscription or key, from its beginning."""
     with wiring().db.read() as tx:
         found = store.ids.matching(tx, caller().account_id, prefix)
     return json_response({"data": found})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import datetime
 from threading import BoundedSemaphore
 from typing import Annotated, Any, NotRequired
 
@@ -40,10 +41,8 @@ from service.model.delivery_json import SubscriptionJson
 from service.model.json_types import Cursor, about
 from service.signing import new_webhook_secret
 from service.web.context import (
-    bool_arg,
     caller,
     channels,
-    datetime_arg,
     get_or_404,
     json_body,
     json_response,
@@ -51,7 +50,8 @@ from service.web.context import (
     raw_body,
     wiring,
 )
-from service.web.pagination import cursor, encode_cursor, next_link
+from service.web.pagination import cursor_of, encode_cursor, next_link
+from service.web.query import moment, switch
 
 blueprint = Blueprint("subscriptions", __name__, url_prefix="/v1")
 
@@ -81,16 +81,15 @@ class SubscriptionChange(TypedDict):
 
 
 @blueprint.post("/subscriptions")
-@needs("admin", "test")
-def create() -> Response:
+@needs("admin", test=switch)
+def create(test: bool) -> Response:
     """
     A new subscription; its secret is shown this once.
 
     With `test=true` it is saved only if a sample is taken.
     """
     w = wiring()
-    tested = bool_arg("test")
-    spec, secret = wished(json_body(), tested=tested)
+    spec, secret = wished(json_body(), tested=test)
     with w.db.write() as tx:
         made, _ = subscribe(tx, w.encryptor, caller().account_id, spec, w.clock(), secret=secret)
     location = {"Location": url_for(".get", subscription_id=made.id)}
@@ -207,9 +206,18 @@ class RecoveredJson(TypedDict):
     next_cursor: Cursor
 
 
+def _since(given: str | None) -> datetime:
+    found = moment(given)
+    if found is None:
+        raise InvalidInput.at("", "required", "say since when, such as 2026-01-01T00:00:00Z")
+    return found
+
+
 @blueprint.post("/subscriptions/<subscription_id>/recover")
-@needs("submit", "since", "missing", "dry_run", "cursor")
-def recover(subscription_id: str) -> Response:
+@needs("submit", since=_since, missing=switch, dry_run=switch, cursor=cursor_of("evt"))
+def recover(
+    subscription_id: str, since: datetime, missing: bool, dry_run: bool, cursor: str | None
+) -> Response:
     """
     Deliver what failed since then, a page of the past at a time.
 
@@ -217,15 +225,10 @@ def recover(subscription_id: str) -> Response:
     was made. With `dry_run=true` they are only counted. The answer's `next_cursor` leads on to
     the next page.
     """
-    w = wiring()
-    since, dry_run = datetime_arg("since"), bool_arg("dry_run")
-    if since is None:
-        message = "say since when, such as 2026-01-01T00:00:00Z"
-        raise InvalidInput([FieldError("?since", "required", message)])
-    wanted = Recovery(since, bool_arg("missing"), dry_run)
+    w, wanted = wiring(), Recovery(since, missing, dry_run)
     with w.db.write() as tx:
         subscription = get_or_404(tx, Subscription, subscription_id)
-        done = recover_subscription(tx, subscription, wanted, w.clock(), cursor("evt"))
+        done = recover_subscription(tx, subscription, wanted, w.clock(), cursor)
     following = encode_cursor(done.next_event) if done.next_event else None
     body: RecoveredJson = {
         "recovered": done.count,

@@ -31,9 +31,10 @@ from service.web.compat.openai_video import (
     video_json,
 )
 from service.web.compat.videos_request import check_fields, check_remix
-from service.web.context import authenticate, caller, choice_arg, json_response, wiring
+from service.web.context import authenticate, caller, json_response, wiring
 from service.web.files import redirected, stored_file
-from service.web.pagination import page_size
+from service.web.pagination import page_rows
+from service.web.query import choice, read_argument
 
 blueprint = Blueprint("openai_videos", __name__, url_prefix="/v1/videos")
 
@@ -89,12 +90,11 @@ def retrieve_video(video_id: str) -> Response:
 def list_videos() -> Response:
     """An account's videos, newest first; `order=asc`: oldest first."""
     authenticate("read")
-    ascending = choice_arg("order", ("asc", "desc")) == "asc"
-    account_id, after = caller().account_id, after_arg("job")
+    ascending = read_argument("order", choice(("asc", "desc"))) == "asc"
+    after, limit = after_arg("job"), read_argument("limit", page_rows())
     with wiring().db.read() as tx:
-        jobs = store.job_lists.page_not_erased(
-            tx, account_id, page_size(), after, ascending=ascending
-        )
+        account_id = caller().account_id
+        jobs = store.job_lists.page_not_erased(tx, account_id, limit, after, ascending=ascending)
         videos = store.videos.of_jobs(tx, [job.id for job in jobs])
     data = [video_json(job, videos.get(job.id)) for job in jobs]
     body: OpenAiVideosJson = {
@@ -111,7 +111,7 @@ def list_videos() -> Response:
 def download_content(video_id: str) -> AnyResponse:
     """The bytes of a video, or of its thumbnail; the provider's link until the copy is there."""
     authenticate("read")
-    variant = choice_arg("variant", VARIANTS) or "video"
+    variant = read_argument("variant", choice(VARIANTS)) or "video"
     found = _video(video_id)
     job, video = found.job, found.video
     status = status_of(job, video)

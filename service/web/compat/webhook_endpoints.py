@@ -48,7 +48,8 @@ from service.web.context import (
     raw_body,
     wiring,
 )
-from service.web.pagination import page_size
+from service.web.pagination import page_rows
+from service.web.query import read_argument
 
 blueprint = Blueprint("webhook_endpoints", __name__, url_prefix="/v1")
 blueprint.register_error_handler(Exception, in_openai_words)
@@ -89,7 +90,7 @@ def create_endpoint() -> Response:
 def list_endpoints() -> Response:
     """The account's webhook endpoints, newest first."""
     authenticate("read")
-    limit, after = page_size(ENDPOINTS_PAGE), after_arg("sub")
+    limit, after = read_argument("limit", page_rows(ENDPOINTS_PAGE)), after_arg("sub")
     with wiring().db.read() as tx:
         found = [s for s in store.subscriptions.all_of(tx, caller().account_id) if _is_one(s)]
     newest = [s for s in reversed(found) if not after or s.id < after]

@@ -1,0 +1,97 @@
+"""
+The parameters of a query: each is known, comes once, and is read by one function.
+
+Such a reader gets the text of its parameter, or None where it is missing, and raises
+InvalidInput without saying where.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from flask import request
+
+from service.errors import FieldErrors, InvalidInput
+
+Reader = Callable[[str | None], Any]
+R = TypeVar("R")
+
+
+def read_query(takes: Mapping[str, Reader]) -> dict[str, Any]:
+    """
+    The values of these parameters, by name.
+
+    Raises:
+        InvalidInput: every one that is not known, comes twice, or is wrong.
+    """
+    errors, found = FieldErrors(), {}
+    for name in request.args:
+        if name not in takes:
+            known = ", ".join(takes) or "no parameters"
+            errors.add(f"?{name}", "unknown_field", f"takes {known}")
+    for name, reader in takes.items():
+        if len(request.args.getlist(name)) > 1:
+            errors.add(f"?{name}", "repeated", "must be given once")
+            continue
+        with errors.collect(f"?{name}"):
+            found[name] = reader(request.args.get(name))
+    errors.raise_any()
+    return found
+
+
+def read_argument(name: str, reader: Callable[[str | None], R]) -> R:
+    """The value of one parameter, whatever else the query holds. Raises InvalidInput."""
+    try:
+        return reader(request.args.get(name))
+    except InvalidInput as error:
+        errors = FieldErrors(f"?{name}")
+        with errors.collect():
+            raise error
+        raise InvalidInput(errors.found) from None
+
+
+def text(given: str | None) -> str | None:
+    """Any text."""
+    return given
+
+
+def choice(known: Iterable[str], usual: str | None = None) -> Callable[[str | None], str | None]:
+    """One of these words; `usual` where it is missing."""
+    words = list(known)
+
+    def read(given: str | None) -> str | None:
+        if given is not None and given not in words:
+            raise InvalidInput.at("", "not_allowed", f"must be one of {', '.join(words)}")
+        return usual if given is None else given
+
+    return read
+
+
+def moment(given: str | None) -> datetime | None:
+    """A time with its zone, in UTC; None where it is missing."""
+    if given is None:
+        return None
+    given = given.upper()  # RFC 3339 allows small letters, too.
+    # A plus that was not written as %2B comes as a blank; nothing else ends so.
+    time, _, offset = given.rpartition(" ")
+    if "T" in time and re.fullmatch(r"\d\d:?\d\d", offset):
+        given = f"{time}+{offset}"
+    try:
+        found = datetime.fromisoformat(given)
+        if found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    message = "must be a time such as 2026-01-01T00:00:00Z; a plus in it is written %2B"
+    raise InvalidInput.at("", "bad_time", message)
+
+
+def switch(given: str | None) -> bool:
+    """True or false; false where it is missing."""
+    word = "false" if given is None else given.lower()
+    if word not in ("true", "1", "false", "0"):
+        raise InvalidInput.at("", "not_allowed", "must be true or false")
+    return word in ("true", "1")
