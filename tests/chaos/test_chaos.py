@@ -54,13 +54,13 @@ def test_chaos(
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.postgresql
+@pytest.mark.postgresql(only=True)
 @pytest.mark.parametrize("kind", BROKERS)
 def test_chaos_on_celery(
     kind: str, database: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     """The same promises hold on the distributed engine, whose broker goes now and then, too."""
-    need(missing(kind) or (cluster.missing() if database == "postgresql" else ""))
+    need(missing(kind) or cluster.missing())
     with start_broker(kind) as broker:
         plan = replace(CELERY, database=database, broker=broker.url)
         with chaos_run(plan, tmp_path) as run:

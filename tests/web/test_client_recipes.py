@@ -97,6 +97,7 @@ def test_openai_in_node(clipbell: Clipbell, tmp_path: Path) -> None:
     assert (1, True) == (failed.returncode, bool(failed.stderr.strip()))
 
 
+@pytest.mark.long  # Its packages take a minute; OpenAI's library, which it builds on, is above.
 @pytest.mark.timeout(900)
 def test_litellm(clipbell: Clipbell, tmp_path: Path) -> None:
     """The one for LiteLLM, which comes from PyPI as it is, saves a video."""
