@@ -8,6 +8,7 @@ charset, encoded twice, or as a form that has JSON in a field.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -111,13 +112,26 @@ def value_at(node: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def as_id(value: Any) -> str | None:
-    """The value as a task's id; None for what can be none."""
+def as_word(value: Any) -> str:
+    """The text or number that a code, a state or an id is, as text; blank for anything else."""
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    text = value.strip() if isinstance(value, str) else ""
+    word = isinstance(value, str | int) and not isinstance(value, bool)
+    return str(value).strip() if word else ""
+
+
+def as_number(value: Any) -> float | None:
+    """The number that the value is, or that it has as text; None for anything else."""
+    try:
+        number = float(as_word(value) or value)
+    except (TypeError, ValueError):
+        return None
+    return None if isinstance(value, bool) or not math.isfinite(number) else number
+
+
+def as_id(value: Any) -> str | None:
+    """The value as a task's id; None for what can be none."""
+    text = as_word(value)
     # What `strip_unstorable` took from a text, an id cannot lack.
     whole = text.isprintable() and "�" not in text
     return text if whole and len(text.split()) == 1 and len(text) <= MAX_ID_LENGTH else None

@@ -17,7 +17,16 @@ from typing import Any, TypeVar
 
 from service.model import Charge, JobError, Outcome, TaskState
 from service.model.error_codes import code_of, job_error
-from service.providers.bodies import MAX_DEPTH, as_id, canonical, pairs_in, unfold, value_at
+from service.providers.bodies import (
+    MAX_DEPTH,
+    as_id,
+    as_number,
+    as_word,
+    canonical,
+    pairs_in,
+    unfold,
+    value_at,
+)
 from service.providers.links import ResultNames, find_film, find_link
 
 MAX_CANDIDATES = 8
@@ -200,10 +209,9 @@ class Envelope:
         own = self._task if self.task_id or self.state else None
         nodes = [node for node in self._layers if node is self._layers[0] or node is not own]
         for value in [node.get(name) for node in nodes for name in self.vocabulary.codes]:
-            # It may come as text.
-            text = str(value).strip() if isinstance(value, str | int) else ""
-            if re.fullmatch(r"-?[0-9]{1,9}", text):
-                yield int(text)
+            # It may come as text, also of a fraction.
+            if re.fullmatch(r"-?[0-9]{1,9}(\.0+)?", text := as_word(value)):
+                yield int(float(text))
 
     @cached_property
     def state(self) -> str:
@@ -227,10 +235,8 @@ class Envelope:
     @cached_property
     def _state(self) -> tuple[str, str]:
         for name in self.vocabulary.state_names:
-            word = self._task.get(name)
-            text = str(word).strip() if isinstance(word, str | int) else ""
-            if text and not isinstance(word, bool):
-                return name, text[:MAX_WORD_LENGTH]
+            if word := as_word(self._task.get(name)):
+                return name, word[:MAX_WORD_LENGTH]
         return "", ""
 
     @cached_property
@@ -277,22 +283,20 @@ class Envelope:
         nested = canonical(error) if isinstance(error, dict) else {}
         codes = [self._task.get(name) for name in self.vocabulary.fail_codes]
         codes += [nested.get(name) for name in (*self.vocabulary.fail_codes, "code", "type")]
-        words = (str(code).strip() for code in codes if isinstance(code, str | int))
-        return _first(word[:MAX_WORD_LENGTH] for word in words)
+        return _first(as_word(code)[:MAX_WORD_LENGTH] for code in codes)
 
     def dollars(self, path: tuple[str, ...]) -> float | None:
         """The number at this path of names; None where there is none."""
         value: Any = self._layers[0]
         for name in path:
             value = canonical(value).get(name) if isinstance(value, dict) else None
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        return float(value) if number else None
+        return as_number(value)
 
     @cached_property
     def request_code(self) -> str:
         """The vendor's own code for a refused request; blank where it gives none."""
         codes = (node.get(name) for node in self._layers for name in self.vocabulary.request_codes)
-        return next((str(code) for code in codes if isinstance(code, str | int)), "")
+        return _first(map(as_word, codes)) or ""
 
     @cached_property
     def charges(self) -> tuple[Charge, ...]:
@@ -383,10 +387,7 @@ def _layers(
 
 def _charge(bill: Node, amount: str, unit: str) -> Charge | None:
     """One bill; money counts in the currency that it names."""
-    try:
-        number = float(bill[amount])
-    except (KeyError, TypeError, ValueError):
-        return None
+    number = as_number(bill.get(amount)) or 0.0
     word = bill.get("currency" if bill.get(unit) == "cash" else unit) if unit else "USD"
     return Charge(str(word), number) if word and 0 < number < LARGEST_CHARGE else None
 

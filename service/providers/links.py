@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from service.media.containers import VIDEO_TYPES
 from service.providers.bodies import MAX_DEPTH, as_id, canonical, unfold
@@ -80,6 +80,8 @@ def _absolute(text: str, origin: str) -> str | None:
     """The text as an address that can be asked; None for what is none."""
     try:
         link = urljoin(origin, text)
+        # Names of files come with blanks in them, which players bear and requests do not.
+        link = re.sub(r"[\x00-\x20\x7f]", lambda found: quote(found[0]), link)
         return link if _LINK.match(link) and urlsplit(link).hostname else None
     except ValueError:
         return None

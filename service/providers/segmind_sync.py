@@ -19,7 +19,7 @@ from service.outbound.client import Response
 from service.providers.access import Access
 from service.providers.answers import creation_error
 from service.providers.base import JSON_BYTES, WireRequest
-from service.providers.bodies import read_body
+from service.providers.bodies import as_number, read_body
 from service.providers.envelope import Envelope
 from service.providers.segmind_v2 import VOCABULARY, SegmindApi
 from service.storage import StorageError
@@ -92,7 +92,7 @@ class SegmindSync(SegmindApi):
             raise Unanswered("SUBMIT_TIMEOUT_UNKNOWN", message) from error
 
     def _outcome(self, name: str, answer: Response, head: bytes, envelope: Envelope) -> Outcome:
-        cost, left = (_number(answer.headers.get(n)) for n in ("x-cost", "x-remaining-credits"))
+        cost, left = (as_number(answer.headers.get(n)) for n in ("x-cost", "x-remaining-credits"))
         if container_of(head):
             film = Outcome(TaskState.SUCCEEDED, result_file=name, cost=cost, raw_state="200")
             return replace(film, credits_left=left)
@@ -122,10 +122,3 @@ class SegmindSync(SegmindApi):
 def _file_name(job: Job) -> str:
     """The job's own file: after a crash it shows that the answer had come."""
     return f"vid_{job.id.partition('_')[2]}.mp4"
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return None

@@ -88,7 +88,9 @@ def test_other_ids(body: Any, expected: str | None) -> None:
     ("code", "accepted"),
     [
         *((200, True), ("200", True), (0, True), ("0", True), (" 200 ", True), (201, True)),
+        *((200.0, True), ("200.0", True), (0.0, True)),
         *((400, False), ("429", False), (-1, False), (1201, False)),
+        *((400.0, False), ("402.00", False), (500.0, False)),
         *((None, True), ("", True), (True, True)),
     ],
 )
@@ -138,6 +140,26 @@ def test_unknown_words(state: Any) -> None:
     assert (TaskState.RUNNING, None) == (found.state, found.result_url)
     assert repr(str(state)) in found.remark
     assert "warming up" in found.remark
+
+
+def test_whole_numbers_as_fractions() -> None:
+    """A flag that a gateway writes as 2.0 is the word 2, and so is a code for a failure."""
+    found = read(about(successFlag=2.0, failCode=500.0)).outcome()
+
+    assert (TaskState.FAILED, "2") == (found.state, found.raw_state)
+    assert found.error and "500" == found.error.provider_code
+
+
+@pytest.mark.parametrize(
+    ("said", "cost"),
+    [(0.44, 0.44), (1, 1.0), ("0.44", 0.44), (" 1.75 ", 1.75)]
+    + [(bad, None) for bad in ("free", "", True, [1], 10**400, "nan", float("inf"))],
+)
+def test_costs(said: Any, cost: float | None) -> None:
+    """A price counts as number and as text; what is neither says nothing."""
+    body = {"request_id": "t1", "status": "COMPLETED", "metrics": {"cost": said}}
+
+    assert cost == read(body, SEGMIND).outcome().cost
 
 
 @pytest.mark.parametrize(

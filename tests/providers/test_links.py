@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -54,6 +55,14 @@ def test_forms_of_a_result(result: Any) -> None:
 def test_link_without_a_host() -> None:
     """A path is meant at the vendor."""
     assert f"{ORIGIN}/files/a.mp4" == found({"resultUrls": ["/files/a.mp4"]})
+
+
+@pytest.mark.parametrize("blanks", [" ", "  ", "\x7f"])
+def test_blanks_in_a_name(blanks: str) -> None:
+    """A link with blanks in it works in every player, and as a request once they are encoded."""
+    expected = f"https://cdn.example/my{quote(blanks)}film.mp4"
+
+    assert expected == found({"resultUrls": [f"https://cdn.example/my{blanks}film.mp4"]})
 
 
 @pytest.mark.parametrize("link", ["HTTPS://cdn.example/a", "http://cdn.example/a"])
