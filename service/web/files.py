@@ -25,6 +25,7 @@ from service.web.errors import Problem
 ACCEL_PREFIX = "/clipbell-files/"
 PRESIGNED_SECONDS = 6 * 3600
 BLOCK = 64 * 1024
+GONE = "the copy is gone from storage"
 
 
 def redirected(name: str) -> AnyResponse | None:
@@ -61,6 +62,9 @@ def stored_file(
         Problem: 404, it is gone.
     """
     if wiring().settings.accel == "x-accel":
+        if not wiring().storage.exists(name):
+            # The proxy would say so with our headers, by which browsers keep it for a day.
+            raise Problem(404, GONE)
         response = Response(mimetype=media_type_of(name))
         response.headers["X-Accel-Redirect"] = ACCEL_PREFIX + wiring().storage.key(name)
         return _labelled(response, shown, download)
@@ -101,7 +105,7 @@ def open_stored(name: str, whole: bool) -> Response:
     try:
         file = wiring().storage.open(name)
     except FileMissing:
-        raise Problem(404, "the copy is gone from storage") from None
+        raise Problem(404, GONE) from None
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     # The server's own way may be faster, but reads up to a range instead of seeking to it.

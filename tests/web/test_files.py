@@ -149,6 +149,17 @@ def test_x_accel(client: FlaskClient, harness: Harness) -> None:
 
 
 @pytest.mark.parametrize("server", ["file x-accel"], indirect=True)
+def test_x_accel_of_what_is_gone(client: FlaskClient, harness: Harness) -> None:
+    """The proxy is sent to no file that is gone: it is 404, and no browser keeps that."""
+    video = kept_video(harness)
+    harness.wiring.storage.delete(video.file or "")
+    answer = fetch(client, path_of(harness, video))
+
+    assert (404, "no-store") == (answer.status_code, answer.headers["Cache-Control"])
+    assert "X-Accel-Redirect" not in answer.headers
+
+
+@pytest.mark.parametrize("server", ["file x-accel"], indirect=True)
 def test_x_accel_of_another_kind(client: FlaskClient, harness: Harness) -> None:
     """The proxy gets the media type of what it sends."""
     answer = fetch(client, path_of(harness, kept_video(harness, kind="webm")))
