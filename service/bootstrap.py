@@ -186,7 +186,7 @@ def _refuse_useless(settings: Settings) -> None:
     if broker and settings.engine != "celery":
         raise SettingsError("CLIPBELL_BROKER_URL does nothing without CLIPBELL_ENGINE=celery")
     if not settings.confirm_callbacks and not settings.result_hosts:
-        needed = "needs CLIPBELL_RESULT_HOSTS, or no result would be believed"
+        needed = "needs CLIPBELL_RESULT_HOSTS, or no result would be accepted"
         raise SettingsError(f"CLIPBELL_CONFIRM_CALLBACKS=false {needed}")
     scheme = {"x-accel": "file", "presigned": "s3"}.get(settings.accel)
     if scheme and not settings.storage_url.startswith(f"{scheme}:"):

@@ -132,7 +132,7 @@ class DatabaseUnavailable(ClipbellError):
     retry_after = 5
 
     def __init__(self, reason: str) -> None:
-        super().__init__(f"the database is away: {reason}")
+        super().__init__(f"the database is unavailable: {reason}")
         self.reason = reason
 
 

@@ -280,7 +280,7 @@ def webhook_fault(
         return f"it lacks {', '.join(missing)}"
     id_, timestamp, given = (headers[name] for name in names)
     if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) < 12):
-        return "webhook-timestamp is no whole number of seconds"
+        return "webhook-timestamp is not a whole number of seconds"
     skew = now.timestamp() - int(timestamp)
     if abs(skew) > TOLERANCE_SECONDS:
         return (
@@ -291,7 +291,7 @@ def webhook_fault(
     found = [word.encode("utf-8", "replace") for word in given.split(" ")]
     if any(hmac.compare_digest(one, other) for one in known for other in found):
         return None
-    return "no known secret explains its signature"
+    return "its signature matches no known secret"
 
 
 def digest(text: str) -> str:

@@ -61,7 +61,7 @@ EARLY_SECONDS = 2.0
 _DENIALS = frozenset({"NOT_FOUND_TASK", "NOT_FOUND_MODEL", "BAD_REQUEST", "FORBIDDEN"})
 #: Why a callback was refused whose address is ours, and whose sender is not the vendor.
 BAD_VENDOR_SIGNATURE = "bad_vendor_signature"
-_NAMELESS = "it names no task that could be adopted"
+_NAMELESS = "the callback names no task to adopt"
 #: So long the vendor may not know a task yet that its own callback names.
 ADOPTION_PATIENCE = timedelta(minutes=5)
 
@@ -156,7 +156,7 @@ def process_callback(
 def _worth_asking(tx: Connection, callback: Callback, job: Job, now: datetime) -> bool:
     """Settles those callbacks at once that need no question to the provider."""
     if job.is_final:
-        _done(tx, callback, CallbackState.PROCESSED, "the job had ended before")
+        _done(tx, callback, CallbackState.PROCESSED, "the job was finished before")
         return False
     if job.state is JobState.SUBMITTING:
         # The answer makes it due. Not on PostgreSQL while another worker that looks for
@@ -307,10 +307,10 @@ def _refusal(
     if settings.confirm_callbacks or isinstance(found, ProviderError):
         return None
     if found.task_id != (adopted or job.task_id):
-        return f"it names task {found.task_id}, not ours"
+        return f"the callback names another task, {found.task_id}"
     host = urlsplit(found.result_url or "").hostname
     if found.state is TaskState.SUCCEEDED and host not in settings.result_hosts:
-        return f"its result lies at {host}, which RESULT_HOSTS does not name"
+        return f"its result lies at {host}, which is not in RESULT_HOSTS"
     return None
 
 

@@ -161,19 +161,19 @@ class Vendor:
 
 
 def prompt(max_length: int = PROMPT_LENGTH) -> Parameter:
-    """What the video shows."""
-    return Parameter("prompt", "text", "What the video shows.", True, max_length=max_length)
+    """A description of the video."""
+    return Parameter("prompt", "text", "A description of the video.", True, max_length=max_length)
 
 
 def negative_prompt() -> Parameter:
-    """What it must not show."""
-    note = "What it must not show."
+    """What the video must not show."""
+    note = "What the video must not show."
     return Parameter("negative_prompt", "text", note, max_length=PROMPT_LENGTH)
 
 
 def aspect_ratio() -> Parameter:
     """The frame's shape."""
-    note = "Frame size; a given image decides it instead."
+    note = "Shape of the frame; a given image decides it instead."
     return Parameter("aspect_ratio", "text", note, default="16:9", choices=ASPECT_RATIOS)
 
 
@@ -186,8 +186,8 @@ def duration(default: int, choices: tuple[int, ...] = (5, 10)) -> Parameter:
 def cfg_scale(
     default: float | None, step: float | None = None, name: str = "cfg_scale"
 ) -> Parameter:
-    """How closely the prompt is followed."""
-    note = "How closely the prompt is followed."
+    """How closely the video follows the prompt."""
+    note = "How closely the video follows the prompt."
     aliases = () if name == "cfg_scale" else ("cfg_scale",)
     return Parameter(
         name, "number", note, default=default, low=0, high=1, step=step, aliases=aliases
@@ -215,11 +215,11 @@ def audio(name: str) -> Parameter:
 def camera() -> tuple[Parameter, ...]:
     """How the camera moves."""
     axis, value = "camera_control_config", "camera_control_config_value"
-    note = "The axis that moves; type simple only."
+    note = "The axis of the movement; only with type `simple`."
     return (
         Parameter("camera_control_type", "text", "Camera movement.", choices=CAMERA_TYPES),
         Parameter(axis, "text", note, choices=CAMERA_AXES),
-        Parameter(value, "integer", "How far along that axis.", low=-10, high=10),
+        Parameter(value, "integer", "The distance along that axis.", low=-10, high=10),
     )
 
 

@@ -30,7 +30,7 @@ def check_input(model: Model, given: dict[str, Any]) -> dict[str, Any]:
         known, sold = ", ".join(p.name for p in model.parameters), OFFERS.get(model.slug, {})
         others = [f'"{vendor}"' for vendor, offer in sold.items() if offer.parameter(name)]
         seller = model.slug if len(sold) < 2 else f"{model.provider}'s {model.slug}"
-        hint = f'; {name} is taken with "provider": {" or ".join(others)}' if others else ""
+        hint = f'; {name} works with "provider": {" or ".join(others)}' if others else ""
         errors.add(json_pointer(name), "unknown_field", f"{seller} takes only {known}{hint}")
     values: dict[str, Any] = {}
     for parameter in model.parameters:

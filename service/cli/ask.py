@@ -44,7 +44,7 @@ def answer(request: Request, here: Callable[[], Any]) -> Any:
 def call(there: Remote, request: Request) -> Any:
     """What another machine's service says."""
     if CHOSEN_ACCOUNT.get() is not None:
-        message = "works only where the service runs: CLIPBELL_KEY says which account it is"
+        message = "works only where the service runs: elsewhere, CLIPBELL_KEY decides"
         raise typer.BadParameter(message, param_hint="--account")
     # The client costs each start a fifth, and most verbs run where the service does.
     return import_module("service.cli.remote").send(there, request)

@@ -80,7 +80,7 @@ def _faults_of_ids(rows: Sequence[BatchRow]) -> list[str]:
     for row in rows:
         first.setdefault(row.key, row)
     return [
-        f"row {row.number}: id: row {first[row.key].number} has the same one"
+        f"row {row.number}: id: row {first[row.key].number} has the same id"
         for row in rows
         if row.content != first[row.key].content
     ]

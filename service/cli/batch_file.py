@@ -59,7 +59,7 @@ def read_rows(path: Path, defaults: dict[str, Any]) -> Iterator[RawRow]:
         body = body | inputs if "input" in body else {**body, "input": inputs}
         yield number, None if own_id in (None, "") else str(own_id), defaults | body
     if empty:
-        raise FileError(f"{path} holds no row")
+        raise FileError(f"{path} has no row")
 
 
 def _text_of(path: Path) -> str:

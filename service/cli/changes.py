@@ -41,7 +41,7 @@ def mute(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
 
 def resolve(
     job_id: str = JobArgument,
-    task: str = typer.Option(None, "--task", metavar="ID", help="It is this task of the vendor."),
+    task: str = typer.Option(None, "--task", metavar="ID", help="The vendor's task for this job."),
     resend: bool = typer.Option(False, "--resend", help="Send it again; it may be paid twice."),
     fail: bool = typer.Option(False, "--fail", help="Mark it failed."),
     json_: bool = JsonOption,
@@ -49,7 +49,7 @@ def resolve(
     """
     Resolve an unknown job by hand.
 
-    Nobody knows whether the vendor has it. Look there first, then say what you found.
+    Clipbell does not know whether the vendor made it. Check with the vendor first.
 
     Examples:
       clipbell resolve job_01a2b3c4 --task 7f3e9a

@@ -27,7 +27,7 @@ def export(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
     """
     Print everything about one job as JSON, without secrets.
 
-    It helps whoever has to find out what happened.
+    Use it to find out what happened.
 
     Examples:
       clipbell export job_01a2b3c4 > job.json

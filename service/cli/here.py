@@ -95,7 +95,7 @@ def own_job(tx: Connection, given: str) -> Job:
     if job is None:
         raise NotFound(f"there is no job {job_id}: `clipbell jobs` lists them")
     if job.account_id != account.id:
-        raise NotFound(f"{job_id} is not {account.name}'s: say --account {job.account_id}")
+        raise NotFound(f"{job_id} belongs to another account: add --account {job.account_id}")
     return job
 
 

@@ -33,7 +33,7 @@ SinceOption = typer.Option(
     None, metavar="TIME", help="Only jobs created since: a time, or 30min, 6h, 2d ago."
 )
 StartOption = typer.Option(
-    None, "--q", "-q", metavar="START", help="Only ids or task ids that begin so."
+    None, "--q", "-q", metavar="START", help="Only job or task ids that start with this."
 )
 
 

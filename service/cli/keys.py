@@ -27,7 +27,7 @@ app = new_group(
 
 @app.command(cls=Acting)
 def create(
-    name: str = typer.Argument("key", help="What it is for, such as ci or zapier."),
+    name: str = typer.Argument("key", help="Its purpose, such as ci or zapier."),
     scopes: list[str] = typer.Option(
         list(KEY_SCOPES),
         "--scope",

@@ -19,7 +19,7 @@ SinceOption = typer.Option(
     None, "--since", metavar="TIME", help="Only after this time, or 30min, 6h, 2d ago."
 )
 UnmatchedOption = typer.Option(
-    False, "--unmatched", help="Ask vendors for tasks that no job here has."
+    False, "--unmatched", help="Ask vendors for tasks that belong to no job here."
 )
 
 

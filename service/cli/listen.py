@@ -30,7 +30,7 @@ def listen(
     port: int = typer.Option(8200, "--port", min=0, max=65535, help="Port; 0 takes a free one."),
     host: str = typer.Option("127.0.0.1", metavar="ADDRESS", help="Address to listen on."),
     secret: list[str] = typer.Option(
-        [], "--secret", help="whsec_…; default: those of the service. Repeat it for several."
+        [], "--secret", help="whsec_…; default: those of the service. Repeatable."
     ),
     forward_to: str = typer.Option(
         None, "--forward-to", metavar="URL", help="Pass valid ones on to your own endpoint."

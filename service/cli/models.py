@@ -16,7 +16,7 @@ def list_models(json_: bool = JsonOption) -> None:
     """
     List the models, with price and time.
 
-    Both are those of one video.
+    Both are per video.
 
     Examples:
       clipbell models

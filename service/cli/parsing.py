@@ -77,7 +77,7 @@ def moment(given: str, now: datetime) -> datetime:
     try:
         moment = datetime.fromisoformat(given)
     except ValueError:
-        message = f"{given!r} is neither a time such as 2026-01-01T00:00:00Z nor such as 6h"
+        message = f"{given!r} is not a time such as 2026-01-01T00:00:00Z or 6h"
         raise typer.BadParameter(message, param_hint="--since") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

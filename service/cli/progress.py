@@ -62,5 +62,5 @@ def doing(job: JobJson, now: datetime, trouble: str = "") -> str:
             return f"{job['provider']} works on it, about {usual} in all"
         case JobState.SUBMITTED:
             usual = format_duration(expected_seconds(job))
-            return f"{job['provider']} takes longer than its {usual}; we keep asking"
+            return f"{job['provider']} takes longer than the usual {usual}; polling goes on"
     return plain(job["error"]["message"]) if job["error"] else ""

@@ -88,7 +88,7 @@ def resume(name: str = ProviderArgument, json_: bool = JsonOption) -> None:
         0: "no job has waited",
         1: "1 job that waited is due now",
     }
-    say(f"{name} is on again; {jobs.get(count, f'{count} jobs that waited are due now')}.")
+    say(f"{name} is resumed; {jobs.get(count, f'{count} jobs that waited are due now')}.")
 
 
 def _change(name: str, act: Callable[[Connection], dict[str, Any]]) -> dict[str, Any]:

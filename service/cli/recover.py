@@ -18,7 +18,7 @@ SinceOption = typer.Option(
     ..., "--since", metavar="TIME", help="A time, or how long ago: 30min, 6h, 2d. Required."
 )
 MissingOption = typer.Option(
-    False, "--missing", help="Also events it never had, such as those before it was made."
+    False, "--missing", help="Also events that it never got, such as older ones."
 )
 
 
@@ -26,7 +26,7 @@ def recover(
     subscription_id: str = SubArgument,
     since: str = SinceOption,
     missing: bool = MissingOption,
-    dry_run: bool = typer.Option(False, "--dry-run", help="Only count them."),
+    dry_run: bool = typer.Option(False, "--dry-run", help="Only count the deliveries."),
     json_: bool = JsonOption,
 ) -> None:
     """

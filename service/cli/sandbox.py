@@ -23,13 +23,13 @@ SANDBOX_SETTINGS = (
 def sandbox(
     host: str = typer.Option("127.0.0.1", metavar="ADDRESS", help="Address to listen on."),
     port: int = typer.Option(8100, min=0, max=65535, help="Port; 0 takes a free one."),
-    pace: float = typer.Option(0.0, min=0, metavar="SECONDS", help="The least time of a task."),
+    pace: float = typer.Option(0.0, min=0, metavar="SECONDS", help="The shortest time of a task."),
     json_: bool = JsonOption,
 ) -> None:
     """
     Run a vendor for tests, with rendered videos. It has the APIs of all vendors.
 
-    Orders in a prompt let it misbehave: [fail CODE] the task, [slow SECONDS],
+    Words in a prompt make it fail: [fail CODE] the task, [slow SECONDS],
     [refuse STATUS] the create, [drop] its answer, [lose] the callback, [repeat N],
     [reorder] or [forge] callbacks, [hang], [html], [cut] or [empty] answers, and a
     task that is [gone].
@@ -50,7 +50,9 @@ def sandbox(
             typer.echo(f"sandbox provider at {server.url}; stop it with Ctrl-C")
             typer.echo("`serve` and `worker` use it with these settings:")
             typer.echo(SANDBOX_SETTINGS.format(url=server.url))
-            typer.echo("A prompt such as `[fail] A fox` or `[slow 20] A fox` gives it orders.")
+            typer.echo(
+                "A prompt such as `[fail] A fox` or `[slow 20] A fox` makes it fail or wait."
+            )
         with suppress(KeyboardInterrupt):
             server.serve()
         server.close()

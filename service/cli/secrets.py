@@ -97,5 +97,5 @@ def revoke(
         print_json({"keys": count, "unreadable": lost})
         return
     say(f"{key_id} is removed from {settings.secret_keys_file}.")
-    say("No process accepts what it signed. Those that were started before the rotation:")
+    say("No process accepts its signatures now. For processes older than the rotation,")
     say("restart `clipbell serve` (or send it SIGHUP), and after it `clipbell worker`.")

@@ -83,7 +83,7 @@ def backup(
     """
     Copy database and secret keys into one file, while the service runs.
 
-    For SQLite. For PostgreSQL, it says what to run.
+    For SQLite. For PostgreSQL, it prints the commands to run.
 
     Examples:
       clipbell backup backup.tar
@@ -110,7 +110,7 @@ def recover_from_backup(json_: bool = JsonOption) -> None:
         print_json(counts)
         return
     asked, waiting, damaged = counts["asked"], counts["waiting"], counts["damaged"]
-    say(f"With a task at the vendor: {asked}. The worker will ask about them.")
+    say(f"Jobs with a task at the vendor: {asked}. The worker will poll them.")
     if damaged:
         say(f"Unreadable and quarantined: {damaged}. See /readyz.")
     say(f"Perhaps sent since the backup, and now unknown: {waiting}.")

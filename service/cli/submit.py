@@ -21,7 +21,12 @@ INPUT = "The video"
 SENDING = "Sending"
 ModelArgument = typer.Argument(None, help=f"One of {', '.join(MODELS)}.", autocompletion=models)
 PromptOption = typer.Option(
-    None, "--prompt", "-p", metavar="WORDS", help="What it shows.", rich_help_panel=INPUT
+    None,
+    "--prompt",
+    "-p",
+    metavar="WORDS",
+    help="A description of the video.",
+    rich_help_panel=INPUT,
 )
 InputOption = typer.Option(
     [],
@@ -34,14 +39,14 @@ InputOption = typer.Option(
 ProviderOption = typer.Option(
     "auto",
     metavar="VENDOR",
-    help="Which vendor makes it; auto is the cheapest that can.",
+    help="The vendor to use; auto is the cheapest that fits.",
     rich_help_panel=INPUT,
 )
 NotifyOption = typer.Option(
     None,
     "--notify",
     metavar="CHANNEL:TARGET",
-    help="Who gets the link, such as slack:URL. Repeat it for several.",
+    help="A channel that gets the link, such as slack:URL. Repeat it for several.",
     rich_help_panel=SENDING,
 )
 FileOption = typer.Option(

@@ -8,7 +8,7 @@ _CHANGE = "subscriptions_change"
 group = LazyGroup(
     "subscriptions",
     """
-    Who gets which messages, and where.
+    Manage who gets which messages, and where.
 
     Examples:
       clipbell subscriptions add slack https://hooks.slack.com/services/T0/B0/x --test

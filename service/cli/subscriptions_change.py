@@ -167,7 +167,7 @@ def edit(
     """
     empty: dict[str, Any] = {"name": "", "events": [], "models": [], "metadata": {}, "headers": {}}
     if unknown := [word for word in clear if word not in empty]:
-        message = f"{unknown[0]!r} is none of {', '.join(empty)}"
+        message = f"{unknown[0]!r} is not one of {', '.join(empty)}"
         raise typer.BadParameter(message, param_hint="--clear")
     given = _fields(name, target, events, models, metadata, format_, headers)
     if "headers" in given and "headers" not in clear:
@@ -258,7 +258,7 @@ def test(subscription_id: str = SubArgument, json_: bool = JsonOption) -> None:
 
 def enable(subscription_id: str = SubArgument, json_: bool = JsonOption) -> None:
     """
-    Enable it again. `clipbell recover` sends what it has missed.
+    Enable it again. `clipbell recover` sends the missed messages.
 
     Examples:
       clipbell subscriptions enable sub_01a2b3c4

@@ -22,11 +22,11 @@ def list_unmatched(since: str | None, json_: bool) -> None:
         job_of = job_in_url(wiring.signer, now)
         tasks, troubles = compare_all(wiring.db, wiring.providers, wiring.settings, first, job_of)
         for name, trouble in troubles.items():
-            print_error(f"{name} could not be asked: {trouble}")
+            print_error(f"{name} gave no list: {trouble}")
         return [unmatched_task_json(task) for task in tasks]
 
     found: list[UnmatchedTaskJson] = answer(request_for("/v1/ledger/unmatched", since), here)
     names = ("provider", "task_id", "state", "created_at", "note")
     rows = [{name: str(row.get(name) or "") for name in names} for row in found]
-    none = "Every task that the vendors list has its job here."
+    none = "Every task in the vendors' lists belongs to a job here."
     print_list(found, rows, json_, none=none, spare=("note",))

@@ -22,7 +22,7 @@ JOBS: Section = {
     "delete": ("delete:delete", "Delete a job's prompt, input, messages and video."),
 }
 MESSAGES: Section = {
-    "subscriptions": ("subscriptions:group", "Who gets which messages, and where."),
+    "subscriptions": ("subscriptions:group", "Manage who gets which messages, and where."),
     "deliveries": ("deliveries:app", "List the newest deliveries, or show one."),
     "resend": ("deliveries:resend", "Send one delivery again."),
     "recover": ("recover:recover", "Send the failed deliveries to one subscription again."),

@@ -15,7 +15,7 @@ group = LazyGroup(
     """,
     {
         "list": ("videos_list:list_videos", "List the newest videos."),
-        "prune": ("videos_prune:prune", "Delete what is too old now."),
+        "prune": ("videos_prune:prune", "Delete old videos and rows now."),
     },
     general=("prune",),
 )

@@ -25,7 +25,7 @@ def prune(
     json_: bool = JsonOption,
 ) -> None:
     """
-    Delete what is too old now: videos beyond the limits, and old rows.
+    Delete old videos and rows now: those beyond the limits.
 
     The limits are CLIPBELL_RETENTION_DAYS and CLIPBELL_QUOTA_BYTES. The worker does
     the same by itself.

@@ -102,4 +102,4 @@ def _render(snapshot: Snapshot, width: int) -> Group:
         elapsed = f"{minutes}:{seconds:02}" if minutes or seconds else ""
         cells = (job["id"][:length], in_colour(job["state"]), elapsed)
         grid.add_row(*cells, *([bar] if roomy else []), text)
-    return Group(grid, Text(f"{snapshot.counted() or 'no jobs yet'}; Ctrl-C ends", "dim"))
+    return Group(grid, Text(f"{snapshot.counted() or 'no jobs yet'}; Ctrl-C stops", "dim"))

@@ -21,7 +21,7 @@ def worker(
     """
     Run the worker process: it sends jobs, copies videos and delivers messages.
 
-    SIGTERM stops it. No request that creates a task is cut.
+    SIGTERM stops it. A request that creates a task finishes first.
 
     Examples:
       clipbell worker

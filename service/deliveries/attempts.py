@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 LEASE_SECONDS = SEND_SECONDS + 15.0
 #: What an attempt says until its result is written, and for good where that never happens.
-NO_RESULT = "no result yet: the attempt is under way, or its worker ended during it"
+NO_RESULT = "no result yet: the attempt is in progress, or its worker stopped during it"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Attempted:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """Its duration, in milliseconds."""
         return (self.ended - self.began).total_seconds()
 
     @property

@@ -50,7 +50,7 @@ def resend_delivery(tx: Connection, delivery: Delivery, now: datetime) -> None:
     subscription = store.subscriptions.find(tx, delivery.subscription_id)
     reason = subscription.disabled_reason if subscription else REMOVED
     if reason in (UNSUBSCRIBED, REMOVED):
-        raise Conflict(f"the subscription is {reason}: its reader wants no more")
+        raise Conflict(f"the subscription is {reason}: nothing more is sent to it")
     job = store.jobs.find(tx, delivery.job_id) if delivery.job_id is not None else None
     if job is not None and job.is_erased:
         raise Conflict(f"the data of {job.id} was deleted: there is nothing left to send")
@@ -60,7 +60,7 @@ def resend_delivery(tx: Connection, delivery: Delivery, now: datetime) -> None:
     delivery = store.deliveries.lock(tx, delivery.id) or delivery
     leased = delivery.leased_until is not None and delivery.leased_until > now
     if delivery.resending is not None or leased:
-        raise Conflict("an attempt at this delivery is under way: wait for its end")
+        raise Conflict("an attempt at this delivery is in progress: wait until it ends")
     if store.deliveries.resent_since(tx, delivery.account_id, now - MINUTE) >= RESENDS:
         raise TooOften(f"more than {RESENDS} resends a minute: use recover for many", 60)
     again = {"state": DeliveryState.PENDING, "due_at": now, "finished_at": None}
@@ -141,7 +141,7 @@ def recover_subscription(
     # Of two recoveries at once the second one sees what the first has made.
     subscription = store.subscriptions.lock(tx, subscription.id) or subscription
     if not subscription.enabled:
-        raise Conflict("the subscription is off: enable it, then recover")
+        raise Conflict("the subscription is disabled: enable it, then recover")
     start = after or first_id("evt", wanted.since)
     found = store.events.after(tx, subscription.account_id, start, at_once + 1)
     page = found[:at_once]

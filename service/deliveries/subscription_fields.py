@@ -15,17 +15,20 @@ from service.model.json_types import about
 METADATA_PAIRS = 20
 NAME_LENGTH = 80
 
-Events = Annotated[list[EventType], about("Its events; none: the usual ones.", ["job.succeeded"])]
+Events = Annotated[
+    list[EventType],
+    about("Its events. Missing: succeeded, failed, unknown and held.", ["job.succeeded"]),
+]
 Format = Annotated[str, about("The format of the body; the channel's first one if missing.")]
-Models = Annotated[list[ModelSlug], about("Only jobs of these models; none: of all.")]
+Models = Annotated[list[ModelSlug], about("Only jobs of these models; empty: all jobs.")]
 Pairs = Annotated[
     dict[str, str | float | bool],
-    about("Only jobs whose metadata has these very pairs.", max_length=METADATA_PAIRS),
+    about("Only jobs whose metadata has exactly these pairs.", max_length=METADATA_PAIRS),
 ]
 Name = Annotated[
     str,
     about(
-        "What people call it.",
+        "Its name for people.",
         "Orders",
         max_length=NAME_LENGTH,
         json_schema_extra={"format": "name"},
@@ -57,7 +60,7 @@ OwnSecret = Annotated[
 class NewSubscription(TypedDict):
     """A request for a subscription."""
 
-    channel: Annotated[str, about("The kind of transport.", "webhook")]
+    channel: Annotated[str, about("The channel.", "webhook")]
     target: Annotated[str, about("Where events are sent.", "https://example.com/clips")]
     events: NotRequired[Events]
     format: NotRequired[Format]

@@ -114,7 +114,9 @@ def _channel(
     if isinstance(name, str) and name in channels:
         return channels[name]
     needed, message = NEEDS.get(str(name)), f"must be one of {', '.join(channels)}"
-    errors.add("/channel", "not_allowed", f"{needed}; else it {message}" if needed else message)
+    errors.add(
+        "/channel", "not_allowed", f"{needed}; otherwise it {message}" if needed else message
+    )
     if not isinstance(parts.get("target"), str):
         errors.add("/target", "required", NO_TARGET)
     raise InvalidInput(errors.found)

@@ -55,7 +55,7 @@ def commit_left_answers(db: Database, journal: Journal, settings: Settings, cloc
             log.exception("the answer for %s, left on the disk, stays there", answer.job_id)
             continue
         journal.remove(answer)
-        log.warning("the answer for %s, left on the disk, is committed", answer.job_id)
+        log.warning("the answer for %s, left on the disk, is now committed", answer.job_id)
         count += 1
     return count
 

@@ -68,14 +68,16 @@ class Checked(NamedTuple):
 
 
 class PlanJson(TypedDict):
-    """What rows would be; nothing was sent."""
+    """A dry run of rows; nothing was sent."""
 
     dry_run: Annotated[Literal[True], about("Always true.")]
     jobs: Annotated[int, about("New jobs.", 2)]
-    repeated: Annotated[int, about("Rows whose job is there already.", 0)]
-    estimated_min: Annotated[float, about("The least that the new jobs cost, in US dollars.", 0.44)]
-    estimated_max: Annotated[float, about("The most that they cost.", 0.88)]
-    without_price: Annotated[int, about("New jobs whose price nobody states.", 0)]
+    repeated: Annotated[int, about("Rows whose job exists already.", 0)]
+    estimated_min: Annotated[
+        float, about("The lowest total price of the new jobs, in US dollars.", 0.44)
+    ]
+    estimated_max: Annotated[float, about("The highest total price, in US dollars.", 0.88)]
+    without_price: Annotated[int, about("New jobs without a stated price.", 0)]
 
 
 class RowJson(TypedDict):
@@ -83,7 +85,7 @@ class RowJson(TypedDict):
 
     key: Annotated[str, about("The row's key.", "order-17")]
     job_id: JobId
-    repeated: Annotated[bool, about("Whether an earlier request has made it.", False)]
+    repeated: Annotated[bool, about("Whether an earlier request created it.", False)]
 
 
 def numbered(rows: Iterable[tuple[int, str | None, dict[str, Any]]]) -> list[BatchRow]:

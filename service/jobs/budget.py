@@ -103,7 +103,7 @@ def objection(tx: Connection, settings: Settings, job: Job, now: datetime) -> Jo
         return None
     _, price = price_range(settings, sold_model(job.model, job.provider), job.input)
     if price is None:
-        return job_error("PRICE_UNKNOWN", f"nobody states the price of {job.model}")
+        return job_error("PRICE_UNKNOWN", f"the price of {job.model} is not stated")
     if settings.job_budget is not None and price > settings.job_budget:
         allowed = f"JOB_BUDGET allows {format_money(settings.job_budget)}"
         return job_error("JOB_BUDGET", f"it may cost {format_money(price)}, {allowed}")

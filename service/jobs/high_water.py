@@ -106,7 +106,9 @@ class HighWater:
         if known.is_damaged:
             return f"{self._path}, which counts the jobs that were sent from here, was damaged"
         if sent_before < known.sent:
-            return f"the rows know {sent_before} of the {known.sent} jobs that were sent from here"
+            return (
+                f"the database has {sent_before} of the {known.sent} jobs that were sent from here"
+            )
         if known.timeline and position.timeline and position.timeline != known.timeline:
             places = f"timeline {int(known.timeline, 16)} became {int(position.timeline, 16)}"
             return f"another PostgreSQL server took over ({places}) and may lack the newest rows"
@@ -147,7 +149,7 @@ def hold_if_older(
     reason = high_water.missing(position, sent, known)
     if not reason:
         return False
-    log.error("the rows went back in time, nothing is sent: %s; %s", reason, _ADVICE)
+    log.error("the database went back in time, nothing is sent: %s; %s", reason, _ADVICE)
     for row in store.providers.all_rows(tx):
         store.providers.hold(tx, row.name, f"{WENT_BACK}: {reason}: {_ADVICE}")
     high_water.accept(tx)

@@ -49,7 +49,7 @@ class UnmatchedTask:
     cost: float | None
 
     def sentence(self) -> str:
-        """What to do about it."""
+        """The next step."""
         if self.job_id:
             return f"made for {self.job_id}, which does not have it"
         return "made by another program, or for a job that is no longer here"
@@ -135,33 +135,37 @@ class LedgerDayJson(TypedDict):
     day: Annotated[str, about("The UTC day of sending.", "2026-01-01")]
     provider: Annotated[str, about("The vendor.", "kling")]
     jobs: Annotated[int, about("Jobs that were sent.", 12)]
-    settled_jobs: Annotated[int, about("Those whose cost the vendor has stated.", 11)]
-    estimated: Annotated[float, about("The highest estimate of all that count as paid.", 4.2)]
-    reserved: Annotated[float, about("The estimate of those without a stated cost.", 0.35)]
-    settled: Annotated[float, about("By the vendor's own figures.", 3.9)]
-    difference: Annotated[
-        float, about("What was settled, less the estimate for the same jobs.", 0.05)
+    settled_jobs: Annotated[int, about("Jobs whose cost the vendor has reported.", 11)]
+    estimated: Annotated[
+        float, about("The sum of the highest estimates, of all jobs that count as paid.", 4.2)
     ]
+    reserved: Annotated[float, about("The estimates of the jobs without a reported cost.", 0.35)]
+    settled: Annotated[float, about("The costs that the vendor reported.", 3.9)]
+    difference: Annotated[float, about("`settled` minus the estimates of the same jobs.", 0.05)]
 
 
 class UnmatchedTaskJson(TypedDict):
-    """A task that a vendor has, and no job here."""
+    """A task of a vendor that belongs to no job here."""
 
     provider: Annotated[str, about("The vendor.", "kling")]
     task_id: Annotated[str, about("Its id at the vendor.", "8f31c2")]
-    state: Annotated[str, about("The vendor's own word.", "succeeded")]
-    created_at: Annotated[str | None, about("When, by the vendor.", "2026-01-01T12:00:00Z")]
-    job_id: Annotated[str | None, about("The job that it was made for, if one is here.", None)]
-    cost: Annotated[float | None, about("US dollars, by the vendor's figure.", 0.35)]
-    note: Annotated[str, about("What that means.", "made by another program")]
+    state: Annotated[str, about("The vendor's own word for its state.", "succeeded")]
+    created_at: Annotated[
+        str | None, about("The time of its creation, by the vendor.", "2026-01-01T12:00:00Z")
+    ]
+    job_id: Annotated[
+        str | None, about("The job that it was made for, if it is one of this service.", None)
+    ]
+    cost: Annotated[float | None, about("US dollars, as the vendor reports them.", 0.35)]
+    note: Annotated[str, about("An explanation.", "made by another program")]
 
 
 class UnmatchedTasksJson(TypedDict):
-    """The tasks without a job, and the vendors that could not be asked."""
+    """The tasks without a job, and the vendors that did not answer."""
 
     data: list[UnmatchedTaskJson]
-    next_cursor: Annotated[None, about("It is one page.", None)]
-    errors: Annotated[dict[str, str], about("By vendor: why it could not be asked.", {})]
+    next_cursor: Annotated[None, about("Always null: there is only one page.", None)]
+    errors: Annotated[dict[str, str], about("By vendor: the reason why it gave no list.", {})]
 
 
 def ledger_day_json(day: DayOfLedger) -> LedgerDayJson:

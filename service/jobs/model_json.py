@@ -14,7 +14,7 @@ from service.model.json_types import ModelName, ProviderName, about
 
 
 class PriceJson(TypedDict):
-    """The price of one video; null where nobody states it."""
+    """The price of one video; null where the vendor states none."""
 
     currency: Annotated[Literal["USD"], about("The currency.")]
     min: Annotated[float | None, about("The lowest price.", 0.44)]
@@ -35,12 +35,12 @@ class OfferJson(TypedDict):
         about("The vendor's own estimate, by the video's seconds.", {"5": 134.32, "10": 134.32}),
     ]
     warning: Annotated[
-        str | None, about("When it ends, or why it may; null where nothing is known.", None)
+        str | None, about("A warning if the vendor retires it; null otherwise.", None)
     ]
 
 
 class ModelJson(OfferJson):
-    """A model that jobs can ask for: as its first vendor here sells it, and all of them."""
+    """A model, as its first vendor here sells it, and its offers by all vendors."""
 
     id: Annotated[ModelName, about("Its name in a job.")]
     title: Annotated[str, about("Its name for people.", "Kling 2.5 Turbo")]

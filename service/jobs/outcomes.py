@@ -31,9 +31,9 @@ PROVIDER_KEEPS = timedelta(hours=24)
 #: The timeline's words for each way of finding the end.
 FOUND_BY = {
     "callback": "the provider called back",
-    "poll": "the provider was asked",
+    "poll": "found by polling",
     "answer": "the answer held the video",
-    "operator": "ended by hand",
+    "operator": "resolved by hand",
 }
 
 
@@ -48,7 +48,7 @@ def record_outcome(
             where nobody did and we conclude it.
 
     Returns:
-        False when the outcome is not terminal or the job had ended before.
+        False when the outcome is not terminal or the job was finished before.
     """
     recorded = _record(tx, settings, job, outcome, by, now)
     # After the job: who has the provider's row must not wait for a job's.
@@ -163,7 +163,7 @@ def resolve_by_hand(tx: Connection, job: Job, found: Resolution, now: datetime) 
     if state is not JobState.UNKNOWN:
         raise Conflict(f"the job is {state}: only unknown jobs are resolved by hand")
     if not (found.task_id or found.resend):
-        fail_job(tx, job, job_error("OPERATOR", "ended by hand"), "operator", now)
+        fail_job(tx, job, job_error("OPERATOR", "marked failed by hand"), "operator", now)
         return
     changes: dict[str, Any] = {"error": None, "due_at": now}
     if found.resend:
@@ -174,5 +174,5 @@ def resolve_by_hand(tx: Connection, job: Job, found: Resolution, now: datetime) 
         changes |= {"state": JobState.SUBMITTED, "task_id": found.task_id}
         changes["submitted_at"] = submitted_at
     store.jobs.change(tx, job.id, [JobState.UNKNOWN], **changes)
-    how = "sent once more" if found.resend else f"it is task {found.task_id}"
-    store.steps.add(tx, job.id, "resolved", f"by hand: {how}", now)
+    how = "sent again" if found.resend else f"it is task {found.task_id}"
+    store.steps.add(tx, job.id, "resolved", f"resolved by hand: {how}", now)

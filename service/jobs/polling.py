@@ -130,7 +130,7 @@ def handle_expired(
         with db.write() as tx:
             late = claimed.row = store.jobs.lock_late(tx, clock())
             if late is not None:
-                cancel_job(tx, late, clock(), "not sent by the time that its caller gave it")
+                cancel_job(tx, late, clock(), "canceled: not sent within `cancel_after` seconds")
                 return True
             job = claimed.row = store.jobs.claim_waiting(tx, clock(), LEASE_SECONDS)
             if job is None:
@@ -213,7 +213,7 @@ def _after_silence(tx: Connection, job: Job, now: datetime) -> None:
 def _record_overdue(tx: Connection, job: Job, now: datetime) -> None:
     if not store.jobs.mark_overdue(tx, job.id):
         return
-    message = "no end by the deadline; a late one still counts"
+    message = "no result by the deadline; a late one still counts"
     store.steps.add(tx, job.id, "overdue", message, now)
     record_event(tx, job, EventType.JOB_OVERDUE, now)
 
@@ -281,7 +281,7 @@ def _settle_found(look: _Look, found: Outcome | ProviderError) -> str:
         _schedule_next_poll(look)
         return f"the provider says {found.raw_state or 'running'}"
     recorded = record_outcome(look.tx, look.settings, look.job, found, look.by, look.now)
-    return str(found.state) if recorded else "the job had ended before"
+    return str(found.state) if recorded else "the job was finished before"
 
 
 def _settle_error(look: _Look, error: ProviderError) -> str:
@@ -299,14 +299,14 @@ def _settle_error(look: _Look, error: ProviderError) -> str:
     if now < until:
         # The timeline says once how long.
         if job.missing_since is None:
-            message = f"{words}; asked again until {until:%Y-%m-%d %H:%M:%S} UTC"
+            message = f"{words}; polling goes on until {until:%Y-%m-%d %H:%M:%S} UTC"
             store.steps.add(tx, job.id, "missing", message, now)
         failed = job.failed_polls + 1
         wait = backoff(failed, look.poll_every, SLOW_POLL_SECONDS)
         _poll_again(look, wait, failed_polls=failed, missing_since=since)
         return words
     code = "RESULT_LOST" if error.code == "NOT_FOUND_TASK" else error.code
-    message = f"{error.message}, asked since {since:%Y-%m-%d %H:%M} UTC"
+    message = f"{error.message}, polled since {since:%Y-%m-%d %H:%M} UTC"
     fail_job(tx, job, job_error(code, message, error.provider_code), "deadline", now)
     return words
 
@@ -341,7 +341,7 @@ def _poll_again(look: _Look, wait_seconds: float, **changes: Any) -> None:
         _record_overdue(tx, job, now)
     if job.polls == 0 and is_poll:
         late_callback = model_of(job.model, job.provider).calls_back and not look.settings.pull
-        message = "no callback yet: asking the provider" if late_callback else "asking from now on"
+        message = "no callback yet: polling the provider" if late_callback else "polling starts"
         store.steps.add(tx, job.id, "polling", message, now)
     counted = {"due_at": now + timedelta(seconds=wait_seconds), "polls": job.polls + is_poll}
     store.jobs.change(tx, job.id, [JobState.SUBMITTED, JobState.UNKNOWN], **counted, **changes)

@@ -14,17 +14,23 @@ from service.model.json_types import about
 
 
 class ProviderJson(TypedDict):
-    """A vendor, as it is now."""
+    """A vendor and its current state."""
 
     id: Annotated[str, about("Its name.", "apixo")]
-    held: Annotated[str | None, about("Why nothing is sent to it.", None)]
-    paused_seconds: Annotated[float, about("For how long nothing is asked of it.", 0.0)]
-    open_tasks: Annotated[int, about("The tasks that it may be working on.", 2)]
+    held: Annotated[str | None, about("The reason why it is held; null: it is not held.", None)]
+    paused_seconds: Annotated[
+        float, about("Seconds until the next request to it; 0: no pause.", 0.0)
+    ]
+    open_tasks: Annotated[int, about("The number of tasks that it may be working on.", 2)]
     task_limit: Annotated[
-        int | None, about("How many it takes at once; null where it states none.", 1000)
+        int | None,
+        about("The number of tasks that it accepts at once; null: no stated limit.", 1000),
     ]
     credits_left: Annotated[
-        float | None, about("US dollars there, by its own last figure; null without one.", None)
+        float | None,
+        about(
+            "The account's remaining US dollars, as the vendor last reported; null: unknown.", None
+        ),
     ]
 
 

@@ -68,8 +68,9 @@ class NewJob(TypedDict):
                 | NewSubscription
             ],
             about(
-                "Who gets its events: `CHANNEL:TARGET` such as `slack:https://…`, or a subscription"
-                " of its own; `*` stands for your subscriptions. Missing: these. Empty: nobody.",
+                "The targets of its events: `CHANNEL:TARGET` such as `slack:https://…`, or the"
+                " fields of a subscription; `*` means your subscriptions. Missing: these."
+                " Empty: nobody.",
                 max_length=NOTIFY_LENGTH,
             ),
         ]
@@ -77,15 +78,15 @@ class NewJob(TypedDict):
     metadata: NotRequired[
         Annotated[
             dict[str, Any],
-            about("Yours, at most 4 kB; returned in the job and its events.", {"order": 7}),
+            about("Your own data, at most 4 kB; returned in the job and its events.", {"order": 7}),
         ]
     ]
     events: NotRequired[
         Annotated[
             list[Annotated[str, Field(json_schema_extra={"enum": [*map(str, JOB_EVENTS)]})]],
             about(
-                "Its only events that are sent to anybody, and those that `notify` means where it"
-                " names none. Missing: what each subscription asks for.",
+                "Only these of its events are sent to anybody. A target in `notify` without events"
+                " of its own gets them too. Missing: each subscription gets its own events.",
                 ["job.succeeded"],
                 min_length=1,
             ),

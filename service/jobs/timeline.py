@@ -20,14 +20,14 @@ Entry = dict[str, Any]
 
 @with_config(extra="allow")
 class TimelineEntryJson(TypedDict):
-    """One thing that happened; more fields by `kind`."""
+    """One step of the job; `kind` decides its further fields."""
 
-    at: Annotated[Moment, about("When it happened.")]
+    at: Annotated[Moment, about("The time of the event.")]
     kind: Annotated[
         str,
         about("`requested`, `submitted`, `callback`, `attempt` and more.", "requested"),
     ]
-    message: Annotated[str, about("What happened, for people.", "job created")]
+    message: Annotated[str, about("A description for people.", "job created")]
 
 
 class TimelineJson(TypedDict):
@@ -51,7 +51,7 @@ def timeline(tx: Connection, job: Job) -> list[Entry]:
     for callback in store.callbacks.arrivals(tx, job.id):
         entry = _entry(
             "callback",
-            callback.note or "kept, not looked at yet",
+            callback.note or "stored, not processed yet",
             id=callback.id,
             state=callback.state.value,
             repeats=callback.repeats,

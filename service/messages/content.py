@@ -26,7 +26,7 @@ TITLES = {
     EventType.JOB_SUCCEEDED: "Video ready",
     EventType.JOB_FAILED: "Video failed",
     EventType.JOB_HELD: "Video on hold",
-    EventType.JOB_UNKNOWN: "Video needs a look",
+    EventType.JOB_UNKNOWN: "Video needs attention",
     EventType.JOB_CANCELED: "Video canceled",
     EventType.JOB_OVERDUE: "Video overdue",
     EventType.VIDEO_EXPIRING: "Video link expires soon",
@@ -35,7 +35,7 @@ TITLES = {
 }
 #: What to say where the job itself names no reason.
 _EXPLANATIONS = {
-    EventType.JOB_SUBMITTED: "The provider has it. You hear from us when it is done.",
+    EventType.JOB_SUBMITTED: "The provider is making it. You get a message when it is done.",
     EventType.JOB_FAILED: "There will be no video.",
     EventType.JOB_HELD: "It waits and was not sent yet.",
     EventType.JOB_UNKNOWN: (
@@ -44,9 +44,9 @@ _EXPLANATIONS = {
     ),
     EventType.JOB_CANCELED: "It was canceled before it was sent.",
     EventType.VIDEO_EXPIRING: "We could not copy it, and the provider's link may end soon.",
-    EventType.JOB_OVERDUE: ("It takes longer than the provider said; a late video still counts."),
+    EventType.JOB_OVERDUE: ("It takes longer than expected; a late video still counts."),
     EventType.SUBSCRIPTION_DISABLED: "It gets no more messages.",
-    EventType.SUBSCRIPTION_RECOVERED: "It takes messages again.",
+    EventType.SUBSCRIPTION_RECOVERED: "It gets messages again.",
 }
 #: The next step where the job's error names none.
 _NEXT_STEPS = {
@@ -55,7 +55,7 @@ _NEXT_STEPS = {
     EventType.JOB_UNKNOWN: (
         "Look for it at the provider, then resolve the job: task id, resend or fail."
     ),
-    EventType.JOB_OVERDUE: "There is nothing to do yet: we go on asking the provider.",
+    EventType.JOB_OVERDUE: "There is nothing to do yet: Clipbell keeps polling the provider.",
     EventType.VIDEO_EXPIRING: "Download it now to keep it.",
 }
 _WITH_ERROR = frozenset({EventType.JOB_FAILED, EventType.JOB_HELD, EventType.JOB_UNKNOWN})

@@ -57,14 +57,14 @@ class SubscriptionNewsJson(TypedDict):
 
     subscription_id: Annotated[SubscriptionId, about("Its id.")]
     channel: Annotated[ChannelName, about("Its channel.")]
-    reason: Annotated[str | None, about("Why it happened.", "the endpoint answered 500")]
+    reason: Annotated[str | None, about("The reason.", "the endpoint answered 500")]
 
 
 class _EnvelopeJson(TypedDict):
-    timestamp: Annotated[Moment, about("When it happened.")]
+    timestamp: Annotated[Moment, about("The time of the event.")]
     api_version: Annotated[Literal["v1"], about("The version of the body.")]
     sequence: Annotated[int, about("1, 2, 3 … within its job.", 3)]
-    sample: NotRequired[Annotated[Literal[True], about("Only in samples: nothing happened.")]]
+    sample: NotRequired[Annotated[Literal[True], about("Only in samples: true.")]]
 
 
 class JobMessageJson(_EnvelopeJson):
@@ -81,7 +81,7 @@ class JobMessageJson(_EnvelopeJson):
             EventType.JOB_OVERDUE,
             EventType.VIDEO_EXPIRING,
         ],
-        about("The fact."),
+        about("The type of the event."),
     ]
     data: JobJson
 
@@ -91,7 +91,7 @@ class SubscriptionMessageJson(_EnvelopeJson):
 
     type: Annotated[
         Literal[EventType.SUBSCRIPTION_DISABLED, EventType.SUBSCRIPTION_RECOVERED],
-        about("The fact."),
+        about("The type of the event."),
     ]
     data: SubscriptionNewsJson
 
@@ -163,8 +163,8 @@ class ApixoTaskStateJson(TypedDict):
     state: Annotated[ApixoState, about("Its state.")]
     createTime: Annotated[int, about("In milliseconds since 1970.", 1767268800000)]
     resultJson: NotRequired[Annotated[str, about("JSON with `resultUrls`, after a success.")]]
-    failCode: NotRequired[Annotated[str, about("Why it failed, as a word.")]]
-    failMsg: NotRequired[Annotated[str, about("Why it failed, for people.")]]
+    failCode: NotRequired[Annotated[str, about("The reason of a failure, as a code.")]]
+    failMsg: NotRequired[Annotated[str, about("The reason of a failure, for people.")]]
     completeTime: NotRequired[Annotated[int, about("In milliseconds since 1970.")]]
     costTime: NotRequired[Annotated[int, about("In milliseconds.")]]
 

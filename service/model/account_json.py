@@ -35,14 +35,14 @@ class KeyJson(TypedDict):
 
     id: Annotated[str, about("Its id.", "key_0198f3c2a1b47d6e9f00112233445566")]
     account_id: Annotated[AccountId, about("The account.")]
-    name: Annotated[str, about("What it is for.", "ci")]
-    hint: Annotated[str, about("How it begins.", "clb_4Rk1")]
-    scopes: Annotated[list[str], about("What it may do.", ["read", "submit"])]
-    created_at: Annotated[Moment, about("When it was created.")]
+    name: Annotated[str, about("Its purpose.", "ci")]
+    hint: Annotated[str, about("Its beginning.", "clb_4Rk1")]
+    scopes: Annotated[list[str], about("Its scopes.", ["read", "submit"])]
+    created_at: Annotated[Moment, about("The time of its creation.")]
     last_used: Annotated[
-        Moment | None, about("When it was last used, within a minute; null for never.", None)
+        Moment | None, about("The time of its last use, exact to a minute; null: never.", None)
     ]
-    revoked_at: Annotated[Moment | None, about("When it was revoked.", None)]
+    revoked_at: Annotated[Moment | None, about("The time at which it was revoked.", None)]
 
 
 class KeyWithSecretJson(KeyJson):

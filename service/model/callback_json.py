@@ -33,10 +33,10 @@ class CallbackJson(TypedDict):
     provider: Annotated[ProviderName, about("The vendor.")]
     state: Annotated[CallbackState, about("Its state.", CallbackState.PROCESSED.value)]
     note: Annotated[str, about("The result of processing it.", "succeeded, confirmed")]
-    repeats: Annotated[int, about("How often the same bytes arrived again.", 0)]
+    repeats: Annotated[int, about("The number of times that the same bytes arrived again.", 0)]
     bytes: Annotated[int, about("The size of its body.", 37)]
     sha256: Annotated[str, about("The SHA-256 of its body, in hex.", "9f" * 32)]
-    received_at: Annotated[Moment, about("When it arrived.")]
+    received_at: Annotated[Moment, about("The time of its arrival.")]
 
 
 def callback_json(callback: Callback) -> CallbackJson:
@@ -58,11 +58,13 @@ class CallbackWithContentJson(CallbackJson):
     """A callback with its headers and body."""
 
     headers: Annotated[dict[str, str], about("Its headers.", {"Content-Type": "application/json"})]
-    encoding: Annotated[Encoding, about("How `body` is written.")]
-    body: Annotated[str, about("Its body, as it came.", '{"taskId":"t1","state":"success"}')]
+    encoding: Annotated[Encoding, about("The encoding of `body`.")]
+    body: Annotated[
+        str, about("Its body, as it was received.", '{"taskId":"t1","state":"success"}')
+    ]
     decoded: Annotated[
         str | None,
-        about("Its body as text, where it came in a content coding such as gzip.", None),
+        about("Its body as text, if it was compressed, for example with gzip.", None),
     ]
 
 
@@ -85,16 +87,16 @@ def full_callback_json(callback: Callback) -> CallbackWithContentJson:
 
 
 class RejectionJson(TypedDict):
-    """A callback that was refused."""
+    """A rejected callback."""
 
     id: Annotated[str, about("Its id.", "0198f3c2a1b47d6e9f00112233445566")]
-    reason: Annotated[str, about("Why it was refused.", "expired")]
+    reason: Annotated[str, about("The reason.", "expired")]
     remote: Annotated[str, about("The address that sent it.", "192.0.2.7")]
-    received_at: Annotated[Moment, about("When it arrived.")]
+    received_at: Annotated[Moment, about("The time of its arrival.")]
 
 
 def rejection_json(rejection: Rejection) -> RejectionJson:
-    """A callback that was refused."""
+    """A rejected callback."""
     return {
         "id": rejection.id,
         "reason": rejection.reason,

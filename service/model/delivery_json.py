@@ -35,31 +35,31 @@ SHOWN_BYTES = 64 * 1024
 
 
 class SubscriptionJson(TypedDict):
-    """Who gets which events, by which channel, at which target."""
+    """A subscription sends chosen events by one channel to one target."""
 
     id: Annotated[SubscriptionId, about("The subscription's id.")]
-    channel: Annotated[ChannelName, about("The kind of transport.")]
-    name: Annotated[str, about("What people call it; may be blank.", "Orders")]
+    channel: Annotated[ChannelName, about("The channel.")]
+    name: Annotated[str, about("Its name for people; may be blank.", "Orders")]
     target: Annotated[str, about("Where events are sent.", "https://example.com/clips")]
     headers: Annotated[
         dict[str, str], about("Headers for the endpoint, their values hidden.", {"X-Key": "***"})
     ]
     events: Annotated[list[EventType], about("Its events.", ["job.succeeded", "job.failed"])]
     format: Annotated[str, about("The format of the body.", "standard")]
-    models: Annotated[list[str], about("Only jobs of these models; empty: of all.", [])]
+    models: Annotated[list[str], about("Only jobs of these models; empty: all jobs.", [])]
     metadata: Annotated[dict[str, Any], about("Only jobs with these pairs.", {})]
-    enabled: Annotated[bool, about("Whether it is on.", True)]
-    disabled_reason: Annotated[str | None, about("Why it was disabled.", None)]
+    enabled: Annotated[bool, about("Whether it is enabled.", True)]
+    disabled_reason: Annotated[str | None, about("The reason why it was disabled.", None)]
     held_until: Annotated[
-        Moment | None, about("Nothing is sent before, as the endpoint asked.", None)
+        Moment | None, about("Nothing is sent before this time, as the endpoint asked.", None)
     ]
     failing_since: Annotated[
-        Moment | None, about("The first failure since the last success.", None)
+        Moment | None, about("The time of the first failure since the last success.", None)
     ]
     old_secret_until: Annotated[
-        Moment | None, about("Until when the previous secret signs too.", None)
+        Moment | None, about("The time until which the previous secret signs too.", None)
     ]
-    created_at: Annotated[Moment, about("When it was created.")]
+    created_at: Annotated[Moment, about("The time of its creation.")]
 
 
 class SubscriptionWithSecretJson(SubscriptionJson):
@@ -102,7 +102,7 @@ def events_of(subscription: Subscription) -> list[EventType]:
 
 
 class TriggeredJson(TypedDict):
-    """A made-up event."""
+    """A sample event."""
 
     id: Annotated[EventId, about("The event's id.")]
     type: Annotated[EventType, about("Its type.", "job.succeeded")]
@@ -113,11 +113,11 @@ class AttemptJson(TypedDict):
     """One try at a delivery."""
 
     number: Annotated[int, about("1, 2, 3 …", 1)]
-    started_at: Annotated[Moment, about("When it started.")]
+    started_at: Annotated[Moment, about("The time of its start.")]
     manual: Annotated[bool, about("Whether a person asked for it.", False)]
     status: Annotated[int | None, about("The HTTP status of the endpoint.", 200)]
-    error: Annotated[str | None, about("Why it failed.", None)]
-    milliseconds: Annotated[int, about("How long it took.", 84)]
+    error: Annotated[str | None, about("The reason of the failure; null: none.", None)]
+    milliseconds: Annotated[int, about("Its duration, in milliseconds.", 84)]
     response: Annotated[str, about("The first bytes of the answer.", "ok")]
 
 
@@ -128,7 +128,7 @@ class SentJson(TypedDict):
     url: Annotated[
         str,
         about(
-            "Where it was sent; masked where it is a secret or has been changed since.",
+            "Its URL; masked if it is secret or has changed since.",
             "https://example.com/clips",
         ),
     ]
@@ -136,7 +136,7 @@ class SentJson(TypedDict):
         dict[str, str],
         about("Its headers, secrets masked.", {"Content-Type": "application/json"}),
     ]
-    body: Annotated[str, about("Its body, at most 64 KiB of it.", '{"type":"job.succeeded"}')]
+    body: Annotated[str, about("The first 64 KiB of its body.", '{"type":"job.succeeded"}')]
     truncated: Annotated[bool, about("Whether the body was longer.", False)]
 
 
@@ -145,16 +145,16 @@ class AnswerJson(TypedDict):
 
     status: Annotated[int | None, about("Its HTTP or SMTP status.", 200)]
     headers: Annotated[dict[str, str], about("Its headers.", {"Content-Type": "text/plain"})]
-    encoding: Annotated[Encoding, about("How `body` is written.")]
-    body: Annotated[str, about("Its body, at most 64 KiB of it.", "ok")]
+    encoding: Annotated[Encoding, about("The encoding of `body`.")]
+    body: Annotated[str, about("The first 64 KiB of its body.", "ok")]
     truncated: Annotated[bool, about("Whether the body was longer.", False)]
 
 
 class AttemptWithContentJson(AttemptJson):
-    """One try at a delivery, with what was sent and answered."""
+    """One try at a delivery, with its request and answer."""
 
-    request: Annotated[SentJson | None, about("What was sent; null where nothing was.")]
-    answer: Annotated[AnswerJson | None, about("The answer; null where there was none.")]
+    request: Annotated[SentJson | None, about("The request; null if nothing was sent.")]
+    answer: Annotated[AnswerJson | None, about("The answer; null if there was none.")]
 
 
 class DeliveryFactsJson(TypedDict):
@@ -164,11 +164,11 @@ class DeliveryFactsJson(TypedDict):
     event_id: Annotated[EventId, about("The event.")]
     job_id: Annotated[JobId | None, about("The job of the event.")]
     subscription_id: Annotated[SubscriptionId, about("The subscription.")]
-    channel: Annotated[ChannelName, about("The kind of transport.")]
+    channel: Annotated[ChannelName, about("The channel.")]
     state: Annotated[DeliveryState, about("Its state.", DeliveryState.DELIVERED.value)]
-    next_attempt_at: Annotated[Moment | None, about("When it is tried next.", None)]
-    created_at: Annotated[Moment, about("When it was created.")]
-    finished_at: Annotated[Moment | None, about("When it was delivered or given up.")]
+    next_attempt_at: Annotated[Moment | None, about("The time of the next attempt.", None)]
+    created_at: Annotated[Moment, about("The time of its creation.")]
+    finished_at: Annotated[Moment | None, about("The time at which it was delivered or given up.")]
 
 
 class DeliveryJson(DeliveryFactsJson):
@@ -178,16 +178,16 @@ class DeliveryJson(DeliveryFactsJson):
 
 
 class ListedDeliveryJson(DeliveryJson):
-    """One event for one subscription, with what people tell it by."""
+    """One event for one subscription, with the event's type and the target."""
 
-    type: Annotated[EventType | None, about("The event's type; null once it is purged.")]
+    type: Annotated[EventType | None, about("The event's type; null if the event was purged.")]
     to: Annotated[
         str, about("The subscription's name, else its channel and masked target.", "Orders")
     ]
 
 
 class DeliveryWithContentJson(DeliveryFactsJson):
-    """A delivery with what each attempt sent and was answered."""
+    """A delivery with the request and the answer of each attempt."""
 
     attempts: list[AttemptWithContentJson]
 
@@ -202,7 +202,7 @@ def full_delivery_json(
     delivery: Delivery, attempts: Iterable[Attempt], exchanges: Mapping[tuple[str, int], Exchange]
 ) -> DeliveryWithContentJson:
     """
-    A delivery with what each attempt sent and was answered.
+    A delivery with the request and the answer of each attempt.
 
     Args:
         exchanges: by delivery and number of the attempt.

@@ -89,7 +89,7 @@ class Submission:
 
 @dataclass(frozen=True)
 class Account:
-    """The owner of jobs, keys and subscriptions; sees only its own."""
+    """An account owns jobs, keys and subscriptions, and sees only its own."""
 
     id: str
     name: str

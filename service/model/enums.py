@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class JobState(StrEnum):
-    """What became of a job so far."""
+    """The state of a job."""
 
     QUEUED = "queued"  #: waits for the worker
     SUBMITTING = "submitting"  #: a worker is talking to the provider
@@ -26,7 +26,7 @@ OPEN = frozenset({JobState.SUBMITTING, JobState.SUBMITTED, JobState.UNKNOWN})
 
 
 class EventType(StrEnum):
-    """The facts that subscriptions can ask for."""
+    """The events that subscriptions can ask for."""
 
     JOB_SUBMITTED = "job.submitted"
     JOB_SUCCEEDED = "job.succeeded"
@@ -57,15 +57,15 @@ ACCOUNTS_OWN = "*"
 
 
 class CallbackState(StrEnum):
-    """How far a stored callback has come."""
+    """The state of a stored callback."""
 
-    RECEIVED = "received"  #: kept, not looked at yet
+    RECEIVED = "received"  #: stored, not processed yet
     PROCESSED = "processed"  #: its outcome is recorded, or it had none
     IGNORED = "ignored"  #: it said nothing that could be used; `note` says why
 
 
 class DeliveryState(StrEnum):
-    """How far a delivery has come."""
+    """The state of a delivery."""
 
     PENDING = "pending"  #: due at `due_at`
     DELIVERED = "delivered"  #: the channel took it

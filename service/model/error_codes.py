@@ -38,34 +38,32 @@ FAILURES: dict[str, Failure] = {
     "INSUFFICIENT_CREDITS": Failure(True, "Top up the provider's account, then resume it."),
     "SPEND_LIMIT": Failure(True, "Raise the spend limit, then resume the provider."),
     "ACCOUNT_EXCEPTION": Failure(False, "Ask the provider what is wrong with the account."),
-    "RATE_LIMITED": Failure(True, "Sent again by itself when the provider allows it."),
-    "CONCURRENCY_LIMIT": Failure(True, "Sent again by itself when a task of yours has ended."),
+    "RATE_LIMITED": Failure(True, "Clipbell sends it again when the provider allows it."),
+    "CONCURRENCY_LIMIT": Failure(True, "Clipbell sends it again when one of your tasks is done."),
     "INVALID_IMAGE_URL": Failure(False, "Give an image URL that anyone on the internet can open."),
     "IMAGE_DOWNLOAD_FAILED": Failure(True, "Host the image elsewhere and send a new job."),
     "IMAGE_TOO_LARGE": Failure(False, "Make the image smaller than 10 MB."),
     "UNSUPPORTED_FORMAT": Failure(False, "Give the image as JPG, PNG or WebP."),
     "PROVIDER_ERROR": Failure(True, "Send a new job, perhaps with other parameters."),
-    "PROVIDER_UNAVAILABLE": Failure(True, "Sent again by itself when the provider is back."),
+    "PROVIDER_UNAVAILABLE": Failure(True, "Clipbell sends it again when the provider answers."),
     "SUBMIT_TIMEOUT_UNKNOWN": Failure(
         False, "Look for it at the provider, then resolve the job: task id, resend or fail."
     ),
     "SUBMIT_FAILED_UNKNOWN": Failure(
-        False, "Wait: it may have been taken all the same. It fails by itself at its deadline."
+        False, "Wait: the provider may have made it. Without a callback it fails at its deadline."
     ),
     "PROCESSING_TIMEOUT": Failure(True, "The provider took too long; send a new job."),
-    "JOB_DEADLINE": Failure(False, "Still asking the provider; a late success counts."),
+    "JOB_DEADLINE": Failure(False, "Clipbell keeps polling; a late success still counts."),
     "EMPTY_RESULT": Failure(True, "The provider reported success without a video; ask it why."),
-    "RESULT_EXPIRED": Failure(True, "The provider's link had ended before it could be copied."),
-    "RESULT_CORRUPT": Failure(True, "What the provider sent is no video; ask it why."),
-    "PRICE_UNKNOWN": Failure(
-        True, "Name its price in CLIPBELL_PRICES; then it goes out by itself."
-    ),
+    "RESULT_EXPIRED": Failure(True, "The provider's link expired before the video was copied."),
+    "RESULT_CORRUPT": Failure(True, "The provider sent a file that is not a video; ask it why."),
+    "PRICE_UNKNOWN": Failure(True, "Set its price in CLIPBELL_PRICES; then Clipbell sends it."),
     "JOB_BUDGET": Failure(True, "Raise CLIPBELL_JOB_BUDGET, or ask for a cheaper video."),
-    "BUDGET": Failure(True, "It goes out tomorrow (UTC), or soon after CLIPBELL_BUDGET is raised."),
+    "BUDGET": Failure(True, "Clipbell sends it tomorrow (UTC), or once CLIPBELL_BUDGET is raised."),
     "RESTORED": Failure(
         False, "Look for it at the provider, then resolve the job: task id, resend or fail."
     ),
-    "OPERATOR": Failure(False, "Ended by hand."),
+    "OPERATOR": Failure(False, "A person marked it failed."),
 }
 
 _VENDOR_WORDS = {

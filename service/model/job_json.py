@@ -34,7 +34,7 @@ from service.model.json_types import (
 
 
 class CostJson(TypedDict):
-    """What a job costs; null where nobody states it."""
+    """The cost of a job; null where the vendor states none."""
 
     currency: Annotated[Literal["USD"], about("The currency.")]
     estimated_min: Annotated[float | None, about("The lowest price.", 0.44)]
@@ -43,13 +43,13 @@ class CostJson(TypedDict):
 
 
 class JobErrorJson(TypedDict):
-    """Why a job failed or waits."""
+    """The reason why a job failed or waits."""
 
-    code: Annotated[str, about("A stable word for programs.", "CONTENT_VIOLATION")]
+    code: Annotated[str, about("A stable code for programs.", "CONTENT_VIOLATION")]
     message: Annotated[str, about("The reason, for people.", "the prompt was refused")]
     retryable: Annotated[bool, about("Whether a new job may succeed.", False)]
-    hint: Annotated[str, about("What to do about it.", "Change the prompt.")]
-    provider_code: Annotated[str | None, about("The vendor's own word.", "1301")]
+    hint: Annotated[str, about("The next step.", "Change the prompt.")]
+    provider_code: Annotated[str | None, about("The vendor's own error code.", "1301")]
 
 
 class VideoJson(TypedDict):
@@ -58,14 +58,16 @@ class VideoJson(TypedDict):
     url: Annotated[Url | None, about("Plays the video.", LINK)]
     download_url: Annotated[Url | None, about("Saves the video.", f"{LINK}?download=1")]
     poster_url: Annotated[Url | None, about("A frame, as JPEG.", f"{LINK}/poster.jpg")]
-    bytes: Annotated[int | None, about("Its size.", 712001)]
+    bytes: Annotated[int | None, about("Its size in bytes.", 712001)]
     sha256: Annotated[str | None, about("The SHA-256 of its bytes, in hex.", "9f" * 32)]
     seconds: Annotated[float | None, about("Its length.", 5.0)]
-    width: Annotated[int | None, about("In pixels.", 1280)]
-    height: Annotated[int | None, about("In pixels.", 720)]
+    width: Annotated[int | None, about("Pixels.", 1280)]
+    height: Annotated[int | None, about("Pixels.", 720)]
     provider_url: Annotated[Url | None, about("The vendor's own link.", None)]
-    provider_expires_at: Annotated[Moment | None, about("When that link expires.", None)]
-    deleted_at: Annotated[Moment | None, about("When our copy was deleted.", None)]
+    provider_expires_at: Annotated[
+        Moment | None, about("The time at which that link expires.", None)
+    ]
+    deleted_at: Annotated[Moment | None, about("The time at which our copy was deleted.", None)]
 
 
 class JobJson(TypedDict):
@@ -80,16 +82,18 @@ class JobJson(TypedDict):
         dict[str, Any],
         about("The input that is sent, with defaults.", {"prompt": "A fox", "duration": 5}),
     ]
-    metadata: Annotated[dict[str, Any], about("Yours, as you sent it.", {"order": 7})]
+    metadata: Annotated[dict[str, Any], about("Your own data, as you sent it.", {"order": 7})]
     video: Annotated[VideoJson | None, about("The result; null before there is one.")]
-    error: Annotated[JobErrorJson | None, about("Why it failed or waits.", None)]
+    error: Annotated[JobErrorJson | None, about("The reason why it failed or waits.", None)]
     cost: CostJson
-    created_at: Annotated[Moment, about("When it was created.")]
-    submitted_at: Annotated[Moment | None, about("When the vendor accepted it.")]
-    finished_at: Annotated[Moment | None, about("When it reached its final state.")]
-    deadline_at: Annotated[Moment | None, about("When it counts as overdue.")]
-    cancel_at: Annotated[Moment | None, about("When it is canceled if it is not sent.", None)]
-    events: Annotated[list[str] | None, about("The only events that are sent.", None)]
+    created_at: Annotated[Moment, about("The time of its creation.")]
+    submitted_at: Annotated[Moment | None, about("The time at which the vendor accepted it.")]
+    finished_at: Annotated[Moment | None, about("The time at which it reached its final state.")]
+    deadline_at: Annotated[Moment | None, about("The time after which it counts as overdue.")]
+    cancel_at: Annotated[
+        Moment | None, about("The time at which it is canceled unless it was sent.", None)
+    ]
+    events: Annotated[list[str] | None, about("Only these events are sent; null: all.", None)]
 
 
 def job_json(job: Job, video: Video | None, link: str | None) -> JobJson:
@@ -138,11 +142,12 @@ class DryRunJson(TypedDict):
     provider: Annotated[ProviderName, about("The vendor that would make it.")]
     choice: Annotated[
         str | None,
-        about("Why that vendor, with the prices compared; null where there was no choice.", None),
+        about("The reason for that vendor, with all prices; null if there was no choice.", None),
     ]
-    warning: Annotated[str | None, about("When the model ends there, or why it may.", None)]
+    warning: Annotated[str | None, about("A warning if the vendor retires the model.", None)]
     objection: Annotated[
-        JobErrorJson | None, about("Why it would be held now; null if it would be sent.", None)
+        JobErrorJson | None,
+        about("The reason why it would be held now; null if it would be sent.", None),
     ]
     cost: CostJson
     expected_seconds: Annotated[float, about("The vendor's own estimate.", 134.32)]

@@ -93,7 +93,9 @@ def _providers(w: Wiring) -> Check:
     if missing:
         word = "API_KEY" if VENDORS[missing[0]].base_url else "BASE_URL"
         fix = f"set CLIPBELL_{missing[0].upper()}_{word}, or take it out of CLIPBELL_PROVIDERS"
-        return Check("providers", False, f"{missing[0]} is wanted but cannot be used: {fix}")
+        return Check(
+            "providers", False, f"{missing[0]} is in CLIPBELL_PROVIDERS but cannot be used: {fix}"
+        )
     unproven = [name for name in w.providers if not VENDORS[name].proven]
     more = f"; not yet run against the live API: {', '.join(unproven)}" if unproven else ""
     return Check("providers", True, f"keys for {', '.join(w.providers)}{more}")
@@ -115,7 +117,7 @@ def _public_url(w: Wiring) -> Check:
         fix = f"callbacks cannot arrive: set CLIPBELL_PUBLIC_URL to where {host} can be reached"
         return Check("public url", False, f"{error}; {fix}")
     if answer.status != 200:
-        fix = "is `clipbell serve` behind it?"
+        fix = "does `clipbell serve` run behind it?"
         return Check("public url", False, f"{url}/healthz answered {answer.status}: {fix}")
     try:
         there = parsedate_to_datetime(answer.headers.get("Date") or "").replace(tzinfo=UTC)
@@ -151,7 +153,7 @@ def pull_notice(settings: Settings) -> str:
     """What a person should know where vendors cannot reach PUBLIC_URL; blank where they can."""
     url = settings.public_url
     if settings.pull:
-        return f"pull mode: no vendor has to reach {url}, jobs are polled for"
+        return f"pull mode: vendors need not reach {url}, jobs are polled"
     real = settings.usable_vendors
     real = [name for name in real if not _is_private(settings.base_url_of(name))]
     calling = [name for name in real if any(m.calls_back for m in VENDORS[name].models)]

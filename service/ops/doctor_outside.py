@@ -39,7 +39,7 @@ def check_vendors(w: Wiring) -> Check:
     faults, fine = [], []
     for name, provider in w.providers.items():
         if provider.holds_connection:
-            fine.append(f"{name} has nothing to ask")
+            fine.append(f"{name} has no call that checks a key")
             continue
         vendor = VENDORS.get(name)
         model = vendor.models[0].slug if vendor and vendor.models else "none"
@@ -53,9 +53,9 @@ def check_vendors(w: Wiring) -> Check:
                 continue
             if error.code == "PROVIDER_UNAVAILABLE":
                 origin = f"CLIPBELL_{name.upper()}_BASE_URL"
-                faults.append(f"{name} cannot be asked ({error.message}): check {origin}")
+                faults.append(f"{name} does not answer ({error.message}): check {origin}")
                 continue
-        fine.append(f"{name} takes the key")
+        fine.append(f"{name} accepts the key")
     return Check("vendor keys", not faults, "; ".join(faults or fine) or "no vendor has a key")
 
 
@@ -71,7 +71,7 @@ def check_ledger(w: Wiring) -> Check:
         fix = "`clipbell show JOB` tells why; `clipbell ledger --unmatched` lists all"
         return Check("vendor tasks", False, f"{'; '.join(surplus[:MOST_SHOWN])}: {fix}")
     others = f"; {len(found)} of other programs" if found else ""
-    return Check("vendor tasks", True, f"every task of ours has its job{others}")
+    return Check("vendor tasks", True, f"every task belongs to a job here{others}")
 
 
 def check_channels(w: Wiring) -> Check:

@@ -130,7 +130,7 @@ def _examine(
                 _judged(
                     "providers",
                     provider_trouble(tx, providers, now),
-                    "none is held, all can be asked",
+                    "none is held, all are reachable",
                 ),
                 _judged("channels", "; ".join(paused), "none has to wait"),
                 _judged("clock", clock_trouble(tx, now), "all machines agree on the time"),
@@ -142,7 +142,7 @@ def _examine(
     except UNREADABLE as error:
         reason = f"a row that everything depends on cannot be read: {error}"
         return Health([Check("database", False, reason, vital=True), *outside])
-    database = Check("database", True, "answers, and its schema is the one needed", vital=True)
+    database = Check("database", True, "answers, with the current schema", vital=True)
     return Health([database, *outside, *rows], share)
 
 
@@ -162,12 +162,12 @@ def _disk(db: Database, storage: Storage) -> Check:
         free, folder = disks.tightest()
         whole = shutil.disk_usage(folder).total
     except OSError as error:
-        return Check("disk", False, f"cannot be looked at: {error}")
+        return Check("disk", False, f"cannot be checked: {error}")
     if free >= disks.least:
         room = f"{format_size(free)} of {format_size(whole)} free at {folder}"
         return Check("disk", True, room)
     left = f"{folder} has only {format_size(free)} left: make room"
-    return Check("disk", False, f"{left}; until then no job goes out", free < FULL)
+    return Check("disk", False, f"{left}; until then no job is sent", free < FULL)
 
 
 def worker_trouble(tx: Connection, now: datetime) -> str:
@@ -195,11 +195,11 @@ def provider_trouble(tx: Connection, names: Collection[str], now: datetime) -> s
             continue
         resume = f"`clipbell resume {row.name}`"
         if row.held_reason:
-            faults.append(f"{row.name} is held ({row.held_reason}): {resume} goes on")
+            faults.append(f"{row.name} is held ({row.held_reason}): {resume} sends jobs again")
             continue
         if row.last_error:
             since = f"{row.last_error_since:%Y-%m-%d %H:%M} UTC"
-            faults.append(f"{row.name} cannot be asked since {since} ({row.last_error})")
+            faults.append(f"{row.name} is unreachable since {since} ({row.last_error})")
         if row.paused_until is not None and row.paused_until - now > SHORT_PAUSE:
             until = f"{row.paused_until:%Y-%m-%d %H:%M:%S} UTC"
             faults.append(f"{row.name} gets no new job until {until}: {resume} ends the wait")
@@ -216,11 +216,11 @@ def polled_share(tx: Connection) -> float | None:
 
 def _callbacks(share: float | None, pull: bool) -> Check:
     if pull:
-        return Check("callbacks", True, "none is asked for (CLIPBELL_PULL): jobs are polled for")
+        return Check("callbacks", True, "none is expected (CLIPBELL_PULL): jobs are polled")
     if share is None:
         return Check("callbacks", True, "not enough recent jobs to judge")
     if share < 1:
         part = format_share(1 - share, 1)
         return Check("callbacks", True, f"{part} of recent jobs were finished by one")
-    advice = "is CLIPBELL_PUBLIC_URL right? `clipbell doctor` looks"
+    advice = "`clipbell doctor` checks CLIPBELL_PUBLIC_URL"
     return Check("callbacks", False, f"none arrives, polling found every result: {advice}")

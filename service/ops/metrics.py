@@ -36,7 +36,7 @@ class _Rows(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Family after family."""
-        yield _gauge("build_info", "The version that runs.", ("version",), [((__version__,), 1)])
+        yield _gauge("build_info", "The running version.", ("version",), [((__version__,), 1)])
         yield from self._things()
         yield from self._work()
         yield from self._outside()
@@ -46,9 +46,11 @@ class _Rows(Collector):
         jobs = [((p, s), n) for p, s, n in store.counts.jobs_by_state(tx)]
         yield _gauge("jobs", "Jobs, by provider and state.", ("provider", "state"), jobs)
         sent = [((c, s), n) for c, s, n in store.counts.deliveries_by_state(tx)]
-        yield _gauge("deliveries", "Deliveries that are kept.", ("channel", "state"), sent)
+        yield _gauge(
+            "deliveries", "Stored deliveries, by channel and state.", ("channel", "state"), sent
+        )
         callbacks = _by_name(store.counts.callbacks_by_state(tx))
-        yield _gauge("callbacks", "Callbacks that are kept.", ("state",), callbacks)
+        yield _gauge("callbacks", "Stored callbacks, by state.", ("state",), callbacks)
         videos = _by_name(store.counts.videos_by_state(tx))
         yield _gauge("videos", "Videos, by state of our copy.", ("state",), videos)
 
@@ -57,34 +59,34 @@ class _Rows(Collector):
         counts = [((one.kind,), one.count) for one in due]
         yield _gauge("work_due", "Units of work that are due.", ("kind",), counts)
         waits = [((d.kind,), (self._now - d.oldest).total_seconds()) for d in due if d.oldest]
-        help_ = "How long the most overdue unit has waited, in seconds."
+        help_ = "The wait of the most overdue unit, in seconds."
         yield _gauge("work_overdue_seconds", help_, ("kind",), waits)
         alive = store.counts.workers_since(self._tx, self._now - WORKER_SILENCE)
-        yield _gauge("workers", "Workers that are alive.", (), [((), alive)])
+        yield _gauge("workers", "Running workers.", (), [((), alive)])
         quarantined = len(store.quarantine.rows(self._tx))
-        yield _gauge("rows_set_aside", "Damaged rows that are left alone.", (), [((), quarantined)])
+        yield _gauge("rows_set_aside", "Quarantined rows.", (), [((), quarantined)])
 
     def _outside(self) -> Iterator[Metric]:
         held = _by_name(store.counts.held_providers(self._tx))
-        yield _gauge("provider_held", "Whether nothing goes out to it.", ("provider",), held)
+        yield _gauge("provider_held", "Whether the provider is held.", ("provider",), held)
         share = polled_share(self._tx)
         help_ = "Share of recent results found by polling where a callback was expected."
         yield _gauge("polled_share", help_, (), [] if share is None else [((), share)])
         refused = CounterMetricFamily(
-            "clipbell_callbacks_refused", "Callbacks turned away, by reason.", labels=("reason",)
+            "clipbell_callbacks_refused", "Rejected callbacks, by reason.", labels=("reason",)
         )
         for reason, count in store.callbacks.count_rejections(self._tx).items():
             refused.add_metric((reason,), count)
         yield refused
         moved = CounterMetricFamily(
             "clipbell_failovers",
-            "Jobs that went to another vendor, by the one that surely refused them.",
+            "Jobs that moved to another vendor, by the vendor that refused them.",
             labels=("provider",),
         )
         for name, count in store.counts.failovers(self._tx).items():
             moved.add_metric((name,), count)
         yield moved
-        help_ = "Looks at callback URLs (GET or HEAD) that were answered 200."
+        help_ = "Checks of callback URLs (GET or HEAD) that were answered 200."
         checks = store.callbacks.url_checks(self._tx)
         yield CounterMetricFamily("clipbell_callback_url_checks", help_, value=checks)
 

@@ -114,7 +114,7 @@ def read_outcome(
         wait = wished_wait(answer)
         raise Refused(code, message, provider_code=str(status), retry_after=wait)
     if not (envelope.is_about_a_task or (assumed and envelope.is_readable)):
-        raise Unanswered("PROVIDER_UNAVAILABLE", f"the answer says nothing of a task: {message}")
+        raise Unanswered("PROVIDER_UNAVAILABLE", f"the answer names no task: {message}")
     if envelope.task_id not in (None, task_id):
         message = f"the provider answered about task {envelope.task_id} instead of {task_id}"
         raise WrongTask("PROVIDER_ERROR", message)
@@ -133,5 +133,5 @@ def read_callback(body: bytes, vocabulary: Vocabulary, origin: str) -> Outcome:
     found = envelope.candidates() if envelope.is_readable else ids_in_text(decode(body))
     candidates = tuple(dict.fromkeys(found))[:MAX_CANDIDATES]
     if not (envelope.is_about_a_task or candidates):
-        raise ProviderError("PROVIDER_ERROR", "the callback says nothing of a task")
+        raise ProviderError("PROVIDER_ERROR", "the callback names no task")
     return replace(envelope.outcome(), candidates=candidates)

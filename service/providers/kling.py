@@ -151,12 +151,12 @@ class Kling(TaskApi):
         try:
             found = self.find(job, lambda _: None)
         except ProviderError as error:
-            message = f"refused ({refused.message}), perhaps as a second one: {error.message}"
+            message = f"refused ({refused.message}), perhaps as a duplicate: {error.message}"
             raise Unanswered("SUBMIT_TIMEOUT_UNKNOWN", message) from error
         if found:
             return Submission(found, remark="found under our own id: it was made before")
         if repeated and refused.code == "BAD_REQUEST":
-            message = f"refused as a second one, and not found: {refused.message}"
+            message = f"refused as a duplicate, but not found: {refused.message}"
             raise Unanswered("SUBMIT_TIMEOUT_UNKNOWN", message)
         raise refused
 

@@ -176,7 +176,7 @@ class Ed25519Jwks:
         if not fits:
             # The vendor may have changed its key since.
             fits = any(self._fits(key, raw, text) for key in self._known_keys(JWKS_RETRY))
-        return None if fits else "none of the vendor's keys explains its signature"
+        return None if fits else "its signature matches none of the vendor's keys"
 
     @staticmethod
     def _fits(key: Ed25519PublicKey, signature: bytes, text: bytes) -> bool:
@@ -230,7 +230,7 @@ def _hmac(secret: str, signed: bytes) -> bytes:
 
 def _time_fault(text: str, now: datetime) -> str | None:
     if not re.fullmatch(r"[0-9]{1,11}", text):
-        return "its time is no whole number of seconds"
+        return "its time is not a whole number of seconds"
     skew = abs(now.timestamp() - int(text))
     return f"it was signed {skew:.0f} s away from now" if skew > TOLERANCE_SECONDS else None
 
@@ -240,4 +240,4 @@ def _match(known: Sequence[str], given: Sequence[str]) -> str | None:
     pairs = [(one.encode(), other.encode("utf-8", "replace")) for one in known for other in given]
     # Each pair is looked at, whichever fits.
     fits = [hmac.compare_digest(one, other) for one, other in pairs]
-    return None if any(fits) else "no known secret explains its signature"
+    return None if any(fits) else "its signature matches no known secret"

@@ -85,9 +85,8 @@ class _Settings(BaseModel, extra="forbid", validate_default=True, defer_build=Tr
         self.storage_url = self.storage_url or f"file://{folder}/videos"
         unknown = [name for name in self.providers if name not in PROVIDER_NAMES]
         if unknown:
-            raise ValueError(
-                f"{PREFIX}PROVIDERS knows {', '.join(PROVIDER_NAMES)}, not {unknown[0]!r}"
-            )
+            known = ", ".join(PROVIDER_NAMES)
+            raise ValueError(f"{PREFIX}PROVIDERS must name some of {known}, not {unknown[0]!r}")
         for name in self.prices:
             if name not in PRICED and name.partition(":")[0] not in VENDORS:
                 raise ValueError(

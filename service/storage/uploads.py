@@ -133,10 +133,10 @@ def _fetch(outbound: Outbound, url: str) -> None:
     except ForbiddenAddress as error:
         raise Refused("INVALID_IMAGE_URL", f"the image cannot be fetched: {error}") from error
     except OutboundError as error:
-        log.warning("sent without a look at its image: %s", error)
+        log.warning("sent without a check of its image: %s", error)
         return
     if answer.status >= 500:
-        log.warning("sent without a look at its image: it answered %s", answer.status)
+        log.warning("sent without a check of its image: it answered %s", answer.status)
         return
     if not 200 <= answer.status < 300:
         raise Refused("INVALID_IMAGE_URL", f"the image's address answered {answer.status}")
@@ -153,7 +153,7 @@ def with_inlined_images(uploads: UploadStore, model: Model, job: Job, now: datet
     try:
         return replace(job, input=uploads.inlined(model, job.input, now))
     except (BadToken, FileMissing) as error:
-        message = "the image that came with the job is no longer kept"
+        message = "the image that came with the job is no longer stored"
         raise Refused("INVALID_IMAGE_URL", message) from error
     except StorageError as error:
         raise Refused("PROVIDER_UNAVAILABLE", f"not sent: {error}") from error

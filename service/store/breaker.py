@@ -30,7 +30,7 @@ class Breaker:
     Guards transactions of one kind.
 
     Args:
-        probe: raises while the database is away; runs in a thread of its own.
+        probe: raises while the database is unavailable; runs in a thread of its own.
     """
 
     def __init__(self, probe: Callable[[], None]) -> None:
@@ -46,7 +46,7 @@ class Breaker:
         A transaction.
 
         Raises:
-            DatabaseUnavailable: the database is away, as the driver says or as is known.
+            DatabaseUnavailable: the database is unavailable, as the driver says or as is known.
         """
         if self._reason:
             raise DatabaseUnavailable(self._reason)
@@ -76,7 +76,7 @@ class Breaker:
             if self._reason or not slow or self._succeeded_at > began:
                 return
             self._reason = reason
-        log.error("the database is away: %s; nobody waits for it until it answers", reason)
+        log.error("the database is unavailable: %s; nobody waits for it until it answers", reason)
         threading.Thread(target=self._probe_until_it_answers, name="probe", daemon=True).start()
 
     def _probe_until_it_answers(self) -> None:

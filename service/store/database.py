@@ -105,7 +105,7 @@ class Database:
 
     def write_with_retry(self, act: Callable[[Connection], T]) -> T:
         """
-        Commit what `act` writes, again and again while the database is away.
+        Commit what `act` writes, again and again while the database is unavailable.
 
         For what nobody could find out a second time. When the answer to a
         commit is lost, `act` runs once more over what it has already written.
@@ -252,7 +252,7 @@ class Database:
             return
         torn = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
         if torn:
-            raise SchemaError(f"the migration would leave {len(torn)} rows without what they name")
+            raise SchemaError(f"the migration would leave {len(torn)} rows with broken references")
 
     def check(self) -> None:
         """Raises SchemaError unless this version can work on the schema, with what to do."""

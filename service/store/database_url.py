@@ -38,7 +38,9 @@ def parse_database_url(text: str) -> Path | URL:
         raise _refusal(f"{scheme}:// is not supported; it must look like {FORMS}")
     name = rest.removeprefix("/")
     if name in ("", ":memory:"):
-        raise _refusal("a database in memory is nobody else's; name a file: sqlite:///clipbell.db")
+        raise _refusal(
+            "processes cannot share a database in memory; name a file: sqlite:///clipbell.db"
+        )
     if not rest.startswith("/"):
         raise _refusal(f"three slashes stand before a file's name: sqlite:///{name}")
     if "?" in name:

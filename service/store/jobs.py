@@ -262,7 +262,7 @@ def still_sent_by(tx: Connection, claimed: Job) -> bool:
 
 def end(tx: Connection, job_id: str, now: datetime, **changes: Any) -> bool:
     """
-    Compare-and-set to a terminal state; False when the job had ended before.
+    Compare-and-set to a terminal state; False when the job was finished before.
 
     A failure that we concluded ourselves gives way to a success.
     """

@@ -41,7 +41,7 @@ _CONFLICT_CLASS = "40"
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether an error means that the database is away, and not that a statement was wrong."""
+    """Whether the error means that the database is unavailable, not that a statement was wrong."""
     if isinstance(error, DataError | IntegrityError | NotSupportedError):
         return False
     state = sqlstate_of(error)

@@ -61,7 +61,7 @@ def quarantine_on_error(db: Database, work: str, clock: Clock) -> Iterator[Claim
     except Exception as error:
         if claimed.row is None:
             raise
-        log.exception("%s %s cannot be worked on", work, claimed.row.id)
+        log.exception("%s %s cannot be processed", work, claimed.row.id)
         reason = f"{type(error).__name__}: {error}"
         with db.write() as tx:
             put(tx, work, claimed.row.id, claimed.row.claims, reason, clock())

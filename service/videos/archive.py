@@ -100,7 +100,7 @@ def _copy(
             film, remark = _judge(download.path, video, now)
         except BrokenMovie as error:
             download.restart()
-            raise DownloadError(f"what the provider sent is no video: {error}") from error
+            raise DownloadError(f"the provider sent a file that is not a video: {error}") from error
         name = f"{video.id}.{film.extension}"
         columns = {"file": name, "bytes": download.size, "sha256": download.sha256}
         download.move_to(storage, name)

@@ -163,7 +163,7 @@ class Download:
         if self.size > self._total:  # a server whose parts overlap
             self.restart()
         if self.size != self._total:
-            raise DownloadError("the server did not send all that it had announced")
+            raise DownloadError("the server sent less than it announced")
 
     def _prepare(self, max_bytes: int, status: int, headers: Mapping[str, str]) -> bool:
         """Look at an answer's head; whether its body belongs into the file."""
@@ -202,7 +202,7 @@ class Download:
             same = True
         if not found or not same or int(found[1]) != self.size:
             self.restart()
-            raise DownloadError("the server sent another part than was asked for")
+            raise DownloadError("the server sent another part than requested")
         if found[2] != "*":
             self._total = int(found[2])
 
@@ -240,7 +240,7 @@ def opened(folder: Path, name: str, now: datetime) -> Iterator[Download]:
             finally:
                 download.keep()
     except BlockingIOError as error:
-        raise DownloadError("another worker is still at it") from error
+        raise DownloadError("another worker still copies it") from error
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}") from error
 

@@ -144,7 +144,8 @@ def erase_job(db: Database, uploads: UploadStore, job: Job, now: datetime) -> No
     with db.write() as tx:
         locked = store.jobs.lock(tx, job.id) or job
         if locked.state not in TERMINAL:
-            raise Conflict(f"the job is {locked.state}: cancel it, or wait for its end")
+            advice = "cancel it, resolve it or wait: only finished jobs can be deleted"
+            raise Conflict(f"the job is {locked.state}: {advice}")
         store.deliveries.end_pending(tx, now, job_id=job.id)
         video = store.videos.of_job(tx, job.id)
         if video is not None:

@@ -42,7 +42,11 @@ def look(key: ApiKey) -> Alerts:
     with w.db.read() as tx:
         failing = store.subscriptions.failing(tx, key.account_id)
         if worker_trouble(tx, now):
-            fix = "Start clipbell worker." if operator else "Whoever runs the service starts it."
+            fix = (
+                "Start clipbell worker."
+                if operator
+                else "Ask the operator of the service to start it."
+            )
             text = f"Jobs and messages wait. {fix}"
             found.append(Alert("No worker is running.", text, "Settings", "/settings"))
         if store.jobs.waits_for_a_person(tx, key.account_id):

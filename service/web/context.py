@@ -176,8 +176,8 @@ def json_body(limit: int = BODY_BYTES) -> Any:
     """The JSON of the request. Raises a Problem: 413, 415 or 400 with the place of the fault."""
     if not request.is_json:
         hint = "Send the body with Content-Type: application/json."
-        got = request.mimetype or "nothing"
-        raise Problem(415, f"the body must be application/json, not {got}", hint=hint)
+        got = f"is {request.mimetype}" if request.mimetype else "has no Content-Type"
+        raise Problem(415, f"the body {got}, but must be application/json", hint=hint)
     chunked = request.content_length is None
     large = limit > BODY_BYTES and (chunked or (request.content_length or 0) > BODY_BYTES)
     # Several times as large while they are read, such bodies leave their files one by one.

@@ -32,16 +32,17 @@ FOLDER = Path(__file__).with_name("recipes")
 @dataclass(frozen=True)
 class Recipe:
     """
-    A guide with a whole small program; `saved` is the name that its first lines call it by.
+    A guide with a small, complete program.
 
-    `lead` says what it does; `verifies` that it takes our webhooks, too.
+    `saved` is the file name that its first lines use, `lead` describes it, and `verifies` says
+    whether it also receives webhooks.
     """
 
     title: str
     file: str
     saved: str
     lead: str = (
-        "A whole program that submits a job, waits for its end and verifies the signed webhook."
+        "A complete program that submits a job, waits for it and verifies the signed webhook."
     )
     verifies: bool = True
 
@@ -52,23 +53,26 @@ class Recipe:
 
     @property
     def language(self) -> str:
-        """What the program is written in."""
+        """The program's language, as Pygments calls it."""
         ending = self.file.split(".")[1]
         return {"py": "python", "mjs": "javascript", "sh": "bash"}.get(ending, ending)
 
     @property
     def text(self) -> str:
-        """What stands in it."""
+        """The program itself."""
         return (FOLDER / self.file).read_text().rstrip()
 
 
-_MADE = "A whole program that makes a video, waits for its end and saves it."
-_CLAUDE = "Two commands that connect Claude Code, and show that it has found the server."
+_MADE = "A complete program that makes a video, waits for it and saves it."
+_CLAUDE = "Two commands that connect Claude Code and show that it has found the server."
 _CONFIG = (
-    "The configuration that agents read. Claude Code takes it as it is, from a project's folder;"
-    " for one that fills in no variables, write the address and the key in their places."
+    "The configuration that agents read. Claude Code reads it unchanged from a project's folder."
+    " For an agent that does not fill in variables, write the address and the key in their places."
 )
-_ASKED = "A whole program that makes a video as an agent does, and asks before it costs too much."
+_ASKED = (
+    "A complete program that makes a video as an agent does, and asks the user before it costs"
+    " more than a limit."
+)
 RECIPES = (
     Recipe("Flask", "flask.py.txt", "app.py"),
     Recipe("FastAPI", "fastapi.py.txt", "app.py"),
@@ -82,44 +86,70 @@ RECIPES = (
     Recipe("MCP in Python", "mcp_client.py.txt", "agent.py", _ASKED, verifies=False),
     Recipe("curl and openssl", "curl.sh.txt", "clipbell.sh"),
 )
-#: What each status means here, and what to do about it. An error's `type` leads to its paragraph.
+#: The meaning of each status, and the fix. An error's `type` leads to its paragraph.
 ERRORS = {
-    400: ("The request cannot be read, such as JSON that breaks off.", "Fix it, then send it."),
-    401: ("There is no key, or one that is not known or was revoked.", "Send a key of yours."),
-    403: ("The key may not do this, or a link was forged.", "Use a key with the named scope."),
-    404: ("Nothing is at this address, or nothing of your account.", "Check the id and the path."),
-    405: ("The address does not take this method.", "The header Allow names those that it takes."),
+    400: (
+        "The request cannot be parsed, for example because its JSON is incomplete.",
+        "Correct it and send it again.",
+    ),
+    401: ("The key is missing, unknown or revoked.", "Send a valid key."),
+    403: (
+        "The key lacks a scope, or a link was not made by this server.",
+        "Use a key with the named scope, or the whole link.",
+    ),
+    404: (
+        "There is nothing at this address, or it belongs to another account.",
+        "Check the id and the path.",
+    ),
+    405: ("The address does not accept this method.", "The header Allow lists the methods."),
     408: ("The request did not arrive in time.", "Send it again, faster."),
-    409: ("The state of the job does not allow it, or the same key is at work.", "Read the job."),
-    410: ("It was here, and has expired or was deleted.", "The hint says how to get a new one."),
+    409: (
+        "The state of the job does not allow it, or a request with this Idempotency-Key is"
+        " still running.",
+        "Read the job.",
+    ),
+    410: (
+        "The resource existed, and has expired or was deleted.",
+        "The hint says how to get a new one.",
+    ),
     413: ("The body is too large.", "The detail names the limit: send less, or a URL."),
-    415: ("The body has a type or a coding that is not known here.", "Send JSON."),
-    416: ("The range lies outside the file.", "Ask for a range within its length."),
+    415: ("The body has an unknown type or content coding.", "Send JSON."),
+    416: ("The range lies outside the file.", "Request a range within its length."),
     422: (
-        "The request can be read, but something in it cannot be done.",
-        "Each entry of errors names the place, a stable code and what is allowed. "
+        "The request can be parsed, but some of its values are not allowed.",
+        "Each entry of errors names the place, a stable code and the allowed values. "
         "Nothing was stored.",
     ),
-    429: ("Too many requests, or no free place.", "Wait as long as Retry-After says."),
-    431: ("The headers are too large.", "Send fewer or shorter ones."),
-    500: ("A fault of ours. It is logged.", "Send it again with the same Idempotency-Key."),
-    501: ("The server does not know this way to send.", "Send an ordinary HTTP/1.1 request."),
-    502: ("The vendor answered something that cannot be used.", "Read the job before you repeat."),
-    503: (
-        "The database or the disk is away for a moment; nothing was stored.",
-        "Wait as long as Retry-After says, then send it again.",
+    429: (
+        "There are too many requests, or no thread is free.",
+        "Wait as long as Retry-After says.",
     ),
-    504: ("The time for an answer is over; the job goes on.", "Read the job that is named."),
+    431: ("The headers are too large.", "Send fewer or shorter headers."),
+    500: ("An error of this server. It is logged.", "Repeat it with the same Idempotency-Key."),
+    501: (
+        "The server does not support this transfer coding.",
+        "Send an ordinary HTTP/1.1 request.",
+    ),
+    502: ("The vendor's answer cannot be used.", "Read the job before you repeat the request."),
+    503: (
+        "The database or the disk is unavailable at the moment; nothing was stored.",
+        "Wait as long as Retry-After says, then send the request again.",
+    ),
+    504: (
+        "The video was not ready in time; the job continues.",
+        "Read the job that the answer names.",
+    ),
 }
 
 
-#: Where errors have other shapes: the API, what its words mean, and one of them.
+#: The APIs whose errors have other shapes: name, meaning of their codes, and an example.
 SHAPES = (
     (
         "OpenAI",
         "/v1/videos and /v1/webhook_endpoints. Wrong input is 400, and param names the field."
-        " The code of 401 is invalid_api_key, of 403 insufficient_permissions, of 404 not_found;"
-        " of 429 insufficient_quota where budget or credits are short, else rate_limit_exceeded.",
+        " The code of a 401 is invalid_api_key, of a 403 insufficient_permissions, of a 404"
+        " not_found. A 429 has insufficient_quota if budget or credits are used up, otherwise"
+        " rate_limit_exceeded.",
         '{"error": {"message": "seconds: must be one of 5, 10", "type": "invalid_request_error",'
         ' "param": "seconds", "code": "not_allowed"}}',
     ),
@@ -136,10 +166,10 @@ SHAPES = (
     ),
     (
         "MCP",
-        "/mcp. The codes are those of JSON-RPC and MCP: -32700 no JSON, -32600 no request, -32601"
-        " no such method, -32602 wrong parameters or no such task, -32020 a header that says"
-        " something else than the body, -32021 a capability is missing, -32022 a version that is"
-        " not spoken. What a tool refuses is its result, with isError.",
+        "/mcp. The codes are those of JSON-RPC and MCP: -32700 not JSON, -32600 not a request,"
+        " -32601 no such method, -32602 wrong parameters or no such task, -32020 a header that"
+        " does not match the body, -32021 a missing capability, -32022 an unsupported version."
+        " An error of a tool is its result, with isError.",
         '{"jsonrpc": "2.0", "id": 1, "error": {"code": -32601,'
         ' "message": "there is no method nothing"}}',
     ),
@@ -157,20 +187,20 @@ def highlighted(text: str, language: str) -> Markup:
 
 @blueprint.get("/openapi.json")
 def show() -> Response:
-    """The API as OpenAPI 3.1, for this server."""
+    """This document: the API of this server, as OpenAPI 3.1."""
     return tagged(json_response(document(current_app, wiring()), headers=KEPT))
 
 
 @blueprint.get("/docs")
 def read() -> Response:
-    """The same as a page."""
+    """The reference of the API as a page."""
     described = document(current_app, wiring())
     return _page("docs.html", groups=groups(described), schemas=schemas(described))
 
 
 @blueprint.get("/docs/errors")
 def errors() -> Response:
-    """Each status with what it means; the paragraphs that `type` leads to."""
+    """The meaning of each status; the `type` of an error leads to its paragraph."""
     example = error_example(document(current_app, wiring()))
     statuses = [(HTTPStatus(status), *words) for status, words in ERRORS.items()]
     return _page("docs_errors.html", example=example, statuses=statuses, shapes=SHAPES)

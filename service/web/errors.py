@@ -51,7 +51,7 @@ class Problem(Exception):
 
 
 class FieldErrorJson(TypedDict):
-    """One thing that is wrong with a request."""
+    """One error in a request."""
 
     pointer: Annotated[
         str,
@@ -60,21 +60,19 @@ class FieldErrorJson(TypedDict):
             "/input/duration",
         ),
     ]
-    code: Annotated[str, about("A stable word for programs.", "not_allowed")]
-    message: Annotated[str, about("The sentence for people.", "must be one of 5, 10")]
+    code: Annotated[str, about("A stable code for programs.", "not_allowed")]
+    message: Annotated[str, about("A sentence for people.", "must be one of 5, 10")]
 
 
 class ProblemJson(TypedDict):
     """An error (RFC 9457)."""
 
-    type: Annotated[str, about("Where the status is explained.", "/docs/errors#422")]
+    type: Annotated[str, about("A URL that explains the status.", "/docs/errors#422")]
     title: Annotated[str, about("The status in words.", "Unprocessable Entity")]
     status: Annotated[int, about("The HTTP status.", 422)]
-    detail: Annotated[str, about("What is wrong, in a sentence.", "1 field is wrong")]
+    detail: Annotated[str, about("The error, as a sentence.", "1 field is wrong")]
     hint: NotRequired[Annotated[str, about("How to fix it.")]]
-    errors: NotRequired[
-        Annotated[list[FieldErrorJson], about("Everything that is wrong with the request.")]
-    ]
+    errors: NotRequired[Annotated[list[FieldErrorJson], about("All errors in the request.")]]
 
 
 def problem_response(problem: Problem) -> Response:
@@ -133,7 +131,7 @@ def as_problem(error: Exception) -> Problem:
             # Read from the request's body: gunicorn's own judgement of it.
             hint = "Send it with a Content-Length, or in well-formed chunks."
             close = {"Connection": "close"}
-            return Problem(400, "the body is malformed or not whole", hint=hint, headers=close)
+            return Problem(400, "the body is malformed or incomplete", hint=hint, headers=close)
     log.exception("unhandled error in %s %s", request.method, request.path, exc_info=error)
     return Problem(500, "something went wrong here; it was logged", hint="Try again later.")
 

@@ -52,7 +52,7 @@ def replay(tx: Connection, key: str | None, body: bytes) -> Response | None:
         return None
     kept = store.idempotency.find(tx, account, key)
     if kept is None or kept.status is None:
-        hint = "Ask again in a moment."
+        hint = "Try again in a moment."
         raise Problem(409, "the first request with this key is still running", hint=hint)
     if kept.fingerprint != fingerprint:
         hint = "Use a new key for a new request."

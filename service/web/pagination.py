@@ -42,7 +42,7 @@ def cursor_of(kind: str) -> Callable[[str | None], str | None]:
         except ValueError:
             found = ""
         if not is_id(kind, found):
-            message = "must be a next_cursor of an earlier answer of this list"
+            message = "must be next_cursor from an earlier page of this list"
             raise InvalidInput.at("", "bad_cursor", message)
         return found
 

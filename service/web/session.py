@@ -224,7 +224,7 @@ def sign_in() -> AnyResponse:
         key = key_in_force(tx, request.form.get("key", "").strip())
     if key is None:
         limits().login.take(address, now)
-        hint = "Paste the whole key, or ask whoever runs this service for one."
+        hint = "Paste the whole key, or ask the operator of this service for one."
         return _login_page(wanted, Problem(401, "this key is not valid", hint=hint))
     return _welcome(key.id, wanted)
 
@@ -243,7 +243,7 @@ def follow_link(token: str) -> AnyResponse:
         hint = "Links work for 24 hours. Ask for a new one, or sign in with an API key here."
         return _login_page("", Problem(410, "this sign-in link has expired", hint=hint))
     except BadToken:
-        hint = "Copy the whole link once more, or sign in with an API key here."
+        hint = "Copy the whole link again, or sign in with an API key here."
         return _login_page("", Problem(403, "this sign-in link is not one of ours", hint=hint))
     ends = datetime.fromtimestamp(payload["exp"], UTC)
     with w.db.write() as tx:

@@ -22,13 +22,13 @@ def _subscription_id(token: str) -> str:
     try:
         return str(w.unsubscribe.verify(token, w.clock())["subscription"])
     except BadToken:
-        hint = "Use the link of a newer mail, or ask whoever runs this service."
+        hint = "Use the link of a newer mail, or ask the operator of this service."
         raise Problem(403, "this link is not one of ours, or it has expired", hint=hint) from None
 
 
 @blueprint.get("/<token>")
 def ask(token: str) -> Response:
-    """For those who click the link instead of their mail program's button."""
+    """For readers who click the link instead of their mail program's button."""
     subscription_id = _subscription_id(token)
     with wiring().db.read() as tx:
         found = store.subscriptions.find(tx, subscription_id)
@@ -38,9 +38,9 @@ def ask(token: str) -> Response:
 @blueprint.post("/<token>")
 def unsubscribe(token: str) -> Response:
     """
-    No more mail to this address; the button of our own page takes that back.
+    Stop mail to this address. The page that answers has a button to undo it.
 
-    No session and no form token: the link is the proof.
+    It needs no session and no form token: the signed link is the proof.
     """
     w = wiring()
     subscription_id = _subscription_id(token)

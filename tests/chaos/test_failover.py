@@ -54,7 +54,7 @@ def said(clipbell: Clipbell, check: str) -> str:
 
 
 def states(clipbell: Clipbell, jobs: list[dict[str, Any]]) -> list[str]:
-    """The states of these jobs; none while the database is away."""
+    """The states of these jobs; none while the database is unavailable."""
     answers = [clipbell.call("GET", f"/v1/jobs/{job['id']}") for job in jobs]
     return [a.json()["state"] for a in answers] if {a.status for a in answers} == {200} else []
 

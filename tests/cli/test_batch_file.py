@@ -90,7 +90,7 @@ def test_null_of_pandas(tmp_path: Path) -> None:
         ("a.csv", "sep=;\nmodel;prompt\nkling-2;A;B\n", "row 3: has more cells"),
         ("a.csv", 'model,prompt\nkling-2,"A\n', "row 2: unexpected end"),
         ("a.csv", "model,prompt\nkling-2,caf\xe9\n".encode("latin-1"), "is not UTF-8"),
-        ("a.csv", "model,prompt\n,\n", "holds no row"),
+        ("a.csv", "model,prompt\n,\n", "has no row"),
         ("a.csv", "kling-2,A fox,5\n", "the first line must name the columns"),
         ("a.csv", b"PK\x03\x04\x14\x00", "is a workbook: save it as CSV"),
         ("a.json", "[7]", "row 1: must be a JSON object"),

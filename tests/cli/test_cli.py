@@ -383,7 +383,7 @@ def test_batch_of_json_lines(fresh: Clipbell, tmp_path: Path) -> None:
         ("a.jsonl", b"[1]\n", "row 1: must be a JSON object"),
         ("a.csv", b"model,prompt\nkling-2,A,5\n", "row 2: has more cells"),
         ("a.csv", b"model,prompt,duration\nkling-2,A,six\n", "row 2: duration: "),
-        ("a.csv", b"model,prompt\n", "holds no row"),
+        ("a.csv", b"model,prompt\n", "has no row"),
         ("a.csv", b"id,model,prompt\n1,kling-2,A\n1,kling-2,B\n", "row 3: id: row 2 has the same"),
         ("a.csv", b"\xff\x00", "save it as UTF-8"),
         ("a.txt", b"x", ".csv or .tsv or .jsonl"),

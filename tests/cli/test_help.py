@@ -73,7 +73,7 @@ def test_misspelt_verb(clipbell: Clipbell) -> None:
     assert "Did you mean 'submit'?" in clipbell.run("sumbit", code=2).stderr
     assert "'--limit': must be greater" in clipbell.run("jobs", "--limit", "0", code=2).stderr
     wrong_time = clipbell.run("jobs", "--since", "x", code=2).stderr
-    assert wrong_time.startswith("clipbell: --since: 'x' is neither a time")
+    assert wrong_time.startswith("clipbell: --since: 'x' is not a time")
     assert "clipbell: give a model and --prompt" in clipbell.run("submit", code=2).stderr
 
 

@@ -47,7 +47,7 @@ def test_never_done_before_the_end() -> None:
         (JobState.QUEUED, 0, "waits for a worker"),
         (JobState.SUBMITTING, 1, "being sent to apixo"),
         (JobState.SUBMITTED, 20, "apixo works on it, about 45 s"),
-        (JobState.SUBMITTED, 60, "longer than its 45 s"),
+        (JobState.SUBMITTED, 60, "longer than the usual 45 s"),
     ],
 )
 def test_what_it_waits_for(state: JobState, seconds: float, words: str) -> None:

@@ -194,7 +194,7 @@ def test_ledger(clipbell: Clipbell) -> None:
 
     assert near == shown(clipbell, "ledger", "--since", "30d")
     assert [] == shown(clipbell, "ledger", "--unmatched")
-    assert "Every task that the vendors list has its job here." in none.stdout
+    assert "Every task in the vendors' lists belongs to a job here." in none.stdout
 
 
 def test_subscriptions_and_deliveries(clipbell: Clipbell) -> None:

@@ -55,7 +55,7 @@ def test_changes_as_lines(clipbell: Clipbell, worker: Wiring, tmp_path: Path) ->
 def test_interrupted_on_a_terminal(
     clipbell: Clipbell, worker: Wiring, verb: list[str], code: int, report: str
 ) -> None:
-    """A terminal shows what is waited for; Ctrl-C ends that without a traceback."""
+    """A terminal shows what is waited for; Ctrl-C stops that without a traceback."""
     job_id = asked(clipbell)
     terminal = Terminal(clipbell.environ, *verb)
     terminal.until("no worker is alive")
@@ -79,7 +79,7 @@ def test_provider_that_cannot_be_asked(clipbell: Clipbell, worker: Wiring) -> No
         store.providers.record_error(tx, "segmind", "no route", worker.clock())
     for verb in (["watch"], ["submit", "kling-2", "--prompt", "A hen", "--wait"]):
         terminal = Terminal(clipbell.environ, *verb, columns=200)
-        terminal.until("segmind cannot be asked since")
+        terminal.until("segmind is unreachable since")
         terminal.child.send_signal(signal.SIGINT)
         terminal.end()
     with worker.db.write() as tx:

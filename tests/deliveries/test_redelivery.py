@@ -188,7 +188,7 @@ def test_one_resend_at_a_time(harness: Harness) -> None:
     with harness.db.write() as tx:
         resend_delivery(tx, found(harness)[0], harness.clock())
 
-    with harness.db.write() as tx, pytest.raises(Conflict, match="under way"):
+    with harness.db.write() as tx, pytest.raises(Conflict, match="in progress"):
         resend_delivery(tx, found(harness)[0], harness.clock())
 
 
@@ -300,7 +300,7 @@ def test_end_of_a_job_is_reported_again(harness: Harness, hook: Hook) -> None:
     harness.drain("deliver")
 
     assert [""] == first
-    assert ["an attempt at this delivery is under way: wait for its end"] == second
+    assert ["an attempt at this delivery is in progress: wait until it ends"] == second
     assert ["job.failed"] == [hit.json()["type"] for hit in hook.hits[2:]]
 
 

@@ -228,7 +228,7 @@ def test_one_hook_for_each_target_and_events(harness: Harness) -> None:
 
 
 def test_unsubscribe(harness: Harness) -> None:
-    """What its reader wants no more is disabled for good, and nothing is pending for it."""
+    """What nothing more is sent to it is disabled for good, and nothing is pending for it."""
     subscription = subscription_of(harness, events=["job.failed"])
     job = harness.new_job()
     with harness.db.write() as tx:

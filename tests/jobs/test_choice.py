@@ -100,7 +100,7 @@ def test_parameter_of_another_vendor() -> None:
     (fault,) = faults("kling", guidance_scale=0.5)
 
     assert "/input/guidance_scale" == fault.pointer
-    assert 'guidance_scale is taken with "provider": "replicate"' in fault.message
+    assert 'guidance_scale works with "provider": "replicate"' in fault.message
 
 
 def test_model_that_a_vendor_does_not_sell() -> None:

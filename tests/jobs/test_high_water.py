@@ -154,7 +154,7 @@ PLACE = Position(3, "00000002", 5000)
     [
         (PLACE, ""),
         (replace(PLACE, sent=9, lsn=9000), ""),
-        (replace(PLACE, sent=2), "the rows know 2 of the 3 jobs"),
+        (replace(PLACE, sent=2), "the database has 2 of the 3 jobs"),
         (replace(PLACE, timeline="00000003", lsn=6000), "timeline 2 became 3"),
         (replace(PLACE, timeline="00000001"), "timeline 2 became 1"),
         (replace(PLACE, lsn=4999), "an earlier place"),

@@ -180,9 +180,9 @@ def test_patience_with_what_is_missing(harness: Harness, sandbox: SandboxClient,
 
     assert JobState.SUBMITTED is patient.state
     assert 10 < asked < 320
-    assert 1 == sum("; asked again until 2026-01-0" in line for line in said)
+    assert 1 == sum("; polling goes on until 2026-01-0" in line for line in said)
     assert (JobState.FAILED, code) == (ended.state, (ended.error or {})["code"])
-    assert "asked since 2026-01-01 12:0" in (ended.error or {})["message"]
+    assert "polled since 2026-01-01 12:0" in (ended.error or {})["message"]
 
 
 @pytest.mark.parametrize("found", [EMPTY, NO_TASK], ids=["empty", "no task"])
@@ -287,7 +287,7 @@ def test_callback_is_no_poll(harness: Harness, sandbox: SandboxClient) -> None:
     with harness.db.write() as tx:
         settle_poll(tx, harness.wiring.settings, job, RUNNING, "callback", harness.clock())
 
-    assert "no callback yet: asking the provider" not in steps(harness, job)
+    assert "no callback yet: polling the provider" not in steps(harness, job)
 
 
 def test_terminal_stays(harness: Harness, sandbox: SandboxClient) -> None:

@@ -19,7 +19,7 @@ EXPECTED = (
     (EventType.JOB_SUCCEEDED, "Video ready"),
     (EventType.JOB_FAILED, "Video failed"),
     (EventType.JOB_HELD, "Video on hold"),
-    (EventType.JOB_UNKNOWN, "Video needs a look"),
+    (EventType.JOB_UNKNOWN, "Video needs attention"),
     (EventType.JOB_CANCELED, "Video canceled"),
     (EventType.JOB_OVERDUE, "Video overdue"),
     (EventType.VIDEO_EXPIRING, "Video link expires soon"),

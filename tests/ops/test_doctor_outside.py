@@ -38,7 +38,7 @@ def test_key_that_the_vendor_takes(harness: Harness) -> None:
     """A vendor that knows no such task, but takes the key, is well."""
     found = check_vendors(harness.wiring)
 
-    assert found.ok and "apixo takes the key" in found.message
+    assert found.ok and "apixo accepts the key" in found.message
 
 
 @pytest.mark.parametrize(

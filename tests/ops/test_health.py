@@ -125,7 +125,7 @@ def test_absent_provider(harness: Harness) -> None:
         store.providers.record_error(tx, "apixo", "timed out", harness.clock.advance(60))
         store.work.beat(tx, "w1", harness.clock())
 
-    expected = "apixo cannot be asked since 2026-01-01 12:00 UTC (timed out)"
+    expected = "apixo is unreachable since 2026-01-01 12:00 UTC (timed out)"
     assert {"providers": expected} == troubles(harness)
 
 

@@ -251,7 +251,7 @@ def test_insisting(db: Database, caplog: pytest.LogCaptureFixture) -> None:
     """What nobody can find out a second time is written once the database is back."""
     assert "written" == db.write_with_retry(away(2))
     assert 1 == beats(db)
-    assert 2 == len([r for r in caplog.records if "the database is away" in r.getMessage()])
+    assert 2 == len([r for r in caplog.records if "the database is unavailable" in r.getMessage()])
 
 
 def test_insisting_on_nonsense(db: Database) -> None:

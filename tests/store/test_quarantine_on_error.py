@@ -95,7 +95,7 @@ def test_callback(harness: Harness) -> None:
 
 
 def test_database_trouble_is_nobodys_fault(harness: Harness) -> None:
-    """While the database is away, no row is blamed for it."""
+    """While the database is unavailable, no row is blamed for it."""
     job = harness.new_job()
     with (
         pytest.raises(OperationalError),

@@ -96,7 +96,7 @@ def test_an_hour_without_the_provider(harness: Harness, sandbox: SandboxClient, 
         harness.job(sent).state,
         {harness.job(job).state for job in waiting},
     )
-    assert "apixo cannot be asked since 2026-01-01 12:0" in said(harness)
+    assert "apixo is unreachable since 2026-01-01 12:0" in said(harness)
     tries = sum(steps(harness, job).count("postponed") for job in waiting)
     assert 10 <= tries <= 40
 

@@ -214,7 +214,7 @@ class TestVendor:
             clipbell.start()
             down = clipbell.submit(prompt, notify=["webhook:http://hook.invalid/"])
             nameless = clipbell.submit(prompt, model="kling-2", notify=[])
-            await_words(clipbell, 200, "providers", "apixo cannot be asked since", "not sent:")
+            await_words(clipbell, 200, "providers", "apixo is unreachable since", "not sent:")
             await_words(clipbell, 200, "providers", "segmind cannot be asked", "provider.invalid")
             waiting = readyz(clipbell)[1]["status"]
             eventually(lambda: steps(clipbell, nameless["id"]).count("postponed") > 1)

@@ -206,7 +206,9 @@ def test_never_a_video(harness: Harness, files: FileServer) -> None:
     assert harness.clock() == video_of(harness, job).provider_expires_at
     assert 40 < len(files.paths) < 70
     assert ("succeeded", []) == (harness.job(job).state, kept_files(harness))
-    assert ["what the provider sent is no video: it is a web page"] == steps(harness, job, "lost")
+    assert ["the provider sent a file that is not a video: it is a web page"] == steps(
+        harness, job, "lost"
+    )
 
 
 def test_never_whole(harness: Harness, files: FileServer) -> None:

@@ -32,9 +32,14 @@ VENDOR = Vendor(
                     choices=("text-to-video", "image-to-video"),
                 ),
                 duration(5),
-                Parameter("image_urls", "images", "First frame, and the last one as a second."),
                 Parameter(
-                    "aspect_ratio", "text", "Frame size; text-to-video only.", choices=ASPECT_RATIOS
+                    "image_urls", "images", "The first frame; a second image is the last frame."
+                ),
+                Parameter(
+                    "aspect_ratio",
+                    "text",
+                    "Shape of the frame; text-to-video only.",
+                    choices=ASPECT_RATIOS,
                 ),
                 negative_prompt(),
                 cfg_scale(None, step=0.1),

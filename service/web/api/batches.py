@@ -31,8 +31,8 @@ def create() -> Response:
     """
     Create up to 50 jobs, all or none.
 
-    A row's `key` stands for its job for good: whoever sends the row again, also after days,
-    gets the first job's id.
+    A row's `key` belongs to one job for good. If you send the row again, even days later,
+    the answer has the id of the first job.
     """
     w, work = wiring(), _checked()
     account_id, now = caller().account_id, w.clock()

@@ -39,7 +39,7 @@ blueprint = Blueprint("callbacks", __name__)
 # Any number of slashes may follow: a redirect to fewer would be taken for a refusal.
 @blueprint.post("/callbacks/<path:token>", merge_slashes=False)
 def receive(token: str) -> Response:
-    """Keep a provider's callback; no judgement of its body, no work, no network."""
+    """Store a vendor's callback. The request does not interpret its body."""
     # It is kept before Flask begins; here is what the receiver has refused.
     error: Exception = request.environ[REFUSED]
     with _refusals():
@@ -48,7 +48,7 @@ def receive(token: str) -> Response:
 
 @blueprint.get("/callbacks/<path:token>", merge_slashes=False)
 def check(token: str) -> Response:
-    """A provider looks whether the URL works, before it sends anything: GET or HEAD."""
+    """For vendors that check with GET or HEAD whether the URL works."""
     w, remote = wiring(), request.remote_addr or ""
     with _refusals():
         check_callback_url(w.ingest, w.signer, token.rstrip("/"), remote, w.clock())
@@ -91,21 +91,21 @@ def list_callbacks(limit: int, rejected: bool, cursor: str | None, **which: str 
 
 
 class RejectionsJson(TypedDict):
-    """A page of refused callbacks."""
+    """A page of rejected callbacks."""
 
     data: list[RejectionJson]
     next_cursor: Cursor
     counts: Annotated[
-        dict[str, int], about("The number of all refused ones, by reason.", {"expired": 1})
+        dict[str, int], about("The number of all rejected callbacks, by reason.", {"expired": 1})
     ]
-    url_checks: Annotated[int, about("How often a callback URL was looked at (GET or HEAD).", 0)]
+    url_checks: Annotated[int, about("The number of checks of callback URLs (GET or HEAD).", 0)]
 
 
 @blueprint.get("/v1/callbacks/rejected")
 @needs("operator", limit=page_rows(), cursor=cursor_of("rej"))
 def list_rejected(limit: int, cursor: str | None) -> Response:
     """
-    The last 1,000 callbacks that were refused, newest first, and counts of all.
+    The last 1,000 rejected callbacks, newest first, and counts of all of them.
 
     `GET /v1/callbacks?rejected=true` answers the same.
     """
@@ -132,7 +132,7 @@ def get_callback(callback_id: str) -> Response:
 @blueprint.post("/v1/callbacks/<callback_id>/replay")
 @needs("submit")
 def replay(callback_id: str) -> Response:
-    """Process it again, as if it had just arrived."""
+    """Process a callback again, as if it had just arrived."""
     w = wiring()
     with w.db.write() as tx:
         replay_callback(tx, get_or_404(tx, Callback, callback_id), w.clock())

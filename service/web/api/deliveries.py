@@ -60,7 +60,7 @@ def get(delivery_id: str) -> Response:
 @blueprint.post("/<delivery_id>/resend")
 @needs("submit")
 def resend(delivery_id: str) -> Response:
-    """One more attempt now, whatever became of the earlier ones."""
+    """Make one more attempt now, whatever the state of the delivery."""
     w = wiring()
     with w.db.write() as tx:
         resend_delivery(tx, get_or_404(tx, Delivery, delivery_id), w.clock())

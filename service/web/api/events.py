@@ -34,7 +34,7 @@ SAMPLES = 3
 
 class _FeedEntry(TypedDict):
     id: Annotated[EventId, about("The event's id.")]
-    seq: Annotated[int, about("1, 2, 3 … within your account; nothing is skipped.", 1)]
+    seq: Annotated[int, about("1, 2, 3 … within your account, without a gap.", 1)]
 
 
 class JobEventJson(_FeedEntry, JobMessageJson):
@@ -55,7 +55,7 @@ class EventsJson(TypedDict):
 def _feed_place(given: str | None) -> int | None:
     """A `seq`; None, also for a blank, is the feed from its start."""
     if given and not re.fullmatch("[0-9]{1,9}", given):
-        raise InvalidInput.at("", "bad_cursor", "must be a next_cursor of an earlier answer")
+        raise InvalidInput.at("", "bad_cursor", "must be next_cursor from an earlier answer")
     return int(given) if given else None
 
 
@@ -73,8 +73,8 @@ def feed(after: int | None, type: list[str], limit: int) -> Response:
     """
     The account's events after a cursor, each with the body of the push and its `seq`.
 
-    `seq` counts 1, 2, 3 … within the account and never skips, whatever was committed
-    late. `next_cursor` is always there: ask with it again for what comes later.
+    `seq` counts 1, 2, 3 … within the account, without a gap. `next_cursor` is never null:
+    use it as `after` to get later events.
     """
     w, account_id = wiring(), caller().account_id
     with w.db.read() as tx:
@@ -98,15 +98,15 @@ def _seen(after: int | None, first: int, last: int) -> int:
         return first - 1
     if after < first - 1:
         older = f"events up to {first - 1} are no longer kept"
-        raise Gone(f"{older}: look at your jobs, then go on with after={first - 1}")
+        raise Gone(f"{older}: look at your jobs, then continue with after={first - 1}")
     if after > last:
-        raise Gone(f"the feed ends at {last}, as after a restore: go on with after={last}")
+        raise Gone(f"the feed ends at {last}, as after a restore: continue with after={last}")
     return after
 
 
 @with_config(extra="forbid")
 class NewSample(TypedDict):
-    """Which event to make up."""
+    """The sample to send."""
 
     type: Annotated[EventType, about("The type of the event.", "job.succeeded")]
 
@@ -117,7 +117,7 @@ _NEW_SAMPLE = TypeAdapter(NewSample)
 @blueprint.post("/samples")
 @needs("submit")
 def trigger() -> Response:
-    """Send a labelled sample to the subscriptions that want such an event."""
+    """Send a labelled sample to the subscriptions that ask for this event."""
     try:
         type_ = _NEW_SAMPLE.validate_python(json_body())["type"]
     except ValidationError:
@@ -132,7 +132,7 @@ def trigger() -> Response:
 @blueprint.get("/samples")
 @needs("read", event=choice(EventType, "job.succeeded"), format=choice(FORMATS, "flat"))
 def samples(event: str, format: str) -> Response:
-    """A bare list, newest first: the account's own events as they were pushed, or a sample."""
+    """A JSON array, newest first: the bodies of the account's own events, or a sample."""
     w = wiring()
     type_ = EventType(event)
     with w.db.read() as tx:

@@ -42,8 +42,12 @@ class NewHook(TypedDict):
         HookUrl,
         about("Where events are sent; also accepted as `targetUrl`, `hookUrl` or `url`."),
     ]
-    event: NotRequired[Annotated[EventType | list[EventType], about("An event, or several.")]]
-    events: NotRequired[Annotated[list[EventType], about("The same, if there is no `event`.")]]
+    event: NotRequired[
+        Annotated[EventType | list[EventType], about("One event, or a list of events.")]
+    ]
+    events: NotRequired[
+        Annotated[list[EventType], about("The same as `event`; used if there is no `event`.")]
+    ]
     format: NotRequired[Annotated[FormatName, about("The format of the body. Default: flat.")]]
     models: NotRequired[Models]
     metadata: NotRequired[Pairs]
@@ -52,7 +56,7 @@ class NewHook(TypedDict):
 @blueprint.post("")
 @needs("admin")
 def subscribe_hook() -> Response:
-    """A REST hook; the same target and event again is the same hook, switched on."""
+    """Create a REST hook. The same target and event again enable the existing hook."""
     w = wiring()
     spec = parse_hook(json_body())
     with w.db.write() as tx:
@@ -98,14 +102,14 @@ class HookJson(TypedDict):
     target_url: Annotated[
         str, about("Where events are sent.", "https://hooks.zapier.com/hooks/standard/1/2/")
     ]
-    event: Annotated[EventType | None, about("Its event, if it has just one.", "job.succeeded")]
+    event: Annotated[EventType | None, about("Its event, if it has only one.", "job.succeeded")]
     events: Annotated[list[EventType], about("Its events.", ["job.succeeded"])]
     format: Annotated[str, about("The format of the body.", "flat")]
-    models: Annotated[list[str], about("Only jobs of these models; empty: of all.", [])]
+    models: Annotated[list[str], about("Only jobs of these models; empty: all jobs.", [])]
     metadata: Annotated[dict[str, Any], about("Only jobs with these pairs.", {})]
-    enabled: Annotated[bool, about("Whether it is on.", True)]
-    created_at: Annotated[Moment, about("When it was created.")]
-    expiration_date: Annotated[None, about("Hooks don't expire.")]
+    enabled: Annotated[bool, about("Whether it is enabled.", True)]
+    created_at: Annotated[Moment, about("The time of its creation.")]
+    expiration_date: Annotated[None, about("Always null: hooks don't expire.")]
     secret: NotRequired[
         Annotated[Secret, about("Verifies our signatures; only in the answer that creates it.")]
     ]
@@ -130,7 +134,7 @@ def _hook(subscription: Subscription) -> HookJson:
 @blueprint.get("/<subscription_id>")
 @needs("read")
 def get_hook(subscription_id: str) -> Response:
-    """One hook, for clients that look whether theirs still exists."""
+    """One hook, for clients that check whether theirs still exists."""
     with wiring().db.read() as tx:
         return json_response(_hook(get_or_404(tx, Subscription, subscription_id)))
 
@@ -138,7 +142,7 @@ def get_hook(subscription_id: str) -> Response:
 @blueprint.delete("/<subscription_id>")
 @needs("admin")
 def unsubscribe_hook(subscription_id: str) -> Response:
-    """End a hook; 204 also when it is gone already."""
+    """Delete a hook. The answer is 204 also if it does not exist any more."""
     w = wiring()
     with w.db.write() as tx:
         found = store.subscriptions.owned(tx, caller().account_id, subscription_id)

@@ -59,9 +59,9 @@ def shown(job: Job, video: Video | None) -> JobJson:
 @needs("submit", dry_run=switch)
 def create_job(dry_run: bool) -> Response:
     """
-    Ask for one video.
+    Create a job, which makes one video.
 
-    It is checked and stored before the answer. `?dry_run=true` answers as
+    The job is checked and stored before the answer. `?dry_run=true` answers as
     `POST /v1/dry-runs` does.
     """
     key = idempotency.given_key()
@@ -138,14 +138,14 @@ def list_jobs(limit: int, cursor: str | None, q: str | None, **which: Any) -> Re
 @blueprint.get("/jobs/<job_id>")
 @needs("read")
 def get_job(job_id: str) -> Response:
-    """One job; asking renews a link whose time is over."""
+    """One job. If the link of its video has expired, this renews it."""
     return json_response(current_job(job_id))
 
 
 @blueprint.delete("/jobs/<job_id>")
 @needs("admin")
 def erase(job_id: str) -> Response:
-    """Forget what one job was about, for good; 409 before its end."""
+    """Delete the content of a finished job for good. Before its end: 409."""
     w = wiring()
     with w.db.read() as tx:
         job = get_or_404(tx, Job, job_id)
@@ -156,7 +156,7 @@ def erase(job_id: str) -> Response:
 @blueprint.get("/jobs/<job_id>/timeline")
 @needs("read")
 def get_timeline(job_id: str) -> Response:
-    """All that happened to one job, in order of time."""
+    """The history of one job, in order of time."""
     with wiring().db.read() as tx:
         job = get_or_404(tx, Job, job_id)
         entries = timeline(tx, job)
@@ -166,7 +166,7 @@ def get_timeline(job_id: str) -> Response:
 @blueprint.post("/jobs/<job_id>/cancel")
 @needs("submit")
 def cancel(job_id: str) -> Response:
-    """Take a job back before it is sent; 409 afterwards."""
+    """Cancel a job before it is sent. Afterwards: 409."""
     w = wiring()
     with w.db.write() as tx:
         job = get_or_404(tx, Job, job_id)
@@ -181,11 +181,11 @@ _Yes = Annotated[bool, Field(json_schema_extra={"const": True})]
 
 @with_config(extra="forbid", json_schema_extra={"minProperties": 1, "maxProperties": 1})
 class ResolutionRequest(TypedDict):
-    """How an unknown job ends: exactly one of these."""
+    """The decision about an unknown job: exactly one of these."""
 
-    task_id: NotRequired[Annotated[Text, about("It is this task of the vendor.", min_length=1)]]
-    resend: NotRequired[Annotated[_Yes, about("It is sent again.")]]
-    fail: NotRequired[Annotated[_Yes, about("It has failed.")]]
+    task_id: NotRequired[Annotated[Text, about("The vendor's task for this job.", min_length=1)]]
+    resend: NotRequired[Annotated[_Yes, about("Send it again; it may be paid twice.")]]
+    fail: NotRequired[Annotated[_Yes, about("Mark it failed.")]]
 
 
 _RESOLUTION = TypeAdapter(ResolutionRequest)
@@ -194,7 +194,7 @@ _RESOLUTION = TypeAdapter(ResolutionRequest)
 @blueprint.post("/jobs/<job_id>/resolve")
 @needs("submit")
 def resolve(job_id: str) -> Response:
-    """End an unknown job by hand: `task_id`, `resend` or `fail`."""
+    """Resolve an unknown job by hand, with `task_id`, `resend` or `fail`."""
     body = json_body()
     w = wiring()
     with w.db.write() as tx:
@@ -220,7 +220,7 @@ def resolution_of(body: Any) -> Resolution:
 @blueprint.post("/jobs/<job_id>/mute")
 @needs("submit")
 def mute(job_id: str) -> Response:
-    """No more news of this job."""
+    """Stop all messages about a job."""
     w = wiring()
     with w.db.write() as tx:
         job = get_or_404(tx, Job, job_id)
@@ -232,5 +232,5 @@ def mute(job_id: str) -> Response:
 @blueprint.get("/models")
 @needs("read")
 def models() -> Response:
-    """What can be asked for."""
+    """All models, with their inputs, prices and vendors."""
     return json_response({"data": models_json(wiring().market()), "next_cursor": None})

@@ -24,7 +24,7 @@ class NewKey(TypedDict):
     name: Annotated[
         str,
         about(
-            "What it is for.",
+            "Its purpose.",
             "ci",
             min_length=1,
             max_length=80,
@@ -35,7 +35,7 @@ class NewKey(TypedDict):
         Annotated[
             list[Literal["read", "submit", "admin", "operator"]],
             about(
-                f"What it may do, no more than yours. Missing: {' and '.join(KEY_SCOPES)}.",
+                f"Its scopes, at most those of your key. Missing: {' and '.join(KEY_SCOPES)}.",
                 list(KEY_SCOPES),
                 min_length=1,
             ),
@@ -55,7 +55,7 @@ def list_keys() -> Response:
 @blueprint.post("")
 @needs("admin")
 def create() -> Response:
-    """A new key; it is shown this once."""
+    """Create a key. Only this answer shows it."""
     w = wiring()
     name, scopes = parse_new_key(json_body(), caller().scopes)
     with w.db.write() as tx:
@@ -67,7 +67,7 @@ def create() -> Response:
 @blueprint.delete("/<key_id>")
 @needs("admin")
 def revoke(key_id: str) -> Response:
-    """Revoke a key at once, and every session that it opened; again changes nothing."""
+    """Revoke a key, and every session that it opened, at once."""
     w = wiring()
     with w.db.write() as tx:
         revoke_key(tx, caller().account_id, key_id, w.clock())

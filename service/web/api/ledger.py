@@ -26,9 +26,9 @@ blueprint = Blueprint("ledger", __name__, url_prefix="/v1/ledger")
 @needs("read", since=moment)
 def list_days(since: datetime | None) -> Response:
     """
-    Estimates beside the vendors' own figures, by day and vendor, the newest day first.
+    Estimated and actual costs by day and vendor, the newest day first.
 
-    It goes back 30 days, or to the day of `since`.
+    It covers the last 30 days, or the time from the day of `since`.
     """
     w = wiring()
     first_day = midnight(since or w.clock() - USUAL_DAYS)
@@ -41,9 +41,9 @@ def list_days(since: datetime | None) -> Response:
 @needs("operator", since=moment)
 def list_unmatched(since: datetime | None) -> Response:
     """
-    Tasks of the last day, or after `since`, that a vendor's list has and no job here.
+    Tasks in vendors' lists that belong to no job here: of the last day, or after `since`.
 
-    The vendors are asked now; those without a list of tasks say nothing.
+    The service asks the vendors now. Vendors without a list of tasks are left out.
     """
     w = wiring()
     first = since or w.clock() - USUAL_HISTORY

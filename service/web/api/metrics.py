@@ -37,6 +37,6 @@ class Kept:
 
 @blueprint.get("/metrics")
 def show() -> Response:
-    """What a monitoring system watches, in Prometheus' text format."""
+    """Counters and gauges for a monitoring system, in Prometheus' text format."""
     kept: Kept = current_app.extensions["metrics"]
     return Response(kept.text(), content_type=CONTENT_TYPE_LATEST)

@@ -51,7 +51,7 @@ def list_providers() -> Response:
 @blueprint.post("/<name>/hold")
 @needs("operator")
 def hold(name: str) -> Response:
-    """Send this provider nothing more."""
+    """Stop sending jobs to this vendor."""
     hold_provider(name)
     return json_response(shown(name))
 
@@ -59,6 +59,6 @@ def hold(name: str) -> Response:
 @blueprint.post("/<name>/resume")
 @needs("operator")
 def resume(name: str) -> Response:
-    """Go on sending; the jobs that were held for this provider are queued again."""
+    """Send jobs to this vendor again. Jobs that were held for it are queued."""
     resume_provider(name)
     return json_response(shown(name))

@@ -23,9 +23,11 @@ class MeJson(TypedDict):
 
     id: Annotated[AccountId, about("The account's id.")]
     name: Annotated[str, about("The account's name.", "alice")]
-    scopes: Annotated[list[str], about("What the key may do.", ["read", "submit"])]
-    spent_today: Annotated[float, about("US dollars since midnight UTC.", 1.32)]
-    remaining_budget: Annotated[float | None, about("US dollars; null without a budget.", 8.68)]
+    scopes: Annotated[list[str], about("The key's scopes.", ["read", "submit"])]
+    spent_today: Annotated[float, about("The US dollars spent since midnight UTC.", 1.32)]
+    remaining_budget: Annotated[
+        float | None, about("The US dollars left today; null without a budget.", 8.68)
+    ]
 
 
 class HealthJson(TypedDict):
@@ -38,24 +40,26 @@ class ReadinessJson(TypedDict):
     """The state of the service and of each of its parts."""
 
     status: Annotated[
-        Literal["ready", "degraded", "not ready"], about("Whether jobs are taken and worked on.")
+        Literal["ready", "degraded", "not ready"],
+        about("Whether the service accepts and processes jobs."),
     ]
     checks: Annotated[
         dict[str, str],
         about(
-            "By part: `ok`, or what is wrong and how to fix it.",
+            "By part: `ok`, or the problem and its fix.",
             {"database": "ok", "worker": "ok"},
         ),
     ]
     polled_share: Annotated[
-        float | None, about("The share of recent jobs whose end no callback reported.", 0.0)
+        float | None,
+        about("The share of recent jobs whose result came by polling, without a callback.", 0.0),
     ]
 
 
 @blueprint.get("/v1/me")
 @needs("read")
 def me() -> Response:
-    """Whose key this is."""
+    """The account and the key of this request."""
     w = wiring()
     with w.db.read() as tx:
         account = store.accounts.find(tx, caller().account_id)
@@ -79,10 +83,11 @@ IdStart = Annotated[str, about("The start of an id.", "job_0198f3c2", pattern=f"
 
 
 class IdsJson(TypedDict):
-    """The ids that begin as asked."""
+    """The ids with the given beginning."""
 
     data: Annotated[
-        list[str], about("One, or two if more begin so.", ["job_0198f3c2a1b47d6e9f00112233445566"])
+        list[str],
+        about("The id; two if several ids match.", ["job_0198f3c2a1b47d6e9f00112233445566"]),
     ]
 
 
@@ -96,7 +101,7 @@ def _id_start(given: str | None) -> str:
 @blueprint.get("/v1/ids")
 @needs("read", prefix=_id_start)
 def ids(prefix: str) -> Response:
-    """The whole id of a job, delivery, callback, subscription or key, from its beginning."""
+    """Complete the id of a job, delivery, callback, subscription or key."""
     with wiring().db.read() as tx:
         found = store.ids.matching(tx, caller().account_id, prefix)
     return json_response({"data": found})
@@ -111,7 +116,7 @@ def healthz() -> Response:
 
 @blueprint.get("/readyz")
 def readyz() -> Response:
-    """Whether jobs are taken and worked on, else 503; what else is wrong stands beside it."""
+    """Whether the service accepts and processes jobs (else 503), with all known problems."""
     w = wiring()
     found = examine(w.db, w.storage, w.providers, w.clock(), w.settings)
     checks = {check.name: "ok" if check.ok else check.message for check in found.checks}

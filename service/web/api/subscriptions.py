@@ -65,7 +65,7 @@ def shown(subscription: Subscription) -> SubscriptionJson:
 class SubscriptionChange(TypedDict):
     """The fields to change."""
 
-    enabled: NotRequired[Annotated[bool, about("Whether it is on.")]]
+    enabled: NotRequired[Annotated[bool, about("Whether it is enabled.")]]
     target: NotRequired[Annotated[str, about("Where events are sent.", pattern=r"\S")]]
     events: NotRequired[Events]
     format: NotRequired[FormatName]
@@ -84,9 +84,9 @@ class SubscriptionChange(TypedDict):
 @needs("admin", test=switch)
 def create(test: bool) -> Response:
     """
-    A new subscription; its secret is shown this once.
+    Create a subscription. Only this answer shows its secret.
 
-    With `test=true` it is saved only if a sample is taken.
+    With `test=true` it is saved only if its target accepts a sample.
     """
     w = wiring()
     spec, secret = wished(json_body(), tested=test)
@@ -132,7 +132,7 @@ def get(subscription_id: str) -> Response:
 @blueprint.patch("/subscriptions/<subscription_id>")
 @needs("admin")
 def change(subscription_id: str) -> Response:
-    """Change its name, target, headers, events, format or filters, or enable or disable it."""
+    """Change the given fields of a subscription, or enable or disable it."""
     w = wiring()
     body = json_body()
     with w.db.read() as tx:
@@ -147,7 +147,7 @@ def change(subscription_id: str) -> Response:
 @blueprint.delete("/subscriptions/<subscription_id>")
 @needs("admin")
 def delete(subscription_id: str) -> Response:
-    """End it; what is pending for it ends too."""
+    """Delete a subscription, with its pending deliveries."""
     w = wiring()
     with w.db.write() as tx:
         endpoint_health.remove(tx, get_or_404(tx, Subscription, subscription_id).id, w.clock())
@@ -159,18 +159,18 @@ class TestResultJson(TypedDict):
 
     delivered: Annotated[bool, about("Whether the sample was accepted.", True)]
     status: Annotated[int | None, about("The HTTP status of the endpoint.", 200)]
-    error: Annotated[str | None, about("Why it was not accepted.", None)]
+    error: Annotated[str | None, about("The reason why it was not accepted.", None)]
     response: Annotated[str, about("The first bytes of the answer.", "ok")]
-    milliseconds: Annotated[int, about("How long it took.", 84)]
+    milliseconds: Annotated[int, about("Its duration, in milliseconds.", 84)]
 
 
 @blueprint.post("/subscriptions/<subscription_id>/test")
 @needs("submit")
 def test(subscription_id: str) -> Response:
     """
-    A labelled sample, sent at once; how it went.
+    Send a labelled sample now and return the result.
 
-    It counts for nothing.
+    The result has no effect on the subscription's health.
     """
     w = wiring()
     with w.db.read() as tx:
@@ -199,10 +199,10 @@ def reserve_test_slot(doing: str = "tests are being sent") -> Iterator[None]:
 
 
 class RecoveredJson(TypedDict):
-    """How many deliveries are sent, or would be."""
+    """The number of deliveries to send."""
 
-    recovered: Annotated[int, about("The deliveries that are pending now, or would be.", 3)]
-    dry_run: Annotated[bool, about("Whether they were only counted.", False)]
+    recovered: Annotated[int, about("The number of deliveries that are sent, or would be sent.", 3)]
+    dry_run: Annotated[bool, about("Whether the deliveries were only counted.", False)]
     next_cursor: Cursor
 
 
@@ -219,10 +219,10 @@ def recover(
     subscription_id: str, since: datetime, missing: bool, dry_run: bool, cursor: str | None
 ) -> Response:
     """
-    Deliver what failed since then, a page of the past at a time.
+    Send the failed deliveries since a time again, page by page.
 
-    With `missing=true` also what it never had a delivery for, such as events from before it
-    was made. With `dry_run=true` they are only counted. The answer's `next_cursor` leads on to
+    `missing=true` adds events that were never sent to the subscription, such as those from
+    before its creation. `dry_run=true` only counts them. `next_cursor` in the answer leads to
     the next page.
     """
     w, wanted = wiring(), Recovery(since, missing, dry_run)
@@ -242,7 +242,7 @@ def recover(
 class Rotation(TypedDict):
     """How to replace a secret."""
 
-    revoke: NotRequired[Annotated[bool, about("Whether the old one ends now.", False)]]
+    revoke: NotRequired[Annotated[bool, about("Whether the old secret ends now.", False)]]
     secret: NotRequired[OwnSecret]
 
 
@@ -253,9 +253,9 @@ _ROTATION = TypeAdapter(Rotation)
 @needs("admin")
 def rotate(subscription_id: str) -> Response:
     """
-    A new secret, while the old one signs too for a day.
+    Replace the secret. The old one signs too for a day.
 
-    With ``{"revoke": true}`` the old one signs nothing from now on.
+    With ``{"revoke": true}`` the old one ends now.
     """
     w = wiring()
     revoke, own = rotation_of(json_body() if raw_body() else {})

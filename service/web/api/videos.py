@@ -20,21 +20,21 @@ def _video(token: str) -> tuple[Video, Job]:
     try:
         payload = w.links.verify(token, w.clock())
     except ExpiredToken:
-        hint = "Ask whoever sent the link for a new one: the job's page and API always show it."
+        hint = "Ask the sender for a new link: the job's page and the API always show it."
         raise Problem(410, "this link has expired", hint=hint) from None
     except BadToken:
-        hint = "Copy the whole link once more."
+        hint = "Copy the whole link again."
         raise Problem(403, "this link is not one of ours", hint=hint) from None
     video, job = viewable(w.db, payload["video"])
     if video.state is VideoState.DELETED:
-        hint = "Make it again with a new job; whoever saved the video still has it."
+        hint = "Make it again with a new job, or ask somebody who saved it."
         raise Problem(410, f"this video is no longer kept: {video.note}", hint=hint)
     return video, job
 
 
 @blueprint.get("/v/<token>")
 def watch(token: str) -> AnyResponse:
-    """The copy, in whole or by ranges; the provider's link until the copy is there."""
+    """The stored copy, whole or by ranges. Until it is stored, a redirect to the vendor's link."""
     video, job = _video(token)
     if video.state is VideoState.STORED and video.file:
         name, download = file_name(job, video.file), "download" in request.args
@@ -42,7 +42,7 @@ def watch(token: str) -> AnyResponse:
         elsewhere = None if download else redirected(video.file)
         return elsewhere or stored_file(video.file, name, etag=video.sha256, download=download)
     if not video.provider_url:
-        raise Problem(404, "the video is not here yet", headers={"Retry-After": "5"})
+        raise Problem(404, "the video is not ready yet", headers={"Retry-After": "5"})
     response = redirect(video.provider_url, 302)
     response.headers["Cache-Control"] = "no-store"
     return response
@@ -59,7 +59,7 @@ def poster(token: str) -> AnyResponse:
 
 @blueprint.get("/i/<token>")
 def image(token: str) -> AnyResponse:
-    """An image that came inside a request, for the provider to fetch."""
+    """An image that was sent inside a request, for the vendor to fetch."""
     w = wiring()
     try:
         name = w.uploads.file_name(token, w.clock())

@@ -45,9 +45,9 @@ def in_its_place(problem: Problem) -> Response | None:
 
 
 class ApixoErrorTextJson(TypedDict):
-    """The words of an error."""
+    """The text of an error."""
 
-    error: Annotated[str, about("What is wrong.", "no API key was sent")]
+    error: Annotated[str, about("The error.", "no API key was sent")]
 
 
 class ApixoErrorJson(TypedDict):
@@ -94,7 +94,7 @@ class NewTask(TypedDict):
         Annotated[Literal["async", "callback"], about("`callback` needs `callback_url`.")]
     ]
     callback_url: NotRequired[
-        Annotated[HookUrl, about("Gets the state of the task when it has ended.")]
+        Annotated[HookUrl, about("The URL that gets the final state of the task.")]
     ]
     provider: NotRequired[Annotated[str, about("The vendor's own route.", "auto")]]
     input: Annotated[dict[str, Any], about("The model's input.")]
@@ -119,7 +119,7 @@ FIELDS = tuple(NewTask.__annotations__)
 
 @blueprint.post("/generateTask/<slug>")
 def generate_task(slug: str) -> Response:
-    """A task; its result is polled for, or sent to `callback_url`."""
+    """Create a task. Poll for its result, or get it at `callback_url`."""
     authenticate("submit")
     if not known_model(slug, "apixo"):
         raise CompatError(404, f"Model not found: {slug[:80]}")
@@ -148,7 +148,7 @@ def generate_task(slug: str) -> Response:
 
 @blueprint.get("/statusTask/<slug>")
 def status_task(slug: str) -> Response:
-    """The envelope of a task; success only once its link plays from here."""
+    """The state of a task. It is `success` only once Clipbell has a link that plays."""
     authenticate("read")
     if not known_model(slug, "apixo"):
         raise CompatError(404, f"Model not found: {slug[:80]}")

@@ -34,12 +34,12 @@ _CODES = {
 
 
 class OpenAiErrorTextJson(TypedDict):
-    """What is wrong with a request to OpenAI's API."""
+    """An error of OpenAI's API."""
 
-    message: Annotated[str, about("What is wrong.", "seconds: must be one of 5, 10")]
-    type: Annotated[str, about("Its kind.", "invalid_request_error")]
+    message: Annotated[str, about("The error.", "seconds: must be one of 5, 10")]
+    type: Annotated[str, about("The kind of error.", "invalid_request_error")]
     param: Annotated[str | None, about("The field that is wrong.", "seconds")]
-    code: Annotated[str | None, about("A stable word for programs.", "not_allowed")]
+    code: Annotated[str | None, about("A stable code for programs.", "not_allowed")]
 
 
 class OpenAiErrorJson(TypedDict):

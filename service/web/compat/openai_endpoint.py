@@ -22,7 +22,7 @@ EventTypes = Annotated[
     list[Annotated[str, Field(json_schema_extra={"enum": list(EVENT_TYPES)})]],
     about("The events that are sent to it.", ["video.completed"], min_length=1),
 ]
-EndpointName = Annotated[str, about("What people call it.", "Orders", min_length=1)]
+EndpointName = Annotated[str, about("Its name for people.", "Orders", min_length=1)]
 
 
 class NewEndpointJson(TypedDict):
@@ -50,12 +50,12 @@ class EndpointRotationJson(TypedDict, total=False):
 
 
 class EndpointTestJson(TypedDict):
-    """What to test an endpoint with."""
+    """A test of an endpoint."""
 
     event_type: Annotated[
         str,
         Field(json_schema_extra={"enum": list(EVENT_TYPES)}),
-        about("The event to send a sample of.", "video.completed"),
+        about("The event of the sample.", "video.completed"),
     ]
 
 
@@ -65,12 +65,13 @@ class EndpointJson(TypedDict):
     id: Annotated[SubscriptionId, about("Its id: our subscription's.")]
     object: Annotated[Literal["webhook_endpoint"], about("Always `webhook_endpoint`.")]
     created_at: Annotated[int, about("In seconds since 1970.", 1767268800)]
-    updated_at: Annotated[None, about("Always null: not kept.")]
+    updated_at: Annotated[None, about("Always null: Clipbell does not store it.")]
     event_types: EventTypes
-    name: Annotated[str, about("What people call it.", "Orders")]
+    name: Annotated[str, about("Its name for people.", "Orders")]
     url: Annotated[str, about("Where events are sent.", "https://example.com/videos")]
     signing_secret_hint: Annotated[
-        str | None, about("The end of its secret; null where no key here opens it.", "whsec_…x8Q=")
+        str | None,
+        about("The end of its secret; null if no key here can decrypt it.", "whsec_…x8Q="),
     ]
 
 
@@ -101,7 +102,7 @@ class DeletedEndpointJson(TypedDict):
 
 
 class TestedEndpointJson(TypedDict):
-    """What an endpoint answered to a sample."""
+    """The answer of an endpoint to a sample."""
 
     object: Annotated[Literal["webhook_endpoint.test"], about("Always `webhook_endpoint.test`.")]
     webhook_endpoint_id: Annotated[SubscriptionId, about("The endpoint.")]
@@ -111,10 +112,10 @@ class TestedEndpointJson(TypedDict):
 
 
 class EventTypesJson(TypedDict):
-    """The events that there are."""
+    """All types of events."""
 
     object: Annotated[Literal["list"], about("Always `list`.")]
-    data: Annotated[list[str], about("Their types.", list(EVENT_TYPES))]
+    data: Annotated[list[str], about("The types.", list(EVENT_TYPES))]
 
 
 def shown_endpoint(subscription: Subscription) -> EndpointJson:

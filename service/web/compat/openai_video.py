@@ -26,10 +26,10 @@ _STATUSES: dict[JobState, OpenAiVideoStatus] = {
 
 
 class OpenAiFailureJson(TypedDict):
-    """Why a video could not be made."""
+    """The reason why a video could not be made."""
 
-    code: Annotated[str, about("A stable word for programs.", "CONTENT_VIOLATION")]
-    message: Annotated[str, about("The sentence for people.")]
+    code: Annotated[str, about("A stable code for programs.", "CONTENT_VIOLATION")]
+    message: Annotated[str, about("A sentence for people.")]
 
 
 class OpenAiVideoJson(TypedDict):
@@ -37,17 +37,23 @@ class OpenAiVideoJson(TypedDict):
 
     id: Annotated[JobId, about("Its id: our job's.")]
     object: Annotated[Literal["video"], about("Always `video`.")]
-    model: Annotated[str, about("Its model, as it was asked for.", "kling-2")]
+    model: Annotated[str, about("Its model, as given in the request.", "kling-2")]
     status: Annotated[OpenAiVideoStatus, about("Its state.", "completed")]
-    progress: Annotated[int, about("Per cent, by the time that it is expected to take.", 100)]
+    progress: Annotated[int, about("Per cent, estimated from the expected time.", 100)]
     created_at: Annotated[int, about("In seconds since 1970.", 1767268800)]
     completed_at: Annotated[int | None, about("In seconds since 1970.", 1767268874)]
-    expires_at: Annotated[int | None, about("When its content ends; null: never.", None)]
-    prompt: Annotated[str | None, about("What it was asked to show.", "A fox in the snow")]
+    expires_at: Annotated[
+        int | None, about("The time at which its content is deleted; null: never.", None)
+    ]
+    prompt: Annotated[str | None, about("Its prompt.", "A fox in the snow")]
     seconds: Annotated[str, about("Its length.", "5")]
-    size: Annotated[str, about("Its frame: as asked, and as it is once we have it.", "1280x720")]
-    remixed_from_video_id: Annotated[str | None, about("The video that it is a remix of.", None)]
-    error: Annotated[OpenAiFailureJson | None, about("Why there is none.", None)]
+    size: Annotated[
+        str, about("Width and height: as requested, then of the stored video.", "1280x720")
+    ]
+    remixed_from_video_id: Annotated[
+        str | None, about("The original video, if this is a remix.", None)
+    ]
+    error: Annotated[OpenAiFailureJson | None, about("The reason why there is no video.", None)]
 
 
 class OpenAiVideosJson(TypedDict):

@@ -81,7 +81,7 @@ _V2_STATES: dict[JobState, SegmindStatus] = {
 class SegmindErrorJson(TypedDict):
     """Segmind's error."""
 
-    error: Annotated[str, about("What is wrong.", "prompt: this field is required")]
+    error: Annotated[str, about("The error.", "prompt: this field is required")]
 
 
 @blueprint.errorhandler(Exception)
@@ -99,7 +99,7 @@ def _in_segmind_words(error: Exception) -> Response:
 
 @blueprint.post(f"/v1/<any({_SLUGS}):slug>")
 def run_sync(slug: str) -> Response:
-    """The video, in one request that lasts as long as the generation."""
+    """Make a video. The request waits until it is done."""
     authenticate("submit")
     with _waiters().slot() as has_slot:
         if not has_slot and not asks_for("Prefer", "respond-async"):
@@ -176,24 +176,24 @@ _METRICS = {"cost": 0.44, "total_time": 74.0}
 
 
 class SegmindMetricsJson(TypedDict):
-    """Figures of a request."""
+    """Cost and time of a request."""
 
     cost: Annotated[float | None, about("US dollars.")]
-    total_time: Annotated[float | None, about("Seconds from its creation to its end.")]
+    total_time: Annotated[float | None, about("Seconds from its creation to its final state.")]
 
 
 class SegmindRequestJson(TypedDict):
-    """A request of Segmind: our job. A new one has URLs to ask at; an older one has figures."""
+    """A request of Segmind: our job. A new one has URLs to poll; a finished one has metrics."""
 
     request_id: Annotated[JobId, about("Its id: our job's.")]
     status: Annotated[SegmindStatus, about("Its state.", "COMPLETED")]
     output: NotRequired[Annotated[Url | None, about("The video, once it is COMPLETED.", LINK)]]
-    error: NotRequired[Annotated[str, about("Why it has FAILED.")]]
-    metrics: NotRequired[Annotated[SegmindMetricsJson, about("Its figures.", _METRICS)]]
-    created_at: NotRequired[Annotated[Moment, about("When it was created.")]]
-    poll_url: NotRequired[Annotated[Url, about("Answers the request.")]]
-    status_url: NotRequired[Annotated[Url, about("Answers the request's state.")]]
-    response_url: NotRequired[Annotated[Url, about("Answers the request.")]]
+    error: NotRequired[Annotated[str, about("The reason of a failure.")]]
+    metrics: NotRequired[Annotated[SegmindMetricsJson, about("Its cost and time.", _METRICS)]]
+    created_at: NotRequired[Annotated[Moment, about("The time of its creation.")]]
+    poll_url: NotRequired[Annotated[Url, about("The URL of the request.")]]
+    status_url: NotRequired[Annotated[Url, about("The URL of the request's status.")]]
+    response_url: NotRequired[Annotated[Url, about("The URL of the request.")]]
 
 
 def _body(found: Found) -> SegmindRequestJson:
@@ -224,7 +224,7 @@ def _url(path: str) -> str:
 
 @blueprint.post("/v2/<slug>")
 def submit(slug: str) -> Response:
-    """A request that is asked about later."""
+    """Submit a request. Poll for its result."""
     authenticate("submit")
     if not known_model(slug, "segmind"):
         raise CompatError(404, f"Model not found: {slug[:80]}")
@@ -246,7 +246,7 @@ def _submitted(job_id: str) -> SegmindRequestJson:
 
 @blueprint.get("/v2/requests/<job_id>/status")
 def status(job_id: str) -> Response:
-    """How far a request is; 422 once it has failed."""
+    """The status of a request. Once it has failed: 422."""
     body = _asked(job_id)
     body.pop("output", None)
     return _as_v2(body)
@@ -255,7 +255,7 @@ def status(job_id: str) -> Response:
 @blueprint.get("/v2/requests/<job_id>")
 @blueprint.get("/v1/requests/<job_id>")
 def result(job_id: str) -> Response:
-    """A request with its output; 422 once it has failed."""
+    """A request with its output. Once it has failed: 422."""
     return _as_v2(_asked(job_id))
 
 

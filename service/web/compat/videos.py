@@ -48,7 +48,7 @@ blueprint.register_error_handler(Exception, in_openai_words)
 
 @blueprint.post("")
 def create_video() -> Response:
-    """A video; its result is polled for, or sent to subscribers."""
+    """Create a video. Poll for its result, or get it by a webhook."""
     authenticate("submit")
     fields = read_fields()
     return _created(check_fields(fields), fields)
@@ -56,7 +56,7 @@ def create_video() -> Response:
 
 @blueprint.post("/<video_id>/remix")
 def remix_video(video_id: str) -> Response:
-    """A new video from a completed one by another prompt, where its model can."""
+    """Make a new video from a completed one, with another prompt, if its model can."""
     authenticate("submit")
     fields, source = read_fields(), _video(video_id)
     status = status_of(source.job, source.video)
@@ -81,7 +81,7 @@ def _created(asked: JobRequest, fields: dict[str, Any]) -> Response:
 
 @blueprint.get("/<video_id>")
 def retrieve_video(video_id: str) -> Response:
-    """A video, and after how many milliseconds to ask again while it is being made."""
+    """A video. Until it is done, a header says when to poll again, in milliseconds."""
     authenticate("read")
     return _answer(_video(video_id))
 
@@ -109,7 +109,7 @@ def list_videos() -> Response:
 
 @blueprint.get("/<video_id>/content")
 def download_content(video_id: str) -> AnyResponse:
-    """The bytes of a video, or of its thumbnail; the provider's link until the copy is there."""
+    """The bytes of a video or its thumbnail. Until the copy is stored: a redirect."""
     authenticate("read")
     variant = read_argument("variant", choice(VARIANTS)) or "video"
     found = _video(video_id)
@@ -130,13 +130,13 @@ def download_content(video_id: str) -> AnyResponse:
         name = file_name(job, video.file)
         return redirected(video.file) or stored_file(video.file, name, etag=video.sha256)
     if not video.provider_url:
-        raise CompatError(404, f"Video '{job.id}' is not here yet", {"Retry-After": "5"})
+        raise CompatError(404, f"Video '{job.id}' is not ready yet", {"Retry-After": "5"})
     return redirect(video.provider_url, 302)
 
 
 @blueprint.delete("/<video_id>")
 def delete_video(video_id: str) -> Response:
-    """Forget what one video was about, and its content, for good; 409 before its end."""
+    """Delete a finished video and its content for good. Before its end: 409."""
     authenticate("admin")
     w, job = wiring(), _video(video_id).job
     try:

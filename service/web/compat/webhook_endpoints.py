@@ -70,7 +70,7 @@ def list_event_types() -> Response:
 
 @blueprint.post("/webhook_endpoints")
 def create_endpoint() -> Response:
-    """A webhook endpoint; its secret is shown this once."""
+    """Create a webhook endpoint. Only this answer shows its secret."""
     authenticate("admin")
     w, fields = wiring(), _fields(NewEndpointJson)
     for name in NewEndpointJson.__annotations__:
@@ -114,7 +114,7 @@ def retrieve_endpoint(endpoint_id: str) -> Response:
 
 @blueprint.post("/webhook_endpoints/<endpoint_id>")
 def update_endpoint(endpoint_id: str) -> Response:
-    """Change its events, name or URL."""
+    """Change the events, name or URL of an endpoint."""
     authenticate("admin")
     w, before, fields = wiring(), _endpoint(endpoint_id), _fields(EndpointChangeJson)
     try:
@@ -128,7 +128,7 @@ def update_endpoint(endpoint_id: str) -> Response:
 
 @blueprint.delete("/webhook_endpoints/<endpoint_id>")
 def delete_endpoint(endpoint_id: str) -> Response:
-    """End it; what is pending for it ends too."""
+    """Delete an endpoint, with its pending deliveries."""
     authenticate("admin")
     w, found = wiring(), _endpoint(endpoint_id)
     with w.db.write() as tx:
@@ -143,7 +143,7 @@ def delete_endpoint(endpoint_id: str) -> Response:
 
 @blueprint.post("/webhook_endpoints/<endpoint_id>/rotate_secret")
 def rotate_endpoint_secret(endpoint_id: str) -> Response:
-    """A new secret; the old one ends now unless it is to sign for another day."""
+    """Replace the secret. The old one ends now, or signs for another day if asked."""
     authenticate("admin")
     w, before = wiring(), _endpoint(endpoint_id)
     given = _body(EndpointRotationJson) if raw_body() else {}
@@ -158,7 +158,7 @@ def rotate_endpoint_secret(endpoint_id: str) -> Response:
 
 @blueprint.post("/webhook_endpoints/<endpoint_id>/test")
 def test_endpoint(endpoint_id: str) -> Response:
-    """Send a labelled sample at once; what the endpoint answered."""
+    """Send a labelled sample now and return the endpoint's answer."""
     authenticate("submit")
     w, found, type_ = wiring(), _endpoint(endpoint_id), _body(EndpointTestJson).get("event_type")
     if type_ not in EVENT_TYPES:

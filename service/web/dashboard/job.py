@@ -157,7 +157,7 @@ def _wire(job: Job) -> dict[str, Any] | str:
     if job.provider not in w.providers or find_offer(job.model, job.provider) is None:
         return f"This server can no longer send to {job.provider}."
     if job.is_erased:
-        return "What was asked for has been deleted."
+        return "The content of this job was deleted."
     try:
         found: dict[str, Any] = preview(w.providers, w.settings, w.signer, job)["request"]
     except ProviderError as error:

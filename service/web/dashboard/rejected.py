@@ -30,7 +30,7 @@ REASONS = {
         "Bad signature",
         "We did not sign this address: somebody made it up, or a key of ours is gone.",
         "A few are normal, since strangers try addresses. If a provider's own callbacks are among "
-        "them, CLIPBELL_SECRET_KEYS was changed while jobs were under way: put the old key back "
+        "them, CLIPBELL_SECRET_KEYS was changed while jobs were in progress: put the old key back "
         "behind the new one and restart.",
     ),
     "bad_vendor_signature": Reason(
@@ -52,17 +52,17 @@ REASONS = {
     ),
     "too_large": Reason(
         "Too large",
-        "Its body was over 1 MiB, more than any provider has to say.",
+        "Its body was over 1 MiB, more than any provider sends.",
         "Nothing is lost: the job is polled for. If it came from a provider, tell them.",
     ),
     "too_many": Reason(
         "Too many",
-        "Its job has more different callbacks than are kept of one; it was answered 200.",
+        "Its job has more different callbacks than Clipbell stores for one; it was answered 200.",
         "Nothing is lost: the job is polled for. If it came from a provider, tell them.",
     ),
 }
 #: What is said of a reason that a newer version has counted.
-UNKNOWN = Reason("", "This version does not know this reason.", "Look into CHANGELOG.md.")
+UNKNOWN = Reason("", "This version does not know this reason.", "See CHANGELOG.md.")
 
 
 @blueprint.get("/callbacks/rejected")

@@ -46,7 +46,7 @@ def check() -> AnyResponse:
 @blueprint.post("/settings/providers/<name>/hold")
 @signed_in("operator")
 def hold(name: str) -> AnyResponse:
-    """Send this provider nothing more."""
+    """Stop sending jobs to this vendor."""
     hold_provider(name)
     return redirect(url_for(".index", _anchor=f"provider-{name}"), 303)
 

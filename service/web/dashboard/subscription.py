@@ -124,7 +124,7 @@ def disable(subscription_id: str) -> AnyResponse:
 @blueprint.post("/subscriptions/<subscription_id>/remove")
 @signed_in("admin")
 def remove(subscription_id: str) -> AnyResponse:
-    """End it; what is pending for it ends too."""
+    """Delete it, with its pending deliveries."""
     with wiring().db.write() as tx:
         endpoint_health.remove(
             tx, get_or_404(tx, Subscription, subscription_id).id, wiring().clock()

@@ -206,7 +206,7 @@ class Incoming:
         """The next bytes, as a socket gives them. Raises ConnectionError past the end of a part."""
         data = self._file.read(size)
         if not data and not self.is_whole:
-            raise ConnectionAbortedError("the request was refused before all of it came")
+            raise ConnectionAbortedError("the request was refused before it arrived completely")
         return data
 
     def close(self) -> bytes:

@@ -42,7 +42,7 @@ TASKS = "io.modelcontextprotocol/tasks"
 _VERSION = "io.modelcontextprotocol/protocolVersion"
 _CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
 SERVER = {"name": "clipbell", "title": "Clipbell", "version": __version__}
-ABOUT = "Makes videos: create_video returns a job at once, get_job has the link once it is there."
+ABOUT = "Makes videos: create_video returns a job at once, get_job has the link once it is ready."
 POLL_MS = 5000
 #: What a client may keep for how long.
 _UNCACHED = {"ttlMs": 0, "cacheScope": "private"}
@@ -168,10 +168,10 @@ def _check_envelope(method: str, params: dict[str, Any], meta: dict[str, Any]) -
         expected["Mcp-Name"] = params.get(_NAMED[method])
     for name, value in expected.items():
         if request.headers.get(name) != value:
-            raise RpcError(HEADER_MISMATCH, f"the header {name} must say what the body says")
+            raise RpcError(HEADER_MISMATCH, f"the header {name} must match the body")
     if version != MODERN:
         data = {"supported": [MODERN, *HANDSHAKE], "requested": version}
-        raise RpcError(UNSUPPORTED_VERSION, f"{version} is not spoken here", data=data)
+        raise RpcError(UNSUPPORTED_VERSION, f"{version} is not supported", data=data)
 
 
 def _call_tool(params: dict[str, Any], client: Client) -> dict[str, Any]:

@@ -22,7 +22,9 @@ from service.web.mcp.tools import PriceOverLimit
 PATIENCE = timedelta(minutes=30)
 #: The question's name in the requests and answers of a result.
 PRICE = "price"
-EXPIRED = "this price was not asked about, or too long ago: call again without requestState"
+EXPIRED = (
+    "the user was not asked about this price, or too long ago: call again without requestState"
+)
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ class PriceOverLimit(InvalidInput):
     """A video may cost more than `max_price`; `price` in dollars, None where nobody states it."""
 
     def __init__(self, price: float | None, most: float) -> None:
-        cost = "nobody states its price" if price is None else f"it costs {format_money(price)}"
+        cost = "its price is not stated" if price is None else f"it costs {format_money(price)}"
         advice = "nothing was made; ask your user, then call again with a higher one"
         super().__init__([FieldError("/max_price", "out_of_range", f"{cost}: {advice}")])
         self.price = price
@@ -163,9 +163,13 @@ _MORE: dict[str, Schema] = {
     "notify": {
         "type": "array",
         "items": {"type": "string"},
-        "description": "Who hears of the end: slack:URL, email:ADDRESS, webhook:URL, or *.",
+        "description": "Targets that get the result: slack:URL, email:ADDRESS, webhook:URL, or *.",
     },
-    "events": {"type": "array", "items": {"type": "string"}, "description": "Only these are sent."},
+    "events": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Only these events are sent.",
+    },
     "metadata": {"type": "object", "description": "Returned in the job and its events."},
     "cancel_after": {"type": "number", "description": "Seconds; an unsent job is canceled then."},
     "max_price": {
@@ -186,9 +190,9 @@ _CREATE_NOTE = (
 
 _WISHED, _OF_JOB = ("model", "input"), ("job_id",)
 _LIST_NOTE = "The models with their parameters and prices."
-_ESTIMATE_NOTE = "What a video would cost and take; makes nothing."
+_ESTIMATE_NOTE = "The price and time of a video; makes nothing."
 _CANCEL_NOTE = "Cancel a job that was not sent to its vendor yet."
-_GET_NOTE = "A job, with the video's link once it is there."
+_GET_NOTE = "A job, with the video's link once it is ready."
 
 TOOLS = {
     tool.name: tool

@@ -27,7 +27,7 @@ from service.web.openapi.jobs import LINK, PAGES
 _CALLBACK = in_path("callback_id", CallbackId, "The callback's id.")
 _NO_CALLBACK = {404: "You have no such callback."}
 _NAME = in_path("name", str, "The vendor's name.")
-_NO_PROVIDER = {404: "There is no such vendor here."}
+_NO_PROVIDER = {404: "There is no such vendor with a key here."}
 _TOKEN = in_path("token", str, "The signed part of the link.")
 _RANGE = in_header("Range", str, "The bytes, such as `bytes=0-1023`.")
 _WHOLE = ("ETag?", "Content-Disposition?", "Accept-Ranges?")
@@ -40,11 +40,11 @@ def _file(kind: str, note: str, *others: str) -> dict[int, Response]:
     return {
         200: Response(note, binary, _WHOLE, content=kind, others=more),
         206: Response("The bytes of `Range`.", binary, part, content=kind, others=more),
-        304: Response("You have it already.", headers=("ETag",)),
+        304: Response("The file has not changed.", headers=("ETag",)),
     }
 
 
-_BY_HAND = {416: "The file has no such bytes."}
+_BY_HAND = {416: "The file is shorter than that range."}
 _FORGED = "The link is not one of ours."
 
 OPERATIONS: dict[str, Operation] = {
@@ -52,37 +52,37 @@ OPERATIONS: dict[str, Operation] = {
         "Callbacks",
         {200: Response("A page of callbacks.", Page[CallbackJson], LINK)},
         parameters=(
-            search("job_id", "Only those of this job."),
-            in_query("state", CallbackState, "Only those in this state."),
+            search("job_id", "Only callbacks of this job."),
+            in_query("state", CallbackState, "Only items in this state."),
             *PAGES,
         ),
         unlisted=("rejected",),
     ),
     "callbacks.list_rejected": Operation(
         "Callbacks",
-        {200: Response("A page of refused callbacks.", RejectionsJson, LINK)},
+        {200: Response("A page of rejected callbacks.", RejectionsJson, LINK)},
         parameters=PAGES,
     ),
     "callbacks.get_callback": Operation(
         "Callbacks",
-        {200: Response("With headers and body.", CallbackWithContentJson)},
+        {200: Response("The callback, with headers and body.", CallbackWithContentJson)},
         _NO_CALLBACK,
         (_CALLBACK,),
     ),
     "callbacks.replay": Operation(
         "Callbacks",
-        {202: Response("It will be processed again.", CallbackJson)},
+        {202: Response("The callback will be processed again.", CallbackJson)},
         _NO_CALLBACK,
         (_CALLBACK,),
     ),
     "callbacks.receive": Operation(
         "Signed links",
-        {200: Response("It is stored.", dict[str, bool], example={"ok": True})},
+        {200: Response("The callback is stored.", dict[str, bool], example={"ok": True})},
         {
             401: "The signature is not ours.",
             404: "The job is gone.",
             410: "The URL has expired.",
-            413: "It is larger than 1 MiB.",
+            413: "The body is larger than 1 MiB.",
         },
         (_TOKEN,),
     ),
@@ -99,9 +99,22 @@ OPERATIONS: dict[str, Operation] = {
     "videos.watch": Operation(
         "Signed links",
         _file("video/mp4", "The video; most are MP4.", "video/*")
-        | {302: Response("To the vendor's link until the copy is there.", headers=("Location",))},
-        {403: _FORGED, 404: "The video is not here yet.", 410: "The link has expired.", **_BY_HAND},
-        (_TOKEN, _RANGE, search("download", "Any value: save it under a name.")),
+        | {
+            302: Response(
+                "A redirect to the vendor's link until the copy is stored.", headers=("Location",)
+            )
+        },
+        {
+            403: _FORGED,
+            404: "The video is not ready yet.",
+            410: "The link has expired.",
+            **_BY_HAND,
+        },
+        (
+            _TOKEN,
+            _RANGE,
+            search("download", "With any value, browsers save the file instead of playing it."),
+        ),
     ),
     "videos.poster": Operation(
         "Signed links",
@@ -111,7 +124,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "videos.image": Operation(
         "Signed links",
-        _file("image/*", "An image that came inside a request."),
+        _file("image/*", "The image."),
         {403: _FORGED, 404: "The image is gone.", **_BY_HAND},
         (_TOKEN, _RANGE),
     ),
@@ -125,7 +138,7 @@ OPERATIONS: dict[str, Operation] = {
         "Signed links",
         {
             200: Response(
-                "No more mail (RFC 8058).",
+                "The address is unsubscribed (RFC 8058).",
                 dict[str, bool],
                 example={"unsubscribed": True},
                 others=_HTML,
@@ -137,34 +150,37 @@ OPERATIONS: dict[str, Operation] = {
     "keys.list_keys": Operation("Account", {200: Response("All keys.", Page[KeyJson])}),
     "keys.create": Operation(
         "Account",
-        {201: Response("With the key itself.", KeyWithSecretJson)},
+        {201: Response("The key, with its secret part.", KeyWithSecretJson)},
         body=NewKey,
         example={"name": "ci", "scopes": ["read", "submit"]},
     ),
     "keys.revoke": Operation(
         "Account",
-        {204: Response("It is revoked.")},
+        {204: Response("The key is revoked.")},
         {404: "You have no such key."},
         (in_path("key_id", str, "The key's id."),),
     ),
     "ledger.list_days": Operation(
         "Account",
-        {200: Response("By day and vendor.", Page[LedgerDayJson])},
-        parameters=(in_query("since", Moment, "From the day of this time."),),
+        {200: Response("The costs, by day and vendor.", Page[LedgerDayJson])},
+        parameters=(in_query("since", Moment, "The first day, as any time on it."),),
     ),
     "ledger.list_unmatched": Operation(
         "Operators",
-        {200: Response("As the vendors list them now.", UnmatchedTasksJson)},
+        {200: Response("The tasks, as the vendors list them now.", UnmatchedTasksJson)},
         parameters=(in_query("since", Moment, "Only tasks made after this time."),),
     ),
     "providers.list_providers": Operation(
         "Operators", {200: Response("All vendors that have a key.", Page[ProviderJson])}
     ),
     "providers.hold": Operation(
-        "Operators", {200: Response("It is held.", ProviderJson)}, _NO_PROVIDER, (_NAME,)
+        "Operators", {200: Response("The vendor is held.", ProviderJson)}, _NO_PROVIDER, (_NAME,)
     ),
     "providers.resume": Operation(
-        "Operators", {200: Response("It goes on.", ProviderJson)}, _NO_PROVIDER, (_NAME,)
+        "Operators",
+        {200: Response("The vendor is not held any more.", ProviderJson)},
+        _NO_PROVIDER,
+        (_NAME,),
     ),
     "service_info.healthz": Operation(
         "Operators", {200: Response("This process answers.", HealthJson)}
@@ -172,8 +188,8 @@ OPERATIONS: dict[str, Operation] = {
     "service_info.readyz": Operation(
         "Operators",
         {
-            200: Response("Jobs are taken and worked on.", ReadinessJson),
-            503: Response("They are not; `checks` says why.", ReadinessJson),
+            200: Response("The service accepts and processes jobs.", ReadinessJson),
+            503: Response("It does not; `checks` says why.", ReadinessJson),
         },
     ),
     "metrics.show": Operation(

@@ -40,7 +40,7 @@ _REFUSED = {
     413: TOO_LARGE,
 }
 _UNKNOWN = {404: "There is no such request."}
-_FAILED = {422: Response("It has FAILED.", SegmindRequestJson)}
+_FAILED = {422: Response("The request has failed.", SegmindRequestJson)}
 BINARY: Schema = {"type": "string", "format": "binary"}
 _VIDEO = {"video/mp4": BINARY, "video/*": BINARY}
 OPERATIONS: dict[str, Operation] = {
@@ -48,13 +48,13 @@ OPERATIONS: dict[str, Operation] = {
         "Segmind-compatible API",
         {
             200: Response(
-                "The video, or where it is: by `Accept`.",
+                "The video or its URL, depending on `Accept`.",
                 SegmindRequestJson,
                 _FACTS,
                 others=_VIDEO,
             ),
             202: Response(
-                "With `Prefer: respond-async`: ask at Location.",
+                "With `Prefer: respond-async`: poll the URL in Location.",
                 SegmindRequestJson,
                 ("Location", "Preference-Applied"),
                 _QUEUED,
@@ -62,13 +62,13 @@ OPERATIONS: dict[str, Operation] = {
         },
         _REFUSED
         | {
-            429: "Too many are waiting; no job was created. See Retry-After.",
+            429: "Too many requests wait already; no job was created. See Retry-After.",
             500: "The generation failed.",
             502: "The vendor is unreachable or lost the result.",
-            504: "Not done in time; the job goes on, see Location.",
+            504: "The video was not done in time. The job continues; see Location.",
         },
         (
-            in_header("Prefer", str, "`respond-async`: don't hold the connection."),
+            in_header("Prefer", str, "`respond-async`: answer at once."),
             KEY,
         ),
         example=_INPUT,
@@ -78,7 +78,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "segmind.submit": Operation(
         "Segmind-compatible API",
-        {200: Response("It is stored and will be sent.", SegmindRequestJson, REPLAY, _QUEUED)},
+        {200: Response("The job is stored and will be sent.", SegmindRequestJson, REPLAY, _QUEUED)},
         _REFUSED,
         (KEY,),
         example=_INPUT,
@@ -88,7 +88,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "segmind.status": Operation(
         "Segmind-compatible API",
-        {200: Response("Its state.", SegmindRequestJson), **_FAILED},
+        {200: Response("The state of the task.", SegmindRequestJson), **_FAILED},
         _UNKNOWN,
         (_ID,),
         scope="read",
@@ -104,7 +104,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "apixo.generate_task": Operation(
         "APIXO-compatible API",
-        {200: Response("It is stored and will be sent.", ApixoCreatedJson, REPLAY)},
+        {200: Response("The job is stored and will be sent.", ApixoCreatedJson, REPLAY)},
         {400: "The body is wrong.", 402: "No budget or no credits.", 409: RUNNING},
         (KEY,),
         example={"request_type": "async", "input": _INPUT},
@@ -114,7 +114,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "apixo.status_task": Operation(
         "APIXO-compatible API",
-        {200: Response("Its state.", ApixoTaskJson)},
+        {200: Response("The state of the task.", ApixoTaskJson)},
         {400: "taskId is missing.", 404: "There is no such task."},
         (
             in_query(

@@ -39,14 +39,14 @@ OPERATIONS: dict[str, Operation] = (
 TAGS = {
     "Jobs": "A job is one video that somebody asked for.",
     "Models": "The models that jobs can ask for, with price and time.",
-    "Account": "The owner of jobs, keys and subscriptions; sees only its own.",
-    "Subscriptions": "Who gets which events, by which channel, at which target.",
+    "Account": "An account owns jobs, keys and subscriptions, and sees only its own.",
+    "Subscriptions": "A subscription sends chosen events by one channel to one target.",
     "REST hooks": "Subscriptions for Zapier, Make and n8n.",
-    "Events": "Polling instead of webhooks.",
+    "Events": "The event feed: polling instead of webhooks.",
     "Deliveries": "One event for one subscription, with every attempt.",
-    "Callbacks": "The requests that vendors sent.",
-    "Signed links": "The link itself is the proof: no key is needed.",
-    "Operators": "For whoever runs the service.",
+    "Callbacks": "The requests that vendors send when a task changes.",
+    "Signed links": "These links are signed, so they need no key.",
+    "Operators": "For the operator of the service.",
     "Segmind-compatible API": "For clients of Segmind's API, with its errors.",
     "APIXO-compatible API": "For clients of APIXO's API, with its errors.",
     "OpenAI-compatible API": "For clients of OpenAI's videos API, with its errors.",
@@ -56,10 +56,10 @@ Send a video job and forget it: the finished link arrives in Slack, by mail or a
 
 Send a key as `x-api-key: KEY` or `Authorization: Bearer KEY`. Errors are
 `application/problem+json` (RFC 9457) with everything that is wrong at once; the
-compatible APIs answer in their vendor's shape. Lists go on by `next_cursor` and `Link`.
-Reads have an `ETag`: with `If-None-Match` they answer 304 while nothing has changed.
+compatible APIs answer in their vendor's shape. Lists have `next_cursor` and `Link`.
+Reads have an `ETag`: with `If-None-Match` they answer 304 if nothing has changed.
 """
-_MATCH = in_header("If-None-Match", str, "The ETag that you have.")
+_MATCH = in_header("If-None-Match", str, "The ETag of your copy.")
 
 
 def document(app: Flask, wiring: Wiring) -> dict[str, Any]:

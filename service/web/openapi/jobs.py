@@ -42,7 +42,7 @@ LIMIT = in_query(
 CURSOR = in_query(
     "cursor",
     Annotated[str, Field(json_schema_extra={"format": "cursor"})],
-    "The `next_cursor` of the page before.",
+    "The `next_cursor` of the previous page.",
 )
 PAGES = (LIMIT, CURSOR)
 LINK = ("Link?",)
@@ -76,7 +76,7 @@ OPERATIONS: dict[str, Operation] = {
         "Jobs",
         {
             202: Response(
-                "It is stored and will be sent.",
+                "The job is stored and will be sent.",
                 JobJson,
                 ("Location", "Idempotency-Replayed?"),
                 lambda job: job | _QUEUED,
@@ -102,7 +102,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "batches.dry_run": Operation(
         "Jobs",
-        {200: Response("What it would make.", PlanJson)},
+        {200: Response("The jobs that the batch would create.", PlanJson)},
         body=ref("NewBatch"),
         example=_BATCH,
     ),
@@ -112,7 +112,7 @@ OPERATIONS: dict[str, Operation] = {
         parameters=(
             in_query("state", JobState, "Only jobs in this state."),
             search("model", "Only jobs of this model."),
-            in_query("since", Moment, "Only jobs created since then."),
+            in_query("since", Moment, "Only jobs created since this time."),
             search("q", "The beginning of a job's or task's id."),
             *PAGES,
         ),
@@ -120,8 +120,8 @@ OPERATIONS: dict[str, Operation] = {
     "jobs.get_job": Operation("Jobs", {200: Response("The job.", JobJson)}, _NO_JOB, (_JOB,)),
     "jobs.erase": Operation(
         "Jobs",
-        {204: Response("It is erased; its id, model, state, times and cost stay.")},
-        _NO_JOB | {409: "It has not ended yet."},
+        {204: Response("The content is deleted. Id, model, state, times and cost stay.")},
+        _NO_JOB | {409: "The job is not finished."},
         (_JOB,),
     ),
     "jobs.get_timeline": Operation(
@@ -129,24 +129,24 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "jobs.cancel": Operation(
         "Jobs",
-        {200: Response("It is canceled.", JobJson)},
-        _NO_JOB | {409: "It may have been sent: it can only be muted."},
+        {200: Response("The job is canceled.", JobJson)},
+        _NO_JOB | {409: "The job may have been sent already; you can only mute it."},
         (_JOB,),
     ),
     "jobs.resolve": Operation(
         "Jobs",
-        {200: Response("It goes on, or has failed.", JobJson)},
-        _NO_JOB | {409: "It is not unknown, or the task is another job's."},
+        {200: Response("The job continues, or has failed.", JobJson)},
+        _NO_JOB | {409: "The job is not unknown, or the task belongs to another job."},
         (_JOB,),
         ResolutionRequest,
         example={"task_id": "a1b2c3"},
     ),
-    "jobs.mute": Operation("Jobs", {200: Response("It is muted.", JobJson)}, _NO_JOB, (_JOB,)),
+    "jobs.mute": Operation("Jobs", {200: Response("The job is muted.", JobJson)}, _NO_JOB, (_JOB,)),
     "jobs.models": Operation("Models", {200: Response("All models.", Page[ModelJson])}),
     "service_info.me": Operation("Account", {200: Response("The account.", MeJson)}),
     "service_info.ids": Operation(
         "Account",
-        {200: Response("Up to two ids that begin so, newest first.", IdsJson)},
-        parameters=(in_query("prefix", IdStart, "How the id begins.", required=True),),
+        {200: Response("Up to two matching ids, newest first.", IdsJson)},
+        parameters=(in_query("prefix", IdStart, "The beginning of the id.", required=True),),
     ),
 }

@@ -29,7 +29,7 @@ _NO_VIDEO = {404: "There is no such video."}
 _ENDPOINT_ID = in_path("endpoint_id", str, "The endpoint's id, which is a subscription's.")
 _NO_ENDPOINT = {404: "There is no such endpoint."}
 _WRONG = {400: "A field is wrong."}
-_AFTER = in_query("after", str, "The `last_id` of the page before.")
+_AFTER = in_query("after", str, "The `last_id` of the previous page.")
 _PACE = ("x-request-id", "openai-poll-after-ms?")
 _CONTENTS = {"video/*": BINARY, "image/jpeg": BINARY}
 _NEW_VIDEO = {"model": "kling-2", "prompt": "A fox in the snow", "seconds": "5"}
@@ -58,7 +58,7 @@ OPERATIONS: dict[str, Operation] = {
         TAG,
         {
             200: Response(
-                "It is stored and will be sent.",
+                "The job is stored and will be sent.",
                 OpenAiVideoJson,
                 (*_PACE, *REPLAY),
                 lambda video: video | _NEW,
@@ -80,14 +80,14 @@ OPERATIONS: dict[str, Operation] = {
         TAG,
         {
             200: Response(
-                "It is stored and will be sent.",
+                "The job is stored and will be sent.",
                 OpenAiVideoJson,
                 (*_PACE, *REPLAY),
                 lambda video: video | _NEW | {"remixed_from_video_id": SAMPLE_JOB, "model": "own"},
             )
         },
         {
-            400: "Its model takes no video, it is not completed, or a field is wrong.",
+            400: "The model accepts no video, the video is not completed, or a field is wrong.",
             429: "No budget or no credits.",
         }
         | _NO_VIDEO,
@@ -120,19 +120,29 @@ OPERATIONS: dict[str, Operation] = {
     "openai_videos.download_content": Operation(
         TAG,
         {
-            200: Response("Its bytes.", BINARY, content="video/mp4", others=_CONTENTS),
-            206: Response("A part of them.", BINARY, content="video/mp4", others=_CONTENTS),
-            302: Response("Where it is until the copy is there.", headers=("Location",)),
+            200: Response("The bytes of the file.", BINARY, content="video/mp4", others=_CONTENTS),
+            206: Response("The bytes of `Range`.", BINARY, content="video/mp4", others=_CONTENTS),
+            302: Response(
+                "A redirect to the vendor's link until the copy is stored.", headers=("Location",)
+            ),
         },
-        {400: "A parameter is wrong.", 404: "Not there yet.", 410: "No longer kept."},
-        (_VIDEO_ID, in_query("variant", Literal[VARIANTS], "Which one. Default: video.")),
+        {
+            400: "A parameter is wrong.",
+            404: "The file is not ready yet.",
+            410: "The file is deleted.",
+        },
+        (_VIDEO_ID, in_query("variant", Literal[VARIANTS], "The file. Default: video.")),
         scope="read",
         errors=OpenAiErrorJson,
     ),
     "openai_videos.delete_video": Operation(
         TAG,
-        {200: Response("It is deleted; its id, state, times and cost stay.", OpenAiDeletedJson)},
-        _NO_VIDEO | {409: "It has not ended yet."},
+        {
+            200: Response(
+                "The video is deleted. Its id, state, times and cost stay.", OpenAiDeletedJson
+            )
+        },
+        _NO_VIDEO | {409: "The job is not finished."},
         (_VIDEO_ID,),
         scope="admin",
         errors=OpenAiErrorJson,
@@ -162,7 +172,11 @@ OPERATIONS: dict[str, Operation] = {
         example={"event_types": ["video.completed"]},
     ),
     "webhook_endpoints.delete_endpoint": _endpoint(
-        DeletedEndpointJson, "It is deleted.", "admin", _NO_ENDPOINT, parameters=(_ENDPOINT_ID,)
+        DeletedEndpointJson,
+        "The endpoint is deleted.",
+        "admin",
+        _NO_ENDPOINT,
+        parameters=(_ENDPOINT_ID,),
     ),
     "webhook_endpoints.rotate_endpoint_secret": _endpoint(
         EndpointWithSecretJson,
@@ -176,9 +190,12 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "webhook_endpoints.test_endpoint": _endpoint(
         TestedEndpointJson,
-        "What it answered.",
+        "The endpoint's answer.",
         "submit",
-        {400: "It did not answer, or the event is none.", 503: "Other tests are being sent."}
+        {
+            400: "The endpoint did not answer, or there is no such event.",
+            503: "Too many tests are in progress.",
+        }
         | _NO_ENDPOINT,
         parameters=(_ENDPOINT_ID,),
         body=EndpointTestJson,

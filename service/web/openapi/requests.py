@@ -79,7 +79,7 @@ def _relations(model: Model) -> Schema:
     return {}
 
 
-_KEY_NOTE = "Yours: it stands for this job for good, so that none is made twice."
+_KEY_NOTE = "Your own key for this job. A job with a known key is never made twice."
 _ROW: Schema = {
     "type": "object",
     "properties": {
@@ -178,7 +178,11 @@ def _video(job: Schema, task: Schema, model: Model, words: Sequence[str]) -> Sch
     fields = whole["properties"]
     seconds = [str(one) for one in fields["seconds"]["enum"]]
     fields["seconds"] = {"type": "string", "enum": seconds, "description": "Seconds of video."}
-    fields["size"] = {"type": "string", "enum": sizes_of([model]), "description": "Its shape."}
+    fields["size"] = {
+        "type": "string",
+        "enum": sizes_of([model]),
+        "description": "Width and height of the video.",
+    }
     if image:
         url = {"type": "string", "format": "image"}
         fields["input_reference"] = {
@@ -209,7 +213,7 @@ def _with_callback_url() -> Schema:
 
 def _remix(job: Schema, task: Schema) -> Schema:
     """A remix at OpenAI's API: the prompt, and what is no input of a model."""
-    prompt = {"type": "string", "minLength": 1, "description": "What the new video shows."}
+    prompt = {"type": "string", "minLength": 1, "description": "A description of the new video."}
     taken = {"prompt": prompt, "callback_url": task["properties"]["callback_url"]}
     others = (name for name in job["properties"] if name not in ("model", "input", "provider"))
     fields = taken | {name: job["properties"][name] for name in others}

@@ -40,17 +40,17 @@ _WITH = {
 _BODY = {
     400: "The body is not JSON; `detail` says where.",
     413: "The body is too large.",
-    415: "The body is not application/json, or in a content coding that is not known here.",
+    415: "The body is not application/json, or has an unknown content coding.",
 }
 _KEYED = {
-    401: "No API key was sent, or one that is not valid.",
+    401: "The API key is missing or not valid.",
     403: "The key lacks the scope.",
 }
 _COMMON = {
     **_KEYED,
     **_BODY,
-    422: "A parameter or field is wrong; `errors` names every one.",
-    503: "It cannot be written or read right now; nothing was done.",
+    422: "A parameter or field is wrong; `errors` lists all errors.",
+    503: "The database or disk is unavailable; nothing was done.",
 }
 _DETAILS = {
     400: "the body is not JSON: Expecting value at line 1 column 1",

@@ -42,7 +42,7 @@ _ID = in_path("subscription_id", SubscriptionId, "The subscription's id.")
 #: Deleting a hook that does not exist is no error, whatever its id.
 _HOOK_ID = in_path("subscription_id", str, "The hook's id.")
 _DELIVERY = in_path("delivery_id", DeliveryId, "The delivery's id.")
-_BUSY = {503: "Other tests are being sent; see Retry-After."}
+_BUSY = {503: "Too many tests are in progress; see Retry-After."}
 _SAMPLE: dict[str, Any] = {
     "id": "evt_0198f3c2a1b47d6e9f00112233445566",
     "type": "job.succeeded",
@@ -56,9 +56,9 @@ _SAMPLE: dict[str, Any] = {
 OPERATIONS: dict[str, Operation] = {
     "subscriptions.create": Operation(
         "Subscriptions",
-        {201: Response("It is on.", SubscriptionWithSecretJson, ("Location",))},
+        {201: Response("The hook is created.", SubscriptionWithSecretJson, ("Location",))},
         _BUSY,
-        (switch("test", "Send a sample first, and save it only if that is accepted."),),
+        (switch("test", "Send a sample first; save the subscription only if it is accepted."),),
         ref("NewSubscription"),
         example={
             "channel": "webhook",
@@ -81,26 +81,32 @@ OPERATIONS: dict[str, Operation] = {
         example={"enabled": True, "events": ["job.succeeded"]},
     ),
     "subscriptions.delete": Operation(
-        "Subscriptions", {204: Response("It is deleted.")}, _NONE, (_ID,)
+        "Subscriptions", {204: Response("The subscription is deleted.")}, _NONE, (_ID,)
     ),
     "subscriptions.test": Operation(
         "Subscriptions", {200: Response("The result.", TestResultJson)}, _NONE | _BUSY, (_ID,)
     ),
     "subscriptions.recover": Operation(
         "Subscriptions",
-        {202: Response("They will be sent.", RecoveredJson, LINK)},
-        _NONE | {409: "It is off: enable it first."},
+        {202: Response("The deliveries will be sent.", RecoveredJson, LINK)},
+        _NONE | {409: "The subscription is disabled: enable it first."},
         (
             _ID,
-            in_query("since", Moment, "Since when.", required=True, example="2026-01-01T00:00:00Z"),
-            switch("missing", "Also events that never had a delivery for it."),
-            switch("dry_run", "Only count them."),
+            in_query(
+                "since",
+                Moment,
+                "The time of the oldest event.",
+                required=True,
+                example="2026-01-01T00:00:00Z",
+            ),
+            switch("missing", "Also events that were never sent to it."),
+            switch("dry_run", "Only count the deliveries."),
             CURSOR,
         ),
     ),
     "subscriptions.rotate": Operation(
         "Subscriptions",
-        {200: Response("It, with the secret that signs now.", SubscriptionWithSecretJson)},
+        {200: Response("The subscription, with its new secret.", SubscriptionWithSecretJson)},
         _NONE,
         (_ID,),
         Rotation,
@@ -110,8 +116,8 @@ OPERATIONS: dict[str, Operation] = {
     "hooks.subscribe_hook": Operation(
         "REST hooks",
         {
-            201: Response("It is on.", HookJson, ("Location",)),
-            200: Response("It existed already, and is on.", HookJson),
+            201: Response("The hook is created.", HookJson, ("Location",)),
+            200: Response("The hook existed already and is enabled.", HookJson),
         },
         body=NewHook,
         example={"target_url": "https://example.com/clips", "event": "job.succeeded"},
@@ -120,12 +126,12 @@ OPERATIONS: dict[str, Operation] = {
         "REST hooks", {200: Response("The hook.", HookJson)}, _NONE, (_HOOK_ID,)
     ),
     "hooks.unsubscribe_hook": Operation(
-        "REST hooks", {204: Response("It is deleted, now or already.")}, parameters=(_HOOK_ID,)
+        "REST hooks", {204: Response("The hook does not exist any more.")}, parameters=(_HOOK_ID,)
     ),
     "events.feed": Operation(
         "Events",
         {200: Response("The events after the cursor, oldest first.", EventsJson, LINK)},
-        {410: "Going on from there would skip events; the answer says where to go on."},
+        {410: "Events after this cursor are gone; the answer names the cursor to continue with."},
         (
             in_query(
                 "after",
@@ -158,7 +164,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "events.trigger": Operation(
         "Events",
-        {201: Response("It is recorded; the worker delivers it.", TriggeredJson)},
+        {201: Response("The sample is stored; the worker delivers it.", TriggeredJson)},
         body=NewSample,
         example={"type": "job.succeeded"},
     ),
@@ -166,28 +172,28 @@ OPERATIONS: dict[str, Operation] = {
         "Deliveries",
         {200: Response("A page of deliveries.", Page[ListedDeliveryJson], LINK)},
         parameters=(
-            search("job_id", "Only those of this job."),
-            search("event_id", "Only those of this event."),
-            search("subscription_id", "Only those for this subscription."),
-            search("channel", "Only those by this channel."),
-            in_query("state", DeliveryState, "Only those in this state."),
-            in_query("type", EventType, "Only those of events of this type."),
-            in_query("since", Moment, "Only those that were created since then."),
+            search("job_id", "Only callbacks of this job."),
+            search("event_id", "Only deliveries of this event."),
+            search("subscription_id", "Only deliveries to this subscription."),
+            search("channel", "Only deliveries by this channel."),
+            in_query("state", DeliveryState, "Only items in this state."),
+            in_query("type", EventType, "Only deliveries of events of this type."),
+            in_query("since", Moment, "Only deliveries created since this time."),
             *PAGES,
         ),
     ),
     "deliveries.get": Operation(
         "Deliveries",
-        {200: Response("With requests and answers.", DeliveryWithContentJson)},
+        {200: Response("The delivery, with requests and answers.", DeliveryWithContentJson)},
         _NO_DELIVERY,
         (_DELIVERY,),
     ),
     "deliveries.resend": Operation(
         "Deliveries",
-        {202: Response("It is sent again.", DeliveryJson)},
+        {202: Response("The delivery will be sent again.", DeliveryJson)},
         _NO_DELIVERY
         | {
-            409: "An attempt is running, or its recipient wants no more.",
+            409: "An attempt is in progress, or the recipient has unsubscribed.",
             429: "More than 60 resends a minute; see Retry-After.",
         },
         (_DELIVERY,),

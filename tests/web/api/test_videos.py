@@ -182,7 +182,7 @@ def test_expired(client: FlaskClient, harness: Harness) -> None:
     harness.clock.advance(1)
     answer = fetch(client, path)
 
-    assert (410, True) == (answer.status_code, "new one" in answer.get_json(force=True)["hint"])
+    assert (410, True) == (answer.status_code, "new link" in answer.get_json(force=True)["hint"])
     assert 410 == fetch(client, path + "/poster.jpg").status_code
 
 

@@ -23,7 +23,7 @@ class Jobs:
         """Which of these have ended."""
         self.asked.append(set(job_ids))
         if self.broken:
-            raise OSError("the database is away")
+            raise OSError("the database is unavailable")
         return self.done & set(job_ids)
 
 

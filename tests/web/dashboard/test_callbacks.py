@@ -48,7 +48,7 @@ def test_empty(client: FlaskClient) -> None:
         ("processed", "failed", "Callback received: video failed"),
         ("processed", "the provider says running", "The provider says running."),
         ("processed", "", "Processed."),
-        ("ignored", "it names task 7, not ours", "It names task 7, not ours."),
+        ("ignored", "task 7 is unknown", "Task 7 is unknown."),
     ],
 )
 def test_outcome(client: FlaskClient, harness: Harness, state: str, note: str, words: str) -> None:

@@ -135,7 +135,7 @@ def test_sent_again_from_its_page(client: FlaskClient, harness: Harness) -> None
         harness.drain("deliver")
 
     assert (303, path) == (first.status_code, first.location)
-    assert 409 == second.status_code and "under way" in second.text
+    assert 409 == second.status_code and "in progress" in second.text
     assert 2 == len(hook.hits)
 
 

@@ -279,7 +279,8 @@ def test_resend_that_is_under_way(client: FlaskClient, harness: Harness) -> None
     answers = [press(client, f"/jobs/{job.id}", action) for _ in range(2)]
 
     assert [303, 409] == [answer.status_code for answer in answers]
-    assert "An attempt at this delivery is under way: wait for its end." == alert(answers[1].text)
+    expected = "An attempt at this delivery is in progress: wait until it ends."
+    assert expected == alert(answers[1].text)
 
 
 def test_forget(client: FlaskClient, harness: Harness) -> None:
@@ -293,7 +294,7 @@ def test_forget(client: FlaskClient, harness: Harness) -> None:
 
     assert [422, 409, 303] == [answer.status_code for answer in (unsure, early, done)]
     assert "Deleted: the video and all content of the job." in shown
-    assert "A secret fox" not in shown and "What was asked for has been deleted." in shown
+    assert "A secret fox" not in shown and "The content of this job was deleted." in shown
 
 
 def test_key_that_may_only_read(harness: Harness) -> None:

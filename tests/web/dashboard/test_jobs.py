@@ -253,7 +253,7 @@ def test_expired_link_is_a_page(harness: Harness) -> None:
 
     assert (410, "text/html") == (page.status_code, page.mimetype)
     assert "This link has expired." in page.text
-    assert "Ask whoever sent the link for a new one" in page.text
+    assert "Ask the sender for a new link" in page.text
     assert (410, "application/problem+json") == (api.status_code, api.mimetype)
 
 

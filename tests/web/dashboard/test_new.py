@@ -150,7 +150,7 @@ class TestBudget:
         quotes = [press(client, "/new", "/new/quote", **given).text for given in (unstated, dear)]
 
         assert all("$2.00 left today" in text for text in quotes)
-        assert "It would wait: nobody states the price" in quotes[0]
+        assert "It would wait: the price of" in quotes[0]
         assert "It would wait: it may cost $3.50, $2.00 are left" in quotes[1]
 
 

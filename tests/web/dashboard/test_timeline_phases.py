@@ -76,7 +76,7 @@ def test_poll_after_a_false_callback(job: Job) -> None:
         "Submit: 1 s",
         "Waiting for apixo: 59 s",
         "Callback: came at 12:00:30",
-        "Poll: found the end at 12:01:00",
+        "Poll: found the result at 12:01:00",
     ] == report(job, walked, 30, resolved_by="poll")
 
 

@@ -129,7 +129,7 @@ def rows_of_the_end(job: Job, arrivals: Sequence[Arrival], reported: datetime | 
         rows.append(Row("Callback", ", ".join(words), spans))
     if job.resolved_by == "poll" and job.finished_at:
         found = (Span(job.finished_at, job.finished_at, "callback"),)
-        rows.append(Row("Poll", f"found the end at {format_clock(job.finished_at)}", found))
+        rows.append(Row("Poll", f"found the result at {format_clock(job.finished_at)}", found))
     return rows
 
 
