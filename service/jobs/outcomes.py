@@ -116,14 +116,15 @@ def fail_job(
 
 
 def _pending_video(settings: Settings, job: Job, outcome: Outcome, now: datetime) -> Video:
-    """The row of a video that is not archived yet."""
+    """The row of a video that is not archived yet; a private link is no use to anybody in it."""
+    link = None if outcome.is_private else outcome.result_url
     return Video(
         id=new_id("vid", now),
         account_id=job.account_id,
         job_id=job.id,
         state=VideoState.PENDING,
-        provider_url=outcome.result_url,
-        provider_expires_at=now + PROVIDER_KEEPS if outcome.result_url else None,
+        provider_url=link,
+        provider_expires_at=now + PROVIDER_KEEPS if link else None,
         file=outcome.result_file,
         poster_file=None,
         bytes=None,

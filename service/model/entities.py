@@ -45,7 +45,8 @@ class Outcome:
     `result_url` is where the provider keeps the video, `result_file` the name
     of a file already in our storage (a call whose answer was the video),
     `cost` dollars, `charges` what the vendor has billed in its own units, `credits_left` the
-    dollars that the vendor's account still has where it says so. `raw_state` and
+    dollars that the vendor's account still has where it says so. `is_private` says that
+    the link takes the vendor's key, so that it is nobody's but ours. `raw_state` and
     `message` are the provider's own words; `is_understood` is False where `raw_state` is a
     word that we don't know.
     """
@@ -63,6 +64,7 @@ class Outcome:
     candidates: tuple[str, ...] = ()
     charges: tuple[Charge, ...] = ()
     credits_left: float | None = None
+    is_private: bool = False
 
     @property
     def remark(self) -> str:

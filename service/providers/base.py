@@ -88,6 +88,9 @@ class Provider(Protocol):
     #: How its callbacks are signed; None where they are not, or no secret is set.
     scheme: Scheme | None
 
+    def headers(self) -> dict[str, str]:
+        """What every request bears: the key."""
+
     def request_for(self, job: Job, callback_url: str) -> WireRequest:
         """The create request for this job, unsent; a blank `callback_url` asks for no callback."""
 

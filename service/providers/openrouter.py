@@ -17,7 +17,7 @@ VOCABULARY = Vocabulary(
     wrappers=("data",),
     state_words={"completed": TaskState.SUCCEEDED, "failed": TaskState.FAILED},
     messages=("error", "message"),
-    # Those that are signed need no key.
+    # Those that are signed need no key, and some answers lack them.
     results=ResultNames(("urls", "unsignedurls", "url")),
     charges=(("usage", "cost", ""),),
 )
@@ -28,6 +28,7 @@ class OpenRouter(TaskApi):
 
     name = "openrouter"
     vocabulary = VOCABULARY
+    private_path = "/api/v1/videos/"
 
     def make_scheme(self) -> Scheme | None:
         """``t=,v1=`` with a comma between time and body."""

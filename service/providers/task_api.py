@@ -8,6 +8,7 @@ mean. It never repeats a call.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +32,8 @@ class TaskApi:
     #: The header that bears the key.
     key_header = "Authorization"
     key_prefix = "Bearer "
+    #: Below this path of the vendor's origin a result takes the key; None where none does.
+    private_path: str | None = None
 
     def __init__(self, access: Access) -> None:
         self.access = access
@@ -75,11 +78,19 @@ class TaskApi:
         answer = send_query(
             self.access.outbound, self.access.base_url + self.query_path(job), self.headers()
         )
-        return read_outcome(answer, self.vocabulary, job.task_id or "", self.access.base_url)
+        task_id, base_url = job.task_id or "", self.access.base_url
+        return self.marked(read_outcome(answer, self.vocabulary, task_id, base_url))
 
     def parse(self, body: bytes) -> Outcome:
         """What a callback says. Raises ProviderError."""
-        return read_callback(body, self.vocabulary, self.access.base_url)
+        return self.marked(read_callback(body, self.vocabulary, self.access.base_url))
+
+    def marked(self, outcome: Outcome) -> Outcome:
+        """The outcome, saying whether its link takes the key."""
+        start = f"{self.access.base_url}{self.private_path}"
+        has_key = self.private_path is not None and bool(self.access.api_key)
+        is_private = has_key and (outcome.result_url or "").startswith(start)
+        return replace(outcome, is_private=is_private)
 
     def find(self, job: Job, job_of: Callable[[str], str | None]) -> str | None:
         """The task of a job whose create was not answered. Raises ProviderError."""

@@ -1,23 +1,21 @@
 """
 Any server that speaks the videos API (vLLM-Omni, SGLang, LocalAI, LiteLLM), polled.
 
-The film itself is behind the key, so it is taken at once: its file is the outcome.
+The film itself is behind the key, if there is one.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import quote
 
-from service.errors import BodyTooLarge, NoAnswer, NotSent, Refused, Unanswered
-from service.media.containers import HEAD_BYTES, container_of
+from service.errors import Refused
 from service.model import Job, Outcome, TaskState
-from service.providers.base import STATUS_SECONDS, WireRequest
+from service.providers.base import WireRequest
 from service.providers.envelope import Vocabulary
 from service.providers.links import ResultNames
 from service.providers.task_api import TaskApi
-from service.storage import StorageError
 
-VIDEO_BYTES = 1024**3
 VOCABULARY = Vocabulary(
     state_words={"completed": TaskState.SUCCEEDED, "failed": TaskState.FAILED},
     messages=("error", "message", "detail"),
@@ -30,6 +28,7 @@ class Videos(TaskApi):
 
     name = "videos"
     vocabulary = VOCABULARY
+    private_path = "/"
 
     def headers(self) -> dict[str, str]:
         """A server of one's own may need no key."""
@@ -62,36 +61,12 @@ class Videos(TaskApi):
         return f"/v1/videos/{quote(job.task_id or '', safe='')}"
 
     def fetch(self, job: Job) -> Outcome:
-        """The status; once it is completed, the film, unless the answer says where it lies."""
+        """The status; a completed film is at its own address, unless the answer names another."""
         found = super().fetch(job)
         if found.state is not TaskState.SUCCEEDED or found.result_url:
             return found
         url = f"{self.access.base_url}{self.query_path(job)}/content"
-        if not self.access.api_key:
-            return Outcome(TaskState.SUCCEEDED, found.task_id, result_url=url)
-        name = f"vid_{job.id.partition('_')[2]}.mp4"
-        self._download(url, name)
-        return Outcome(TaskState.SUCCEEDED, found.task_id, result_file=name)
-
-    def _download(self, url: str, name: str) -> None:
-        """Keep the film on this machine. Raises Unanswered; then it is asked for again."""
-        answers = self.access.answers
-        try:
-            with answers.writing(name) as file:
-                answer = self.access.outbound.call(
-                    "GET",
-                    url,
-                    headers=self.headers(),
-                    seconds=STATUS_SECONDS,
-                    max_bytes=VIDEO_BYTES,
-                    into=file,
-                )
-                file.seek(0)
-                if answer.status != 200 or not container_of(file.read(HEAD_BYTES)):
-                    said = f"the film's address answered {answer.status}"
-                    raise Unanswered("PROVIDER_UNAVAILABLE", f"{said} without a film")
-        except (NotSent, NoAnswer, BodyTooLarge, StorageError) as error:
-            raise Unanswered("PROVIDER_UNAVAILABLE", f"no film: {error}") from error
+        return self.marked(replace(found, result_url=url))
 
 
 make = Videos

@@ -52,6 +52,14 @@ NAME_LENGTH = 60
 
 
 @dataclass(frozen=True)
+class Link:
+    """Where a video lies, and the headers of a request for it: the key, where it takes one."""
+
+    url: str
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Copy:
     """A video in storage: its columns, what it is, and what was odd about it."""
 
@@ -74,7 +82,12 @@ def archive_video(
     if video is None:
         return False
     try:
-        copy = _copy(outbound, storage, settings, video, clock())
+        if video.file:
+            copy = _keep_answer(FileStorage(settings.answers), storage, video.file)
+        else:
+            known = video.provider_url
+            link = Link(known, {}) if known else _ask_for_link(db, providers, video)
+            copy = _copy(outbound, storage, settings, video, link, clock())
     except Exception as error:
         # Whatever it was counts as a failed try: no video may come up again for ever.
         if not isinstance(error, ClipbellError):
@@ -87,15 +100,17 @@ def archive_video(
 
 
 def _copy(
-    outbound: Outbound, storage: Storage, settings: Settings, video: Video, now: datetime
+    outbound: Outbound,
+    storage: Storage,
+    settings: Settings,
+    video: Video,
+    link: Link,
+    now: datetime,
 ) -> Copy:
     """Bring the file and its poster into storage."""
-    if video.file:
-        return _keep_answer(FileStorage(settings.answers), storage, video.file)
-    if not video.provider_url:
-        raise DownloadError("there is no link to copy from", gone=True)
+    most = settings.archive_max_bytes
     with opened(settings.downloads, video.id, now) as download:
-        download.fetch(outbound, video.provider_url, COPY_SECONDS, settings.archive_max_bytes)
+        download.fetch(outbound, link.url, COPY_SECONDS, most, link.headers)
         try:
             film, remark = _judge(download.path, video, now)
         except BrokenMovie as error:
@@ -235,15 +250,28 @@ def _tell_failure(
 
 
 def _fresh_url(db: Database, providers: Mapping[str, Provider], video: Video) -> str | None:
-    """Another look at the task may give a link that works."""
+    """Another look at the task may give a link that works for everybody."""
+    try:
+        link = _ask_for_link(db, providers, video)
+    except DownloadError:
+        return None
+    return None if link.headers else link.url
+
+
+def _ask_for_link(db: Database, providers: Mapping[str, Provider], video: Video) -> Link:
+    """The link that the provider gives now. Raises DownloadError."""
     with db.read() as tx:
         job = store.jobs.find(tx, video.job_id)
-    if job is None or job.provider not in providers:
-        return None
+    provider = providers.get(job.provider) if job else None
+    if job is None or provider is None:
+        raise DownloadError("there is no link, and nobody to ask for one")
     try:
-        return providers[job.provider].fetch(job).result_url
-    except ProviderError:
-        return None
+        found = provider.fetch(job)
+    except ProviderError as error:
+        raise DownloadError(f"there is no link: {error.message}") from error
+    if not found.result_url:
+        raise DownloadError("there is no link: the provider gives none")
+    return Link(found.result_url, provider.headers() if found.is_private else {})
 
 
 def viewable(db: Database, video_id: str) -> tuple[Video, Job]:

@@ -87,9 +87,19 @@ class Download:
         self._digest = hashlib.file_digest(file, "sha256")
         self._is_gone = False
 
-    def fetch(self, outbound: Outbound, url: str, seconds: float, max_bytes: int) -> None:
+    def fetch(
+        self,
+        outbound: Outbound,
+        url: str,
+        seconds: float,
+        max_bytes: int,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         """
         Bring what is missing, within so many seconds; the whole file is no longer than `max_bytes`.
+
+        Args:
+            headers: of the request, such as a key.
 
         Raises:
             DownloadError: it did not come, or not all of it.
@@ -97,7 +107,7 @@ class Download:
         before = self.size
         try:
             if not self._is_whole():
-                self._ask(outbound, url, seconds, max_bytes)
+                self._ask(outbound, url, seconds, max_bytes, headers or {})
         except DownloadError as error:
             if error.hopeless:
                 self.restart()
@@ -135,13 +145,20 @@ class Download:
     def _is_whole(self) -> bool:
         return self.size > 0 and self.size == self._total
 
-    def _ask(self, outbound: Outbound, url: str, seconds: float, max_bytes: int) -> None:
+    def _ask(
+        self,
+        outbound: Outbound,
+        url: str,
+        seconds: float,
+        max_bytes: int,
+        headers: Mapping[str, str],
+    ) -> None:
         rest = {"Range": f"bytes={self.size}-", "If-Range": self._etag} if self.size else {}
         try:
             answer = outbound.call(
                 "GET",
                 url,
-                headers=rest,
+                headers={**headers, **rest},
                 seconds=seconds,
                 max_bytes=max_bytes,
                 into=self,

@@ -224,7 +224,8 @@ def test_walk(adapter: Adapter, vendor: Provider, sandbox: SandboxClient, parts:
         if found.result_file:
             assert b"ftyp" == parts.answers.path(found.result_file).read_bytes()[4:8]
         else:
-            assert 200 == sandbox.call("GET", found.result_url or "").status
+            headers = vendor.headers() if found.is_private else {}
+            assert 200 == sandbox.call("GET", found.result_url or "", headers=headers).status
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 406, 429])
