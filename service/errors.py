@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Self
 
+#: Of an address that has no route; the command line knows by it that its base is wrong.
+NO_SUCH_ADDRESS = "there is nothing at this address"
+
 
 @dataclass(frozen=True)
 class FieldError:

@@ -16,7 +16,7 @@ from service.cli.help import CHOSEN_ACCOUNT
 from service.errors import Conflict, NotFound, SchemaError
 from service.model import Account, Delivery, Job, Subscription, utc_now
 from service.model.job_json import JobJson, job_json
-from service.settings import Settings, load_settings, misspelt, remote_service
+from service.settings import Settings, load_settings, misspelt, remote_service, remote_url
 from service.signing import Encryptor, UrlSigner
 from service.store.database import Database
 from service.videos.links import link_of
@@ -59,6 +59,21 @@ def check_environment() -> None:
     if remote_service() is not None:
         message = "this verb works only where the service runs: unset CLIPBELL_URL"
         raise typer.BadParameter(message)
+
+
+def local_settings() -> Settings:
+    """The settings of a verb that works on this machine, with a line on what it heeds not."""
+    for sentence in misspelt():
+        print_error(sentence)
+    settings = load_settings()
+    note_remote(settings.public_url)
+    return settings
+
+
+def note_remote(public_url: str = "") -> None:
+    """Say that a service elsewhere is named, unless it is the one at `public_url`."""
+    if remote_url() not in ("", public_url):
+        print_error("this verb works on this machine only: it ignores CLIPBELL_URL")
 
 
 def acting_account(tx: Connection) -> Account:

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 
 from service.cli.ask import Request
 from service.cli.errors import print_error
-from service.errors import ClipbellError, FieldError, InvalidInput, OutboundError
+from service.errors import NO_SUCH_ADDRESS, ClipbellError, FieldError, InvalidInput, OutboundError
 from service.formatting import format_duration
 from service.model import utc_now
 from service.outbound.client import Outbound, Response
@@ -32,6 +32,7 @@ PASSING = (429, 502, 503, 504)
 LONGEST_WAIT_SECONDS = 30.0
 #: A service that asks for a longer wait gets no further try.
 PATIENCE_SECONDS = 300.0
+NOT_OURS = "does CLIPBELL_URL lead to Clipbell?"
 
 
 class Unavailable(ClipbellError):
@@ -125,7 +126,25 @@ def _call_once(there: Remote, request: Request) -> Any:
         raise ClipbellError(f"{error}: check CLIPBELL_URL") from None
     if answer.status >= 400:
         raise _refusal(answer)
-    return json.loads(answer.body) if answer.body else None
+    if answer.status >= 300:
+        raise _moved(answer, request.path)
+    try:
+        found = json.loads(answer.body) if answer.body else None
+    except ValueError:
+        found = answer.body
+    listed = request.limit is None or (isinstance(found, dict) and "data" in found)
+    if not (listed and isinstance(found, dict | None)):
+        raise ClipbellError(f"the service answered {answer.status} without our JSON: {NOT_OURS}")
+    return found
+
+
+def _moved(answer: Response, path: str) -> ClipbellError:
+    """A redirect is not followed: it may lead the key astray."""
+    place = answer.headers.get("Location", "")
+    base, same, _ = place.partition(path)
+    if base and same:
+        return ClipbellError(f"the service has moved: set CLIPBELL_URL={base}")
+    return ClipbellError(f"the service answered {answer.status}, a redirect to {place}: {NOT_OURS}")
 
 
 def _refusal(answer: Response) -> ClipbellError:
@@ -139,9 +158,11 @@ def _refusal(answer: Response) -> ClipbellError:
         said = str(problem["detail"])
     except (ValueError, KeyError, TypeError):
         faults = []
-        said = f"the service answered {answer.status}: does CLIPBELL_URL lead to Clipbell?"
+        said = f"the service answered {answer.status}: {NOT_OURS}"
     if faults:
         return InvalidInput(faults)
     if answer.status in PASSING:
         return Unavailable(said, wait)
+    if said == NO_SUCH_ADDRESS:
+        said += f": {NOT_OURS}"
     return ClipbellError(f"{said}: check CLIPBELL_KEY" if answer.status == 401 else said)

@@ -7,13 +7,12 @@ from datetime import datetime
 import typer
 
 from service.cli.help import Verb, new_group
-from service.cli.here import open_here
+from service.cli.here import local_settings, open_here
 from service.cli.output import JsonOption, print_json, say, table
 from service.errors import SettingsError
 from service.formatting import iso
 from service.model import utc_now
 from service.ops.key_rotation import add_key, reencrypt_all, revoke_key
-from service.settings import load_settings
 from service.signing import key_ids
 
 app = new_group(
@@ -35,7 +34,7 @@ def rotate(json_: bool = JsonOption) -> None:
     Examples:
       clipbell secrets rotate
     """
-    settings = load_settings()
+    settings = local_settings()
     if settings.secret_keys:
         raise SettingsError(
             "CLIPBELL_SECRET_KEYS is set: put a new key (`openssl rand -base64 32`) before the "
@@ -58,7 +57,7 @@ def list_keys(json_: bool = JsonOption) -> None:
     Examples:
       clipbell secrets list
     """
-    settings = load_settings()
+    settings = local_settings()
     dated: dict[str, datetime | None] = dict.fromkeys(settings.keys())
     if not settings.secret_keys:
         dated = dict(settings.dated_keys())
@@ -82,7 +81,7 @@ def revoke(
     Examples:
       clipbell secrets revoke 3f9a1c
     """
-    settings = load_settings()
+    settings = local_settings()
     if settings.secret_keys:
         raise SettingsError(
             "CLIPBELL_SECRET_KEYS is set: take the key out there, then restart `clipbell serve` "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from service.bootstrap import build
+from service.cli.here import note_remote
 from service.errors import SettingsError
 from service.ops.processes import HOST, free_port
 from service.ops.startup import make_ready
@@ -37,6 +38,7 @@ def serve(
         return settings
 
     settings = make_ready(read_settings())
+    note_remote(settings.public_url)
     if not inherits_sockets():
         free_port(port, host)
     if settings.log_format == "console" and not quiet:

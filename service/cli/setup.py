@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 from rich.text import Text
 
+from service.cli.here import local_settings, note_remote
 from service.cli.output import JsonOption, console, print_json, say
 from service.cli.wired import open_wiring
 from service.formatting import format_size
@@ -15,7 +16,6 @@ from service.jobs.restore import mark_unknown_after_restore
 from service.ops import doctor as checkup
 from service.ops.backup import write_backup
 from service.ops.setup import initialise, make_folder
-from service.settings import load_settings
 from service.store.migration import migrate as run_migrations
 
 
@@ -31,7 +31,7 @@ def init(
     Examples:
       clipbell init --owner-email me@example.com
     """
-    settings = load_settings()
+    settings = local_settings()
     service = initialise(settings, owner_email)
     if json_:
         print_json(service)
@@ -56,7 +56,7 @@ def migrate(
     Examples:
       clipbell migrate
     """
-    settings = load_settings()
+    settings = local_settings()
     if settings.database_url.startswith("sqlite"):
         make_folder(settings)
     database = checkup.open_database(settings)
@@ -88,7 +88,7 @@ def backup(
     Examples:
       clipbell backup backup.tar
     """
-    size = write_backup(load_settings(), file, replace=replace)
+    size = write_backup(local_settings(), file, replace=replace)
     if json_:
         print_json({"file": str(file), "bytes": size})
         return
@@ -127,6 +127,7 @@ def doctor(json_: bool = JsonOption) -> None:
     Examples:
       clipbell doctor
     """
+    note_remote()
     checks = checkup.examine()
     ok = all(check.ok for check in checks)
     if json_:

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import typer
 
+from service.cli.here import note_remote
 from service.cli.output import JsonOption, print_json
 from service.model import utc_now
 from service.ops.processes import HOST, Processes, free_port, interrupt_on_signals
@@ -28,6 +29,7 @@ def up(
     own_url = f"http://{HOST}:{port}"
     given = {} if "public_url" in load_settings().model_fields_set else {"public_url": own_url}
     settings = make_ready(load_settings(None, **given))
+    note_remote(settings.public_url)
     free_port(port)
     interrupt_on_signals()
     with suppress(KeyboardInterrupt), Processes(environ_with(given)) as processes:

@@ -10,6 +10,7 @@ from importlib import import_module
 import typer
 
 from service.bootstrap import build
+from service.cli.here import note_remote
 from service.engines import worker as workers
 from service.ops.startup import make_ready
 from service.settings import load_settings
@@ -27,6 +28,7 @@ def worker(
       clipbell worker
     """
     settings = make_ready(load_settings())
+    note_remote(settings.public_url)
     if settings.engine == "celery":
         # Its library is an extra.
         sys.exit(import_module("service.engines.celery").run_worker(threads))

@@ -15,6 +15,7 @@ from service.settings.environment import (
     load_settings,
     misspelt,
     remote_service,
+    remote_url,
 )
 from service.settings.fields import PREFIX, PROVIDER_NAMES, Settings, make_secret_key
 from service.settings.values import OWN_PATHS
@@ -32,4 +33,5 @@ __all__ = [
     "make_secret_key",
     "misspelt",
     "remote_service",
+    "remote_url",
 ]

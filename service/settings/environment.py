@@ -68,10 +68,18 @@ def remote_service() -> Remote | None:
     Raises:
         SettingsError: only the address is set.
     """
-    url, key = os.environ.get(f"{PREFIX}URL", ""), os.environ.get(f"{PREFIX}KEY", "")
+    url, key = remote_url(), os.environ.get(f"{PREFIX}KEY", "")
     if url and not key:
         raise SettingsError("CLIPBELL_URL is set: set CLIPBELL_KEY to an API key of that service")
-    return Remote(url.rstrip("/"), key) if url else None
+    if "?" in url or "#" in url:
+        raise SettingsError("CLIPBELL_URL must be like https://HOST/PATH, without ? and #")
+    return Remote(url, key) if url else None
+
+
+def remote_url() -> str:
+    """``CLIPBELL_URL`` without a slash, or the API's own ``/v1``, at its end; blank if not set."""
+    url = os.environ.get(f"{PREFIX}URL", "").strip().rstrip("/")
+    return url.removesuffix("/v1").rstrip("/")
 
 
 def inherits_sockets() -> bool:
@@ -86,8 +94,9 @@ def child_environ(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def environ_with(given: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment for a child, with the `given` settings besides ours."""
-    return dict(os.environ) | _as_environ(given)
+    """This process's environment for a child of the service, with the `given` settings besides."""
+    kept = {name: value for name, value in os.environ.items() if name != f"{PREFIX}URL"}
+    return kept | _as_environ(given)
 
 
 def _as_environ(given: Mapping[str, str]) -> dict[str, str]:

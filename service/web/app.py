@@ -10,7 +10,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.wrappers import Response
 
 from service.bootstrap import Wiring
-from service.errors import FieldError, InvalidInput, NotFound
+from service.errors import NO_SUCH_ADDRESS, FieldError, InvalidInput, NotFound
 from service.web import (
     dashboard,
     documentation,
@@ -116,7 +116,7 @@ def _refuse_nul() -> None:
     if bad:
         raise InvalidInput([FieldError(f"?{n}", "bad_characters", "must hold no NUL") for n in bad])
     if "\x00" in request.path:
-        raise NotFound("there is nothing at this address")
+        raise NotFound(NO_SUCH_ADDRESS)
 
 
 def _answer(error: Exception) -> Response:

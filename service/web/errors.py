@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 from werkzeug.exceptions import HTTPException
 
 from service.errors import (
+    NO_SUCH_ADDRESS,
     Busy,
     Conflict,
     DatabaseUnavailable,
@@ -146,6 +147,6 @@ def _from_framework(error: HTTPException) -> Problem:
 
 
 _DETAILS = {
-    404: "there is nothing at this address",
+    404: NO_SUCH_ADDRESS,
     405: "this address does not take that method",
 }

@@ -296,3 +296,72 @@ def test_what_cannot_be_done_from_afar(clipbell: Clipbell) -> None:
     assert "CLIPBELL_URL" in away(clipbell, "jobs", code=1, **nowhere)
     assert "--account" in away(clipbell, "jobs", "--account", "default", code=2)
     assert "--secret: is needed with CLIPBELL_URL" in away(clipbell, "listen", code=2)
+
+
+@pytest.mark.parametrize("end", ["/", "/v1", "/v1/", " "])
+def test_ends_of_an_address(clipbell: Clipbell, end: str) -> None:
+    """The address may end as that of an API does."""
+    found = json.loads(away(clipbell, "models", "--json", CLIPBELL_URL=clipbell.url + end))
+
+    assert MODEL in [one["id"] for one in found]
+
+
+class Elsewhere(QuietHandler):
+    """A server that is not Clipbell: it says what the first part of the path orders."""
+
+    def do_GET(self) -> None:
+        """A status and a body."""
+        _, order, rest = self.path.split("/", 2)
+        status = int(order) if order.isdecimal() else 200
+        self.send_response(status)
+        if status in (301, 308):
+            self.send_header("Location", f"https://clips.example.com/{rest}")
+        if status == 302:
+            self.send_header("Location", "/login")
+        body = {"page": b"<html>", "list": b"[]", "object": b"{}"}.get(order, b"")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.mark.parametrize(
+    ("order", "words"),
+    [
+        *[(moved, "set CLIPBELL_URL=https://clips.example.com\n") for moved in ("301", "308")],
+        ("302", "a redirect to /login: does CLIPBELL_URL lead to Clipbell?"),
+        *[(order, "without our JSON: does CLIPBELL_URL") for order in ("page", "list", "object")],
+        ("204", "without our JSON: does CLIPBELL_URL"),
+        ("404", "the service answered 404: does CLIPBELL_URL lead to Clipbell?"),
+        ("page?x=", "CLIPBELL_URL must be like https://HOST/PATH"),
+    ],
+)
+def test_an_address_of_something_else(clipbell: Clipbell, order: str, words: str) -> None:
+    """Whatever answers there, one line says what is wrong with the address."""
+    server = Served()
+    server.serve(Elsewhere)
+    with server:
+        said = away(clipbell, "jobs", code=1, CLIPBELL_URL=f"{server.origin}/{order}")
+
+    assert words in said and 1 == said.count("\n")
+
+
+def test_a_wrong_path(clipbell: Clipbell) -> None:
+    """A path that the service does not have is another fault than a missing job."""
+    said = away(clipbell, "jobs", code=1, CLIPBELL_URL=f"{clipbell.url}/clips")
+
+    assert "there is nothing at this address: does CLIPBELL_URL lead to Clipbell?" in said
+
+
+@pytest.mark.parametrize("verb", ["init", "migrate", "backup", "doctor", "secrets list"])
+def test_verbs_of_this_machine(clipbell: Clipbell, tmp_path: Path, verb: str) -> None:
+    """A verb that works here only says that it ignores the address, unless that is its own."""
+    data = str(tmp_path / "data")
+    run_verb(["init"], clipbell.environ | {"CLIPBELL_DATA_DIR": data})
+    words = [*verb.split(), *([str(tmp_path / "b.tar")] if verb == "backup" else [])]
+    given = clipbell.environ | {"CLIPBELL_DATA_DIR": data, "CLIPBELL_URL": "https://clips.example"}
+    done = run_verb(words, given)
+    own = run_verb(words, given | {"CLIPBELL_PUBLIC_URL": "https://clips.example"})
+
+    assert "this verb works on this machine only: it ignores CLIPBELL_URL\n" in done.stderr
+    assert 1 == done.stderr.count("\n")
+    assert verb == "doctor" or "ignores" not in own.stderr
