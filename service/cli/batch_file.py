@@ -25,6 +25,8 @@ RawRow = tuple[int, str | None, dict[str, Any]]
 Rows = Iterator[tuple[int, dict[str, Any]]]
 #: What stands between cells; Excel writes semicolons where a comma is in numbers.
 DELIMITERS = ",;\t|"
+#: Those of all systems; other signs that Python takes for line ends may stand in texts.
+_LINE_END = re.compile(r"\r\n|\n|\r")
 #: Files that spreadsheet programs write by default.
 WORKBOOKS = {".xlsx", ".xls", ".ods", ".numbers"}
 #: Columns of which a header has at least one.
@@ -78,15 +80,16 @@ def _text_of(path: Path) -> str:
 
 def _csv_rows(text: str, model: str) -> Rows:
     """Cells become numbers where the model wants them, and lists at blanks."""
-    first, _, rest = text.partition("\n")
-    named = first.strip().lower().startswith("sep=")
+    first, *others = _LINE_END.split(text, maxsplit=1)
+    order = first.strip(' "')
+    named = order.lower().startswith("sep=")
     if named:
-        delimiter = first.strip()[4:5] or "\t"
+        delimiter = order[4:5] or "\t"
     else:
         # The one that parts the first line into the most names that we know.
-        names = {one: {cell.strip(' "\r') for cell in first.split(one)} for one in DELIMITERS}
+        names = {one: {cell.strip(' "') for cell in first.split(one)} for one in DELIMITERS}
         delimiter = max(DELIMITERS, key=lambda one: len(KNOWN & names[one]))
-    lines = io.StringIO(rest if named else text, newline="")
+    lines = io.StringIO("".join(others) if named else text, newline="")
     table = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
     header: list[str] = []
     try:
@@ -144,11 +147,10 @@ def _json_rows(text: str, _: str) -> Rows:
         for number, row in enumerate(_parsed("the file", text), 1):
             yield number, _fields(number, row)
         return
-    # Not `splitlines`: JSON.stringify leaves U+2028 and its like in texts as they are.
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
-        yield number, _fields(number, _parsed(f"row {number}", line))
+    for number, line in enumerate(_LINE_END.split(text), 1):
+        # RFC 7464 puts a sign before each.
+        if row := line.strip().lstrip("\x1e"):
+            yield number, _fields(number, _parsed(f"row {number}", row))
 
 
 def _parsed(where: str, text: str) -> Any:

@@ -33,6 +33,8 @@ def rows(folder: Path, name: str, content: str | bytes) -> list[dict[str, Any]]:
         'model;prompt;duration\r\nkling-2;"A fox, running";5\r\n',
         "sep=;\r\nmodel;prompt;duration\r\nkling-2;A fox, running;5\r\n",
         'sep=,\r\nmodel,prompt,duration\r\nkling-2,"A fox, running",5\r\n',
+        'sep=;\rmodel;prompt;duration\rkling-2;"A fox, running";5\r',
+        '"sep=;"\nmodel;prompt;duration\nkling-2;A fox, running;5\n',
         "model\tprompt\tduration\nkling-2\tA fox, running\t5\n",
         'model, prompt, duration\nkling-2, "A fox, running", 5\n',
         '\ufeff"model","prompt","duration"\n"kling-2","A fox, running","5"\n',
@@ -65,6 +67,14 @@ def test_separators_inside_texts(tmp_path: Path, sign: str) -> None:
     lines = rows(tmp_path, "a.jsonl", f'{{"model": "kling-2", "prompt": "{escaped}"}}\r\n')
 
     assert [{"model": "kling-2", "input": {"prompt": prompt}}] == table == lines
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\n\x1e"])
+def test_line_ends(tmp_path: Path, end: str) -> None:
+    """Lines of JSON end as in any system; a JSON text sequence puts a sign before each."""
+    found = read_rows_of(tmp_path, "a.jsonl", end.join(['{"prompt": "A"}', '{"prompt": "B"}', ""]))
+
+    assert [(1, "A"), (2, "B")] == [(number, body["input"]["prompt"]) for number, _, body in found]
 
 
 def test_cell_of_several_lines(tmp_path: Path) -> None:
