@@ -16,6 +16,7 @@ from service.errors import (
     FieldErrors,
     InvalidInput,
     NotFound,
+    got,
     json_pointer,
 )
 from service.model import Account, ApiKey, new_id
@@ -82,7 +83,7 @@ def create_key(
     """
     _check_name(name)
     if not scopes or set(scopes) - set(SCOPES):
-        message = f"must be some of {', '.join(SCOPES)}"
+        message = f"must be some of {', '.join(SCOPES)}{got(' '.join(scopes))}"
         raise InvalidInput([FieldError("/scopes", "not_allowed", message)])
     key = KEY_PREFIX + secrets.token_urlsafe(32)
     row = ApiKey(
@@ -111,11 +112,13 @@ def parse_new_key(given: Any, allowed: Sequence[str]) -> tuple[str, tuple[str, .
         errors.add("/name", "required", "say what the key is for, such as ci")
     scopes = given.get("scopes", list(KEY_SCOPES))
     if not isinstance(scopes, list) or not scopes:
-        errors.add("/scopes", "wrong_type", f"must be a list of {', '.join(SCOPES)}")
+        message = f"must be a list of {', '.join(SCOPES)}{got(scopes)}"
+        errors.add("/scopes", "wrong_type", message)
         scopes = []
     for place, scope in enumerate(scopes):
         if scope not in SCOPES:
-            errors.add(f"/scopes/{place}", "not_allowed", f"must be one of {', '.join(SCOPES)}")
+            message = f"must be one of {', '.join(SCOPES)}{got(scope)}"
+            errors.add(f"/scopes/{place}", "not_allowed", message)
         elif scope not in allowed:
             message = f"your own key does not have the scope {scope}; it has {', '.join(allowed)}"
             errors.add(f"/scopes/{place}", "not_allowed", message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -45,8 +46,33 @@ def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
         prefix: what all the words begin with, and nobody gets wrong.
     """
     # The comparison's time grows with the word, which may be as long as a request's body.
-    near = difflib.get_close_matches(word, list(known), 1) if len(word) < LONGEST_WORD else []
+    words = list(known) if len(word) < LONGEST_WORD else []
+    near = difflib.get_close_matches(word, words, 1)
+    if len(word) > 2:
+        near += [one for one in words if one.startswith(word)]
     return f"; did you mean {prefix}{near[0]}?" if near else ""
+
+
+#: So much of a wrong value is repeated in a message about it.
+SHOWN_LENGTH = 40
+
+
+def got(value: object) -> str:
+    """The end of a message about a value that cannot be used, such as "; got 7"."""
+    if isinstance(value, str):
+        value = value[: SHOWN_LENGTH + 1]
+    elif isinstance(value, float) and value.is_integer():
+        # What a form or a command line has read as 7.0 was written as 7.
+        value = int(value)
+    text = ""
+    # Piece by piece: the value may be as large as a request's body.
+    for piece in json.JSONEncoder(ensure_ascii=False).iterencode(value):
+        text += piece
+        if len(text) > SHOWN_LENGTH:
+            text = text[: SHOWN_LENGTH - 1] + "…"
+            break
+    # A half of a pair, which JSON may hold, is no text that can be sent.
+    return f"; got {text.encode(errors='backslashreplace').decode()}"
 
 
 class ClipbellError(Exception):

@@ -12,7 +12,7 @@ import re
 from typing import Any
 
 from service.catalogue.models import OFFERS, Model, Parameter
-from service.errors import FieldErrors, InvalidInput, json_pointer
+from service.errors import FieldErrors, InvalidInput, did_you_mean, got, json_pointer
 from service.media.image_formats import BadImage, decode, is_url
 
 
@@ -30,7 +30,9 @@ def check_input(model: Model, given: dict[str, Any]) -> dict[str, Any]:
         known, sold = ", ".join(p.name for p in model.parameters), OFFERS.get(model.slug, {})
         others = [f'"{vendor}"' for vendor, offer in sold.items() if offer.parameter(name)]
         seller = model.slug if len(sold) < 2 else f"{model.provider}'s {model.slug}"
-        hint = f'; {name} works with "provider": {" or ".join(others)}' if others else ""
+        hint = did_you_mean(name, [p.name for p in model.parameters])
+        if others:
+            hint = f'; {name} works with "provider": {" or ".join(others)}'
         errors.add(json_pointer(name), "unknown_field", f"{seller} takes only {known}{hint}")
     values: dict[str, Any] = {}
     for parameter in model.parameters:
@@ -80,7 +82,7 @@ def read_text(parameter: Parameter, value: Any) -> str:
         InvalidInput: as every reader of a parameter's value does.
     """
     if not isinstance(value, str):
-        raise _wrong("wrong_type", "must be a string")
+        raise _wrong("wrong_type", "must be a string" + got(value))
     if parameter.choices:
         return str(_choice(parameter, value))
     if not value.strip():
@@ -96,18 +98,18 @@ def read_text(parameter: Parameter, value: Any) -> str:
 def _choice(parameter: Parameter, value: Any) -> Any:
     if value not in parameter.choices:
         allowed = ", ".join(json.dumps(c) for c in parameter.choices)
-        raise _wrong("not_allowed", f"must be one of {allowed}")
+        raise _wrong("not_allowed", f"must be one of {allowed}{got(value)}")
     return value
 
 
 def read_number(parameter: Parameter, value: Any) -> float:
     """A number within the parameter's range, on one of its steps."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
-        raise _wrong("wrong_type", "must be a number")
+        raise _wrong("wrong_type", "must be a number" + got(value))
     _within(parameter, value)
     steps = value / parameter.step if parameter.step else 0.0
     if abs(steps - round(steps)) > 1e-6:
-        raise _wrong("not_allowed", f"must be a multiple of {parameter.step}")
+        raise _wrong("not_allowed", f"must be a multiple of {parameter.step}{got(value)}")
     return value
 
 
@@ -116,7 +118,7 @@ def read_integer(parameter: Parameter, value: Any) -> int:
     if isinstance(value, str) and re.fullmatch(r"0|-?[1-9][0-9]{0,4}", value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value // 1:
-        raise _wrong("wrong_type", "must be a whole number")
+        raise _wrong("wrong_type", "must be a whole number" + got(value))
     if parameter.choices:
         _choice(parameter, value)
     else:
@@ -129,7 +131,7 @@ def read_flag(parameter: Parameter, value: Any) -> bool:
     words = {"true": True, "false": False}
     found = words.get(value.lower()) if isinstance(value, str) else value
     if not isinstance(found, bool):
-        raise _wrong("wrong_type", "must be true or false")
+        raise _wrong("wrong_type", "must be true or false" + got(value))
     return found
 
 
@@ -137,13 +139,14 @@ def _within(parameter: Parameter, value: float) -> None:
     if parameter.low is None or parameter.high is None:
         return
     if not parameter.low <= value <= parameter.high:
-        raise _wrong("out_of_range", f"must be from {parameter.low:g} to {parameter.high:g}")
+        bounds = f"must be from {parameter.low:g} to {parameter.high:g}"
+        raise _wrong("out_of_range", bounds + got(value))
 
 
 def read_image(parameter: Parameter, value: Any) -> str:
     """An image as an http(s) URL, which is not fetched here, or as base64 data."""
     if not isinstance(value, str):
-        raise _wrong("wrong_type", "must be an http(s) URL or base64 image data")
+        raise _wrong("wrong_type", "must be an http(s) URL or base64 image data" + got(value))
     text: str = value.strip()
     if is_url(text):
         if len(text) > 2048 or any(c.isspace() or not c.isprintable() for c in text):
@@ -159,7 +162,7 @@ def read_image(parameter: Parameter, value: Any) -> str:
 def read_images(parameter: Parameter, value: Any) -> list[str] | None:
     """One or two images; None for an empty list."""
     if not isinstance(value, list):
-        raise _wrong("wrong_type", "must be a list of one or two image URLs")
+        raise _wrong("wrong_type", "must be a list of one or two image URLs" + got(value))
     if len(value) > 2:
         raise _wrong("too_many", "takes at most two images: first and last frame")
     errors, found = FieldErrors(), []

@@ -12,7 +12,7 @@ from service.channels.base import Channel
 from service.deliveries.custom_headers import check_headers
 from service.deliveries.secrets import check_secret
 from service.deliveries.subscription_fields import FIELDS, METADATA_PAIRS, NAME_LENGTH
-from service.errors import FieldErrors, InvalidInput, json_pointer
+from service.errors import FieldErrors, InvalidInput, did_you_mean, got, json_pointer
 from service.messages.payloads import FORMAT_EVENTS
 from service.model import EventType, Subscription
 
@@ -113,10 +113,9 @@ def _channel(
     name = parts.get("channel")
     if isinstance(name, str) and name in channels:
         return channels[name]
-    needed, message = NEEDS.get(str(name)), f"must be one of {', '.join(channels)}"
-    errors.add(
-        "/channel", "not_allowed", f"{needed}; otherwise it {message}" if needed else message
-    )
+    message, needed = f"must be one of {', '.join(channels)}", NEEDS.get(str(name))
+    message = f"{needed}; otherwise it {message}" if needed else message + got(name)
+    errors.add("/channel", "not_allowed", message)
     if not isinstance(parts.get("target"), str):
         errors.add("/target", "required", NO_TARGET)
     raise InvalidInput(errors.found)
@@ -127,7 +126,8 @@ def _format_and_events(
 ) -> tuple[str, Sequence[str]]:
     format_ = channel.formats[0] if parts.get("format") in BLANK else parts["format"]
     if format_ not in channel.formats:
-        errors.add("/format", "not_allowed", f"must be one of {', '.join(channel.formats)}")
+        message = f"must be one of {', '.join(channel.formats)}{got(format_)}"
+        errors.add("/format", "not_allowed", message)
     named = parts.get("events") or list(usual) or None
     fitting = [e for e in EventType if e in FORMAT_EVENTS.get(str(format_), EventType)]
     if isinstance(named, list) and any(e in named for e in EventType if e not in fitting):
@@ -171,7 +171,8 @@ def _check_fields(parts: Mapping[str, Any], errors: FieldErrors) -> None:
     """Check the names of all fields, and those that mean the same for every channel."""
     for name in parts:
         if name not in FIELDS:
-            errors.add(json_pointer(name), "unknown_field", f"takes {', '.join(FIELDS)}")
+            message = f"takes {', '.join(FIELDS)}{did_you_mean(name, FIELDS)}"
+            errors.add(json_pointer(name), "unknown_field", message)
     _check_words("events", parts.get("events"), list(EventType), errors)
     _check_words("models", parts.get("models"), list(MODELS), errors)
     metadata = {} if parts.get("metadata") is None else parts["metadata"]
@@ -181,7 +182,7 @@ def _check_fields(parts: Mapping[str, Any], errors: FieldErrors) -> None:
         metadata = {}
     for key, value in metadata.items():
         if not isinstance(value, str | int | float):
-            message = "must be text, a number or a boolean"
+            message = "must be text, a number or a boolean" + got(value)
             errors.add(f"/metadata{json_pointer(key)}", "wrong_type", message)
     title = "" if parts.get("name") is None else parts["name"]
     if not isinstance(title, str) or len(title) > NAME_LENGTH or not title.isprintable():
@@ -191,8 +192,9 @@ def _check_fields(parts: Mapping[str, Any], errors: FieldErrors) -> None:
 
 def _check_words(name: str, given: Any, known: list[str], errors: FieldErrors) -> None:
     if given is not None and not isinstance(given, list):
-        errors.add(f"/{name}", "wrong_type", f"must be a list of {name}")
+        errors.add(f"/{name}", "wrong_type", f"must be a list of {name}{got(given)}")
         return
     for place, word in enumerate(given or []):
         if word not in known:
-            errors.add(f"/{name}/{place}", "not_allowed", f"must be one of {', '.join(known)}")
+            message = f"must be one of {', '.join(known)}{got(word)}"
+            errors.add(f"/{name}/{place}", "not_allowed", message)

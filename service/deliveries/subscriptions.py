@@ -18,7 +18,7 @@ from service.deliveries.custom_headers import (
 )
 from service.deliveries.subscription_fields import FIELDS
 from service.deliveries.subscription_spec import SubscriptionSpec, parse_subscription
-from service.errors import BadToken, FieldErrors, InvalidInput, json_pointer
+from service.errors import BadToken, FieldErrors, InvalidInput, did_you_mean, got, json_pointer
 from service.model import Subscription, new_id
 from service.model.delivery_json import SubscriptionJson, subscription_json
 from service.signing import Encryptor, digest, new_webhook_secret
@@ -73,12 +73,13 @@ def parse_changes(
         if name == "secret":
             errors.add("/secret", "not_allowed", "cannot be changed here: use rotate-secret")
         elif name != "channel":
-            errors.add(json_pointer(name), "unknown_field", f"takes {', '.join(CHANGEABLE)}")
+            message = f"takes {', '.join(CHANGEABLE)}{did_you_mean(name, CHANGEABLE)}"
+            errors.add(json_pointer(name), "unknown_field", message)
         elif given["channel"] != before.channel:
             errors.add("/channel", "not_allowed", "cannot be changed: make a new subscription")
     enabled = fields.pop("enabled", None)
     if enabled is not None and not isinstance(enabled, bool):
-        errors.add("/enabled", "wrong_type", "must be true or false")
+        errors.add("/enabled", "wrong_type", "must be true or false" + got(enabled))
     changes: dict[str, Any] = {}
     with errors.collect():
         changes = _changed_fields(channels, encryptor, before, fields) if fields else {}

@@ -22,7 +22,7 @@ from typing_extensions import TypedDict
 
 from service import store
 from service.channels.base import Channel
-from service.errors import FieldErrors, InvalidInput
+from service.errors import FieldErrors, InvalidInput, got
 from service.jobs.choice import Market
 from service.jobs.requests import (
     JobRequest,
@@ -123,7 +123,7 @@ def parse_rows(body: Any) -> list[BatchRow]:
     for name in body.keys() - {"rows"}:
         errors.add(f"/{name}", "unknown_field", "takes only rows")
     if not isinstance(given, list) or not 1 <= len(given) <= MOST_ROWS:
-        errors.add("/rows", "wrong_type", f"must be a list of 1 to {MOST_ROWS}")
+        errors.add("/rows", "wrong_type", f"must be a list of 1 to {MOST_ROWS}{got(given)}")
         given = []
     rows: list[BatchRow] = []
     contents: dict[str, str] = {}
@@ -131,10 +131,11 @@ def parse_rows(body: Any) -> list[BatchRow]:
         if not isinstance(one, dict) or one.keys() != {"key", "job"}:
             errors.add(f"/rows/{place}", "wrong_type", 'must be {"key": "…", "job": {…}}')
         elif not isinstance(one["key"], str) or not re.fullmatch(KEY, one["key"]):
-            message = "must have 1 to 40 characters, ASCII without blanks"
+            message = "must have 1 to 40 characters, ASCII without blanks" + got(one["key"])
             errors.add(f"/rows/{place}/key", "wrong_format", message)
         elif not isinstance(one["job"], dict):
-            errors.add(f"/rows/{place}/job", "wrong_type", "must be an object")
+            message = "must be an object" + got(one["job"])
+            errors.add(f"/rows/{place}/job", "wrong_type", message)
         else:
             row = BatchRow(place, one["job"], one["key"], _content(one["job"]))
             if contents.setdefault(row.key, row.content) != row.content:

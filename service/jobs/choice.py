@@ -14,7 +14,7 @@ from typing import Any
 
 from service.catalogue.models import MODELS, OFFERS, VENDORS, Model
 from service.catalogue.validation import check_input
-from service.errors import FieldErrors, InvalidInput, did_you_mean
+from service.errors import FieldErrors, InvalidInput, did_you_mean, got
 from service.formatting import format_money
 from service.jobs.budget import stated_price
 
@@ -111,10 +111,10 @@ def _sold(slug: Any, errors: FieldErrors) -> dict[str, Model] | None:
     if slug is None:
         errors.add("/model", "required", f"must be one of {allowed}")
     elif not isinstance(slug, str):
-        errors.add("/model", "wrong_type", f"must be one of {allowed}")
+        errors.add("/model", "wrong_type", f"must be one of {allowed}{got(slug)}")
     elif slug not in OFFERS:
         guess = did_you_mean(slug, MODELS)
-        errors.add("/model", "not_allowed", f"must be one of {allowed}{guess}")
+        errors.add("/model", "not_allowed", f"must be one of {allowed}{got(slug)}{guess}")
     else:
         return OFFERS[slug]
     return None
@@ -131,9 +131,9 @@ def _wanted(
     routed = [name for name, offer in sold.items() if wanted in offer.routes]
     if isinstance(wanted, str) and routed:
         return wanted, routed
-    allowed = ", ".join(f'"{word}"' for word in routes_of(slug))
+    allowed = ", ".join(routes_of(slug))
     code = "not_allowed" if isinstance(wanted, str) else "wrong_type"
-    message = f"must be one of {allowed}"
+    message = f"must be one of {allowed}{got(wanted)}"
     if isinstance(wanted, str) and wanted in VENDORS:
         message = f"{VENDORS[wanted].title} does not sell {slug}: {message}"
     errors.add("/provider", code, message)

@@ -19,7 +19,7 @@ from service.channels.base import Channel
 from service.deliveries.subscription_fields import NewSubscription
 from service.deliveries.subscription_spec import SubscriptionSpec, parse_subscription
 from service.deliveries.subscriptions import UNSUBSCRIBED, get_or_create_internal
-from service.errors import Conflict, FieldErrors, InvalidInput, json_pointer
+from service.errors import Conflict, FieldErrors, InvalidInput, did_you_mean, got, json_pointer
 from service.events.record import record_event
 from service.formatting import mask_target
 from service.jobs.budget import price_range
@@ -178,13 +178,13 @@ def _advice(name: str, body: dict[str, Any]) -> str:
         return f'is called notify here: write "notify": {instead} instead'
     if any(name == p.name for model in MODELS.values() for p in model.parameters):
         return f'belongs into input: write "input": {{"{name}": …}}'
-    return f"takes only {', '.join(FIELDS)}"
+    return f"takes only {', '.join(FIELDS)}{did_you_mean(name, FIELDS)}"
 
 
 def _object(at: str, given: Any, errors: FieldErrors) -> dict[str, Any] | None:
     if given is None or isinstance(given, dict):
         return given
-    errors.add(at, "wrong_type", "must be an object")
+    errors.add(at, "wrong_type", "must be an object" + got(given))
     return None
 
 
@@ -202,9 +202,9 @@ def _cancel_after(given: Any, errors: FieldErrors) -> float | None:
     if given is None:
         return None
     if isinstance(given, bool) or not isinstance(given, int | float):
-        errors.add("/cancel_after", "wrong_type", "must be a number of seconds")
+        errors.add("/cancel_after", "wrong_type", "must be a number of seconds" + got(given))
     elif not 0 < given <= LONGEST_WAIT_SECONDS:
-        message = f"must be more than 0 and at most {LONGEST_WAIT_SECONDS} seconds"
+        message = f"must be more than 0 and at most {LONGEST_WAIT_SECONDS} seconds{got(given)}"
         errors.add("/cancel_after", "out_of_range", message)
     else:
         return float(given)
@@ -221,6 +221,7 @@ def _notify(
         return None
     if not isinstance(given, list) or len(given) > NOTIFY_LENGTH:
         message = f'must be a list of at most {NOTIFY_LENGTH}, such as ["slack:https://…"]'
+        message += got(given)
         errors.add("/notify", "wrong_type", message)
         return None
     specs: list[SubscriptionSpec | str] = []

@@ -150,19 +150,19 @@ SHAPES = (
         " The code of a 401 is invalid_api_key, of a 403 insufficient_permissions, of a 404"
         " not_found. A 429 has insufficient_quota if budget or credits are used up, otherwise"
         " rate_limit_exceeded.",
-        '{"error": {"message": "seconds: must be one of 5, 10", "type": "invalid_request_error",'
-        ' "param": "seconds", "code": "not_allowed"}}',
+        '{"error": {"message": "seconds: must be one of 5, 10; got 4",'
+        ' "type": "invalid_request_error", "param": "seconds", "code": "not_allowed"}}',
     ),
     (
         "Segmind",
         "/v1/SLUG and /v2/SLUG. Wrong input is 400; 406 means no budget, no credits, or not JSON.",
-        '{"error": "duration: must be one of 5, 10"}',
+        '{"error": "duration: must be one of 5, 10; got 4"}',
     ),
     (
         "APIXO",
         "/api/v1/generateTask and statusTask. Wrong input is 400; 402 means no budget or credits.",
         '{"code": 400, "message": "Invalid request",'
-        ' "data": {"error": "duration: must be one of 5, 10"}}',
+        ' "data": {"error": "duration: must be one of 5, 10; got 4"}}',
     ),
     (
         "MCP",

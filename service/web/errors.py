@@ -62,7 +62,7 @@ class FieldErrorJson(TypedDict):
         ),
     ]
     code: Annotated[str, about("A stable code for programs.", "not_allowed")]
-    message: Annotated[str, about("A sentence for people.", "must be one of 5, 10")]
+    message: Annotated[str, about("A sentence for people.", "must be one of 5, 10; got 7")]
 
 
 class ProblemJson(TypedDict):

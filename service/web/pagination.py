@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from flask import Response, request
 
-from service.errors import InvalidInput
+from service.errors import InvalidInput, got
 from service.model import is_id
 from service.web.context import json_response, wiring
 
@@ -24,7 +24,8 @@ def page_rows(usual: int = PAGE_ROWS) -> Callable[[str | None], int]:
     def read(given: str | None) -> int:
         found = str(usual) if given is None else given
         if not re.fullmatch("[0-9]{1,3}", found) or not 1 <= int(found) <= LONGEST_PAGE:
-            raise InvalidInput.at("", "out_of_range", f"must be from 1 to {LONGEST_PAGE}")
+            message = f"must be from 1 to {LONGEST_PAGE}{got(given)}"
+            raise InvalidInput.at("", "out_of_range", message)
         return int(found)
 
     return read

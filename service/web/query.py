@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from flask import request
 
-from service.errors import FieldErrors, InvalidInput
+from service.errors import FieldErrors, InvalidInput, did_you_mean, got
 
 Reader = Callable[[str | None], Any]
 R = TypeVar("R")
@@ -31,7 +31,8 @@ def read_query(takes: Mapping[str, Reader]) -> dict[str, Any]:
     for name in request.args:
         if name not in takes:
             known = ", ".join(takes) or "no parameters"
-            errors.add(f"?{name}", "unknown_field", f"takes {known}")
+            message = f"takes {known}{did_you_mean(name, takes)}"
+            errors.add(f"?{name}", "unknown_field", message)
     for name, reader in takes.items():
         if len(request.args.getlist(name)) > 1:
             errors.add(f"?{name}", "repeated", "must be given once")
@@ -64,7 +65,8 @@ def choice(known: Iterable[str], usual: str | None = None) -> Callable[[str | No
 
     def read(given: str | None) -> str | None:
         if given is not None and given not in words:
-            raise InvalidInput.at("", "not_allowed", f"must be one of {', '.join(words)}")
+            message = f"must be one of {', '.join(words)}{got(given)}"
+            raise InvalidInput.at("", "not_allowed", message)
         return usual if given is None else given
 
     return read
@@ -74,24 +76,24 @@ def moment(given: str | None) -> datetime | None:
     """A time with its zone, in UTC; None where it is missing."""
     if given is None:
         return None
-    given = given.upper()  # RFC 3339 allows small letters, too.
+    text = given.upper()  # RFC 3339 allows small letters, too.
     # A plus that was not written as %2B comes as a blank; nothing else ends so.
-    time, _, offset = given.rpartition(" ")
+    time, _, offset = text.rpartition(" ")
     if "T" in time and re.fullmatch(r"\d\d:?\d\d", offset):
-        given = f"{time}+{offset}"
+        text = f"{time}+{offset}"
     try:
-        found = datetime.fromisoformat(given)
+        found = datetime.fromisoformat(text)
         if found.tzinfo is not None:
             return found.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
     message = "must be a time such as 2026-01-01T00:00:00Z; a plus in it is written %2B"
-    raise InvalidInput.at("", "bad_time", message)
+    raise InvalidInput.at("", "bad_time", message + got(given))
 
 
 def switch(given: str | None) -> bool:
     """True or false; false where it is missing."""
     word = "false" if given is None else given.lower()
     if word not in ("true", "1", "false", "0"):
-        raise InvalidInput.at("", "not_allowed", "must be true or false")
+        raise InvalidInput.at("", "not_allowed", "must be true or false" + got(given))
     return word in ("true", "1")

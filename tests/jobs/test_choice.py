@@ -109,7 +109,7 @@ def test_model_that_a_vendor_does_not_sell() -> None:
 
     assert "/provider" == fault.pointer
     assert "Replicate does not sell kling-3.0" in fault.message
-    assert '"kling"' in fault.message
+    assert "kling, openrouter" in fault.message
 
 
 def test_missing_key() -> None:

@@ -11,7 +11,7 @@ from typing_extensions import TypedDict
 
 from service import store
 from service.deliveries.notification import build_notification, build_notifications
-from service.errors import FieldError, Gone, InvalidInput
+from service.errors import FieldError, Gone, InvalidInput, got
 from service.events.record import trigger_sample
 from service.events.samples import sample_event
 from service.messages.payloads import FORMATS, JobMessageJson, SubscriptionMessageJson, standard
@@ -62,7 +62,7 @@ def _feed_place(given: str | None) -> int | None:
 def _event_types(given: str | None) -> list[str]:
     types = [] if given is None else given.split(",")
     if not set(types) <= set(EventType):
-        message = f"must be one or several, with commas, of {', '.join(EventType)}"
+        message = f"must be one or several, with commas, of {', '.join(EventType)}{got(given)}"
         raise InvalidInput.at("", "not_allowed", message)
     return types
 

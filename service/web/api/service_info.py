@@ -9,7 +9,7 @@ from flask import Blueprint, Response
 from typing_extensions import TypedDict
 
 from service import store
-from service.errors import InvalidInput, NotFound
+from service.errors import InvalidInput, NotFound, got
 from service.jobs import budget
 from service.model.json_types import AccountId, about
 from service.ops.health import examine
@@ -93,7 +93,7 @@ class IdsJson(TypedDict):
 
 def _id_start(given: str | None) -> str:
     if given is None or not re.fullmatch(ID_START, given):
-        message = "must be the start of an id, such as job_01a2"
+        message = "must be the start of an id, such as job_01a2" + got(given)
         raise InvalidInput.at("", "wrong_format", message)
     return given
 

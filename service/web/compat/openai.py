@@ -36,7 +36,7 @@ _CODES = {
 class OpenAiErrorTextJson(TypedDict):
     """An error of OpenAI's API."""
 
-    message: Annotated[str, about("The error.", "seconds: must be one of 5, 10")]
+    message: Annotated[str, about("The error.", "seconds: must be one of 5, 10; got 7")]
     type: Annotated[str, about("The kind of error.", "invalid_request_error")]
     param: Annotated[str | None, about("The field that is wrong.", "seconds")]
     code: Annotated[str | None, about("A stable code for programs.", "not_allowed")]

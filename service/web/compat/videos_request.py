@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from service.catalogue.models import MODELS, OFFERS, Model, Parameter, find_offer
-from service.errors import FieldError, FieldErrors, InvalidInput
+from service.errors import FieldError, FieldErrors, InvalidInput, got
 from service.jobs.budget import price_range
 from service.jobs.requests import FIELDS, JobRequest, check_request
 from service.model import ACCOUNTS_OWN, Job
@@ -89,7 +89,7 @@ def _check_sized(body: dict[str, Any], offers: list[Model], size: str) -> JobReq
     except InvalidInput:
         made = plain.model.parameter("resolution")
         if made and lines not in made.choices:
-            raise _not_a_size([plain.model], "/size") from None
+            raise _not_a_size([plain.model], "/size", size) from None
         if made:
             raise
         return plain
@@ -151,7 +151,7 @@ def _translate(offers: list[Model], name: str, value: Any) -> tuple[str, Any]:
         return "duration", value
     if name == "size" and not any(offer.parameter("size") for offer in offers):
         if value not in sizes_of(offers):
-            raise _not_a_size(offers, "")
+            raise _not_a_size(offers, "", value)
         return "aspect_ratio", SIZES[value]
     if name == "input_reference":
         return _first_image(offers, value)
@@ -191,9 +191,9 @@ def _makes(offer: Model, size: str) -> bool:
     return ratio is not None and SIZES[size] in ratio.choices and fits
 
 
-def _not_a_size(offers: list[Model], at: str) -> InvalidInput:
+def _not_a_size(offers: list[Model], at: str, given: Any) -> InvalidInput:
     allowed = ", ".join(f'"{one}"' for one in sizes_of(offers))
-    return InvalidInput.at(at, "not_allowed", f"must be one of {allowed}")
+    return InvalidInput.at(at, "not_allowed", f"must be one of {allowed}{got(given)}")
 
 
 def _first_image(offers: list[Model], given: Any) -> tuple[str, Any]:

@@ -18,7 +18,7 @@ from service.deliveries.secrets import revoke_old_secret, rotate_secret
 from service.deliveries.subscription_spec import parse_subscription
 from service.deliveries.subscriptions import parse_changes, subscribe
 from service.deliveries.test_sends import test_request_for
-from service.errors import InvalidInput, NotFound
+from service.errors import InvalidInput, NotFound, got
 from service.messages.payloads import OPENAI_TYPES
 from service.model import EventType, Subscription
 from service.signing import new_webhook_secret
@@ -149,7 +149,7 @@ def rotate_endpoint_secret(endpoint_id: str) -> Response:
     given = _body(EndpointRotationJson) if raw_body() else {}
     name = "keep_old_secret_active_for_24_hours"
     if not isinstance(given.get(name, False), bool):
-        raise InvalidInput.at(f"/{name}", "wrong_type", "must be true or false")
+        raise InvalidInput.at(f"/{name}", "wrong_type", "must be true or false" + got(given[name]))
     replaced = rotate_secret if given.get(name) else revoke_old_secret
     with w.db.write() as tx:
         secret = replaced(tx, w.encryptor, before, w.clock(), new_webhook_secret())
@@ -162,7 +162,8 @@ def test_endpoint(endpoint_id: str) -> Response:
     authenticate("submit")
     w, found, type_ = wiring(), _endpoint(endpoint_id), _body(EndpointTestJson).get("event_type")
     if type_ not in EVENT_TYPES:
-        raise InvalidInput.at("/event_type", "not_allowed", f"must be one of {_choices()}")
+        message = f"must be one of {_choices()}{got(type_)}"
+        raise InvalidInput.at("/event_type", "not_allowed", message)
     sent = test_request_for(w.notifications, found, w.clock())
     result = tried(replace(sent, events=(_events([type_])[0],)))
     if result.status is None:

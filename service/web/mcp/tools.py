@@ -11,7 +11,7 @@ from flask import Response
 
 from service import store
 from service.catalogue.models import MODELS
-from service.errors import FieldError, InvalidInput
+from service.errors import FieldError, InvalidInput, got
 from service.formatting import format_money
 from service.jobs.model_json import models_json
 from service.jobs.requests import (
@@ -98,7 +98,8 @@ def create_video(given: dict[str, Any], once: str | None = None) -> Any:
     most = given.get("max_price")
     if most is not None:
         if isinstance(most, bool) or not isinstance(most, int | float):
-            raise InvalidInput.at("/max_price", "wrong_type", "must be a number of dollars")
+            message = "must be a number of dollars" + got(most)
+            raise InvalidInput.at("/max_price", "wrong_type", message)
         price = planned_job(w.settings, caller().account_id, asked, w.clock()).estimated_max
         if price is None or price > most:
             raise PriceOverLimit(price, most)
@@ -129,9 +130,10 @@ def _get_job(given: dict[str, Any]) -> Any:
 def _list_jobs(given: dict[str, Any]) -> Any:
     limit, state = given.get("limit", 10), given.get("state")
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= LONGEST_LIST:
-        raise InvalidInput.at("/limit", "out_of_range", f"must be from 1 to {LONGEST_LIST}")
+        message = f"must be from 1 to {LONGEST_LIST}{got(limit)}"
+        raise InvalidInput.at("/limit", "out_of_range", message)
     if state is not None and state not in list(JobState):
-        message = f"must be one of {', '.join(JobState)}"
+        message = f"must be one of {', '.join(JobState)}{got(state)}"
         raise InvalidInput.at("/state", "not_allowed", message)
     with wiring().db.read() as tx:
         jobs = store.job_lists.page(tx, caller().account_id, limit, state=state)

@@ -161,7 +161,7 @@ def test_field_is_checked_alone(client: FlaskClient) -> None:
     wrong = press(client, "/new", f"/new/field?name={name}", **given).text
     right = press(client, "/new", f"/new/field?name={name}", **given | {name: "0.7"}).text
 
-    assert "Must be from 0 to 1." in wrong and 'aria-invalid="true"' in wrong
+    assert "Must be from 0 to 1; got 7." in wrong and 'aria-invalid="true"' in wrong
     assert "input delay" in wrong and "required" not in wrong
     assert 'value="0.7"' in right and "aria-invalid" not in right
     assert "" == press(client, "/new", "/new/field?name=kling-2.nonsense", **given).text.strip()
