@@ -105,7 +105,7 @@ def _settle_accepted(
         deadline_at=deadline_of(job, now),
         due_at=now + timedelta(seconds=_first_poll_seconds(settings, job)),
     )
-    message = f"the provider took it as task {submission.task_id}"
+    message = f"the provider accepted it as task {submission.task_id}"
     message += f" ({submission.remark})" if submission.remark else ""
     if not accepted:
         store.steps.add(tx, job.id, "surplus", f"{message}, after the job had moved on", now)

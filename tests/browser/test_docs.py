@@ -51,7 +51,7 @@ def test_without_a_script(browser: Browser, site: Harness) -> None:
     create = page.locator("article:has(#jobs_create_job)")
     create.locator("summary").click()
 
-    assert create.get_by_text("It is stored and will be sent.").is_visible()
+    assert create.get_by_text("The job is stored and will be sent.").is_visible()
     context.close()
 
 

@@ -178,7 +178,7 @@ def _walk_to(page: Page, name: str) -> None:
 def test_first_steps_vanish(browser: Browser, site: Harness) -> None:
     """An open page of a fresh account turns into the list when the first job is there."""
     with opened(browser, site) as page:
-        page.wait_for_selector("text=Say who is notified")
+        page.wait_for_selector("text=Choose who is notified")
         site.new_job("The very first fox")
         page.wait_for_selector("text=The very first fox")
         left = page.locator(".welcome").count()

@@ -190,7 +190,7 @@ class HookSink:
         payload = request.get_json(silent=True)
         kind = payload.get("type") if isinstance(payload, dict) else None
         scripted = None if problems else self._inbox.next_answer("hook")
-        problems += [f"answered {scripted}, as it was asked to"] if scripted else []
+        problems += [f"answered {scripted}, as requested"] if scripted else []
         self._inbox.add("hook", str(kind or "(no type)"), problems, body, text, headers)
         if scripted:
             return "", int(scripted)

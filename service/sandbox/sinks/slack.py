@@ -150,7 +150,7 @@ class SlackSink:
             images = [b for b in blocks or [] if isinstance(b, dict) and b.get("type") == "image"]
             scripted = "image" if images else None
         if scripted is not None and scripted != "ok":
-            return scripted, [f"answered {scripted}, as it was asked to"]
+            return scripted, [f"answered {scripted}, as requested"]
         faults = check_message(payload)
         problems = [f"{fault.pointer} {fault.message}" for fault in faults]
         return (faults[0].code if faults else "ok"), problems

@@ -36,13 +36,13 @@ REASONS = {
     "bad_vendor_signature": Reason(
         "Not signed by the vendor",
         "The address is ours, but the vendor's own signature is missing or wrong.",
-        "Nothing is lost: the job is polled for. Compare CLIPBELL_NAME_WEBHOOK_SECRET with the "
+        "Nothing is lost: the job is polled. Compare CLIPBELL_NAME_WEBHOOK_SECRET with the "
         "secret in the vendor's account, and look at this machine's clock.",
     ),
     "expired": Reason(
         "Expired",
         "The address was ours, but older than the 30 days that it works.",
-        "Nothing is lost: the job was polled for. If there are many, look at this machine's clock.",
+        "Nothing is lost: the job is polled. If there are many, look at this machine's clock.",
     ),
     "unknown_job": Reason(
         "Unknown job",
@@ -53,12 +53,12 @@ REASONS = {
     "too_large": Reason(
         "Too large",
         "Its body was over 1 MiB, more than any provider sends.",
-        "Nothing is lost: the job is polled for. If it came from a provider, tell them.",
+        "Nothing is lost: the job is polled. If it came from a provider, tell them.",
     ),
     "too_many": Reason(
         "Too many",
         "Its job has more different callbacks than Clipbell stores for one; it was answered 200.",
-        "Nothing is lost: the job is polled for. If it came from a provider, tell them.",
+        "Nothing is lost: the job is polled. If it came from a provider, tell them.",
     ),
 }
 #: What is said of a reason that a newer version has counted.

@@ -100,7 +100,7 @@ def test_raw(client: FlaskClient, harness: Harness) -> None:
 
 def test_empty_body(client: FlaskClient, harness: Harness) -> None:
     """A callback that said nothing says so."""
-    assert "It came without a body." in client.get(f"/callbacks/{kept(harness, b'').id}").text
+    assert "It has no body." in client.get(f"/callbacks/{kept(harness, b'').id}").text
 
 
 def test_replay(client: FlaskClient, harness: Harness) -> None:

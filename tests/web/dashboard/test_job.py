@@ -72,7 +72,7 @@ def test_no_player_before_the_copy(client: FlaskClient, harness: Harness) -> Non
     shown = client.get(f"/jobs/{job.id}").text
 
     assert "<video" not in shown
-    assert "Copying it here" in shown and "hx-trigger" in shown
+    assert "Clipbell is copying it" in shown and "hx-trigger" in shown
 
 
 def test_failed_job(client: FlaskClient, harness: Harness) -> None:

@@ -333,5 +333,5 @@ def test_use_again_without_its_image(client: FlaskClient, harness: Harness) -> N
     harness.clock.advance(31 * 86_400)
     gone = browser_of(harness, harness.account.id).get(f"/new?like={job.id}").text
 
-    assert 1 == len(sources(there)) and "no longer kept" not in there
-    assert [] == sources(gone) and "An image of it is no longer kept" in gone
+    assert 1 == len(sources(there)) and "no longer stored" not in there
+    assert [] == sources(gone) and "One of its images is no longer stored" in gone

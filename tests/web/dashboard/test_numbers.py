@@ -78,7 +78,7 @@ def test_models_that_never_call_back(client: FlaskClient, harness: Harness) -> N
     shown = client.get("/numbers?range=30d").text
 
     assert "0 of 1 results (0 %) were found by polling" in shown
-    assert "Not counted, since they never call back: Kling 2.0." in shown
+    assert "Not counted, since these vendors never call back: Kling 2.0." in shown
     assert "$0.10, kling-0" in shown
 
 

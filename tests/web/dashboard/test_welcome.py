@@ -20,7 +20,9 @@ def test_three_steps(client: FlaskClient) -> None:
     """A fresh account reads what to do first, and its page waits for the first job."""
     shown = client.get("/").text
 
-    assert [1, 1, 1] == [shown.count(step) for step in ("Submit a", "Say who is", "Watch it arr")]
+    assert [1, 1, 1] == [
+        shown.count(step) for step in ("Submit a", "Choose who is", "Watch it arr")
+    ]
     assert 'href="/new">Make a video' in shown and "hx-trigger" in shown
     assert 'class="done"' not in shown
 
