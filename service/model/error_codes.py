@@ -70,6 +70,8 @@ _VENDOR_WORDS = {
     "nsfw": "CONTENT_VIOLATION",
     "nsfwdetected": "CONTENT_VIOLATION",
     "contentviolation": "CONTENT_VIOLATION",
+    "contentpolicyviolation": "CONTENT_VIOLATION",
+    "moderationblocked": "CONTENT_VIOLATION",
     "sensitivecontent": "CONTENT_VIOLATION",
     "sensitivecontentdetected": "CONTENT_VIOLATION",
     "inputimagesensitivecontentdetected": "CONTENT_VIOLATION",
@@ -80,12 +82,17 @@ _VENDOR_WORDS = {
     "invalidprompt": "BAD_REQUEST",
     "invalidimageurl": "INVALID_IMAGE_URL",
     "imagetoolarge": "IMAGE_TOO_LARGE",
+    "filetoolarge": "IMAGE_TOO_LARGE",
     "unsupportedformat": "UNSUPPORTED_FORMAT",
+    "unsupportedimageformat": "UNSUPPORTED_FORMAT",
     "imagedownloadfailed": "IMAGE_DOWNLOAD_FAILED",
+    "filedownloaderror": "IMAGE_DOWNLOAD_FAILED",
     "processingtimeout": "PROCESSING_TIMEOUT",
+    "generationtimeout": "PROCESSING_TIMEOUT",
     "modelunavailable": "PROVIDER_UNAVAILABLE",
     "generationfailed": "PROVIDER_ERROR",
     "insufficientcredits": "INSUFFICIENT_CREDITS",
+    "insufficientquota": "INSUFFICIENT_CREDITS",
 }
 #: Codes after which nothing goes out to the provider until somebody has acted.
 HOLD_CODES = frozenset(
@@ -94,6 +101,17 @@ HOLD_CODES = frozenset(
 #: Refusals that pass by themselves: the job waits and is sent again.
 RETRY_CODES = frozenset({"RATE_LIMITED", "CONCURRENCY_LIMIT", "PROVIDER_UNAVAILABLE"})
 
+#: An account without money, under whatever status.
+MONEY_WORDS = re.compile(
+    r"\b(insufficient|exhausted|not enough|out of)\W+(\w+\W+)?(credit|balance|fund|quota)"
+    r"|\b(credit|balance|fund)s?\W+(\w+\W+)?(insufficient|exhausted|too low|not enough)",
+    re.I,
+)
+#: Only of a vendor's rules for contents, in whatever the vendor says of a task.
+REFUSED_CONTENT = re.compile(
+    r"nsfw|content\W+(policy|moderation|violat)|violates?\b.*\b(polic|guideline)|risk control", re.I
+)
+#: The same of a request that is forbidden, which says less besides.
 POLICY_WORDS = re.compile(r"content|polic|nsfw|sensitive|violat|moderat|prohibit|safety", re.I)
 
 

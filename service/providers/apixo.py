@@ -33,7 +33,6 @@ VOCABULARY = Vocabulary(
         "processing_r2": TaskState.RUNNING,
     },
     codes=("code", "statuscode", "errcode"),
-    accepted=frozenset({0, 200, 201, 202}),
     fail_codes=("failcode", "errorcode", "failurecode"),
     messages=(
         *("failmsg", "failreason", "failmessage", "failurereason", "errormessage", "errormsg"),

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from service.catalogue.entries import Limits
 from service.errors import BodyTooLarge, NoAnswer, NotSent, Refused, Unanswered
 from service.model import Job, Outcome, Submission
-from service.model.error_codes import POLICY_WORDS
+from service.model.error_codes import MONEY_WORDS, POLICY_WORDS
 from service.outbound.client import Outbound, Response
 from service.providers.envelope import Envelope
 from service.providers.schemes import Scheme
@@ -184,6 +184,8 @@ def wished_wait(answer: Response) -> float | None:
 def refusal_code(status: int, message: str) -> str:
     """Our code for a refused request; a status alone is not enough on 403, 406, 422 and 429."""
     text = message.lower()
+    if 400 <= status < 500 and MONEY_WORDS.search(text):
+        return "INSUFFICIENT_CREDITS"
     if status == 403:
         return "CONTENT_VIOLATION" if POLICY_WORDS.search(text) else "FORBIDDEN"
     if status == 406 and ("content type" in text or "content-type" in text):

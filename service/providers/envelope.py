@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from service.model import Charge, JobError, Outcome, TaskState
-from service.model.error_codes import code_of, job_error
+from service.model.error_codes import REFUSED_CONTENT, code_of, job_error
 from service.providers.bodies import (
     MAX_DEPTH,
     as_id,
@@ -95,9 +95,8 @@ class Vocabulary:
     #: Objects that wrap the task or its result.
     wrappers: tuple[str, ...] = ()
     state_names: tuple[str, ...] = ("status",)
-    #: The vendor's verdict on a request, and which numbers mean yes; without: the HTTP status.
+    #: The vendor's verdict on a request, where 0 and 2xx mean yes; without: the HTTP status.
     codes: tuple[str, ...] = ()
-    accepted: frozenset[int] = frozenset()
     fail_codes: tuple[str, ...] = ()
     #: Where the price stands, and what the account has left, in dollars.
     cost: tuple[str, ...] = ()
@@ -197,7 +196,7 @@ class Envelope:
     @cached_property
     def refusal(self) -> int | None:
         """The code with which the vendor refuses the request; None where it does not."""
-        return next((code for code in self._codes() if code not in self.vocabulary.accepted), None)
+        return next((code for code in self._codes() if code and not 200 <= code < 300), None)
 
     def accepts(self, status: int) -> bool:
         """Whether the request was taken: by the vendor's code, else by the HTTP status."""
@@ -279,10 +278,12 @@ class Envelope:
     @cached_property
     def fail_code(self) -> str | None:
         """The vendor's code for why the task failed."""
-        error = unfold(self._task.get("error"))
-        nested = canonical(error) if isinstance(error, dict) else {}
         codes = [self._task.get(name) for name in self.vocabulary.fail_codes]
-        codes += [nested.get(name) for name in (*self.vocabulary.fail_codes, "code", "type")]
+        for error in (unfold(self._task.get(name)) for name in ("error", "detail")):
+            errors = error if isinstance(error, list) else [error]
+            nested = [canonical(one) for one in errors if isinstance(one, dict)]
+            names = (*self.vocabulary.fail_codes, "code", "type")
+            codes += [one.get(name) for one in nested for name in names]
         return _first(as_word(code)[:MAX_WORD_LENGTH] for code in codes)
 
     def dollars(self, path: tuple[str, ...]) -> float | None:
@@ -339,7 +340,10 @@ class Envelope:
         message = self.message or f"the provider says {self.state} without a reason"
         word, colon, _ = message.partition(":")
         code = self.fail_code or (word if colon and _CODE.fullmatch(word) else None)
-        return job_error(code_of(code or ""), message[:MAX_MESSAGE_LENGTH], code)
+        meaning = code_of(code or "")
+        if meaning == "PROVIDER_ERROR" and REFUSED_CONTENT.search(message):
+            meaning = "CONTENT_VIOLATION"
+        return job_error(meaning, message[:MAX_MESSAGE_LENGTH], code)
 
     def candidates(self) -> tuple[str, ...]:
         """Every id in it that may be the task's, the likeliest first."""

@@ -6,21 +6,23 @@ A task that is COMPLETED may carry an error, and its result is another question.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import quote
 
 from service.catalogue.models import VENDORS, model_of
 from service.model import Job, Outcome, TaskState
-from service.model.error_codes import job_error
+from service.model.error_codes import code_of, job_error
 from service.providers.answers import read_answer, read_outcome
 from service.providers.base import WireRequest, send_query
-from service.providers.envelope import Vocabulary
+from service.providers.envelope import Envelope, Vocabulary
 from service.providers.links import ResultNames
 from service.providers.schemes import Ed25519Jwks, Scheme
 from service.providers.task_api import TaskApi
 
 KEYS = "https://rest.fal.ai/.well-known/jwks.json"
-#: Under these a result says that its task has failed; others may pass.
+#: Under these a result says that its task has failed, but for one that is not there yet.
 FAILED = (400, 422)
+NOT_YET = "in progress"
 VOCABULARY = Vocabulary(
     task_ids=("requestid",),
     wrappers=("payload",),
@@ -29,6 +31,8 @@ VOCABULARY = Vocabulary(
     messages=("error", "payloaderror", "detail", "message", "msg"),
     results=ResultNames(("video", "videos", "payload", "url")),
 )
+#: A status may have a message besides; only these say that the task has failed.
+ERRORS = replace(VOCABULARY, messages=("error", "payloaderror"))
 
 
 class Fal(TaskApi):
@@ -68,18 +72,20 @@ class Fal(TaskApi):
         status = read_outcome(answer, VOCABULARY, task_id, self.access.base_url)
         if status.state is not TaskState.SUCCEEDED:
             return status
-        reason = read_answer(answer, VOCABULARY, task_id).complaint
-        if reason:
-            return _failed(task_id, reason)
+        said = read_answer(answer, ERRORS, task_id)
+        if said.complaint:
+            return _failed(task_id, said)
         result = send_query(self.access.outbound, where, self.headers())
-        if result.status in FAILED:
-            return _failed(task_id, read_answer(result, VOCABULARY, task_id).complaint)
+        said = read_answer(result, VOCABULARY, task_id)
+        if result.status in FAILED and NOT_YET not in said.complaint:
+            return _failed(task_id, said)
         base_url = self.access.base_url
         return read_outcome(result, VOCABULARY, task_id, base_url, TaskState.SUCCEEDED)
 
 
-def _failed(task_id: str, reason: str) -> Outcome:
-    error = job_error("PROVIDER_ERROR", reason or "failed without a reason")
+def _failed(task_id: str, said: Envelope) -> Outcome:
+    reason, code = said.complaint or "failed without a reason", said.fail_code
+    error = job_error(code_of(code or ""), reason, code)
     return Outcome(TaskState.FAILED, task_id, error=error, raw_state="COMPLETED", message=reason)
 
 

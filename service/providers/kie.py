@@ -20,7 +20,6 @@ from service.providers.task_api import TaskApi
 VOCABULARY = replace(
     RELATED,
     state_words={},
-    accepted=frozenset({0, 200}),
     request_codes=("code",),
     #: Maintenance, and a feature that is switched off.
     refusals={"455": "PROVIDER_UNAVAILABLE", "505": "FORBIDDEN"},

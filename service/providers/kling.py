@@ -23,7 +23,7 @@ from service.model import Job, Outcome, Submission, TaskState
 from service.outbound.client import Response
 from service.providers.answers import read_answer, read_outcome
 from service.providers.base import PastTask, WireRequest, list_too_long, send_query
-from service.providers.bodies import canonical, read_body
+from service.providers.bodies import as_word, canonical, read_body
 from service.providers.envelope import Vocabulary
 from service.providers.links import ResultNames
 from service.providers.schemes import Scheme, StandardWebhooks
@@ -221,8 +221,8 @@ class Kling(TaskApi):
         tree = read_body(answer.body)
         node = canonical(tree) if isinstance(tree, dict) else {}
         if answer.status == 200:
-            return node.get("data") == [] and node.get("code") == 0
-        return answer.status == 404 and str(node.get("code")) == "1203"
+            return node.get("data") == [] and as_word(node.get("code")) == "0"
+        return answer.status == 404 and as_word(node.get("code")) == "1203"
 
 
 def _created_at(task: dict[str, Any]) -> datetime | None:

@@ -6,16 +6,18 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from service.media.containers import VIDEO_TYPES
 from service.providers.bodies import MAX_DEPTH, as_id, canonical, unfold
 
 _LINK = re.compile(r"https?://[^\s/]", re.I)
+_LINK_IN_TEXT = re.compile(r"https?://[^\s\"'<>()\[\]{}|\\^`]+", re.I)
+_QUOTED_LINK = re.compile(r"https?%3A%2F%2F", re.I)
 _PICTURE = re.compile(r"\.(jpe?g|png|webp|gif|avif|bmp)$", re.I)
 #: Never the video, whatever the object is that holds it.
 _OTHER_THINGS = re.compile(
-    r"thumb|cover|poster|image|frame|prompt|input|param|callback|webhook|refer"
+    r"thumb|cover|poster|image|frame|prompt|input|param|callback|webhook|refer|message|msg|hint"
 )
 _FILM = re.compile(rf"\.({'|'.join(VIDEO_TYPES)})$", re.I)
 
@@ -71,7 +73,7 @@ def _absolute_links(
     *,
     is_open: bool,
 ) -> list[str]:
-    search = _Search(results, task_id)
+    search = _Search(results, task_id, anywhere=is_open)
     texts = (text for node in nodes for text in search.links(node, is_open, MAX_DEPTH))
     return [link for text in texts if (link := _absolute(text, origin))]
 
@@ -89,13 +91,16 @@ def _absolute(text: str, origin: str) -> str | None:
 
 @dataclass(frozen=True)
 class _Search:
+    """`anywhere`: a text may hold more than links."""
+
     results: ResultNames
     task_id: str | None
+    anywhere: bool
 
     def links(self, value: Any, is_open: bool, depth: int) -> Iterator[str]:
         value = unfold(value)
         if isinstance(value, str):
-            yield from _links_in_text(value)
+            yield from _links_in_text(value, anywhere=self.anywhere)
         elif isinstance(value, list) and depth:
             for inner in value:
                 yield from self.links(inner, is_open, depth - 1)
@@ -116,9 +121,15 @@ class _Search:
                 yield name, inner
 
 
-def _links_in_text(text: str) -> Iterator[str]:
-    """One link, or several with commas or blanks between them."""
-    for part in re.split(r"(?<![\s,;|])[\s,;|]+(?=https?://)", text.strip().strip("<>'\"")):
+def _links_in_text(text: str, *, anywhere: bool) -> Iterator[str]:
+    """One link, or several with commas or blanks between them, or with anything around them."""
+    bare = text.strip().strip("<>'\"")
+    parts = re.split(r"(?<![\s,;|])[\s,;|]+(?=https?://)", bare)
+    if anywhere and not (bare.startswith("/") or _LINK.match(bare)):
+        plain = unquote(bare) if _QUOTED_LINK.match(bare) else bare
+        found = _LINK_IN_TEXT.findall(plain.replace("\\/", "/"))
+        parts = [part.rstrip(".,;!?") for part in found]
+    for part in parts:
         if part.startswith("/") or _LINK.match(part):
             # Some templates escape what they fill in; a signed link would be refused like that.
             yield part.replace("&amp;", "&")

@@ -18,7 +18,6 @@ VOCABULARY = Vocabulary(
     wrappers=("data",),
     state_words={"completed": TaskState.SUCCEEDED, "staged": TaskState.RUNNING},
     codes=("code",),
-    accepted=frozenset({0, 200}),
     messages=("error", "rawmessage", "message"),
     results=ResultNames(
         ("output", "videourl", "works", "video", "resourcewithoutwatermark", "resource", "url")

@@ -17,6 +17,8 @@ from service.providers.links import ResultNames
 from service.providers.task_api import TaskApi
 
 VOCABULARY = Vocabulary(
+    other_ids=("videoid", "taskid"),
+    wrappers=("data", "video"),
     state_words={"completed": TaskState.SUCCEEDED, "failed": TaskState.FAILED},
     messages=("error", "message", "detail"),
     results=ResultNames(("url",)),

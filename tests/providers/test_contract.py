@@ -371,6 +371,35 @@ def test_4xx_that_is_a_refusal(adapter: Adapter, parts: Parts, status: int) -> N
         adapter.make(parts, scripted.url, 5.0).submit(jobs(adapter)[0], CALLBACK)
 
 
+MONEY = [
+    "User is locked. Reason: Exhausted balance. Top up your balance.",
+    "Your credits are insufficient",
+    "insufficient account credits",
+    "Not enough credits",
+    "You are out of credits!",
+    "Account balance too low",
+    "insufficient_quota: insufficient quota",
+]
+
+
+@pytest.mark.parametrize("status", [400, 403, 422, 429])
+def test_no_money_in_other_words(adapter: Adapter, parts: Parts, status: int) -> None:
+    """However a vendor says that its account is empty, the provider is held, and says so once."""
+    codes = {}
+    with Scripted(status, b"", found=NOTHING) as scripted:
+        provider = adapter.make(parts, scripted.url, 5.0)
+        for words in (*MONEY, "balance the camera on a fund-raiser's credit card"):
+            said = {"code": status, "message": words, "error": words}
+            scripted.body = json.dumps(said).encode()
+            with pytest.raises(Refused) as caught:
+                provider.submit(jobs(adapter)[0], CALLBACK)
+            codes[words] = caught.value.code
+
+    *empty, other = codes.values()
+    assert {"INSUFFICIENT_CREDITS"} == set(empty)
+    assert "INSUFFICIENT_CREDITS" != other
+
+
 @pytest.mark.parametrize(
     "retry_after", ["9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT", "soon", "-1", "1e9"]
 )
@@ -581,6 +610,52 @@ def test_result_of_another_task(parts: Parts) -> None:
         job = replace(jobs(ADAPTERS["segmind"])[0], task_id="ab12")
         with pytest.raises(WrongTask):
             ADAPTERS["segmind"].make(parts, vendor.origin, 5.0).fetch(job)
+
+
+def fal(parts: Parts, *bodies: Any) -> Outcome:
+    """What fal's adapter makes of these answers in turn, about task `ab12`."""
+    with Turns([json.dumps(body).encode() for body in bodies]) as vendor:
+        job = replace(jobs(ADAPTERS["fal"])[0], task_id="ab12")
+        return ADAPTERS["fal"].make(parts, vendor.origin, 5.0).fetch(job)
+
+
+@pytest.mark.parametrize("name", ["message", "msg", "detail"])
+def test_remark_on_a_task_that_is_done(parts: Parts, name: str) -> None:
+    """A word besides a status is no failure: the result is asked for."""
+    status = {"status": "COMPLETED", "request_id": "ab12", name: "Request completed"}
+    found = fal(parts, status, {"video": {"url": LINK}})
+
+    assert (TaskState.SUCCEEDED, LINK) == (found.state, found.result_url)
+
+
+def test_error_of_a_task_that_is_done(parts: Parts) -> None:
+    """An error is one, and its type is kept."""
+    failed = {"status": "COMPLETED", "error": "boom", "error_type": "generation_timeout"}
+    error = fal(parts, failed).error
+
+    assert error is not None
+    assert ("PROCESSING_TIMEOUT", "boom") == (error.code, error.message)
+
+
+@pytest.mark.parametrize("code", ["0", 0, 0.0])
+def test_lookup_that_finds_nothing(parts: Parts, code: Any) -> None:
+    """Kling's code counts as number and as text."""
+    body = json.dumps({"code": code, "data": []}).encode()
+    with pytest.raises(Refused) as caught:
+        ask(ADAPTERS["kling"], parts, body)
+
+    assert "NOT_FOUND_TASK" == caught.value.code
+
+
+@pytest.mark.parametrize(
+    "body", [{"data": {"id": "v1"}}, {"video": {"id": "v1"}}, {"video_id": "v1"}, {"task_id": "v1"}]
+)
+def test_create_of_ones_own_server(parts: Parts, body: Any) -> None:
+    """A video that was made is known by its id, wherever its server names that."""
+    with Scripted(200, json.dumps(body).encode()) as scripted:
+        provider = ADAPTERS["videos"].make(parts, scripted.url, 5.0)
+
+        assert "v1" == provider.submit(jobs(ADAPTERS["videos"])[0], CALLBACK).task_id
 
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import given
@@ -88,6 +89,7 @@ def test_other_ids(body: Any, expected: str | None) -> None:
     ("code", "accepted"),
     [
         *((200, True), ("200", True), (0, True), ("0", True), (" 200 ", True), (201, True)),
+        *((202, True), ("204", True), (299, True), (300, False), ("199", False), (1, False)),
         *((200.0, True), ("200.0", True), (0.0, True)),
         *((400, False), ("429", False), (-1, False), (1201, False)),
         *((400.0, False), ("402.00", False), (500.0, False)),
@@ -275,6 +277,12 @@ def test_reason_outside_the_task() -> None:
         ({"failCode": 500}, "PROVIDER_ERROR", "500"),
         ({"failMsg": "GENERATION_FAILED: it broke"}, "PROVIDER_ERROR", "GENERATION_FAILED"),
         ({"failMsg": "Sorry: it broke"}, "PROVIDER_ERROR", None),
+        ({"failMsg": "Content violates usage policy"}, "CONTENT_VIOLATION", None),
+        ({"failMsg": "Failure to pass the risk control system"}, "CONTENT_VIOLATION", None),
+        ({"failCode": 400, "failMsg": "NSFW content detected"}, "CONTENT_VIOLATION", "400"),
+        ({"failMsg": "could not read the image's content"}, "PROVIDER_ERROR", None),
+        ({"error": [{"type": "content_policy_violation"}]}, "CONTENT_VIOLATION", ANY),
+        ({"detail": [{"msg": "x", "type": "file_too_large"}]}, "IMAGE_TOO_LARGE", ANY),
         ({}, "PROVIDER_ERROR", None),
     ],
 )

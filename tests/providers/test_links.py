@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from service.providers.bodies import canonical
-from service.providers.links import ResultNames, find_link
+from service.providers.links import ResultNames, find_film, find_link
 
 ORIGIN = "https://api.example"
 VIDEO = "https://cdn.example/a.mp4?sign=x,y"
@@ -98,6 +98,36 @@ def test_any_name_in_an_open_object() -> None:
 def test_picture_where_there_is_nothing_else() -> None:
     """A link that looks like a picture is better than none: its bytes decide later."""
     assert "https://cdn.example/a.png" == found({"resultUrls": ["https://cdn.example/a.png"]})
+
+
+FILM = "https://cdn.example/a.mp4"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"['{FILM}']",
+        f"{{'resultUrls': ['{FILM}']}}",
+        f"![the video]({FILM})",
+        f"[the video]({FILM}).",
+        f'<video src="{FILM}"></video>',
+        f"<p>{FILM}</p>",
+        FILM.replace("/", "\\/"),
+        quote(FILM, safe=""),
+    ],
+)
+def test_film_in_a_text(text: str) -> None:
+    """Of a task that is done, a film's link is found in whatever text the vendor puts it."""
+    nodes = [canonical({"resultJson": text, "msg": "as in https://cdn.example/sample.mp4"})]
+
+    assert FILM == find_film(nodes, NAMES, ORIGIN)
+    assert find_link(nodes, NAMES, ORIGIN) is None
+
+
+@pytest.mark.parametrize("text", ["see https://docs.example/a", "a.mp4", "https%3A", "https://"])
+def test_no_film_in_a_text(text: str) -> None:
+    """A link that is no film's, and a film without a link, are no result."""
+    assert find_film([{"resultjson": text}], NAMES, ORIGIN) is None
 
 
 def test_order() -> None:
