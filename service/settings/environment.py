@@ -12,10 +12,25 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
-from service.errors import SettingsError, did_you_mean
+from service.errors import SettingsError, did_you_mean, got
 from service.settings.fields import PREFIX, Settings
 
+#: Pydantic's kinds of errors in our words.
+PLAIN_MESSAGES = {
+    "float_parsing": "must be a number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "finite_number": "must be a finite number",
+    "greater_than": "must be more than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be at most {le:.0f}",
+    "literal_error": "must be {expected}",
+    "too_short": "must hold at least {min_length}",
+    "dict_type": "must be a JSON object",
+}
 #: What the recipes in deploy/ give to the service's clients, perhaps on the same machine.
 CLIENTS = ("URL", "KEY", "API_KEY", "WEBHOOK_SECRET")
 #: Where Heroku, Render, Railway and their like say which database they have made for the service.
@@ -37,11 +52,17 @@ def load_settings(environ: Mapping[str, str] | None = None, **given: Any) -> Set
     try:
         return Settings.model_validate(found | given)
     except ValidationError as error:
-        wrong = []
-        for each in error.errors():
-            name = f"{PREFIX}{str(each['loc'][0]).upper()}: " if each["loc"] else ""
-            wrong.append(name + each["msg"].removeprefix("Value error, "))
-        raise SettingsError("; ".join(wrong)) from None
+        raise SettingsError("; ".join(map(_message, error.errors()))) from None
+
+
+def _message(error: ErrorDetails) -> str:
+    """A setting's name, what is wrong with it, and its value where that can be no secret."""
+    name = f"{PREFIX}{str(error['loc'][0]).upper()}: " if error["loc"] else ""
+    name += "".join(f"{place}: " for place in error["loc"][1:] if isinstance(place, str))
+    plain = PLAIN_MESSAGES.get(error["type"])
+    if plain is None:
+        return name + error["msg"].removeprefix("Value error, ")
+    return name + plain.format(**error.get("ctx", {})) + got(error["input"])
 
 
 def misspelt(environ: Mapping[str, str] | None = None) -> list[str]:

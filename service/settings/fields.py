@@ -16,14 +16,17 @@ from service.model import utc_now
 from service.settings.key_file import read_key_file
 from service.settings.values import (
     BrokerUrl,
+    Days,
+    Delay,
     Delays,
+    Dollars,
     Names,
     Networks,
     Origin,
     OwnOrigin,
-    Positive,
     Prices,
     PublicUrl,
+    Seconds,
     Secrets,
     Switch,
 )
@@ -51,21 +54,21 @@ class _Settings(BaseModel, extra="forbid", validate_default=True, defer_build=Tr
     segmind_api: Literal["v2", "v1"] = "v2"
     videos_models: Names = ()
     prices: Prices = {}
-    budget: Positive | None = None
-    job_budget: Positive | None = None
-    submit_timeout: Positive = 60
-    sync_timeout: Positive | None = None
+    budget: Dollars | None = None
+    job_budget: Dollars | None = None
+    submit_timeout: Seconds = 60
+    sync_timeout: Seconds | None = None
     sync_waiters: Annotated[int, Field(ge=0)] = 4
-    poll_after: Positive | None = None
-    poll_every: Positive | None = None
+    poll_after: Seconds | None = None
+    poll_every: Seconds | None = None
     confirm_callbacks: Switch = True
     result_hosts: Names = ()
     storage_url: str = ""
-    archive_wait: Annotated[float, Field(ge=0)] = 30
+    archive_wait: Delay = 30
     archive_max_bytes: Annotated[int, Field(gt=0)] = 1024**3
-    retention_days: Positive | None = None
+    retention_days: Days | None = None
     quota_bytes: Annotated[int, Field(gt=0)] | None = None
-    link_ttl: Positive = 90 * 86_400
+    link_ttl: Seconds = 90 * 86_400
     accel: Literal["none", "x-accel", "presigned"] = "none"
     smtp_url: SecretStr = SecretStr("")
     mail_from: str = ""

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr
 
+from service.errors import got
+
 BROKER_SCHEMES = ("amqp", "amqps", "redis", "rediss")
 #: Segments of a path that no proxy and no browser writes in another way.
 PLAIN_PATH = re.compile(r"(/(?!\.\.?(/|$))[A-Za-z0-9._~-]+)*")
@@ -72,7 +74,7 @@ def _prices(value: Any) -> Any:
         return json.loads(value)
     except ValueError:
         example = '{"kling-2": 1.75}'
-        raise ValueError(f"must be JSON such as {example}") from None
+        raise ValueError(f"must be JSON such as {example}{got(value)}") from None
 
 
 def _switch(value: Any) -> Any:
@@ -81,7 +83,7 @@ def _switch(value: Any) -> Any:
         return True
     if text in ("false", "0", "no", "off"):
         return False
-    raise ValueError("must be true or false")
+    raise ValueError("must be true or false" + got(value))
 
 
 def _broker_url(value: Any) -> Any:
@@ -92,13 +94,18 @@ def _broker_url(value: Any) -> Any:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Networks = Annotated[tuple[str, ...], BeforeValidator(_network)]
-Delay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+#: A hundred years: no date that is counted from now on is out of the calendar.
+LONGEST_SECONDS = 100 * 366 * 86_400
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Delay = Annotated[float, Field(ge=0, le=LONGEST_SECONDS)]
+Seconds = Annotated[float, Field(gt=0, le=LONGEST_SECONDS)]
+Days = Annotated[float, Field(gt=0, le=LONGEST_SECONDS / 86_400)]
 Delays = Annotated[tuple[Delay, ...], BeforeValidator(_split), Field(min_length=1)]
 Switch = Annotated[bool, BeforeValidator(_switch)]
 PublicUrl = Annotated[str, BeforeValidator(_public_url)]
 Origin = Annotated[str, BeforeValidator(_origin)]
 OwnOrigin = Annotated[str, BeforeValidator(_own_origin)]
 Secrets = Annotated[tuple[SecretStr, ...], BeforeValidator(_split)]
-Prices = Annotated[dict[str, Delay], BeforeValidator(_prices)]
+Prices = Annotated[dict[str, Price], BeforeValidator(_prices)]
 BrokerUrl = Annotated[SecretStr, BeforeValidator(_broker_url)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Dollars = Annotated[float, Field(gt=0, allow_inf_nan=False)]
