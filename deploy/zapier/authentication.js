@@ -3,7 +3,7 @@
 
 const { at } = require('./server');
 
-/** Whose key it is. Raises where no Clipbell answers. */
+/** The owner of the key. Throws if the server is not Clipbell. */
 const test = async (z, bundle) => {
   const { data } = await z.request(at(bundle, '/v1/me'));
   if (!data || !data.id) {
@@ -28,7 +28,7 @@ module.exports = {
       type: 'string',
       required: true,
       placeholder: 'https://clips.example.com',
-      helpText: 'Where your Clipbell runs, as Zapier can reach it.',
+      helpText: 'The address at which Zapier reaches your Clipbell.',
     },
     {
       key: 'api_key',

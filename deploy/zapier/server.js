@@ -1,4 +1,4 @@
-/** The user's own Clipbell: its address, the key it wants, and what it says when it refuses. */
+/** The user's own Clipbell: its address, its key and its errors. */
 'use strict';
 
 /** `path` on the server that the connection names; a bare host is taken as https. */
@@ -14,7 +14,7 @@ const sendKey = (request, z, bundle) => {
   return request;
 };
 
-/** The problem+json of an answer, or nothing where something else than Clipbell answered. */
+/** The problem+json of an answer; nothing if the answer does not come from Clipbell. */
 const problemOf = (response) => {
   try {
     const body = JSON.parse(response.content);
@@ -26,7 +26,7 @@ const problemOf = (response) => {
 
 const sentence = (text) => (/[.!?]$/.test(text) ? text : `${text}.`);
 
-/** Why an answer that is not Clipbell's is none. */
+/** An explanation of an answer that does not come from Clipbell. */
 const notClipbell = (response) => {
   const place = response.getHeader('location');
   return place
@@ -34,7 +34,7 @@ const notClipbell = (response) => {
     : `No Clipbell answered at this address (HTTP ${response.status}): check the server URL.`;
 };
 
-/** A problem in sentences: what is wrong, each field with its fault, how to fix it. */
+/** A problem as sentences: the error, each wrong field, and the fix. */
 const inWords = (problem) => {
   const faults = (problem.errors || []).map(
     ({ pointer, message }) => `${pointer.replace(/^\/(input\/)?/, '')}: ${message}`,
@@ -43,8 +43,8 @@ const inWords = (problem) => {
 };
 
 /**
- * Raises for a refusal, in the server's words: a bad key ends the connection, a
- * busy server is asked again later. A request with `skipThrowForStatus` sees its own 404.
+ * Throws the server's message for a refusal: a bad key ends the connection, a
+ * busy server is retried later. A request with `skipThrowForStatus` handles its own 404.
  */
 const tellRefusal = (response, z) => {
   const { status } = response;

@@ -29,7 +29,7 @@ module.exports = {
   noun: 'Video',
   display: {
     label: 'Create Video',
-    description: 'Creates a video from a prompt. Use Video Ready to hear when it is finished.',
+    description: 'Creates a video from a prompt. Use Video Ready to continue when it is finished.',
   },
   operation: {
     perform,

@@ -1,4 +1,4 @@
-/** Find Job: one job by its id; asking also renews a link whose time is over. */
+/** Find Job: one job by its id; this also renews an expired link. */
 'use strict';
 
 const job = require('../job');

@@ -71,7 +71,7 @@ const outputFields = [
   { key: 'finished_at', label: 'Finished At', type: 'datetime' },
 ];
 
-/** A trigger that hears one event. */
+/** A trigger for one event. */
 const hears = (event, trigger, sample) => ({
   ...trigger,
   noun: 'Video',
@@ -139,7 +139,7 @@ const videoUnknown = hears(
     key: 'video_unknown',
     display: {
       label: 'Video Unclear',
-      description: 'Triggers when a job was sent and the vendor did not answer, so a person may decide.',
+      description: 'Triggers when a job was sent and no answer came, so a person may have to decide.',
     },
   },
   UNKNOWN,
