@@ -18,12 +18,11 @@ from service.cli.wired import open_wiring
 from service.deliveries import endpoint_health
 from service.deliveries.secrets import check_secret, revoke_old_secret, rotate_secret
 from service.deliveries.subscription_spec import parse_subscription
-from service.deliveries.subscriptions import parse_changes, shown_subscription, subscribe
+from service.deliveries.subscriptions import parse_changes, planned_subscription, shown_subscription
 from service.deliveries.test_sends import require_test, send_test, test_request_for
 from service.errors import FieldErrors
 from service.model import utc_now
 from service.model.delivery_json import SubscriptionJson
-from service.signing import new_webhook_secret
 
 WHICH = "Which messages"
 ENDPOINT = "The endpoint"
@@ -117,12 +116,12 @@ def _add(body: dict[str, Any], test_first: bool) -> dict[str, Any]:
     with wiring.db.read() as tx:
         account_id = acting_account(tx).id
     spec = parse_subscription(wiring.channels, body, "")
-    secret, now = spec.secret or new_webhook_secret(), wiring.clock()
+    planned, secret = planned_subscription(wiring.encryptor, account_id, spec, wiring.clock())
     if test_first:
-        require_test(wiring.db, wiring.notifications, account_id, spec, secret, now)
+        require_test(wiring.db, wiring.notifications, planned, wiring.clock())
     with wiring.db.write() as tx:
-        added, _ = subscribe(tx, wiring.encryptor, account_id, spec, now, secret=secret)
-    return {**shown_subscription(wiring.encryptor, added), "secret": secret}
+        store.subscriptions.insert(tx, planned)
+    return {**shown_subscription(wiring.encryptor, planned), "secret": secret}
 
 
 def _fields(

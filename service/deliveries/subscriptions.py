@@ -31,6 +31,15 @@ REMOVED = "removed"
 CHANGEABLE = ("enabled", *(name for name in FIELDS if name not in ("channel", "secret")))
 
 
+def planned_subscription(
+    encryptor: Encryptor, account_id: str, spec: SubscriptionSpec, now: datetime
+) -> tuple[Subscription, str]:
+    """A subscription to be tested or saved, and its secret for the only time."""
+    secret = spec.secret or new_webhook_secret()
+    sealed = encryptor.encrypt(secret)
+    return _made(encryptor, account_id, spec, sealed, now, hidden=False), secret
+
+
 def subscribe(
     tx: Connection,
     encryptor: Encryptor,
@@ -39,16 +48,9 @@ def subscribe(
     now: datetime,
     *,
     hook: bool = False,
-    secret: str | None = None,
 ) -> tuple[Subscription, str]:
-    """
-    A new subscription, and its secret for the only time.
-
-    Args:
-        secret: one that was made before, for a test; else the spec's own, or a new one.
-    """
-    secret = secret or spec.secret or new_webhook_secret()
-    made = _made(encryptor, account_id, spec, encryptor.encrypt(secret), now, hidden=False)
+    """A new subscription, and its secret for the only time."""
+    made, secret = planned_subscription(encryptor, account_id, spec, now)
     subscription = replace(made, hook=hook)
     store.subscriptions.insert(tx, subscription)
     return subscription, secret

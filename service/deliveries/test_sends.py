@@ -11,7 +11,6 @@ from service.channels.base import DeliveryRequest
 from service.deliveries.custom_headers import decrypt_headers
 from service.deliveries.notification import NotificationContext, build_notification
 from service.deliveries.secrets import secrets_of
-from service.deliveries.subscription_spec import SubscriptionSpec
 from service.errors import ClipbellError, DeliveryError, FieldError, InvalidInput
 from service.events.samples import sample_event
 from service.model import EventType, Subscription, new_id
@@ -77,21 +76,14 @@ def send_test(
 
 
 def require_test(
-    db: Database,
-    context: NotificationContext,
-    account_id: str,
-    spec: SubscriptionSpec,
-    secret: str,
-    now: datetime,
+    db: Database, context: NotificationContext, planned: Subscription, now: datetime
 ) -> TestResult:
     """Test a subscription before it is saved. Raises InvalidInput, saying why, if that fails."""
-    place = (spec.channel, spec.target, spec.format, spec.events)
-    test_request = TestRequest(account_id, "", *place, (secret,), spec.headers)
-    test_result = send_test(db, context, test_request, now)
+    test_result = send_test(db, context, test_request_for(context, planned, now), now)
     if test_result.error is None:
         return test_result
     message = f"the test failed, so nothing was saved: {test_result.error}"
-    if test_request.channel == "webhook" and test_result.status in (401, 403):
+    if planned.channel == "webhook" and test_result.status in (401, 403):
         # It cannot know the secret, which is shown only once the subscription is saved.
         message += "; if it checks signatures, save without a test, give it the secret, then test"
     raise InvalidInput([FieldError("/target", "test_failed", message)])

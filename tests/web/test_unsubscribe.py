@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from support.channel_targets import MailTarget
 from support.harness import Harness
 
 from service import store
 from service.deliveries.endpoint_health import remove
 from service.deliveries.subscription_spec import SubscriptionSpec
 from service.deliveries.subscriptions import get_or_create_internal, subscribe
+from service.sandbox.sinks.inbox import parse_mail
 from service.web.app import create_app
 
 TARGET = "http://127.0.0.1:9/hook"
@@ -142,3 +146,35 @@ def test_what_its_owner_disabled(harness: Harness, client: FlaskClient) -> None:
         client.post(path, data=data)
 
     assert not enabled(harness, own)
+
+
+class TestSamples:
+    """The mail of a test is a mail like any other."""
+
+    @pytest.fixture
+    def mailbox(self) -> Iterator[MailTarget]:
+        """The operator's mail server."""
+        with MailTarget() as server:
+            yield server
+
+    @pytest.fixture
+    def settings_given(self, mailbox: MailTarget) -> dict[str, Any]:
+        """With mail."""
+        return {"smtp_url": mailbox.url, "mail_from": "clips@example.com"}
+
+    def test_before_it_is_saved(
+        self, harness: Harness, client: FlaskClient, mailbox: MailTarget
+    ) -> None:
+        """The link in the first sample ends the subscription that was saved because of it."""
+        answer = client.post(
+            "/v1/subscriptions?test=true",
+            json={"channel": "email", "target": "me@example.com"},
+            headers={"x-api-key": harness.key},
+        )
+        made = answer.get_json()["id"]
+        before = enabled(harness, made)
+        mail = parse_mail(mailbox.bodies[0])
+        url = str(mail["List-Unsubscribe"]).strip("<>")
+        client.post(url.removeprefix(harness.wiring.settings.public_url))
+
+        assert (True, False) == (before, enabled(harness, made))

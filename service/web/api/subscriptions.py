@@ -25,8 +25,12 @@ from service.deliveries.subscription_fields import (
     OwnSecret,
     Pairs,
 )
-from service.deliveries.subscription_spec import SubscriptionSpec, parse_subscription
-from service.deliveries.subscriptions import parse_changes, shown_subscription, subscribe
+from service.deliveries.subscription_spec import parse_subscription
+from service.deliveries.subscriptions import (
+    parse_changes,
+    planned_subscription,
+    shown_subscription,
+)
 from service.deliveries.test_sends import (
     TestRequest,
     TestResult,
@@ -39,7 +43,6 @@ from service.messages.payloads import FormatName
 from service.model import Subscription
 from service.model.delivery_json import SubscriptionJson
 from service.model.json_types import Cursor, about
-from service.signing import new_webhook_secret
 from service.web.context import (
     caller,
     channels,
@@ -89,27 +92,27 @@ def create(test: bool) -> Response:
     With `test=true` it is saved only if its target accepts a sample.
     """
     w = wiring()
-    spec, secret = wished(json_body(), tested=test)
+    made, secret = wished(json_body(), tested=test)
     with w.db.write() as tx:
-        made, _ = subscribe(tx, w.encryptor, caller().account_id, spec, w.clock(), secret=secret)
+        store.subscriptions.insert(tx, made)
     location = {"Location": url_for(".get", subscription_id=made.id)}
     return json_response({**shown(made), "secret": secret}, 201, location)
 
 
-def wished(given: Any, *, tested: bool) -> tuple[SubscriptionSpec, str]:
+def wished(given: Any, *, tested: bool) -> tuple[Subscription, str]:
     """
-    A request and the secret that its subscription will have.
+    The subscription that is asked for, to be saved, and its secret.
 
     Raises:
         InvalidInput: every fault of it, or that the test of it failed.
         Busy: no test can be made now.
     """
     spec, w = parse_subscription(channels(), given, ""), wiring()
-    secret = spec.secret or new_webhook_secret()
+    planned, secret = planned_subscription(w.encryptor, caller().account_id, spec, w.clock())
     if tested:
         with reserve_test_slot():
-            require_test(w.db, w.notifications, caller().account_id, spec, secret, w.clock())
-    return spec, secret
+            require_test(w.db, w.notifications, planned, w.clock())
+    return planned, secret
 
 
 @blueprint.get("/subscriptions")

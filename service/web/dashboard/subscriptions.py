@@ -15,7 +15,7 @@ from service import store
 from service.catalogue.models import MODELS
 from service.deliveries.endpoint_health import health_of
 from service.deliveries.subscription_spec import NEEDS, parse_key_value
-from service.deliveries.subscriptions import parse_changes, shown_subscription, subscribe, target_of
+from service.deliveries.subscriptions import parse_changes, shown_subscription, target_of
 from service.errors import Busy, FieldError, InvalidInput
 from service.messages.payloads import FORMATS
 from service.model import DEFAULT_EVENTS, EventType, Subscription
@@ -113,18 +113,20 @@ def create() -> AnyResponse:
     """A new subscription; the form again, with what is wrong, when it cannot be."""
     given = request.form
     try:
-        spec, secret = wished(_body(given, given.get("channel", "")), tested="test" in given)
+        planned, secret = wished(_body(given, given.get("channel", "")), tested="test" in given)
     except InvalidInput as error:
         return _form(given, error.faults)
     except Busy as error:
         return _form(given, [FieldError("/target", "busy", str(error))])
-    w, account = wiring(), caller().account_id
-    with w.db.write() as tx:
+
+    def insert() -> str:
+        store.subscriptions.insert(tx, planned)
+        return planned.id
+
+    with wiring().db.write() as tx:
         # The same form sent twice is one subscription.
-        made, now = submit_once(
-            tx, lambda: subscribe(tx, w.encryptor, account, spec, w.clock(), secret=secret)[0].id
-        )
-    if not now or spec.channel != "webhook":
+        made, now = submit_once(tx, insert)
+    if not now or planned.channel != "webhook":
         return redirect(url_for("dashboard.subscription.show", subscription_id=made), 303)
     return shown_once(made, secret, 201)
 
