@@ -74,9 +74,9 @@ def post_json(
     return answer
 
 
-def retry_after(answer: Response, now: datetime) -> float | None:
-    """The seconds that an overloaded server asks for, if it asks."""
-    if answer.status not in (429, 503):
+def retry_after(answer: Response, now: datetime, *, always: bool = False) -> float | None:
+    """The seconds that an overloaded server asks for, if it asks; `always`: it is overloaded."""
+    if answer.status not in (429, 503) and not always:
         return None
     return parse_retry_after(answer.headers.get("Retry-After"), now)
 

@@ -25,7 +25,10 @@ _SLACK_HOSTS = ("slack.com", "slack-gov.com")
 #: Slack's words for a URL that will never work again, each with the reason and the fix.
 _DEAD = {
     "no_service": f"Slack has removed or switched off this webhook; {_NEW_URL}",
+    "no_active_hooks": f"Slack has switched off this webhook; {_NEW_URL}",
     "no_team": f"the Slack workspace is gone; {_NEW_URL}",
+    "team_disabled": f"the Slack workspace is gone; {_NEW_URL}",
+    "user_not_found": f"the person it posts to is gone; {_NEW_URL}",
     "invalid_token": f"the webhook URL is not valid; {_NEW_URL}",
     "channel_not_found": f"the Slack channel is gone; {_NEW_URL}",
     "channel_is_archived": "the Slack channel is archived; unarchive it, then enable this again",

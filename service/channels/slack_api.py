@@ -29,6 +29,10 @@ _APP = {
     "token_revoked": f"the token was revoked; {_NEW_LOGIN}",
     "token_expired": f"the token has expired; {_NEW_LOGIN}",
     "not_allowed_token_type": f"this kind of token may not post; {_NEW_LOGIN}",
+    "access_denied": f"Slack forbids the app; {_NEW_LOGIN}",
+    "team_access_not_granted": f"the app has no access to this workspace; {_NEW_LOGIN}",
+    "enterprise_is_restricted": f"the organization forbids the app; {_NEW_LOGIN}",
+    "ekm_access_denied": "an admin has suspended the app's access to messages: ask one",
     "missing_scope": "the Slack app lacks a scope: give it chat:write, then install it again",
 }
 _AGAIN = "then enable this again"
@@ -41,9 +45,15 @@ _DEAD = {
     "is_archived": f"the Slack channel is archived: unarchive it, {_AGAIN}",
     "user_not_found": "Slack knows no such person: subscribe with another id",
     "restricted_action": f"a workspace setting forbids the post: ask an admin, {_AGAIN}",
+    "restricted_action_read_only_channel": f"the channel is read-only: ask an admin, {_AGAIN}",
+    "restricted_action_thread_only_channel": "the channel takes only replies: choose another",
+    "messages_tab_disabled": f"the app takes no direct messages: turn its messages on, {_AGAIN}",
+    "cannot_dm_bot": "a bot cannot write to a bot: subscribe with another id",
     "posting_to_general_channel_denied": "the app may not post in #general: choose another channel",
     "no_permission": f"the app may not post there: ask an admin, {_AGAIN}",
 }
+#: May come under 200, with a `Retry-After`.
+TOO_FAST = "ratelimited"
 #: Words for a payload that is at fault where a plainer one may pass.
 TOO_RICH = frozenset(
     {
@@ -136,7 +146,7 @@ def _read(answer: Response, now: datetime) -> dict[str, Any]:
         return known
     word = str(known.get("error") or "")
     app, dead = _APP.get(word), _DEAD.get(word)
-    next_step, wait = NextStep.RETRY, retry_after(answer, now)
+    next_step, wait = NextStep.RETRY, retry_after(answer, now, always=word == TOO_FAST)
     if app:
         next_step, wait = NextStep.PAUSE_CHANNEL, PAUSE_SECONDS
     elif dead:

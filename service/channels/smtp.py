@@ -8,11 +8,12 @@ next mail; one in which anything went wrong is not.
 
 from __future__ import annotations
 
+import io
 import smtplib
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -151,9 +152,11 @@ class MailServer:
                 session.starttls(context=self._tls)
             if self._user:
                 session.login(self._user, self._password)
-        except smtplib.SMTPNotSupportedError as error:
-            # No server learns STARTTLS or AUTH between two attempts.
-            raise _misconfigured(str(error).rstrip("."), None, "") from error
+        except smtplib.SMTPException as error:
+            # No server learns STARTTLS, or a way to log in, between two attempts.
+            if type(error) in (smtplib.SMTPException, smtplib.SMTPNotSupportedError):
+                raise _misconfigured(str(error).rstrip("."), None, "") from error
+            raise
 
     def _is_local(self) -> bool:
         """Whether the server is on this machine."""
@@ -180,16 +183,26 @@ class _Session(smtplib.SMTP):
         self._until = until
         self.mails = 0
         self.idle_since = 0.0
-        super().__init__(host, port, timeout=self._left(), **more)
+        super().__init__(host, port, timeout=self.left(), **more)
 
-    def _left(self) -> float:
-        return max(self._until - time.monotonic(), 0.001)
+    def left(self) -> float:
+        """The seconds that are left. Raises TimeoutError once there are none."""
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        return left
 
     def getreply(self) -> tuple[int, bytes]:
-        """The next reply, if it comes in time."""
-        if self.sock is not None:
-            self.sock.settimeout(self._left())
+        """The next reply, if all of it comes in time."""
+        if self.file is None and self.sock is not None:
+            self.file = io.BufferedReader(_Replies(self.sock, self.left))
         return super().getreply()
+
+    def send(self, s: Any) -> None:
+        """Hand over what is left to be said, if the server takes it in time."""
+        if self.sock is not None:
+            self.sock.settimeout(self.left())
+        super().send(s)
 
     def mail(self, sender: str, options: Any = ()) -> tuple[int, bytes]:
         """The same with any answer of the 2xx as a yes; so for the next two."""
@@ -226,6 +239,24 @@ def _as_yes(reply: tuple[int, bytes]) -> tuple[int, bytes]:
     return (250 if 200 <= code < 300 else code), said
 
 
+class _Replies(io.RawIOBase):
+    """What the server says: each byte has the time that is left, however slowly they come."""
+
+    def __init__(self, sock: Any, left: Callable[[], float]) -> None:
+        super().__init__()
+        self._sock, self._left = sock, left
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """The next bytes."""
+        self._sock.settimeout(self._left())
+        count: int = self._sock.recv_into(buffer)
+        return count
+
+
 class _TlsSession(_Session, smtplib.SMTP_SSL):
     """The same, encrypted from the first byte."""
 
@@ -241,13 +272,16 @@ def refused(error: Exception) -> DeliveryError:
         said = _text(words)
     elif isinstance(error, smtplib.SMTPResponseException):
         code, said = error.smtp_code, _text(error.smtp_error)
+    if code is not None and not 200 <= code < 600:
+        code, said = None, f"the answer is not SMTP: {said}"
     at_login = isinstance(error, smtplib.SMTPAuthenticationError) and (code or 0) >= 500
     if at_login or code in _CREDENTIALS:
         return _misconfigured("the mail server refused our user and password", code, said)
     about_the_mail = isinstance(error, _ABOUT_THE_MAIL)
     final = about_the_mail and code is not None and code >= 500
+    line = " ".join(said.split())
     return DeliveryError(
-        f"the mail server answered {code}: {said[:200]}" if code else f"no mail sent: {said}",
+        f"the mail server answered {code}: {line[:200]}" if code else f"no mail sent: {line}",
         NextStep.GIVE_UP if final else NextStep.RETRY,
         status=code,
         response=said,

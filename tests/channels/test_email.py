@@ -6,7 +6,9 @@ What every channel promises is in the channels' contract.
 
 from __future__ import annotations
 
+import socket
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -21,6 +23,7 @@ from support.channel_targets import (
     delivery_request,
     frozen,
 )
+from support.raw_servers import Handler, OverSockets, Server, Start
 
 from service.channels.base import DeliveryResult
 from service.channels.email import Email
@@ -293,6 +296,67 @@ def test_silence_after_the_mail_is_transient() -> None:
 
     assert NextStep.RETRY is caught.value.next_step
     assert 1 == len(target.bodies)
+
+
+def slow_greeting(server: Server, conn: socket.socket) -> None:
+    """A byte now and then, as tarpits do."""
+    while not server.stopped.wait(SHORT / 4):
+        conn.sendall(b"2")
+
+
+def endless_greeting(server: Server, conn: socket.socket) -> None:
+    """A line at once, and always one more."""
+    while not server.stopped.is_set():
+        conn.sendall(b"220-and more\r\n" * 100)
+
+
+def greets(reply: bytes, more: bytes = b"") -> Handler:
+    """Greets so, and answers whatever comes with `more`."""
+
+    def handle(server: Server, conn: socket.socket) -> None:
+        conn.sendall(reply)
+        while conn.recv(65536):
+            conn.sendall(more)
+
+    return handle
+
+
+class TestOddServers(OverSockets):
+    """Mail servers that no library plays."""
+
+    @pytest.mark.parametrize("greeting", [slow_greeting, endless_greeting])
+    def test_words_without_end(self, start: Start, greeting: Handler) -> None:
+        """However slowly or long a server speaks, an attempt ends in its time."""
+        server, began = start(greeting), time.monotonic()
+        with pytest.raises(DeliveryError) as caught:
+            mailed(Email(f"smtp://127.0.0.1:{server.port}", SENDER, SHORT))
+
+        assert NextStep.RETRY is caught.value.next_step
+        assert time.monotonic() - began < 5 * SHORT
+
+    @pytest.mark.parametrize("greeting", [b"HTTP/1.1 400 Bad\r\n", b"\r\n", b"-1 hi\r\n"])
+    def test_no_mail_server(self, start: Start, greeting: bytes) -> None:
+        """What is no SMTP is called so, without a number that nobody has sent."""
+        server = start(greets(greeting))
+        with pytest.raises(DeliveryError, match="the answer is not SMTP") as caught:
+            mailed(Email(f"smtp://127.0.0.1:{server.port}", SENDER))
+
+        assert (NextStep.RETRY, None) == (caught.value.next_step, caught.value.status)
+
+    @pytest.mark.parametrize("ways", [b"NTLM GSSAPI", b"XOAUTH2"])
+    def test_no_way_to_log_in(self, start: Start, ways: bytes) -> None:
+        """Where user and password are of no use, all mail waits for the operator."""
+        server = start(greets(b"220 hi\r\n", b"250-x\r\n250 AUTH " + ways + b"\r\n"))
+        with pytest.raises(DeliveryError, match="CLIPBELL_SMTP_URL") as caught:
+            mailed(Email(f"smtp://u:p@127.0.0.1:{server.port}", SENDER))
+
+        assert NextStep.PAUSE_CHANNEL is caught.value.next_step
+
+    def test_reply_of_several_lines(self, start: Start) -> None:
+        """The reason stands in one line."""
+        server = start(greets(b"421-busy\r\n421 come back\r\n"))
+        with pytest.raises(DeliveryError, match="answered 421: busy come back"):
+            mailed(Email(f"smtp://127.0.0.1:{server.port}", SENDER))
 
 
 @pytest.mark.parametrize(

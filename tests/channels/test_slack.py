@@ -199,6 +199,25 @@ class TestSlacksOwnHost(OverSockets):
 
         assert 200 == channel.send(delivery_request(server.url("/x", host), frozen(channel))).status
 
+    @pytest.mark.parametrize(
+        ("status", "word"),
+        [
+            ("404 Not Found", "no_active_hooks"),
+            ("403 Forbidden", "team_disabled"),
+            ("400 Bad Request", "user_not_found"),
+        ],
+    )
+    def test_dead_in_text(self, start: Start, client: Client, status: str, word: str) -> None:
+        """Each of Slack's words for a URL that will never work again says what to do."""
+        server = start(always(answer(word.encode(), status)))
+        channel = Slack(client(resolver=names("127.0.0.1")))
+        sent = delivery_request(server.url("/services/T/B/X", "hooks.slack.com"), frozen(channel))
+        with pytest.raises(DeliveryError) as caught:
+            channel.send(sent)
+
+        assert NextStep.DISABLE is caught.value.next_step
+        assert "new incoming webhook" in caught.value.message
+
     def test_dead_in_json(self, start: Start, client: Client) -> None:
         """Slack's own word ends the subscription in JSON, too."""
         server = start(always(answer(b'{"ok":false,"error":"no_service"}', "404 Not Found")))

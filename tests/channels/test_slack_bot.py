@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -11,6 +12,7 @@ import pytest
 from deliveries.test_attempts import now_is
 from support.channel_targets import EVENT_ID, JOB_ID, delivery_request, error, notification
 from support.harness import Harness
+from support.raw_servers import Client, OverSockets, Start, always, answer
 
 from service import store
 from service.channels.base import DeliveryResult
@@ -208,6 +210,56 @@ def test_a_bad_token_pauses_the_channel(word: str, sinks: SinkServer, bot: Slack
     assert (NextStep.PAUSE_CHANNEL, 900.0) == (raised.next_step, raised.wait_seconds)
     assert fix in str(raised)
     assert word in raised.response
+
+
+class TestOverSockets(OverSockets):
+    """Words that the sink has no need to know, as Slack answers them: with 200."""
+
+    def refusal(self, start: Start, client: Client, word: str, *headers: str) -> DeliveryError:
+        """What the channel raises for that word."""
+        body = json.dumps({"ok": False, "error": word}).encode()
+        server = start(always(answer(body, "200 OK", *headers)))
+        with pytest.raises(DeliveryError) as caught:
+            report(SlackBot(client(), BOT_TOKEN, 2.0, server.url("/api/")), SUCCEEDED)
+        return caught.value
+
+    @pytest.mark.parametrize(("headers", "wait"), [(["Retry-After: 30"], 30.0), ([], None)])
+    def test_too_fast(
+        self, start: Start, client: Client, headers: list[str], wait: float | None
+    ) -> None:
+        """Slack's own time is kept under that status, too."""
+        raised = self.refusal(start, client, "ratelimited", *headers)
+
+        assert (NextStep.RETRY, wait) == (raised.next_step, raised.wait_seconds)
+
+    @pytest.mark.parametrize(
+        "word", ["access_denied", "team_access_not_granted", "ekm_access_denied"]
+    )
+    def test_the_app_is_shut_out(self, start: Start, client: Client, word: str) -> None:
+        """All wait for the operator."""
+        assert NextStep.PAUSE_CHANNEL is self.refusal(start, client, word).next_step
+
+    @pytest.mark.parametrize(
+        "word",
+        [
+            "restricted_action_read_only_channel",
+            "restricted_action_thread_only_channel",
+            "messages_tab_disabled",
+            "cannot_dm_bot",
+        ],
+    )
+    def test_the_target_takes_none(self, start: Start, client: Client, word: str) -> None:
+        """The subscription is disabled, with a sentence instead of Slack's word."""
+        raised = self.refusal(start, client, word)
+
+        assert NextStep.DISABLE is raised.next_step
+        assert word not in raised.message
+
+    def test_other_words_wait_for_nothing(self, start: Start, client: Client) -> None:
+        """A `Retry-After` beside another word under 200 is none of ours."""
+        raised = self.refusal(start, client, "internal_error", "Retry-After: 30")
+
+        assert (NextStep.RETRY, None) == (raised.next_step, raised.wait_seconds)
 
 
 def test_a_wrong_token_is_found_out(sinks: SinkServer, outbound: Outbound) -> None:
