@@ -91,7 +91,7 @@ class Outbound:
         logging.getLogger("urllib3").setLevel(logging.ERROR)
         self._guard = AddressPolicy(allowed_networks, resolver, resolve_seconds)
         self._tls = tls_context(ca_file or DEFAULT_CA_BUNDLE_PATH)
-        self._adapter = _Adapter(self._tls)
+        self._adapter = _Adapter(self._tls, _POOL)
         self._session = requests.Session()
         self._session.trust_env = False
         agent = {"User-Agent": f"Clipbell/{__version__}", "Accept-Encoding": "identity"}
@@ -142,7 +142,7 @@ class Outbound:
         if redirects and method != "GET":
             raise ValueError("only a GET may follow redirects")
         exchange = RequestContext(self._guard, seconds)
-        adapter = _Adapter(self._tls) if unrepeatable else self._adapter
+        adapter = _Adapter(self._tls, 1) if unrepeatable else self._adapter
         token = CURRENT_REQUEST.set(exchange)
         try:
             draft = requests.Request(method, url, headers=headers, data=body)
@@ -308,11 +308,11 @@ def _pieces(exchange: RequestContext, body: Source, limit: int) -> Iterator[byte
 
 
 class _Adapter(HTTPAdapter):
-    """No retries, no proxies, and connections that dial through the guard."""
+    """No retries, no proxies, and connections that dial through the guard, `most` kept idle."""
 
-    def __init__(self, tls: ssl.SSLContext) -> None:
+    def __init__(self, tls: ssl.SSLContext, most: int) -> None:
         self._tls = tls
-        super().__init__(pool_connections=_POOL, pool_maxsize=_POOL, max_retries=0)
+        super().__init__(pool_connections=most, pool_maxsize=most, max_retries=0)
 
     def init_poolmanager(
         self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any
