@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
+from urllib.parse import urlsplit
 
 from service import store
 from service.callbacks.ingest import Ingest
@@ -189,7 +190,7 @@ def _refuse_useless(settings: Settings) -> None:
         needed = "needs CLIPBELL_RESULT_HOSTS, or no result would be accepted"
         raise SettingsError(f"CLIPBELL_CONFIRM_CALLBACKS=false {needed}")
     scheme = {"x-accel": "file", "presigned": "s3"}.get(settings.accel)
-    if scheme and not settings.storage_url.startswith(f"{scheme}:"):
+    if scheme and urlsplit(settings.storage_url).scheme != scheme:
         wrong = f"CLIPBELL_STORAGE_URL={scheme}://…"
         raise SettingsError(f"CLIPBELL_ACCEL={settings.accel} needs {wrong}")
     if settings.mail_from and not settings.smtp_url.get_secret_value():

@@ -10,6 +10,7 @@ import pytest
 from support.buckets import Buckets
 from support.servers import free_port
 
+from service.errors import SettingsError
 from service.storage import Storage, StorageError, open_storage
 
 NAME = "vid_" + "0123456789abcdef" * 2 + ".mp4"
@@ -88,6 +89,33 @@ def test_server_is_away(buckets: Buckets, tmp_path: Path, monkeypatch: pytest.Mo
         list(storage.names("img"))
 
     assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        *[(f"clips/{bad}", "no part of the prefix") for bad in ("..", "a/../b", "./a", "a//b")],
+        ("clips/a%2F%2Fb", "no part of the prefix"),
+        ("clips/a%00b", "no control characters"),
+        *[(bad, "AWS_ENDPOINT_URL") for bad in ("id:secret@clips/x", "clips:9000", "my clips/x")],
+    ],
+)
+def test_no_place_in_a_bucket(place: str, words: str, tmp_path: Path) -> None:
+    """What names no bucket with a prefix is a setting to correct; no secret is repeated."""
+    with pytest.raises(SettingsError, match=words) as caught:
+        open_storage(f"s3://{place}", tmp_path)
+
+    assert "secret@" not in str(caught.value)
+
+
+@pytest.mark.parametrize("prefix", ["", "/", "/a/", "/my%20clips", "/ü", "/%E4"])
+def test_prefixes(prefix: str, buckets: Buckets, tmp_path: Path) -> None:
+    """Any name may be a prefix, with or without a slash at its end."""
+    storage = open_storage(f"S3://{buckets.new()}{prefix}", tmp_path)
+    with storage.writing(NAME) as file:
+        file.write(CONTENT)
+
+    assert (CONTENT, [NAME]) == (storage.read(NAME), list(storage.names(NAME.partition("_")[0])))
 
 
 def test_two_prefixes(buckets: Buckets, tmp_path: Path) -> None:
