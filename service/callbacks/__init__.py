@@ -1,5 +1,5 @@
 """
-Callbacks of providers: kept before they are answered, believed once confirmed.
+Callbacks of vendors: stored before the answer, trusted once confirmed.
 
 Enters: the bytes of a POST to a signed URL. Leaves: a stored row, and later the
 outcome of its job. May import: jobs, providers, store and below.

@@ -1,11 +1,11 @@
 """
-The receiver's way into the database: durable before the answer, many at once.
+The receiver's writer: it stores callbacks durably before the answer, many in one commit.
 
 One writer thread per process takes whatever has queued up and commits it as
-one transaction, so that sixteen callbacks cost one fsync. Plain SQL, since
+one transaction, so that sixteen callbacks cost one fsync. It uses plain SQL, since
 this is the one path where every microsecond is multiplied by a provider's
-burst. A full queue refuses with `Busy` instead of growing. What nobody waits for
-(refusals, uses of keys) is added up and goes along with the next commit.
+burst. A full queue refuses with `Busy` instead of growing. Rows that nobody waits for
+(refusals, uses of keys) are collected and written by the next commit.
 """
 
 from __future__ import annotations
@@ -34,26 +34,26 @@ from service.store.callbacks import COUNT, FORGET, LISTED, REJECT
 from service.store.database import Database
 from service.store.work import call_for
 
-#: Where the commit before it had several rows, one waits so long for more, and so often while
-#: more have come: a commit costs as much as the receipt of many callbacks.
+#: After a commit of several rows, the next one waits this long for more rows, and again up to
+#: this often while more arrive. A commit costs as much as the receipt of many callbacks.
 GATHER_SECONDS = 0.002
 GATHER_TIMES = 3
-#: What nobody waits for is written after this at the latest.
+#: Rows that nobody waits for are written after this at the latest.
 ASIDE_SECONDS = 0.2
 QUEUE_LENGTH = 1000
 BATCH = 64
-#: Longer than the database's patience with one commit, and short enough for who calls back.
+#: Longer than the database's time limit for a commit, and short enough for the vendor.
 COMMIT_SECONDS = 8.0
-#: Of one job so many different callbacks are kept, and so many bytes of them. No vendor sends
-#: more than a few; whoever holds the URL may.
+#: The most different callbacks, and the most bytes, stored for one job. No vendor sends
+#: more than a few; other holders of the URL may.
 KEPT_PER_JOB = 1000
 KEPT_BYTES_PER_JOB = 4 * 1024 * 1024
-#: A job that has more than these is asked about so soon.
+#: A job with more callbacks than these is polled after this time.
 POLL_SECONDS = 30.0
-#: How exactly it is known when a key was last used.
+#: The precision of the last use of a key.
 USE_SECONDS = 60.0
 
-#: Which of the jobs there are, and what is kept of each: one question, being a round trip.
+#: The existing jobs, and the callbacks stored for each, in one statement: each is a round trip.
 _KNOWN = """
 SELECT jobs.id, COUNT(callbacks.id),
     COALESCE(SUM(LENGTH(callbacks.body) + LENGTH(CAST(callbacks.headers AS TEXT))), 0)
@@ -61,12 +61,12 @@ FROM jobs LEFT JOIN callbacks ON callbacks.job_id = jobs.id
 WHERE jobs.id IN ({}) GROUP BY jobs.id
 """
 _DIGESTS = "SELECT job_id, digest FROM callbacks WHERE job_id IN ({})"
-#: A claim ends then at the latest, so two polls are further apart than that.
+#: A claim ends then at the latest, so two polls are further apart than this.
 _POLL = """
 UPDATE jobs SET due_at = :soon
 WHERE id = :job_id AND state = 'submitted' AND due_at > :soon
 """
-#: All rows of a commit: on PostgreSQL a statement each takes longer than the rest of it.
+#: All rows of a commit in one statement: on PostgreSQL one for each would take most of the time.
 _INSERT = """
 INSERT INTO callbacks
     (id, job_id, provider, digest, headers, body, repeats, state, note, claims,
@@ -89,7 +89,7 @@ WHERE id = :id AND (last_used IS NULL OR last_used < :at)
 
 @dataclass
 class _Waiting:
-    """A row on its way: `done` resolves after the commit, to whether its job exists."""
+    """A queued row. After the commit, `done` resolves to True if its job exists, else False."""
 
     row: dict[str, Any]
     kind: Literal["callback", "url check", "aside"] = "callback"
@@ -97,7 +97,7 @@ class _Waiting:
 
 
 class _Aside:
-    """What nobody waits for, until the next commit: the newest refusals, counts, uses of keys."""
+    """Rows for the next commit that nobody waits for: the newest refusals, counts, uses of keys."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -110,14 +110,14 @@ class _Aside:
         self._is_empty = True
 
     def add_refusal(self, row: dict[str, Any]) -> bool:
-        """Says whether it is the first since the last commit."""
+        """Add a refusal. Returns whether it is the first since the last commit."""
         with self._lock:
             self.refusals.append(row)
             self.counts[row["reason"]] += 1
             return self._first()
 
     def add_use(self, key_id: str, at: datetime | str) -> bool:
-        """The same."""
+        """Add the use of a key. Returns whether it is the first row since the last commit."""
         with self._lock:
             self.uses[key_id] = {"id": key_id, "at": at}
             return self._first()
@@ -127,7 +127,7 @@ class _Aside:
         return first
 
     def take(self) -> tuple[list[dict[str, Any]], Counter[str], list[dict[str, Any]]]:
-        """The refusals to list, the counts by reason and the uses; none of it is left."""
+        """Remove and return all: the refusals to list, the counts by reason and the uses."""
         with self._lock:
             taken = [*self.refusals], self.counts, [*self.uses.values()]
             self._empty()
@@ -136,7 +136,7 @@ class _Aside:
     def put_back(
         self, refusals: list[dict[str, Any]], counts: Counter[str], uses: list[dict[str, Any]]
     ) -> None:
-        """What was taken, and could not be written: it goes along with a later commit."""
+        """Put rows back that could not be written, for a later commit."""
         with self._lock:
             self.refusals = deque([*refusals, *self.refusals], maxlen=LISTED)
             self.counts.update(counts)
@@ -144,7 +144,7 @@ class _Aside:
 
 
 class Ingest:
-    """Keeps callbacks; `insert` returns when the bytes are on disk."""
+    """The writer of callbacks; `insert` returns when the bytes are on disk."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -161,7 +161,7 @@ class Ingest:
         """
         Store one callback durably; identical bytes for one job count as a repeat.
 
-        One that is more than is kept of a job is only counted, and the job is polled.
+        A callback beyond the limits of its job is only counted, and the job is polled.
 
         Raises:
             NotFound: there is no such job.
@@ -185,7 +185,7 @@ class Ingest:
 
     def count_url_check(self, job_id: str) -> None:
         """
-        Count a look at the callback URL of a job, by who wants to know whether it works.
+        Count a check of the callback URL of a job (GET or HEAD).
 
         Raises:
             NotFound, Busy: as for a callback.
@@ -193,7 +193,7 @@ class Ingest:
         self._commit_known(_Waiting({"job_id": job_id, "reason": URL_CHECK}, "url check"))
 
     def reject(self, reason: str, remote: str, now: datetime) -> None:
-        """Count a refusal, and list it for a while; written within `ASIDE_SECONDS`."""
+        """Count a refusal, and list it for a while. It is written within `ASIDE_SECONDS`."""
         row = {
             "id": new_id("rej", now),
             "reason": reason,
@@ -204,7 +204,7 @@ class Ingest:
             self._call_for_aside()
 
     def note_use(self, key_id: str, now: datetime) -> None:
-        """A key is in use; kept at most once in `USE_SECONDS`."""
+        """Record the use of a key, at most once in `USE_SECONDS`."""
         last = self._used.get(key_id)
         if last and (now - last).total_seconds() < USE_SECONDS:
             return
@@ -213,12 +213,12 @@ class Ingest:
             self._call_for_aside()
 
     def _call_for_aside(self) -> None:
-        # With a full queue there are commits enough.
+        # With a full queue, the next commit comes anyway.
         with suppress(Busy):
             self._put(_Waiting({}, "aside"))
 
     def close(self) -> None:
-        """Write what is queued and stop; a row that comes later starts it again."""
+        """Write the queued rows and stop; a later row starts the thread again."""
         with self._lock:
             if self._thread:
                 self._queue.put(None)
@@ -242,7 +242,7 @@ class Ingest:
 
     def _put(self, waiting: _Waiting) -> None:
         with self._lock:
-            # Started by the first row, so always after gunicorn's fork.
+            # The first row starts it, so always after gunicorn's fork.
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
                 self._thread.start()
@@ -274,11 +274,11 @@ class Ingest:
                 return
 
     def _write(self, batch: list[_Waiting]) -> None:
-        """One commit for all; if that fails, one each, so that a bad row fails alone."""
+        """Commit all rows at once; if that fails, each alone, so that a bad row fails alone."""
         try:
             known = self._commit_all(batch)
         except Exception as error:
-            # Whatever it was, the thread lives on: the next callback needs it.
+            # Whatever the error was, the thread continues: the next callback needs it.
             if len(batch) > 1 and not isinstance(error, DatabaseUnavailable):
                 for waiting in batch:
                     self._write([waiting])
@@ -294,7 +294,7 @@ class Ingest:
         try:
             return self._commit(batch, *taken)
         except Exception as error:
-            # Where the one row of a commit is bad, so may be what went along with it.
+            # If the one row of a commit is bad, the rows written along with it may be bad too.
             if isinstance(error, DatabaseUnavailable) or len(batch) > 1:
                 self._aside.put_back(*taken)
             raise
@@ -314,7 +314,7 @@ class Ingest:
             taken = self._taken(tx, {row["job_id"] for row in (*kept, *checks)})
             rows = [row for row in kept if row["job_id"] in taken]
             rows, surplus = self._within_bounds(tx, rows, taken)
-            # The jobs first, as whoever settles a callback has them.
+            # Locks the jobs first, in the same order as the processing of callbacks.
             self._run_many(tx, _POLL, surplus)
             self._insert(tx, rows)
             call_for(tx, "process", len(rows))
@@ -332,7 +332,7 @@ class Ingest:
     def _within_bounds(
         self, tx: Connection, rows: list[dict[str, Any]], taken: dict[str, tuple[int, int]]
     ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """The rows that are kept, and of the others who is to be polled and when."""
+        """Split rows into those to store and, for the others, updates that make their jobs due."""
         room = {
             job_id: [KEPT_PER_JOB - count, KEPT_BYTES_PER_JOB - size]
             for job_id, (count, size) in taken.items()
@@ -345,7 +345,7 @@ class Ingest:
                 surplus.append(row)
         if not surplus:
             return rows, []
-        # Those that are there already are repeats, which take no room.
+        # Callbacks that are stored already are repeats, which take no room.
         over = {row["job_id"] for row in surplus}
         there = {tuple(found) for found in self._of_jobs(tx, _DIGESTS, over)}
         surplus = [row for row in surplus if (row["job_id"], row["digest"]) not in there]
@@ -357,7 +357,7 @@ class Ingest:
         return kept, orders
 
     def _taken(self, tx: Connection, job_ids: set[str]) -> dict[str, tuple[int, int]]:
-        """Of those jobs that there are, how many callbacks are kept and how many bytes."""
+        """For each existing job, the number and the bytes of its stored callbacks."""
         found = self._of_jobs(tx, _KNOWN, job_ids)
         return {job_id: (count, size) for job_id, count, size in found}
 
@@ -368,10 +368,10 @@ class Ingest:
         return list(tx.exec_driver_sql(statement, tuple(job_ids)))
 
     def _insert(self, tx: Connection, rows: list[dict[str, Any]]) -> None:
-        """One row for all that are equal, which a statement may not meet twice."""
+        """Insert one row for all equal callbacks: a statement must not have the same row twice."""
         key, unequal = itemgetter("job_id", "digest"), dict[tuple[str, str], dict[str, Any]]()
         numbers = Counter(map(key, rows))
-        # Sorted, so that two processes never lock the same rows crosswise.
+        # Sorted, so that two processes never deadlock on the same rows.
         for row in sorted(rows, key=key):
             unequal.setdefault(key(row), row | {"repeats": numbers[key(row)] - 1})
         if unequal:
@@ -384,6 +384,6 @@ class Ingest:
         if not rows:
             return
         if not self._database.is_sqlite:
-            # SQLite's ``:name`` as psycopg's ``%(name)s``.
+            # Writes SQLite's ``:name`` as psycopg's ``%(name)s``.
             statement = re.sub(r":([a-z_0-9]+)", r"%(\1)s", statement)
         tx.exec_driver_sql(statement, rows)

@@ -1,7 +1,7 @@
 """
-Callbacks: kept before they are answered, believed only once confirmed.
+The processing of callbacks: a callback is trusted only once its vendor has confirmed it.
 
-A token proves that we made the URL, not that the body is true; so the worker
+A token proves that we made the URL, not that the body is true. So the worker
 asks the provider before anything is recorded.
 """
 
@@ -49,20 +49,20 @@ from service.store.quarantine import quarantine_on_error
 
 log = logging.getLogger(__name__)
 
-#: A callback is looked at again after this when the provider could not be asked.
+#: Seconds until a callback is retried if the provider did not answer.
 RETRY_SECONDS = 5.0
-#: And after this when its job was given up, and the task goes on.
+#: Seconds until a callback is retried if its job was given up, but its task still runs.
 RUNNING_SECONDS = 60.0
-#: And after this when its job was being changed.
+#: Seconds until a callback is retried if another transaction has locked its job.
 BUSY_SECONDS = 0.1
-#: And after this when it beat the answer of its submit.
+#: Seconds until a callback is retried if the answer to the create has not arrived yet.
 EARLY_SECONDS = 2.0
-#: Answers to a question about an id that is not the job's task.
+#: The provider's error codes for an id that is not the job's task.
 _DENIALS = frozenset({"NOT_FOUND_TASK", "NOT_FOUND_MODEL", "BAD_REQUEST", "FORBIDDEN"})
-#: Why a callback was refused whose address is ours, and whose sender is not the vendor.
+#: The reason of a refusal: the URL is ours, but the vendor did not sign the callback.
 BAD_VENDOR_SIGNATURE = "bad_vendor_signature"
 _NAMELESS = "the callback names no task to adopt"
-#: So long the vendor may not know a task yet that its own callback names.
+#: The vendor may not know a task for this long, although its own callback names it.
 ADOPTION_PATIENCE = timedelta(minutes=5)
 
 
@@ -76,17 +76,17 @@ def receive_callback(
     now: datetime,
 ) -> None:
     """
-    Verify the token and keep the bytes as they came; returns when they are on disk.
+    Verify the token and store the bytes as received; returns when they are on disk.
 
-    `read` gives them, and is called only once the token is known to be ours.
+    `read` returns the bytes, and is called only after the token was verified.
 
-    A body with a content coding is kept coded, with the header that says so: whoever
-    reads it decodes it (`content_of`), so a replay sees exactly what was sent.
+    A body with a content coding is stored as received, with its Content-Encoding header. A
+    reader decodes it (`content_of`), so a replay sees exactly the bytes that were sent.
 
     Raises:
-        BadToken, ExpiredToken, NotFound: refused, counted, nothing kept.
-        CallbackTooLarge: the same; it is too large once it is decoded.
-        Busy: not now; the provider is to send it once more.
+        BadToken, ExpiredToken, NotFound: it is refused and counted, and nothing is stored.
+        CallbackTooLarge: the same; its decoded body is too large.
+        Busy: it cannot be stored now; the provider should send it again.
     """
     with _counting_refusals(ingest, remote, now):
         payload = signer.verify(token, now)
@@ -100,7 +100,7 @@ def check_callback_url(
     ingest: Ingest, signer: UrlSigner, token: str, remote: str, now: datetime
 ) -> None:
     """
-    Count a provider's look at a callback URL (GET or HEAD), which keeps nothing.
+    Count a provider's check of a callback URL (GET or HEAD); nothing is stored.
 
     Raises:
         BadToken, ExpiredToken, NotFound, Busy: as for a callback.
@@ -129,7 +129,7 @@ _REASONS: dict[type[Exception], str] = {
 def process_callback(
     db: Database, providers: Mapping[str, Provider], settings: Settings, clock: Clock
 ) -> bool:
-    """Look at the next stored callback; False when there was none."""
+    """Process the next stored callback; False if there is none."""
     now = clock()
     with quarantine_on_error(db, "callbacks", clock) as claimed:
         with db.write() as tx:
@@ -139,7 +139,7 @@ def process_callback(
             provider = providers.get(callback.provider)
             if provider is None:
                 return True
-            # Others take the job first: whoever has it now may want this callback.
+            # Other transactions lock the job first, and the holder may want this callback.
             job = store.jobs.lock_if_free(tx, callback.job_id)
             if job is None:
                 store.callbacks.postpone(tx, callback, now + timedelta(seconds=BUSY_SECONDS))
@@ -154,13 +154,13 @@ def process_callback(
 
 
 def _worth_asking(tx: Connection, callback: Callback, job: Job, now: datetime) -> bool:
-    """Settles those callbacks at once that need no question to the provider."""
+    """Whether the provider must be asked; a callback that needs no question is settled at once."""
     if job.is_final:
         _done(tx, callback, CallbackState.PROCESSED, "the job was finished before")
         return False
     if job.state is JobState.SUBMITTING:
-        # The answer makes it due. Not on PostgreSQL while another worker that looks for
-        # callbacks has it locked: so it is looked at again by itself.
+        # The answer to the create makes it due. On PostgreSQL it cannot while another worker,
+        # looking for callbacks, has locked the row: so it also becomes due by itself.
         store.callbacks.postpone(tx, callback, now + timedelta(seconds=EARLY_SECONDS))
         return False
     if job.state in (JobState.QUEUED, JobState.HELD):
@@ -180,7 +180,7 @@ def _settle(
     if fault := _signature_fault(provider, settings, callback):
         with db.write() as tx:
             _done(tx, callback, CallbackState.IGNORED, f"not signed by {provider.name}: {fault}")
-            # From where it came was not kept with it.
+            # The sender's address is not stored with it.
             store.callbacks.reject(tx, BAD_VENDOR_SIGNATURE, "", clock())
         return
     said: Outcome | ProviderError
@@ -188,7 +188,7 @@ def _settle(
         said = provider.parse(content_of(callback.headers, callback.body, CALLBACK_BYTES))
     except ProviderError as error:
         said = error
-    # One that was given up without a task can be adopted, too.
+    # A job that was given up without a task can adopt one, too.
     taskless = job.task_id is None and job.state in (JobState.UNKNOWN, JobState.FAILED)
     adopted = None
     if not taskless:
@@ -211,11 +211,11 @@ def _confirm_any(
     db: Database, provider: Provider, job: Job, said: Outcome, clock: Clock
 ) -> tuple[str | None, Outcome | ProviderError]:
     """
-    Ask about each id in the callback of a job without a task, until one is confirmed.
+    Ask the provider about each task id in a callback, until it confirms one.
 
     Returns:
-        The id that was asked about last, None where there was none to ask about, and the
-        answer; NOT_FOUND_TASK where no id is that of the job's task.
+        The id asked about last (None if there was none), and the provider's
+        answer; NOT_FOUND_TASK if no id is that of the job's task.
     """
     asked, reasons = None, []
     for task_id in said.candidates or filter(None, [said.task_id]):
@@ -227,10 +227,10 @@ def _confirm_any(
                 return asked, Unanswered("PROVIDER_UNAVAILABLE", "no request is allowed now")
         asked, found = task_id, confirm(provider, job, task_id)
         if isinstance(found, Outcome):
-            # One that names no task confirms only the id that the callback gives as its task's.
+            # An answer without a task id confirms only the id that the callback gives for its task.
             is_settled = task_id in (found.task_id, said.task_id)
         else:
-            # A provider that does not deny it is away: no further id is to be asked about.
+            # Without a denial the provider is unreachable: further questions make no sense.
             is_settled = not isinstance(found, WrongTask) and found.code not in _DENIALS
         if is_settled:
             return asked, found
@@ -240,9 +240,9 @@ def _confirm_any(
 
 def _signature_fault(provider: Provider, settings: Settings, callback: Callback) -> str | None:
     """
-    What is wrong with the vendor's own signature; None where it is good, or there is none.
+    The fault of the vendor's own signature; None if it is valid, or the vendor signs nothing.
 
-    A vendor whose keys cannot be had is asked about the task, as one without a signature is.
+    If the vendor's keys cannot be fetched, the task is confirmed as without a signature.
     """
     if provider.scheme is None:
         return None
@@ -281,11 +281,11 @@ def _record(
         return
     running = isinstance(found, Outcome) and found.state is TaskState.RUNNING
     if job.state is JobState.FAILED and running:
-        # Only its end counts for a job that was given up.
+        # For a job that was given up, only a final state counts.
         store.callbacks.postpone(tx, callback, now + timedelta(seconds=RUNNING_SECONDS))
         return
     if adopted and not _adopt(tx, job, adopted, now):
-        # It has left `unknown` since: looked at again as what it is now.
+        # The job has left `unknown` since then: process it again in its new state.
         store.callbacks.postpone(tx, callback, now)
         return
     note = settle_poll(tx, settings, job, found, "callback", now)
@@ -299,7 +299,7 @@ def _refusal(
     adopted: str | None,
     found: Outcome | ProviderError,
 ) -> str | None:
-    """Why this callback may not change its job; None when it may."""
+    """The reason why this callback may not change its job; None if it may."""
     if adopted and isinstance(found, ProviderError):
         return found.message
     if adopted and store.jobs.holder_of(tx, job.provider, adopted):
@@ -315,7 +315,7 @@ def _refusal(
 
 
 def _adopt(tx: Connection, job: Job, task_id: str, now: datetime) -> bool:
-    """The job has this task; one that was given up stays failed until a success replaces that."""
+    """Give the job this task; a job that was given up stays failed until a success."""
     changes: dict[str, Any] = {"task_id": task_id, "submitted_at": job.sent_at or now}
     if job.state is JobState.FAILED:
         adopted = store.jobs.change(tx, job.id, [JobState.FAILED], **changes)
@@ -332,16 +332,16 @@ def _done(tx: Connection, callback: Callback, state: CallbackState, note: str) -
 
 def replay_callback(tx: Connection, callback: Callback, now: datetime) -> None:
     """
-    Look at a stored callback once more, as if it had just come.
+    Process a stored callback again, as if it had just arrived.
 
-    What it can change is what it could change then: an ended job stays as it is.
+    It can change no more than a new callback: a finished job stays as it is.
 
     Raises:
-        Conflict: it was deleted with the data of its job.
+        Conflict: its body was deleted with the data of its job.
     """
     job = store.jobs.find(tx, callback.job_id)
     if job is not None and job.is_erased:
         raise Conflict(f"the data of {job.id} was deleted, and this callback's body with it")
-    # The job first, as whoever settles a callback has it.
+    # Locks the job first, in the same order as the processing of callbacks.
     store.steps.add(tx, callback.job_id, "replayed", f"callback {callback.id}, by hand", now)
     store.callbacks.requeue(tx, callback.id, now)

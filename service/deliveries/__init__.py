@@ -1,7 +1,7 @@
 """
 Subscriptions, and the deliveries of events to them.
 
-Enters: pending deliveries, and what users say of their subscriptions. Leaves:
+Enters: pending deliveries, and users' requests about subscriptions. Leaves:
 attempts, and the health of each endpoint. May import: channels, messages,
 events, store and below.
 """

@@ -1,7 +1,7 @@
 """
-Deliveries: claim one, make one attempt, settle by the schedule.
+Delivery attempts: claim a delivery, make one attempt, settle it by the retry schedule.
 
-At least once: the attempt's row is written before the send, so a crash leaves
+Delivery is at least once: the attempt's row is written before the send, so a crash leaves
 evidence and the lease makes the delivery due again.
 """
 
@@ -36,16 +36,16 @@ from service.store.quarantine import quarantine_on_error
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS = SEND_SECONDS + 15.0
-#: What an attempt says until its result is written, and for good where that never happens.
+#: The error of an attempt until its result is written; it stays if the worker dies.
 NO_RESULT = "no result yet: the attempt is in progress, or its worker stopped during it"
 
 
 @dataclass(frozen=True)
 class Attempted:
     """
-    An attempt that was made: of what, how it went, and from when to when.
+    A finished attempt: its delivery, its result, its start and its end.
 
-    `exchange` is what was sent; None where nothing was.
+    `exchange` is the request that was sent; None if nothing was sent.
     """
 
     delivery: Delivery
@@ -56,12 +56,12 @@ class Attempted:
 
     @property
     def seconds(self) -> float:
-        """Its duration, in milliseconds."""
+        """Its duration, in seconds."""
         return (self.ended - self.began).total_seconds()
 
     @property
     def disable_reason(self) -> str | None:
-        """Why the receiver wants no more at all; None when it may get more."""
+        """The reason why the receiver wants no more messages; None if it may get more."""
         if isinstance(self.result, DeliveryResult):
             return self.result.disable
         return self.result.message if self.result.next_step is NextStep.DISABLE else None
@@ -75,7 +75,7 @@ def attempt_delivery(
     *,
     slow: bool = False,
 ) -> bool:
-    """Make the next attempt that is due in this lane; False when there was none."""
+    """Make the next attempt that is due in this lane; False if there is none."""
     began = clock()
     with quarantine_on_error(db, "deliveries", clock) as claimed:
         with db.write() as tx:
@@ -89,7 +89,7 @@ def attempt_delivery(
             return row is not None
         delivery, _ = begun
         if request is None:
-            # Its poster may come from far: nobody waits for that but this delivery.
+            # Reading the poster may take long: only this delivery waits for it.
             with db.write() as tx:
                 request = _prepare(tx, context, *begun, began)
         result, exchange = _send(context, delivery, request)
@@ -101,7 +101,7 @@ def attempt_delivery(
 def _begin(
     tx: Connection, context: NotificationContext, delivery: Delivery, now: datetime
 ) -> tuple[Delivery, Subscription] | None:
-    """Write the attempt down before it is made; None for a subscription that is off."""
+    """Store the attempt before it is made; None if the subscription is disabled."""
     subscription = store.subscriptions.find(tx, delivery.subscription_id)
     by_hand = delivery.resending is not None
     if subscription is None or not (subscription.enabled or by_hand):
@@ -129,7 +129,7 @@ def _prepare(
     subscription: Subscription,
     now: datetime,
 ) -> DeliveryRequest | DeliveryError:
-    """The request, or why there is none; only the database's own errors are raised."""
+    """The request, or the reason why there is none. Only database errors are raised."""
     try:
         return _request_for(tx, context, delivery, subscription, now)
     except (DatabaseUnavailable, SQLAlchemyError):
@@ -152,7 +152,7 @@ def _send(
 
 
 def _failure(delivery: Delivery, error: Exception) -> DeliveryError:
-    """Whatever goes wrong is this attempt's failure: no row may stop those behind it."""
+    """Any error as a failure of this attempt: no row may block those behind it."""
     match error:
         case DeliveryError():
             return error
@@ -171,7 +171,7 @@ def _request_for(
     subscription: Subscription,
     now: datetime,
 ) -> DeliveryRequest:
-    """The request of this attempt; its body is frozen before it is first sent."""
+    """The request of this attempt; its body is stored before the first attempt and stays."""
     body = delivery.body
     if body is None:
         body = _render(tx, context, delivery, subscription, now)
@@ -214,7 +214,7 @@ def _render(
 
 
 def settle_attempt(tx: Connection, context: NotificationContext, made: Attempted) -> None:
-    """Write how the attempt went, and what follows for its delivery and its subscription."""
+    """Store the result of an attempt, and its consequences for delivery and subscription."""
     delivery, result = made.delivery, made.result
     store.deliveries.end_attempt(
         tx,
@@ -227,7 +227,7 @@ def settle_attempt(tx: Connection, context: NotificationContext, made: Attempted
     )
     if made.exchange is not None:
         store.deliveries.add_exchange(tx, delivery.id, delivery.attempts, made.exchange)
-    # Locked, so that what two settlements count of one subscription adds up.
+    # Locked, so that two settlements of one subscription count correctly.
     subscription = store.subscriptions.lock(tx, delivery.subscription_id)
     if subscription is None:
         return
@@ -254,7 +254,7 @@ def _settle_failure(
 ) -> None:
     delivery, now = made.delivery, made.ended
     if error.next_step is NextStep.PAUSE_CHANNEL:
-        # The fault is ours: the whole channel waits, and this delivery has lost nothing.
+        # The fault is ours: the whole channel waits, and the delivery keeps all its attempts.
         until = now + timedelta(seconds=error.wait_seconds or 0.0)
         store.channels.pause(tx, delivery.channel, until, error.message)
         counted = delivery.scheduled_attempts - 1
@@ -277,7 +277,7 @@ def _settle_failure(
 def _settle_by_hand(
     tx: Connection, context: NotificationContext, made: Attempted, before: DeliveryState
 ) -> None:
-    """One attempt that counts for nothing: a failure leaves everything as it was."""
+    """Settle an attempt by hand. It has no effect on the schedule: a failure changes nothing."""
     delivery, now = made.delivery, made.ended
     if isinstance(made.result, DeliveryResult):
         _end(tx, delivery, DeliveryState.DELIVERED, now, resending=None)
@@ -298,8 +298,8 @@ def _end(
 def _end_subscription(
     tx: Connection, context: NotificationContext, subscription_id: str, made: Attempted, reason: str
 ) -> None:
-    """The endpoint wants no more: a hook is gone with its 410, anything else is off."""
-    # Read again: it may have been disabled by this very settlement.
+    """End a subscription at its endpoint's wish: remove a hook (410), disable any other."""
+    # Read again: this settlement may have disabled it.
     subscription = store.subscriptions.find(tx, subscription_id)
     if subscription is None or not subscription.enabled:
         return

@@ -1,7 +1,7 @@
 """
-Headers that a webhook's owner wants on every request, such as a key of the endpoint.
+Custom headers of a webhook, such as the API key of its endpoint.
 
-Their values are kept encrypted and never shown again: `HIDDEN` stands in their place.
+Their values are stored encrypted and never shown again: `HIDDEN` replaces them.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from typing import Any
 from service.errors import FieldErrors, json_pointer
 from service.signing import Encryptor
 
-#: Shown for each value; in a change it keeps the value that is stored.
+#: Replaces each value; in a change it keeps the stored value.
 HIDDEN = "***"
 MOST_HEADERS = 20
 LONGEST_VALUE = 4096
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
-#: Printable Latin-1 without blanks at the ends: what HTTP carries unchanged.
+#: Printable Latin-1 without blanks at the ends, which HTTP transmits unchanged.
 _VALUE = re.compile(r"[\x21-\x7e\xa1-\xff]([\t\x20-\x7e\xa1-\xff]*[\x21-\x7e\xa1-\xff])?")
-#: Of the connection or of the body, which are ours to say, and of the signature.
+#: Headers that Clipbell sets itself: of the connection, the body and the signature.
 _OURS = frozenset(
     {
         *("connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade", "expect"),
@@ -33,10 +33,10 @@ _OURS = frozenset(
 
 def check_headers(given: Any, errors: FieldErrors, known: Mapping[str, str]) -> dict[str, str]:
     """
-    The headers as they will be stored; what is wrong with them goes into `errors`.
+    The headers to store, by name; faults are added to `errors`.
 
     Args:
-        known: those that are stored now: a value of `HIDDEN` keeps the one of that name.
+        known: the stored headers; a value of `HIDDEN` keeps the stored one of that name.
     """
     if given is None:
         return {}
@@ -57,7 +57,7 @@ def check_headers(given: Any, errors: FieldErrors, known: Mapping[str, str]) -> 
 
 
 def _fault(name: str, value: Any, before: Mapping[str, str]) -> str:
-    """What is wrong with one header; blank for nothing."""
+    """The fault of one header; blank if there is none."""
     low = name.lower()
     if not _NAME.fullmatch(name):
         return "must be a header's name, such as X-Api-Key"
@@ -71,13 +71,13 @@ def _fault(name: str, value: Any, before: Mapping[str, str]) -> str:
 
 
 def encrypt_headers(encryptor: Encryptor, headers: Mapping[str, str]) -> str | None:
-    """The headers for the database; None for none."""
+    """The headers, encrypted for the database; None if there are none."""
     return encryptor.encrypt(json.dumps(dict(headers))) if headers else None
 
 
 def decrypt_headers(encryptor: Encryptor, stored: str | None) -> dict[str, str]:
     """
-    What `encrypt_headers` made.
+    The headers that `encrypt_headers` encrypted, by name.
 
     Raises:
         BadToken: no key fits.

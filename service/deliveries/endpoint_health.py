@@ -1,9 +1,9 @@
 """
-The health of endpoints: held, slow, disabled, and well again.
+The health of endpoints: held, slow, disabled, recovered.
 
-One that fails for five days with nothing delivered is disabled. Its owner is
-notified once, and once more when it works again; what a person sends by hand
-counts for nothing here.
+An endpoint that fails for five days with nothing delivered is disabled. Its owner is
+notified once, and once more when it works again. Messages sent by hand
+do not count here.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from service.retry import bounded
 
 log = logging.getLogger(__name__)
 
-#: Failing for so long, with at least so many deliveries exhausted, disables a subscription.
+#: A subscription is disabled after failing for this long with this many exhausted deliveries.
 FAILING_LIMIT = timedelta(days=5)
 EXHAUSTED_LIMIT = 2
-#: An attempt that takes longer, or that is never answered, makes its endpoint slow for a while.
+#: An attempt that takes longer than this, or gets no answer, marks its endpoint slow for a while.
 SLOW_SECONDS = 5.0
 SLOW_FOR = timedelta(hours=1)
 
@@ -47,7 +47,7 @@ class Failure:
 
 
 def health_of(subscription: Subscription, now: datetime) -> str:
-    """How it is, in a word: ``disabled``, ``held``, ``failing``, ``slow`` or ``healthy``."""
+    """Its health: ``disabled``, ``held``, ``failing``, ``slow`` or ``healthy``."""
     if not subscription.enabled:
         return "disabled"
     if subscription.held_until is not None and subscription.held_until > now:
@@ -65,7 +65,7 @@ def record_success(
     seconds: float,
     now: datetime,
 ) -> None:
-    """It took a delivery: it is well again, and so hears its owner who heard of its failing."""
+    """Record a success; an owner who was notified of the failure is notified of the recovery."""
     well: dict[str, Any] = {"failing_since": None, "exhausted": 0, "announced_at": None}
     well["slow_until"] = now + SLOW_FOR if seconds >= SLOW_SECONDS else None
     if any(getattr(subscription, name) != value for name, value in well.items()):
@@ -81,7 +81,7 @@ def record_failure(
     failure: Failure,
     now: datetime,
 ) -> None:
-    """An attempt failed; too many of them in too long a time disable the subscription."""
+    """Record a failed attempt; too many of them over five days disable the subscription."""
     since = subscription.failing_since or now
     exhausted = subscription.exhausted + failure.exhausted
     changes: dict[str, Any] = {"failing_since": since, "exhausted": exhausted}
@@ -95,7 +95,7 @@ def record_failure(
 
 
 def pause(tx: Connection, subscription_id: str, seconds: float, now: datetime) -> None:
-    """Send it nothing for so many seconds; a longer hold stays."""
+    """Send it nothing for this many seconds; a longer pause stays."""
     store.subscriptions.hold(tx, subscription_id, now + timedelta(seconds=bounded(seconds)))
 
 
@@ -107,10 +107,10 @@ def disable(
     now: datetime,
 ) -> None:
     """
-    No more deliveries, pending ones included; its owner hears of it once.
+    Disable a subscription and end its pending deliveries; notify its owner once.
 
-    Until it works again there is no second notice, however often it is switched
-    on and off in between.
+    Until it works again there is no second message, however often it is enabled
+    and disabled in between.
     """
     off: dict[str, Any] = {"enabled": False, "disabled_reason": reason}
     store.subscriptions.change(tx, subscription.id, **off, announced_at=now)
@@ -123,7 +123,7 @@ def disable(
 
 
 def remove(tx: Connection, subscription_id: str, now: datetime) -> None:
-    """It is gone for its account; the row stays, for the log of its deliveries."""
+    """Remove it for its account; the row stays for the log of its deliveries."""
     gone = {"enabled": False, "hidden": True, "disabled_reason": REMOVED, "events": [REMOVED]}
     gone |= {"headers": None}
     store.subscriptions.change(tx, subscription_id, **gone)

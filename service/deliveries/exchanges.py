@@ -1,4 +1,4 @@
-"""What attempts sent and were answered, for the account's own eyes."""
+"""The requests and answers of attempts, as their account may see them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from service.formatting import harmless
 from service.model import Delivery, Exchange
 from service.signing import Encryptor, digest
 
-#: Headers that belong to a connection: curl makes its own.
+#: Headers of the connection; curl makes its own.
 _OF_CONNECTION = ("accept-encoding", "connection", "content-length")
 
 
@@ -22,9 +22,9 @@ def exchanges_of(
     tx: Connection, encryptor: Encryptor, deliveries: Sequence[Delivery]
 ) -> dict[tuple[str, int], Exchange]:
     """
-    The exchanges of those deliveries, by delivery and number of the attempt.
+    The exchanges of these deliveries, by delivery id and number of the attempt.
 
-    A webhook's URL is whole where the subscription still has it. Slack's is a secret
+    A webhook's URL is complete if the subscription still has it. Slack's is a secret
     itself and stays masked.
     """
     found = store.deliveries.all_exchanges(tx, [delivery.id for delivery in deliveries])
@@ -40,7 +40,7 @@ def exchanges_of(
 
 
 def as_curl(method: str, url: str, headers: Mapping[str, str], body: str) -> str:
-    """A request that was sent, as a command for a shell."""
+    """A sent request as a curl command for a shell."""
     lines = [f"curl -i -X {method} {_quoted(url)}"]
     for name, value in headers.items():
         if name.lower() not in _OF_CONNECTION:
@@ -50,7 +50,7 @@ def as_curl(method: str, url: str, headers: Mapping[str, str], body: str) -> str
 
 
 def _quoted(text: str) -> str:
-    """The text for a shell; one that would command the terminal is escaped as in C."""
+    """The text quoted for a shell; control characters are escaped as in C."""
     if harmless(text) == text:
         return shlex.quote(text)
     safe = text.replace("\\", r"\\").replace("'", r"\'")

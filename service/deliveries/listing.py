@@ -1,4 +1,4 @@
-"""Deliveries as lists show them: with their attempts, their event and where they go."""
+"""Deliveries as lists show them: with their attempts, their event and their target."""
 
 from __future__ import annotations
 

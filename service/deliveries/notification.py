@@ -1,4 +1,4 @@
-"""Notifications: an event together with all that a message about it needs."""
+"""Notifications: an event with everything that a message about it needs."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def build_notification(
     poster: bool = False,
 ) -> Notification:
     """
-    The notification of an event as its job is now.
+    The notification of an event, with its job's current state.
 
     Args:
-        subscription_id: which one the link for unsubscribing ends.
-        poster: whether the message carries the picture's bytes.
+        subscription_id: the subscription that the unsubscribe link ends.
+        poster: whether the message contains the bytes of the poster.
 
     Raises:
-        NotFound: the job is gone.
+        NotFound: the job does not exist.
     """
     job_id = "" if event.sample else event.job_id
     job = store.jobs.find(tx, job_id) if job_id else None
@@ -60,7 +60,7 @@ def build_notification(
 def build_notifications(
     tx: Connection, context: NotificationContext, events: Sequence[Event], now: datetime
 ) -> list[Notification]:
-    """The same of many events, in their order; two queries in all."""
+    """The notifications of many events, in their order; two queries in total."""
     job_ids = [event.job_id for event in events if event.job_id and not event.sample]
     jobs, videos = store.jobs.of_ids(tx, job_ids), store.videos.of_jobs(tx, job_ids)
     found = [(event, event.job_id or "") for event in events]
@@ -105,5 +105,5 @@ def _poster(storage: Storage, video: Video | None) -> bytes | None:
     try:
         return storage.read(video.poster_file)
     except FileMissing:
-        # The link still says all; it may have been removed since.
+        # The link is enough; the poster may have been removed since.
         return None

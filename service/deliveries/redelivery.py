@@ -1,8 +1,8 @@
 """
-Sending again by hand: one delivery, the end of a job, or all that a subscription has missed.
+Redelivery by hand: of one delivery, of a job's final event, or of all missed events.
 
-A resend has the event's id and bytes under a fresh signature. It is one attempt,
-also to a subscription that was switched off, and counts for nobody's health.
+A resend has the event's id and bytes with a new signature. It is one attempt,
+also to a disabled subscription, and does not count for an endpoint's health.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from service.store.database import Database
 
 log = logging.getLogger(__name__)
 
-#: Resends of one account within a minute.
+#: The most resends of one account in a minute.
 RESENDS = 60
 MINUTE = timedelta(minutes=1)
 #: Events that one transaction of a recovery looks at.
@@ -40,11 +40,11 @@ RECOVERED_AT_ONCE = 500
 
 def resend_delivery(tx: Connection, delivery: Delivery, now: datetime) -> None:
     """
-    One more attempt now, with the same bytes and id under a fresh signature.
+    Make one more attempt now, with the same bytes and id and a new signature.
 
     Raises:
-        Conflict: the subscription was ended for good, the job's data was deleted, or an
-            attempt is under way already.
+        Conflict: the recipient or the account ended it, the job's data was deleted, or an
+            attempt is in progress.
         TooOften: more than `RESENDS` within a minute.
     """
     subscription = store.subscriptions.find(tx, delivery.subscription_id)
@@ -54,9 +54,9 @@ def resend_delivery(tx: Connection, delivery: Delivery, now: datetime) -> None:
     job = store.jobs.find(tx, delivery.job_id) if delivery.job_id is not None else None
     if job is not None and job.is_erased:
         raise Conflict(f"the data of {job.id} was deleted: there is nothing left to send")
-    # Those that count the account's resends come one after the other.
+    # Transactions that count the account's resends run one after the other.
     store.accounts.lock(tx, delivery.account_id)
-    # As it is now: a worker may begin an attempt, or somebody else resend it, at this moment.
+    # Read again: a worker may start an attempt, or somebody else resend it, at this moment.
     delivery = store.deliveries.lock(tx, delivery.id) or delivery
     leased = delivery.leased_until is not None and delivery.leased_until > now
     if delivery.resending is not None or leased:
@@ -70,13 +70,13 @@ def resend_delivery(tx: Connection, delivery: Delivery, now: datetime) -> None:
 
 def redeliver_final_event(tx: Connection, job: Job, now: datetime) -> list[str]:
     """
-    Resend the final event of a job to each subscription that it has a delivery for.
+    Resend the final event of a job to each subscription that has a delivery of it.
 
     Returns:
-        One string per delivery: why it cannot be resent, blank where it was.
+        One string per delivery: blank if it is resent, else the reason why not.
 
     Raises:
-        Conflict: the final event has no delivery, or the job has not ended.
+        Conflict: the final event has no delivery, or the job is not finished.
     """
     ends = {e.id for e in store.events.of_job(tx, job.id) if e.type in TERMINAL_EVENTS}
     found = [d for d in store.deliveries.of_job(tx, job.id) if d.event_id in ends]
@@ -96,11 +96,11 @@ def redeliver_final_event(tx: Connection, job: Job, now: datetime) -> list[str]:
 @dataclass(frozen=True)
 class Recovery:
     """
-    What is to be delivered to a subscription: what failed since then.
+    A request to deliver the failed events since a time to a subscription again.
 
     Args:
-        missing: also events that it wants and that never had a delivery for it, such as
-            those from before it was made.
+        missing: also events that match it but were never sent to it, such as
+            those from before its creation.
         dry_run: only count them.
     """
 
@@ -111,7 +111,7 @@ class Recovery:
 
 @dataclass(frozen=True)
 class Recovered:
-    """How many deliveries wait again, and after which event to go on; None at the end."""
+    """The number of requeued deliveries, and the event to continue after; None at the end."""
 
     count: int
     next_event: str | None
@@ -126,19 +126,19 @@ def recover_subscription(
     at_once: int = RECOVERED_AT_ONCE,
 ) -> Recovered:
     """
-    Deliver what this subscription has not got: one page of the time since then.
+    Requeue the events that this subscription did not get: one page of the events since a time.
 
-    A delivery that is pending stays as it is; an exhausted one starts its schedule again.
-    Nothing is sent of muted jobs.
+    A pending delivery stays as it is; an exhausted one starts its schedule again.
+    Events of muted jobs are not sent.
 
     Args:
-        after: the `next_event` of the page before.
-        at_once: how many events a page looks at.
+        after: the `next_event` of the previous page.
+        at_once: the number of events of a page.
 
     Raises:
-        Conflict: the subscription is off.
+        Conflict: the subscription is disabled.
     """
-    # Of two recoveries at once the second one sees what the first has made.
+    # Locks it: a second recovery at the same time sees the deliveries of the first.
     subscription = store.subscriptions.lock(tx, subscription.id) or subscription
     if not subscription.enabled:
         raise Conflict("the subscription is disabled: enable it, then recover")
@@ -159,7 +159,7 @@ def recover_since(
     clock: Clock,
     at_once: int = RECOVERED_AT_ONCE,
 ) -> int:
-    """All pages of it, a transaction each; how many deliveries wait again, or would."""
+    """Requeue all pages, each in a transaction. Returns the number of deliveries."""
     count, after, more = 0, None, True
     while more:
         with db.write() as tx:
@@ -176,7 +176,7 @@ def _recover_event(
     wanted: Recovery,
     now: datetime,
 ) -> bool:
-    """Deliver an event that the subscription has not got; False where there is nothing to do."""
+    """Requeue an event that the subscription did not get; False if there is nothing to do."""
     is_open = wanted.missing if delivery is None else delivery.state is DeliveryState.EXHAUSTED
     if not is_open:
         return False

@@ -1,4 +1,4 @@
-"""The secrets that sign for a subscription: the caller's own or ours, and their rotation."""
+"""The signing secrets of a subscription, the caller's own or ours, and their rotation."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from service.errors import FieldErrors
 from service.model import Subscription
 from service.signing import Encryptor, is_webhook_secret, new_webhook_secret
 
-#: How long a secret that was replaced signs beside the new one.
+#: The time for which a replaced secret signs beside the new one.
 OVERLAP = timedelta(hours=24)
 
 
 def check_secret(given: Any, errors: FieldErrors) -> str | None:
-    """A secret of the caller's own, None where it is not given; a fault goes into `errors`."""
+    """The caller's own secret, checked; None if none is given. A fault is added to `errors`."""
     if given in (None, ""):
         return None
     if isinstance(given, str) and is_webhook_secret(given):
@@ -28,7 +28,7 @@ def check_secret(given: Any, errors: FieldErrors) -> str | None:
 
 
 def secrets_of(encryptor: Encryptor, subscription: Subscription, now: datetime) -> tuple[str, ...]:
-    """The secrets to sign with: the current one and, while it is replaced, the one before."""
+    """The secrets to sign with: the current one, and during a rotation the previous one."""
     current = encryptor.decrypt(subscription.secret)
     until = subscription.previous_until
     if subscription.previous_secret is None or until is None or until <= now:
@@ -44,12 +44,12 @@ def rotate_secret(
     secret: str | None = None,
 ) -> str:
     """
-    A new secret; the old one signs too for `OVERLAP`.
+    Replace the secret and return the new one; the old one signs too for `OVERLAP`.
 
     Args:
-        secret: the caller's own; None for one of ours.
+        secret: the caller's own, ``whsec_…``; None to generate one.
     """
-    # As it is now: somebody else may replace it at this moment.
+    # Read again: somebody else may replace it at this moment.
     subscription = store.subscriptions.lock(tx, subscription.id) or subscription
     secret = secret or new_webhook_secret()
     store.subscriptions.change(
@@ -70,10 +70,10 @@ def revoke_old_secret(
     own: str | None = None,
 ) -> str:
     """
-    The old secret signs nothing from now on; the one that does.
+    End the old secret now, and return the secret that signs from now on.
 
-    Within an overlap that is the one before the current; otherwise the current one
-    itself is old, and a new one takes its place. So does the caller's `own`, always.
+    During an overlap the old one is the previous secret. Otherwise the current one
+    itself is old, and a new one replaces it. A given `own` always replaces it.
     """
     subscription = store.subscriptions.lock(tx, subscription.id) or subscription
     secret, *old = secrets_of(encryptor, subscription, now)

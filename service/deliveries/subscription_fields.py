@@ -1,4 +1,4 @@
-"""The fields of a request for a subscription, as the document and the code know them."""
+"""The fields of a request for a subscription, for the OpenAPI document and the code."""
 
 from __future__ import annotations
 

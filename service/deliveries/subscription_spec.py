@@ -1,4 +1,4 @@
-"""What a subscription is made from: the request, checked field by field."""
+"""The checked request for a subscription, field by field."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from service.errors import FieldErrors, InvalidInput, did_you_mean, got, json_po
 from service.messages.payloads import FORMAT_EVENTS
 from service.model import EventType, Subscription
 
-#: What a channel needs that is known, but not to be had here or by this caller.
+#: The requirement of a channel that is not available on this server or to this caller.
 NEEDS = {
     "email": "email needs the setting CLIPBELL_SMTP_URL on this server",
     "slack_bot": "slack_bot needs the setting CLIPBELL_SLACK_BOT_TOKEN on this server",
     "apprise": "apprise needs a key with the scope operator",
 }
-#: What counts as not given.
+#: Values that count as missing.
 BLANK = (None, "")
 NO_TARGET = "say where to send: an address or URL"
 
@@ -30,10 +30,10 @@ NO_TARGET = "say where to send: an address or URL"
 @dataclass(frozen=True)
 class SubscriptionSpec:
     """
-    A checked destination of messages: the channel, its target, which events, in which format.
+    A checked destination of messages: channel, target, events and format.
 
-    `models` and `metadata` narrow it to jobs of these models, with these very pairs.
-    `headers` are in the clear; `secret` is the caller's own, None for one of ours.
+    `models` and `metadata` limit it to jobs of these models, with exactly these pairs.
+    `headers` are not encrypted; `secret` is the caller's own, None to generate one.
     """
 
     channel: str
@@ -73,11 +73,11 @@ def parse_subscription(
     events: Sequence[str] = (),
 ) -> SubscriptionSpec:
     """
-    A request from ``"channel:target"`` or an object with the fields of `SubscriptionSpec`.
+    Parse ``"channel:target"``, or an object with the fields of `SubscriptionSpec`.
 
     Args:
-        known_headers: those that are stored now, which `***` keeps.
-        events: those that it gets if it names none itself; none: the usual ones.
+        known_headers: the stored headers, by name; a value of `***` keeps one.
+        events: the events for a request that names none; empty: the default events.
 
     Raises:
         InvalidInput: all faults, with pointers below `at`.
@@ -109,7 +109,7 @@ def parse_subscription(
 def _channel(
     channels: Mapping[str, Channel], parts: Mapping[str, Any], errors: FieldErrors
 ) -> Channel:
-    """The channel that is named; without it nothing else can be judged, so all ends here."""
+    """The named channel. Raises InvalidInput at once: nothing else can be checked without it."""
     name = parts.get("channel")
     if isinstance(name, str) and name in channels:
         return channels[name]
@@ -137,7 +137,7 @@ def _format_and_events(
 
 
 def parse_key_value(text: str) -> tuple[str, Any]:
-    """``key=value`` of metadata; a value that is JSON counts as such. Raises InvalidInput."""
+    """Parse ``key=value`` of metadata; a JSON value is decoded. Raises InvalidInput."""
     name, equals, value = text.partition("=")
     if not equals:
         message = f"{text[:80]!r} is not key=value"
@@ -159,7 +159,7 @@ def _parts(given: Any, at: str) -> dict[str, Any]:
 
 
 def _target(channel: Channel, given: Any, errors: FieldErrors) -> str:
-    """The target as the channel has it; blank where it cannot be used."""
+    """The target in the channel's own form; blank if it is not valid."""
     with errors.collect():
         if not isinstance(given, str) or not given.strip():
             raise InvalidInput.at("/target", "required", NO_TARGET)
@@ -168,7 +168,7 @@ def _target(channel: Channel, given: Any, errors: FieldErrors) -> str:
 
 
 def _check_fields(parts: Mapping[str, Any], errors: FieldErrors) -> None:
-    """Check the names of all fields, and those that mean the same for every channel."""
+    """Check the names of all fields, and the fields that are the same for every channel."""
     for name in parts:
         if name not in FIELDS:
             message = f"takes {', '.join(FIELDS)}{did_you_mean(name, FIELDS)}"

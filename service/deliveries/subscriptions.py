@@ -1,4 +1,4 @@
-"""Making subscriptions: an account's own, and the hidden ones behind a job's `notify`."""
+"""The creation of subscriptions: an account's own, and the hidden ones of a job's `notify`."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from service.model import Subscription, new_id
 from service.model.delivery_json import SubscriptionJson, subscription_json
 from service.signing import Encryptor, digest, new_webhook_secret
 
-#: Said by the reader of a mail: no later job may overrule it.
+#: The `disabled_reason` after a reader's unsubscribe: no later job may undo it.
 UNSUBSCRIBED = "unsubscribed by mail"
-#: Removed by its account.
+#: The `disabled_reason` after a removal by the account.
 REMOVED = "removed"
-#: The fields that a change may hold.
+#: The fields that a change may have.
 CHANGEABLE = ("enabled", *(name for name in FIELDS if name not in ("channel", "secret")))
 
 
@@ -49,7 +49,7 @@ def subscribe(
     *,
     hook: bool = False,
 ) -> tuple[Subscription, str]:
-    """A new subscription, and its secret for the only time."""
+    """Create a subscription. Returns it with its secret, which is shown only now."""
     made, secret = planned_subscription(encryptor, account_id, spec, now)
     subscription = replace(made, hook=hook)
     store.subscriptions.insert(tx, subscription)
@@ -60,7 +60,7 @@ def parse_changes(
     channels: Mapping[str, Channel], encryptor: Encryptor, before: Subscription, given: Any
 ) -> dict[str, Any]:
     """
-    The columns that a change of a subscription writes: only what is given.
+    The columns that a change of a subscription writes, by name: only the given fields.
 
     Args:
         given: fields of `SubscriptionSpec`, checked as for a new one, and ``enabled``.
@@ -104,7 +104,7 @@ def _changed_fields(
     spec = parse_subscription(channels, kept | fields, "", headers)
     changes: dict[str, Any] = {"events": list(spec.events), "format": spec.format}
     changes |= {"models": list(spec.models), "metadata": spec.metadata, "name": spec.name}
-    # What was not asked for is not written: somebody else may change it at this moment.
+    # Writes only the given fields: somebody else may change the others at this moment.
     changes = {
         name: value
         for name, value in changes.items()
@@ -121,10 +121,10 @@ def get_or_create_hook(
     tx: Connection, encryptor: Encryptor, account_id: str, spec: SubscriptionSpec, now: datetime
 ) -> tuple[Subscription, str | None]:
     """
-    The one REST hook of this target and these events, enabled, with `spec`'s format and filters.
+    Get or create the REST hook of a target and events; enable it, with `spec`'s filters.
 
     Returns:
-        The subscription; its secret, where it is new.
+        The subscription, and its secret if it is new, else None.
     """
     store.accounts.lock(tx, account_id)
     same = store.subscriptions.same(tx, account_id, "webhook", digest(spec.target), hidden=False)
@@ -139,7 +139,7 @@ def get_or_create_hook(
 
 def unsubscribe(tx: Connection, subscription_id: str, now: datetime) -> None:
     """
-    Its reader wants no more from this account; what is pending ends, too.
+    Stop all mail of the account to the reader of a subscription, with pending deliveries.
 
     The reader cannot know that several subscriptions write to the same address.
     """
@@ -151,14 +151,14 @@ def unsubscribe(tx: Connection, subscription_id: str, now: datetime) -> None:
 
 
 def subscribe_again(tx: Connection, subscription_id: str) -> None:
-    """Its reader takes the unsubscribing back."""
+    """Undo the unsubscribe of a reader."""
     for one in _of_reader(tx, subscription_id):
         if one.disabled_reason == UNSUBSCRIBED:
             store.subscriptions.enable(tx, one.id)
 
 
 def _of_reader(tx: Connection, subscription_id: str) -> list[Subscription]:
-    """All of the account that write to the same place; none is made until this transaction ends."""
+    """All subscriptions of the account with this target; no new one is made until the commit."""
     found = store.subscriptions.find(tx, subscription_id)
     if found is None:
         return []
@@ -170,15 +170,15 @@ def get_or_create_internal(
     tx: Connection, encryptor: Encryptor, account_id: str, spec: SubscriptionSpec, now: datetime
 ) -> Subscription:
     """
-    The one subscription behind this target, signed with the account's webhook secret.
+    Get or create the hidden subscription of a target, with the account's webhook secret.
 
-    One that was switched off is on again, since it has just been asked for; only
-    a reader's own unsubscribing stays, whatever else a job asks for.
+    A disabled one is enabled again, since a job has just named it; only
+    a reader's unsubscribe stays.
     """
     place = (account_id, spec.channel, _identity(spec))
     found = _internal(tx, place, spec)
     if found is None:
-        # Of two that make it at once the second one finds it.
+        # If two create it at the same time, the second one finds it.
         store.accounts.lock(tx, account_id)
         found = _internal(tx, place, spec)
     if found is not None:
@@ -204,13 +204,13 @@ def _internal(
 
 
 def _identity(spec: SubscriptionSpec) -> str:
-    """What the rows of one target share, each with its own headers and secret apart."""
+    """The identity of a subscription's row: its target, and its own headers and secret."""
     own = json.dumps([spec.headers, spec.secret]) if spec.headers or spec.secret else ""
     return digest(spec.target + own)
 
 
 def target_of(encryptor: Encryptor, subscription: Subscription) -> str:
-    """Where it sends; blank where none of our keys opens that, so that it still can be ended."""
+    """Its target; blank if no key can decrypt it, so that it can still be removed."""
     try:
         return encryptor.decrypt(subscription.target)
     except BadToken:

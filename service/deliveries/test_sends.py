@@ -1,4 +1,4 @@
-"""Test sends: a labelled sample sent at once, to see whether a subscription works."""
+"""Test sends: a labelled sample, sent at once, shows whether a subscription works."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from service.store.database import Database
 
 @dataclass(frozen=True)
 class TestRequest:
-    """Where the sample goes, and what signs it; `target` in the clear."""
+    """The destination of a sample and its signing secrets; `target` is not encrypted."""
 
     account_id: str
     subscription_id: str
@@ -33,7 +33,7 @@ class TestRequest:
 
 @dataclass(frozen=True)
 class TestResult:
-    """How a test went; `error` is None when the sample was taken."""
+    """The result of a test; `error` is None if the sample was accepted."""
 
     status: int | None
     error: str | None
@@ -44,7 +44,7 @@ class TestResult:
 def test_request_for(
     context: NotificationContext, subscription: Subscription, now: datetime
 ) -> TestRequest:
-    """A test of a subscription, whether it is enabled or not."""
+    """The test request for a subscription, enabled or not."""
     return TestRequest(
         subscription.account_id,
         subscription.id,
@@ -60,7 +60,7 @@ def test_request_for(
 def send_test(
     db: Database, context: NotificationContext, test_request: TestRequest, now: datetime
 ) -> TestResult:
-    """Send one sample, without a delivery's row and without a second try."""
+    """Send one sample, without a delivery row and without a retry."""
     began = time.monotonic()
     try:
         channel = context.channels[test_request.channel]
@@ -78,13 +78,13 @@ def send_test(
 def require_test(
     db: Database, context: NotificationContext, planned: Subscription, now: datetime
 ) -> TestResult:
-    """Test a subscription before it is saved. Raises InvalidInput, saying why, if that fails."""
+    """Test a subscription before it is saved. Raises InvalidInput with the reason of a failure."""
     test_result = send_test(db, context, test_request_for(context, planned, now), now)
     if test_result.error is None:
         return test_result
     message = f"the test failed, so nothing was saved: {test_result.error}"
     if planned.channel == "webhook" and test_result.status in (401, 403):
-        # It cannot know the secret, which is shown only once the subscription is saved.
+        # The endpoint cannot know the secret, which is shown once the subscription is saved.
         message += "; if it checks signatures, save without a test, give it the secret, then test"
     raise InvalidInput([FieldError("/target", "test_failed", message)])
 
