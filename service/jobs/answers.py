@@ -1,7 +1,7 @@
 """
-What the answer to a create does to its job: accepted, refused, or never heard.
+The effect of a create's answer on its job: accepted, refused, or no answer.
 
-A late answer still counts, and the same one twice changes nothing more.
+A late answer still counts, and a repeated one changes nothing more.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from service.store.database import Database
 
 log = logging.getLogger(__name__)
 
-#: A job's deadline is three times what its model is expected to take, but at least this.
+#: A job's deadline is three times its model's expected time, but at least this many seconds.
 SHORTEST_DEADLINE_SECONDS = 300.0
-#: The pauses between two creates at a provider that fails or refuses for now.
+#: The first and the longest pause, in seconds, before the next create at a failing provider.
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 300.0
 
 
 def commit_left_answers(db: Database, journal: Journal, settings: Settings, clock: Clock) -> int:
     """
-    Commit the answers that an earlier try or process left on the disk; how many they were.
+    Commit the answers that an earlier attempt or process left on disk; returns their number.
 
-    One whose job breaks us stays there, and keeps no other from being committed.
+    An answer that cannot be committed stays there, and does not block the others.
     """
     count = 0
     for answer in journal.left():
@@ -61,7 +61,7 @@ def commit_left_answers(db: Database, journal: Journal, settings: Settings, cloc
 
 
 def settle(tx: Connection, settings: Settings, answer: CreateAnswer, now: datetime) -> None:
-    """Write what became of the create; doing it twice changes nothing more."""
+    """Store the result of a create. A repetition changes nothing."""
     found = store.jobs.find(tx, answer.job_id)
     if found is None:
         return
@@ -69,7 +69,7 @@ def settle(tx: Connection, settings: Settings, answer: CreateAnswer, now: dateti
     match answer.result:
         case Submission() as submission:
             _settle_accepted(tx, settings, job, submission, now)
-            # After the job: who has the provider's row must not wait for a job's.
+            # After the job: a holder of the provider's row must not wait for a job's row.
             mark_reachable(tx, job.provider)
         case Refusal() as refusal:
             if not fail_over(tx, settings, job, refusal, now):
@@ -77,7 +77,7 @@ def settle(tx: Connection, settings: Settings, answer: CreateAnswer, now: dateti
         case Silence() as silence:
             mark_unknown(tx, job, silence.message, now, silence.code)
             if silence.code == "SUBMIT_FAILED_UNKNOWN":
-                # It gets the next job later, and later still while it goes on failing.
+                # The provider gets its next job later, and later still while it keeps failing.
                 mark_unreachable(tx, job.provider, silence.message, now)
                 failing = store.providers.failing_for(tx, job.provider, now).total_seconds()
                 wait = min(max(failing, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
@@ -87,10 +87,10 @@ def settle(tx: Connection, settings: Settings, answer: CreateAnswer, now: dateti
 def _settle_accepted(
     tx: Connection, settings: Settings, job: Job, submission: Submission, now: datetime
 ) -> None:
-    """A late answer still counts: a job that was given up as unknown is adopted by it."""
+    """Store an accepted create. A late answer still counts: it resolves an unknown job."""
     holder = store.jobs.holder_of(tx, job.provider, submission.task_id)
     if holder == job.id:
-        # A callback was first, or the commit of this very answer only seemed to fail.
+        # A callback was first, or the first commit of this answer succeeded without our notice.
         return
     if holder:
         mark_unknown(tx, job, f"the provider named task {submission.task_id}, as for {holder}", now)
@@ -118,7 +118,7 @@ def _settle_accepted(
 
 
 def _first_poll_seconds(settings: Settings, job: Job) -> float:
-    """How long to wait for a callback; without one, for half of the time that it should take."""
+    """Seconds until the first poll: the wait for a callback, else half of the expected time."""
     model = model_of(job.model, job.provider)
     if settings.pull and model.calls_back:
         return settings.poll_after or min(model.poll_after, model.expected(job.input) / 2)
@@ -126,13 +126,13 @@ def _first_poll_seconds(settings: Settings, job: Job) -> float:
 
 
 def deadline_of(job: Job, now: datetime) -> datetime:
-    """When a job that is sent now should have ended."""
+    """The deadline of a job that is sent now."""
     expected = 3 * model_of(job.model, job.provider).expected(job.input)
     return now + timedelta(seconds=max(expected, SHORTEST_DEADLINE_SECONDS))
 
 
 def settle_refused(tx: Connection, job: Job, refusal: Refusal, now: datetime) -> None:
-    """There is no task: the claimed job waits, is held, or fails."""
+    """Store a refusal, after which there is no task: the claimed job waits, is held, or fails."""
     error = job_error(refusal.code, refusal.message, refusal.provider_code)
     if refusal.code in HOLD_CODES:
         _hold_provider(tx, job, error, now)
@@ -140,7 +140,7 @@ def settle_refused(tx: Connection, job: Job, refusal: Refusal, now: datetime) ->
     if refusal.code not in RETRY_CODES:
         _fail_refused(tx, job, error, now)
         return
-    # Sent again when the provider may take it.
+    # The job is sent again when the provider may accept it.
     asked = bounded(refusal.retry_after, LONGEST_VENDOR_HINT)
     wait = asked or backoff(job.claims, 2.0, LONGEST_PAUSE_SECONDS)
     later = now + timedelta(seconds=wait)
@@ -152,7 +152,7 @@ def settle_refused(tx: Connection, job: Job, refusal: Refusal, now: datetime) ->
 
 
 def _fail_refused(tx: Connection, job: Job, error: JobError, now: datetime) -> None:
-    """A refusal ends the job, unless somebody has sent it once more since."""
+    """Fail the refused job, unless somebody has sent it again since."""
     if store.jobs.still_sent_by(tx, job):
         fail_job(tx, job, error, "answer", now)
         return
@@ -167,13 +167,13 @@ def _requeue(tx: Connection, job: Job, due_at: datetime, why: str, now: datetime
 
 
 def _hold_provider(tx: Connection, job: Job, error: JobError, now: datetime) -> None:
-    """Nothing more goes to the provider; the first job that was refused notifies the owner."""
+    """Hold the provider and its queued jobs; the first refused job notifies the owner."""
     why = with_code(error.code, error.message)
     for waiting in store.jobs.queued_from_compat(tx, job.provider, API_SOURCE):
         fail_job(tx, waiting, error, "answer", now)
     if job.source != API_SOURCE:
         _fail_refused(tx, job, error, now)
-    # After the other jobs: who has the provider's row must not wait for a job's.
+    # After the other jobs: a holder of the provider's row must not wait for a job's row.
     first = store.providers.hold(tx, job.provider, why)
     if first:
         log.error("%s is held, nothing goes out to it: %s", job.provider, why)
@@ -188,7 +188,7 @@ def _hold_provider(tx: Connection, job: Job, error: JobError, now: datetime) -> 
 def hold_job(
     tx: Connection, job: Job, error: JobError, due_at: datetime | None, now: datetime
 ) -> None:
-    """The claimed job waits until `due_at`, or for a person; its owner is notified."""
+    """Hold the claimed job until `due_at`, or for a person if that is None; notify its owner."""
     changes = {"state": JobState.HELD, "error": as_stored(error), "due_at": due_at}
     if store.jobs.settle_claimed(tx, job, **changes):
         store.steps.add(tx, job.id, "held", with_code(error.code, error.message), now)
@@ -199,16 +199,17 @@ def mark_unknown(
     tx: Connection, job: Job, message: str, now: datetime, code: str = "SUBMIT_TIMEOUT_UNKNOWN"
 ) -> None:
     """
-    The claimed job may have been sent: nobody sends it again but a person, or a lookup that
-    found nothing at a vendor that would refuse a second one.
+    Make the claimed job `unknown`, as it may have been sent.
+
+    Only a person sends it again, or a lookup without a result at a vendor that refuses duplicates.
 
     Args:
-        code: ``SUBMIT_FAILED_UNKNOWN`` where the vendor answered with an error of its
+        code: ``SUBMIT_FAILED_UNKNOWN`` if the vendor answered with an error of its
             own; such a job fails by itself at its deadline.
     """
-    # The deadline of the first try holds for the repeated ones, too.
+    # The deadline of the first attempt also holds for repeated ones.
     deadline_at = job.deadline_at or deadline_of(job, now)
-    # Its callback settles most such jobs in the time of a video: the owner hears of it later.
+    # A callback resolves most such jobs in the time of a video: the owner is notified later.
     expected = timedelta(seconds=model_of(job.model, job.provider).expected(job.input))
     looked_up = can_look_up(job.provider)
     due_at = first_lookup(now) if looked_up else min(now + expected, deadline_at)

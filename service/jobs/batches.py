@@ -1,9 +1,9 @@
 """
 Batches: many jobs from one file, safe to run twice.
 
-Each row has a key: its own `id`, else its content and how often that came
-before in the file. A key stands for one job for good, so a file that is run
-again, or was stopped in the middle, makes only what is missing.
+Each row has a key: its own `id`, else its content with the number of its repetitions
+before it in the file. A key belongs to one job for good, so a file that is run
+again, or was stopped in the middle, makes only the missing jobs.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from service.signing import Encryptor
 from service.store.database import Database
 
 if TYPE_CHECKING:
-    # It brings the HTTP client, which few verbs need.
+    # This import loads the HTTP client, which few verbs need.
     from service.storage.uploads import UploadStore
 
-#: The most rows of one request, which are one transaction.
+#: The most rows of a request; they are one transaction.
 MOST_ROWS = 50
 KEY = r"^[!-~]{1,40}$"
 
@@ -49,9 +49,9 @@ KEY = r"^[!-~]{1,40}$"
 @dataclass(frozen=True)
 class BatchRow:
     """
-    One line of a file: the body of a job, and what makes it the same job again.
+    One row of a file: the body of a job, and the key that identifies the job.
 
-    `key` outlives an edit of a row that has an id; `content` shows the edit.
+    If the row has an id, an edit does not change `key`, but it changes `content`.
     """
 
     number: int
@@ -61,7 +61,7 @@ class BatchRow:
 
 
 class Checked(NamedTuple):
-    """A row that can be carried out."""
+    """A valid row."""
 
     row: BatchRow
     request: JobRequest
@@ -89,7 +89,7 @@ class RowJson(TypedDict):
 
 
 def numbered(rows: Iterable[tuple[int, str | None, dict[str, Any]]]) -> list[BatchRow]:
-    """Rows with their keys, from line number, `id` (or None) and body of each."""
+    """Rows with their keys, from tuples of line number, `id` (or None) and body."""
     seen: Counter[str] = Counter()
     found = []
     for number, own_id, body in rows:
@@ -101,7 +101,7 @@ def numbered(rows: Iterable[tuple[int, str | None, dict[str, Any]]]) -> list[Bat
 
 
 def _content(body: Mapping[str, Any]) -> str:
-    # Not who hears of it and by which route: that makes no other video.
+    # Without the recipients and the vendor: they do not change the video.
     paid = {name: body.get(name) for name in ("model", "input", "metadata")}
     return _digest(json.dumps(paid, sort_keys=True))
 
@@ -112,10 +112,10 @@ def _digest(text: str) -> str:
 
 def parse_rows(body: Any) -> list[BatchRow]:
     """
-    The rows of a request's body, whose numbers are their places in it.
+    The rows of a request's body; `number` is the index of a row, from 0.
 
     Raises:
-        InvalidInput: the body has another form.
+        InvalidInput: the body has another shape.
     """
     if not isinstance(body, dict):
         raise InvalidInput.at("", "wrong_type", "the body must be a JSON object")
@@ -150,10 +150,10 @@ def check_rows(
     rows: Sequence[BatchRow], channels: Mapping[str, Channel], market: Market
 ) -> list[Checked]:
     """
-    The rows with their requests.
+    Check all rows, and return them with their requests.
 
     Raises:
-        InvalidInput: all faults of all rows; ``/rows/3/job/input/duration`` is one of the fourth.
+        InvalidInput: all faults of all rows, such as ``/rows/3/job/input/duration`` of the fourth.
     """
     errors = FieldErrors()
     checked = []
@@ -168,10 +168,10 @@ def plan_rows(
     db: Database, settings: Settings, account_id: str, work: Sequence[Checked], now: datetime
 ) -> PlanJson:
     """
-    What these rows would make; nothing is written.
+    The number and price of the jobs that these rows would make; nothing is written.
 
     Raises:
-        InvalidInput: a row's key stands for a job with another content.
+        InvalidInput: a row's key belongs to a job with another content.
     """
     known = _known(db, account_id, work)
     new = {one.row.key: one.request for one in work if one.row.key not in known}
@@ -196,10 +196,10 @@ def request_rows(
     now: datetime,
 ) -> list[RowJson]:
     """
-    The job of each row: all new ones are made in one transaction.
+    Get or create the job of each row; one transaction creates all new ones.
 
     Raises:
-        InvalidInput: a row's key stands for a job with another content; nothing is made.
+        InvalidInput: a row's key belongs to a job with another content; nothing is created.
     """
     known = _known(db, account_id, work)
     ready = [
@@ -220,7 +220,7 @@ def request_rows(
 
 
 def _known(db: Database, account_id: str, work: Sequence[Checked]) -> dict[str, Job]:
-    """The jobs that are there already, by key. Raises InvalidInput for those of other content."""
+    """The existing jobs, by key. Raises InvalidInput for those with another content."""
     with db.read() as tx:
         known = store.jobs.of_batches(tx, account_id, [one.row.key for one in work])
     errors = FieldErrors()
@@ -246,12 +246,12 @@ def request_once(
     now: datetime,
 ) -> tuple[Job, bool]:
     """
-    The job of this row, and whether it is new.
+    Get or create the job of a row; the bool says whether it is new.
 
     Raises:
-        InvalidInput: the row's key stands for a job with another content.
+        InvalidInput: the row's key belongs to a job with another content.
     """
-    # Two runs of one file at the same time come here one after the other.
+    # Two simultaneous runs of one file pass here one after the other.
     store.accounts.lock(tx, account_id)
     made = store.jobs.of_batch(tx, account_id, row.key)
     if made is None:

@@ -1,7 +1,7 @@
 """
-Budgets: what an account may spend per UTC day, and per job.
+Budgets: the dollars that an account may spend per UTC day, and per job.
 
-Nothing is stored twice: what is spent or reserved is the sum over the jobs
+Nothing is stored twice: the amount spent or reserved is the sum over the jobs
 that were sent today. A job counts with its highest estimate until its actual
 cost is known, and not at all once it was refused.
 """
@@ -25,12 +25,12 @@ from service.settings import Settings
 def price_range(
     settings: Settings, model: Model, values: dict[str, Any]
 ) -> tuple[float | None, float | None]:
-    """The lowest and highest cost in dollars, see `stated_price`."""
+    """The lowest and highest cost of a video in dollars, see `stated_price`."""
     return stated_price(settings.prices, model, values)
 
 
 def price_span(prices: Mapping[str, float], model: Model) -> tuple[float | None, float | None]:
-    """The lowest and highest price of the model whatever its input, in dollars."""
+    """The lowest and highest price of the model over all inputs, in dollars."""
     price = prices.get(f"{model.provider}/{model.slug}", prices.get(model.slug))
     return (price, price) if price is not None else model.price_span()
 
@@ -39,10 +39,10 @@ def price_by_length(
     prices: Mapping[str, float], model: Model
 ) -> list[tuple[str, float | None, float | None]]:
     """
-    What the model costs, as a price list has it.
+    The price list of a model.
 
     Returns:
-        What is bought ("5 s", "10 s pro"; blank for any), lowest and highest dollars.
+        Tuples of a label ("5 s", "10 s pro"; blank for all), lowest and highest dollars.
     """
     stated = price_span(prices, model)
     if stated != model.price_span():
@@ -76,19 +76,19 @@ def stated_price(
 def remaining(
     tx: Connection, settings: Settings, account_id: str, now: datetime, but: str | None = None
 ) -> float | None:
-    """Dollars left today; None without a budget. The job `but` counts for nothing."""
+    """Dollars left today; None without a budget. The job `but` is not counted."""
     if settings.budget is None:
         return None
     return max(0.0, round(settings.budget - spent_today(tx, account_id, now, but), 6))
 
 
 def spent_today(tx: Connection, account_id: str, now: datetime, but: str | None = None) -> float:
-    """Dollars spent or reserved since midnight UTC, the job `but` left out."""
+    """Dollars spent or reserved since midnight UTC, without the job `but`."""
     return round(store.jobs.spent_since(tx, account_id, midnight(now), but), 6)
 
 
 def unpriced_today(tx: Connection, account_id: str, now: datetime) -> int:
-    """The jobs sent since midnight UTC that `spent_today` leaves out: nobody states their price."""
+    """The number of jobs since midnight UTC without a stated price, missing in `spent_today`."""
     return store.jobs.count_without_price(tx, account_id, midnight(now))
 
 
@@ -98,7 +98,7 @@ def midnight(now: datetime) -> datetime:
 
 
 def objection(tx: Connection, settings: Settings, job: Job, now: datetime) -> JobError | None:
-    """Why this job may not be sent now; None when it may."""
+    """The reason why this job may not be sent now; None if it may."""
     if not settings.has_budget:
         return None
     _, price = price_range(settings, sold_model(job.model, job.provider), job.input)
@@ -107,7 +107,7 @@ def objection(tx: Connection, settings: Settings, job: Job, now: datetime) -> Jo
     if settings.job_budget is not None and price > settings.job_budget:
         allowed = f"JOB_BUDGET allows {format_money(settings.job_budget)}"
         return job_error("JOB_BUDGET", f"it may cost {format_money(price)}, {allowed}")
-    # Not what the job itself may have cost before: else a second try stood in its own way.
+    # Without the job's own earlier estimate: else its second attempt would not fit.
     left = remaining(tx, settings, job.account_id, now, but=job.id)
     if left is not None and price > left:
         rest = f"{format_money(left)} are left of today's budget"

@@ -1,8 +1,8 @@
 """
-Which vendor makes a job: the one that is named, or the cheapest that takes exactly this input.
+The choice of a vendor: the named one, or the cheapest that accepts exactly this input.
 
-Nothing is sent and nothing written here; every reason why no vendor can take the job is an
-error in its request, before any money.
+Nothing is sent or written here. If no vendor can accept the job, each reason is an
+error in the request, before anything is paid.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ AUTO = "auto"
 @dataclass(frozen=True)
 class Market:
     """
-    What vendors can be chosen by.
+    The facts for the choice of a vendor.
 
     Args:
-        providers: the ones that can be used now.
-        prices: the operator's dollars per video, by model or by ``VENDOR/MODEL``.
-        today: for what has ended.
-        held: the ones to which nothing goes out now, for want of credits or by an operator.
-        has_budget: whether a job without a stated price is held until somebody states it.
+        providers: the names of the vendors that can be used now.
+        prices: the operator's prices in dollars per video, by model or ``VENDOR/MODEL``.
+        today: the date, for retired models.
+        held: the names of held vendors, without credits or held by an operator.
+        has_budget: whether a job without a stated price would be held.
     """
 
     providers: Container[str]
@@ -44,10 +44,10 @@ class Market:
 @dataclass(frozen=True)
 class Choice:
     """
-    A vendor's model with the input as it is sent there.
+    A chosen vendor's model, with the input in the vendor's form.
 
-    `compared` are the vendors that take this input, cheapest first, with their highest price
-    in dollars; one alone where the request named it. Those that are `held` come last.
+    `compared` are the vendors that accept this input, cheapest first, with their highest price
+    in dollars; only one if the request named it. Those in `held` come last.
     """
 
     offer: Model
@@ -62,7 +62,7 @@ class Choice:
         return f"{name} {_money(price)}"
 
     def sentence(self) -> str:
-        """Why this vendor, for the timeline; blank where there was no choice."""
+        """The reason for this vendor, for the timeline; blank if there was no choice."""
         if len(self.compared) < 2:
             return ""
         first, *others = [
@@ -80,11 +80,11 @@ def choose(
     market: Market, slug: Any, wanted: Any, given: dict[str, Any] | None, errors: FieldErrors
 ) -> Choice | None:
     """
-    The vendor for a request; None where there is none, and `errors` says why.
+    Choose the vendor of a request; None if none fits, with the reasons in `errors`.
 
     Args:
-        slug: the model, `wanted` the provider, and `given` the input that the request names;
-            the input None where it is wrong already.
+        slug, wanted, given: the model, the provider and the input of the request;
+            `given` is None if the input has another type.
     """
     sold = _sold(slug, errors)
     if sold is None:
@@ -96,7 +96,7 @@ def choose(
         message = f"this server has no key for {who}: ask its operator to set one"
         pointer = "/model" if route == AUTO and wanted in (None, AUTO) else "/provider"
         errors.add(pointer, "provider_not_configured", message)
-    # Its input is checked all the same, so that every fault is reported at once.
+    # The input is checked nevertheless, so that all faults are reported at once.
     configured = [name for name in sold if name in market.providers]
     offers = [sold[name] for name in usable or names or configured or sold]
     open_ = [offer for offer in offers if not (offer.ends and offer.ends <= market.today)]
@@ -123,7 +123,7 @@ def _sold(slug: Any, errors: FieldErrors) -> dict[str, Model] | None:
 def _wanted(
     slug: str, wanted: Any, sold: dict[str, Model], errors: FieldErrors
 ) -> tuple[str, list[str]]:
-    """The vendor's own route, and the vendors that may have the job."""
+    """The vendor's own route (or blank), and the names of the vendors to choose from."""
     if wanted is None or wanted == AUTO:
         return AUTO, list(sold)
     if isinstance(wanted, str) and wanted in sold:
@@ -160,13 +160,13 @@ def _cheapest(
         else:
             taken.append((stated_price(market.prices, offer, values)[1], offer, values))
     if not taken:
-        # The vendor that comes nearest has the fewest objections.
+        # Reports the faults of the vendor that has the fewest.
         errors.found += min(refused, key=lambda error: len(error.faults)).faults
         return None
 
     def rank(one: tuple[float | None, Model, dict[str, Any]]) -> tuple[bool, bool, float]:
-        # One that is held, or whose price nobody states, comes last; under a budget the second
-        # waits for longer. Else the catalogue's order decides a tie.
+        # Held vendors, and those without a stated price, come last. Under a budget the latter come
+        # after the held ones, as their jobs wait longer. The catalogue's order decides a tie.
         price, offer, _ = one
         price_missing = market.has_budget and price is None
         held = offer.provider in market.held
@@ -182,7 +182,7 @@ def _cheapest(
 def next_choice(
     market: Market, slug: str, given: dict[str, Any], refused_by: Container[str]
 ) -> Choice | None:
-    """The cheapest that has not refused the job yet and is not held; None where none is left."""
+    """The cheapest vendor that has not refused the job and is not held; None if none is left."""
     today = market.today
     offers = [
         offer

@@ -1,7 +1,7 @@
 """
-Another vendor for a job whose vendor surely refused it: only where the job left the choice to us.
+Failover: a job with `auto` goes to another vendor after a certain refusal.
 
-Never after silence: a job that may have been taken once stays with its vendor.
+Never after a missing answer: a job that may have been accepted stays with its vendor.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: Refusals that say nothing against the job itself.
+#: Refusals for a reason other than the job itself.
 ELSEWHERE = HOLD_CODES | RETRY_CODES | {"NOT_FOUND_MODEL", "FORBIDDEN"}
-#: Objections that no new day answers: who has one may never send the job.
+#: Objections that do not end at midnight: the vendor could never get the job.
 LASTING = ("PRICE_UNKNOWN", "JOB_BUDGET")
-#: The refusing vendor gets no new job for so long where it names no time itself.
+#: The refusing vendor gets no new job for this many seconds, unless it names a time itself.
 PAUSE_SECONDS = 60.0
 
 
@@ -35,9 +35,9 @@ def fail_over(
     tx: Connection, settings: Settings, job: Job, refusal: Refusal, now: datetime
 ) -> bool:
     """
-    Queue the claimed job for the next vendor that takes its input; False where none may.
+    Queue the claimed job for the next vendor that accepts its input; False if there is none.
 
-    Nor does it go where the budget would hold it for good: the next one is the cheapest left.
+    A vendor at which the budget would hold the job for good is skipped.
     """
     if job.requested is None or job.error is not None or refusal.code not in ELSEWHERE:
         return False
@@ -59,7 +59,7 @@ def fail_over(
     log.warning(
         "%s goes to %s: %s refused it (%s)", job.id, choice.offer.provider, job.provider, why
     )
-    # After the job: who has a provider's row must not wait for a job's.
+    # After the job: a holder of a provider's row must not wait for a job's row.
     store.providers.count_failover(tx, job.provider)
     if refusal.code in HOLD_CODES:
         store.providers.hold(tx, job.provider, why)

@@ -1,10 +1,10 @@
 """
-Rows that went back in time: an older copy of the database has taken its place.
+Detection of a database that went back in time, because an older copy has replaced it.
 
 A restored backup or a standby that lacks the newest rows shows jobs as `queued`
 that were sent, and paid, since. So each data folder remembers on its own disk
-how many creates it has sent, and where PostgreSQL's log stood. Rows that know
-less than the disk hold all sending, until a person looks.
+the number of creates that it has sent, and the position of PostgreSQL's log. If the
+database is behind the disk, all sending is held until a person has looked.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from service.store.high_water import Position
 
 log = logging.getLogger(__name__)
 
-#: How the reason of such a hold begins.
+#: The beginning of the reason of such a hold.
 WENT_BACK = "ROWS_WENT_BACK"
 _ADVICE = (
     "stop the workers and run `clipbell recover-from-backup`; "
@@ -39,9 +39,9 @@ _ADVICE = (
 @dataclass(frozen=True)
 class Memory:
     """
-    What the file holds: the folder's name, its creates, and where PostgreSQL's log stood.
+    The content of the file: the folder's name, its creates, the position of PostgreSQL's log.
 
-    `is_damaged` is set where the file could not be read: then nobody knows what was sent.
+    `is_damaged` is set if the file could not be read: then it is unknown what was sent.
     """
 
     data_folder: str
@@ -53,16 +53,16 @@ class Memory:
 
 @cache
 def _adapter() -> TypeAdapter[Memory]:
-    # See `journal`: few verbs need it.
+    # As in `journal`: few verbs need it.
     return TypeAdapter(Memory)
 
 
 class HighWater:
     """
-    What a data folder knows of its sending; shared by the threads and processes that use it.
+    A data folder's record of sent creates, shared by its threads and processes.
 
     Args:
-        path: the file that remembers it.
+        path: the file of the record.
     """
 
     def __init__(self, path: Path) -> None:
@@ -71,23 +71,23 @@ class HighWater:
 
     @property
     def data_folder(self) -> str:
-        """The folder's name in the database: made once, and kept in the file."""
+        """The folder's name in the database: created once, and stored in the file."""
         return self.known().data_folder
 
     def known(self) -> Memory:
-        """What the folder knows now."""
+        """The record as it is now."""
         with self._alone():
             return self._read()
 
     def save(self, position: Position) -> None:
-        """Remember the position durably: before its create goes out. Raises StorageError."""
+        """Store the position durably, before its create is sent. Raises StorageError."""
         with self._alone():
             known = self._read()
             if position.sent >= known.sent and not known.is_damaged:
                 self._write(Memory(known.data_folder, **asdict(position)))
 
     def accept(self, tx: Connection) -> None:
-        """Take the rows as they are for the truth from now on."""
+        """Accept the current state of the database as right from now on."""
         with self._alone():
             known = self._read()
             store.high_water.raise_to(tx, known.data_folder, known.sent)
@@ -96,11 +96,11 @@ class HighWater:
 
     def missing(self, position: Position, sent_before: int, known: Memory | None = None) -> str:
         """
-        In words, how the rows are older than this folder knows; blank when they are not.
+        A sentence that says why the database is older than the record; blank if it is not.
 
         Args:
-            sent_before: the creates that the rows know, without one that is being counted.
-            known: what the folder knew before the rows were read, if others may send too.
+            sent_before: the number of creates in the database, without the one in progress.
+            known: the record from before the read of the database, if others may send too.
         """
         known = known or self.known()
         if known.is_damaged:
@@ -131,7 +131,7 @@ class HighWater:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """No other thread, and no other process of this folder, reads or writes the file."""
+        """While held, no other thread or process of this folder reads or writes the file."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._lock, self._path.with_suffix(".lock").open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -145,7 +145,7 @@ def hold_if_older(
     sent: int,
     known: Memory | None = None,
 ) -> bool:
-    """Hold every provider when the rows are older than the folder knows; says whether they are."""
+    """Hold all providers if the database is older than the record; returns whether it is."""
     reason = high_water.missing(position, sent, known)
     if not reason:
         return False
@@ -157,8 +157,8 @@ def hold_if_older(
 
 
 def watch_rows(tx: Connection, high_water: HighWater) -> None:
-    """Look now and then, so that it is seen before anything is sent."""
-    # The file before the rows: they hold what it knows by then, however many are sent until then.
+    """Check from time to time, so that an older database is noticed before anything is sent."""
+    # Reads the file before the rows: they then contain at least what the file says.
     known = high_water.known()
     position = store.high_water.read(tx, known.data_folder)
     hold_if_older(tx, high_water, position, position.sent, known)

@@ -1,8 +1,8 @@
 """
-Answers of vendors, on this machine's disk until their rows are committed.
+A journal of vendors' answers, on this machine's disk until their rows are committed.
 
-A vendor's answer to a create is said once. It is written here before anything
-else, so that neither a database that is away nor a crash can lose it.
+A vendor answers a create only once. The answer is written here before anything
+else, so that neither a database outage nor a crash can lose it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Refusal:
-    """There is certainly no task; `retry_after` in seconds where the vendor names it."""
+    """A refusal: there is certainly no task. `retry_after` is in seconds, None if not named."""
 
     code: str
     message: str
@@ -37,7 +37,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Silence:
-    """There may be a task: no answer came, or none that says so; `code` says which."""
+    """A missing or unclear answer: there may be a task. `code` says which."""
 
     code: str
     message: str
@@ -47,9 +47,9 @@ class Silence:
 @dataclass(frozen=True)
 class CreateAnswer:
     """
-    What became of the create of a job, in its claim of that number.
+    The result of a job's create, made under the claim of that number.
 
-    The `kind` of the results keeps them apart on the disk: a silence that was read as
+    The `kind` distinguishes the results on disk: a missing answer that was read as
     a refusal would be sent again.
     """
 
@@ -60,13 +60,13 @@ class CreateAnswer:
 
 @cache
 def _adapter() -> TypeAdapter[CreateAnswer]:
-    # It takes 30 ms to build, and few verbs of the command line need it.
+    # Building it takes 30 ms, and few verbs of the command line need it.
     return TypeAdapter(CreateAnswer)
 
 
 class Journal:
     """
-    One file per answer below `folder`, locked by the process that is still at work on it.
+    One file per answer in `folder`, locked by the process that works on it.
 
     Every method may raise StorageError.
     """
@@ -74,13 +74,13 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        #: By job and claim: what this process works on.
+        #: The answers that this process works on, by job and claim.
         self._open: dict[tuple[str, int], BinaryIO] = {}
 
     def write(self, answer: CreateAnswer) -> None:
-        """Keep the answer durably; it is this process's until it is removed or released."""
+        """Store the answer durably; this process owns it until it is removed or released."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        # By claim too: what is removed late must not be the answer to a later create.
+        # The name has the claim too: a late removal must not hit the answer to a later create.
         path = self._folder / f"{answer.job_id}.{answer.claims}.json"
         write_whole(path, _adapter().dump_json(answer))
         file = path.open("rb")
@@ -88,13 +88,13 @@ class Journal:
         self._hold(answer, file)
 
     def remove(self, answer: CreateAnswer) -> None:
-        """The answer, which this process works on, is committed."""
+        """Remove an answer of this process, after its commit."""
         if file := self._let_go(answer):
             Path(file.name).unlink(missing_ok=True)
             file.close()
 
     def release(self, answer: CreateAnswer) -> None:
-        """This process gives up for now; whoever reads `left` next goes on."""
+        """Release an answer that cannot be committed now; the next reader of `left` continues."""
         if file := self._let_go(answer):
             file.close()
 
@@ -107,7 +107,7 @@ class Journal:
             return self._open.pop((answer.job_id, answer.claims), None)
 
     def left(self) -> Iterator[CreateAnswer]:
-        """Answers that nobody works on, each kept from others while it is looked at."""
+        """Answers that no process works on; each is locked while the caller handles it."""
         for path in sorted(self._folder.glob("job_*.json")):
             answer = self._take(path)
             if answer is None:

@@ -1,4 +1,4 @@
-"""The vendors' own records beside ours: tasks that they have made, and that no job here has."""
+"""The vendors' own records compared with ours: tasks that belong to no job here."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from service.store.database import Database
 from service.store.reports import DayOfLedger
 
 if TYPE_CHECKING:
-    # They bring the HTTP client, which few verbs need.
+    # These imports load the HTTP client, which few verbs need.
     from service.providers.base import PastTask, Provider
 
-#: So many tasks are compared with one query.
+#: The number of tasks compared with one query.
 BATCH = 200
-#: How far back a ledger and a comparison go where nobody says it.
+#: The default range of a ledger and of a comparison.
 USUAL_DAYS = timedelta(days=29)
 USUAL_HISTORY = timedelta(days=1)
 
@@ -35,10 +35,10 @@ USUAL_HISTORY = timedelta(days=1)
 @dataclass(frozen=True)
 class UnmatchedTask:
     """
-    A task in a vendor's history that no job here has.
+    A task in a vendor's history that belongs to no job here.
 
-    `job_id` is the job that the vendor's record names, where there is such a job; `cost` the
-    vendor's figure in dollars, None where it gives none.
+    `job_id` is the job that the vendor's record names, if that job exists; `cost` is the
+    vendor's figure in dollars, None if it gives none.
     """
 
     provider: str
@@ -49,7 +49,7 @@ class UnmatchedTask:
     cost: float | None
 
     def sentence(self) -> str:
-        """The next step."""
+        """A sentence that explains the task."""
         if self.job_id:
             return f"made for {self.job_id}, which does not have it"
         return "made by another program, or for a job that is no longer here"
@@ -63,22 +63,22 @@ def unmatched_tasks(
     job_of: Callable[[str], str | None],
 ) -> Iterator[UnmatchedTask]:
     """
-    Ask a vendor for its tasks since then, and leave out those that jobs here have.
+    Ask a vendor for its tasks since a time, without those that belong to jobs here.
 
-    A task whose create is being answered just now is left out too.
+    A task whose create is being answered at this moment is left out too.
 
     Args:
-        job_of: the id of the job that a callback URL is for; None for other URLs.
+        job_of: returns the id of the job of a callback URL; None for other URLs.
 
     Raises:
-        ProviderError: the vendor could not be asked, or has no list.
+        ProviderError: the vendor did not answer, or has no list.
     """
     tasks: list[PastTask] = []
     trouble = None
     try:
         tasks.extend(provider.history(since, job_of))
     except ProviderError as error:
-        # What was read before is compared all the same.
+        # The tasks read before the error are compared nevertheless.
         trouble = error
     for start in range(0, len(tasks), BATCH):
         with db.read() as tx:
@@ -116,7 +116,7 @@ def compare_all(
     since: datetime,
     job_of: Callable[[str], str | None],
 ) -> tuple[list[UnmatchedTask], dict[str, str]]:
-    """The unmatched tasks of all vendors with a history, and who could not be asked and why."""
+    """The unmatched tasks of all vendors with a list, and by vendor the reason of a failure."""
     found: list[UnmatchedTask] = []
     troubles: dict[str, str] = {}
     for name, provider in providers.items():
@@ -169,7 +169,7 @@ class UnmatchedTasksJson(TypedDict):
 
 
 def ledger_day_json(day: DayOfLedger) -> LedgerDayJson:
-    """One vendor's day."""
+    """One day of one vendor as JSON."""
     return {
         "day": day.day.isoformat(),
         "provider": day.provider,
@@ -183,7 +183,7 @@ def ledger_day_json(day: DayOfLedger) -> LedgerDayJson:
 
 
 def unmatched_task_json(task: UnmatchedTask) -> UnmatchedTaskJson:
-    """One task without a job."""
+    """One unmatched task as JSON."""
     return {
         "provider": task.provider,
         "task_id": task.task_id,

@@ -1,9 +1,9 @@
 """
-Creates that were not answered, looked up at vendors that can tell what became of them.
+Lookups of creates without an answer, at vendors that can tell their result.
 
-Where the vendor has the task, the job goes on with it. Where it has none, and refuses a
-second create for the same job, the create is repeated: that cannot make two. A person is
-asked only once a minute of lookups has found nothing.
+If the vendor has the task, the job continues with it. If it has none, and refuses a
+second create for the same job, the create is repeated: that cannot make two tasks. A person is
+asked only after a minute of lookups without a result.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ from service.providers.base import Provider
 from service.signing import UrlSigner
 from service.store.database import Database
 
-#: The first lookup comes so soon after the silence; each later one after half as long again.
+#: The first lookup comes this long after the create; each pause is half as long again.
 FIRST_LOOKUP_SECONDS = 2.0
 LOOKUP_GROWTH = 1.5
 LONGEST_LOOKUP_SECONDS = 60.0
-#: What the vendor does not show by then is taken for not made, where a second create is safe.
+#: A task that the vendor does not show by then counts as not made, if a second create is safe.
 SETTLING = timedelta(seconds=20)
-#: After so many lookups, about a minute, the job's owner is notified.
+#: After this many lookups, about a minute, the job's owner is notified.
 LOOKUPS_BEFORE_NOTICE = 7
 
 
 def can_look_up(provider: str) -> bool:
-    """Whether the vendor can tell what became of a create."""
+    """Whether the vendor can tell the result of a create."""
     vendor = VENDORS.get(provider)
     return bool(vendor and vendor.lookup)
 
 
 def first_lookup(now: datetime) -> datetime:
-    """When a create that was not answered now is looked up first."""
+    """The time of the first lookup of a create that got no answer now."""
     return now + timedelta(seconds=FIRST_LOOKUP_SECONDS)
 
 
 def job_in_url(signer: UrlSigner, now: datetime) -> Callable[[str], str | None]:
-    """A function that gives the id of the job that a callback URL of ours is for."""
+    """A function that returns the job id in a callback URL of ours; None for other URLs."""
 
     def read(url: str) -> str | None:
         token = signer.token_in(url)
@@ -58,11 +58,11 @@ def job_in_url(signer: UrlSigner, now: datetime) -> Callable[[str], str | None]:
 
 def look_up(db: Database, provider: Provider, signer: UrlSigner, job: Job, clock: Clock) -> bool:
     """
-    Ask for the task of a claimed `unknown` job, and write what was found.
+    Look up the task of a claimed `unknown` job, and store the result.
 
     Returns:
-        False, with nothing written, where the vendor has none and the job's time is over. A
-        vendor that cannot be asked is asked again, however late it is.
+        False, with nothing written, if the vendor has none and the job's deadline has passed. A
+        vendor that does not answer is asked again, even after the deadline.
     """
     try:
         task_id = provider.find(job, job_in_url(signer, clock()))
@@ -97,12 +97,12 @@ def _adopt(tx: Connection, job: Job, task_id: str, now: datetime) -> None:
 
 
 def _settled_at(job: Job) -> datetime:
-    """From when on a task that the vendor does not show is taken for not made."""
+    """The time after which a task that the vendor does not show counts as not made."""
     return (job.sent_at or job.created_at) + SETTLING
 
 
 def _send_again(tx: Connection, job: Job, now: datetime) -> None:
-    """The job's error stays: the adapter sees by it that this create is a second one."""
+    """Queue the job again. Its error stays: it tells the adapter that this is a second create."""
     changes = {"state": JobState.QUEUED, "due_at": now, "failed_polls": 0}
     if store.jobs.settle_claimed(tx, job, **changes):
         message = "looked up: not made; sent again, since the vendor refuses duplicates"

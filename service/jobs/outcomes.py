@@ -26,9 +26,9 @@ from service.model import (
 from service.model.error_codes import as_stored, job_error, with_code
 from service.settings import Settings
 
-#: What the vendors' pages agree on least; the shortest is believed.
+#: The time for which vendors store results: their pages differ, and this is the shortest.
 PROVIDER_KEEPS = timedelta(hours=24)
-#: The timeline's words for each way of finding the end.
+#: The timeline's text for each way in which an outcome was found.
 FOUND_BY = {
     "callback": "the provider called back",
     "poll": "found by polling",
@@ -41,17 +41,17 @@ def record_outcome(
     tx: Connection, settings: Settings, job: Job, outcome: Outcome, by: str, now: datetime
 ) -> bool:
     """
-    End the job as the outcome says, with its event, deliveries and video.
+    End the job with a terminal outcome, and create its event, deliveries and video.
 
     Args:
-        by: who found out: ``callback``, ``poll``, ``answer``, ``operator``, or ``deadline``
-            where nobody did and we conclude it.
+        by: the source: ``callback``, ``poll``, ``answer``, ``operator``, or ``deadline``
+            if we conclude the outcome ourselves.
 
     Returns:
-        False when the outcome is not terminal or the job was finished before.
+        False if the outcome is not terminal or the job was finished before.
     """
     recorded = _record(tx, settings, job, outcome, by, now)
-    # After the job: who has the provider's row must not wait for a job's.
+    # After the job: a holder of the provider's row must not wait for a job's row.
     if outcome.credits_left is not None:
         store.providers.set_credits_left(tx, job.provider, outcome.credits_left)
     return recorded
@@ -71,7 +71,7 @@ def _record(
     if not store.jobs.end(tx, job.id, now, **changes):
         return False
     store.videos.insert(tx, _pending_video(settings, job, outcome, now))
-    # Polling is a rescue only where a callback should have come.
+    # Polling is a recovery only if a callback should have come.
     awaited = model_of(job.model, job.provider).calls_back and not settings.pull
     recovered = by == "poll" and awaited
     how = "recovered by polling" if recovered else FOUND_BY[by]
@@ -84,10 +84,10 @@ def _record(
 
 def settled_cost(settings: Settings, provider: str, outcome: Outcome) -> float | None:
     """
-    What the task has cost in dollars; None where the vendor does not say it.
+    The cost of the task in dollars; None if the vendor does not report it.
 
-    A unit of the vendor's own becomes dollars by the operator's rate (PRICES names
-    ``VENDOR:UNIT``), else by the one that the vendor states.
+    A vendor's own unit is converted by the operator's rate (PRICES names
+    ``VENDOR:UNIT``), else by the rate that the vendor states.
     """
     if outcome.cost is not None or not outcome.charges:
         return outcome.cost
@@ -106,7 +106,7 @@ def settled_cost(settings: Settings, provider: str, outcome: Outcome) -> float |
 def fail_job(
     tx: Connection, job: Job, error: JobError, by: str, now: datetime, cost: float | None = None
 ) -> bool:
-    """End the job without a video; False when it had ended before."""
+    """Fail the job; False if it was finished before."""
     changes = {"state": JobState.FAILED, "resolved_by": by, "error": as_stored(error)}
     if not store.jobs.end(tx, job.id, now, actual_cost=cost, **changes):
         return False
@@ -116,7 +116,7 @@ def fail_job(
 
 
 def _pending_video(settings: Settings, job: Job, outcome: Outcome, now: datetime) -> Video:
-    """The row of a video that is not archived yet; a private link is no use to anybody in it."""
+    """The row of a video that is not archived yet; a link that needs a key is left out."""
     link = None if outcome.is_private else outcome.result_url
     return Video(
         id=new_id("vid", now),
@@ -144,7 +144,7 @@ def _pending_video(settings: Settings, job: Job, outcome: Outcome, now: datetime
 
 @dataclass(frozen=True)
 class Resolution:
-    """A person's decision on an `unknown` job: its task, send it once more, or neither."""
+    """A person's decision about an `unknown` job: its task, a resend, or neither (failed)."""
 
     task_id: str | None = None
     resend: bool = False
@@ -152,14 +152,14 @@ class Resolution:
 
 def resolve_by_hand(tx: Connection, job: Job, found: Resolution, now: datetime) -> None:
     """
-    End an `unknown` job as a person says; with neither task nor resend it fails.
+    Resolve an `unknown` job as a person decided; with neither task nor resend it fails.
 
     Raises:
         Conflict: the job is not unknown, or the task belongs to another job.
     """
     if found.task_id and store.jobs.holder_of(tx, job.provider, found.task_id):
         raise Conflict(f"task {found.task_id} belongs to another job")
-    # As it is now: two people may look at the same page.
+    # Read again: two people may use the same page.
     state = (store.jobs.lock(tx, job.id) or job).state
     if state is not JobState.UNKNOWN:
         raise Conflict(f"the job is {state}: only unknown jobs are resolved by hand")
@@ -170,7 +170,7 @@ def resolve_by_hand(tx: Connection, job: Job, found: Resolution, now: datetime) 
     if found.resend:
         changes |= {"state": JobState.QUEUED, "deadline_at": None, "overdue": False}
     else:
-        # The vendor took it when it was sent, although nobody knew.
+        # The vendor accepted it when it was sent, although that was unknown here.
         submitted_at = job.sent_at or now
         changes |= {"state": JobState.SUBMITTED, "task_id": found.task_id}
         changes["submitted_at"] = submitted_at

@@ -1,8 +1,8 @@
 """
-Asking the provider: confirms a callback, and finds the end that no callback reported.
+Polling: it confirms callbacks, and finds outcomes that no callback has reported.
 
 Polls go out in batches, so that ten thousand waiting jobs need neither threads
-nor a commit each. Also where a lease that ran out while sending becomes
+nor a commit each. Also here: a lease that expires while sending makes its job
 `unknown`.
 """
 
@@ -36,27 +36,27 @@ from service.store.database import Database
 from service.store.quarantine import UNREADABLE, quarantine_on_error
 
 LEASE_SECONDS = STATUS_SECONDS + GRACE_SECONDS
-#: A job whose time is over, and whose callback is not processed yet, is looked at again so soon.
+#: The pause before an overdue job is checked again while its callback is not processed yet.
 CALLBACK_LOOK = timedelta(minutes=1)
-#: So many jobs are claimed at once to be polled, for so long.
+#: The number of jobs claimed for one batch of polls, and the seconds of the claim.
 POLL_BATCH = 16
 POLL_BATCH_SECONDS = 60.0
-#: So long the provider may call a task done without showing its result: as long as its link
-#: would have worked. And so long at least it may not know a task that it took.
+#: The time for which a provider may call a task done without a result: as long as a link
+#: would work. And the least time for which it may not know a task that it accepted.
 RESULT_PATIENCE = PROVIDER_KEEPS
 TASK_PATIENCE = timedelta(hours=1)
-#: Each poll comes later than the last by this factor, up to the longest pause before the deadline.
+#: The factor between the pauses of polls, and the longest pause before the deadline, in seconds.
 POLL_GROWTH = 1.25
 LONGEST_POLL_SECONDS = 60.0
-#: Above this many open tasks the polls of each become rarer.
+#: Above this number of open tasks, each is polled less often.
 THROTTLE_ABOVE = 200
-#: Between polls after the deadline, and at most while a result is missing.
+#: Seconds between polls after the deadline, and the longest pause while a result is missing.
 SLOW_POLL_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
 class _Look:
-    """One look at a job's task, to be written: by a `poll`, or to confirm a `callback`."""
+    """One look at a job's task, whose result is to be stored: for a `poll` or a `callback`."""
 
     tx: Connection
     settings: Settings
@@ -71,7 +71,7 @@ class _Look:
 
     @property
     def poll_every(self) -> float:
-        """Seconds between polls, at first."""
+        """The first pause between polls, in seconds."""
         model = model_of(self.job.model, self.job.provider)
         return self.settings.poll_every or model.poll_every
 
@@ -79,7 +79,7 @@ class _Look:
 def poll_jobs(
     db: Database, providers: Mapping[str, Provider], settings: Settings, clock: Clock
 ) -> bool:
-    """Ask about the tasks that are due, a batch of each provider; False when there were none."""
+    """Poll the due tasks, one batch per provider; False if there are none."""
     asked = [_poll_batch(db, provider, settings, clock) for provider in providers.values()]
     return any(asked)
 
@@ -93,14 +93,14 @@ def _poll_batch(db: Database, provider: Provider, settings: Settings, clock: Clo
             if may_ask(tx, provider, began):
                 jobs.append(job)
             else:
-                # There is no token for this poll: it is due again in a second.
+                # No request token is left for this poll: it is due again in a second.
                 store.jobs.settle_claimed(tx, job, due_at=began + timedelta(seconds=1))
     last = began + timedelta(seconds=POLL_BATCH_SECONDS - LEASE_SECONDS)
     running = [job for job in jobs if not _poll(db, provider, settings, job, last, clock)]
     try:
         _set_next(db, settings, running, clock)
     except UNREADABLE:
-        # Each alone, so that one damaged row does not keep the others from their next poll.
+        # Each alone, so that one damaged row does not block the next polls of the others.
         for job in running:
             with quarantine_on_error(db, "jobs", clock) as claimed:
                 claimed.row = job
@@ -109,7 +109,7 @@ def _poll_batch(db: Database, provider: Provider, settings: Settings, clock: Clo
 
 
 def _set_next(db: Database, settings: Settings, jobs: list[Job], clock: Clock) -> None:
-    """Tasks that are still running are asked about again later."""
+    """Set the next poll of tasks that are still running."""
     if not jobs:
         return
     with db.write() as tx:
@@ -125,7 +125,7 @@ def handle_expired(
     signer: UrlSigner,
     clock: Clock,
 ) -> bool:
-    """Look after the next job whose lease, hold or a deadline is over; False without one."""
+    """Handle the next job with an expired lease, hold or deadline; False if there is none."""
     with quarantine_on_error(db, "jobs", clock) as claimed:
         with db.write() as tx:
             late = claimed.row = store.jobs.lock_late(tx, clock())
@@ -151,13 +151,13 @@ def handle_expired(
             if awaited and is_late:
                 _record_overdue(tx, job, clock())
             elif not awaited and store.jobs.still_claimed(tx, job):
-                # Neither its callback nor a person has settled it while the vendor was asked.
+                # Neither its callback nor a person has resolved it while the vendor was asked.
                 _after_silence(tx, job, clock())
     return True
 
 
 def may_ask(tx: Connection, provider: Provider, now: datetime) -> bool:
-    """Take a request token for a poll or a confirm; False when there is none left."""
+    """Take a request token for a poll or a confirmation; False if none is left."""
     allowance = provider.limits.requests_per_minute
     if not allowance:
         return True
@@ -176,7 +176,7 @@ def _look_at_held(tx: Connection, settings: Settings, job: Job, now: datetime) -
 def _after_lease(
     tx: Connection, provider: Provider | None, settings: Settings, job: Job, now: datetime
 ) -> None:
-    """The worker died while sending; an answer that had come may lie on our disk."""
+    """Make the job of a worker that died while sending unknown; its answer may be on our disk."""
     if provider and provider.holds_connection:
         found = confirm(provider, job, None)
         if isinstance(found, Outcome) and record_outcome(tx, settings, job, found, "answer", now):
@@ -187,9 +187,9 @@ def _after_lease(
 
 def _after_silence(tx: Connection, job: Job, now: datetime) -> None:
     """
-    An unknown job without a task, once a video should be there: its owner is notified.
+    Notify the owner of an unknown job without a task, once a video should be ready.
 
-    At its deadline, one that was answered with an error ends by itself.
+    At its deadline, a job whose create was answered with an error fails by itself.
     """
     sent_at = job.sent_at or job.created_at
     report = [e.type for e in store.events.of_job(tx, job.id) if e.created_at > sent_at]
@@ -199,7 +199,7 @@ def _after_silence(tx: Connection, job: Job, now: datetime) -> None:
         store.jobs.settle_claimed(tx, job, due_at=job.deadline_at)
         return
     if store.callbacks.is_awaited(tx, job.id):
-        # It may name the task: the vendor is only too slow to confirm it, or we are.
+        # The callback may name the task, and only its confirmation is still missing.
         store.jobs.settle_claimed(tx, job, due_at=now + CALLBACK_LOOK)
         return
     if (job.error or {}).get("code") == "SUBMIT_FAILED_UNKNOWN":
@@ -226,9 +226,9 @@ def _poll(
     last: datetime,
     clock: Clock,
 ) -> bool:
-    """Ask, and settle what is more than "running"; False when only the next poll is to be set."""
+    """Poll a task and settle any answer but "running"; False if only the next poll must be set."""
     if clock() > last:
-        # A slow provider has used the lease up: the others have their turn next time.
+        # A slow provider has used up the lease: the rest of the batch is polled next time.
         with db.write() as tx:
             store.jobs.settle_claimed(tx, job, due_at=clock())
         return True
@@ -251,16 +251,16 @@ def settle_poll(
     now: datetime,
 ) -> str:
     """
-    Record what a poll or a confirm found.
+    Store the result of a poll or a confirmation.
 
     Args:
-        by: ``poll`` or ``callback``, whatever made us ask.
+        by: ``poll`` or ``callback``, the reason of the request.
 
     Returns:
-        It in words, for a log or a note.
+        The result as a sentence, for a log or a note.
     """
     note = _settle_found(_Look(tx, settings, job, by, now), found)
-    # After the job: who has the provider's row must not wait for a job's.
+    # After the job: a holder of the provider's row must not wait for a job's row.
     if isinstance(found, ProviderError) and found.code == "PROVIDER_UNAVAILABLE":
         mark_unreachable(tx, job.provider, with_code(found.code, found.message), now)
     else:
@@ -285,7 +285,7 @@ def _settle_found(look: _Look, found: Outcome | ProviderError) -> str:
 
 
 def _settle_error(look: _Look, error: ProviderError) -> str:
-    """A task or result that is missing is waited for; anything else says nothing about the task."""
+    """Wait for a missing task or result; any other error says nothing about the task."""
     tx, job, now = look.tx, look.job, look.now
     words = with_code(error.code, error.message)
     if isinstance(error, WrongTask):
@@ -297,7 +297,7 @@ def _settle_error(look: _Look, error: ProviderError) -> str:
     since = job.missing_since or now
     until = patience_ends(job, error.code, since)
     if now < until:
-        # The timeline says once how long.
+        # The timeline names the end of the wait once.
         if job.missing_since is None:
             message = f"{words}; polling goes on until {until:%Y-%m-%d %H:%M:%S} UTC"
             store.steps.add(tx, job.id, "missing", message, now)
@@ -313,11 +313,11 @@ def _settle_error(look: _Look, error: ProviderError) -> str:
 
 def patience_ends(job: Job, code: str, since: datetime) -> datetime:
     """
-    Until when the provider is asked for what it does not show.
+    The time until which a missing task or result is polled.
 
     Args:
         code: ``EMPTY_RESULT``, or ``NOT_FOUND_TASK``.
-        since: when it was missing first.
+        since: the time at which it was missing first.
     """
     if code == "EMPTY_RESULT":
         return since + RESULT_PATIENCE
@@ -325,7 +325,7 @@ def patience_ends(job: Job, code: str, since: datetime) -> datetime:
 
 
 def _schedule_next_poll(look: _Look) -> None:
-    """The provider says that the task is running: ask again later."""
+    """Schedule the next poll of a running task."""
     job = look.job
     if job.state is JobState.UNKNOWN:
         message = f"the provider knows task {job.task_id}"
@@ -348,7 +348,7 @@ def _poll_again(look: _Look, wait_seconds: float, **changes: Any) -> None:
 
 
 def _seconds_to_poll(look: _Look) -> float:
-    """The more polls there were, and the more tasks are open, the longer; slow once it is late."""
+    """Seconds to the next poll: more after many polls, with many open tasks, or when late."""
     if look.is_late:
         return SLOW_POLL_SECONDS
     grown = look.poll_every * POLL_GROWTH ** min(look.job.polls, 50)
@@ -357,7 +357,7 @@ def _seconds_to_poll(look: _Look) -> float:
 
 
 def confirm(provider: Provider, job: Job, task_id: str | None) -> Outcome | ProviderError:
-    """Ask the provider about the job's task, or about one that it may adopt."""
+    """Ask the provider about the job's task, or about the task `task_id` that it may adopt."""
     try:
         return provider.fetch(replace(job, task_id=task_id or job.task_id))
     except ProviderError as error:

@@ -1,4 +1,4 @@
-"""The JSON of a vendor, as it is now."""
+"""The JSON of a vendor and its current state."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ProviderJson(TypedDict):
 
 
 def provider_json(tx: Connection, name: str, limits: Limits, now: datetime) -> ProviderJson:
-    """A provider as the API shows it: why it is held, if it is, and how busy it is."""
+    """A provider as the API shows it, with the reason of a hold and its open tasks."""
     return {
         "id": name,
         "held": store.providers.held(tx, name),

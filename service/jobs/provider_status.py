@@ -1,7 +1,7 @@
 """
-Whether a provider can be reached: kept in its row, and logged once when it changes.
+Whether a provider is reachable: stored in its row, and logged once when it changes.
 
-Also the end of a hold.
+Also: the end of a hold.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ log = logging.getLogger(__name__)
 
 
 def mark_unreachable(tx: Connection, provider: str, trouble: str, now: datetime) -> None:
-    """The provider could not be asked, for this reason."""
+    """Mark a provider unreachable, with the reason."""
     if store.providers.record_error(tx, provider, trouble, now):
         log.warning("%s cannot be asked: %s", provider, trouble)
 
 
 def mark_reachable(tx: Connection, provider: str) -> None:
-    """The provider answers."""
+    """Mark a provider reachable."""
     if store.providers.clear_error(tx, provider):
         log.info("%s answers again", provider)
 
 
 def release_provider(tx: Connection, name: str, now: datetime) -> int:
     """
-    Go on sending to a provider and asking it at once, whatever it asked us to wait for.
+    Resume a provider at once: end its hold, and any wait that it asked for.
 
     Returns:
-        How many jobs were held or waited.
+        The number of jobs that were held or waited.
     """
     store.jobs.poll_now(tx, name, now)
     waited = store.jobs.make_due_now(tx, name, now)
-    # After these jobs: who has the provider's row must not wait for a job's. And before those
-    # that are held: one that is held at this moment is seen then.
+    # After these jobs: a holder of the provider's row must not wait for a job's row. And before the
+    # held jobs, so that a job that is held at this moment is found.
     store.providers.resume(tx, name)
     return waited + store.jobs.release_held(tx, name, now)

@@ -1,4 +1,4 @@
-"""Jobs: asked for, taken back, muted."""
+"""The creation, cancellation and muting of jobs."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from service.settings import Settings
 from service.signing import Encryptor
 
 if TYPE_CHECKING:
-    # It brings the HTTP client, which few verbs need.
+    # This import loads the HTTP client, which few verbs need.
     from service.storage.uploads import UploadStore
 
 METADATA_LENGTH = 4096
 NOTIFY_LENGTH = 10
-#: As long as a callback's URL is good.
+#: The longest `cancel_after`: as long as a callback URL is valid.
 LONGEST_WAIT_SECONDS = 30 * 86_400
 JOB_EVENTS = [type_ for type_ in EventType if type_ not in SUBSCRIPTION_EVENTS]
-#: The `source` of a job made by our own API.
+#: The `source` of a job that was made by our own API.
 API_SOURCE = "clipbell"
 
 
@@ -104,7 +104,7 @@ class NewJob(TypedDict):
     ]
 
 
-#: What other APIs call the address that hears of the end, without case and signs.
+#: Names that other APIs use for the callback address, in lower case without separators.
 CALLBACK_NAMES = {"callback", "callbackurl", "webhook", "webhookurl", "hookurl", "notifyurl"}
 FIELDS = tuple(NewJob.__annotations__)
 
@@ -112,10 +112,10 @@ FIELDS = tuple(NewJob.__annotations__)
 @dataclass(frozen=True)
 class JobRequest:
     """
-    A request that can be carried out; `notify` None means the account's subscriptions.
+    A valid request; `notify` None means the account's subscriptions.
 
-    `requested` is the input as it was given, where other vendors may take it too; `choice`
-    says why this one has it.
+    `requested` is the given input, if other vendors may get the job too; `choice`
+    is the reason for this vendor.
     """
 
     model: Model
@@ -133,10 +133,10 @@ class JobRequest:
 
 def check_request(body: Any, channels: Mapping[str, Channel], market: Market) -> JobRequest:
     """
-    The request in a JSON body, with the vendor that is to make it.
+    Check a JSON body, and choose the vendor.
 
     Raises:
-        InvalidInput: every fault of every field at once.
+        InvalidInput: all faults of all fields.
     """
     if not isinstance(body, dict):
         raise InvalidInput.at("", "wrong_type", "the body must be a JSON object")
@@ -171,7 +171,7 @@ def check_request(body: Any, channels: Mapping[str, Channel], market: Market) ->
 
 
 def _advice(name: str, body: dict[str, Any]) -> str:
-    """What to write instead of a field that there is not."""
+    """Advice for an unknown field."""
     if re.sub("[^a-z]", "", name.lower()) in CALLBACK_NAMES:
         given = body[name] if isinstance(body[name], str) else "https://…"
         instead = json.dumps([f"webhook:{given[:200]}"], ensure_ascii=False)
@@ -235,7 +235,7 @@ def _notify(
 
 
 def with_saved_images(uploads: UploadStore, request: JobRequest, now: datetime) -> JobRequest:
-    """The request with every inline image kept, and named by a URL of ours."""
+    """Store every inline image of a request, and replace it by a URL of ours."""
     saved = uploads.save(request.model, request.input, now)
     urls = {
         value: saved[name]
@@ -257,7 +257,7 @@ def request_job(
     request: JobRequest,
     now: datetime,
 ) -> Job:
-    """A new job, queued; committed with the transaction it is given."""
+    """Create a queued job in the given transaction."""
     job = planned_job(settings, account_id, request, now)
     remarks = [("chosen", request.choice)] if request.choice else []
     if request.notify is not None:
@@ -278,7 +278,7 @@ def request_job(
 
 
 def planned_job(settings: Settings, account_id: str, request: JobRequest, now: datetime) -> Job:
-    """The job that a request would make; nothing is written."""
+    """The job that a request would create; nothing is written."""
     low, high = price_range(settings, request.model, request.input)
     return Job(
         id=new_id("job", now),
@@ -316,11 +316,11 @@ def planned_job(settings: Settings, account_id: str, request: JobRequest, now: d
 
 
 def cancel_job(tx: Connection, job: Job, now: datetime, why: str = "canceled by hand") -> None:
-    """Take a job back that was not sent yet. Raises Conflict once it may have been."""
-    # The reason that it was held for no longer holds it.
+    """Cancel a job that was not sent yet. Raises Conflict once it may have been sent."""
+    # The reason of its hold no longer applies.
     changes = {"state": JobState.CANCELED, "due_at": None, "finished_at": now, "error": None}
     if not store.jobs.change(tx, job.id, [JobState.QUEUED, JobState.HELD], **changes):
-        # As it is now: a worker may have taken it at this moment.
+        # Read again: a worker may have claimed it at this moment.
         state = (store.jobs.find(tx, job.id) or job).state
         raise Conflict(
             f"the job is {state}: only queued and held jobs can be canceled; "
@@ -331,7 +331,7 @@ def cancel_job(tx: Connection, job: Job, now: datetime, why: str = "canceled by 
 
 
 def mute_job(tx: Connection, job: Job, now: datetime) -> None:
-    """No more news of this job; what is pending ends. Again changes nothing."""
+    """Stop all messages about a job and end its pending deliveries; a repetition does nothing."""
     store.jobs.change(tx, job.id, list(JobState), muted=True)
     ended = store.deliveries.end_pending(tx, now, job_id=job.id)
     if ended or not job.muted:

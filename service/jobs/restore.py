@@ -1,9 +1,9 @@
 """
-After a restore: the rows are older than the world.
+After a restore: the rows are older than reality.
 
-Whatever was still under way when the backup was made may have been sent, paid
-and ended since. So nothing goes out again by itself: a job with a task is asked
-about, any other waits for its callback or a person.
+Every job that was not finished when the backup was made may have been sent, paid
+and finished since. So nothing is sent again by itself: a job with a task is
+polled, any other waits for its callback or a person.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from service.model.error_codes import as_stored, job_error
 from service.store.database import Database
 from service.store.quarantine import UNREADABLE
 
-#: States that a backup may show although the job has been sent since.
+#: States in a backup whose jobs may have been sent since.
 STALE = (JobState.QUEUED, JobState.HELD, JobState.SUBMITTING, JobState.SUBMITTED)
 BATCH = 200
 SILENCE = timedelta(seconds=30)
@@ -36,13 +36,13 @@ def mark_unknown_after_restore(
     db: Database, high_water: HighWater, now: datetime
 ) -> dict[str, int]:
     """
-    Make every job that had not ended `unknown`; then the rows count as the truth again.
+    Make every unfinished job `unknown`; then accept the database as right again.
 
     Returns:
-        How many were `asked` (they have a task), `waiting`, and `damaged`.
+        The numbers of jobs: `asked` (they have a task), `waiting`, and `damaged`.
 
     Raises:
-        Conflict: a worker is alive.
+        Conflict: a worker is running.
     """
     with db.write() as tx:
         seen = store.work.last_beat(tx)
@@ -64,7 +64,7 @@ def mark_unknown_after_restore(
 
 
 def _make_unknown(tx: Connection, job_id: str, now: datetime) -> str:
-    """Make one job `unknown`; returns the count it belongs to."""
+    """Make one job `unknown`; returns the name of its count."""
     try:
         job = store.jobs.find(tx, job_id)
     except UNREADABLE as error:

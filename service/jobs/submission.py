@@ -1,8 +1,8 @@
 """
-Sending jobs out: claim one, call once, write what was answered.
+Submission of jobs: claim one, call the vendor once, store the answer.
 
-The create request is never repeated by itself. Only what certainly was not
-sent, or certainly was refused, may go out again.
+The create request is never repeated by itself. Only a job that certainly was not
+sent, or certainly was refused, may be sent again.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ from service.store.quarantine import quarantine_on_error
 
 log = logging.getLogger(__name__)
 
-#: How long a callback's URL stays good.
+#: The lifetime of a callback URL.
 CALLBACK_LIFE = timedelta(days=30)
-#: A lease outlasts its call by this many seconds.
+#: A lease lasts this many seconds longer than its call.
 GRACE_SECONDS = 15.0
-#: How often a job that is held for its price is compared with the budget again.
+#: The pause before a job that is held for its price is compared with the budget again.
 HELD_LOOK = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
 class SubmissionContext:
-    """Everything that sending needs: these providers, and where the images of jobs are."""
+    """Everything that the submission needs, such as the providers and the store of images."""
 
     providers: Mapping[str, Provider]
     signer: UrlSigner
@@ -70,14 +70,14 @@ class SubmissionContext:
     high_water: HighWater
 
     def lease_seconds(self, job: Job) -> float:
-        """Longer than the job's call and the look at each of its images can last."""
+        """The seconds of a claim: longer than the call and the checks of all images can last."""
         looks = FETCH_SECONDS * len(images_of(sold_model(job.model, job.provider), job.input))
         return self.providers[job.provider].submit_seconds + looks + GRACE_SECONDS
 
 
 @dataclass(frozen=True)
 class _Claim:
-    """A claimed job and where the rows stand, both None if it may not go out; `more` may wait."""
+    """A claimed job and the database's position, both None if none may be sent; `more` may wait."""
 
     job: Job | None = None
     position: Position | None = None
@@ -85,7 +85,7 @@ class _Claim:
 
 
 def callback_url(settings: Settings, signer: UrlSigner, job: Job, now: datetime) -> str:
-    """Where the provider sends the callback of a job that is submitted now; blank: nowhere."""
+    """The callback URL of a job that is sent now; blank without callbacks."""
     if settings.pull:
         return ""
     return signer.url_for(now + CALLBACK_LIFE, job=job.id, provider=job.provider)
@@ -100,11 +100,11 @@ def preview(
     objection: JobError | None = None,
 ) -> DryRunJson:
     """
-    The exact request that would go out, its secrets masked, with price and time.
+    The exact request that would be sent, with secrets masked, and its price and time.
 
     Args:
-        choice: why this vendor has the job; blank where there was nothing to choose.
-        objection: why it would be held now, see `budget.objection`.
+        choice: the reason for this vendor; blank if there was no choice.
+        objection: the reason why it would be held now, see `budget.objection`.
     """
     url = callback_url(settings, signer, job, job.created_at)
     wire = providers[job.provider].request_for(job, url).masked()
@@ -118,9 +118,9 @@ def preview(
 def submit_job(
     db: Database, context: SubmissionContext, clock: Clock, slot: Slot = ANYWHERE
 ) -> bool:
-    """Send the next queued job; False when there was none that may go out."""
+    """Send the next queued job; False if none may be sent."""
     if not context.providers or context.disks.nearly_full():
-        # A video could not be kept. Nothing is written: with room again it just goes on.
+        # A video could not be stored. Nothing is written: with room again, sending just continues.
         return False
     claim = _Claim()
     try:
@@ -132,7 +132,7 @@ def submit_job(
     except DatabaseUnavailable:
         unsent = claim.job
         if unsent:
-            # Its commit may have come through all the same: it must not look as if it was sent.
+            # The commit may have succeeded nevertheless: the job must not look as if it was sent.
             db.write_with_retry(lambda tx: store.jobs.unclaim(tx, unsent, clock()))
         raise
     if claim.job and claim.position:
@@ -142,12 +142,12 @@ def submit_job(
 
 
 def _check_claim(tx: Connection, context: SubmissionContext, job: Job, now: datetime) -> _Claim:
-    """Whether the claimed job may go out now; if not, what it waits for is written."""
+    """Check whether the claimed job may be sent now; if not, store what it waits for."""
     if context.settings.budget is not None:
-        # Two jobs that are claimed at once must not both take what is left.
+        # Two jobs claimed at the same time must not both use the rest of the budget.
         store.accounts.lock(tx, job.account_id)
     if objection := budget.objection(tx, context.settings, job, now):
-        # Looked at again now and then; a job of a vendor-shaped API fails at once.
+        # It is checked again from time to time; a job of a vendor-shaped API fails at once.
         if job.source == API_SOURCE:
             hold_job(tx, job, objection, now + HELD_LOOK, now)
         else:
@@ -171,10 +171,10 @@ def _check_claim(tx: Connection, context: SubmissionContext, job: Job, now: date
 
 
 def _wait(tx: Connection, name: str, limits: Limits, now: datetime) -> float:
-    """Take a place among the provider's tasks and requests: 0.0, or the seconds to wait for one."""
+    """Take one of the provider's task slots and request tokens: 0.0, or the seconds to wait."""
     if limits == Limits():
         return 0.0
-    # Before it counts: two processes that send at once must see what the other takes.
+    # Locks before it counts: two processes that send at once must see each other's tasks.
     row = store.providers.lock(tx, name)
     if limits.tasks and store.jobs.count_open(tx, name) > limits.tasks:
         return 1.0
@@ -184,7 +184,7 @@ def _wait(tx: Connection, name: str, limits: Limits, now: datetime) -> float:
 
 
 def _send(context: SubmissionContext, job: Job, position: Position, now: datetime) -> CreateAnswer:
-    """The one create call, after a look at the images; every way it can end is an answer."""
+    """Check the images and make the one create call; each possible result is an answer."""
     try:
         context.high_water.save(position)
         check_images(context.outbound, context.uploads, model_of(job.model, job.provider), job, now)
@@ -210,7 +210,7 @@ def _send(context: SubmissionContext, job: Job, position: Position, now: datetim
 def _commit_answer(
     db: Database, context: SubmissionContext, answer: CreateAnswer, clock: Clock
 ) -> None:
-    """On our disk first: neither a database that is away nor a crash can lose it from there."""
+    """Write the answer to disk, then commit it: no database outage and no crash can lose it."""
     try:
         context.journal.write(answer)
     except StorageError as error:

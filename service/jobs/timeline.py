@@ -40,10 +40,10 @@ class TimelineJson(TypedDict):
 
 def timeline(tx: Connection, job: Job) -> list[Entry]:
     """
-    All that happened to a job, in order of time.
+    The history of a job, in order of time.
 
     Returns:
-        Entries with ``at`` (ISO 8601, UTC), ``kind``, ``message`` and what the kind adds.
+        Entries with ``at`` (ISO 8601, UTC), ``kind``, ``message`` and the fields of the kind.
     """
     asked = _entry("requested", "job created")
     dated: list[tuple[datetime, Entry]] = [(job.created_at, asked)]
