@@ -39,6 +39,7 @@ blueprint = Blueprint("mcp", __name__)
 MODERN = "2026-07-28"
 HANDSHAKE = ("2025-11-25", "2025-06-18", "2025-03-26")
 TASKS = "io.modelcontextprotocol/tasks"
+VERSION_HEADER = "MCP-Protocol-Version"
 _VERSION = "io.modelcontextprotocol/protocolVersion"
 _CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
 SERVER = {"name": "clipbell", "title": "Clipbell", "version": __version__}
@@ -90,6 +91,8 @@ def serve() -> Response:
         body = _message()
         if "id" not in body:
             return Response(status=202)
+        if isinstance(body["id"], bool) or not isinstance(body["id"], str | int | float):
+            raise RpcError(INVALID_REQUEST, "id must be a string or a number")
         id_ = body["id"]
         params = body.get("params") or {}
         if not isinstance(params, dict):
@@ -124,8 +127,10 @@ def _call(method: str, params: dict[str, Any]) -> dict[str, Any]:
     meta = meta if isinstance(meta, dict) else {}
     if _VERSION in meta:
         _check_envelope(method, params, meta)
-    elif method == "server/discover":
+    elif method == "server/discover" or request.headers.get(VERSION_HEADER) == MODERN:
         raise RpcError(INVALID_PARAMS, f"params._meta needs {_VERSION}")
+    elif method != "initialize":
+        _check_version(request.headers.get(VERSION_HEADER, HANDSHAKE[0]), HANDSHAKE)
     client = Client.of(meta)
     match method:
         case "initialize":
@@ -163,13 +168,17 @@ def _check_envelope(method: str, params: dict[str, Any], meta: dict[str, Any]) -
     version = meta[_VERSION]
     if not isinstance(meta.get(_CAPABILITIES), dict):
         raise RpcError(INVALID_PARAMS, f"params._meta needs {_CAPABILITIES}")
-    expected = {"MCP-Protocol-Version": version, "Mcp-Method": method}
+    expected = {VERSION_HEADER: version, "Mcp-Method": method}
     if method in _NAMED:
         expected["Mcp-Name"] = params.get(_NAMED[method])
     for name, value in expected.items():
         if request.headers.get(name) != value:
             raise RpcError(HEADER_MISMATCH, f"the header {name} must match the body")
-    if version != MODERN:
+    _check_version(version, (MODERN,))
+
+
+def _check_version(version: str, supported: tuple[str, ...]) -> None:
+    if version not in supported:
         data = {"supported": [MODERN, *HANDSHAKE], "requested": version}
         raise RpcError(UNSUPPORTED_VERSION, f"{version} is not supported", data=data)
 

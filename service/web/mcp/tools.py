@@ -11,7 +11,7 @@ from flask import Response
 
 from service import store
 from service.catalogue.models import MODELS
-from service.errors import FieldError, InvalidInput, got
+from service.errors import FieldError, FieldErrors, InvalidInput, got
 from service.formatting import format_money
 from service.jobs.model_json import models_json
 from service.jobs.requests import (
@@ -56,16 +56,20 @@ class Tool:
         }
 
     def check(self, given: Any) -> dict[str, Any]:
-        """The arguments. Raises InvalidInput for one that is missing or not known."""
+        """The arguments. Raises InvalidInput for those that are missing, not known, or no id."""
         if not isinstance(given, dict):
             raise InvalidInput.at("", "wrong_type", "the arguments must be an object")
+        errors = FieldErrors()
         for name in given:
             if name not in self.properties:
                 message = f"takes only {', '.join(self.properties) or 'no arguments'}"
-                raise InvalidInput.at(f"/{name}", "unknown_field", message)
+                errors.add(f"/{name}", "unknown_field", message)
         for name in self.required:
             if name not in given:
-                raise InvalidInput.at(f"/{name}", "required", "this argument is required")
+                errors.add(f"/{name}", "required", "this argument is required")
+        if not isinstance(given.get("job_id", ""), str):
+            errors.add("/job_id", "wrong_type", "must be a job's id, a text")
+        errors.raise_any()
         return given
 
 
@@ -124,7 +128,7 @@ def _estimate(given: dict[str, Any]) -> Any:
 
 
 def _get_job(given: dict[str, Any]) -> Any:
-    return current_job(str(given["job_id"]))
+    return current_job(given["job_id"])
 
 
 def _list_jobs(given: dict[str, Any]) -> Any:
@@ -148,8 +152,8 @@ def _list_models(_: dict[str, Any]) -> Any:
 def _cancel_job(given: dict[str, Any]) -> Any:
     w = wiring()
     with w.db.write() as tx:
-        cancel_job(tx, get_or_404(tx, Job, str(given["job_id"])), w.clock())
-    return current_job(str(given["job_id"]))
+        cancel_job(tx, get_or_404(tx, Job, given["job_id"]), w.clock())
+    return current_job(given["job_id"])
 
 
 _JOB_ID: dict[str, Schema] = {"job_id": {"type": "string", "description": "The job's id."}}

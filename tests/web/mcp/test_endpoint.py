@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from flask.testing import FlaskClient
 from support.harness import Harness
 from support.mcp import TASKS, WISH, asked, code, result
@@ -107,6 +110,61 @@ def test_headers_repeat_the_body(client: FlaskClient) -> None:
 
     assert (-32020, -32022) == (code(client.post("/mcp", json=body, headers=wrong)), code(found))
     assert "2026-07-28" in found.get_json()["error"]["data"]["supported"]
+
+
+@pytest.mark.parametrize(
+    ("version", "method", "expected"),
+    [
+        ("1999-01-01", "tools/list", -32022),
+        ("2024-11-05", "ping", -32022),
+        ("", "ping", -32022),
+        ("2026-07-28", "tools/list", -32602),
+        ("2025-06-18", "ping", None),
+        ("1999-01-01", "initialize", None),
+        (None, "tools/list", None),
+    ],
+)
+def test_version_in_the_header(
+    client: FlaskClient, version: str | None, method: str, expected: int | None
+) -> None:
+    """A version that is not spoken is refused, but for a handshake, which settles it."""
+    headers = {} if version is None else {"MCP-Protocol-Version": version}
+    body = {"jsonrpc": "2.0", "id": 1, "method": method}
+    found = client.post("/mcp", json=body, headers=headers)
+
+    assert expected == found.get_json().get("error", {}).get("code")
+    assert (200 if expected is None else 400) == found.status_code
+
+
+@pytest.mark.parametrize("id_", [None, True, [1], {"a": 1}])
+def test_what_is_no_id(client: FlaskClient, id_: Any) -> None:
+    """Only its id tells an answer from others, so a video under none of these is not made."""
+    call = {"name": "create_video", "arguments": WISH}
+    body = {"jsonrpc": "2.0", "id": id_, "method": "tools/call", "params": call}
+    refused = client.post("/mcp", json=body)
+    listed = result(asked(client, "tools/call", name="list_jobs", arguments={}))
+
+    assert (400, -32600) == (refused.status_code, code(refused))
+    assert [] == listed["structuredContent"]["jobs"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "names"),
+    [
+        ("create_video", {}, ["model", "input"]),
+        ("create_video", {"modle": "kling-2", "prompt": "A fox"}, ["modle", "prompt", "model"]),
+        ("get_job", {"job_id": 7}, ["job_id: must be"]),
+        ("cancel_job", {"job_id": None}, ["job_id: must be"]),
+        ("get_job", {"id": "x"}, ["id: takes only job_id", "job_id: this"]),
+    ],
+)
+def test_every_fault_of_the_arguments(
+    client: FlaskClient, tool: str, arguments: dict[str, Any], names: list[str]
+) -> None:
+    """An agent hears of all that is wrong at once."""
+    found = result(asked(client, "tools/call", name=tool, arguments=arguments))
+
+    assert [] == [name for name in names if name not in found["structuredContent"]["error"]]
 
 
 def test_notifications(client: FlaskClient) -> None:
