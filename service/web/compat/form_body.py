@@ -8,6 +8,7 @@ from io import BytesIO
 from typing import Any
 
 from flask import request
+from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import FormDataParser
 
@@ -36,8 +37,12 @@ def read_fields() -> dict[str, Any]:
         _, form, files = parser.parse(
             BytesIO(body), request.mimetype, len(body), request.mimetype_params
         )
-    except (ValueError, RequestEntityTooLarge) as error:
+    except RequestEntityTooLarge:
+        raise Problem(400, f"the form has more than {FORM_PARTS} fields") from None
+    except ValueError as error:
         raise Problem(400, f"the body is not {request.mimetype}: {error}") from None
+    for name, uploads in files.lists():
+        form.setlist(name, form.getlist(name) + [_encoded(name, file) for file in uploads])
     fields: dict[str, Any] = {}
     for name, values in form.lists():
         # ``name``, ``name[]`` of a list or ``name[key]`` of an object, as the SDKs write them.
@@ -48,11 +53,13 @@ def read_fields() -> dict[str, Any]:
             fields[outer] = values
         elif isinstance(fields.setdefault(outer, {}), dict):
             fields[outer][key.removesuffix("]")] = values[0]
-    for name, file in files.items():
-        with closing(file):
-            content = file.read()
-        # A browser sends an empty one without a name where none was chosen.
-        if file.filename and not content:
-            raise Problem(400, f"the file of {name} is empty")
-        fields[name] = base64.b64encode(content).decode()
     return fields
+
+
+def _encoded(name: str, file: FileStorage) -> str:
+    with closing(file):
+        content = file.read()
+    # A browser sends an empty one without a name where none was chosen.
+    if file.filename and not content:
+        raise Problem(400, f"the file of {name} is empty")
+    return base64.b64encode(content).decode()

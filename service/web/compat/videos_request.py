@@ -208,7 +208,8 @@ def _first_image(offers: list[Model], given: Any) -> tuple[str, Any]:
             message = 'must be a file, or {"image_url": "https://…"}; no files are kept by id here'
             raise InvalidInput.at("", "not_allowed", message)
         given = given["image_url"]
-    return image.name, [given] if image.kind == "images" else given
+    images = given if isinstance(given, list) else [given]
+    return image.name, images if image.kind == "images" or len(images) != 1 else images[0]
 
 
 def image_of(model: Model) -> Parameter | None:

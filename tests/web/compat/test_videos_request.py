@@ -75,6 +75,37 @@ def test_form(harness: Harness, client: FlaskClient) -> None:
     assert 2 == len(job.notify or [])
 
 
+def test_two_files(harness: Harness, client: FlaskClient) -> None:
+    """Two files of one name are two frames, and a fault where a model begins with one."""
+    form = {"prompt": "A fox", "seconds": "10"}
+
+    def send(model: str, name: str, *colours: str) -> Any:
+        files = [(io.BytesIO(png(colour)), "a.png", "image/png") for colour in colours]
+        return client.post(VIDEOS, data={**form, "model": model, name: files})
+
+    two = send("kling-2-5-turbo-pro", "input_reference[]", "red", "blue")
+    named = send("kling-2-5-turbo-pro", "image_urls", "red", "blue")
+    one = send("kling-2", "input_reference[]", "red")
+    bad = send("kling-2", "input_reference", "red", "blue")
+    none = client.post(VIDEOS, json={**form, "model": "kling-2", "input_reference": []})
+
+    for answer in (two, named):
+        assert 2 == len(job_of(harness, answer.get_json()).input["image_urls"])
+    assert "start_image" in job_of(harness, one.get_json()).input
+    for answer in (bad, none):
+        assert (400, "input_reference") == (answer.status_code, answer.get_json()["error"]["param"])
+
+
+def test_too_many_fields(client: FlaskClient) -> None:
+    """A form of endless fields is refused in words."""
+    answer = client.post(VIDEOS, data={f"metadata[{n}]": "x" for n in range(200)})
+
+    assert (400, "the form has more than 100 fields") == (
+        answer.status_code,
+        answer.get_json()["error"]["message"],
+    )
+
+
 def test_an_empty_file(harness: Harness, client: FlaskClient) -> None:
     """A file without content is refused before money is spent; no chosen file is no image."""
     form = {"model": "kling-2", "prompt": "A fox", "seconds": "10"}
