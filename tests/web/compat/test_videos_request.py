@@ -98,7 +98,8 @@ def test_two_files(harness: Harness, client: FlaskClient) -> None:
 
 def test_too_many_fields(client: FlaskClient) -> None:
     """A form of endless fields is refused in words."""
-    answer = client.post(VIDEOS, data={f"metadata[{n}]": "x" for n in range(200)})
+    fields = {f"metadata[{n}]": "x" for n in range(200)}
+    answer = client.post(VIDEOS, data=fields, content_type="multipart/form-data")
 
     assert (400, "the form has more than 100 fields") == (
         answer.status_code,
