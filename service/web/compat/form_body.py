@@ -16,7 +16,11 @@ from service.web.context import JOB_BYTES, decoded_body, json_body
 from service.web.errors import Problem
 
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
-FORM_PARTS = 100
+FORM_PARTS, FORM_DEPTH = 100, 8
+
+
+class FileContent(str):
+    """What an uploaded file holds, in base64."""
 
 
 def read_fields() -> dict[str, Any]:
@@ -41,25 +45,35 @@ def read_fields() -> dict[str, Any]:
         raise Problem(400, f"the form has more than {FORM_PARTS} fields") from None
     except ValueError as error:
         raise Problem(400, f"the body is not {request.mimetype}: {error}") from None
-    for name, uploads in files.lists():
-        form.setlist(name, form.getlist(name) + [_encoded(name, file) for file in uploads])
+    parts: list[tuple[str, list[Any]]] = [*form.lists()]
+    parts += [(name, [_content(name, file) for file in each]) for name, each in files.lists()]
     fields: dict[str, Any] = {}
-    for name, values in form.lists():
-        # ``name``, ``name[]`` of a list or ``name[key]`` of an object, as the SDKs write them.
-        outer, bracket, key = name.partition("[")
-        if not bracket:
-            fields[name] = values[0] if len(values) == 1 else values
-        elif key == "]":
-            fields[outer] = values
-        elif isinstance(fields.setdefault(outer, {}), dict):
-            fields[outer][key.removesuffix("]")] = values[0]
+    for name, values in parts:
+        _put(fields, name, values)
     return fields
 
 
-def _encoded(name: str, file: FileStorage) -> str:
+def _content(name: str, file: FileStorage) -> FileContent:
     with closing(file):
         content = file.read()
     # A browser sends an empty one without a name where none was chosen.
     if file.filename and not content:
         raise Problem(400, f"the file of {name} is empty")
-    return base64.b64encode(content).decode()
+    return FileContent(base64.b64encode(content).decode())
+
+
+def _put(fields: dict[str, Any], name: str, values: list[Any]) -> None:
+    """``name``, ``name[]`` of a list or ``name[key][key]`` of objects, as the SDKs write them."""
+    outer, bracket, rest = name.partition("[")
+    keys = rest.removesuffix("]").split("][") if bracket else []
+    *path, last = [outer, *filter(None, keys)]
+    if len(path) > FORM_DEPTH:
+        raise Problem(400, f"{outer} has more than {FORM_DEPTH} levels")
+    place: Any = fields
+    for step in path:
+        place = place.setdefault(step, {})
+        if not isinstance(place, dict):
+            break
+    if not isinstance(place, dict) or last in place:
+        raise Problem(400, f"{outer} is given twice, in different ways")
+    place[last] = values if keys[-1:] == [""] or len(values) > 1 else values[0]

@@ -18,6 +18,7 @@ from service.jobs.budget import price_range
 from service.jobs.requests import FIELDS, JobRequest, check_request
 from service.model import ACCOUNTS_OWN, Job
 from service.web.compat.base import CompatError
+from service.web.compat.form_body import FileContent
 from service.web.context import channels, wiring
 
 SOURCE = "openai"
@@ -30,6 +31,8 @@ SIZES = {
 #: The fields that are no input of a model.
 JOB_FIELDS = ("model", "callback_url", *(name for name in FIELDS if name not in ("model", "input")))
 BLANK = (None, "")
+#: Kinds of parameters that a file may be for.
+IMAGES = ("image", "images")
 #: The input that names a video to start from, and the model whose names are in the settings.
 REMIX, OWN = "remix_of", "videos"
 
@@ -156,6 +159,8 @@ def _translate(offers: list[Model], name: str, value: Any) -> tuple[str, Any]:
     if name == "input_reference":
         return _first_image(offers, value)
     known = [p for offer in offers for p in offer.parameters if name in (p.name, *p.aliases)]
+    if isinstance(value, FileContent) and not (known and known[0].kind in IMAGES):
+        raise InvalidInput.at("", "wrong_type", "must be a text, not a file")
     return name, _typed(known[0].kind, value) if known and isinstance(value, str) else value
 
 
@@ -204,17 +209,22 @@ def _first_image(offers: list[Model], given: Any) -> tuple[str, Any]:
         message = f"{offers[0].slug} takes no image; these models do: {others}"
         raise InvalidInput.at("", "not_allowed", message)
     if isinstance(given, dict):
-        if list(given) != ["image_url"]:
+        if list(given) != ["image_url"] or given["image_url"] in BLANK:
             message = 'must be a file, or {"image_url": "https://…"}; no files are kept by id here'
             raise InvalidInput.at("", "not_allowed", message)
         given = given["image_url"]
     images = given if isinstance(given, list) else [given]
-    return image.name, images if image.kind == "images" or len(images) != 1 else images[0]
+    if image.kind == "images":
+        return image.name, images
+    if len(images) != 1:
+        message = f"{offers[0].slug} takes one image, not a list of {len(images)}"
+        raise InvalidInput.at("", "not_allowed", message)
+    return image.name, images[0]
 
 
 def image_of(model: Model) -> Parameter | None:
     """The parameter for the first frame, None for a model that takes no image."""
-    return next((p for p in model.parameters if p.kind in ("image", "images")), None)
+    return next((p for p in model.parameters if p.kind in IMAGES), None)
 
 
 def _job_fields(fields: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from flask.testing import FlaskClient
 from support.harness import Harness
 from support.openai_videos import FOX, IMAGE, VIDEOS, job_of, made
 from support.sandboxes import png
+from werkzeug.test import TestResponse
 
 from service import store
 from service.catalogue.models import MODELS
@@ -118,6 +120,68 @@ def test_an_empty_file(harness: Harness, client: FlaskClient) -> None:
     assert "start_image" not in job_of(harness, plain.get_json()).input
 
 
+def uploads(*names: str) -> list[tuple[io.BytesIO, str, str]]:
+    """Files of a form, each with another picture."""
+    colors = ("#c82828", "#28c828")
+    pictures = zip(names, colors, strict=False)
+    return [(io.BytesIO(png(color)), name, "image/png") for name, color in pictures]
+
+
+def posted(client: FlaskClient, **form: Any) -> TestResponse:
+    """The answer to a form."""
+    with closing(client.post(VIDEOS, data={"model": "kling-2", "prompt": "A fox"} | form)) as found:
+        return found
+
+
+@pytest.mark.parametrize("field", ["input_reference", "input_reference[]"])
+def test_several_files(harness: Harness, client: FlaskClient, field: str) -> None:
+    """Each file of a form counts: a model that takes one image refuses two."""
+    first, second = uploads("a.png", "b.png")
+    refused = posted(client, **{field: [first, second]})
+    first, second = uploads("a.png", "b.png")
+    taken = posted(client, model="kling-2-5-turbo-pro", **{field: [first, second]})
+
+    assert (400, "input_reference") == (refused.status_code, refused.get_json()["error"]["param"])
+    assert "takes one image, not a list of 2" in refused.text
+    assert 2 == len(job_of(harness, taken.get_json()).input["image_urls"])
+
+
+@pytest.mark.parametrize("field", ["prompt", "negative_prompt", "cfg_scale", "seed"])
+def test_file_for_a_text(client: FlaskClient, field: str) -> None:
+    """A file in place of a text is refused: its base64 would be the prompt of a paid video."""
+    refused = posted(client, **{field: (io.BytesIO(b"A fox"), "prompt.txt")})
+
+    assert (400, field) == (refused.status_code, refused.get_json()["error"]["param"])
+    assert "not a file" in refused.text
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"input_reference": uploads("a.png")[0], "input_reference[image_url]": IMAGE},
+        {"input_reference": IMAGE, "input_reference[]": uploads("a.png")[0]},
+        {"metadata": "x", "metadata[a]": "1"},
+        {"metadata[a]": "1", "metadata[a][b]": "1"},
+        {"notify": "*", "notify[]": ["*"]},
+    ],
+)
+def test_same_field_in_two_ways(client: FlaskClient, form: dict[str, Any]) -> None:
+    """Neither of both wins in silence."""
+    refused = posted(client, **form)
+
+    assert 400 == refused.status_code
+    assert "is given twice" in refused.text
+
+
+def test_objects_in_a_form(harness: Harness, client: FlaskClient) -> None:
+    """Objects in objects arrive as they are, to a depth that has an end."""
+    made = posted(client, **{"metadata[a][b]": "1", "metadata[a][c]": "2", "metadata[d]": "3"})
+    deep = posted(client, **{"metadata" + "[a]" * 5000: "1"})
+
+    assert {"a": {"b": "1", "c": "2"}, "d": "3"} == job_of(harness, made.get_json()).metadata
+    assert 400 == deep.status_code
+
+
 @pytest.mark.parametrize(
     ("fields", "param", "words"),
     [
@@ -136,6 +200,9 @@ def test_an_empty_file(harness: Harness, client: FlaskClient) -> None:
         ),
         ({"input_reference": {"file_id": "file_1"}}, "input_reference", "no files are kept"),
         ({"input_reference": {"image_url": "fox.jpg"}}, "input_reference", "http(s)"),
+        ({"input_reference": {"image_url": None}}, "input_reference", "must be a file"),
+        ({"input_reference": {"image_url": ""}}, "input_reference", "must be a file"),
+        ({"input_reference": [IMAGE, IMAGE]}, "input_reference", "takes one image"),
         (
             {
                 "model": "kling-2-5-turbo-pro",
