@@ -15,6 +15,8 @@ from service.errors import got
 BROKER_SCHEMES = ("amqp", "amqps", "redis", "rediss")
 #: Segments of a path that no proxy and no browser writes in another way.
 PLAIN_PATH = re.compile(r"(/(?!\.\.?(/|$))[A-Za-z0-9._~-]+)*")
+#: A name, which may have letters of any script, or an address; no user name and no password.
+HOST_AND_PORT = re.compile(r"(\w([\w.-]*\w)?\.?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 #: How our own paths begin: what comes below such a PUBLIC_URL could be meant with or without it.
 OWN_PATHS = (
     *("api", "callbacks", "deliveries", "docs", "healthz", "i", "jobs", "login", "logout", "mcp"),
@@ -29,29 +31,37 @@ def _split(value: Any) -> Any:
     return value
 
 
-def _is_web_url(text: str) -> bool:
-    parts = urlsplit(text)
-    return parts.scheme in ("http", "https") and bool(parts.netloc) and not set("?#") & set(text)
+def _web_url(value: Any, advice: str) -> str:
+    """The URL with scheme and host in small letters. Raises ValueError with the advice."""
+    text = str(value).strip().rstrip("/")
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises ValueError for none
+    except ValueError:
+        raise ValueError(advice) from None
+    usable = parts.scheme in ("http", "https") and HOST_AND_PORT.fullmatch(parts.netloc)
+    if not usable or set("?#") & set(text):
+        raise ValueError(advice)
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}"
 
 
 def _origin(value: Any) -> Any:
-    text = str(value).rstrip("/")
-    if not _is_web_url(text) or urlsplit(text).path:
-        raise ValueError("must be an origin such as https://clips.example.com, without a path")
+    advice = "must be an origin such as https://clips.example.com, without a path"
+    text = _web_url(value, advice)
+    if urlsplit(text).path:
+        raise ValueError(advice)
     return text
 
 
 def _own_origin(value: Any) -> Any:
     """The same; such servers are often given with the path that all of them have."""
-    return _origin(str(value).rstrip("/").removesuffix("/v1")) if value else ""
+    return _origin(str(value).strip().rstrip("/").removesuffix("/v1")) if value else ""
 
 
 def _public_url(value: Any) -> Any:
-    text = str(value).rstrip("/")
-    if not _is_web_url(text):
-        raise ValueError(
-            "must be a URL such as https://clips.example.com or https://example.com/clips"
-        )
+    text = _web_url(
+        value, "must be a URL such as https://clips.example.com or https://example.com/clips"
+    )
     path = urlsplit(text).path
     if not PLAIN_PATH.fullmatch(path):
         raise ValueError("its path may hold letters, digits, . _ ~ - and single slashes only")

@@ -24,6 +24,22 @@ EXAMPLE = Path(__file__).parents[2] / "deploy" / "env.example"
 KEY = "k" * 32
 OTHER = "o" * 40
 NUMBERS = ("-1", "abc", "nan", "1,5")
+#: What stands for no host of a URL.
+NO_HOSTS = (
+    *(
+        "id:secret@x",
+        "@x",
+        "my host",
+        "x:99999",
+        "x:0x50",
+        "x\\y",
+        "<x>",
+        "x,https://y",
+        "-x",
+        "x-",
+    ),
+    *("x:", "[::1", ":80", "x:80:80"),
+)
 
 #: By the end of their names, what the settings of each further vendor may be.
 VENDORS_OWN: dict[str, tuple[str, Any]] = {
@@ -44,6 +60,8 @@ GOOD: list[tuple[str, str, Any]] = [
     ("data_dir", "/var/lib/clipbell", Path("/var/lib/clipbell")),
     ("public_url", "https://clips.example.com/", "https://clips.example.com"),
     ("public_url", "http://[::1]:8000", "http://[::1]:8000"),
+    ("public_url", " HTTPS://Clips.Example.com:8443/A ", "https://clips.example.com:8443/A"),
+    ("public_url", "https://münchen.example", "https://münchen.example"),
     ("public_url", "https://x/clips/", "https://x/clips"),
     ("public_url", "https://x/a-b/c_d/~e/.f", "https://x/a-b/c_d/~e/.f"),
     ("pull", "true", True),
@@ -96,6 +114,8 @@ BAD: list[tuple[str, str, str]] = [
     *[("public_url", f"https://x{path}", "its path may") for path in ("/a b", "/ä", "/%61", "//a")],
     *[("public_url", f"https://x/{path}", "its path may") for path in (".", "a/..", "../a", "a;b")],
     *[("public_url", f"https://x{path}", "begin with") for path in ("/v1", "/jobs/a", "/v/")],
+    *[("public_url", f"https://{host}", "a URL such as") for host in NO_HOSTS],
+    *[("apixo_base_url", f"https://{host}", "origin") for host in NO_HOSTS],
     *[("apixo_base_url", text, "origin") for text in ("https://x/path", "https://x?", "x")],
     *[(f"{name}_base_url", "https://x/api", "origin") for name in ("apixo", "segmind")],
     ("secret_keys", "short", "32 characters"),
