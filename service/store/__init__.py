@@ -1,8 +1,8 @@
 """
 All SQL but the receiver's: plain functions of a transaction, by subject.
 
-They are read as ``store.jobs.find(tx, …)``. None begins or ends a transaction,
-none calls another subject. Enters: a transaction and values of `model`. Leaves:
+Callers write ``store.jobs.find(tx, …)``. No function begins or ends a transaction,
+or calls another subject. Enters: a transaction and values of `model`. Leaves:
 rows as values. May import: model, errors.
 """
 

@@ -11,22 +11,22 @@ from service.store.schema import accounts, api_keys
 from service.store.statements import row_where, take_turn
 from service.store.work import add, value, values
 
-#: Any number that nobody else uses; see `db.MIGRATION_LOCK`.
+#: An arbitrary, unique number; see `database.MIGRATION_LOCK`.
 NAMING_LOCK = 7_013_203
 
 
 def take_naming_turn(tx: Connection) -> None:
-    """Keep others from making an account until this transaction ends."""
+    """Block other creations of accounts until this transaction ends."""
     take_turn(tx, NAMING_LOCK)
 
 
 def insert(tx: Connection, account: Account) -> None:
-    """A new account."""
+    """Insert a new account."""
     add(tx, accounts, account)
 
 
 def insert_key(tx: Connection, key: ApiKey) -> None:
-    """A new key."""
+    """Insert a new key."""
     add(tx, api_keys, key)
 
 
@@ -37,7 +37,7 @@ def first(tx: Connection) -> Account | None:
 
 
 def find(tx: Connection, account_id: str) -> Account | None:
-    """The account of that id."""
+    """The account with this id, or None."""
     return value(Account, row_where(tx, accounts, id=account_id))
 
 
@@ -53,20 +53,20 @@ def named(tx: Connection, text: str) -> list[Account]:
 
 
 def lock(tx: Connection, account_id: str) -> None:
-    """Keep the account's budget to this transaction until it ends."""
-    # On SQLite whoever may write is alone.
+    """Lock the account, and so its budget, until this transaction ends."""
+    # On SQLite, a writing transaction is alone anyway.
     if tx.dialect.name != "sqlite":
         row_where(tx, accounts, lock=True, id=account_id)
 
 
 def key_by_digest(tx: Connection, digest: str) -> ApiKey | None:
-    """The key in force with that SHA-256."""
+    """The key with this SHA-256 that is not revoked, or None."""
     found = value(ApiKey, row_where(tx, api_keys, digest=digest))
     return found if found and found.revoked_at is None else None
 
 
 def key(tx: Connection, key_id: str) -> ApiKey | None:
-    """The key in force of that id."""
+    """The key with this id that is not revoked, or None."""
     statement = select(api_keys).filter_by(id=key_id, revoked_at=None)
     return value(ApiKey, tx.execute(statement).one_or_none())
 
@@ -78,11 +78,11 @@ def keys(tx: Connection, account_id: str) -> list[ApiKey]:
 
 
 def owned_key(tx: Connection, account_id: str, key_id: str) -> ApiKey | None:
-    """The account's key of that id, in force or revoked."""
+    """The account's key with this id, also if revoked; None if there is none."""
     statement = select(api_keys).filter_by(id=key_id, account_id=account_id)
     return value(ApiKey, tx.execute(statement).one_or_none())
 
 
 def revoke_key(tx: Connection, key_id: str, now: datetime) -> None:
-    """End a key at once; one that has ended stays as it is."""
+    """Revoke a key at once; a revoked key stays as it is."""
     tx.execute(api_keys.update().filter_by(id=key_id, revoked_at=None).values(revoked_at=now))

@@ -1,9 +1,9 @@
 """
-The bell: another process hears at once that work has become due.
+The bell: it wakes another process as soon as work is due.
 
-A hint and no more: one that is lost costs as long as a worker's next look takes.
-Only one of those that listen hears it: the looks of all others would find nothing,
-and the more workers there are, the more they would look. On PostgreSQL it is NOTIFY,
+It is only a hint: a lost one delays the work until a worker's next check.
+Only one listener gets it: the checks of all others would find nothing,
+and more workers would make more such checks. On PostgreSQL it is NOTIFY,
 on SQLite a datagram to a listener's socket.
 """
 
@@ -18,29 +18,29 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-#: Called with a kind of work, and how many of its rows have become due.
+#: Called with a kind of work and the number of its rows that are due now.
 Listener = Callable[[str, int], object]
-#: A listener looks this often whether it is to end, or whether its connection still lives.
+#: The pause after which a listener checks whether it should end, and its connection.
 LISTEN_SECONDS = 1.0
 _DATAGRAM = 200
 
 
 class Bell(Protocol):
-    """Rings for one of the processes that listen, and lets a process listen."""
+    """Wakes one of the listening processes, and lets this process listen."""
 
     def ring(self, due: Mapping[str, int]) -> None:
-        """So many rows of each kind have become due. Never raises, never waits."""
+        """Report the number of due rows of each kind. Never raises, never waits."""
 
     def listen(self, listener: Listener) -> None:
-        """Call it for what other processes ring, until `close`."""
+        """Call `listener` for the reports of other processes, until `close`."""
 
     def close(self) -> None:
-        """Listen no more, and give back what was opened."""
+        """Stop listening, and release all resources."""
 
 
 class SocketBell:
     """
-    For the processes of one machine.
+    A bell for the processes of one machine.
 
     Args:
         folder: holds a socket for each process that listens.
@@ -48,14 +48,14 @@ class SocketBell:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        #: Of our own socket: this process has called its listener already.
+        #: The name of our own socket: this process has called its listener already.
         self._name = f"{os.getpid()}-{id(self):x}"
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
 
     def ring(self, due: Mapping[str, int]) -> None:
         """See `Bell`."""
-        # Nobody has listened yet where there is no folder.
+        # Without a folder, no process has listened yet.
         with suppress(OSError), _Directory(self._folder) as directory, _datagrams() as sender:
             sender.setblocking(False)
             names = [name for name in os.listdir(self._folder) if name != self._name]
@@ -68,11 +68,11 @@ class SocketBell:
         try:
             sender.sendto(message, directory.address(name))
         except ConnectionRefusedError:
-            # Its process was killed.
+            # The process of this socket was killed.
             (self._folder / name).unlink(missing_ok=True)
             return False
         except OSError:
-            # Full: that one has enough to look at.
+            # A full socket: that process has enough to do.
             return False
         return True
 
@@ -107,7 +107,7 @@ def _datagrams() -> socket.socket:
 
 
 class _Directory:
-    """A folder, so that the sockets in it have short addresses however long its path is."""
+    """A folder whose sockets have short addresses, however long its path is."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -117,7 +117,7 @@ class _Directory:
         return self
 
     def address(self, name: str) -> str:
-        """Of the socket of that name."""
+        """The address of the socket with this name."""
         return f"/proc/self/fd/{self._number}/{name}"
 
     def __exit__(self, *_: object) -> None:
@@ -125,12 +125,12 @@ class _Directory:
 
 
 def written(due: Mapping[str, int]) -> bytes:
-    """As a message."""
+    """The counts as bytes of a message."""
     return " ".join(f"{kind}:{count}" for kind, count in due.items()).encode()[:_DATAGRAM]
 
 
 def tell(listener: Listener, message: bytes) -> None:
-    """What a message says; another program's says nothing."""
+    """Call the listener with a message's counts; a message of another program is ignored."""
     for word in message.decode(errors="replace").split():
         kind, _, count = word.partition(":")
         if count.isdecimal():

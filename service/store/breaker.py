@@ -1,5 +1,5 @@
 """
-A circuit breaker: what is stuck is asked by one thread, and everybody else is refused at once.
+A circuit breaker: one thread probes a stuck database, and all others are refused at once.
 
 Without it each thread of a process would wait for a frozen database in turn,
 and those behind them in the queue would wait for all of these waits.
@@ -20,17 +20,17 @@ from service.store.outages import is_conflict, is_unavailable, reason_of
 
 log = logging.getLogger(__name__)
 
-#: A failure that came faster than this keeps no thread waiting, so nobody is refused for it.
+#: A failure that is faster than this keeps no thread waiting, so it opens no breaker.
 SLOW_SECONDS = 1.0
 PROBE_SECONDS = 0.5
 
 
 class Breaker:
     """
-    Guards transactions of one kind.
+    A circuit breaker for transactions of one kind.
 
     Args:
-        probe: raises while the database is unavailable; runs in a thread of its own.
+        probe: raises while the database is unavailable; it runs in a thread of its own.
     """
 
     def __init__(self, probe: Callable[[], None]) -> None:
@@ -46,7 +46,7 @@ class Breaker:
         A transaction.
 
         Raises:
-            DatabaseUnavailable: the database is unavailable, as the driver says or as is known.
+            DatabaseUnavailable: the driver says so, or the breaker is open.
         """
         if self._reason:
             raise DatabaseUnavailable(self._reason)
@@ -59,18 +59,18 @@ class Breaker:
         except SQLAlchemyError as error:
             if not is_unavailable(error):
                 raise
-            # A deadlock takes a second until the server ends it, and concerns nobody else.
+            # A deadlock lasts a second until the server ends it, and affects no other transaction.
             if not is_conflict(error):
                 self._failed(reason_of(error), began)
             raise DatabaseUnavailable(reason_of(error)) from error
         self._succeeded_at = time.monotonic()
 
     def close(self) -> None:
-        """Probe no more."""
+        """Stop the probe."""
         self._closing.set()
 
     def _failed(self, reason: str, began: float) -> None:
-        """Refuse from here on, if it was slow and nobody else had an answer in that time."""
+        """Open the breaker if the failure was slow and no transaction succeeded in that time."""
         with self._lock:
             slow = time.monotonic() - began >= SLOW_SECONDS
             if self._reason or not slow or self._succeeded_at > began:
@@ -84,7 +84,7 @@ class Breaker:
             try:
                 self._probe()
             except Exception:
-                # Whatever it was: the thread must go on, or everybody is refused for ever.
+                # Whatever the error was, the thread must continue, or all are refused forever.
                 self._closing.wait(PROBE_SECONDS)
             else:
                 break

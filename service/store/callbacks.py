@@ -21,12 +21,12 @@ _LATER = (
         callbacks.c.state == CallbackState.RECEIVED,
         callbacks.c.due_at > NOW,
     )
-    # Who has one claimed waits for the job, and finds out by itself what became of it: to wait
-    # for that one would be a deadlock.
+    # The holder of a claimed one waits for the job, and checks its state by itself. Waiting
+    # for that holder would be a deadlock.
     .with_for_update(skip_locked=True, key_share=True)
 )
 _MAKE_DUE = update(callbacks).where(callbacks.c.id.in_(_LATER)).values(due_at=NOW)
-#: Of rejected callbacks the newest are listed; all are counted.
+#: The number of rejected callbacks that are listed; all are counted.
 REJECT = """
 INSERT INTO rejected_callbacks (id, reason, remote, received_at)
 VALUES (:id, :reason, :remote, :received_at)
@@ -44,7 +44,7 @@ LISTED = 1000
 
 @dataclass(frozen=True)
 class Arrival:
-    """A callback without its headers and its body of so many `bytes`, a mebibyte at most."""
+    """A callback without headers and body; `bytes` is the size of its body, 1 MiB at most."""
 
     id: str
     state: CallbackState
@@ -55,44 +55,44 @@ class Arrival:
 
 
 def claim_received(tx: Connection, now: datetime, lease: float) -> Callback | None:
-    """The next callback that nobody has looked at."""
+    """Claim the next unprocessed callback for `lease` seconds; None if there is none."""
     return _RECEIVED.one(tx, now, lease)
 
 
 def settle_claimed(tx: Connection, callback: Callback, **changes: Any) -> bool:
-    """Write what became of a claimed callback."""
+    """Store the result of a claimed callback; False if somebody else has claimed it since."""
     return settle(tx, callbacks, callback, **changes)
 
 
 def postpone(tx: Connection, callback: Callback, until: datetime) -> bool:
-    """Look at it again later."""
+    """Make it due again at `until`; False if somebody else has claimed it since."""
     return settle(tx, callbacks, callback, due_at=until)
 
 
 def make_due_now(tx: Connection, job_id: str, now: datetime) -> None:
-    """The job has its task id: its waiting callbacks are due."""
+    """Make the waiting callbacks of a job due, since it has its task id."""
     call_for(tx, "process", tx.execute(_MAKE_DUE, {"of_job": job_id, "now": now}).rowcount)
 
 
 def is_awaited(tx: Connection, job_id: str) -> bool:
-    """Whether a callback of the job is still to be looked at."""
+    """Whether a callback of the job is not processed yet."""
     waiting = select(callbacks.c.id).filter_by(job_id=job_id, state=CallbackState.RECEIVED)
     return tx.scalar(waiting.limit(1)) is not None
 
 
 def find(tx: Connection, callback_id: str) -> Callback | None:
-    """The callback of that id."""
+    """The callback with this id, or None."""
     return value(Callback, row_where(tx, callbacks, id=callback_id))
 
 
 def requeue(tx: Connection, callback_id: str, now: datetime) -> None:
-    """To be looked at again, as one that has just come."""
+    """Queue a callback again, as if it had just arrived."""
     changes = {"state": CallbackState.RECEIVED, "note": "", "due_at": now}
     tx.execute(update(callbacks).filter_by(id=callback_id).values(**changes))
 
 
 def owned(tx: Connection, account_id: str, callback_id: str) -> Callback | None:
-    """The callback of that id if its job is this account's."""
+    """The callback with this id if its job belongs to this account, else None."""
     statement = _of_account(account_id).where(callbacks.c.id == callback_id)
     return value(Callback, tx.execute(statement).one_or_none())
 
@@ -115,14 +115,14 @@ def page(
 
 def _of_account(account_id: str) -> Select[Any]:
     own = (jobs.c.id == callbacks.c.job_id) & (jobs.c.account_id == account_id)
-    # No join: SQLite would go through all jobs of a busy account and sort their callbacks.
+    # No join: SQLite would read all jobs of a busy account and sort their callbacks.
     return select(callbacks).where(select(jobs.c.id).where(own).exists())
 
 
 def rejected(
     tx: Connection, limit: int, *, before: str | None = None, reason: str | None = None
 ) -> Page[Rejection]:
-    """The newest callbacks that were refused, for that reason where one is given."""
+    """The newest rejected callbacks, only those with `reason` if one is given."""
     statement = select(rejected_callbacks)
     if reason is not None:
         statement = statement.filter_by(reason=reason)
@@ -137,7 +137,7 @@ def of_job(tx: Connection, job_id: str) -> list[Callback]:
 
 
 def arrivals(tx: Connection, job_id: str) -> list[Arrival]:
-    """A job's callbacks in order of arrival, for those who need not read them."""
+    """A job's callbacks in order of arrival, without their content."""
     length = func.length(callbacks.c.body).label("bytes")
     light = [c for c in callbacks.c if c.name in Arrival.__annotations__]
     statement: Select[Any] = select(*light, length).where(callbacks.c.job_id == job_id)
@@ -146,7 +146,7 @@ def arrivals(tx: Connection, job_id: str) -> list[Arrival]:
 
 
 def reject(tx: Connection, reason: str, remote: str, now: datetime) -> None:
-    """List and count a callback that was refused after its receipt."""
+    """List and count a callback that is rejected after its receipt."""
     row = {"id": new_id("rej", now), "reason": reason, "remote": remote, "received_at": now}
     tx.execute(insert(rejected_callbacks), row)
     tx.execute(text(COUNT), {"reason": reason, "count": 1})
@@ -154,11 +154,11 @@ def reject(tx: Connection, reason: str, remote: str, now: datetime) -> None:
 
 
 def count_rejections(tx: Connection) -> dict[str, int]:
-    """How many callbacks were refused, by reason."""
+    """The number of rejected callbacks, by reason."""
     refused = select(rejection_counts).where(rejection_counts.c.reason != URL_CHECK)
     return {row[0]: row[1] for row in tx.execute(refused.order_by("reason"))}
 
 
 def url_checks(tx: Connection) -> int:
-    """How often a callback URL was looked at (GET or HEAD) and answered 200."""
+    """The number of checks of callback URLs (GET or HEAD) that were answered 200."""
     return tx.scalar(select(rejection_counts.c.count).filter_by(reason=URL_CHECK)) or 0

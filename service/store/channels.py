@@ -1,4 +1,4 @@
-"""Channels that wait as a whole, because the fault is ours."""
+"""Channels that are paused as a whole, because the fault is ours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.store.work import add, values
 
 
 def pause(tx: Connection, name: str, until: datetime, reason: str) -> None:
-    """Send nothing by this channel before `until`; a longer pause stays."""
+    """Pause this channel until `until`; a longer pause stays."""
     here = channels.c.name == name
     longer = {"paused_until": until, "reason": reason}
     try:
@@ -24,11 +24,11 @@ def pause(tx: Connection, name: str, until: datetime, reason: str) -> None:
 
 
 def paused(tx: Connection, now: datetime) -> list[ChannelPause]:
-    """The channels that wait now, by name."""
+    """The channels that are paused now, in the order of their names."""
     waiting = select(channels).where(channels.c.paused_until > now).order_by(channels.c.name)
     return values(ChannelPause, tx.execute(waiting).all())
 
 
 def resume(tx: Connection, name: str) -> None:
-    """Go on at once."""
+    """End the pause of a channel."""
     tx.execute(channels.delete().where(channels.c.name == name))

@@ -1,7 +1,7 @@
 """
-Which delivery is next: accounts in turn, no subscription too often, slow ones apart.
+The choice of the next delivery: accounts in turn, limits per subscription, a slow lane.
 
-All of it is decided by the rows, so that it holds across all workers.
+The rows decide everything, so it holds across all workers.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from service.store.quarantine import UNREADABLE, quarantine_unreadable
 from service.store.schema import Moment, accounts, channels, deliveries, subscriptions
 from service.store.work import NOT_FULL, give_slot, mark_served, value
 
-#: Deliveries of one subscription that may be under way at once.
+#: The most simultaneous deliveries of one subscription.
 IN_FLIGHT = 4
-#: So many of an account's oldest deliveries are looked at before its subscriptions are.
+#: This many of an account's oldest deliveries are checked before its subscriptions are.
 WINDOW = 20
-#: So often a claim that found its subscription busy, once it had its lock, looks for another.
+#: The number of retries of a claim that finds its subscription busy once it has the lock.
 LOOKS = 3
 
 Account = SQLColumnExpression[str]
@@ -54,10 +54,10 @@ def claim_pending(
     slot: Slot = ANYWHERE,
 ) -> Delivery | None:
     """
-    The next delivery that is due in one of the two lanes, leased for `lease` seconds.
+    Claim the next due delivery of one of the two lanes for `lease` seconds; None if there is none.
 
-    The account that was served longest ago comes first and gets the slot. Left out are
-    accounts that hold too many, subscriptions that are held or have `IN_FLIGHT` under way,
+    The account that was served longest ago comes first and gets the slot. Excluded are
+    accounts with too many slots, subscriptions that are held or have `IN_FLIGHT` attempts,
     and channels that are paused.
     """
     given: dict[str, Any] = {"now": now, "until": now + timedelta(seconds=lease)}
@@ -66,7 +66,7 @@ def claim_pending(
         return None
     delivery_id = _locked_next(tx, given, slow)
     if others_wait:
-        # After its subscription, as whoever settles an attempt takes the two.
+        # After its subscription: the settlement of an attempt locks the two in this order.
         mark_served(tx, given["account"])
     if delivery_id is None:
         return None
@@ -80,11 +80,11 @@ def claim_pending(
 
 def _locked_next(tx: Connection, given: dict[str, Any], slow: bool) -> str | None:
     """
-    The account's next delivery, its subscription kept from other claims until this one commits.
+    The id of the account's next delivery; locks its subscription until this claim commits.
 
-    Only then is it exact what that subscription has under way; nobody waits who claims
-    for another one. A claim that holds one subscription never waits for a second: two such
-    claims could wait for each other.
+    Only with the lock is the number of its attempts exact. Claims for other subscriptions do
+    not wait. A claim that has locked one subscription never waits for a second: two such
+    claims could deadlock.
     """
     for look in range(LOOKS):
         chosen = tx.scalar(_subscription_of_next(slow), given)
@@ -142,10 +142,10 @@ def _next_accounts(slow: bool) -> Select[Any]:
 
 
 def _next_delivery(account: Account, slow: bool) -> SQLColumnExpression[str]:
-    """The id of an account's next delivery; both searches stop at the first match."""
+    """An expression for the id of an account's next delivery; both searches stop at a match."""
     if slow:
         return _by_subscription(account, slow)
-    # The usual case: one of the few oldest.
+    # The usual case: one of the few oldest deliveries.
     oldest = _oldest(account, WINDOW).correlate(accounts).subquery()
     free = oldest.c.subscription_id.not_in(_blocked(slow=False))
     statement = select(oldest.c.id).where(free, oldest.c.channel.not_in(_paused()))
@@ -163,7 +163,7 @@ def _oldest(account: Account, limit: int) -> Select[Any]:
 
 
 def _by_subscription(account: Account, slow: bool) -> ScalarSelect[str]:
-    """The oldest of a subscription that is free, however many rows of others lie before it."""
+    """The oldest delivery of a free subscription, however many rows of others come before it."""
     first = (
         select(deliveries.c.id)
         .where(deliveries.c.subscription_id == subscriptions.c.id, *_due())
@@ -184,7 +184,7 @@ def _by_subscription(account: Account, slow: bool) -> ScalarSelect[str]:
 
 
 def _blocked(*, slow: bool) -> Any:
-    """Subscriptions that get nothing now: the held, the busy and, in the fast lane, the slow."""
+    """The subscriptions that get nothing now: held, busy, and in the fast lane slow ones."""
     held = select(subscriptions.c.id).where(subscriptions.c.held_until > _NOW)
     busy = (
         select(deliveries.c.subscription_id)

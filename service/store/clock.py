@@ -12,14 +12,14 @@ from service.model import Clock
 
 class SharedClock:
     """
-    The time of a process: its machine's, or the database's once it follows that.
+    The clock of a process: its machine's, or after `follow` the database's.
 
-    Leases are written and judged by several machines whose clocks may differ. So
-    each takes PostgreSQL's time, and counts on from there by its own monotonic
-    clock, which nobody sets. SQLite's file has one machine and needs none of this.
+    Several machines, whose clocks may differ, write and check leases. So
+    each takes PostgreSQL's time, and continues from there with its own monotonic
+    clock. SQLite is used by one machine and needs none of this.
 
-    `offset` is how far the machine's clock is behind the database's. One that does not
-    follow is the given clock, whatever the database says.
+    `offset` is the time by which the machine's clock is behind the database's. A clock that does
+    not follow is the given clock, whatever the database says.
     """
 
     def __init__(self, clock: Clock, follows: bool = True) -> None:
@@ -35,7 +35,7 @@ class SharedClock:
         return moment + timedelta(seconds=time.monotonic() - at)
 
     def follow(self, tx: Connection) -> None:
-        """Take the database's time from here on; SQLite changes nothing."""
+        """Use the database's time from now on; no effect on SQLite."""
         if not self._follows or tx.dialect.name != "postgresql":
             return
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""A machine's clock that has gone back: found by its workers' own beats, fixed in the rows."""
+"""Detection of a machine's clock that went back, by its workers' heartbeats, and its repair."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from service.store.schema import (
 )
 from service.store.statements import take_turn
 
-#: Any number that nobody else uses; see `db.MIGRATION_LOCK`.
+#: An arbitrary, unique number; see `database.MIGRATION_LOCK`.
 SKEW_LOCK = 7_013_204
-#: Rows that wait. What is being sent keeps its lease: too short a one would call it unknown.
+#: Waiting rows. A job that is being sent keeps its lease: a shorter one would make it unknown.
 _WAITING: tuple[tuple[Table, Sequence[str]], ...] = (
     (jobs, ("queued", "submitted", "unknown", "held")),
     (callbacks, ("received",)),
@@ -31,7 +31,7 @@ _WAITING: tuple[tuple[Table, Sequence[str]], ...] = (
 
 
 def detect(tx: Connection, host: str, now: datetime) -> timedelta:
-    """How far the last beat of this host's workers lies in the future; zero if in the past."""
+    """The time by which the last heartbeat of this host's workers is in the future, or zero."""
     ours = workers.c.id.startswith(host, autoescape=True)
     seen: datetime | None = tx.scalar(select(func.max(workers.c.seen_at)).where(ours))
     return max(timedelta(0), seen - now) if seen else timedelta(0)
@@ -44,18 +44,18 @@ def follow_back(
     Move due dates earlier where this host's clock went back by more than `slack`.
 
     Returns:
-        By how much it went back, and how many rows moved; zeros where it did not.
+        The time by which it went back, and the number of moved rows; zeros if it did not.
     """
     if detect(tx, host, now) <= slack:
         return timedelta(0), 0
-    # Two workers of the host find it at once: the second one looks when the first is done.
+    # Two workers of the host may detect it at once: the second one checks after the first.
     take_turn(tx, SKEW_LOCK)
     by = detect(tx, host, now)
     return (by, shift_due_dates(tx, by, now)) if by > slack else (timedelta(0), 0)
 
 
 def shift_due_dates(tx: Connection, by: timedelta, now: datetime) -> int:
-    """Move due dates earlier by `by`, as the clock went back; returns how many rows."""
+    """Move due dates earlier by `by`, as the clock went back; returns the number of rows."""
     count = 0
     for table, states in _WAITING:
         rows = tx.execute(
@@ -63,7 +63,7 @@ def shift_due_dates(tx: Connection, by: timedelta, now: datetime) -> int:
                 table.c.state.in_(states), table.c.due_at > now
             )
         ).all()
-        # One that was claimed since has a lease instead.
+        # A row that was claimed since has a lease instead.
         same = (table.c.id == bindparam("row_id")) & (table.c.due_at == bindparam("before"))
         earlier = update(table).where(same)
         moved = [{"row_id": row.id, "before": row.due_at, "due": row.due_at - by} for row in rows]

@@ -1,4 +1,4 @@
-"""How many rows there are of everything, over all accounts; for whoever watches the service."""
+"""Counts of rows over all accounts, for metrics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.store.work import WORK, WORKERS_ONLY
 
 @dataclass(frozen=True)
 class Due:
-    """Work of one kind that waits: how much, and since when."""
+    """The waiting work of one kind: the number of rows and the oldest due date."""
 
     kind: str
     count: int
@@ -21,26 +21,26 @@ class Due:
 
 
 def jobs_by_state(tx: Connection) -> list[tuple[str, str, int]]:
-    """Provider, state, and how many jobs."""
+    """Tuples of provider, state and number of jobs."""
     columns = (jobs.c.provider, jobs.c.state)
     found = tx.execute(select(*columns, func.count()).group_by(*columns))
     return [(provider, str(state), count) for provider, state, count in found]
 
 
 def deliveries_by_state(tx: Connection) -> list[tuple[str, str, int]]:
-    """Channel, state, and how many deliveries."""
+    """Tuples of channel, state and number of deliveries."""
     columns = (deliveries.c.channel, deliveries.c.state)
     found = tx.execute(select(*columns, func.count()).group_by(*columns))
     return [(channel, str(state), count) for channel, state, count in found]
 
 
 def callbacks_by_state(tx: Connection) -> dict[str, int]:
-    """How many kept callbacks are in each state."""
+    """The number of stored callbacks, by state."""
     return _by_state(tx, callbacks)
 
 
 def videos_by_state(tx: Connection) -> dict[str, int]:
-    """How many videos are in each state."""
+    """The number of videos, by state."""
     return _by_state(tx, videos)
 
 
@@ -50,13 +50,13 @@ def _by_state(tx: Connection, table: Table) -> dict[str, int]:
 
 
 def held_providers(tx: Connection) -> dict[str, bool]:
-    """Each provider that was ever used, and whether nothing goes out to it now."""
+    """For each provider that was ever used, whether it is held now."""
     found = tx.execute(select(providers.c.name, providers.c.held_reason))
     return {name: held is not None for name, held in found}
 
 
 def failovers(tx: Connection) -> dict[str, int]:
-    """How many jobs each provider's sure refusal sent to another vendor."""
+    """For each provider, the number of jobs that it refused and another vendor got."""
     found = tx.execute(select(providers.c.name, providers.c.failovers))
     return {name: int(count) for name, count in found}
 
@@ -73,7 +73,7 @@ def due(tx: Connection, now: datetime) -> list[Due]:
 
 
 def workers_since(tx: Connection, since: datetime) -> int:
-    """How many workers were seen alive since then."""
+    """The number of workers with a heartbeat since a time."""
     found = (
         select(func.count()).select_from(workers).where(WORKERS_ONLY, workers.c.seen_at >= since)
     )

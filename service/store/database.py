@@ -6,7 +6,7 @@ a writer takes its lock at once (a deferred transaction that turns into a
 writer fails under load), and processes queue on a lock file, which keeps the
 slowest commit an order of magnitude faster than SQLite's own busy loop does.
 
-Both end within the database's patience: who asks is refused, and nobody hangs.
+Both end within a time limit: the caller gets an error, and no thread hangs.
 """
 
 from __future__ import annotations
@@ -38,29 +38,29 @@ T = TypeVar("T")
 Check = Callable[[Connection], None]
 log = logging.getLogger(__name__)
 
-#: Connections of one process at most, one more to listen on PostgreSQL; its threads take turns.
+#: The most connections of a process, which its threads share; one more listens on PostgreSQL.
 POOL_SIZE = 16
 #: No kind of work has more slots in one process.
 MOST_CALLS = 100
-#: So long one statement may take, or a writer may wait for its turn: where nobody waits for an
-#: answer, and where somebody does.
+#: The seconds that a statement, or a writer's wait for its turn, may take: in workers, where
+#: nobody waits for an answer, and in web processes.
 PATIENCE_SECONDS = 20.0
 REQUEST_PATIENCE_SECONDS = 5.0
-#: So long `write_with_retry` goes on, and so long when the process is to end.
+#: The seconds for which `write_with_retry` retries, and the same once the process should end.
 RETRY_SECONDS = 180.0
 LAST_SECONDS = 10.0
 RETRY_EVERY_SECONDS = 0.5
 #: The schema's history, a file per step.
 MIGRATIONS = Path(__file__).parents[1] / "migrations"
-#: Any number that nobody else uses.
+#: An arbitrary number that no other lock of this database uses.
 MIGRATION_LOCK = 7_013_201
-#: Touches no row, and is refused where a row could not be written.
+#: A statement that changes no row, and fails if no row could be written.
 _PROBE = "UPDATE workers SET seen_at = seen_at WHERE 1 = 0"
 
 
 class Database:
     """
-    An engine and its transactions; made once per process, after any fork.
+    An engine and its transactions; created once per process, after any fork.
 
     Args:
         url: as in CLIPBELL_DATABASE_URL.
@@ -73,7 +73,7 @@ class Database:
         self.engine, self._file, self._check_encoding, self._bell = _open(url, patience)
         self._listener: Callable[[str], bool] | None = None
         self.is_sqlite = self._file is not None
-        #: As it calls itself.
+        #: The product's name and version.
         self.product = "SQLite" if self.is_sqlite else "PostgreSQL"
         self._lock = WriterLock(f"{self._file.path}.lock") if self._file else None
         self._reads = Breaker(self._probe_reading)
@@ -87,7 +87,7 @@ class Database:
         A transaction that may write; commits at the end, rolls back on an error.
 
         Raises:
-            DatabaseUnavailable: nothing was written, or nobody can tell whether it was.
+            DatabaseUnavailable: nothing was written, or it is unknown whether it was.
         """
         with self._writes.guarded(), self._transaction(writes=True) as tx:
             yield tx
@@ -105,10 +105,10 @@ class Database:
 
     def write_with_retry(self, act: Callable[[Connection], T]) -> T:
         """
-        Commit what `act` writes, again and again while the database is unavailable.
+        Commit the writes of `act`, with retries while the database is unavailable.
 
-        For what nobody could find out a second time. When the answer to a
-        commit is lost, `act` runs once more over what it has already written.
+        For facts that cannot be found out again. If the answer to a
+        commit is lost, `act` runs again over its own earlier writes.
         """
         deadline = time.monotonic() + RETRY_SECONDS
         while True:
@@ -122,7 +122,7 @@ class Database:
                 self._never.wait(RETRY_EVERY_SECONDS)
 
     def stop_retrying(self) -> None:
-        """The process is to end soon. Takes no lock, being called by a signal."""
+        """Shorten the retries, as the process should end. A signal calls it: it takes no lock."""
         self._ends_at = time.monotonic() + LAST_SECONDS
 
     @contextmanager
@@ -136,14 +136,14 @@ class Database:
             with connection.begin():
                 yield connection
             if self._file and writes:
-                # What was written to a file that is gone by now was not written.
+                # Writes to a file that is gone by now are lost.
                 self._file.check(connection)
             due: Counter[str] = connection.info.pop("due", Counter())
         if due:
             self._tell_due(due)
 
     def _tell_due(self, due: Counter[str]) -> None:
-        """Our own slots first; others hear of what no slot here is free for."""
+        """Wake this process's own slots first, and other processes for the remaining rows."""
         if listener := self._listener:
             due = Counter(kind for kind in due.elements() if not listener(kind))
         if due:
@@ -151,9 +151,9 @@ class Database:
 
     def listen(self, listener: Callable[[str], bool]) -> None:
         """
-        Tell `listener` of each row that becomes due, here or elsewhere, by its kind of work.
+        Call `listener` with the kind of work for rows that become due, here or elsewhere.
 
-        A hint: one may be lost. It says whether somebody here looks at it now.
+        It is a hint, and may be lost. The listener returns whether a slot here takes it.
         """
         self._listener = listener
 
@@ -172,14 +172,14 @@ class Database:
             tx.exec_driver_sql(_PROBE)
 
     def truncate_log(self) -> None:
-        """SQLite's log gives back the room that it took while a long reader kept it."""
+        """Truncate SQLite's log, which grows while a long reader needs it."""
         if self._file and self._lock:
             with self._writes.guarded(), self._lock.held(self.patience):
                 self._file.truncate_log(self.engine)
 
     def copy_to(self, path: Path) -> None:
         """
-        A copy of SQLite's file as it is now, while others go on writing.
+        Copy SQLite's file as it is now, while others continue to write.
 
         Raises:
             DatabaseUnavailable: it cannot be read, or is damaged.
@@ -190,14 +190,14 @@ class Database:
             self._file.copy_to(self.engine, path)
 
     def close(self) -> None:
-        """Give every connection back."""
+        """Close all connections."""
         self._bell.close()
         self._reads.close()
         self._writes.close()
         self.engine.dispose()
 
     def version(self) -> SchemaVersion:
-        """Where the schema stands, and where it should stand."""
+        """The version of the schema, and the version that this code needs."""
         head = head_revision()
         if self._file and self._file.is_missing():
             return SchemaVersion(None, head)
@@ -216,9 +216,9 @@ class Database:
 
     def change_schema(self, change: Callable[[Connection], bool]) -> None:
         """
-        Let `change` alter the tables, alone and in one transaction, however long it takes.
+        Run `change`, which alters the tables, alone and in one transaction without a time limit.
 
-        It says whether it has altered anything.
+        `change` returns whether it has altered anything.
         """
         creating = self._file.creating() if self._file else nullcontext()
         turn = self._lock.held(self.patience) if self._lock else nullcontext()
@@ -227,14 +227,14 @@ class Database:
             with self._rebuilding(connection), connection.begin():
                 self._check_encoding(connection)
                 if not self.is_sqlite:
-                    # Released with the transaction: a second migration waits for the first.
+                    # Held until the commit: a second migration waits for the first.
                     connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
                 if change(connection):
                     self._check_references(connection)
 
     @contextmanager
     def _rebuilding(self, connection: Connection) -> Iterator[None]:
-        """SQLite changes a column by rebuilding its table, which no reference may forbid."""
+        """Disable foreign keys: SQLite changes a column by rebuilding its table."""
         raw = connection.connection.driver_connection
         if not self.is_sqlite or raw is None:
             yield
@@ -247,7 +247,7 @@ class Database:
             raw.execute("PRAGMA foreign_keys = ON")
 
     def _check_references(self, connection: Connection) -> None:
-        """Nothing is committed that the rebuilding has torn."""
+        """Raise an error, before the commit, if the rebuild has broken references."""
         if not self.is_sqlite:
             return
         torn = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
@@ -255,7 +255,7 @@ class Database:
             raise SchemaError(f"the migration would leave {len(torn)} rows with broken references")
 
     def check(self) -> None:
-        """Raises SchemaError unless this version can work on the schema, with what to do."""
+        """Raise SchemaError, with the fix, unless this version can work with the schema."""
         if trouble := self.version().trouble:
             raise SchemaError(trouble)
 
@@ -266,8 +266,8 @@ class Database:
 
 
 def head_revision() -> str:
-    """The schema of this version: the newest file's name begins with it."""
-    # To ask Alembic would cost each start a quarter.
+    """The schema's version for this code: the number in the newest migration's file name."""
+    # Asking Alembic would make each start a quarter slower.
     return max(path.name[:4] for path in MIGRATIONS.glob("versions/[0-9]*.py"))
 
 
@@ -284,7 +284,7 @@ def _open(url: str, patience: float) -> tuple[Engine, SqliteFile | None, Check, 
         bell = SocketBell(where.with_name(f"{where.name}.bells"))
         return file.make_engine(**options), file, lambda _: None, bell
     try:
-        # Its driver is the extra `postgres`, which need not be installed.
+        # The driver is in the extra `postgres`, which may be missing.
         from service.store import postgres
     except ModuleNotFoundError:
         raise SettingsError(

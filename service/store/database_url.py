@@ -1,4 +1,4 @@
-"""``CLIPBELL_DATABASE_URL`` as people write it."""
+"""The parser of ``CLIPBELL_DATABASE_URL``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError
 from service.errors import SettingsError
 
 FORMS = "sqlite:////absolute/path.db or postgresql://user@host/name"
-#: Hosting platforms and other programs' drivers; ours is always the same.
+#: Schemes of hosting platforms and of other drivers; ours is always the same.
 _POSTGRES = re.compile(r"(postgres|postgresql|pgsql)(\+\w+)?")
 _SQLITE = re.compile(r"sqlite3?(\+\w+)?")
 
@@ -24,7 +24,7 @@ def parse_database_url(text: str) -> Path | URL:
     SQLite's file, or PostgreSQL's address with our driver.
 
     Raises:
-        SettingsError: it is neither, in one line that says how it is written.
+        SettingsError: it is neither; the message is one line with the right form.
     """
     text = text.strip()
     if text[:1] in ("'", '"'):

@@ -1,4 +1,4 @@
-"""Reports of past days, added up once: they spare pages the rows of busy accounts."""
+"""Stored reports of past days, so that pages need not read all rows of busy accounts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, delete, select, text
 
 from service.store.schema import day_reports
 
-#: One statement, since two workers may make the same one. As text, see `providers`.
+#: One statement, since two workers may make the same report. It is text, as in `providers`.
 _PUT = text(
     "INSERT INTO day_reports (account_id, day, report, made_at)"
     " VALUES (:account_id, :day, :report, :made_at)"
@@ -29,7 +29,7 @@ def of_account(tx: Connection, account_id: str, first: date) -> dict[date, Any]:
 
 
 def made_since(tx: Connection, since: datetime) -> set[tuple[str, date]]:
-    """Account and day of each report that is not older than that moment."""
+    """Account and day of each report that is not older than `since`."""
     columns = (day_reports.c.account_id, day_reports.c.day)
     rows = tx.execute(select(*columns).where(day_reports.c.made_at >= since))
     return {(row.account_id, row.day) for row in rows}
@@ -38,11 +38,11 @@ def made_since(tx: Connection, since: datetime) -> set[tuple[str, date]]:
 def put(
     tx: Connection, account_id: str, day: date, report: Mapping[str, Any], now: datetime
 ) -> None:
-    """The account's report of that day; it replaces an earlier one."""
+    """Store the account's report of a day; it replaces an earlier one."""
     row = {"account_id": account_id, "day": day, "report": report, "made_at": now}
     tx.execute(_PUT, row)
 
 
 def delete_before(tx: Connection, first: date) -> None:
-    """Those of earlier days go."""
+    """Delete the reports of days before `first`."""
     tx.execute(delete(day_reports).where(day_reports.c.day < first))

@@ -37,39 +37,39 @@ _MAKE_DUE = (
 
 
 def insert(tx: Connection, delivery: Delivery) -> None:
-    """A new delivery."""
+    """Insert a new delivery."""
     add(tx, deliveries, delivery)
     if delivery.due_at is not None and delivery.due_at <= delivery.created_at:
         call_for(tx, "deliver")
 
 
 def update_claimed(tx: Connection, delivery: Delivery, **changes: Any) -> bool:
-    """Write something about a claimed delivery that is still under way."""
+    """Update columns of a claimed delivery; False if somebody else has claimed it since."""
     return settle(tx, deliveries, delivery, **changes)
 
 
 def settle_claimed(tx: Connection, delivery: Delivery, **changes: Any) -> bool:
-    """Write what became of a claimed delivery, which ends its lease."""
+    """Store the result of a claimed delivery, which ends its lease; False if it was lost."""
     return settle(tx, deliveries, delivery, leased_until=None, **changes)
 
 
 def postpone(tx: Connection, delivery: Delivery, until: datetime | None, **changes: Any) -> None:
-    """Try a claimed delivery again then, unless somebody has ended it during the attempt."""
+    """Make a claimed delivery due at `until`, unless somebody has ended it during the attempt."""
     settle_claimed(tx, delivery, **changes)
     still = {"id": delivery.id, "claims": delivery.claims, "state": DeliveryState.PENDING}
     update_where(tx, deliveries, still, due_at=until)
 
 
 def make_due_now(tx: Connection, job_id: str, now: datetime) -> None:
-    """Make a job's deliveries due that were waiting for its video to be archived."""
+    """Make a job's deliveries due that waited for the copy of its video."""
     call_for(tx, "deliver", tx.execute(_MAKE_DUE, {"of_job": job_id, "now": now}).rowcount)
 
 
 def end_pending(tx: Connection, now: datetime, **which: str) -> int:
     """
-    End the pending deliveries of a job or a subscription; how many they were.
+    End the pending deliveries of a job or a subscription; returns their number.
 
-    One that was to be resent, and had been delivered before, is delivered.
+    A delivery that waited for a resend, and was delivered before, becomes delivered.
     """
     statement = update(deliveries).filter_by(state=DeliveryState.PENDING, **which)
     delivered = deliveries.c.resending == DeliveryState.DELIVERED
@@ -79,13 +79,13 @@ def end_pending(tx: Connection, now: datetime, **which: str) -> int:
 
 
 def owned(tx: Connection, account_id: str, delivery_id: str) -> Delivery | None:
-    """The delivery of that id if it is this account's."""
+    """The delivery with this id if it belongs to this account, else None."""
     statement = select(deliveries).filter_by(id=delivery_id, account_id=account_id)
     return value(Delivery, tx.execute(statement).one_or_none())
 
 
 def lock(tx: Connection, delivery_id: str) -> Delivery | None:
-    """The delivery of that id, kept from change by others until this transaction ends."""
+    """The delivery with this id, locked until this transaction ends; None if there is none."""
     return value(Delivery, row_where(tx, deliveries, lock=True, id=delivery_id))
 
 
@@ -104,7 +104,7 @@ def page(
 
 def counts(tx: Connection, account_id: str, **which: Any) -> dict[str, int]:
     """
-    How many of an account's deliveries are in each state; ``failing`` are pending ones, too.
+    The number of an account's deliveries, by state; ``failing`` ones are pending too.
 
     See `store.work.count_each`.
 
@@ -140,7 +140,7 @@ def _which(
 def of_events(
     tx: Connection, subscription_id: str, event_ids: Sequence[str]
 ) -> dict[str, Delivery]:
-    """A subscription's deliveries of those events, by event."""
+    """A subscription's deliveries of these events, by event id."""
     statement = select(deliveries).where(
         deliveries.c.subscription_id == subscription_id, deliveries.c.event_id.in_(event_ids)
     )
@@ -148,7 +148,7 @@ def of_events(
 
 
 def last_delivered(tx: Connection, subscription_id: str) -> datetime | None:
-    """When a subscription last took something."""
+    """The time of a subscription's last success; None if there was none."""
     own = deliveries.c.subscription_id == subscription_id
     statement = select(func.max(deliveries.c.finished_at)).where(own, DELIVERED)
     found: datetime | None = tx.scalar(statement)
@@ -156,42 +156,42 @@ def last_delivered(tx: Connection, subscription_id: str) -> datetime | None:
 
 
 def resent_since(tx: Connection, account_id: str, since: datetime) -> int:
-    """How often an account has sent something again since then."""
+    """The number of an account's resends since a time."""
     recent = (deliveries.c.account_id == account_id) & (deliveries.c.resent_at > since)
     return tx.scalar(select(func.count()).select_from(deliveries).where(recent)) or 0
 
 
 def of_job(tx: Connection, job_id: str) -> list[Delivery]:
-    """A job's deliveries in order."""
+    """A job's deliveries, oldest first."""
     statement = select(deliveries).filter_by(job_id=job_id).order_by(deliveries.c.id)
     return values(Delivery, tx.execute(statement).all())
 
 
 def add_attempt(tx: Connection, attempt: Attempt) -> None:
-    """One try, as it went."""
+    """Insert an attempt."""
     add(tx, attempts, attempt)
 
 
 def end_attempt(tx: Connection, delivery_id: str, number: int, **changes: Any) -> None:
-    """Write how an attempt went."""
+    """Store the result of an attempt."""
     update_where(tx, attempts, {"delivery_id": delivery_id, "number": number}, **changes)
 
 
 def all_attempts(tx: Connection, delivery_ids: Sequence[str]) -> list[Attempt]:
-    """The attempts at those deliveries in order."""
+    """The attempts at these deliveries, in order."""
     statement = select(attempts).where(attempts.c.delivery_id.in_(delivery_ids))
     rows = tx.execute(statement.order_by(attempts.c.delivery_id, attempts.c.number)).all()
     return values(Attempt, rows)
 
 
 def add_exchange(tx: Connection, delivery_id: str, number: int, exchange: Exchange) -> None:
-    """What an attempt sent and was answered."""
+    """Insert the request and the answer of an attempt."""
     row = {"delivery_id": delivery_id, "number": number} | vars(exchange)
     insert_row(tx, exchanges, row)
 
 
 def all_exchanges(tx: Connection, delivery_ids: Sequence[str]) -> dict[tuple[str, int], Exchange]:
-    """What the attempts at those deliveries sent and were answered, by delivery and number."""
+    """The requests and answers of attempts, by delivery id and number of the attempt."""
     rows = tx.execute(select(exchanges).where(exchanges.c.delivery_id.in_(delivery_ids)))
     found = {}
     for row in rows.mappings():

@@ -1,4 +1,4 @@
-"""All values that are stored encrypted, in whichever table."""
+"""All columns with encrypted values, in all tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, select, update
 
 from service.store.schema import accounts, subscriptions
 
-#: Every column that holds encrypted values.
+#: Every column with encrypted values.
 ENCRYPTED_COLUMNS: tuple[tuple[Table, str], ...] = (
     (accounts, "webhook_secret"),
     (subscriptions, "target"),
@@ -23,7 +23,7 @@ def replace(tx: Connection, reencrypt: Callable[[str], str | None]) -> int:
     Replace each encrypted value by the result of `reencrypt`, unless that is None.
 
     Returns:
-        How many values were replaced.
+        The number of replaced values.
     """
     count = 0
     for table, name in ENCRYPTED_COLUMNS:

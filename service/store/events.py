@@ -1,4 +1,4 @@
-"""Events: what happened, in the order of their jobs and of their account's feed."""
+"""Events, in the order of their job and of their account's feed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from service.store.schema import events, feeds
 from service.store.statements import insert_row, take_turn, update_where
 from service.store.work import call_for, value, values
 
-#: Any number that nobody else uses; see `db.MIGRATION_LOCK`.
+#: An arbitrary, unique number; see `database.MIGRATION_LOCK`.
 SEQUENCER_LOCK = 7_013_202
 NUMBERED_AT_ONCE = 500
 
@@ -34,7 +34,7 @@ _FEEDS = select(feeds).where(feeds.c.account_id.in_(bindparam("accounts", expand
 def insert_for_job(
     tx: Connection, account_id: str, job_id: str, type_: EventType, now: datetime
 ) -> Event:
-    """A new event of a job, next in its sequence."""
+    """Insert a new event of a job, with the next number of its sequence."""
     keep_job(tx, job_id)
     event = Event(new_id("evt", now), account_id, job_id, type_, 0, now)
     row = _row_of(event)
@@ -45,7 +45,7 @@ def insert_for_job(
 
 
 def insert(tx: Connection, event: Event) -> None:
-    """A new event as it is; a job's terminal one only if it has none of that type yet."""
+    """Insert an event unchanged; a terminal event only if its job has none of that type yet."""
     insert_row(tx, events, _row_of(event))
     call_for(tx, "number")
 
@@ -57,12 +57,12 @@ def _row_of(event: Event) -> dict[str, Any]:
 
 
 def find(tx: Connection, event_id: str) -> Event | None:
-    """The event of that id."""
+    """The event with this id, or None."""
     return value(Event, tx.execute(_BY_ID, {"id": event_id}).one_or_none())
 
 
 def of_ids(tx: Connection, event_ids: Collection[str]) -> dict[str, Event]:
-    """Those events, by id."""
+    """The events with these ids, by id."""
     rows = tx.execute(_EVENTS.where(events.c.id.in_(event_ids))).all()
     return {event.id: event for event in values(Event, rows)}
 
@@ -91,16 +91,16 @@ def after(tx: Connection, account_id: str, event_id: str, limit: int) -> list[Ev
 
 def number(tx: Connection) -> int:
     """
-    Give the oldest unnumbered events their `seq`; how many they were.
+    Give the oldest unnumbered events their `seq`; returns their number.
 
-    Only in a transaction of its own: it waits for the sequencer before it, and
-    what that one wrote can be seen when it goes on.
+    It needs a transaction of its own: it waits for the previous sequencer, and
+    then sees what that one wrote.
     """
     take_turn(tx, SEQUENCER_LOCK)
     found = values(Event, tx.execute(_UNNUMBERED).all())
     if not found:
         return 0
-    # Each account counts for itself, without a gap.
+    # The numbers of each account have no gap.
     accounts = {event.account_id for event in found}
     rows = tx.execute(_FEEDS, {"accounts": sorted(accounts)}).all()
     known = {row.account_id: row.last_seq for row in rows}
@@ -120,7 +120,7 @@ def number(tx: Connection) -> int:
 
 
 def feed_ends(tx: Connection, account_id: str) -> tuple[int, int]:
-    """(first, last): the `seq` from which on every event is kept, and the last one given."""
+    """(first, last): the `seq` from which on no event is missing, and the last `seq`."""
     ends = select(feeds.c.first_seq, feeds.c.last_seq).filter_by(account_id=account_id)
     found = tx.execute(ends).one_or_none()
     return (found.first_seq, found.last_seq) if found else (1, 0)

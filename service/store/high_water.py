@@ -1,4 +1,4 @@
-"""How many creates went out from each data folder, and where PostgreSQL's log stands."""
+"""The number of creates sent from each data folder, and the position of PostgreSQL's log."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _PLACE = select(
     func.pg_walfile_name(_LSN),
     cast(func.pg_wal_lsn_diff(_LSN, literal_column("'0/0'")), BigInteger),
 )
-#: Whether the server of a connection tells its log's place, in what the connection knows.
+#: The key in a connection's `info` that says whether its server reports its log's position.
 _HAS_LOG = "log place"
 
 
@@ -39,8 +39,8 @@ class Position:
     """
     The database's record, to be compared with a data folder's own.
 
-    `sent` counts the creates of that folder; `timeline` (hex) and `lsn` (bytes) say
-    where PostgreSQL's write-ahead log stands, blank and 0 where that is unknown.
+    `sent` counts the creates of that folder; `timeline` (hex) and `lsn` (bytes) are
+    the position of PostgreSQL's write-ahead log, blank and 0 if that is unknown.
     """
 
     sent: int
@@ -49,18 +49,18 @@ class Position:
 
 
 def advance(tx: Connection, data_folder: str) -> Position:
-    """Count one more create of that folder; the position with it."""
+    """Count one more create of that folder, and return the new position."""
     return _with_place(tx, tx.execute(_COUNT, {"data_folder": data_folder}).scalar_one())
 
 
 def read(tx: Connection, data_folder: str) -> Position:
-    """The position now; nothing sent for a folder that the database does not know."""
+    """The position now; `sent` is 0 for a folder that the database does not know."""
     row = row_where(tx, high_water, data_folder=data_folder)
     return _with_place(tx, row.sent if row else 0)
 
 
 def _with_place(tx: Connection, sent: int) -> Position:
-    """The position, with the log's place where the server has one and tells it."""
+    """The position, with the log's position if the server reports one."""
     if tx.dialect.name != "postgresql":
         return Position(sent)
     if _HAS_LOG not in tx.info:
@@ -68,12 +68,12 @@ def _with_place(tx: Connection, sent: int) -> Position:
     if not tx.info[_HAS_LOG]:
         return Position(sent)
     file_name, position = tx.execute(_PLACE).one()
-    # A file's name begins with the timeline.
+    # The name of a log file begins with the timeline.
     return Position(sent, file_name[:8], position)
 
 
 def _tells_place(tx: Connection) -> bool:
-    """Some hosted variants have no such functions; there the count of creates has to do."""
+    """Whether the server has the functions; on some hosted variants only creates are counted."""
     try:
         with tx.begin_nested():
             tx.execute(_PLACE)
@@ -83,7 +83,7 @@ def _tells_place(tx: Connection) -> bool:
 
 
 def raise_to(tx: Connection, data_folder: str, sent: int) -> None:
-    """The folder has sent so many; the count never falls."""
+    """Raise the folder's count of creates to `sent`; it never falls."""
     lower = update(high_water).filter_by(data_folder=data_folder)
     tx.execute(lower.where(high_water.c.sent < sent).values(sent=sent))
     known = tx.scalar(select(high_water.c.sent).filter_by(data_folder=data_folder))

@@ -1,4 +1,4 @@
-"""The same request twice: idempotency keys with their answers."""
+"""Idempotency keys with their stored answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service.store.schema import idempotency_keys as keys
 
 
 def reserve(tx: Connection, account_id: str, key: str, fingerprint: str, now: datetime) -> bool:
-    """Take the key for a request with that fingerprint; False when it is taken."""
+    """Reserve the key for a request with that fingerprint; False if it is taken."""
     try:
         with tx.begin_nested():
             row = {"account_id": account_id, "key": key, "fingerprint": fingerprint}
@@ -30,16 +30,16 @@ def find(tx: Connection, account_id: str, key: str) -> Row[Any] | None:
 def answer(
     tx: Connection, account_id: str, key: str, status: int, headers: dict[str, str], body: bytes
 ) -> None:
-    """Keep the answer for replays."""
+    """Store the answer for replays."""
     statement = update(keys).filter_by(account_id=account_id, key=key)
     tx.execute(statement.values(status=status, headers=headers, body=body))
 
 
 def release(tx: Connection, account_id: str, key: str) -> None:
-    """The request made nothing: the key is free again."""
+    """Free the key, as the request created nothing."""
     tx.execute(delete(keys).filter_by(account_id=account_id, key=key))
 
 
 def prune(tx: Connection, before: datetime) -> int:
-    """Forget the keys that are older; how many they were."""
+    """Delete the keys that are older; returns their number."""
     return tx.execute(delete(keys).where(keys.c.created_at < before)).rowcount

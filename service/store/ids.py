@@ -1,4 +1,4 @@
-"""Whole ids from their beginnings, as people type them."""
+"""The completion of ids from their beginnings, as people type them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _OWNED = {"job": jobs, "dlv": deliveries, "sub": subscriptions, "key": api_keys}
 
 
 def matching(tx: Connection, account_id: str, beginning: str, limit: int = 2) -> list[str]:
-    """An account's ids that begin so, at most `limit` of them; none for an unknown kind."""
+    """An account's ids with this beginning, at most `limit`; none for an unknown kind."""
     kind = beginning.partition("_")[0]
     statement: Select[tuple[str]]
     if kind == "cbk":
@@ -23,6 +23,6 @@ def matching(tx: Connection, account_id: str, beginning: str, limit: int = 2) ->
         key = table.c.id
     else:
         return []
-    # A range, not a pattern: it goes by the index, and no character has a meaning of its own.
+    # A range, not a pattern: it uses the index, and no character is special.
     begins = (key >= beginning) & (key < beginning + "g")
     return list(tx.scalars(statement.where(begins).order_by(key.desc()).limit(limit)))

@@ -22,7 +22,7 @@ def page(
     **which: Any,
 ) -> Page[Job]:
     """
-    An account's jobs, newest first; `before` is the id that the last page ended on.
+    An account's jobs, newest first; `before` is the last id of the previous page.
 
     Args:
         which: see `_matching`.
@@ -36,7 +36,7 @@ def page(
 def page_not_erased(
     tx: Connection, account_id: str, limit: int, after: str | None, *, ascending: bool
 ) -> Page[Job]:
-    """An account's jobs in either order, without the erased ones; `after` ended the last page."""
+    """An account's jobs in either order, but no erased ones; `after` ended the previous page."""
     kept = jobs.c.input["prompt"].as_string().is_not(None)
     statement = select(jobs).where(jobs.c.account_id == account_id, kept)
     page_of = oldest_page if ascending else newest_page
@@ -52,9 +52,9 @@ def _matching(
     search: str | None = None,
 ) -> ColumnElement[bool]:
     """
-    The account's jobs of that model, asked for since then, with that start of an id.
+    A condition: the account's jobs by model, time of creation and start of an id.
 
-    `search` finds them by the start of an id or by all its words, anywhere in the prompt.
+    `search` matches the start of an id, or all its words anywhere in the prompt.
     """
     found = jobs.c.account_id == account_id
     if model is not None:
@@ -68,7 +68,7 @@ def _matching(
         for word in search.split():
             cases = {word}
             if not word.isascii():
-                # SQLite by itself knows only the case of ASCII's letters.
+                # SQLite itself ignores case only for ASCII letters.
                 cases |= {word.lower(), word.upper(), word.capitalize()}
             holds = [prompt.icontains(case, autoescape=True) for case in sorted(cases)]
             words.append(or_(*holds))
@@ -81,6 +81,6 @@ def _begins(prefix: str) -> ColumnElement[bool]:
 
 
 def counts(tx: Connection, account_id: str, **which: Any) -> dict[str, int]:
-    """How many jobs of an account are in each state, see `count_each`; `which` as for `page`."""
+    """The number of an account's jobs, by state, see `count_each`; `which` as for `page`."""
     matching = select(jobs.c.id).where(_matching(account_id, **which))
     return count_each(tx, {state: matching.where(jobs.c.state == state) for state in JobState})

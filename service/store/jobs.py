@@ -1,4 +1,4 @@
-"""Jobs: the rows that all else refers to."""
+"""Jobs: the rows to which all others refer."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ from service.store.work import (
     values,
 )
 
-#: With a task, the provider can be asked what became of it; a restored job may be unknown with one.
+#: States of jobs that may have a task to poll; a restored job may be unknown with a task.
 ASKABLE = (JobState.SUBMITTED, JobState.UNKNOWN)
-#: What a job has cost or may cost, in dollars, and whether that counts as spent or reserved.
+#: The cost or the highest estimate of a job in dollars, if it counts as spent or reserved.
 COST = func.coalesce(jobs.c.actual_cost, jobs.c.estimated_max, 0.0)
 PAID = jobs.c.state.not_in([JobState.QUEUED, JobState.HELD, JobState.CANCELED]) & (
     (jobs.c.state != JobState.FAILED)
     | jobs.c.actual_cost.is_not(None)
-    # Given up by a person or at a deadline is not refused: the provider may have charged for it.
+    # A job that was given up was not refused: the provider may have charged for it.
     | func.coalesce(jobs.c.resolved_by, "").in_(["operator", "deadline"])
 )
 
 
-#: Built once: that takes longer than running them.
+#: Built once, since building them takes longer than running them.
 _LOCK_IF_FREE = (
     select(jobs)
     .where(jobs.c.id == bindparam("id"))
@@ -89,66 +89,66 @@ _WAITING = Claim(
 
 
 def insert(tx: Connection, job: Job) -> None:
-    """A new job."""
+    """Insert a new job."""
     add(tx, jobs, job)
     note_kept(tx, job.id)
     _call_for_sending(tx, 1)
 
 
 def _call_for_sending(tx: Connection, count: int) -> int:
-    # Only the worker knows which providers' calls last as long as the generation.
+    # Only the worker knows the providers whose calls last as long as the generation.
     for kind in ("submit", "generate"):
         call_for(tx, kind, count)
     return count
 
 
 def find(tx: Connection, job_id: str) -> Job | None:
-    """The job of that id."""
+    """The job with this id, or None."""
     return value(Job, row_where(tx, jobs, id=job_id))
 
 
 def of_ids(tx: Connection, job_ids: Collection[str]) -> dict[str, Job]:
-    """Those of these jobs that can be read, by id."""
+    """The readable ones of these jobs, by id."""
     found = readable(tx, select(jobs).where(jobs.c.id.in_(job_ids)), Job)
     return {job.id: job for job in found}
 
 
 def lock(tx: Connection, job_id: str) -> Job | None:
-    """The job, kept from change by others until this transaction ends."""
+    """The job, locked until this transaction ends; None if there is none."""
     return value(Job, row_where(tx, jobs, lock=True, id=job_id))
 
 
 def lock_if_free(tx: Connection, job_id: str) -> Job | None:
-    """The same; None where another transaction has it. Never waits, so it may come in any order."""
+    """Lock the job without waiting, so in any order; None if another transaction has locked it."""
     return value(Job, tx.execute(_LOCK_IF_FREE, {"id": job_id}).one_or_none())
 
 
 def owned(tx: Connection, account_id: str, job_id: str) -> Job | None:
-    """The job of that id if it is this account's."""
+    """The job with this id if it belongs to this account, else None."""
     return value(Job, row_where(tx, jobs, id=job_id, account_id=account_id))
 
 
 def input_names(tx: Connection, account_id: str, url: str, since: datetime) -> bool:
-    """Whether that URL stands in the input of one of the account's jobs since then."""
+    """Whether the input of one of the account's jobs since a time contains this URL."""
     named = cast(jobs.c.input, Text).contains(url, autoescape=True)
     recent = (jobs.c.account_id == account_id) & (jobs.c.id >= first_id("job", since))
     return tx.execute(select(jobs.c.id).where(recent & named).limit(1)).first() is not None
 
 
 def of_batch(tx: Connection, account_id: str, key: str) -> Job | None:
-    """The account's job that a batch's row of that key has made."""
+    """The account's job of the batch row with this key, or None."""
     statement = select(jobs).filter_by(account_id=account_id, batch_key=key)
     return value(Job, tx.execute(statement).one_or_none())
 
 
 def of_batches(tx: Connection, account_id: str, keys: Collection[str]) -> dict[str, Job]:
-    """The account's jobs that rows of these keys have made, by key."""
+    """The account's jobs of the batch rows with these keys, by key."""
     statement = select(jobs).filter_by(account_id=account_id).where(jobs.c.batch_key.in_(keys))
     return {job.batch_key or "": job for job in readable(tx, statement, Job)}
 
 
 def remember_row(tx: Connection, job_id: str, key: str, content: str) -> None:
-    """The job stands for this row of a batch."""
+    """Store the batch row to which the job belongs."""
     row = {"batch_key": key, "batch_content": content}
     tx.execute(update(jobs).where(jobs.c.id == job_id).values(**row))
 
@@ -157,9 +157,9 @@ def claim_queued(
     tx: Connection, names: Sequence[str], now: datetime, lease: float, slot: Slot = ANYWHERE
 ) -> Job | None:
     """
-    The next job to send by one of these providers, now `submitting`; none that is stopped.
+    Claim the next job to send, make it `submitting`; stopped providers are skipped.
 
-    The slot is its account's from then on.
+    The slot then belongs to its account.
     """
     account_id = _TURNS.take(tx, now, slot, names=list(names))
     if account_id is None:
@@ -171,17 +171,17 @@ def claim_queued(
 
 
 def claim_polls(tx: Connection, name: str, now: datetime, lease: float, limit: int) -> list[Job]:
-    """The jobs whose tasks the provider is to be asked about next."""
+    """Claim the next jobs to poll at this provider, at most `limit`, for `lease` seconds."""
     return _POLLS.many(tx, now, lease, limit, name=name)
 
 
 def claim_waiting(tx: Connection, now: datetime, lease: float) -> Job | None:
-    """The next job whose lease, deadline or hold is over, without a question to anybody."""
+    """Claim the next job whose lease, deadline or hold has expired; None if there is none."""
     return _WAITING.one(tx, now, lease)
 
 
 def lock_late(tx: Connection, now: datetime) -> Job | None:
-    """The next job whose caller's deadline has come before it was sent."""
+    """Lock the next unsent job whose `cancel_after` has passed; None if there is none."""
     statement = select(jobs).where(jobs.c.cancel_at <= now, jobs.c.state.in_(UNSENT))
     one = statement.order_by(jobs.c.cancel_at).limit(1)
     return value(Job, tx.execute(one.with_for_update(skip_locked=True)).one_or_none())
@@ -194,7 +194,7 @@ def ids_in_states(tx: Connection, states: Sequence[JobState], limit: int) -> lis
 
 
 def settle_claimed(tx: Connection, job: Job, **changes: Any) -> bool:
-    """Write what became of a claimed job; False when its lease had run out."""
+    """Store the result of a claimed job; False if somebody else has claimed it since."""
     changed = settle(tx, jobs, job, **changes)
     if changed:
         note_kept(tx, job.id)
@@ -202,19 +202,19 @@ def settle_claimed(tx: Connection, job: Job, **changes: Any) -> bool:
 
 
 def unclaim(tx: Connection, job: Job, now: datetime) -> None:
-    """A job that was claimed to be sent, and was not, is queued again; unless claimed since."""
+    """Queue a job again that was claimed but not sent, unless it was claimed since."""
     claimed = (jobs.c.id == job.id, jobs.c.claims == job.claims)
     statement = update(jobs).where(*claimed, jobs.c.state == JobState.SUBMITTING)
     tx.execute(statement.values(state=JobState.QUEUED, due_at=now, sent_at=None))
 
 
 def change(tx: Connection, job_id: str, states: Sequence[JobState], **changes: Any) -> bool:
-    """Compare-and-set: change the job if it is in one of `states`; says whether it was."""
+    """Compare-and-set: change the job if it is in one of `states`; returns whether it was."""
     return _changed(tx, _update_in(tuple(states)), job_id, changes)
 
 
 def _changed(tx: Connection, statement: Update, job_id: str, changes: Mapping[str, Any]) -> bool:
-    """Run the statement over the job; whether it has changed it."""
+    """Run the statement for the job; returns whether it has changed it."""
     changed = tx.execute(statement, {"of_id": job_id, **changes}).rowcount == 1
     if changed:
         note_kept(tx, job_id)
@@ -234,24 +234,24 @@ def _accept_in(states: tuple[JobState, ...]) -> Update:
 
 def accept(tx: Connection, job_id: str, states: Sequence[JobState], **changes: Any) -> bool:
     """
-    Compare-and-set to `submitted` with a task; says whether it was in one of `states`.
+    Compare-and-set to `submitted` with a task; returns whether it was in one of `states`.
 
-    Counts as a claim, so that whoever still sends the job can change it no more.
+    It counts as a claim, so that a worker that still sends the job cannot change it any more.
     """
     return _changed(tx, _accept_in(tuple(states)), job_id, changes)
 
 
 def still_claimed(tx: Connection, claimed: Job) -> bool:
-    """Whether the job is what it was when it was claimed; kept so until the transaction ends."""
+    """Whether the claim of the job is still valid; locks it until the transaction ends."""
     now = lock(tx, claimed.id)
     return now is not None and (now.state, now.claims) == (claimed.state, claimed.claims)
 
 
 def still_sent_by(tx: Connection, claimed: Job) -> bool:
     """
-    Whether nobody has sent the job since this claim of it.
+    Whether the job was not sent again since this claim.
 
-    Its lease may have run out: then it is unknown, claimed once more to make it so.
+    If its lease has expired, the job is unknown, and was claimed once more for that change.
     """
     now = lock(tx, claimed.id)
     if now is None:
@@ -262,9 +262,9 @@ def still_sent_by(tx: Connection, claimed: Job) -> bool:
 
 def end(tx: Connection, job_id: str, now: datetime, **changes: Any) -> bool:
     """
-    Compare-and-set to a terminal state; False when the job was finished before.
+    Compare-and-set to a terminal state; False if the job was finished before.
 
-    A failure that we concluded ourselves gives way to a success.
+    A success replaces a failure that we concluded ourselves.
     """
     statement = _end(succeeded=changes["state"] is JobState.SUCCEEDED)
     ended = {"finished_at": now, "due_at": None, **changes}
@@ -284,7 +284,7 @@ def queued_from_compat(tx: Connection, provider: str, own_source: str) -> list[J
     """
     The queued jobs of a provider that came through a vendor-compatible API.
 
-    Locked: a job that a worker sends at this moment is none of them.
+    They are locked; a job that a worker sends at this moment is not among them.
     """
     statement = select(jobs).filter_by(provider=provider, state=JobState.QUEUED)
     statement = statement.where(jobs.c.source != own_source).order_by(jobs.c.id)
@@ -292,61 +292,61 @@ def queued_from_compat(tx: Connection, provider: str, own_source: str) -> list[J
 
 
 def release_held(tx: Connection, provider: str, now: datetime) -> int:
-    """Queue the held jobs of a provider again; how many they were."""
+    """Queue the held jobs of a provider again; returns their number."""
     statement = update(jobs).where(jobs.c.provider == provider, jobs.c.state == JobState.HELD)
     queued = statement.values(state=JobState.QUEUED, due_at=now, error=None)
     return _call_for_sending(tx, tx.execute(queued).rowcount)
 
 
 def make_due_now(tx: Connection, provider: str, now: datetime) -> int:
-    """The queued jobs of a provider wait no longer; how many did."""
+    """Make the waiting queued jobs of a provider due now; returns their number."""
     waiting = (jobs.c.provider == provider) & (jobs.c.state == JobState.QUEUED)
     later = update(jobs).where(waiting, jobs.c.due_at > now)
     return _call_for_sending(tx, tx.execute(later.values(due_at=now)).rowcount)
 
 
 def poll_now(tx: Connection, provider: str, now: datetime) -> None:
-    """The tasks of a provider that were asked about before are asked about now."""
-    # Not those being sent: their date is a lease.
+    """Make the polls of a provider's tasks due now."""
+    # Without jobs that are being sent: their due date is a lease.
     sent = jobs.c.state.in_([JobState.SUBMITTED, JobState.UNKNOWN])
     asked = (jobs.c.provider == provider) & sent & (jobs.c.polls > 0)
     later = select(jobs.c.id).where(asked, jobs.c.due_at > now)
-    # Who has one settles what was just asked, and may have several: to wait would be a deadlock.
+    # The holder of a job settles a poll, and may have several jobs: waiting could be a deadlock.
     free = later.with_for_update(skip_locked=True, key_share=True)
     tx.execute(update(jobs).where(jobs.c.id.in_(free)).values(due_at=now))
 
 
 def count_open(tx: Connection, provider: str) -> int:
-    """How many tasks the provider may be working on for us."""
+    """The number of tasks that the provider may be working on for us."""
     return tx.scalar(_COUNT_OPEN, {"name": provider}) or 0
 
 
 def holder_of(tx: Connection, provider: str, task_id: str) -> str | None:
-    """The job that has this task, if any."""
+    """The id of the job with this task, or None."""
     return tx.scalar(_HOLDER, {"of_provider": provider, "of_task": task_id})
 
 
 def holders_of(tx: Connection, provider: str, task_ids: Collection[str]) -> dict[str, str]:
-    """The job of each of these tasks that any has."""
+    """The ids of the jobs with these tasks, by task id."""
     own = (jobs.c.provider == provider) & jobs.c.task_id.in_(task_ids)
     found = tx.execute(select(jobs.c.task_id, jobs.c.id).where(own))
     return {row.task_id: row.id for row in found}
 
 
 def is_muted(tx: Connection, job_id: str) -> bool:
-    """Whether no message about this job goes out."""
+    """Whether the job is muted: no message about it is sent."""
     return bool(tx.scalar(_MUTED, {"of_id": job_id}))
 
 
 def mark_overdue(tx: Connection, job_id: str) -> bool:
-    """Compare-and-set; False when it was overdue already, or has ended."""
+    """Compare-and-set; False if it was overdue already, or is finished."""
     open_ = jobs.c.overdue.is_(False) & jobs.c.state.not_in(sorted(TERMINAL))
     statement = update(jobs).where(jobs.c.id == job_id, open_)
     return tx.execute(statement.values(overdue=True)).rowcount == 1
 
 
 def spent_since(tx: Connection, account_id: str, since: datetime, but: str | None = None) -> float:
-    """Dollars spent or reserved by an account's jobs, except `but`, that were sent since then."""
+    """Dollars spent or reserved by an account's jobs sent since a time, except `but`."""
     statement = select(func.sum(COST)).where(jobs.c.account_id == account_id, PAID)
     if but is not None:
         statement = statement.where(jobs.c.id != but)
@@ -354,7 +354,7 @@ def spent_since(tx: Connection, account_id: str, since: datetime, but: str | Non
 
 
 def count_without_price(tx: Connection, account_id: str, since: datetime) -> int:
-    """How many of an account's jobs that were sent since then have a price that nobody states."""
+    """The number of an account's jobs sent since a time without a stated price."""
     unknown = jobs.c.actual_cost.is_(None) & jobs.c.estimated_max.is_(None)
     statement = select(func.count()).select_from(jobs).where(PAID, unknown)
     own = (jobs.c.account_id == account_id) & (jobs.c.sent_at >= since)
@@ -362,7 +362,7 @@ def count_without_price(tx: Connection, account_id: str, since: datetime) -> int
 
 
 def recent_ends(tx: Connection, names: Sequence[str], limit: int) -> list[str]:
-    """How the ends of the newest jobs were found, of those among the newest by these providers."""
+    """The sources (`resolved_by`) of the newest jobs' outcomes, of those by these providers."""
     columns = select(jobs.c.resolved_by, jobs.c.provider)
     recent = columns.order_by(jobs.c.id.desc()).limit(10 * limit).subquery()
     ended = recent.c.provider.in_(names) & recent.c.resolved_by.is_not(None)
@@ -370,7 +370,7 @@ def recent_ends(tx: Connection, names: Sequence[str], limit: int) -> list[str]:
 
 
 def waits_for_a_person(tx: Connection, account_id: str) -> bool:
-    """Whether the account has an unknown job that is not looked up or waited for any more."""
+    """Whether the account has an unknown job that only a person can resolve."""
     left = jobs.c.due_at.is_(None) | (jobs.c.due_at >= jobs.c.deadline_at)
     own = (jobs.c.account_id == account_id) & (jobs.c.state == JobState.UNKNOWN)
     return (

@@ -1,7 +1,7 @@
 """
-Rows of jobs that a transaction keeps from change by others until it ends.
+The rows of jobs that a transaction has locked.
 
-A transaction that has claimed or changed a job has its row already: to lock it once
+A transaction that has claimed or changed a job holds its row already: locking it once
 more costs a round trip for each line of its timeline.
 """
 
@@ -11,15 +11,15 @@ from sqlalchemy import Connection, bindparam, select
 
 from service.store.schema import jobs
 
-#: Built once: that takes longer than running it.
+#: Built once, since building it takes longer than running it.
 _LOCK = select(jobs.c.id).where(jobs.c.id == bindparam("id")).with_for_update(key_share=True)
-#: The place of the kept ids in what a connection knows; emptied with each transaction.
+#: The key of the locked ids in a connection's `info`; emptied with each transaction.
 KEPT = "kept jobs"
 
 
 def keep_job(tx: Connection, job_id: str) -> None:
-    """Keep the job's row; waits for whoever has it."""
-    # On SQLite whoever may write is alone.
+    """Lock the job's row; waits for another holder."""
+    # On SQLite, a writing transaction is alone anyway.
     if tx.dialect.name == "sqlite" or job_id in tx.info.get(KEPT, ()):
         return
     tx.execute(_LOCK, {"id": job_id})
@@ -27,7 +27,7 @@ def keep_job(tx: Connection, job_id: str) -> None:
 
 
 def note_kept(tx: Connection, job_id: str) -> None:
-    """This transaction has just changed the job's row."""
-    # What a savepoint has locked is free again when it is rolled back.
+    """Note that this transaction holds the job's row, since it has just changed it."""
+    # The rollback of a savepoint releases its locks.
     if not tx.in_nested_transaction():
         tx.info.setdefault(KEPT, set()).add(job_id)

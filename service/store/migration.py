@@ -1,4 +1,4 @@
-"""Bringing the schema to head, by Alembic."""
+"""The migration of the schema to the newest version, by Alembic."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from service.store.schema_version import read_version
 
 def migrate(database: Database) -> None:
     """
-    Bring the schema to head, however long it takes; a newer one that will do is left alone.
+    Migrate the schema to the newest version; a usable newer one is left alone.
 
     Raises:
-        SchemaError: it cannot be reached, or this version is too old for it.
+        SchemaError: the database does not answer, or this version is too old for it.
     """
     config = alembic_config()
 

@@ -1,8 +1,8 @@
 """
-Is the database away? The one place that knows what its drivers say then.
+Outages of the database: the only module that knows the drivers' errors.
 
-Away means: the statement was right, and the same one succeeds later without a
-change of ours. That covers a server that is gone, full, starting, read-only or
+Unavailable means: the statement was right, and the same one succeeds later without a
+change of ours. This covers a server that is gone, full, starting, read-only or
 out of connections, a lock that somebody holds, and a damaged file.
 """
 
@@ -22,7 +22,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 #: Schema or rights are missing: restored from elsewhere, or revoked by a full managed database.
-#: The prepared statements are those of a pooler that shares its connections.
+#: The errors of prepared statements come from a pooler that shares its connections.
 _CURABLE_STATES = frozenset(
     {
         "42P01",  # undefined_table
@@ -33,10 +33,10 @@ _CURABLE_STATES = frozenset(
         "42P05",  # duplicate_prepared_statement
     }
 )
-#: The class "program limit exceeded": this row is too large, today and tomorrow.
+#: The class "program limit exceeded": this row is too large, now and later.
 _LIMIT_CLASS = "54"
 READ_ONLY_STATE = "25006"
-#: The class "transaction rollback": of two that hinder each other the server has ended one.
+#: The class "transaction rollback": the server has ended one of two conflicting transactions.
 _CONFLICT_CLASS = "40"
 
 
@@ -53,17 +53,17 @@ def is_unavailable(error: BaseException) -> bool:
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether a server that is well has ended this one transaction, because of another."""
+    """Whether a working server has ended this one transaction because of another."""
     return sqlstate_of(error)[:2] == _CONFLICT_CLASS
 
 
 def sqlstate_of(error: BaseException) -> str:
-    """PostgreSQL's five letters for what went wrong; blank where there are none."""
+    """PostgreSQL's SQLSTATE, five characters; blank if there is none."""
     original = error.orig if isinstance(error, DBAPIError) else error
     return getattr(original, "sqlstate", None) or ""
 
 
 def reason_of(error: SQLAlchemyError) -> str:
-    """The driver's message, in one line."""
+    """The driver's message as one line."""
     lines = str(getattr(error, "orig", error)).splitlines()
     return lines[0] if lines else type(error).__name__

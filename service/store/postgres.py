@@ -1,12 +1,12 @@
 """
-PostgreSQL: every wait has an end, and nothing is left in a session.
+PostgreSQL: every wait has a time limit, and sessions keep no state.
 
-A transaction pooler such as PgBouncer gives each transaction another session,
-so there are no prepared statements, and what is set is set for a transaction.
+A transaction pooler such as PgBouncer may run each transaction in another session,
+so there are no prepared statements, and settings are made per transaction.
 
-Where there is no pooler they would save the server a third of its CPU. But a plan that
-is made once for all values is wrong for the rare ones, and those are what a worker asks
-for: with 24,000 jobs stored the look at what is due took 0.2 s instead of 4 ms.
+Without a pooler they would save the server a third of its CPU. But a plan that
+is made once for all values is bad for the rare ones, and a worker asks for those:
+with 24,000 stored jobs, the query for due work took 0.2 s instead of 4 ms.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ __all__ = ["PostgresBell", "check_encoding", "make_engine"]
 
 RV = TypeVar("RV")
 
-#: Seconds for a new connection; not below what the driver makes of it, which is 2.
+#: Seconds for a new connection; the driver uses at least 2.
 DIAL_SECONDS = 3
-#: A server that is gone without a word is noticed, while we send and while we wait.
+#: With these, a server that disappears silently is noticed while we send and while we wait.
 DIAL: dict[str, Any] = {
     "connect_timeout": DIAL_SECONDS,
     "tcp_user_timeout": 10_000,
@@ -37,26 +37,26 @@ DIAL: dict[str, Any] = {
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "client_encoding": "utf8",
-    # A pooler may give the next transaction to a session that has not seen the preparing.
+    # A pooler may run the next transaction in a session without the prepared statement.
     "prepare_threshold": None,
-    # Our own BEGIN does in one round trip what the driver would need two for.
+    # Our own BEGIN needs one round trip; the driver would need two.
     "autocommit": True,
 }
-#: A server that lives ends a statement by itself; only one that does not is left like this.
+#: A working server ends a statement by itself; we give up only on one that does not.
 GRACE_SECONDS = 0.5
-#: So long a session may hold its locks while its process does nothing, being frozen or gone.
+#: The seconds for which a session may hold locks while its process is frozen or gone.
 IDLE_SECONDS = 60
-#: All connections are replaced at most so often because the server takes no writes.
+#: The least seconds between two replacements of all connections after a read-only answer.
 RECONNECT_SECONDS = 1.0
 
 
 class PatientConnection(psycopg.Connection[Any]):
-    """A connection that is given up when the server says nothing for `patience` seconds."""
+    """A connection that is closed if the server does not answer for `patience` seconds."""
 
     patience: float | None = 10.0
 
     def wait(self, gen: abc.PQGen[RV], *args: Any, **kwargs: Any) -> RV:
-        """As the driver's, with a deadline."""
+        """The driver's `wait`, with a deadline."""
         if self.patience is None:
             return super().wait(gen, *args, **kwargs)
         try:
@@ -68,11 +68,11 @@ class PatientConnection(psycopg.Connection[Any]):
 
 
 class _NoAnswer(Exception):
-    """Time is over."""
+    """The server did not answer in time."""
 
 
 def _within(gen: abc.PQGen[RV], seconds: float) -> abc.PQGen[RV]:
-    """The same generator until its time is over, at which the driver looks ten times a second."""
+    """The same generator with a time limit, which the driver checks ten times a second."""
     deadline = time.monotonic() + seconds
     try:
         wanted = next(gen)
@@ -87,13 +87,13 @@ def _within(gen: abc.PQGen[RV], seconds: float) -> abc.PQGen[RV]:
 
 
 def make_engine(url: URL, **options: Any) -> Engine:
-    """An engine over this server; its transactions begin as `execution_options` say."""
+    """An engine for this server; `execution_options` decide how its transactions begin."""
     engine = create_engine(url, use_native_hstore=False, **options)
     event.listen(engine, "handle_error", _Standby().leave)
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        """Begin, with the limits of this one transaction."""
+        """Begin a transaction with its time limits."""
         patience = connection.get_execution_options().get("patience")
         raw: Any = connection.connection.driver_connection
         raw.patience = patience
@@ -113,13 +113,13 @@ def make_engine(url: URL, **options: Any) -> Engine:
 
 
 class _Standby:
-    """After a fail-over our connections may lead to what is a read-only standby now."""
+    """After a fail-over, connections may lead to a server that is a read-only standby now."""
 
     def __init__(self) -> None:
         self._left_at = 0.0
 
     def leave(self, context: ExceptionContext) -> None:
-        """Connect again, to where the name leads by now."""
+        """Drop all connections: new ones lead to the server that the name means now."""
         error = context.original_exception
         now = time.monotonic()
         if sqlstate_of(error) == READ_ONLY_STATE and now - self._left_at > RECONNECT_SECONDS:
@@ -128,7 +128,7 @@ class _Standby:
 
 
 def check_encoding(connection: Connection) -> None:
-    """Raises SchemaError unless every text can be kept."""
+    """Raise SchemaError unless the database can store every text."""
     encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
     if encoding != "UTF8":
         fix = "CREATE DATABASE clipbell ENCODING 'UTF8' TEMPLATE template0"

@@ -16,24 +16,24 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from service.store.bell import LISTEN_SECONDS, Listener, tell, written
 
-#: Each listener has a channel of its own: this and the number of its session.
+#: The prefix of a listener's own channel; the number of its session follows.
 CHANNEL = "clipbell_due_"
-#: What the sessions of listeners are called, so that they can be found.
+#: The `application_name` of listening sessions, by which they are found.
 LISTENER = "clipbell bell"
 _LISTENERS = (
     "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s"
 )
-#: A listener that is new or gone is noticed after this.
+#: The seconds after which a new or lost listener is noticed.
 KNOWN_SECONDS = 1.0
-#: A transaction pooler takes LISTEN, and gives the session to somebody else: then nobody hears.
+#: A transaction pooler accepts LISTEN, but gives the session to another client: no report arrives.
 PROOF_SECONDS = 3.0
 
 
 class PostgresBell:
     """
-    For all processes of one database, whose sessions have the same role.
+    A bell for all processes of one database, whose sessions have the same role.
 
-    A thread of its own rings, outside of every transaction: NOTIFY in one would make its
+    A separate thread rings, outside of every transaction: NOTIFY inside one would make its
     commit wait for the commits of all others that ring.
     """
 
@@ -82,7 +82,7 @@ class PostgresBell:
             self._stopping.wait(LISTEN_SECONDS)
 
     def _hear(self, listener: Listener) -> bool:
-        """Over one connection, as long as it lasts; False where nothing can be heard at all."""
+        """Listen on one connection while it lasts; False if listening is not possible here."""
         pooled = self._engine.raw_connection()
         connection: Any = pooled.driver_connection
         pooled.detach()
@@ -115,7 +115,7 @@ class PostgresBell:
 
 @contextmanager
 def _autocommitting(engine: Engine) -> Iterator[Any]:
-    """A connection of the driver, each of whose statements is a transaction."""
+    """A connection of the driver in autocommit mode."""
     pooled = engine.raw_connection()
     try:
         yield pooled.driver_connection

@@ -1,8 +1,8 @@
 """
 Quarantined rows: each stops only itself, and is due again once it can be read.
 
-A row that cannot be read, or that no worker can work on, would come up first
-each time and keep all behind it waiting.
+A row that cannot be read, or that no worker can process, would come up first
+each time and block all rows behind it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from service.store.schema import metadata, quarantined_rows
 
 log = logging.getLogger(__name__)
 
-#: No date of ours lies that far ahead.
+#: A due date later than any other.
 FAR = timedelta(days=366)
-#: What decoding a damaged row raises: broken JSON, a word that is no state, a date that is none.
+#: The errors of decoding a damaged row: invalid JSON, an unknown state, an invalid date.
 UNREADABLE = (ValueError, LookupError, TypeError)
 
 
@@ -40,7 +40,7 @@ class Claimable(Protocol):
 
 
 class ClaimedRow:
-    """The row under work, once it is claimed."""
+    """The row in progress, once it is claimed."""
 
     row: Claimable | None = None
 
@@ -50,7 +50,7 @@ def quarantine_on_error(db: Database, work: str, clock: Clock) -> Iterator[Claim
     """
     A unit of work on one row of the table `work`, named through `ClaimedRow.row`.
 
-    An error inside quarantines the row and ends there. The database's own errors
+    An error inside quarantines the row and goes no further. The database's own errors
     are not the row's: they are raised, and its lease makes it due again.
     """
     claimed = ClaimedRow()
@@ -68,9 +68,9 @@ def quarantine_on_error(db: Database, work: str, clock: Clock) -> Iterator[Claim
 
 
 def put(tx: Connection, work: str, row_id: str, claims: int, reason: str, now: datetime) -> None:
-    """A row of the table `work` is due no more; nothing when it was claimed again since."""
+    """Quarantine a row of the table `work`, unless it was claimed again since."""
     table = metadata.tables[work]
-    # One less where the trouble took the claim itself back.
+    # One less if the error rolled back the claim itself.
     ours = table.c.claims.in_([claims, claims - 1])
     claimed = update(table).where(table.c.id == row_id, ours)
     if tx.execute(claimed.values(due_at=None)).rowcount == 1:
@@ -85,10 +85,10 @@ def quarantine_unreadable(
     now: datetime,
 ) -> None:
     """
-    Of these rows, just claimed, the unreadable are due no more, the others at once.
+    Quarantine the unreadable rows of a claim, and make the others due at once.
 
     Args:
-        before: columns with the values that all of them had before the claim.
+        before: columns with the values that all rows had before the claim.
     """
     for row_id in row_ids:
         reason = _unreadable(tx, table, row_id)
@@ -99,7 +99,7 @@ def quarantine_unreadable(
 
 
 def put_unreadable(tx: Connection, work: str, row_id: str, error: Exception, now: datetime) -> None:
-    """A row of the table `work` that turned out to be unreadable is due no more."""
+    """Quarantine a row of the table `work` that turned out to be unreadable."""
     table = metadata.tables[work]
     tx.execute(update(table).where(table.c.id == row_id).values(due_at=None))
     _write_down(tx, work, row_id, f"cannot be read: {error}", now)
@@ -107,9 +107,9 @@ def put_unreadable(tx: Connection, work: str, row_id: str, error: Exception, now
 
 def put_undated(tx: Connection, work: str, states: Sequence[str], now: datetime) -> None:
     """
-    Rows whose due date is none are never due, and so would never be found: quarantined.
+    Quarantine rows with an invalid due date, which would never be due or found.
 
-    A text that is no date sorts behind every date; on PostgreSQL there is none.
+    A text that is not a date sorts after every date; PostgreSQL stores no such text.
     """
     table = metadata.tables[work]
     far = table.c.state.in_(states) & (table.c.due_at > now + FAR)
@@ -127,7 +127,7 @@ def _write_down(tx: Connection, work: str, row_id: str, reason: str, now: dateti
 
 
 def _unreadable(tx: Connection, table: Table, row_id: str) -> str | None:
-    """Why that row cannot be read; None when it can, or is gone."""
+    """The reason why the row cannot be read; None if it can, or is gone."""
     try:
         tx.execute(select(table).where(table.c.id == row_id)).one_or_none()
     except UNREADABLE as error:
@@ -136,18 +136,18 @@ def _unreadable(tx: Connection, table: Table, row_id: str) -> str | None:
 
 
 def rows(tx: Connection) -> list[Row[Any]]:
-    """The rows that are quarantined, oldest first: `work`, `row_id`, `reason`, `created_at`."""
+    """The quarantined rows, oldest first: `work`, `row_id`, `reason`, `created_at`."""
     return list(tx.execute(select(quarantined_rows).order_by(quarantined_rows.c.created_at)).all())
 
 
 def release(tx: Connection, before: datetime, now: datetime) -> int:
-    """Rows quarantined before then are due again if they can be read; how many they were."""
+    """Make readable rows that were quarantined before a time due again; returns their number."""
     back = 0
     for aside in rows(tx):
         table = metadata.tables[aside.work]
         if aside.created_at >= before or _unreadable(tx, table, aside.row_id) is not None:
             continue
-        # First: what another worker has released may be claimed by now, and its date a lease.
+        # First: a row that another worker has released may be claimed by now, and its date a lease.
         own = delete(quarantined_rows).filter_by(work=aside.work, row_id=aside.row_id)
         if tx.execute(own).rowcount:
             tx.execute(update(table).where(table.c.id == aside.row_id).values(due_at=now))

@@ -1,10 +1,10 @@
 """
-Creates that clients repeat by themselves, without any key: which of them are one.
+Creates that clients repeat by themselves, without a key: the matching of repeats.
 
-Such a client only counts the tries of each create, and several creates may say the same.
-So a repeat is matched with a try that came before it and was not matched yet: one
-that made a job, or one that we refused before it made any. Thus as many jobs are made as
-there are creates, whatever is lost, repeated and refused on the way.
+Such a client only counts the attempts of each create, and several creates may be equal.
+So a repeat is matched with an earlier attempt that was not matched yet: one
+that made a job, or one that we refused before it made any. So there are as many jobs as
+creates, whatever is lost, repeated or refused.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from service.store.schema import repeatable_creates as creates
 
 #: A client that repeats a create by itself does so within this time.
 REPEAT_WINDOW = timedelta(minutes=10)
-#: A try that its own repeat has overtaken comes within this time.
+#: An attempt that its own repeat has overtaken comes within this time.
 OVERTAKEN_WINDOW = timedelta(minutes=1)
-#: A try that was refused is repeated within this time, or not at all.
+#: A refused attempt is repeated within this time, or not at all.
 REFUSED_WINDOW = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
 class Create:
     """
-    A try of a create.
+    An attempt of a create.
 
-    `fingerprint` stands for what the request says, `sent` for its bytes. `retries` is 0 on
-    the first try. `given_up`: its client waits no longer for the answer, so it may have
+    `fingerprint` identifies the content of the request, `sent` its bytes. `retries` is 0 for
+    the first attempt. `given_up`: its client no longer waits for the answer, so it may have
     repeated it already.
     """
 
@@ -47,7 +47,7 @@ class Create:
 
 @dataclass(frozen=True)
 class RefusedTry:
-    """A try of a create that certainly has made no job; `sent` stands for its bytes."""
+    """An attempt of a create that certainly has made no job; `sent` identifies its bytes."""
 
     sent: str
     retries: int
@@ -56,13 +56,13 @@ class RefusedTry:
 
 def earlier_try(tx: Connection, create: Create, now: datetime) -> str | None:
     """
-    The job that another try of this create has made, or None where it needs one of its own.
+    The id of the job that another attempt of this create has made; None if there is none.
 
-    The caller holds the account's lock. Of the tries that may be the one before, that
-    with the highest count is taken, a refused one first, then the oldest.
+    The caller holds the account's lock. Of the attempts that may be the previous one, that
+    with the highest count is chosen, a refused one first, then the oldest.
     """
     if create.retries:
-        # The create whose try this one follows.
+        # The create whose attempt this one follows.
         earlier = _same(create, now - REPEAT_WINDOW).where(creates.c.retries < create.retries)
         newest_first = earlier.order_by(creates.c.retries.desc(), creates.c.number)
         row = tx.execute(newest_first.limit(1)).first()
@@ -73,7 +73,7 @@ def earlier_try(tx: Connection, create: Create, now: datetime) -> str | None:
             return _match(tx, row.job_id, retries=create.retries)
     if not create.given_up:
         return None
-    # A repeat of this try may have been faster than it.
+    # A repeat of this attempt may have been faster.
     found = _same(create, now - OVERTAKEN_WINDOW).order_by(creates.c.number.desc())
     if create.retries:
         row = tx.execute(found.where(creates.c.retries >= create.retries).limit(1)).first()
@@ -88,7 +88,7 @@ def _same(create: Create, since: datetime) -> Any:
 
 
 def _refused_before(tx: Connection, create: Create, now: datetime) -> Row[Any] | None:
-    """The refused try that this one follows."""
+    """The refused attempt that this one follows, or None."""
     found = select(refused).where(
         refused.c.sent == create.sent,
         refused.c.retries < create.retries,
@@ -103,7 +103,7 @@ def _match(tx: Connection, job_id: str, **seen: Any) -> str:
 
 
 def remember_create(tx: Connection, create: Create, job_id: str, now: datetime) -> None:
-    """Later tries of this create get that job; a refused try before it is used up."""
+    """Let later attempts of this create get that job; a refused attempt before it is used up."""
     before = _refused_before(tx, create, now)
     if before is not None:
         tx.execute(delete(refused).filter_by(id=before.id))
@@ -118,10 +118,10 @@ def remember_create(tx: Connection, create: Create, job_id: str, now: datetime) 
 
 def remember_refused(tx: Connection, tries: Sequence[RefusedTry]) -> None:
     """
-    Keep tries that were refused, for the next tries of the same creates.
+    Store refused attempts, for the next attempts of the same creates.
 
-    A repeat that is refused takes the place of the try before it, if that was refused,
-    too; else there is a job, and the next try finds it.
+    A refused repeat replaces the attempt before it, if that was refused,
+    too; else there is a job, and the next attempt finds it.
     """
     for one in tries:
         if one.retries == 0:
@@ -135,7 +135,7 @@ def remember_refused(tx: Connection, tries: Sequence[RefusedTry]) -> None:
 
 
 def prune(tx: Connection, now: datetime) -> int:
-    """Forget the tries that nobody repeats any more; how many they were."""
+    """Delete the attempts that no client repeats any more; returns their number."""
     old_creates = delete(creates).where(creates.c.created_at < now - REPEAT_WINDOW)
     old_refused = delete(refused).where(refused.c.created_at < now - REFUSED_WINDOW)
     return tx.execute(old_creates).rowcount + tx.execute(old_refused).rowcount

@@ -1,4 +1,4 @@
-"""Figures over an account's rows, by UTC day: added up by the database, whatever kind it is."""
+"""Reports over an account's rows by UTC day, computed by the database of either kind."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from service.store.work import values
 
 
 class _UtcDay(FunctionElement[date]):
-    """The UTC day of a moment."""
+    """An SQL expression: the UTC day of a time."""
 
     type = Date()
     inherit_cache = True
 
 
 class _Seconds(FunctionElement[float]):
-    """From one moment to another."""
+    """An SQL expression: the seconds between two times."""
 
     type = Double()
     inherit_cache = True
@@ -59,7 +59,7 @@ class DayOfJobs:
     A model's jobs that were sent to one provider on one UTC day.
 
     `spent` is in dollars, spent or reserved; `called` and `polled` count the jobs
-    whose end a callback reported or a poll had to find.
+    whose result came by a callback or by polling.
     """
 
     day: date
@@ -74,11 +74,11 @@ class DayOfJobs:
 @dataclass(frozen=True)
 class DayOfLedger:
     """
-    What the jobs sent to one provider on one UTC day cost, in dollars.
+    The costs of the jobs sent to one provider on one UTC day, in dollars.
 
-    `estimated` is the highest estimate of all that count as paid. Of these `settled_jobs` have
-    a cost by the vendor's own figure, `settled` in all, where `expected` was the estimate; for
-    the others `reserved` is kept.
+    `estimated` is the sum of the highest estimates of all that count as paid. Of these,
+    `settled_jobs` have a cost reported by the vendor, `settled` in total, with the
+    estimates `expected`. For the others, `reserved` is the sum of the estimates.
     """
 
     day: date
@@ -92,7 +92,7 @@ class DayOfLedger:
 
     @property
     def difference(self) -> float:
-        """How much more the vendor has charged than was estimated for the same jobs."""
+        """Dollars that the vendor has charged beyond the estimates of the same jobs."""
         return round(self.settled - self.expected, 6)
 
 
@@ -110,7 +110,7 @@ class DayOfWaits:
 @dataclass(frozen=True)
 class DeliveryCount:
     """
-    How many deliveries of a subscription are in a state.
+    The number of a subscription's deliveries in a state.
 
     `failing` ones are pending after a failed attempt.
     """
@@ -124,7 +124,7 @@ class DeliveryCount:
 
 @dataclass(frozen=True)
 class AttemptCount:
-    """How many attempts at a subscription's deliveries took so many milliseconds, to two digits."""
+    """The number of a subscription's attempts with a duration, in milliseconds to two digits."""
 
     subscription_id: str
     milliseconds: int
@@ -133,7 +133,7 @@ class AttemptCount:
 
 
 def jobs_by_state(tx: Connection, account_id: str) -> dict[str, int]:
-    """How many jobs of an account are in each state."""
+    """The number of an account's jobs, by state."""
     statement = select(jobs.c.state, func.count()).where(jobs.c.account_id == account_id)
     return {str(state): count for state, count in tx.execute(statement.group_by(jobs.c.state))}
 
@@ -141,7 +141,7 @@ def jobs_by_state(tx: Connection, account_id: str) -> dict[str, int]:
 def days_of_jobs(
     tx: Connection, account_id: str, since: datetime, until: datetime | None = None
 ) -> list[DayOfJobs]:
-    """The cost of an account's jobs and how their ends were found, by day of sending."""
+    """The cost of an account's jobs and the sources of their results, by day of sending."""
     day = _UtcDay(jobs.c.sent_at).label("day")
     columns = (
         day,
@@ -159,7 +159,7 @@ def days_of_jobs(
 
 
 def _sent(account_id: str, since: datetime, until: datetime | None) -> ColumnElement[bool]:
-    """An account's jobs that were sent at `since` or later, and before `until`."""
+    """A condition: an account's jobs sent at `since` or later, and before `until`."""
     own = (jobs.c.account_id == account_id) & (jobs.c.sent_at >= since)
     return own if until is None else own & (jobs.c.sent_at < until)
 
@@ -167,7 +167,7 @@ def _sent(account_id: str, since: datetime, until: datetime | None) -> ColumnEle
 def ledger(
     tx: Connection, account_id: str, since: datetime, until: datetime | None = None
 ) -> list[DayOfLedger]:
-    """Estimates beside the vendors' own figures, by day of sending, the newest first."""
+    """Estimates and the costs that vendors report, by day of sending, the newest first."""
     day = _UtcDay(jobs.c.sent_at).label("day")
     settled = jobs.c.actual_cost.is_not(None)
     estimate = func.coalesce(jobs.c.estimated_max, 0.0)
@@ -197,9 +197,9 @@ def _how_many(condition: ColumnElement[bool]) -> ColumnElement[int]:
 def days_of_waits(
     tx: Connection, account_id: str, since: datetime, until: datetime | None = None
 ) -> list[DayOfWaits]:
-    """How long an account's jobs waited for their callbacks, by day of sending."""
+    """The waits of an account's jobs for their callbacks, by day of sending."""
     own = (callbacks.c.job_id == jobs.c.id) & (callbacks.c.received_at <= jobs.c.finished_at)
-    # Asked for each job by itself: a join may be planned badly over tables that have just grown.
+    # A subquery per job: the plan of a join may be bad over tables that have just grown.
     arrived = select(func.max(callbacks.c.received_at)).where(own).scalar_subquery()
     waits = (
         select(
@@ -209,7 +209,7 @@ def days_of_waits(
         )
         .where(_sent(account_id, since, until), jobs.c.resolved_by == "callback")
         .cte("waits")
-        # Materialised: else PostgreSQL asks for a callback wherever the seconds are named.
+        # Materialised: else PostgreSQL looks for the callback wherever the seconds occur.
         .prefix_with("MATERIALIZED")
     )
     same = (waits.c.day, waits.c.model)
@@ -233,10 +233,10 @@ def days_of_waits(
 
 
 def _at_share(ranked: Any, percent: int) -> ColumnElement[float]:
-    """The smallest value that so many percent do not exceed."""
+    """An SQL expression: the smallest value that `percent` of the rows do not exceed."""
     # The share rounded up, in whole numbers.
     wanted = (ranked.callbacks * percent + 99) // 100
-    # A callback may overtake the answer to the submit: nobody waited for that one.
+    # A callback may overtake the answer to the create: that wait counts as zero.
     waited = (ranked.place == wanted) & (ranked.seconds > 0)
     return func.max(case((waited, ranked.seconds), else_=0.0))
 
@@ -244,7 +244,7 @@ def _at_share(ranked: Any, percent: int) -> ColumnElement[float]:
 def deliveries_since(
     tx: Connection, account_id: str, since: datetime, until: datetime | None = None
 ) -> list[DeliveryCount]:
-    """An account's deliveries of the time since then, by subscription and state."""
+    """The counts of an account's deliveries since a time, by subscription and state."""
     own = _deliveries_since(account_id, since, until)
     pending = (own.state == DeliveryState.PENDING) & (own.attempts > 0)
     failing = case((pending, True), else_=False).label("failing")
@@ -254,16 +254,16 @@ def deliveries_since(
 
 
 def _deliveries_since(account_id: str, since: datetime, until: datetime | None) -> Any:
-    """The columns of an account's deliveries of the time since then."""
+    """The columns of an account's deliveries since a time."""
     d = deliveries.c
     columns = (d.id, d.subscription_id, d.channel, d.state, d.attempts)
     own = _made(account_id, since, until)
-    # Materialised: else SQLite reads all that there ever were, in the order of the groups.
+    # Materialised: else SQLite reads all deliveries of all times, in the order of the groups.
     return select(*columns).where(own).cte("own").prefix_with("MATERIALIZED").c
 
 
 def _made(account_id: str, since: datetime, until: datetime | None) -> ColumnElement[bool]:
-    """An account's deliveries that were made at `since` or later, and before `until`."""
+    """A condition: an account's deliveries created at `since` or later, and before `until`."""
     own = (deliveries.c.account_id == account_id) & (deliveries.c.id >= first_id("dlv", since))
     return own if until is None else own & (deliveries.c.id < first_id("dlv", until))
 
@@ -271,10 +271,10 @@ def _made(account_id: str, since: datetime, until: datetime | None) -> ColumnEle
 def attempts_since(
     tx: Connection, account_id: str, since: datetime, until: datetime | None = None
 ) -> list[AttemptCount]:
-    """The attempts at an account's deliveries of the time since then, by subscription and time."""
+    """The counts of an account's attempts since a time, by subscription and duration."""
     own = _deliveries_since(account_id, since, until)
     taken = attempts.c.milliseconds
-    # Two digits are all that anybody reads, and few rows.
+    # Two digits are precise enough, and give few rows.
     steps = ((taken < 10 ** (n + 2), taken - taken % 10**n) for n in range(3))
     rounded = case(*steps, else_=taken - taken % 1000).label("milliseconds")
     failed = attempts.c.error.is_not(None).label("failed")
@@ -285,7 +285,7 @@ def attempts_since(
 
 
 def is_settled(tx: Connection, account_id: str, since: datetime, until: datetime) -> bool:
-    """Whether no job that was sent and no delivery that was made in that time is under way."""
+    """Whether all jobs sent and all deliveries created in that time are finished."""
     running = _sent(account_id, since, until) & jobs.c.state.not_in(sorted(TERMINAL))
     pending = _made(account_id, since, until) & (deliveries.c.state == DeliveryState.PENDING)
     under_way = select(jobs.c.id).where(running).exists()
@@ -294,7 +294,7 @@ def is_settled(tx: Connection, account_id: str, since: datetime, until: datetime
 
 
 def has_rows(tx: Connection, account_id: str, since: datetime, until: datetime, count: int) -> bool:
-    """Whether there are at least `count` jobs or at least as many deliveries of that time."""
+    """Whether that time has at least `count` jobs or at least `count` deliveries."""
     nth = count - 1
     sent = select(jobs.c.id).where(_sent(account_id, since, until)).offset(nth).exists()
     made = select(deliveries.c.id).where(_made(account_id, since, until)).offset(nth).exists()

@@ -1,4 +1,4 @@
-"""Selecting and deleting old data: videos, and the rows that record how a job went."""
+"""The selection and deletion of old data: videos, and the rows about finished jobs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def deletable(
     account_id: str | None = None,
     before: datetime | None = None,
 ) -> list[Video]:
-    """Stored videos whose jobs have no delivery pending, oldest first; of an account, a time."""
+    """Stored videos without pending deliveries, oldest first, of an account or before a time."""
     undelivered = select(deliveries.c.id).where(deliveries.c.job_id == videos.c.job_id, _pending)
     statement = select(videos).where(videos.c.state == VideoState.STORED, ~undelivered.exists())
     if account_id is not None:
@@ -53,7 +53,7 @@ def deletable(
 
 
 def accounts_above(tx: Connection, quota: int, only: str | None = None) -> dict[str, int]:
-    """The accounts whose stored videos take more bytes than that, and how many they take."""
+    """The accounts whose stored videos use more than `quota` bytes, with their bytes."""
     taken = func.sum(videos.c.bytes)
     statement = select(videos.c.account_id, taken).where(videos.c.state == VideoState.STORED)
     if only is not None:
@@ -64,9 +64,9 @@ def accounts_above(tx: Connection, quota: int, only: str | None = None) -> dict[
 
 def mark_deleted(tx: Connection, video: Video, note: str, due_at: datetime, now: datetime) -> bool:
     """
-    From now on nobody is promised the video; its file is removed from `due_at` on.
+    Mark a video deleted; its file is removed from `due_at` on.
 
-    False when it has been deleted before. A worker that has claimed it settles nothing more.
+    False if it was deleted before. A worker that has claimed it can store no result any more.
     """
     statement = update(videos).where(videos.c.id == video.id, videos.c.state != VideoState.DELETED)
     marked = statement.values(
@@ -83,9 +83,9 @@ def mark_deleted(tx: Connection, video: Video, note: str, due_at: datetime, now:
 
 def old_events(tx: Connection, before: datetime, limit: int) -> list[str]:
     """
-    Ids of events from before then that nobody needs: delivered, of jobs that ended before.
+    The ids of unneeded events before a time: delivered, and of jobs that finished before it.
 
-    A job that has a later event keeps all, so that its sequence goes on.
+    A job with a later event keeps all its events, so that its sequence stays complete.
     """
     floor, later = first_id("evt", before), events.alias()
     undelivered = select(deliveries.c.id).where(deliveries.c.event_id == events.c.id, _pending)
@@ -106,14 +106,14 @@ def _ended(before: datetime) -> Select[tuple[str]]:
 
 def drop_events(tx: Connection, event_ids: Sequence[str]) -> int:
     """
-    Remove events with their deliveries and attempts; their feeds begin behind them.
+    Delete events with their deliveries and attempts; their feeds then begin after them.
 
-    Those stay that somebody sends again at this moment. Returns how many went.
+    Events that somebody resends at this moment stay. Returns the number of deleted events.
     """
     of_events = select(deliveries.c.id, deliveries.c.event_id, deliveries.c.state).where(
         deliveries.c.event_id.in_(event_ids)
     )
-    # Locked first: an attempt that is just being written would hinder the rest.
+    # Locks first: an attempt in progress would block the others.
     found = tx.execute(of_events.with_for_update()).all()
     needed = {row.event_id for row in found if row.state is DeliveryState.PENDING}
     gone = events.c.id.in_([event_id for event_id in event_ids if event_id not in needed])
@@ -134,7 +134,7 @@ def drop_events(tx: Connection, event_ids: Sequence[str]) -> int:
 
 
 def drop_callbacks(tx: Connection, before: datetime, limit: int) -> int:
-    """Remove callbacks that came before then, of jobs that ended before; how many they were."""
+    """Delete callbacks of finished jobs from before a time; returns their number."""
     ended = _ended(before).where(jobs.c.id == callbacks.c.job_id)
     old = select(callbacks.c.id).where(
         callbacks.c.received_at < before,
@@ -146,7 +146,7 @@ def drop_callbacks(tx: Connection, before: datetime, limit: int) -> int:
 
 
 def erase(tx: Connection, job_id: str) -> None:
-    """Blank all that was said by or about a job; that it was, how it ended and its cost stay."""
+    """Blank the content of a job and its rows; its id, result, times and cost stay."""
     ids = tx.scalars(select(deliveries.c.id).filter_by(job_id=job_id).with_for_update()).all()
     tx.execute(
         update(jobs).filter_by(id=job_id).values(input={}, requested=None, metadata={}, muted=True)

@@ -1,8 +1,8 @@
 """
 The tables. Column names are the field names of `model`.
 
-Indexes serve two questions: what is due (state, due_at), and what belongs to
-which account, newest first.
+Indexes serve two queries: the due rows (state, due_at), and the rows of an
+account, newest first.
 """
 
 from __future__ import annotations
@@ -53,36 +53,36 @@ metadata = MetaData(
 
 
 class Moment(TypeDecorator[datetime]):
-    """A point in time: timestamptz on PostgreSQL, sortable UTC text on SQLite."""
+    """A column for times: timestamptz on PostgreSQL, sortable UTC text on SQLite."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Everything goes in as UTC; SQLite's text has no room for an offset."""
+        """Convert to UTC, since SQLite's text has no offset."""
         if value is None or dialect.name != "sqlite":
             return value
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Everything comes out as aware UTC."""
+        """Return an aware UTC time."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Compressed(TypeDecorator[bytes]):
-    """Bytes that are mostly text, kept deflated."""
+    """A column for bytes that are mostly text, stored deflated."""
 
     impl = LargeBinary
     cache_ok = True
 
     def process_bind_param(self, value: bytes | None, dialect: Dialect) -> bytes | None:
-        """Deflated."""
+        """The value, deflated."""
         return None if value is None else zlib.compress(value)
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> bytes | None:
-        """As it was given."""
+        """The original value."""
         return None if value is None else zlib.decompress(value)
 
 
@@ -119,9 +119,9 @@ def _work() -> list[Column[Any]]:
 
 def _partial(name: str, condition: ColumnElement[bool], *columns: Column[Any]) -> None:
     """
-    An index over those rows only for which the condition holds.
+    A partial index, over the rows for which the condition holds.
 
-    `migrations/env.py` passes it on: to name the dialects here would load both of them.
+    `migrations/env.py` passes the condition on: naming the dialects here would load both.
     """
     Index(name, *columns, info={"where": condition})
 
@@ -133,7 +133,7 @@ accounts = Table(
     Column("name", Text, nullable=False),
     Column("owner_email", Text),
     Column("webhook_secret", Text, nullable=False),
-    # Whose claim was last; see `store.work.next_account_round_robin`.
+    # The account's turn; see `store.work.Turns`.
     Column("last_served", Integer, nullable=False, default=0),
     _moment("created_at", needed=True),
     Index(None, "last_served", "id"),
@@ -171,7 +171,7 @@ jobs = Table(
     Column("source", Text, nullable=False),
     Column("events", JSON(none_as_null=True)),
     _moment("cancel_at"),
-    # Of a vendor-shaped API: what its caller asked in that API's words, and `input` does not hold.
+    # For a vendor-shaped API: the fields of the request that `input` does not contain.
     Column("source_fields", JSON(none_as_null=True)),
     Column("input", JSON, nullable=False),
     Column("metadata", JSON, nullable=False),
@@ -186,7 +186,7 @@ jobs = Table(
     Column("actual_cost", Double),
     Column("polls", Integer, nullable=False, default=0),
     Column("failed_polls", Integer, nullable=False, default=0),
-    # When the provider first showed no task, or no result of a task that it calls done.
+    # The time at which the provider first showed no task, or no result of a finished task.
     _moment("missing_since"),
     *_work(),
     _moment("sent_at"),
@@ -194,10 +194,10 @@ jobs = Table(
     _moment("finished_at"),
     _moment("deadline_at"),
     Column("overdue", Boolean, nullable=False, default=False),
-    # The row of a batch file that asked for it, and what that said: no file is paid for twice.
+    # The key and the content of the job's batch row, so that no file is paid twice.
     Column("batch_key", String(40)),
     Column("batch_content", String(40)),
-    # What was asked for, where the vendor was left to us, and the vendors that have refused it.
+    # For `auto`: the input as requested, and the vendors that have refused the job.
     Column("requested", JSON(none_as_null=True)),
     Column("refused_by", JSON(none_as_null=True)),
     UniqueConstraint("provider", "task_id"),
@@ -205,13 +205,13 @@ jobs = Table(
     Index(None, "provider", "state"),
     Index(None, "account_id", "id"),
     Index(None, "account_id", "state", "due_at"),
-    # Lists of one state or one model, which may have few rows among many.
+    # For lists of one state or one model, which may be few among many rows.
     Index(None, "account_id", "state", "id"),
     Index(None, "account_id", "model", "id"),
     Index(None, "account_id", "batch_key", unique=True),
 )
 
-# What an account has spent, without a look at its jobs.
+# For the sum that an account has spent, without reading its jobs.
 Index(
     "ix_jobs_spent",
     *(jobs.c.account_id, jobs.c.sent_at, jobs.c.state),
@@ -264,13 +264,13 @@ events = Table(
     Column("job_id", ForeignKey("jobs.id")),
     Column("type", _words(EventType), nullable=False),
     Column("sequence", Integer, nullable=False),
-    # On terminal types the job's id and the type, so that a job has each of them only once;
-    # else the event's own id.
+    # For terminal types the job's id and the type, so that a job has each only once;
+    # otherwise the event's own id.
     Column("dedup_key", String(90), nullable=False, unique=True),
     _moment("created_at", needed=True),
     Column("about", JSON(none_as_null=True)),
     Column("sample", Boolean, nullable=False, default=False),
-    # Given after commit by one sequencer; see `store.events.number`.
+    # Set after the commit by one sequencer; see `store.events.number`.
     Column("feed_sequence", Integer),
     UniqueConstraint("job_id", "sequence"),
     Index(None, "account_id", "id"),
@@ -283,7 +283,7 @@ feeds = Table(
     metadata,
     Column("account_id", ForeignKey("accounts.id"), primary_key=True),
     Column("last_seq", Integer, nullable=False),
-    # Below it events may be gone; see `store.retention.drop_events`.
+    # Events before it may be deleted; see `store.retention.drop_events`.
     Column("first_seq", Integer, nullable=False, default=1),
 )
 
@@ -349,12 +349,12 @@ deliveries = Table(
     Index(None, "job_id"),
     Index(None, "account_id", "id"),
     Index(None, "account_id", "state", "id"),
-    # To count them without their bodies.
+    # For counts without reading the bodies.
     Index(None, "channel", "state"),
 )
-#: A literal, as in the index: with a parameter SQLite would not use that.
+#: A literal, as in the index: with a parameter SQLite would not use the index.
 DELIVERED = deliveries.c.state == literal_column(f"'{DeliveryState.DELIVERED}'")
-# When each subscription last took something.
+# For the last success of each subscription.
 _partial(
     "ix_deliveries_delivered", DELIVERED, deliveries.c.subscription_id, deliveries.c.finished_at
 )
@@ -384,7 +384,7 @@ attempts = Table(
     Column("manual", Boolean, nullable=False, default=False),
 )
 
-# What attempts sent and were answered; apart, since lists of attempts do without.
+# The requests and answers of attempts, in a table of their own, since lists do not need them.
 exchanges = Table(
     "exchanges",
     metadata,
@@ -394,7 +394,7 @@ exchanges = Table(
     Column("url", Text, nullable=False),
     Column("target_digest", String(64), nullable=False),
     Column("headers", JSON, nullable=False),
-    # None where it was the delivery's own, which is kept once.
+    # None if it was the delivery's own body, which is stored only once.
     Column("body", Compressed),
     Column("status", Integer),
     Column("answer_headers", JSON(none_as_null=True)),
@@ -415,7 +415,7 @@ thread_references = Table(
     metadata,
     Column("subscription_id", ForeignKey("subscriptions.id"), primary_key=True),
     Column("job_id", ForeignKey("jobs.id"), primary_key=True),
-    # In the channel's own words; see `channels.base.Receipt`.
+    # A reference in the channel's own form; see `channels.base.DeliveryResult`.
     Column("reference", Text, nullable=False),
     _moment("created_at", needed=True),
 )
@@ -462,16 +462,16 @@ providers = Table(
     metadata,
     Column("name", String(40), primary_key=True),
     Column("held_reason", Text),
-    # One bucket of request tokens for submits, polls and confirms of all processes.
+    # One bucket of request tokens for all creates, polls and confirmations of all processes.
     Column("tokens", Double, nullable=False),
     _moment("refilled_at", needed=True),
     _moment("paused_until"),
-    # What its last answer was, and since when, as long as that was none.
+    # The provider's current error, and the time of the first one; null if it answers.
     Column("last_error", Text),
     _moment("last_error_since"),
-    # Jobs that went to another vendor after a sure refusal of this one.
+    # The number of jobs that another vendor got after a certain refusal of this one.
     Column("failovers", Integer, nullable=False, default=0, server_default="0"),
-    # Dollars, as its last answer about a finished task had them.
+    # Dollars, as in its last answer about a finished task.
     Column("credits_left", Double),
 )
 
@@ -488,16 +488,16 @@ idempotency_keys = Table(
     Index(None, "created_at"),
 )
 
-# Creates of clients that repeat them by themselves, for as long as they may.
+# Creates that clients may repeat by themselves, for as long as they may.
 repeatable_creates = Table(
     "repeatable_creates",
     metadata,
     Column("job_id", ForeignKey("jobs.id"), primary_key=True),
     Column("api_key_id", String(40), nullable=False),
     Column("fingerprint", String(64), nullable=False),
-    # Counts the creates of one key that say the same.
+    # Counts the equal creates of one key.
     Column("number", Integer, nullable=False),
-    # The highest count of repeats that was answered with this job.
+    # The highest retry count that was answered with this job.
     Column("retries", Integer, nullable=False),
     Column("first_try_seen", Boolean, nullable=False),
     _moment("created_at", needed=True),
@@ -505,7 +505,7 @@ repeatable_creates = Table(
     Index(None, "created_at"),
 )
 
-# Tries of such creates that were refused before they made any job.
+# Attempts of such creates that were refused before they made a job.
 refused_tries = Table(
     "refused_tries",
     metadata,
@@ -521,7 +521,7 @@ day_reports = Table(
     "day_reports",
     metadata,
     Column("account_id", ForeignKey("accounts.id"), primary_key=True),
-    # Of UTC.
+    # A UTC day.
     Column("day", Date, primary_key=True),
     Column("report", JSON, nullable=False),
     _moment("made_at", needed=True),
@@ -541,13 +541,13 @@ workers = Table(
     metadata,
     _id(),
     _moment("seen_at", needed=True),
-    # Seconds by which its machine's clock is behind the database's; below zero it is ahead.
+    # Seconds by which its machine's clock is behind the database's; negative: ahead.
     Column("clock_offset", Double, nullable=False, default=0.0),
-    # Of the secret keys that it runs with, newest first, with blanks between.
+    # The ids of its secret keys, newest first, separated by blanks.
     Column("key_ids", Text, nullable=False, default=""),
 )
 
-# How many creates went out from each data folder; see `jobs.high_water`.
+# The number of creates sent from each data folder; see `jobs.high_water`.
 high_water = Table(
     "high_water",
     metadata,
@@ -555,7 +555,7 @@ high_water = Table(
     Column("sent", Integer, nullable=False),
 )
 
-# One row: the oldest version, by its revision, that works on this schema.
+# One row: the revision of the oldest version that works with this schema.
 schema_support = Table(
     "schema_support",
     metadata,

@@ -1,9 +1,9 @@
 """
-Which schema a version of Clipbell works on: its own, and newer ones that keep all it uses.
+The schemas that a version of Clipbell works with: its own, and newer compatible ones.
 
-So an old and a new version run side by side during an upgrade, and the old one can come back
-after it. A migration that takes away or renames what older versions use, or demands what they do
-not write, says so by `breaks_older`.
+So an old and a new version run side by side during an upgrade, and a rollback is possible
+afterwards. A migration that removes or renames what older versions use, or requires what they do
+not write, calls `breaks_older`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from service.store.schema import schema_support
 @dataclass(frozen=True)
 class SchemaVersion:
     """
-    Revisions, which are numbers that sort as text: ``0018``.
+    The revisions of schema and code; a revision is a number that sorts as text: ``0018``.
 
-    `at` is the database's (None: it is empty), `head` is this version's, `oldest` is the oldest
-    version's that works on the database (None: only its own).
+    `at` is the database's (None: it is empty), `head` this version's, and `oldest` that of
+    the oldest version that works with the database (None: only its own).
     """
 
     at: str | None
@@ -35,7 +35,7 @@ class SchemaVersion:
 
     @property
     def trouble(self) -> str:
-        """Why this version cannot work on it, with what to do; blank if it can."""
+        """The reason why this version cannot work with it, with the fix; blank if it can."""
         if self.at == self.head or (self.is_newer and self.head >= (self.oldest or "~")):
             return ""
         if self.is_newer:
@@ -46,7 +46,7 @@ class SchemaVersion:
 
 
 def read_version(connection: Connection, head: str) -> SchemaVersion:
-    """Where the database stands; `head` is this version's own."""
+    """Read the version of the database; `head` is this version's own."""
     at = None
     if inspect(connection).has_table("alembic_version"):
         at = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
@@ -57,5 +57,5 @@ def read_version(connection: Connection, head: str) -> SchemaVersion:
 
 
 def breaks_older(connection: Connection, revision: str) -> None:
-    """For a migration: older versions do not work on this schema."""
+    """Called by a migration: older versions do not work with this schema."""
     connection.execute(update(schema_support).values(oldest=revision))

@@ -1,4 +1,4 @@
-"""Tokens that are over before the time that stands in them: used links, ended sessions."""
+"""Tokens that ended before their expiry: used links, ended sessions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from service.store.schema import spent_tokens
 
 def spend(tx: Connection, digest: str, expires_at: datetime, now: datetime) -> bool:
     """
-    Use a token up; False where it was used before. Of two at once, one gets True.
+    Use a token up; False if it was used before. Of two simultaneous calls, one gets True.
 
     Args:
         digest: its SHA-256.
-        expires_at: when it ends by itself; its row is deleted some time after that.
+        expires_at: its expiry; its row is deleted some time after that.
     """
     tx.execute(spent_tokens.delete().where(spent_tokens.c.expires_at < now))
     row = {"digest": digest, "expires_at": expires_at}
@@ -29,6 +29,6 @@ def spend(tx: Connection, digest: str, expires_at: datetime, now: datetime) -> b
 
 
 def is_spent(tx: Connection, digest: str) -> bool:
-    """Whether the token of that SHA-256 was used up."""
+    """Whether the token with this SHA-256 was used up."""
     found = select(spent_tokens.c.digest).filter_by(digest=digest)
     return tx.execute(found).one_or_none() is not None

@@ -1,9 +1,9 @@
 """
-SQLite: one file, and the proof at each transaction that it is still the same one.
+SQLite: one file, and a check at each transaction that it is still the same file.
 
-A process that has a file open goes on writing to it after it was deleted or
-replaced, and everything it writes is lost. So the file's identity is pinned at
-the first connection, looked at before each transaction and after each commit.
+A process that has a file open continues to write to it after it was deleted or
+replaced, and these writes are lost. So the file's identity is stored at
+the first connection, and checked before each transaction and after each commit.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from sqlalchemy.engine import URL
 
 from service.errors import DatabaseUnavailable, SettingsError
 
-#: A log that has grown beyond this, behind a long reader, gives its room back.
+#: A log that has grown beyond this many bytes, behind a long reader, is truncated.
 WAL_BYTES = 16 * 1024**2
-#: So long writers may wait for the log to be emptied.
+#: The seconds that writers may wait for the truncation of the log.
 TRUNCATE_MILLISECONDS = 200
 MIGRATION_MILLISECONDS = 30_000
 
 SUFFIXES = ("", "-wal", "-shm")
-#: Device and inode of each of the files.
+#: Device and inode of each file.
 Identity = tuple[tuple[int, int], ...]
 
 
@@ -38,10 +38,10 @@ class SqliteFile:
     The database's file with its log and the log's index.
 
     Args:
-        path: where it is, or is to be made.
+        path: the path of the existing or new file.
 
     Raises:
-        SettingsError: no file can be made there.
+        SettingsError: no file can be created there.
     """
 
     def __init__(self, path: Path) -> None:
@@ -55,11 +55,11 @@ class SqliteFile:
         self._may_create = False
         self._lock = threading.Lock()
         self._open = 0
-        #: The files that our open connections have; once none is open, only the first of them.
+        #: The files of our open connections; once none is open, only the first one.
         self._pinned: Identity = ()
 
     def make_engine(self, **options: Any) -> Engine:
-        """An engine over this file; its transactions begin as `execution_options` say."""
+        """An engine for this file; `execution_options` decide how its transactions begin."""
         engine = create_engine(URL.create("sqlite", database=str(self.path)), **options)
         event.listen(engine, "do_connect", lambda *_: self._connect())
         event.listen(engine, "connect", self._connected)
@@ -69,7 +69,7 @@ class SqliteFile:
 
     @contextmanager
     def creating(self) -> Iterator[None]:
-        """While the schema is made: nobody else makes a database by looking for it."""
+        """While the schema is created: other processes create no database by looking for it."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -83,11 +83,11 @@ class SqliteFile:
             self._may_create = False
 
     def is_missing(self) -> bool:
-        """Whether there is no such file, and never was one as far as this process knows."""
+        """Whether the file does not exist, and never did as far as this process knows."""
         return not self._pinned and not self.path.exists()
 
     def check(self, connection: Connection) -> None:
-        """Raises DatabaseUnavailable unless it has open what is there under that name."""
+        """Raise DatabaseUnavailable unless the connection has the file of this name open."""
         if self._identity() != connection.info["opened"]:
             raise self._lost()
 
@@ -111,7 +111,7 @@ class SqliteFile:
 
     def copy_to(self, engine: Engine, path: Path) -> None:
         """
-        All that is committed by now, into one file without a log; writers need not wait.
+        Copy all committed data into one file without a log; writers need not wait.
 
         Raises:
             DatabaseUnavailable: it cannot be read, the copy cannot be written, or is damaged.
@@ -128,7 +128,7 @@ class SqliteFile:
             raise DatabaseUnavailable(f"cannot copy {self.path}: {found}")
 
     def _identity(self, count: int = len(SUFFIXES)) -> Identity:
-        """Of the first so many files; blank where one of them is not there."""
+        """The identity of the first `count` files; blank if one of them is missing."""
         try:
             stats = [os.stat(f"{self.path}{suffix}") for suffix in SUFFIXES[:count]]
         except OSError:
@@ -138,19 +138,19 @@ class SqliteFile:
     def _connect(self) -> sqlite3.Connection:
         with self._lock:
             pinned = self._pinned
-        # Before it is opened: SQLite would close another file by writing our log into it.
+        # Checked before it is opened: at its close, SQLite would write our log into another file.
         if pinned and self._identity(len(pinned)) != pinned:
             raise self._lost()
-        # Any byte may be in a folder's name; none of them has a meaning here.
+        # A folder's name may contain any byte; none is special here.
         address = f"file:{quote(os.fsencode(self.path.absolute()))}"
         mode = "rwc" if self._may_create else "rw"
-        # The driver's own BEGIN comes too late and is deferred: turned off, `_begin` has ours.
+        # The driver's own BEGIN comes too late and is deferred; `_begin` sends ours instead.
         connection = sqlite3.connect(
             f"{address}?mode={mode}", uri=True, isolation_level=None, check_same_thread=False
         )
         for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}")
-        # The log of a new file is made by the first look into it.
+        # The first read creates the log of a new file.
         connection.execute("SELECT 1 FROM sqlite_master").fetchone()
         return connection
 
@@ -163,7 +163,7 @@ class SqliteFile:
             self._open += 1
 
     def _closed(self, _: sqlite3.Connection, record: Any) -> None:
-        """The last of all connections, here or elsewhere, takes the log and its index away."""
+        """Forget the log and its index: the last connection of all processes deletes them."""
         with self._lock:
             self._open -= "opened" in record.info
             if not self._open:
@@ -174,7 +174,7 @@ class SqliteFile:
         options = connection.get_execution_options()
         raw: Any = connection.connection.driver_connection
         patience = options["patience"]
-        # Without an end, a schema's change would wait for ever where somebody writes.
+        # Without a time limit, a change of the schema would wait forever for a writer.
         milliseconds = MIGRATION_MILLISECONDS if patience is None else round(patience * 1000)
         raw.execute(f"PRAGMA busy_timeout = {milliseconds}")
         connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes") else "BEGIN")

@@ -1,7 +1,7 @@
 """
-Statements that are built once, each named by its table and its columns.
+Statements that are built once, by table and columns.
 
-To build a statement takes six times as long as to run it, on SQLite.
+On SQLite, building a statement takes six times as long as running it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from sqlalchemy.sql.dml import Insert, Update
 
 
 def rows_where(tx: Connection, table: Table, **columns: Any) -> list[Row[Any]]:
-    """The rows with those values, none of them None."""
+    """The rows with these values, none of which is None."""
     return list(tx.execute(_select(table, tuple(columns)), _of(columns)).all())
 
 
@@ -24,28 +24,28 @@ def row_where(
     tx: Connection, table: Table, *, lock: bool = False, **columns: Any
 ) -> Row[Any] | None:
     """
-    The one row with those values, none of them None.
+    The one row with these values, none of which is None; None if there is no such row.
 
     Args:
-        lock: keeps the row from change by others until this transaction ends.
+        lock: locks the row until this transaction ends.
     """
     return tx.execute(_select(table, tuple(columns), lock), _of(columns)).one_or_none()
 
 
 def insert_row(tx: Connection, table: Table, columns: Mapping[str, Any]) -> None:
-    """A new row."""
+    """Insert a row."""
     tx.execute(_insert(table), dict(columns))
 
 
 def update_where(tx: Connection, table: Table, of: Mapping[str, Any], **changes: Any) -> int:
-    """Write columns, all plain values, of the rows with those values; how many they were."""
+    """Update columns of the rows with these values; returns their number. All values are plain."""
     return tx.execute(_update(table, tuple(of)), _of(of) | changes).rowcount
 
 
 @cache
 def _select(table: Table, names: tuple[str, ...], lock: bool = False) -> Select[Any]:
     statement = select(table).where(*_equal(table, names))
-    # No stronger than what an update takes: whoever adds a row that refers to this one goes on.
+    # No stronger than an update's lock: others can still add rows that refer to this one.
     return statement.with_for_update(key_share=True) if lock else statement
 
 
@@ -60,8 +60,8 @@ def _update(table: Table, names: tuple[str, ...]) -> Update:
 
 
 def take_turn(tx: Connection, number: int) -> None:
-    """Of the transactions that take a turn by this number, one goes on at a time."""
-    # On SQLite whoever may write is alone.
+    """Wait for a turn: of the transactions with this number, one at a time continues."""
+    # On SQLite, a writing transaction is alone anyway.
     if tx.dialect.name == "postgresql":
         tx.execute(select(func.pg_advisory_xact_lock(number)))
 
@@ -71,5 +71,5 @@ def _equal(table: Table, names: tuple[str, ...]) -> list[ColumnElement[bool]]:
 
 
 def _of(columns: Mapping[str, Any]) -> dict[str, Any]:
-    # A column's own name means its new value.
+    # The name of a column means its new value.
     return {f"of_{name}": value for name, value in columns.items()}

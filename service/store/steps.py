@@ -20,7 +20,7 @@ _ADD = steps.insert().values(number=_NEXT.scalar_subquery())
 
 
 def add(tx: Connection, job_id: str, kind: str, message: str, now: datetime) -> None:
-    """The next line in the job's timeline."""
+    """Add a line to the job's timeline."""
     keep_job(tx, job_id)
     said = strip_unstorable(message)
     row = {"job_id": job_id, "kind": kind, "message": said, "created_at": now}
@@ -28,7 +28,7 @@ def add(tx: Connection, job_id: str, kind: str, message: str, now: datetime) -> 
 
 
 def note(tx: Connection, job_id: str, kind: str, message: str, now: datetime) -> None:
-    """The same, unless the last line of this kind says just that."""
+    """Add a line, unless the last line of this kind has the same message."""
     said = [step.message for step in of_job(tx, job_id) if step.kind == kind]
     if said[-1:] != [strip_unstorable(message)]:
         add(tx, job_id, kind, message, now)

@@ -1,4 +1,4 @@
-"""Videos: our copies."""
+"""Videos: our stored copies."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ _PENDING = Claim(videos, Video, [VideoState.PENDING])
 
 
 def insert(tx: Connection, video: Video) -> None:
-    """A new video, usually still to be copied."""
+    """Insert a new video, which is usually not copied yet."""
     add(tx, videos, video)
     call_for(tx, "archive")
 
 
 def find(tx: Connection, video_id: str) -> Video | None:
-    """The video of that id."""
+    """The video with this id, or None."""
     return value(Video, row_where(tx, videos, id=video_id))
 
 
 def of_job(tx: Connection, job_id: str) -> Video | None:
-    """The job's video, if it has one yet."""
+    """The job's video, or None."""
     return value(Video, row_where(tx, videos, job_id=job_id))
 
 
 def of_jobs(tx: Connection, job_ids: Sequence[str]) -> dict[str, Video]:
-    """The videos of those jobs, by job."""
+    """The videos of these jobs, by job id."""
     rows = tx.execute(select(videos).where(videos.c.job_id.in_(job_ids))).all()
     return {video.job_id: video for video in values(Video, rows)}
 
 
 def ended_jobs(tx: Connection, job_ids: Collection[str]) -> set[str]:
-    """Which of these jobs have ended and wait no more for the copy of their video."""
+    """The ids of those jobs that are finished and do not wait for the copy of their video."""
     ended = select(jobs.c.id).outerjoin(videos, videos.c.job_id == jobs.c.id)
     ended = ended.where(
         jobs.c.id.in_(job_ids),
@@ -51,12 +51,12 @@ def ended_jobs(tx: Connection, job_ids: Collection[str]) -> set[str]:
 
 
 def change(tx: Connection, video_id: str, **changes: Any) -> None:
-    """Write some columns of a video."""
+    """Update columns of a video."""
     update_where(tx, videos, {"id": video_id}, **changes)
 
 
 def renew_link(tx: Connection, video_id: str, until: datetime) -> None:
-    """The video's link works until then."""
+    """Extend the video's link until `until`."""
     change(tx, video_id, link_expires_at=until)
 
 
@@ -67,15 +67,15 @@ def page(tx: Connection, account_id: str, limit: int) -> list[Video]:
 
 
 def claim_deleted(tx: Connection, now: datetime, lease: float) -> Video | None:
-    """The next deleted video whose file is still there."""
+    """Claim the next deleted video whose file still exists; None if there is none."""
     return _DELETED.one(tx, now, lease)
 
 
 def claim_pending(tx: Connection, now: datetime, lease: float) -> Video | None:
-    """The next video to copy."""
+    """Claim the next video to copy for `lease` seconds; None if there is none."""
     return _PENDING.one(tx, now, lease)
 
 
 def settle_claimed(tx: Connection, video: Video, **changes: Any) -> bool:
-    """Write what became of a claimed video."""
+    """Store the result of a claimed video; False if somebody else has claimed it since."""
     return settle(tx, videos, video, **changes)

@@ -2,7 +2,7 @@
 Claiming: one statement takes the most overdue row and its lease.
 
 A claimed row's `due_at` moves past the lease, so that a dead worker's row
-comes up again by itself; `claims` fences off a worker that comes back late.
+becomes due again by itself; `claims` blocks a worker that continues too late.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ T = TypeVar("T")
 
 
 def value(kind: type[T], row: Row[Any] | None) -> T | None:
-    """The row as its value from `model`, column names being field names."""
+    """The row as a value of `model`; column names are field names."""
     return None if row is None else kind(**row._mapping)
 
 
@@ -64,7 +64,7 @@ def readable(tx: Connection, statement: Select[Any], kind: type[T]) -> list[T]:
 
 
 class Page(list[T]):
-    """Rows, newest first; `older` is the id after which the next page begins, None at the end."""
+    """Rows, newest first; `older` is the id after which the next page begins, None on the last."""
 
     def __init__(self, rows: Sequence[T], older: str | None) -> None:
         super().__init__(rows)
@@ -78,7 +78,7 @@ def newest_page(
     The newest rows of a statement over one table, without those that cannot be read.
 
     Args:
-        limit: how many rows there are at most; unreadable ones count.
+        limit: the most rows of the page; unreadable ones count.
         before: only rows that are older than the one of this id.
     """
     key = statement.selected_columns.id
@@ -90,7 +90,7 @@ def newest_page(
 def oldest_page(
     tx: Connection, statement: Select[Any], kind: type[T], limit: int, after: str | None
 ) -> Page[T]:
-    """The same, oldest first, from behind the row of the id `after`; its `older` is newer."""
+    """The oldest rows after the id `after`, oldest first; `older` is the id of the last one."""
     key = statement.selected_columns.id
     if after is not None:
         statement = statement.where(key > after)
@@ -104,7 +104,7 @@ def _page(tx: Connection, ordered: Select[Any], kind: type[T], limit: int) -> Pa
 
 
 def _rows_by_id(tx: Connection, statement: Select[Any]) -> list[tuple[str, Row[Any] | None]]:
-    """The id of each row with the row itself, None where that cannot be read."""
+    """The id of each row with the row itself, None if that cannot be read."""
     try:
         return [(row.id, row) for row in tx.execute(statement).all()]
     except UNREADABLE:
@@ -121,12 +121,12 @@ def _if_readable(tx: Connection, statement: Select[Any]) -> Row[Any] | None:
         return None
 
 
-#: Where a page only says how many there are it stops counting here.
+#: Counts that are only shown stop here.
 MOST_COUNTED = 10_000
 
 
 def count_each(tx: Connection, statements: Mapping[str, Select[Any]]) -> dict[str, int]:
-    """How many rows each statement has, one more than `MOST_COUNTED` at most; none is left out."""
+    """The number of rows of each statement, at most `MOST_COUNTED` + 1, by name, zeros included."""
     counted = [
         select(literal(str(name)), func.count()).select_from(one.limit(MOST_COUNTED + 1).subquery())
         for name, one in statements.items()
@@ -135,7 +135,7 @@ def count_each(tx: Connection, statements: Mapping[str, Select[Any]]) -> dict[st
 
 
 def add(tx: Connection, table: Table, item: Any) -> None:
-    """A new row from a value of `model`."""
+    """Insert a row from a value of `model`."""
     insert_row(tx, table, vars(item))
 
 
@@ -145,13 +145,13 @@ _UNTIL = bindparam("until", type_=Moment())
 
 class Claim(Generic[T]):
     """
-    How the most overdue rows of a table are claimed, its statements built once.
+    Claims the most overdue rows of a table, with statements that are built once.
 
     Args:
         kind: the value of `model` that such a row becomes.
-        states: those in which a row wants work.
-        conditions: further ones; their parameters are given to each claim.
-        changes: columns that a claim writes besides.
+        states: the states of rows that need work.
+        conditions: further conditions, whose parameters are given to each claim.
+        changes: further columns that a claim sets.
     """
 
     def __init__(
@@ -164,15 +164,15 @@ class Claim(Generic[T]):
     ) -> None:
         self._table = table
         self._kind = kind
-        # As if never claimed: a job that was not sent must not look as if it had been.
+        # As if never claimed: a job that was not sent must not look as if it was.
         self._before = {"state": states[0]} if "state" in changes else {}
         self._due = (
             select(table.c.id)
             .where(table.c.state.in_(states), table.c.due_at <= NOW, *conditions)
             .order_by(table.c.due_at)
             .limit(bindparam("limit", type_=Integer()))
-            # No stronger than what an update takes: whoever adds a row that refers to this one
-            # goes on.
+            # No stronger than an update's lock: others can still add rows that refer to
+            # this one.
             .with_for_update(skip_locked=True, key_share=True, of=table)
         )
         self._lease = (
@@ -193,7 +193,7 @@ class Claim(Generic[T]):
         """
         The most overdue rows, no more than `limit`, all leased for `lease` seconds.
 
-        Their ids come first: a row that cannot be read is known by its id, never by a
+        Their ids are read first: an unreadable row is identified by its id, never by a
         date that another row may share. It is quarantined, and then nothing is
         claimed: ask again.
         """
@@ -214,7 +214,7 @@ NOT_FULL = accounts.c.id.not_in(bindparam("full", expanding=True))
 
 class Turns:
     """
-    Accounts with something due in turn, so that a batch of ten thousand rows holds up another
+    Serves accounts with due rows in turn, so that a batch of ten thousand rows delays another
     account by one claim only.
     """
 
@@ -235,7 +235,7 @@ class Turns:
         )
 
     def take(self, tx: Connection, now: datetime, slot: Slot, **given: Any) -> str | None:
-        """The account that was served longest ago of those that may have the slot."""
+        """The account that was served longest ago, of those that may have the slot."""
         account_id, others_wait = give_slot(tx, self._waiting, slot, {"now": now, **given})
         if account_id is not None and others_wait:
             mark_served(tx, account_id)
@@ -246,25 +246,25 @@ def give_slot(
     tx: Connection, waiting: Select[Any], slot: Slot, given: Mapping[str, Any]
 ) -> tuple[str | None, bool]:
     """
-    Give the slot to the first account of that statement.
+    Give the slot to the first account of a statement.
 
     Args:
-        waiting: the first two accounts that have something due, of those that are `NOT_FULL`.
+        waiting: selects the first two accounts with due rows, of those that are `NOT_FULL`.
 
     Returns:
-        The account, and whether others wait, so that it is to be marked as served.
+        The account, and whether others wait, so that it must be marked as served.
     """
     while account_ids := tx.scalars(waiting, {**given, "full": slot.full()}).all():
         if slot.take(account_ids[0]):
             return str(account_ids[0]), len(account_ids) > 1
-        # Others of this account were faster: now it is among the full ones.
+        # Other threads of this account were faster: now it is full.
     return None, False
 
 
 _OWN = accounts.c.id == bindparam("of_id")
 _LAST_SERVED = (
     update(accounts)
-    # One that is being served at this moment is moved by whoever serves it: nobody waits here.
+    # An account that is served at this moment is moved by its server: no wait here.
     .where(
         accounts.c.id.in_(
             select(accounts.c.id).where(_OWN).with_for_update(skip_locked=True, key_share=True)
@@ -275,23 +275,23 @@ _LAST_SERVED = (
 
 
 def mark_served(tx: Connection, account_id: str) -> None:
-    """This account is served now, and is the last from here on."""
+    """Mark this account as served now, so that it is the last in turn."""
     tx.execute(_LAST_SERVED, {"of_id": account_id})
 
 
 def call_for(tx: Connection, kind: str, rows: int = 1) -> None:
-    """When this transaction is committed, `rows` of that kind of work are due: slots look."""
+    """After the commit, wake slots for `rows` due rows of this kind of work."""
     if rows:
         tx.info.setdefault("due", Counter())[kind] += rows
 
 
 def settle(tx: Connection, table: Table, row: Claimable, **changes: Any) -> bool:
-    """Write what became of a claimed row; False when somebody else has claimed it since."""
+    """Store the result of a claimed row; False if somebody else has claimed it since."""
     return update_where(tx, table, {"id": row.id, "claims": row.claims}, **changes) == 1
 
 
 def kinds_due(tx: Connection, now: datetime) -> set[str]:
-    """Which kinds of work have a row that is due."""
+    """The kinds of work with a due row."""
     return set(tx.scalars(_kinds_due(), {"now": now}))
 
 
@@ -313,10 +313,10 @@ def _kinds_due() -> CompoundSelect[tuple[str]]:
     return union_all(*questions)
 
 
-#: The states of jobs that their caller's deadline still cancels.
+#: The states of jobs that `cancel_after` still cancels.
 UNSENT = ("queued", "held")
 
-#: The kinds of work: where its rows are, and in which states they want it.
+#: The kinds of work, with the table and the states of their rows.
 WORK: dict[str, tuple[Table, Sequence[str]]] = {
     "submit": (jobs, ("queued",)),
     "generate": (jobs, ("queued",)),
@@ -329,7 +329,7 @@ WORK: dict[str, tuple[Table, Sequence[str]]] = {
 }
 
 
-#: What the ids of web processes begin with: they tell their keys here, and do no work.
+#: The prefix of the ids of web processes: they only report their secret keys here.
 WEB = "web:"
 WORKERS_ONLY = ~workers.c.id.startswith(WEB)
 
@@ -343,9 +343,9 @@ def beat(
     key_ids: str = "",
 ) -> None:
     """
-    This worker is alive, and its machine's clock is so far behind the database's.
+    Store a worker's heartbeat; its machine's clock is `offset` behind the database's.
 
-    `key_ids` tells its secret keys from those of others, newest first.
+    `key_ids` are the ids of its secret keys, newest first.
     """
     row = {"seen_at": now, "clock_offset": offset.total_seconds(), "key_ids": key_ids}
     statement = update(workers).where(workers.c.id == worker_id).values(**row)
@@ -356,7 +356,7 @@ def beat(
 def wrong_clocks(
     tx: Connection, seen_after: datetime, tolerance: timedelta
 ) -> list[tuple[str, float]]:
-    """Workers seen since then whose clocks differ by more: their ids, and seconds behind."""
+    """Workers since a time whose clocks differ by more than `tolerance`: ids and seconds behind."""
     wrong = func.abs(workers.c.clock_offset) > tolerance.total_seconds()
     statement = select(workers.c.id, workers.c.clock_offset)
     found = tx.execute(statement.where(workers.c.seen_at >= seen_after, wrong))
@@ -364,14 +364,14 @@ def wrong_clocks(
 
 
 def other_keys(tx: Connection, seen_after: datetime, key_ids: str) -> list[str]:
-    """The ids of workers and web processes seen since then that run with other secret keys."""
+    """The ids of workers and web processes since a time that run with other secret keys."""
     other = workers.c.key_ids.not_in([key_ids, ""])
     statement = select(workers.c.id).where(workers.c.seen_at >= seen_after, other)
     return list(tx.execute(statement.order_by(workers.c.id)).scalars())
 
 
 def last_beat(tx: Connection, before: datetime | None = None) -> datetime | None:
-    """When a worker was last seen alive; by a clock no later than `before`, where one is given."""
+    """The last heartbeat of any worker, not after `before` if given; None if there is none."""
     statement = select(workers.c.seen_at).where(WORKERS_ONLY)
     statement = statement.order_by(workers.c.seen_at.desc()).limit(1)
     if before is not None:
@@ -381,5 +381,5 @@ def last_beat(tx: Connection, before: datetime | None = None) -> datetime | None
 
 
 def forget_workers(tx: Connection, before: datetime) -> None:
-    """Drop the rows of workers not seen since."""
+    """Delete the rows of workers without a heartbeat since a time."""
     tx.execute(workers.delete().where(workers.c.seen_at < before))

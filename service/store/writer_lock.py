@@ -1,8 +1,8 @@
 """
 One writer at a time, across threads and processes, with a deadline.
 
-The lock is a file's (`flock`), which the system gives back when its holder
-dies. `flock` knows no deadline, so a thread of its own waits where another
+The lock is on a file (`flock`); the system releases it when its holder
+dies. `flock` has no time limit, so a separate thread waits while another
 process has the lock.
 """
 
@@ -21,7 +21,7 @@ from service.errors import DatabaseUnavailable
 
 
 class WriterLock:
-    """The lock that a file stands for; made after any fork."""
+    """The lock on a file; created after any fork."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -32,10 +32,10 @@ class WriterLock:
     @contextmanager
     def held(self, seconds: float) -> Iterator[float]:
         """
-        The lock, and what is left of the `seconds` that it may take to get it.
+        Hold the lock; yields the rest of the `seconds` that the wait may take.
 
         Raises:
-            DatabaseUnavailable: somebody else has held it for so long, or there is no such file.
+            DatabaseUnavailable: another holder kept it too long, or the file is missing.
         """
         deadline = time.monotonic() + seconds
         if not self._own.acquire(timeout=seconds):
@@ -60,7 +60,7 @@ class WriterLock:
         return DatabaseUnavailable(message)
 
     def _try_at_once(self) -> BinaryIO | None:
-        # Whoever has the lock closes it.
+        # The holder of the lock closes it.
         file = open(self._path, "ab")  # noqa: SIM115
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -82,11 +82,11 @@ class WriterLock:
         except TimeoutError:
             if future.cancel():
                 raise
-            # It came in this very moment.
+            # The lock arrived at this very moment.
             return future.result()
 
     def _wait(self) -> None:
-        """Takes the lock for whoever asked first and still wants it."""
+        """Take the lock for the first thread that still waits."""
         while True:
             future = self._asked.get()
             if future.cancelled():
