@@ -127,17 +127,25 @@ def _as_environ(given: Mapping[str, str]) -> dict[str, str]:
 def _read(environ: Mapping[str, str]) -> dict[str, str]:
     """The settings that are there; a blank one, as compose files leave them, is not."""
     found = {name: _text_of(PREFIX + name.upper(), environ) for name in Settings.model_fields}
-    found["database_url"] = found["database_url"] or environ.get(PLATFORM_DATABASE, "")
+    found["database_url"] = found["database_url"] or environ.get(PLATFORM_DATABASE, "").strip()
     return {name: text for name, text in found.items() if text}
 
 
 def _text_of(name: str, environ: Mapping[str, str]) -> str:
-    """``NAME``, or the content of the file that ``NAME_FILE`` names. Raises SettingsError."""
+    """
+    ``NAME``, or the content of the file that ``NAME_FILE`` names; blanks around it don't count.
+
+    Raises:
+        SettingsError: both are set, or the file cannot be read.
+    """
     text, path = environ.get(name, ""), environ.get(f"{name}_FILE")
     if text and path:
         raise SettingsError(f"{name} and {name}_FILE are both set: keep one")
     try:
-        return Path(path).read_text().strip() if path else text
+        if path:
+            return Path(path).read_text().strip()
+        # Any name may be a folder's.
+        return text if name == f"{PREFIX}DATA_DIR" else text.strip()
     except OSError as error:
         raise SettingsError(f"{name}_FILE names {path}: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -33,7 +33,7 @@ def _split(value: Any) -> Any:
 
 def _web_url(value: Any, advice: str) -> str:
     """The URL with scheme and host in small letters. Raises ValueError with the advice."""
-    text = str(value).strip().rstrip("/")
+    text = str(value).rstrip("/")
     try:
         parts = urlsplit(text)
         _ = parts.port  # raises ValueError for none
@@ -55,7 +55,7 @@ def _origin(value: Any) -> Any:
 
 def _own_origin(value: Any) -> Any:
     """The same; such servers are often given with the path that all of them have."""
-    return _origin(str(value).strip().rstrip("/").removesuffix("/v1")) if value else ""
+    return _origin(str(value).rstrip("/").removesuffix("/v1")) if value else ""
 
 
 def _public_url(value: Any) -> Any:

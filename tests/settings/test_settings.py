@@ -163,6 +163,15 @@ def test_good_value(name: str, text: str, expected: Any) -> None:
     assert expected == ({"kling-2": found["kling-2"]} if name == "prices" else found)
 
 
+@pytest.mark.parametrize(("name", "text", "expected"), GOOD)
+def test_blanks_around(name: str, text: str, expected: Any) -> None:
+    """Blanks that files of variables leave are not meant, but for a folder's name."""
+    expected = Path(f" {text} ") if name == "data_dir" else expected
+    found = getattr(load_settings({PREFIX + name.upper(): text.join("  ")}), name)
+
+    assert expected == ({"kling-2": found["kling-2"]} if name == "prices" else found)
+
+
 @pytest.mark.parametrize(("name", "text", "words"), BAD)
 def test_bad_value(name: str, text: str, words: str) -> None:
     """A bad value stops the start, in one line with the variable and what it may be."""
