@@ -62,7 +62,9 @@ def open_decoded(source: Source, header: str) -> Source:
     """
     if not is_coded(header):
         return source
-    start = source.read(_PIECE_BYTES)
+    start = b""
+    while piece := source.read(_PIECE_BYTES - len(start)):
+        start += piece
     whole = _Continued(start, source)
     try:
         _stack(BytesIO(start), header).read(_PIECE_BYTES)

@@ -299,10 +299,11 @@ class _RawBody:
 
     def read(self, size: int, /) -> bytes:
         """The next bytes; none at the end."""
-        # `read`, not `stream`: only the first limits the line that opens a chunk.
+        # `read1`, not `stream`: only the first limits the line that opens a chunk. Not `read`,
+        # which waits for all of them and loses what has come where no more does.
         with _failing(self._exchange):
             amount = min(size, self._limit - self.size)
-            piece: bytes = self._raw.read(amount, decode_content=False)
+            piece: bytes = self._raw.read1(amount, decode_content=False)
         self.size += len(piece)
         return piece
 

@@ -15,6 +15,8 @@ from typing import BinaryIO
 
 #: Of all the heads before one body, provisional ones included.
 HEAD_BYTES = 256 * 1024
+#: A longer field is left out: `http.client` would refuse the answer for it.
+FIELD_BYTES = 65_000
 #: So many fields are kept; `http.client` refuses more than 100 lines, the blank one included.
 MAX_FIELDS = 99
 _BLANK = (b"\r\n", b"\n", b"")
@@ -64,7 +66,7 @@ def _fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
             # A proxy may have joined equal lengths into a list.
             lengths = {length.strip() for length in value.split(b",")}
             value = lengths.pop() if len(lengths) == 1 else value
-        if colon and _TOKEN.fullmatch(name):
+        if colon and _TOKEN.fullmatch(name) and len(line) <= FIELD_BYTES:
             found.append((name, value))
     return found
 

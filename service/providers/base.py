@@ -20,6 +20,7 @@ from service.errors import BodyTooLarge, NoAnswer, NotSent, Refused, Unanswered
 from service.model import Job, Outcome, Submission
 from service.model.error_codes import MONEY_WORDS, POLICY_WORDS
 from service.outbound.client import Outbound, Response
+from service.providers.bodies import is_json
 from service.providers.envelope import Envelope
 from service.providers.schemes import Scheme
 from service.retry import parse_retry_after
@@ -124,10 +125,14 @@ class Provider(Protocol):
 
 
 def send_create(outbound: Outbound, request: WireRequest, seconds: float) -> Response:
-    """The one POST that may cost money. Raises Refused if unsent, Unanswered if unsure."""
+    """
+    The one POST that may cost money. Raises Refused if unsent, Unanswered if unsure.
+
+    An answer that breaks off is one where the JSON in it is whole: it may name the task.
+    """
     body = json.dumps(request.body).encode()
     try:
-        return outbound.call(
+        answer = outbound.call(
             request.method,
             request.url,
             headers=request.headers,
@@ -135,11 +140,15 @@ def send_create(outbound: Outbound, request: WireRequest, seconds: float) -> Res
             seconds=seconds,
             max_bytes=JSON_BYTES,
             unrepeatable=True,
+            status_suffices=True,
         )
     except NotSent as error:
         raise Refused("PROVIDER_UNAVAILABLE", f"not sent: {error}") from error
     except NoAnswer as error:
         raise Unanswered("SUBMIT_TIMEOUT_UNKNOWN", f"sent, no answer: {error}") from error
+    if answer.truncated and not is_json(answer.body):
+        raise Unanswered("SUBMIT_TIMEOUT_UNKNOWN", f"sent, no whole answer: HTTP {answer.status}")
+    return answer
 
 
 def send_query(

@@ -61,6 +61,15 @@ def read_body(body: bytes, content_type: str = "") -> Any:
     return None if found.startswith("<") else _strip_values(enclosed)
 
 
+def is_json(body: bytes) -> bool:
+    """Whether the body is JSON from its beginning to its end."""
+    try:
+        json.loads(decode(body))
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def decode(body: bytes, content_type: str = "") -> str:
     """The text of a body, by its byte order mark, as UTF-8 or in the charset that it names."""
     named = _CHARSET.search(content_type)

@@ -87,6 +87,26 @@ def test_an_untrue_header_is_ignored(header: str) -> None:
     assert BODY == content_of({"Content-Encoding": header}, BODY, len(BODY))
 
 
+class Slow:
+    """A source that gives one byte at a time, as a connection may."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = BytesIO(body)
+
+    def read(self, size: int, /) -> bytes:
+        """The next one."""
+        return self._body.read(min(size, 1))
+
+
+@pytest.mark.parametrize("header", ["gzip", "deflate", "br", "zstd"])
+def test_byte_by_byte(header: str) -> None:
+    """However little comes at once, a coding is undone, and an untrue one ignored."""
+    coded = dict(CODERS)[header](BODY)
+
+    assert BODY == whole(open_decoded(Slow(coded), header))
+    assert BODY == whole(open_decoded(Slow(BODY), header))
+
+
 def test_only_what_is_known_is_undone() -> None:
     """A name that is no coding stands beside one that is."""
     assert BODY == decode(gzip.compress(BODY), "gzip, aws-chunked", len(BODY))

@@ -25,7 +25,7 @@ from support.reach import access
 from service.channels.slack import Slack
 from service.channels.slack_bot import SlackBot
 from service.channels.webhook import Webhook
-from service.errors import DeliveryError, Refused
+from service.errors import DeliveryError, Refused, Unanswered
 from service.jobs.choice import Market
 from service.jobs.requests import check_request, planned_job
 from service.model import Job, TaskState
@@ -311,6 +311,76 @@ def test_answer_that_breaks_off(rest: str, outbound: Outbound, serve: Serve) -> 
 
         assert 200 == delivery_result.status
         assert 1 == len(server.requests)
+
+
+#: How an answer can lack its end though all of its JSON has come: behind the head, and held open.
+ENDLESS = {
+    "cut": ("Content-Length: 500\r\n\r\n{}", False),
+    "held": ("Content-Length: 500\r\n\r\n{}", True),
+    "no length": ("\r\n{}", True),
+    "no last chunk": ("Transfer-Encoding: chunked\r\n\r\n25\r\n{}\r\n", False),
+    "chunk held": ("Transfer-Encoding: chunked\r\n\r\n25\r\n{}\r\n", True),
+    "broken chunk": ("Transfer-Encoding: chunked\r\n\r\n25\r\n{}\r\nzz\r\n", False),
+}
+
+
+@pytest.fixture
+def serve_part(request: pytest.FixtureRequest) -> Callable[[bytes, bool], Server]:
+    """Servers that say these bytes, then hang up or not."""
+
+    def start(data: bytes, held: bool) -> Server:
+        def handle(server: Server, conn: socket.socket) -> None:
+            server.read(conn)
+            conn.sendall(data)
+            if held:
+                server.stopped.wait(20)
+
+        server = Server(handle)
+        request.addfinalizer(server.close)
+        return server
+
+    return start
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+def test_create_whose_answer_lacks_its_end(
+    name: str, outbound: Outbound, serve_part: Callable[[bytes, bool], Server]
+) -> None:
+    """A task whose whole name has come is not lost to what does not follow; half a name is none."""
+    rest, held = ENDLESS[name]
+    job = job_for("kling-2-5-turbo-pro", "apixo")
+    made = b'{"code":200,"data":{"taskId":"ab12"}}'
+    assert 0x25 == len(made)
+    for body in (made, made[:-4] + b"    ", b"data[taskId]=ab12&code=200".ljust(len(made))):
+        said = f"HTTP/1.1 200 OK\r\n{rest.format(body.decode())}".encode()
+        vendor = Apixo(access(outbound, serve_part(said, held).url(""), seconds=0.5))
+        if body == made:
+            assert "ab12" == vendor.submit(job, "http://127.0.0.1:9/c").task_id
+            continue
+        with pytest.raises(Unanswered):
+            vendor.submit(job, "http://127.0.0.1:9/c")
+
+
+@pytest.mark.parametrize("status", ["400 Bad Request", "402 Payment Required"])
+def test_refusal_of_a_create_that_breaks_off(
+    status: str, outbound: Outbound, serve_part: Callable[[bytes, bool], Server]
+) -> None:
+    """A no whose words are lost is no certain no: they may have named a task."""
+    said = f"HTTP/1.1 {status}\r\nContent-Length: 500\r\n\r\n{{".encode()
+    vendor = Apixo(access(outbound, serve_part(said, False).url("")))
+    with pytest.raises(Unanswered):
+        vendor.submit(job_for("kling-2-5-turbo-pro", "apixo"), "http://127.0.0.1:9/c")
+
+
+def test_words_that_came_are_kept(
+    outbound: Outbound, serve_part: Callable[[bytes, bool], Server]
+) -> None:
+    """What an answer said before it broke off stands in the log of attempts."""
+    said = b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\ntaken by 7"
+    channel = Webhook(outbound, 0.5)
+    target = serve_part(said, True).url("/hook")
+
+    assert "taken by 7" == channel.send(delivery_request(target, frozen(channel))).response
 
 
 def test_answer_that_never_ends(outbound: Outbound, request: pytest.FixtureRequest) -> None:

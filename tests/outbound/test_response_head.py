@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.outbound.response_head import HEAD_BYTES, MAX_FIELDS, read_final_head
+from service.outbound.response_head import FIELD_BYTES, HEAD_BYTES, MAX_FIELDS, read_final_head
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
@@ -50,6 +50,8 @@ def test_provisional_heads_are_skipped(before: bytes) -> None:
         (b"Content-Length: 5, 5\r\n", b"Content-Length: 5\r\n"),
         (b"content-length: 5 \r\n", b"content-length: 5\r\n"),
         (b"Content-Length: 5, 6\r\n", b"Content-Length: 5, 6\r\n"),
+        (b"X: " + b"y" * FIELD_BYTES + b"\r\nA: b\r\n", b"A: b\r\n"),
+        (b"X: y\r\n" + b" z\r\n" * FIELD_BYTES + b"A: b\r\n", b"A: b\r\n"),
     ],
 )
 def test_fields_are_tidied(written: bytes, expected: bytes) -> None:
