@@ -486,5 +486,5 @@ def test_page_of_a_deleted_video(harness: Harness) -> None:
     browser.get(login_url("", ["k" * 40], key.id, harness.clock()))
     page = browser.get(f"/jobs/{video.job_id}").get_data(as_text=True)
 
-    assert "no longer kept: videos are kept for 30 days." in page
+    assert "no longer stored: videos are kept for 30 days." in page
     assert "<video" not in page and path_of(harness, video) not in page

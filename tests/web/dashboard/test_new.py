@@ -287,7 +287,7 @@ def test_use_again(client: FlaskClient, harness: Harness) -> None:
 
     assert again.id != job.id
     assert (job.input, job.route) == (again.input, again.route)
-    assert f'href="/jobs/{job.id}"' in shown and "no longer kept" not in shown
+    assert f'href="/jobs/{job.id}"' in shown and "no longer stored" not in shown
     assert 404 == charlie.get(f"/new?like={job.id}").status_code
 
 
