@@ -1,4 +1,4 @@
-"""What wants a person now: shown on every page until it is over, with the way to act."""
+"""Alerts: problems that need a person, shown on every page with a link or button to act."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from service.web.context import wiring
 
 class Alert(NamedTuple):
     """
-    One thing that is wrong.
+    One problem.
 
     `action` names the link or, where `post` is true, the button that leads to `path`.
     """
@@ -28,14 +28,14 @@ class Alert(NamedTuple):
 
 
 class Alerts(NamedTuple):
-    """All that is wrong, and how many endpoints fail."""
+    """All problems, and the number of failing endpoints."""
 
     all: list[Alert]
     failing: int
 
 
 def look(key: ApiKey) -> Alerts:
-    """What is wrong now for the account of this key; an operator's has buttons for the vendors."""
+    """The current problems of this key's account; an operator also gets buttons for the vendors."""
     w = wiring()
     now, operator = w.clock(), "operator" in key.scopes
     found = []
@@ -70,12 +70,12 @@ def look(key: ApiKey) -> Alerts:
 
 
 def _failing(found: list[Subscription]) -> Alert:
-    """Which endpoints fail, and where the answers of one stand."""
+    """The alert about failing endpoints, with a link to the answers of one."""
     if len(found) > 1:
         text = "Messages to them do not arrive."
         return Alert(f"{len(found)} endpoints fail.", text, "See them", "/subscriptions")
     (one,) = found
     name = one.name or mask_target(target_of(wiring().encryptor, one))
-    # Those of a job's own `notify` have no page.
+    # Endpoints of a job's own `notify` have no page.
     path = f"/deliveries?subscription={one.id}" if one.hidden else f"/subscriptions/{one.id}"
     return Alert(f"{name} fails.", "Messages to it do not arrive.", "See why", path)

@@ -72,14 +72,14 @@ BLUEPRINTS = (
 )
 
 
-#: So long a browser asks for us under https only.
+#: The seconds for which a browser uses only https for this host (HSTS).
 HSTS_SECONDS = 365 * 86_400
-#: Threads that a process gives away to endpoints that are being tested.
+#: The most threads of a process that may wait for tested endpoints.
 TEST_SENDS_AT_ONCE = 2
 
 
 def create_app(wiring: Wiring) -> Flask:
-    """The app over this wiring."""
+    """Create the Flask app for this wiring."""
     app = Flask(__name__)
     app.extensions["clipbell"] = wiring
     app.extensions["waiters"] = Waiters(wiring.settings.sync_waiters, partial(ended, wiring))
@@ -94,7 +94,7 @@ def create_app(wiring: Wiring) -> Flask:
         app.register_blueprint(blueprint)
     app.register_error_handler(Exception, _answer)
     app.before_request(_refuse_nul)
-    # The last one named comes first.
+    # Flask calls the last registered function first.
     tls = wiring.settings.public_url.startswith("https:")
     app.after_request(partial(_secure, _own_headers(tls)))
     app.after_request(let_revalidate)
@@ -109,7 +109,7 @@ def create_app(wiring: Wiring) -> Flask:
 
 
 def _refuse_nul() -> None:
-    """No database takes a NUL, and no name of ours holds one; tokens are judged by signature."""
+    """Refuse NUL in paths and queries: no database stores it. Tokens are checked by signature."""
     if request.endpoint in ("callbacks.receive", "callbacks.check"):
         return
     bad = [name for name, value in request.args.items() if "\x00" in value]
@@ -120,7 +120,7 @@ def _refuse_nul() -> None:
 
 
 def _answer(error: Exception) -> Response:
-    """Every error is a problem: a page for people with a browser, JSON for the rest."""
+    """Turn every error into a problem: a page for browsers, JSON for other clients."""
     problem = as_problem(error)
     for in_its_place in (segmind.in_its_place, openai.in_its_place, apixo.in_its_place):
         answer = in_its_place(problem)
@@ -130,13 +130,13 @@ def _answer(error: Exception) -> Response:
 
 
 def _own_headers(tls: bool) -> list[tuple[str, str]]:
-    """What every answer has, unless a view says otherwise."""
+    """The headers of every answer, unless a view sets others."""
     found = [
         ("X-Content-Type-Options", "nosniff"),
         ("Referrer-Policy", "no-referrer"),
         ("Cache-Control", "no-store"),
     ]
-    # Without subdomains: those may belong to somebody else.
+    # Without subdomains, which may belong to somebody else.
     strict = [("Strict-Transport-Security", f"max-age={HSTS_SECONDS}")]
     return strict + found if tls else found
 

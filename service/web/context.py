@@ -1,4 +1,4 @@
-"""What views reach for: the wiring, the caller, the body, a page of a list."""
+"""Helpers of views: the wiring, the caller, the body, one row of the caller."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from service.web.query import Reader, read_query
 R = TypeVar("R")
 
 BODY_BYTES = 1024 * 1024
-#: Room for a job with two inline images of 10 MB each, in base64.
+#: The bytes of a job with two inline images of 10 MB each, in base64.
 JOB_BYTES = 28 * 1024 * 1024
 
 
@@ -38,37 +38,37 @@ def wiring() -> Wiring:
 
 
 def limits() -> Limits:
-    """How often somebody may ask."""
+    """The request limits of this process."""
     found: Limits = current_app.extensions["limits"]
     return found
 
 
 def caller() -> ApiKey:
-    """The key that the request came with; only in views that `needs` one."""
+    """The key of the request; only in views with `needs`."""
     found: ApiKey = g.api_key
     return found
 
 
 def channels() -> dict[str, Channel]:
-    """The channels that the caller may name."""
+    """The channels that the caller may use, by name."""
     return open_to(wiring().channels, caller().scopes)
 
 
 def api_key_from_request() -> str:
-    """The key in ``x-api-key`` or ``Authorization: Bearer``; blank when there is none."""
+    """The key in ``x-api-key`` or ``Authorization: Bearer``; blank if there is none."""
     return api_key_in(
         request.headers.get("x-api-key", ""), request.headers.get("Authorization", "")
     )
 
 
 def api_key_in(x_api_key: str, authorization: str) -> str:
-    """The key in the values of these two headers; blank when there is none."""
+    """The key in the values of these two headers; blank if there is none."""
     scheme, _, token = authorization.partition(" ")
     return x_api_key.strip() or (token.strip() if scheme.lower() == "bearer" else "")
 
 
 def authenticate(scope: str) -> ApiKey:
-    """The caller's key if it has the scope. Raises a Problem: 401, 403, or 429 for too many."""
+    """The caller's key, with a check of its scope. Raises a Problem: 401, 403 or 429."""
     now, address = wiring().clock(), request.remote_addr or ""
     limits().address.take(address, now, cost=0)
     with wiring().db.read() as tx:
@@ -94,10 +94,10 @@ def authenticate(scope: str) -> ApiKey:
 
 def needs(scope: str, **takes: Reader) -> Callable[[Callable[..., R]], Callable[..., R]]:
     """
-    A view that only a key with this scope may call.
+    Allow a view only to keys with this scope.
 
     Args:
-        takes: a reader for each parameter of its query; the view gets their values by name.
+        takes: a reader for each query parameter; the view gets the values by name.
     """
 
     def wrap(view: Callable[..., R]) -> Callable[..., R]:
@@ -106,14 +106,14 @@ def needs(scope: str, **takes: Reader) -> Callable[[Callable[..., R]], Callable[
             authenticate(scope)
             return view(**parts, **read_query(takes))
 
-        # For /openapi.json.
+        # `/openapi.json` reads these.
         vars(guarded).update(scope=scope, takes=tuple(takes))
         return guarded
 
     return wrap
 
 
-#: How the store finds what belongs to an account.
+#: The store's functions that find a row of an account.
 _OWNED: dict[type, Callable[[Connection, str, str], Any]] = {
     Job: store.jobs.owned,
     Delivery: store.deliveries.owned,
@@ -123,7 +123,7 @@ _OWNED: dict[type, Callable[[Connection, str, str], Any]] = {
 
 
 def get_or_404(tx: Connection, kind: type[R], id_: str) -> R:
-    """The caller's job, delivery, callback or subscription of that id. Raises NotFound."""
+    """The caller's job, delivery, callback or subscription with this id. Raises NotFound."""
     found: R | None = _OWNED[kind](tx, caller().account_id, id_)
     if found is None:
         raise NotFound(f"you have no {kind.__name__.lower()} {id_[:80]}")
@@ -131,7 +131,7 @@ def get_or_404(tx: Connection, kind: type[R], id_: str) -> R:
 
 
 def raw_body(limit: int = BODY_BYTES) -> bytes:
-    """The request's bytes as they came. Raises a Problem (413) for more than `limit`."""
+    """The request's bytes as received. Raises a Problem (413) for more than `limit` bytes."""
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
     if "raw_body" not in g:
@@ -148,7 +148,7 @@ def decoded_body(limit: int = BODY_BYTES) -> bytes:
 
     Raises:
         Problem: 413 for more than `limit` bytes, coded or decoded; 415 for a coding
-            that is not known here; 400 for a body that is not in the coding it names.
+            that is unknown; 400 for a body without the coding that its header names.
     """
     header = request.headers.get("Content-Encoding", "")
     unknown = [name for name in codings_of(header) if name not in SUPPORTED]
@@ -173,14 +173,14 @@ def _too_large(limit: int) -> Problem:
 
 
 def json_body(limit: int = BODY_BYTES) -> Any:
-    """The JSON of the request. Raises a Problem: 413, 415 or 400 with the place of the fault."""
+    """The parsed JSON of the request. Raises a Problem: 413, 415, or 400 with the error's place."""
     if not request.is_json:
         hint = "Send the body with Content-Type: application/json."
         got = f"is {request.mimetype}" if request.mimetype else "has no Content-Type"
         raise Problem(415, f"the body {got}, but must be application/json", hint=hint)
     chunked = request.content_length is None
     large = limit > BODY_BYTES and (chunked or (request.content_length or 0) > BODY_BYTES)
-    # Several times as large while they are read, such bodies leave their files one by one.
+    # Parsing takes several times the size, so large bodies are read one by one.
     with current_app.extensions["large_body"] if large else nullcontext():
         return parse_json(decoded_body(limit))
 

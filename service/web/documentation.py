@@ -1,4 +1,4 @@
-"""The API explains itself: ``/openapi.json`` for programs, ``/docs`` with its guides for people."""
+"""The API's documentation: ``/openapi.json`` for programs, ``/docs`` with guides for people."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from service.web.pages import render
 
 blueprint = Blueprint("documentation", __name__)
 
-#: May be kept, by anybody, and is asked about before it is used again.
+#: Every cache may store it, and must revalidate it before each use.
 KEPT = {"Cache-Control": "public, no-cache"}
-#: Punctuation, blanks, operators, plain names and text, as Pygments calls them.
+#: Pygments' classes for punctuation, blanks, operators, plain names and text.
 _UNCOLOURED = re.compile(r'<span class="(?:p|w|o|n|nx|nn|fm|vi|err|l|g|x)">([^<]*)</span>')
 FOLDER = Path(__file__).with_name("recipes")
 
@@ -48,7 +48,7 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """The end of its address: the file's name without its endings."""
+        """The last part of its URL: the file's name without extensions."""
         return self.file.partition(".")[0]
 
     @property
@@ -178,9 +178,9 @@ SHAPES = (
 
 @blueprint.app_template_filter("highlighted")
 def highlighted(text: str, language: str) -> Markup:
-    """Code with a class for each kind of word that has a colour in docs.css."""
+    """Code as HTML, with a class for each kind of token that has a colour in docs.css."""
     code = highlight(text, get_lexer_by_name(language), HtmlFormatter(nowrap=True))
-    # A span for each comma would make a page of a hundred examples slow.
+    # A span for each comma would slow down a page with a hundred examples.
     code = _UNCOLOURED.sub(r"\1", code)
     return Markup(code.rstrip("\n"))  # noqa: S704 - the formatter escapes the text
 
@@ -208,7 +208,7 @@ def errors() -> Response:
 
 @blueprint.get("/docs/guides/<name>")
 def guide(name: str) -> Response:
-    """One recipe."""
+    """The page of one guide."""
     found = next((recipe for recipe in RECIPES if recipe.name == name), None)
     if found is None:
         abort(404)

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 ``application/problem+json``, each with a hint where there is one."""
+"""Errors as RFC 9457 ``application/problem+json``, with a hint if there is one."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 class Problem(Exception):
-    """An answer other than success, raised anywhere in a view."""
+    """An error answer, raised anywhere in a view."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class ProblemJson(TypedDict):
 
 
 def problem_response(problem: Problem) -> Response:
-    """The problem as HTTP."""
+    """The problem as an HTTP response."""
     body: ProblemJson = {
         "type": f"{request.script_root}/docs/errors#{problem.status}",
         "title": HTTPStatus(problem.status).phrase,
@@ -100,7 +100,7 @@ def problem_response(problem: Problem) -> Response:
 
 
 def as_problem(error: Exception) -> Problem:
-    """What any error of ours, or of the framework, is in HTTP."""
+    """Turn any error of ours or of the framework into a problem."""
     match error:
         case Problem():
             return error
@@ -129,7 +129,7 @@ def as_problem(error: Exception) -> Problem:
         case HTTPException():
             return _from_framework(error)
         case ParseException() | ConnectionError():
-            # Read from the request's body: gunicorn's own judgement of it.
+            # gunicorn raises it while the request's body is read.
             hint = "Send it with a Content-Length, or in well-formed chunks."
             close = {"Connection": "close"}
             return Problem(400, "the body is malformed or incomplete", hint=hint, headers=close)

@@ -1,4 +1,4 @@
-"""ETag on reads: whoever asks again with ``If-None-Match`` hears 304 while nothing has changed."""
+"""ETags on reads: a request with ``If-None-Match`` gets 304 if nothing has changed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from flask import Response, request
 
 def let_revalidate(response: Response) -> Response:
     """
-    A read of the API under a tag of its bytes; 304 where the caller has these very bytes.
+    Give a read of the API an ETag of its bytes; 304 if the caller has the same bytes.
 
-    Its caller alone may keep it and has to ask before using it again. Answers that
-    show a secret once are no reads: nobody may keep those.
+    Only the caller's own cache may store it, and must revalidate it. Answers that
+    show a secret once are not reads: no cache may store them.
     """
     read = request.method in ("GET", "HEAD") and request.path.startswith("/v1/")
     if not read or response.status_code != 200 or not response.is_json:
@@ -23,7 +23,7 @@ def let_revalidate(response: Response) -> Response:
 
 
 def tagged(response: Response) -> Response:
-    """The answer with a tag of its bytes, or 304 where the caller has them."""
+    """The answer with an ETag of its bytes, or 304 if the caller has them."""
     response.set_etag(hashlib.sha256(response.get_data()).hexdigest()[:32])
     response.make_conditional(request)
     return response

@@ -1,7 +1,7 @@
 """
-Stored files over HTTP: whole, by ranges, or sent by somebody else in our place.
+Stored files over HTTP: whole, by ranges, or sent by a proxy or the bucket.
 
-A slow viewer holds one of our threads for the whole time unless a proxy or the
+A slow viewer occupies one of our threads unless a proxy or the
 bucket sends the bytes; see the setting ``ACCEL``.
 """
 
@@ -21,7 +21,7 @@ from service.storage import FileMissing, media_type_of
 from service.web.context import wiring
 from service.web.errors import Problem
 
-#: Where a proxy in front has our storage, for itself alone.
+#: The internal path at which the proxy serves our storage.
 ACCEL_PREFIX = "/clipbell-files/"
 PRESIGNED_SECONDS = 6 * 3600
 BLOCK = 64 * 1024
@@ -29,7 +29,7 @@ GONE = "the copy is gone from storage"
 
 
 def redirected(name: str) -> AnyResponse | None:
-    """To where the bucket itself sends the file; None unless that is set."""
+    """A redirect to the bucket's own URL of the file; None unless that is configured."""
     w = wiring()
     if w.settings.accel != "presigned":
         return None
@@ -37,7 +37,7 @@ def redirected(name: str) -> AnyResponse | None:
     if url is None:
         return None
     response = redirect(url, 302)
-    # It ends before our own link does.
+    # It expires before our own link.
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -51,19 +51,19 @@ def stored_file(
     whole: bool = False,
 ) -> Response:
     """
-    The file as it was asked for: its bytes, a part of them, 304 or 412.
+    The answer to a request for a file: its bytes, a part of them, 304 or 412.
 
     Args:
-        shown: the name under which it is saved.
-        etag: what changes with its content; else its name, which stands for one content.
-        whole: no part and no 304, whatever the request says.
+        shown: the file name for the download.
+        etag: a value that changes with the content; None for the file's unique name.
+        whole: always the whole file, whatever the request's headers say.
 
     Raises:
-        Problem: 404, it is gone.
+        Problem: 404, the file is gone.
     """
     if wiring().settings.accel == "x-accel":
         if not wiring().storage.exists(name):
-            # The proxy would say so with our headers, by which browsers keep it for a day.
+            # The proxy's own 404 would have our headers, and browsers would cache it for a day.
             raise Problem(404, GONE)
         response = Response(mimetype=media_type_of(name))
         response.headers["X-Accel-Redirect"] = ACCEL_PREFIX + wiring().storage.key(name)
@@ -75,10 +75,10 @@ def stored_file(
 
 def _conditional(response: Response, etag: str) -> Response:
     if request.if_match and not request.if_match.is_strong(etag):
-        # Who insists on another content gets no byte of this one.
+        # A request for another version gets no byte of this one.
         response.close()
         return Response(status=HTTPStatus.PRECONDITION_FAILED)
-    # Whatever is no single range of bytes is answered with the whole file (RFC 9110, 14.2).
+    # Anything but a single range of bytes gets the whole file (RFC 9110, 14.2).
     wanted = request.range
     single = wanted is not None and wanted.units == "bytes" and len(wanted.ranges) == 1
     size = response.content_length if single else None
@@ -92,7 +92,7 @@ def _conditional(response: Response, etag: str) -> Response:
 
 def _labelled(response: Response, shown: str, download: bool) -> Response:
     disposition = "attachment" if download else "inline"
-    # In ASCII, and in full where that differs (RFC 6266).
+    # The name in ASCII, and in full if that differs (RFC 6266).
     plain = unicodedata.normalize("NFKD", shown).encode("ascii", "ignore").decode().lstrip("-")
     full = {} if plain == shown else {"filename*": f"UTF-8''{quote(shown, safe='')}"}
     response.headers.set("Content-Disposition", disposition, filename=plain, **full)
@@ -101,14 +101,14 @@ def _labelled(response: Response, shown: str, download: bool) -> Response:
 
 
 def open_stored(name: str, whole: bool) -> Response:
-    """The whole file as a response that seeks to a range. Raises a Problem: 404, it is gone."""
+    """The whole file, as a response that can seek. Raises a Problem: 404, the file is gone."""
     try:
         file = wiring().storage.open(name)
     except FileMissing:
         raise Problem(404, GONE) from None
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
-    # The server's own way may be faster, but reads up to a range instead of seeking to it.
+    # The server's own `file_wrapper` may be faster, but reads up to a range instead of seeking.
     seeks = "Range" in request.headers and not whole
     body = FileWrapper(file, BLOCK) if seeks else wrap_file(request.environ, file, BLOCK)
     response = Response(body, mimetype=media_type_of(name), direct_passthrough=True)

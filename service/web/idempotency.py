@@ -1,7 +1,7 @@
 """
-The same request twice is one job, by ``Idempotency-Key``.
+Idempotency keys: with ``Idempotency-Key``, a repeated request makes no second job.
 
-The key is written in the transaction that makes the job, so there is no moment at
+The key is stored in the transaction that creates the job, so there is no moment at
 which one exists without the other. Clients without keys are in `repeats`.
 """
 
@@ -39,7 +39,7 @@ def given_key() -> str | None:
 
 def replay(tx: Connection, key: str | None, body: bytes) -> Response | None:
     """
-    The kept answer to this request, or None when it has to be carried out.
+    The stored answer to this request; None if it must be processed.
 
     Raises a Problem: 422 for another body under the same key, 409 while the
     first request is still running.
@@ -68,7 +68,7 @@ def fingerprint_of(body: bytes) -> str:
 
 
 def save(tx: Connection, key: str | None, response: Response) -> None:
-    """Keep this answer for replays."""
+    """Store this answer for replays."""
     if key is None:
         return
     headers = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}

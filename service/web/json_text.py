@@ -1,4 +1,4 @@
-"""JSON as requests may bring it: strict, finite, not too deep, with the place of a fault."""
+"""The JSON of requests: strict, finite, not too deep; errors name the place."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ JSON_HINT = (
 
 
 def parse_json(body: bytes) -> Any:
-    """What a body says. Raises a Problem: 400, with the place and how to fix it."""
+    """Parse a body. Raises a Problem: 400, with the place and the fix."""
     try:
         return read_json(body)
     except UnicodeEncodeError:

@@ -1,8 +1,8 @@
 """
-How often somebody may ask, in this process: counted per minute, in memory.
+Request limits of this process, per minute, in memory.
 
 The headers are those of the HTTPAPI working group's draft (RateLimit header fields for
-HTTP): ``RateLimit-Policy`` says what is allowed, ``RateLimit`` what is left of it.
+HTTP): ``RateLimit-Policy`` has the limit, ``RateLimit`` the remaining requests.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from math import ceil
 from service.web.errors import Problem
 
 WINDOW_SECONDS = 60
-#: So many names are remembered; a flood of further ones makes all counts start again.
+#: The most names that are counted; more of them reset all counts.
 MOST_NAMES = 20_000
 
 
 @dataclass(frozen=True)
 class Standing:
-    """What is left of a quota, and in how many seconds it is whole again."""
+    """The rest of a quota, and the seconds until it is full again."""
 
     policy: str
     quota: int
@@ -29,7 +29,7 @@ class Standing:
     seconds: int
 
     def headers(self) -> dict[str, str]:
-        """The draft's two."""
+        """The two headers of the draft."""
         return {
             "RateLimit-Policy": f'"{self.policy}";q={self.quota};w={WINDOW_SECONDS}',
             "RateLimit": f'"{self.policy}";r={self.left};t={self.seconds}',
@@ -41,8 +41,8 @@ class RateLimit:
     Counts by name, such as a key's id or an address.
 
     Args:
-        policy: how the headers call it.
-        quota: so many a minute.
+        policy: its name in the headers.
+        quota: the requests per minute.
     """
 
     def __init__(self, policy: str, quota: int) -> None:
@@ -52,17 +52,17 @@ class RateLimit:
 
     def take(self, name: str, now: datetime, cost: int = 1) -> Standing:
         """
-        Count one more, or by a `cost` of 0 only look.
+        Count one more; a `cost` of 0 only checks.
 
         Raises:
-            Problem: 429 with Retry-After, once more than the quota was taken.
+            Problem: 429 with Retry-After, above the quota.
         """
         moment = now.timestamp()
         with self._lock:
             if len(self._counts) > MOST_NAMES:
                 self._counts.clear()
             began, count = self._counts.get(name, (moment, 0))
-            # The second half: a clock that was set back.
+            # The second condition: a clock that went back.
             if moment - began >= WINDOW_SECONDS or moment < began:
                 began, count = moment, 0
             self._counts[name] = began, count + cost
@@ -83,7 +83,7 @@ class Limits:
     The limits of a process.
 
     `address` counts only requests whose key is missing or wrong, and `login` only attempts
-    that failed: behind a proxy that we do not know, all have one address.
+    that failed: behind an unknown proxy, all clients have one address.
     """
 
     def __init__(self, key: int = 6000, address: int = 3000, login: int = 10) -> None:

@@ -1,8 +1,8 @@
 """
-HTML: templates with their words, headers and live parts; errors as pages.
+HTML pages: templates with their helpers, headers and live parts; errors as pages.
 
-Everything a page needs comes from this server, so the policy in the header
-forbids all else (but the bucket, where that sends the videos).
+Everything that a page needs comes from this server, so the policy in the header
+forbids all else (except the bucket, if it sends the videos).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ POLICY = (
     "connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 )
 HEADERS = {
-    # Without a referrer browsers call the origin of a form "null", and forms are checked by it.
+    # Without a referrer, browsers send the origin "null" with forms, which we check by origin.
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
     "Vary": "Accept, Cookie",
@@ -52,7 +52,7 @@ def render(template: str, status: int = 200, **values: Any) -> Response:
     """A page."""
     html = render_template(template, root=request.script_root, **_WORDS, **values)
     w = wiring()
-    # The player is sent to the bucket, where there is one.
+    # The player is redirected to the bucket, if there is one.
     bucket = w.storage.origin if w.settings.accel == "presigned" else ""
     policy = POLICY.format(elsewhere=f" {bucket}" if bucket else "")
     headers = HEADERS | {"Content-Security-Policy": policy}
@@ -60,28 +60,28 @@ def render(template: str, status: int = 200, **values: Any) -> Response:
 
 
 def render_live(template: str, **values: Any) -> Response:
-    """The parts of a page that change by themselves; 304 while they have not."""
+    """The live parts of a page; 304 if they have not changed."""
     response = render(template, **values)
-    # The browser keeps the last answer, so that it can ask whether that still holds.
+    # The browser stores the last answer, so that it can revalidate it.
     response.headers["Cache-Control"] = "private, no-cache"
     return tagged(response)
 
 
 def wants_html() -> bool:
-    """Whether the other side is a browser that shows a page."""
+    """Whether the client is a browser that shows a page."""
     offered = ["application/problem+json", "application/json", "text/html"]
     return request.accept_mimetypes.best_match(offered) == "text/html"
 
 
 def html_problem(problem: Problem) -> Response:
-    """An error as a page: what happened, and what to do about it."""
+    """An error as a page, with the fix."""
     response = render("error.html", problem.status, problem=problem)
     response.headers.extend(problem.headers)
     return response
 
 
 def keep_static(response: AnyResponse) -> AnyResponse:
-    """A static file that is asked for by its hash never changes."""
+    """Let browsers store a static file forever if its URL has its hash."""
     if request.endpoint == "static" and "v" in request.args and response.status_code < 400:
         response.headers["Cache-Control"] = f"public, max-age={YEAR}, immutable"
     return response
@@ -98,13 +98,13 @@ def _hash(name: str) -> str:
 
 
 def words(name: str) -> str:
-    """A parameter's name for people: ``image_urls`` is "Image URLs"."""
+    """The label of a parameter: ``image_urls`` becomes "Image URLs"."""
     text = name.replace("_", " ").replace("url", "URL").replace("cfg", "CFG")
     return text[:1].upper() + text[1:]
 
 
 def model_title(slug: str) -> str:
-    """What people call a model."""
+    """The title of a model."""
     model = MODELS.get(slug)
     return model.title if model else slug
 

@@ -1,4 +1,4 @@
-"""Lists a page at a time: how many rows, from where on, and the way to the next page."""
+"""Pagination of lists: the number of rows, the cursor, and the link to the next page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST_PAGE = 100
 
 
 def page_rows(usual: int = PAGE_ROWS) -> Callable[[str | None], int]:
-    """Reads how many rows the caller wants, from 1 to 100; `usual` where it does not say."""
+    """A reader for the number of rows, from 1 to 100; `usual` if it is missing."""
 
     def read(given: str | None) -> int:
         found = str(usual) if given is None else given
@@ -32,7 +32,7 @@ def page_rows(usual: int = PAGE_ROWS) -> Callable[[str | None], int]:
 
 
 def cursor_of(kind: str) -> Callable[[str | None], str | None]:
-    """Reads the id, of such a kind, that the last page ended on; None at the first page."""
+    """A reader for a cursor: the id, of this kind, of the previous page's last row, or None."""
 
     def read(given: str | None) -> str | None:
         if not given:
@@ -64,12 +64,12 @@ def page_response(data: Sequence[Mapping[str, Any]], older: str | None, **more: 
 
 
 def encode_cursor(text: str) -> str:
-    """What `cursor_of` reads again."""
+    """Encode a cursor, which `cursor_of` decodes."""
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def next_link(following: str | None, name: str = "cursor") -> dict[str, str]:
-    """The header that leads to the next page; none after the last."""
+    """The header with the link to the next page; empty on the last page."""
     if following is None:
         return {}
     again = urlencode(request.args.to_dict() | {name: following})

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 class PathPrefix:
     """
-    Puts an app below a path, whether the proxy in front strips that path or passes it on.
+    Serves an app below a path, whether the proxy in front strips that path or passes it on.
 
     The app sees its own paths and builds its links with the prefix. No path of the
     app itself may begin with the prefix, or a stripped one could not be distinguished.

@@ -1,8 +1,8 @@
 """
-The parameters of a query: each is known, comes once, and is read by one function.
+The query parameters: each is known, occurs once, and has one reader function.
 
-Such a reader gets the text of its parameter, or None where it is missing, and raises
-InvalidInput without saying where.
+A reader gets the text of its parameter, or None if it is missing, and raises
+InvalidInput without a pointer.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def read_query(takes: Mapping[str, Reader]) -> dict[str, Any]:
     The values of these parameters, by name.
 
     Raises:
-        InvalidInput: every one that is not known, comes twice, or is wrong.
+        InvalidInput: all unknown, repeated and invalid parameters.
     """
     errors, found = FieldErrors(), {}
     for name in request.args:
@@ -44,7 +44,7 @@ def read_query(takes: Mapping[str, Reader]) -> dict[str, Any]:
 
 
 def read_argument(name: str, reader: Callable[[str | None], R]) -> R:
-    """The value of one parameter, whatever else the query holds. Raises InvalidInput."""
+    """The value of one parameter; the others are not checked. Raises InvalidInput."""
     try:
         return reader(request.args.get(name))
     except InvalidInput as error:
@@ -55,12 +55,12 @@ def read_argument(name: str, reader: Callable[[str | None], R]) -> R:
 
 
 def text(given: str | None) -> str | None:
-    """Any text."""
+    """A reader for any text."""
     return given
 
 
 def choice(known: Iterable[str], usual: str | None = None) -> Callable[[str | None], str | None]:
-    """One of these words; `usual` where it is missing."""
+    """A reader for one of these words; `usual` if it is missing."""
     words = list(known)
 
     def read(given: str | None) -> str | None:
@@ -73,11 +73,11 @@ def choice(known: Iterable[str], usual: str | None = None) -> Callable[[str | No
 
 
 def moment(given: str | None) -> datetime | None:
-    """A time with its zone, in UTC; None where it is missing."""
+    """A reader for a time with its zone; returns it in UTC, None if it is missing."""
     if given is None:
         return None
-    text = given.upper()  # RFC 3339 allows small letters, too.
-    # A plus that was not written as %2B comes as a blank; nothing else ends so.
+    text = given.upper()  # RFC 3339 also allows lower case.
+    # A plus that is not escaped as %2B arrives as a blank; no other time has this form.
     time, _, offset = text.rpartition(" ")
     if "T" in time and re.fullmatch(r"\d\d:?\d\d", offset):
         text = f"{time}+{offset}"
@@ -92,7 +92,7 @@ def moment(given: str | None) -> datetime | None:
 
 
 def switch(given: str | None) -> bool:
-    """True or false; false where it is missing."""
+    """A reader for true or false; false if it is missing."""
     word = "false" if given is None else given.lower()
     if word not in ("true", "1", "false", "0"):
         raise InvalidInput.at("", "not_allowed", "must be true or false" + got(given))

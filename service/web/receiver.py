@@ -1,8 +1,8 @@
 """
-The receiver of callbacks, before Flask: what pages need costs more than keeping a callback.
+The receiver of callbacks, in front of Flask, whose work costs more than storing a callback.
 
-Only success is made here. What is refused goes on to Flask with its error, which
-the view `callbacks.receive` raises, so that all errors are made in one place.
+It answers only successes. A refusal is passed to Flask with its error, which
+the view `callbacks.receive` raises, so that all errors are answered in one place.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 CALLBACKS = "/callbacks/"
-#: A form of the dashboard, below the same address.
+#: The path of a dashboard form below the same prefix.
 _REPLAY = re.compile(r"[^/]+/replay")
-#: Where the view finds what was raised.
+#: The key in the WSGI environment under which the view finds the error.
 REFUSED = "clipbell.refused"
 _OK = b'{"ok": true}'
 
 
 def token_of(path: str) -> str:
     """
-    The token of a callback URL's path, forged or ours; blank for the path of something else.
+    The token in a callback URL's path, valid or not; blank for any other path.
 
-    As Flask routes it: slashes before the path are one, as some proxies put one of their own
-    there, those at the end do not count, and behind a second slash there is no token.
+    It follows Flask's routing: several leading slashes count as one, as some proxies add one;
+    trailing slashes are ignored; and a token contains no slash.
     """
     path = f"/{path.lstrip('/')}"
     token = path.removeprefix(CALLBACKS).rstrip("/") if path.startswith(CALLBACKS) else ""
@@ -46,10 +46,10 @@ def token_of(path: str) -> str:
 
 class Receiver:
     """
-    Takes POSTs to callback URLs, and leaves everything else to an app.
+    Handles POSTs to callback URLs, and passes everything else to an app.
 
     Args:
-        headers: what every answer of ours has.
+        headers: the headers of every answer.
     """
 
     def __init__(
@@ -76,12 +76,12 @@ class Receiver:
     def _refuse(
         self, error: Exception, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
-        # Flask is to find the view, whatever the rest of the request says.
+        # Flask must find the view, whatever the rest of the request is.
         environ |= {REFUSED: error, "PATH_INFO": f"{CALLBACKS}refused", "HTTP_UPGRADE": ""}
         for_all = environ.get("HTTP_ACCEPT", "*/*") == "*/*"
         if type(error) is not BadToken or not for_all or environ["SCRIPT_NAME"] != self._root:
             return self._app(environ, start_response)
-        # All forged callbacks get one answer, made once: a flood of them is to cost little.
+        # All forged callbacks get the same prepared answer, so that a flood of them costs little.
         if self._forged is None:
             self._forged = run_wsgi_app(self._app, environ, buffered=True)
         body, status, headers = self._forged

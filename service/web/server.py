@@ -27,7 +27,7 @@ from service.web.intake.worker import worker_of
 
 
 def logger_of(format_: str) -> type[Logger]:
-    """gunicorn's logger in our format: its lines may quote a request, with the token in it."""
+    """gunicorn's logger in our format, with tokens masked, since its lines may quote requests."""
 
     class MaskingLogger(Logger):  # type: ignore[misc]
         def setup(self, cfg: Config) -> None:
@@ -67,16 +67,16 @@ class Server(BaseApplication):  # type: ignore[misc]
         super().__init__()
 
     def load_config(self) -> None:
-        """Our options into gunicorn's."""
+        """Set our options in gunicorn's configuration."""
         for name, value in self._options.items():
             self.cfg.set(name, value)
 
     def run(self) -> None:
-        """Serve until a signal ends it."""
+        """Serve until a signal stops it."""
         Master(self).run()
 
     def read_again(self) -> None:
-        """Settings for the workers to come. Raises ClipbellError, and keeps the old ones."""
+        """Read the settings for new workers again. Raises ClipbellError, and keeps the old ones."""
         self._settings = self._read_settings()
 
     def load(self) -> Flask:
@@ -92,9 +92,9 @@ class Server(BaseApplication):  # type: ignore[misc]
             if callable(gunicorns):
                 gunicorns(number, frame)
 
-        # gunicorn waits for running requests: those that wait for a job must not delay it.
+        # gunicorn waits for running requests; those that wait for a job must not delay it.
         signal.signal(signal.SIGTERM, stop)
-        # Ctrl-C and a closed terminal reach the whole group; the master alone decides what to do.
+        # Ctrl-C and a closed terminal reach the whole process group; only the master reacts.
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGUSR2):
             signal.signal(number, signal.SIG_IGN)
         return app
@@ -102,7 +102,7 @@ class Server(BaseApplication):  # type: ignore[misc]
 
 class Master(Arbiter):  # type: ignore[misc]
     """
-    gunicorn's master process, whose signals cut no request.
+    gunicorn's master process, whose signals interrupt no request.
 
     SIGHUP replaces the workers one by one; SIGUSR2 starts another master, of the code
     that is installed by then, on the same sockets. Neither closes a listening socket.
@@ -110,12 +110,12 @@ class Master(Arbiter):  # type: ignore[misc]
 
     def __init__(self, server: Server) -> None:
         super().__init__(server)
-        # gunicorn's own choice, sys.argv, is no command where Python was started with -m.
+        # gunicorn's default, sys.argv, is not a command if Python was started with -m.
         self.START_CTX["args"] = [sys.executable, *sys.orig_argv[1:]]
         self._in_terminal = os.isatty(0)
 
     def handle_hup(self) -> None:
-        """Reload, unless the settings are bad by now; or stop, when the terminal was closed."""
+        """Reload, unless the settings are invalid now; or stop, if the terminal was closed."""
         if self._in_terminal:
             raise StopIteration
         try:
@@ -126,5 +126,5 @@ class Master(Arbiter):  # type: ignore[misc]
             super().handle_hup()
 
     def handle_int(self) -> None:
-        """Ctrl-C: stop as SIGTERM does; a second one ends requests that still run."""
+        """Ctrl-C: stop like SIGTERM; a second one ends running requests."""
         raise StopIteration

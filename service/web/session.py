@@ -1,10 +1,10 @@
 """
-Who looks at the dashboard: sign in with a key or a link, sign out.
+Sessions of the dashboard: sign in with a key or a link, sign out.
 
 Flask's session, a signed cookie, holds a key's id; the key's row is read again for
-every request, so that a revoked key is out at once. Every form is checked
-twice: it must come from this site, and carry the token of its session. (Flask-WTF's
-tokens carry the time, so that no part of a page would ever be unchanged.)
+every request, so that a revoked key is signed out at once. Every form is checked
+twice: it must come from this site, and have the token of its session. (Flask-WTF's
+tokens contain the time, so no part of a page would ever stay unchanged.)
 """
 
 from __future__ import annotations
@@ -46,24 +46,24 @@ _LOCAL = re.compile(r"/(?![/\\])[\x21-\x7e]*")
 
 
 class Sessions(SecureCookieSessionInterface):
-    """Flask's sessions, signed by the secret keys in force."""
+    """Flask's sessions, signed with the current secret keys."""
 
     def __init__(self, secret_keys: Sequence[str]) -> None:
         self._secret_keys = secret_keys
 
     def open_session(self, app: Flask, request: Request) -> Any:
-        """The session; without a cookie an empty one, which needs no key."""
+        """The session; without a cookie an empty one, which needs no secret key."""
         if not request.cookies.get(COOKIE):
             return self.session_class()
         return super().open_session(app, request)
 
     def get_signing_serializer(self, app: Flask) -> Any:
-        """The serializer; a session that an ended key signed is none."""
+        """The serializer; it rejects a session that an expired secret key has signed."""
         return SessionSerializer(self._secret_keys)
 
 
 def use_sessions(app: Flask, settings: Settings, secret_keys: Sequence[str]) -> None:
-    """Give an app its sessions."""
+    """Set up the sessions of an app."""
     app.session_interface = Sessions(secret_keys)
     app.config.update(
         SESSION_COOKIE_NAME=COOKIE,
@@ -71,14 +71,14 @@ def use_sessions(app: Flask, settings: Settings, secret_keys: Sequence[str]) -> 
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.public_url.startswith("https:"),
         PERMANENT_SESSION_LIFETIME=SESSION_LIFE,
-        # It ends when it was to end, whatever is opened before.
+        # A session expires at its fixed time, whatever its user opens before.
         SESSION_REFRESH_EACH_REQUEST=False,
     )
 
 
 def login_url(public_url: str, secret_keys: Sequence[str], key_id: str, now: datetime) -> str:
-    """A link that signs its opener in as this key, once; good for 24 hours."""
-    # Two links of the same second are still two.
+    """A link that signs in with this key, once; valid for 24 hours."""
+    # So that two links of the same second differ.
     once = secrets.token_urlsafe(8)
     return _login_urls(public_url, secret_keys).url_for(now + LINK_LIFE, key=key_id, once=once)
 
@@ -88,7 +88,7 @@ def _login_urls(public_url: str, secret_keys: Sequence[str]) -> UrlSigner:
 
 
 def operator_login_url(settings: Settings, now: datetime) -> str | None:
-    """A link that signs its opener in as the operator; None where no key is left for that."""
+    """A link that signs in as the operator; None if no key with that scope is left."""
     database = Database(settings.database_url)
     with database.read() as tx:
         account = store.accounts.first(tx)
@@ -101,14 +101,14 @@ def operator_login_url(settings: Settings, now: datetime) -> str | None:
 def signed_in(
     scope: str,
 ) -> Callable[[Callable[P, AnyResponse]], Callable[P, AnyResponse]]:
-    """A page for people whose key has this scope; the others are shown the way in."""
+    """Allow a page only to keys with this scope; others get the sign-in page."""
 
     def wrap(view: Callable[P, AnyResponse]) -> Callable[P, AnyResponse]:
         @functools.wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> AnyResponse:
             key = _resumed()
             if key is None and "HX-Request" in request.headers:
-                # A part of a page: the whole page is to show the way in.
+                # A part of a page: the whole page must show the sign-in.
                 return Response(status=401, headers={"HX-Refresh": "true"})
             if key is None:
                 wanted = request.full_path.rstrip("?") if request.method == "GET" else "/"
@@ -128,7 +128,7 @@ def signed_in(
 
 
 def page(template: str, status: int = 200, **values: Any) -> AnyResponse:
-    """A page for the one who is signed in."""
+    """A page for the signed-in key."""
     return render(template, status, **_common(), alerts=alerts.look(caller()), **values)
 
 
@@ -136,7 +136,7 @@ def live_page(template: str, parts: str, **values: Any) -> AnyResponse:
     """
     A page, or with ``?live`` only the `parts` of it that change by themselves.
 
-    While `active` is among the values and true, the browser asks for them again.
+    If `active` is among the values and true, the browser polls them.
     """
     again = request.args.to_dict() | {"live": "1"}
     values |= {
@@ -153,7 +153,7 @@ def _common() -> dict[str, Any]:
 
 
 def _resumed() -> ApiKey | None:
-    """The key in force that the session names, unless somebody has signed out of it."""
+    """The valid key of the session; None if there is none, or after a sign-out."""
     w = wiring()
     if "id" not in session or w.clock().timestamp() > session.get("exp", 0):
         return None
@@ -167,7 +167,7 @@ def _resumed() -> ApiKey | None:
 
 
 def is_known(app: Flask, head: Head) -> bool:
-    """Whether a request with this head has a key or a session in force; outside any request."""
+    """Whether a request with this head has a valid key or session; works outside requests."""
     given = [(name, value) for name, values in head.headers.items() for value in values]
     with app.request_context(EnvironBuilder(headers=given).get_environ()):
         with wiring().db.read() as tx:
@@ -176,7 +176,7 @@ def is_known(app: Flask, head: Head) -> bool:
 
 
 def _form_token() -> str:
-    """The session's own; always the same, so that an unchanged page is the same in every byte."""
+    """The session's CSRF token; it stays the same, so that an unchanged page has the same bytes."""
     if "form_token" not in session:
         session["form_token"] = secrets.token_urlsafe(16)
     return str(session["form_token"])
@@ -184,9 +184,9 @@ def _form_token() -> str:
 
 def check_form() -> None:
     """Raises a Problem (403) for a form that was not sent from a page of this session."""
-    # The browser says whether the form came from us; one that says nothing is refused.
+    # The browser names the origin of the form; without that, it is refused.
     site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    # Behind a proxy the scheme that we see may not be the browser's; the host is.
+    # Behind a proxy the scheme may differ from the browser's; the host does not.
     host = (origin or "").partition("://")[2]
     ours = origin in (None, wiring().settings.public_origin) or host == request.host
     says = site is not None or origin is not None
@@ -194,7 +194,7 @@ def check_form() -> None:
         hint = "Open the page here and press its button again."
         raise Problem(403, "this form was sent from another site", hint=hint)
     if request.max_content_length is None:
-        # Read before anybody is known; what comes as a file would be kept on disk before that.
+        # The form is read before the sign-in, so it may have no file, which would go to disk.
         request.max_content_length = BODY_BYTES
     own, given = session.get("form_token"), request.form.get("form_token", "")
     if not own or not secrets.compare_digest(given.encode("utf-8", "replace"), own.encode()):
@@ -204,7 +204,7 @@ def check_form() -> None:
 
 @blueprint.get("/login")
 def show_login() -> AnyResponse:
-    """The way in."""
+    """The sign-in page."""
     return _login_page(request.args.get("next", ""))
 
 
@@ -234,7 +234,7 @@ def follow_link(token: str) -> AnyResponse:
     """Sign in with a link."""
     w = wiring()
     if request.method == "HEAD" or "prefetch" in request.headers.get("Sec-Purpose", ""):
-        # Nobody has opened it: some program looks at it.
+        # A program checks the link; no person has opened it.
         return Response(status=204)
     try:
         urls = _login_urls(w.settings.public_url, w.settings.keys())
@@ -258,7 +258,7 @@ def follow_link(token: str) -> AnyResponse:
 
 
 def _welcome(key_id: str, wanted: str) -> AnyResponse:
-    """Where they wanted to go, with a session of their own; never to another site."""
+    """Start a session, and go to the wanted page, but never to another site."""
     session.clear()
     session.permanent = True
     session["id"], session["key"] = secrets.token_urlsafe(16), key_id
@@ -270,7 +270,7 @@ def _welcome(key_id: str, wanted: str) -> AnyResponse:
 @blueprint.post("/logout")
 @signed_in("read")
 def sign_out() -> AnyResponse:
-    """End the session, in this browser and wherever its cookie may have gone."""
+    """End the session, in this browser and for every copy of its cookie."""
     w = wiring()
     ends = datetime.fromtimestamp(session["exp"], UTC)
     with w.db.write() as tx:
@@ -280,7 +280,7 @@ def sign_out() -> AnyResponse:
 
 
 def answer_problem(error: Exception) -> AnyResponse:
-    """An error on a page is shown as a page."""
+    """Show an error of a page as a page."""
     return html_problem(as_problem(error))
 
 

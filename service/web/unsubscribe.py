@@ -1,4 +1,4 @@
-"""``/u/TOKEN``: one click in a mail ends what an account sends there (RFC 8058)."""
+"""``/u/TOKEN``: one-click unsubscribe from an account's mail (RFC 8058)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from service.web.context import json_response, wiring
 from service.web.errors import Problem
 from service.web.pages import render, wants_html
 
-#: The field of the form that takes it back; no mail program sends it.
+#: The form field that undoes it; no mail program sends it.
 AGAIN = "subscribe_again"
 
 blueprint = Blueprint("unsubscribe", __name__, url_prefix="/u")

@@ -1,4 +1,4 @@
-"""``/v1/batches``: many jobs in one request, each made once for good."""
+"""``/v1/batches``: many jobs in one request, each created only once."""
 
 from __future__ import annotations
 

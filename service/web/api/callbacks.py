@@ -1,4 +1,4 @@
-"""``POST /callbacks/TOKEN``: verify, keep, answer exactly 200; and a look at what was kept."""
+"""``POST /callbacks/TOKEN``: verify, store, answer exactly 200; also the stored callbacks."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ from service.web.receiver import REFUSED
 blueprint = Blueprint("callbacks", __name__)
 
 
-# Any number of slashes may follow: a redirect to fewer would be taken for a refusal.
+# Any number of slashes may follow: vendors would take a redirect for a refusal.
 @blueprint.post("/callbacks/<path:token>", merge_slashes=False)
 def receive(token: str) -> Response:
     """Store a vendor's callback. The request does not interpret its body."""
-    # It is kept before Flask begins; here is what the receiver has refused.
+    # The receiver stores it before Flask runs; here are only its refusals.
     error: Exception = request.environ[REFUSED]
     with _refusals():
         raise error
@@ -57,7 +57,7 @@ def check(token: str) -> Response:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """What the receiver refuses, as HTTP."""
+    """Turn the receiver's errors into HTTP answers."""
     try:
         yield
     except ExpiredToken:

@@ -1,4 +1,4 @@
-"""``/v1/deliveries``: what was sent where, every attempt, and once more by hand."""
+"""``/v1/deliveries``: deliveries with all attempts, and their resend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/v1/events``: the feed for those who catch up, and samples for those who connect."""
+"""``/v1/events``: the feed, and samples for programs that connect."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class EventsJson(TypedDict):
 
 
 def _feed_place(given: str | None) -> int | None:
-    """A `seq`; None, also for a blank, is the feed from its start."""
+    """The `seq` in a query; None, also for a blank, means the start of the feed."""
     if given and not re.fullmatch("[0-9]{1,9}", given):
         raise InvalidInput.at("", "bad_cursor", "must be next_cursor from an earlier answer")
     return int(given) if given else None
@@ -86,14 +86,14 @@ def feed(after: int | None, type: list[str], limit: int) -> Response:
             {"id": event.id, "seq": event.feed_sequence, **push}
             for event, push in zip(found, pushes, strict=True)
         ]
-    # A page that isn't full has looked at all there is, of other types too.
+    # A page that isn't full has reached the end, past events of other types too.
     following = str(found[-1].feed_sequence if len(found) == limit else max(seen, last))
     body = {"data": data, "next_cursor": following}
     return json_response(body, headers=next_link(following, "after"))
 
 
 def _seen(after: int | None, first: int, last: int) -> int:
-    """The `seq` that the caller has seen. Raises Gone where going on would skip something."""
+    """The last `seq` that the caller has. Raises Gone if the next page would skip events."""
     if after is None:
         return first - 1
     if after < first - 1:

@@ -31,7 +31,7 @@ from service.web.context import (
 
 blueprint = Blueprint("hooks", __name__, url_prefix="/v1/hooks")
 
-#: The names that Zapier, Make and n8n send the target under.
+#: The names under which Zapier, Make and n8n send the target.
 TARGET_NAMES = ("target_url", "targetUrl", "hookUrl", "url")
 
 
@@ -68,7 +68,7 @@ def subscribe_hook() -> Response:
 
 
 def parse_hook(body: Any) -> SubscriptionSpec:
-    """A hook under any of the names that platforms give its fields. Raises InvalidInput."""
+    """Parse a hook with any of the platforms' field names. Raises InvalidInput."""
     if not isinstance(body, dict):
         raise InvalidInput([FieldError("", "wrong_type", "the body must be a JSON object")])
     named, target = _first(body, *TARGET_NAMES)
@@ -90,7 +90,7 @@ def parse_hook(body: Any) -> SubscriptionSpec:
 
 
 def _first(body: dict[str, Any], *names: str) -> tuple[str, Any]:
-    """The first of these names that is given, with its value; None where none is."""
+    """The first of these names that is given, with its value; the value is None if none is."""
     given = [name for name in names if body.get(name) not in BLANK]
     return (given[0], body[given[0]]) if given else (names[-1], None)
 

@@ -50,7 +50,7 @@ blueprint = Blueprint("jobs", __name__, url_prefix="/v1")
 
 
 def shown(job: Job, video: Video | None) -> JobJson:
-    """The job as JSON, with its link where there is a video."""
+    """The job as JSON, with its link if there is a video."""
     w = wiring()
     return job_json(job, video, link_of(w.db, w.links, w.settings, video, w.clock()))
 
@@ -93,7 +93,7 @@ def _created(job: JobJson, headers: dict[str, str] | None = None) -> Response:
 
 
 def current_job(job_id: str) -> JobJson:
-    """The caller's job as it is now. Raises NotFound."""
+    """The caller's job as JSON. Raises NotFound."""
     with wiring().db.read() as tx:
         job = get_or_404(tx, Job, job_id)
         video = store.videos.of_job(tx, job.id)
@@ -175,7 +175,7 @@ def cancel(job_id: str) -> Response:
     return json_response(shown(job, None))
 
 
-#: Not `Literal[True]`, which takes 1 as well.
+#: Not `Literal[True]`, which also accepts 1.
 _Yes = Annotated[bool, Field(json_schema_extra={"const": True})]
 
 
@@ -204,7 +204,7 @@ def resolve(job_id: str) -> Response:
 
 
 def resolution_of(body: Any) -> Resolution:
-    """What a person decided about an unknown job. Raises InvalidInput."""
+    """The decision about an unknown job in a body. Raises InvalidInput."""
     with suppress(ValidationError):
         match list(_RESOLUTION.validate_python(body, strict=True).items()):
             case [("task_id", str(task_id))]:

@@ -1,4 +1,4 @@
-"""``/v1/keys``: the API keys of an account, made and revoked by whoever has the scope `admin`."""
+"""``/v1/keys``: the API keys of an account, managed by keys with the scope `admin`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``/v1/ledger``: what jobs were to cost beside what vendors have charged."""
+"""``/v1/ledger``: the estimated costs of jobs compared with the vendors' charges."""
 
 from __future__ import annotations
 

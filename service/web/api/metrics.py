@@ -1,4 +1,4 @@
-"""``/metrics``: for everybody, so it is counted no more often than every few seconds."""
+"""``/metrics``: open to everybody, so it is computed only every few seconds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ KEPT = timedelta(seconds=5)
 
 
 class Kept:
-    """What was counted last in this process; other requests get the same."""
+    """The last metrics of this process, which other requests get too."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -24,7 +24,7 @@ class Kept:
         self._text = b""
 
     def text(self) -> bytes:
-        """The metrics, a few seconds old at most."""
+        """The metrics, at most a few seconds old."""
         w = wiring()
         with self._lock:
             now = w.clock()

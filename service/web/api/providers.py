@@ -1,4 +1,4 @@
-"""``/v1/providers``: what is held, and the operator's hold and resume."""
+"""``/v1/providers``: the vendors' states, and the operator's hold and resume."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def shown(name: str) -> ProviderJson:
 
 
 def hold_provider(name: str) -> None:
-    """Send it nothing more. Raises NotFound."""
+    """Hold a provider. Raises NotFound."""
     with wiring().db.write() as tx:
         store.providers.ensure(tx, _known(name), wiring().clock())
         store.providers.hold(tx, name, "held by an operator")
 
 
 def resume_provider(name: str) -> None:
-    """Go on sending, the jobs first that were held for it. Raises NotFound."""
+    """Resume a provider, and queue the jobs that were held for it. Raises NotFound."""
     with wiring().db.write() as tx:
         store.providers.ensure(tx, _known(name), wiring().clock())
         release_provider(tx, name, wiring().clock())

@@ -1,4 +1,4 @@
-"""``/v1/me`` and the machine's own questions: ``/healthz`` and ``/readyz``."""
+"""``/v1/me``, ``/v1/ids``, and the probes ``/healthz`` and ``/readyz``."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def me() -> Response:
     return json_response(body)
 
 
-#: The start of an id.
+#: The pattern of an id's start.
 ID_START = "[a-z]{3}_[0-9a-f]{2,32}"
 IdStart = Annotated[str, about("The start of an id.", "job_0198f3c2", pattern=f"^{ID_START}$")]
 

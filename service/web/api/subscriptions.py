@@ -1,4 +1,4 @@
-"""``/v1/subscriptions``: made, tried, changed, recovered, ended."""
+"""``/v1/subscriptions``: create, test, change, recover and delete subscriptions."""
 
 from __future__ import annotations
 
@@ -101,11 +101,11 @@ def create(test: bool) -> Response:
 
 def wished(given: Any, *, tested: bool) -> tuple[Subscription, str]:
     """
-    The subscription that is asked for, to be saved, and its secret.
+    The requested subscription, not saved yet, and its secret.
 
     Raises:
-        InvalidInput: every fault of it, or that the test of it failed.
-        Busy: no test can be made now.
+        InvalidInput: all faults of the request, or a failed test.
+        Busy: too many tests are in progress.
     """
     spec, w = parse_subscription(channels(), given, ""), wiring()
     planned, secret = planned_subscription(w.encryptor, caller().account_id, spec, w.clock())
@@ -183,7 +183,7 @@ def test(subscription_id: str) -> Response:
 
 
 def tried(test_request: TestRequest) -> TestResult:
-    """The result of a test. Raises Busy."""
+    """Run a test. Raises Busy."""
     w = wiring()
     with reserve_test_slot():
         return send_test(w.db, w.notifications, test_request, w.clock())
@@ -191,7 +191,7 @@ def tried(test_request: TestRequest) -> TestResult:
 
 @contextmanager
 def reserve_test_slot(doing: str = "tests are being sent") -> Iterator[None]:
-    """A block that waits for others. Raises Busy while a process is in as many as it may be."""
+    """Hold one of the process's slots for tests. Raises Busy if none is free."""
     slots: BoundedSemaphore = current_app.extensions["test_sends"]
     if not slots.acquire(blocking=False):
         raise Busy(f"other {doing}: try again soon", retry_after=5)
@@ -271,7 +271,7 @@ def rotate(subscription_id: str) -> Response:
 
 
 def rotation_of(body: Any) -> tuple[bool, str | None]:
-    """Whether the old secret ends now, and the caller's own new one. Raises InvalidInput."""
+    """Whether the old secret ends now, and the caller's new one or None. Raises InvalidInput."""
     try:
         found = _ROTATION.validate_python(body, strict=True)
     except ValidationError:

@@ -1,4 +1,4 @@
-"""``/v/TOKEN``: the stable link that plays, seeks and downloads."""
+"""``/v/TOKEN``: the stable link, for playing, seeking and downloading."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def watch(token: str) -> AnyResponse:
     video, job = _video(token)
     if video.state is VideoState.STORED and video.file:
         name, download = file_name(job, video.file), "download" in request.args
-        # A bucket's URL cannot say under which name to save.
+        # A bucket's URL cannot name the file to save.
         elsewhere = None if download else redirected(video.file)
         return elsewhere or stored_file(video.file, name, etag=video.sha256, download=download)
     if not video.provider_url:

@@ -1,8 +1,8 @@
 """
 APIXO's API, served by us: ``generateTask`` and ``statusTask``.
 
-Every answer is its envelope, with the HTTP status equal to its code. In
-callback mode the caller's URL gets the status envelope, signed besides.
+Every answer is an APIXO envelope, with the HTTP status equal to its code. In
+callback mode the caller's URL gets the status envelope, with our signature.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _in_apixo_words(error: Exception) -> Response:
     if isinstance(error, CompatError):
         return _refusal(error.status, error.message, error.headers)
     problem = as_problem(error)
-    # APIXO's table has neither 415 nor 422: both are its 400.
+    # APIXO's table has neither 415 nor 422: it uses 400 for both.
     status = 400 if problem.status in (413, 415, 422) else problem.status
     detail = problem.detail
     if problem.errors:
@@ -40,7 +40,7 @@ def _in_apixo_words(error: Exception) -> Response:
 
 
 def in_its_place(problem: Problem) -> Response | None:
-    """For the app's own 404 and 405 below our addresses: in APIXO's words."""
+    """The app's own 404 or 405 below this API's path in APIXO's shape; None for other paths."""
     return _in_apixo_words(problem) if request.path.startswith("/api/v1/") else None
 
 

@@ -1,8 +1,8 @@
 """
-What the vendor-compatible APIs share: they create the same jobs as our own.
+The common part of the vendor-compatible APIs: they create ordinary jobs.
 
-Each checks a request in its vendor's words, makes a job, and answers in its
-vendor's shape; what differs is in `segmind` and `apixo`.
+Each parses a request in its vendor's form, creates a job, and answers in its
+vendor's shape; the differences are in `segmind` and `apixo`.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from service.videos.links import link_of
 from service.web import idempotency, repeats
 from service.web.context import caller, wiring
 
-#: A refusal for want of money, in the code that both vendors know.
+#: The code of a refusal without budget or credits, which both vendors know.
 NO_CREDITS = "INSUFFICIENT_CREDITS"
 
 
 class CompatError(ClipbellError):
     """
-    A refusal: the HTTP status and the words; each vendor's API gives them its shape.
+    A refusal: HTTP status and message; each vendor's API gives it its shape.
 
-    `code` is a word for programs, where the vendor has such.
+    `code` is a word for programs, if the vendor has such codes.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class CompatError(ClipbellError):
 
 @dataclass(frozen=True)
 class Found:
-    """A job with its video and its link, as they are now."""
+    """A job with its video and its link; None if there is none."""
 
     job: Job
     video: Video | None
@@ -60,7 +60,7 @@ class Found:
 
 
 def checked(model: str, given: Any, source: str, **more: Any) -> JobRequest:
-    """The request for a job from that source. Raises CompatError (400) with every fault."""
+    """Check a request for a job from an API. Raises CompatError (400) with all faults."""
     w = wiring()
     body = {"model": model, "input": given} | more
     try:
@@ -83,16 +83,16 @@ def in_words(error: InvalidInput) -> str:
 
 def create(asked: JobRequest, raw: bytes, no_money: int) -> tuple[Job, bool]:
     """
-    The job for this request, and whether it is that of an earlier, equal request.
+    Create the job of a request. The bool says whether an earlier request has created it.
 
-    The answer follows from the job alone, so under an idempotency key
-    only the job's id is kept.
+    The answer depends only on the job, so for an idempotency key
+    only the job's id is stored.
 
     Args:
-        raw: what the request says, the same bytes each time that it is repeated.
+        raw: the content of the request, the same bytes for each repetition.
 
     Raises:
-        CompatError: `no_money`, since a job made here is never held.
+        CompatError: with the status `no_money`, since a job of this API is never held.
     """
     w = wiring()
     key, counted = idempotency.given_key(), repeats.counted_create(raw)
@@ -136,13 +136,13 @@ def find(job_id: str, model: str | None = None) -> Found:
 
 
 def ended(wiring: Wiring, job_ids: Collection[str]) -> set[str]:
-    """For the waiters, outside any request: those that have nothing left to wait for."""
+    """For the waiters, outside any request: the ids of jobs that need no more waiting."""
     with wiring.db.read() as tx:
         return store.videos.ended_jobs(tx, job_ids)
 
 
 def credits_left(provider: str) -> str | None:
-    """What is left of the budget, or else at the vendor, as the vendors' header has it."""
+    """The dollars left of the budget, or else at the vendor, as text for the vendor's header."""
     w = wiring()
     with w.db.read() as tx:
         left = budget.remaining(tx, w.settings, caller().account_id, w.clock())
@@ -157,6 +157,6 @@ def known_model(slug: str, provider: str) -> bool:
 
 
 def asks_for(header: str, word: str) -> bool:
-    """Whether a header of the request has that word among its values."""
+    """Whether a header of the request has this word among its values."""
     values = request.headers.get(header, "").lower().split(",")
     return any(value.split(";")[0].strip() == word for value in values)

@@ -1,4 +1,4 @@
-"""A request's fields, whether its body is JSON or a form as the SDKs write it."""
+"""The fields of a request, whose body is JSON or a form as the SDKs write it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FORM_PARTS, FORM_DEPTH = 100, 8
 
 
 class FileContent(str):
-    """What an uploaded file holds, in base64."""
+    """The content of an uploaded file, in base64."""
 
 
 def read_fields() -> dict[str, Any]:
@@ -56,14 +56,14 @@ def read_fields() -> dict[str, Any]:
 def _content(name: str, file: FileStorage) -> FileContent:
     with closing(file):
         content = file.read()
-    # A browser sends an empty one without a name where none was chosen.
+    # A browser sends an empty file without a name if none was chosen.
     if file.filename and not content:
         raise Problem(400, f"the file of {name} is empty")
     return FileContent(base64.b64encode(content).decode())
 
 
 def _put(fields: dict[str, Any], name: str, values: list[Any]) -> None:
-    """``name``, ``name[]`` of a list or ``name[key][key]`` of objects, as the SDKs write them."""
+    """Store ``name``, ``name[]`` (a list) or ``name[key][key]`` (objects), as SDKs write them."""
     outer, bracket, rest = name.partition("[")
     keys = rest.removesuffix("]").split("][") if bracket else []
     *path, last = [outer, *filter(None, keys)]

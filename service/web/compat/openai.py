@@ -1,4 +1,4 @@
-"""What all of OpenAI's API shares that is served here: its errors."""
+"""The errors of OpenAI's API, for all parts of it that are served here."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from service.web.context import json_response
 from service.web.errors import Problem, as_problem
 
 NO_MONEY = 429
-#: Not again: a second try of the same request ends as this one.
+#: The header against repetitions: a second attempt would fail in the same way.
 FINAL = {"x-should-retry": "false"}
-#: Where this API is.
+#: The paths of this API.
 PREFIXES = ("/v1/videos", "/v1/webhook_endpoints", "/v1/webhook_event_types")
-#: What OpenAI's API makes of a video that is uploaded.
+#: Operations of OpenAI's API that need an uploaded video.
 _FROM_A_FILE = ("/v1/videos/edits", "/v1/videos/extensions", "/v1/videos/characters")
 _NO_FILES = (
     "no model of this server takes a video as a file: remix a video that your own server made"
@@ -49,12 +49,12 @@ class OpenAiErrorJson(TypedDict):
 
 
 def in_openai_words(error: Exception) -> Response:
-    """Any error as OpenAI's API tells it."""
+    """Any error in the shape of OpenAI's API."""
     if isinstance(error, CompatError):
         code = "insufficient_quota" if error.status == NO_MONEY else error.code
         return _refusal(error.status, error.message, error.headers, code=code)
     problem = as_problem(error)
-    # OpenAI's table has neither 415 nor 422: both are its 400.
+    # OpenAI's table has neither 415 nor 422: it uses 400 for both.
     status = 400 if problem.status in (415, 422) else problem.status
     if not problem.errors:
         return _refusal(status, problem.detail, problem.headers)
@@ -88,7 +88,7 @@ def _refusal(
 
 
 def in_its_place(problem: Problem) -> Response | None:
-    """For the app's own 404 and 405 below our addresses: in OpenAI's words."""
+    """The app's own 404 or 405 below this API's paths in OpenAI's shape; None for other paths."""
     if not any(f"{request.path}/".startswith(f"{prefix}/") for prefix in PREFIXES):
         return None
     if request.method == "POST" and request.path in _FROM_A_FILE:
@@ -97,7 +97,7 @@ def in_its_place(problem: Problem) -> Response | None:
 
 
 def after_arg(prefix: str) -> str | None:
-    """The id that the page before ended on. Raises InvalidInput for one that none can have."""
+    """The last id of the previous page, or None. Raises InvalidInput for an impossible id."""
     after = request.args.get("after")
     if after and not is_id(prefix, after):
         raise InvalidInput.at("?after", "not_allowed", "must be the last_id of an earlier page")

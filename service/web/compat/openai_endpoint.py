@@ -137,5 +137,5 @@ def shown_endpoint(subscription: Subscription) -> EndpointJson:
 
 
 def with_secret(subscription: Subscription, secret: str) -> EndpointWithSecretJson:
-    """The same with its secret."""
+    """A subscription as OpenAI's object, with its secret."""
     return {**shown_endpoint(subscription), "signing_secret": secret}

@@ -12,7 +12,7 @@ from service.model import Job, JobState, Video, VideoState
 from service.model.json_types import JobId, about
 from service.web.context import wiring
 
-#: The shape of a video whose caller named no size and whose copy is not here yet.
+#: The size of a video without a requested size, until its copy is stored.
 _SIZES = {"16:9": "1280x720", "9:16": "720x1280", "1:1": "1024x1024"}
 
 OpenAiVideoStatus = Literal["queued", "in_progress", "completed", "failed"]
@@ -75,7 +75,7 @@ class OpenAiDeletedJson(TypedDict):
 
 
 def video_json(job: Job, video: Video | None) -> OpenAiVideoJson:
-    """A job with its copy, None before there is one, as OpenAI's object."""
+    """A job and its copy (None before there is one) as OpenAI's object."""
     status = status_of(job, video)
     error: OpenAiFailureJson | None = None
     if job.state is JobState.CANCELED:
@@ -105,7 +105,7 @@ def video_json(job: Job, video: Video | None) -> OpenAiVideoJson:
 
 
 def status_of(job: Job, video: Video | None) -> OpenAiVideoStatus:
-    """Completed once there is something to download: the copy, or late the provider's link."""
+    """The status: completed once the copy, or later the provider's link, can be downloaded."""
     status = _STATUSES.get(job.state, "in_progress")
     if status != "completed" or video is None or video.state is not VideoState.PENDING:
         return status
@@ -116,7 +116,7 @@ def status_of(job: Job, video: Video | None) -> OpenAiVideoStatus:
 
 
 def expected_seconds(job: Job) -> float:
-    """How long it is expected to take; 0 where nobody says."""
+    """The expected seconds until it is done; 0 if unknown."""
     offer = find_offer(job.model, job.provider)
     return offer.expected(job.input) if offer else 0.0
 
@@ -132,7 +132,7 @@ def _progress(job: Job, status: OpenAiVideoStatus) -> int:
 
 
 def _expiry(video: Video | None) -> datetime | None:
-    """Until when the content is kept, as far as that is known."""
+    """The time until which the content is stored; None if unknown."""
     days = wiring().settings.retention_days
     if video is None or video.state is VideoState.DELETED:
         return video.deleted_at if video else None

@@ -1,8 +1,8 @@
 """
 Segmind's two APIs, served by us.
 
-v1 holds the connection until the copy is there; v2 is submit and poll. Errors
-are ``{"error": "…"}`` with the statuses of the vendor's own pages.
+v1 answers once the copy is stored; v2 is submit and poll. Errors
+are ``{"error": "…"}`` with the statuses of the vendor's documentation.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ NO_MONEY = 406
 RETRY_SECONDS = "5"
 _SLUGS = ",".join(f'"{model.slug}"' for model in VENDORS["segmind"].models)
 
-#: What a failed job's code is as an HTTP status of the synchronous API; else 500.
+#: The HTTP status of the synchronous API for a failed job's code; 500 for others.
 _STATUS = {
     "BAD_REQUEST": 400,
     "PROMPT_TOO_LONG": 400,
@@ -89,7 +89,7 @@ def _in_segmind_words(error: Exception) -> Response:
     if isinstance(error, CompatError):
         return json_response({"error": error.message}, error.status, error.headers)
     problem = as_problem(error)
-    # Segmind knows no 415: a wrong content type is its 406.
+    # Segmind has no 415: it uses 406 for a wrong content type.
     status = {415: 406, 422: 400}.get(problem.status, problem.status)
     message = "; ".join(f"{f.pointer.strip('/?#')}: {f.message}" for f in problem.errors or ())
     if problem.status == 415:
@@ -125,7 +125,7 @@ def _replay_header(replayed: bool) -> dict[str, str]:
 
 
 def in_its_place(problem: Problem) -> Response | None:
-    """For the app's own 404 and 405: where a model of Segmind's is, or would be, in its words."""
+    """The app's own 404 or 405 in Segmind's shape, at the path of a model or a possible one."""
     if request.path.startswith(("/v2/", "/v1/requests/")):
         return _in_segmind_words(problem)
     slug = request.path.removeprefix("/v1/")
@@ -154,7 +154,7 @@ def _result(found: Found, *, replayed: bool) -> Response:
         headers = {"x-request-id": job.id, "Location": _url(f"v2/requests/{job.id}")}
         raise CompatError(status, f"Not done yet; {job.id} goes on: see Location", headers)
     stored = video.file if video.state is VideoState.STORED else None
-    # As MP4, whatever it turned out to be, or as what it is.
+    # As MP4, whatever its type is, or with its own type.
     kinds = ("video/mp4", "video/*", media_type_of(stored)) if stored else ()
     if stored and any(asks_for("Accept", kind) for kind in kinds):
         name = f"{job.id}.{stored.rpartition('.')[2]}"
@@ -197,7 +197,7 @@ class SegmindRequestJson(TypedDict):
 
 
 def _body(found: Found) -> SegmindRequestJson:
-    """The v2 body of a job, which v1 answers too where JSON is wanted."""
+    """The v2 body of a job, which v1 also uses for JSON answers."""
     job = found.job
     state: SegmindStatus = _V2_STATES.get(job.state, "PROCESSING")
     waiting = found.video is not None and found.video.state is VideoState.PENDING

@@ -1,8 +1,8 @@
 """
 OpenAI's videos API, served by us: ``/v1/videos``.
 
-Its vendor's own server has ended; the `openai` libraries, LiteLLM and many
-gateways speak it on. A video of this API is a job of ours under the same id.
+OpenAI has ended its own server; the `openai` libraries, LiteLLM and many
+gateways still use the API. A video of this API is a job of ours with the same id.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from service.web.query import choice, read_argument
 blueprint = Blueprint("openai_videos", __name__, url_prefix="/v1/videos")
 
 VARIANTS = ("video", "thumbnail", "spritesheet")
-#: Questions that a client asks in the time that its video is expected to take.
+#: The number of polls of a client within the expected time of its video.
 QUESTIONS = 30
 SOONEST_MS, LATEST_MS = 1000, 10_000
 
@@ -152,7 +152,7 @@ def _video(video_id: str) -> Found:
         found = find(video_id)
     except NotFound:
         found = None
-    # What was erased has no prompt any more.
+    # An erased job has no prompt any more.
     if found is None or not found.job.input:
         raise CompatError(404, f"Video with id '{video_id[:80]}' not found.")
     return found

@@ -1,8 +1,8 @@
 """
-What a create at ``/v1/videos`` asks for, in the words of our models.
+The parser of creates at ``/v1/videos``: it translates them to the models' own parameters.
 
-A JSON body and a form say the same. What has no place in the model is refused
-with the values that it takes, never rounded: seconds and size set the price.
+A JSON body and a form have the same fields. A value that the model does not accept is
+refused with the accepted values, never rounded: seconds and size set the price.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from service.web.compat.form_body import FileContent
 from service.web.context import channels, wiring
 
 SOURCE = "openai"
-#: The frame's shape that a size is; its lines count where a vendor lets them be chosen.
+#: The aspect ratio of each size; its number of lines matters if a vendor offers a choice.
 SIZES = {
     **dict.fromkeys(("1280x720", "1920x1080"), "16:9"),
     **dict.fromkeys(("720x1280", "1080x1920"), "9:16"),
     **dict.fromkeys(("720x720", "1024x1024", "1080x1080"), "1:1"),
 }
-#: The fields that are no input of a model.
+#: The fields that are not input of a model.
 JOB_FIELDS = ("model", "callback_url", *(name for name in FIELDS if name not in ("model", "input")))
 BLANK = (None, "")
-#: Kinds of parameters that a file may be for.
+#: The kinds of parameters that may be a file.
 IMAGES = ("image", "images")
-#: The input that names a video to start from, and the model whose names are in the settings.
+#: The input that names the original of a remix, and the model whose names are in the settings.
 REMIX, OWN = "remix_of", "videos"
 
 
 def check_fields(fields: dict[str, Any]) -> JobRequest:
     """
-    The request for a job that the fields stand for.
+    The request for a job with these fields.
 
     Raises:
-        InvalidInput: every fault, each pointing at the field that the caller sent.
+        InvalidInput: all faults, each with a pointer to the field that the caller sent.
     """
     slug, values, offers = _named_model(fields.get("model"), fields.get("provider"))
     errors = FieldErrors()
@@ -73,9 +73,9 @@ def check_fields(fields: dict[str, Any]) -> JobRequest:
 
 def _check_sized(body: dict[str, Any], offers: list[Model], size: str) -> JobRequest:
     """
-    The request with the lines that the size has, where the vendor lets them be chosen.
+    The request with the number of lines of the size, if the vendor offers a choice.
 
-    A vendor that makes one resolution only has the job where it is cheaper. Raises InvalidInput.
+    A vendor with only one resolution gets the job if it is cheaper. Raises InvalidInput.
     """
     w, lines = wiring(), lines_of(size)
     given = body["input"].get("resolution", lines)
@@ -103,11 +103,11 @@ def _check_sized(body: dict[str, Any], offers: list[Model], size: str) -> JobReq
 
 def check_remix(source: Job, fields: dict[str, Any]) -> JobRequest:
     """
-    The request for a job that makes another video of that one's.
+    The request for a job that remixes a video.
 
     Raises:
-        CompatError: 400, since its model takes no video.
-        InvalidInput: every fault of the fields.
+        CompatError: 400, since its model accepts no video.
+        InvalidInput: all faults of the fields.
     """
     offer = find_offer(source.model, source.provider)
     if offer is None or not offer.parameter(REMIX):
@@ -133,10 +133,10 @@ def check_remix(source: Job, fields: dict[str, Any]) -> JobRequest:
 
 def _named_model(given: Any, provider: Any) -> tuple[Any, dict[str, Any], list[Model]]:
     """
-    The model that a name stands for, with its input where it is one of one's own server.
+    The model with this name, and its input if it is a model of the user's own server.
 
     Returns:
-        Besides it the offers of those who may have the job; the first one's words are the model's.
+        The model, that input, and the offers of possible vendors; the first names the parameters.
     """
     names = wiring().settings.videos_models
     slug, values = given, {}
@@ -149,7 +149,7 @@ def _named_model(given: Any, provider: Any) -> tuple[Any, dict[str, Any], list[M
 
 
 def _translate(offers: list[Model], name: str, value: Any) -> tuple[str, Any]:
-    """The parameter of the model that a field stands for, and its value there."""
+    """The model's parameter for a field, and its value."""
     if name == "seconds":
         return "duration", value
     if name == "size" and not any(offer.parameter("size") for offer in offers):
@@ -165,7 +165,7 @@ def _translate(offers: list[Model], name: str, value: Any) -> tuple[str, Any]:
 
 
 def _typed(kind: str, text: str) -> Any:
-    """A value that a form can only hold as text."""
+    """Convert a value that a form has only as text."""
     if kind == "number":
         with suppress(ValueError):
             return float(text)
@@ -178,7 +178,7 @@ def _typed(kind: str, text: str) -> Any:
 
 
 def sizes_of(offers: list[Model]) -> list[str]:
-    """The sizes that one of these takes, or whose shape it makes."""
+    """The sizes that one of these accepts, or whose aspect ratio it makes."""
     own = [size for offer in offers if (p := offer.parameter("size")) for size in p.choices]
     if own:
         return own
@@ -186,7 +186,7 @@ def sizes_of(offers: list[Model]) -> list[str]:
 
 
 def lines_of(size: str) -> str:
-    """How a size such as ``1280x720`` is called by vendors that count lines: ``720p``."""
+    """The name of a size such as ``1280x720`` by its lines: ``720p``."""
     return f"{min(int(side) for side in size.split('x'))}p"
 
 
@@ -202,7 +202,7 @@ def _not_a_size(offers: list[Model], at: str, given: Any) -> InvalidInput:
 
 
 def _first_image(offers: list[Model], given: Any) -> tuple[str, Any]:
-    """The model's first frame; an image is a file, or an object that names one by URL."""
+    """The parameter and value of the first frame: a file, or an object with an image's URL."""
     image = next((found for offer in offers if (found := image_of(offer))), None)
     if image is None:
         others = ", ".join(slug for slug, one in MODELS.items() if image_of(one))
@@ -223,12 +223,12 @@ def _first_image(offers: list[Model], given: Any) -> tuple[str, Any]:
 
 
 def image_of(model: Model) -> Parameter | None:
-    """The parameter for the first frame, None for a model that takes no image."""
+    """The parameter for the first frame; None for a model that accepts no image."""
     return next((p for p in model.parameters if p.kind in IMAGES), None)
 
 
 def _job_fields(fields: dict[str, Any]) -> dict[str, Any]:
-    """The fields of `POST /v1/jobs`; `callback_url` is one more of those who hear of the end."""
+    """The fields of `POST /v1/jobs`; `callback_url` becomes one more target of `notify`."""
     found = {
         name: _typed("json", fields[name]) if isinstance(fields[name], str) else fields[name]
         for name in FIELDS
@@ -249,7 +249,7 @@ def _job_fields(fields: dict[str, Any]) -> dict[str, Any]:
 def _in_callers_words(
     fault: FieldError, sent: dict[str, str], fields: dict[str, Any]
 ) -> FieldError:
-    """The fault under the name that the caller sent."""
+    """The fault with the name of the field that the caller sent."""
     pointer = fault.pointer.removeprefix("/input")
     parameter = pointer.split("/")[1] if "/" in pointer else ""
     if pointer.startswith("/notify") and "notify" not in fields:

@@ -1,8 +1,8 @@
 """
-Waiting for jobs inside requests: a bounded number, one poller thread per process.
+Waiting for jobs inside requests: a limited number, with one poller thread per process.
 
-The poller asks one query for all that wait, whatever their number; a request
-sleeps on its own event. On shutdown everybody is woken at once.
+The poller runs one query for all waiting requests, whatever their number; a request
+sleeps on its own event. On shutdown all are woken at once.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ LOOK_SECONDS = 0.25
 
 class Waiters:
     """
-    Slots for requests that hold their connection until a job has ended.
+    Slots for requests that wait until a job is finished.
 
     Args:
-        slots: how many may wait at once in this process.
-        ended: which of these job ids have nothing left to wait for.
+        slots: the most requests that may wait at once in this process.
+        ended: returns those of these job ids that need no more waiting.
     """
 
     def __init__(self, slots: int, ended: Callable[[Collection[str]], set[str]]) -> None:
@@ -34,7 +34,7 @@ class Waiters:
 
     @contextmanager
     def slot(self) -> Iterator[bool]:
-        """A slot for the length of the block; False when none is free."""
+        """Hold a slot for the length of the block; yields False if none is free."""
         taken = not self.stopping and self._slots.acquire(blocking=False)
         try:
             yield taken
@@ -43,7 +43,7 @@ class Waiters:
                 self._slots.release()
 
     def wait(self, job_id: str, seconds: float) -> bool:
-        """Until the job has ended: True; False when time is over or the server stops."""
+        """Wait until the job is finished: True; False after `seconds`, or if the server stops."""
         event = threading.Event()
         with self._changed:
             self._waiting[job_id] = event
@@ -55,11 +55,11 @@ class Waiters:
         return event.is_set() and not self.stopping
 
     def stop(self) -> None:
-        """The server stops: nobody waits longer. Takes no lock, being called by a signal."""
+        """Wake all, as the server stops. A signal handler calls it, so it takes no lock."""
         self.stopping = True
 
     def _start(self) -> None:
-        # Started by the first request, so always after gunicorn's fork.
+        # The first request starts it, so always after gunicorn's fork.
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="waiters", daemon=True)
             self._thread.start()
@@ -78,5 +78,5 @@ class Waiters:
         try:
             return self._ended(waiting)
         except Exception:
-            # A database that is away for a moment only makes the wait longer.
+            # A short outage of the database only makes the wait longer.
             return set()

@@ -1,8 +1,8 @@
 """
 OpenAI's webhook endpoints, served by us: ``/v1/webhook_endpoints``.
 
-An endpoint is a subscription of ours of the format ``openai``, under the same id; whoever
-makes one here sees it in the dashboard, too. Its events are the two ends of a video.
+An endpoint is a subscription with the format ``openai`` and the same id; the
+dashboard shows it, too. Its events are success and failure of a video.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ blueprint = Blueprint("webhook_endpoints", __name__, url_prefix="/v1")
 blueprint.register_error_handler(Exception, in_openai_words)
 
 ENDPOINTS_PAGE = 20
-#: What we call their fields.
+#: Our names of their fields.
 _OURS = {"event_types": "events", "url": "target", "name": "name"}
 _THEIRS = {ours: theirs for theirs, ours in _OURS.items()}
 
@@ -179,7 +179,7 @@ def test_endpoint(endpoint_id: str) -> Response:
 
 
 def _body(shape: Any) -> dict[str, Any]:
-    """The JSON object that came. Raises InvalidInput for a field that the shape lacks."""
+    """The JSON object of the request. Raises InvalidInput for unknown fields."""
     body, known = json_body(), list(shape.__annotations__)
     if not isinstance(body, dict):
         raise InvalidInput.at("", "wrong_type", "the body must be a JSON object")
@@ -190,7 +190,7 @@ def _body(shape: Any) -> dict[str, Any]:
 
 
 def _fields(shape: Any) -> dict[str, Any]:
-    """The fields of our subscription in the body. Raises InvalidInput for events of others."""
+    """The body as fields of our subscription. Raises InvalidInput for unknown events."""
     fields = {_OURS[name]: value for name, value in _body(shape).items()}
     if "events" not in fields:
         return fields

@@ -1,4 +1,4 @@
-"""The dashboard, one file a page; all of them for people who are signed in."""
+"""The dashboard, one file per page; all pages need a sign-in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is done to the jobs that are ticked in the list, and how that went in one line."""
+"""Bulk actions on the selected jobs of the list, with a one-line result."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ blueprint = Blueprint("selection", __name__)
 
 T = TypeVar("T")
 
-#: Does it to one job: for each thing that was tried why it could not be, blank where it was done.
+#: Acts on one job. Returns one string per attempted step: blank if done, else the reason.
 Action = Callable[[Connection, Job], list[str]]
 
 
 @blueprint.post("/jobs/selected/cancel")
 @signed_in("submit")
 def cancel() -> AnyResponse:
-    """Take the ticked jobs back."""
+    """Cancel the selected jobs."""
 
     def action(tx: Connection, job: Job) -> list[str]:
         cancel_job(tx, job, wiring().clock())
@@ -43,7 +43,7 @@ def cancel() -> AnyResponse:
 @blueprint.post("/jobs/selected/resend")
 @signed_in("submit")
 def resend() -> AnyResponse:
-    """Tell the end of the ticked jobs once more."""
+    """Resend the final events of the selected jobs."""
 
     def action(tx: Connection, job: Job) -> list[str]:
         return redeliver_final_event(tx, job, wiring().clock())
@@ -52,7 +52,7 @@ def resend() -> AnyResponse:
 
 
 def _done(action: Action, word: str) -> AnyResponse:
-    """Each job by itself, in the order of their ids; back to the list with the result."""
+    """Act on each job alone, in the order of their ids; then show the list with the result."""
     ids = sorted(set(request.form.getlist("job")))[:LONGEST_PAGE]
     results = [result for job_id in ids for result in tried(Job, job_id, action)]
     text = summary(results, word) if ids else "Nothing was selected: tick a job first."
@@ -62,7 +62,7 @@ def _done(action: Action, word: str) -> AnyResponse:
 
 
 def tried(kind: type[T], row_id: str, action: Callable[[Connection, T], list[str]]) -> list[str]:
-    """Do it to the caller's row of that id: see `Action`."""
+    """Act on the caller's row with this id, see `Action`."""
     try:
         with wiring().db.write() as tx:
             return action(tx, get_or_404(tx, kind, row_id))
@@ -72,12 +72,12 @@ def tried(kind: type[T], row_id: str, action: Callable[[Connection, T], list[str
 
 def summary(results: list[str], word: str) -> str:
     """
-    One line: "3 canceled. 2 could not be: the job is submitted."
+    A line such as "3 canceled. 2 could not be: the job is submitted."
 
     Args:
-        results: blank for what was done, else why it was not.
+        results: a blank string for each success, else the reason of the failure.
     """
-    # The advice that follows a colon is for one job; here it would hide the figures.
+    # The advice after a colon is for one job; here it would hide the numbers.
     reasons = Counter(reason.partition(": ")[0] for reason in results if reason)
     parts = [f"{results.count('')} {word}"]
     parts += [f"{count} could not be: {reason}" for reason, count in reasons.most_common()]

@@ -1,4 +1,4 @@
-"""Callbacks: what providers sent, what became of it, and Replay."""
+"""Callbacks: the messages of providers, their results, and Replay."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from service.web.session import live_page, signed_in
 blueprint = Blueprint("callbacks", __name__)
 
 PAGE_ROWS = 25
-#: What an end means for the job, in whose note it stands in one word.
+#: Sentences for the notes of callbacks that reported a final state.
 _ENDS: dict[str, str] = {
     TaskState.SUCCEEDED: "Callback received: video completed",
     TaskState.FAILED: "Callback received: video failed",
@@ -50,7 +50,7 @@ def index() -> AnyResponse:
 
 
 def outcome(callback: Callback) -> str:
-    """What became of a callback, as a sentence."""
+    """The result of a callback as a sentence."""
     if callback.state is CallbackState.RECEIVED:
         now = wiring().clock()
         if callback.due_at and callback.due_at > now:
@@ -59,11 +59,11 @@ def outcome(callback: Callback) -> str:
     return _ENDS.get(callback.note) or as_sentence(callback.note) or "Processed."
 
 
-# Not every name may follow: GET of a callback URL itself is the receiver's.
+# Only ids match: GET of a callback URL itself goes to the receiver.
 @blueprint.get("/callbacks/cbk_<tail>")
 @signed_in("read")
 def show(tail: str) -> AnyResponse:
-    """One callback with what it said."""
+    """One callback with its content."""
     w = wiring()
     with w.db.read() as tx:
         found = get_or_404(tx, Callback, f"cbk_{tail}")
@@ -85,7 +85,7 @@ def show(tail: str) -> AnyResponse:
 @blueprint.post("/callbacks/<callback_id>/replay")
 @signed_in("submit")
 def replay(callback_id: str) -> AnyResponse:
-    """Look at it once more; its own page shows what comes of it."""
+    """Process a callback again; its page shows the result."""
     with wiring().db.write() as tx:
         found = get_or_404(tx, Callback, callback_id)
         replay_callback(tx, found, wiring().clock())

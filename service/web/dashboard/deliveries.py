@@ -1,4 +1,4 @@
-"""All deliveries of the account: filtered, live, and many sent again at once."""
+"""All deliveries of the account, with filters, live updates and a bulk resend."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ from service.web.session import signed_in
 
 blueprint = Blueprint("deliveries", __name__)
 
-#: What a delivery can be found by; failing ones are pending, too.
+#: The states to filter by; failing deliveries are pending, too.
 STATES = (*DeliveryState, "failing")
 _ID = re.compile(r"(dlv|sub)_[0-9a-f]{32}")
 
 
 class Row(NamedTuple):
-    """A delivery with all that its line says."""
+    """A delivery with the facts for its line."""
 
     delivery: Delivery
     event: Event | None
@@ -91,7 +91,7 @@ def index() -> AnyResponse:
 
 
 def filters(given: MultiDict[str, str]) -> dict[str, str]:
-    """What of a query or a form narrows the list: only what is sensible, the rest is dropped."""
+    """The valid filters in a query or a form; the rest is dropped."""
     return sensible(
         given,
         state=STATES.__contains__,
@@ -104,7 +104,7 @@ def filters(given: MultiDict[str, str]) -> dict[str, str]:
 
 
 def subscription_title(subscription: Subscription) -> str:
-    """What people know it by: its name, else enough of its target."""
+    """The title for people: its name, else a part of its target."""
     return subscription.name or mask_target(target_of(wiring().encryptor, subscription))
 
 
@@ -131,7 +131,7 @@ def rows_of(tx: Connection, found: list[Delivery]) -> list[Row]:
 @blueprint.post("/deliveries/selected/resend")
 @signed_in("submit")
 def resend_selected() -> AnyResponse:
-    """Send the ticked deliveries once more, each by itself; back to the list with the result."""
+    """Resend the selected deliveries, each alone; then show the list with the result."""
     ids = sorted(set(request.form.getlist("delivery")))[:LONGEST_PAGE]
 
     def resend(tx: Connection, delivery: Delivery) -> list[str]:

@@ -1,4 +1,4 @@
-"""One delivery: what each attempt sent and was answered, side by side."""
+"""One delivery: the request and the answer of each attempt, side by side."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from service.web.session import live_page, page, signed_in
 
 blueprint = Blueprint("delivery", __name__)
 
-#: A next attempt that is further away is not worth a look every two seconds.
+#: If the next attempt is later than this, the page does not refresh every two seconds.
 SOON = timedelta(minutes=2)
 
 
@@ -60,7 +60,7 @@ def _values(delivery_id: str) -> dict[str, Any]:
 
 
 def attempt_view(delivery: Delivery, attempt: Attempt, exchange: Exchange | None) -> dict[str, Any]:
-    """An attempt with both sides of it as text."""
+    """An attempt with its request and answer as text."""
     shown: dict[str, Any] = {"row": attempt, "sent": None, "answer": None, "curl": None}
     if exchange is None:
         return shown
@@ -79,7 +79,7 @@ def attempt_view(delivery: Delivery, attempt: Attempt, exchange: Exchange | None
 @blueprint.post("/deliveries/<delivery_id>/resend")
 @signed_in("submit")
 def resend(delivery_id: str) -> AnyResponse:
-    """Send it once more; back to where the button was."""
+    """Resend a delivery; then show the page with the button again."""
     with wiring().db.read() as tx:
         job_id = get_or_404(tx, Delivery, delivery_id).job_id
     here = job_id is None or request.form.get("from") == "delivery"

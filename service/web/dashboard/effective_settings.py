@@ -1,4 +1,4 @@
-"""Settings as they are in force, for an operator's eyes: grouped, in words, secrets hidden."""
+"""The effective settings for an operator: grouped, as text, with secrets hidden."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ GROUPS = {
     ),
     "Messages": ("smtp_url", "mail_from", "slack_bot_token", "retry_schedule", "allowed_networks"),
 }
-#: What holds where nothing is set.
+#: The text for settings whose default depends on other things.
 UNSET = {
     "budget": "no limit",
     "job_budget": "no limit",
@@ -56,7 +56,7 @@ _BYTES = ("archive_max_bytes", "quota_bytes")
 
 
 class EffectiveSetting(NamedTuple):
-    """One setting: its whole name, its value in words, whether it differs from the default."""
+    """One setting: its full name, its value as text, and whether it differs from the default."""
 
     name: str
     value: str
@@ -65,10 +65,10 @@ class EffectiveSetting(NamedTuple):
 
 def effective_settings(settings: Settings, database: str) -> dict[str, list[EffectiveSetting]]:
     """
-    Every setting, by group.
+    All settings, by group.
 
     Args:
-        database: its address, without a password.
+        database: the database's address, without a password.
     """
     default = Settings.model_fields["data_dir"].default
     plain = load_settings({}, data_dir=settings.data_dir).model_copy(update={"data_dir": default})
@@ -86,7 +86,7 @@ def effective_settings(settings: Settings, database: str) -> dict[str, list[Effe
 
 
 def in_words(name: str, value: Any) -> str:
-    """A value for people: a secret only as set or not, with units and what holds by default."""
+    """A value for people, with units and defaults; a secret only as "set, hidden"."""
     if isinstance(value, SecretStr):
         return "set, hidden" if value.get_secret_value() else "not set"
     if name == "secret_keys" and value:

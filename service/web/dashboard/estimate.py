@@ -1,4 +1,4 @@
-"""What a job will cost and how long it will take, while it is still being typed."""
+"""The price and time of a job while its form is being filled in."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from service.web.dashboard.fields import name_of
 
 @dataclass(frozen=True)
 class Quote:
-    """Dollars, from and to; seconds; what is left of the budget, and what speaks against it."""
+    """Lowest and highest price in dollars, seconds, the rest of the budget, an objection."""
 
     low: float | None
     high: float | None
@@ -25,9 +25,9 @@ class Quote:
 
 
 def quote(model: Model, given: Mapping[str, str]) -> Quote:
-    """The quote for what was chosen; a choice that is not made yet counts as its default."""
+    """The quote for the chosen values; a missing one counts as its default."""
     w, account = wiring(), caller().account_id
-    # Only what comes from a closed set has a part in price and time.
+    # Only parameters with fixed choices affect price and time.
     texts = {p.name: given.get(name_of(model, p)) for p in model.parameters}
     values = {
         p.name: next((c for c in p.choices if str(c) == texts[p.name]), p.default)

@@ -1,8 +1,8 @@
 """
-The fields of a new job: what was typed as a request's body, and a job as what was typed.
+The fields of a new job: conversion of a form to a request body, and of a job to a form.
 
 A field of one model is called ``SLUG.PARAMETER``; `prompt`, `model` and `notify` belong
-to all. Images that come inside the form are stored at once: from then on
+to all. Images that are sent inside the form are stored at once: from then on
 each is a short URL of ours, which can be shown, copied and sent again.
 """
 
@@ -23,34 +23,34 @@ from service.media.image_formats import BadImage, is_url, kind_of
 from service.model import ACCOUNTS_OWN, Job
 from service.web.context import wiring
 
-#: What a field's file is called besides its text.
+#: The suffix of the field for a file beside a text field.
 FILE = ".file"
 
 
 def models_here() -> dict[str, Model]:
-    """Each model with every input that any of its vendors here takes."""
+    """Each model with all inputs that its vendors here accept, by slug."""
     return {slug: merged_model(slug) for slug in OFFERS}
 
 
 def merged_model(slug: str) -> Model:
-    """One model with the inputs of all its vendors that have a key; of none, the first's."""
+    """One model with the inputs of all vendors with a key; without such a vendor, of the first."""
     providers, sold = wiring().providers, list(OFFERS[slug].values())
     usable = [offer for offer in sold if offer.provider in providers] or sold[:1]
     parameters = {p.name: p for offer in reversed(usable) for p in offer.parameters}
     names = [offer.provider for offer in usable]
     routes = [r for r in routes_of(slug) if r not in VENDORS or (r in names and len(names) > 1)]
-    # The first vendor's inputs stand first, in its order.
+    # The first vendor's inputs come first, in its order.
     ordered = {p.name: parameters[p.name] for offer in usable for p in offer.parameters}
     return replace(usable[0], parameters=tuple(ordered.values()), routes=tuple(routes))
 
 
 def name_of(model: Model, parameter: Parameter) -> str:
-    """The field's name."""
+    """The name of a parameter's form field."""
     return parameter.name if parameter.name == "prompt" else f"{model.slug}.{parameter.name}"
 
 
 def body_of(given: Mapping[str, str]) -> dict[str, Any]:
-    """The form as a request to the API would say it."""
+    """The form as the body of an API request."""
     slug = given["model"]
     model = models_here().get(slug)
     values = {p.name: typed_value(model, p, given) for p in model.parameters} if model else {}
@@ -64,7 +64,7 @@ def body_of(given: Mapping[str, str]) -> dict[str, Any]:
 
 
 def with_channel(target: str) -> str:
-    """``CHANNEL:TARGET``; where only a target was typed, the channel that such a one is for."""
+    """``CHANNEL:TARGET``; without a typed channel, the one that fits the target."""
     if target == ACCOUNTS_OWN or re.match(r"[a-z_]+:(?!//)", target):
         return target
     if "://" not in target:
@@ -73,8 +73,8 @@ def with_channel(target: str) -> str:
 
 
 def typed_value(model: Model, parameter: Parameter, given: Mapping[str, str]) -> Any:
-    """What was typed into a field, as JSON has it; None for nothing."""
-    # Browsers send every line of a text field with CRLF.
+    """The value of a field as JSON; None for a blank field."""
+    # Browsers end every line of a text field with CRLF.
     text = given.get(name_of(model, parameter), "").replace("\r\n", "\n").strip()
     if not text:
         return None
@@ -87,7 +87,7 @@ def typed_value(model: Model, parameter: Parameter, given: Mapping[str, str]) ->
 
 
 def errors_of(slug: str, faults: Iterable[FieldError]) -> dict[str, list[str]]:
-    """The faults' messages by the fields of this model's form."""
+    """The messages of faults, by the fields of this model's form."""
     found: dict[str, list[str]] = {}
     for fault in faults:
         _, top, *below = [*fault.pointer.split("/"), ""]
@@ -101,7 +101,7 @@ def errors_of(slug: str, faults: Iterable[FieldError]) -> dict[str, list[str]]:
 def with_images(
     given: Mapping[str, str], files: MultiDict[str, FileStorage]
 ) -> tuple[dict[str, str], list[FieldError]]:
-    """The form with each image that it brought along as a URL of ours, and what is no image."""
+    """The form with each uploaded image replaced by a URL of ours, and faults for other files."""
     found, faults = dict(given), list[FieldError]()
     model = models_here().get(given["model"])
     if model is None:
@@ -118,18 +118,18 @@ def with_images(
                 data = base64.b64encode(content).decode()
                 kept.append(_save_image(model, parameter, data))
             except BadImage as bad:
-                # Its name stays behind: without it the next press would make a video without it.
+                # The name stays in the field: else the next press would send no image.
                 kept.append("_".join((file.filename or "").split()))
                 faults.append(
                     FieldError(json_pointer("input", parameter.name), bad.code.lower(), str(bad))
                 )
-        # A new file takes the place of the one image that fits, and stands beside one of two.
+        # A new file replaces the image of a field for one, and is added in a field for two.
         found[name] = "\n".join(kept if parameter.kind == "images" else kept[-1:])
     return found, faults
 
 
 def stored_image(model: Model, parameter: Parameter, text: str) -> str:
-    """The image's URL; what is none stays as it was typed, for the check to name it."""
+    """The image's URL; other text stays unchanged, so that the check reports it."""
     try:
         return text if is_url(text) or not text else _save_image(model, parameter, text)
     except BadImage:
@@ -144,14 +144,14 @@ def _save_image(model: Model, parameter: Parameter, data: str) -> str:
 
 
 def previews(text: str) -> list[str]:
-    """Paths of those images in a field that lie with us: no page of ours calls anybody else."""
+    """Paths of the images in a field that are stored here: our pages load nothing from others."""
     ours = wiring().settings.public_origin
     found = [url for url in text.split() if wiring().uploads.holds(url)]
     return [url.removeprefix(ours) for url in found]
 
 
 def filled_from(job: Job) -> tuple[dict[str, str], bool]:
-    """The form as it would have made this job, and whether an image is missing by now."""
+    """A form filled in from a job, and whether one of its images is missing."""
     named = job.route == AUTO and job.requested is None and len(OFFERS.get(job.model, {})) > 1
     route = job.provider if named else job.route
     given, lost = {"model": job.model, f"{job.model}.route": route}, False
@@ -164,7 +164,7 @@ def filled_from(job: Job) -> tuple[dict[str, str], bool]:
 
 
 def is_kept(text: str) -> bool:
-    """Whether it is anything but an image of ours whose time is over."""
+    """Whether the text is not an expired image of ours."""
     w = wiring()
     if not w.uploads.holds(text):
         return True

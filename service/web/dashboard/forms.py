@@ -1,4 +1,4 @@
-"""Forms that make something: sent twice, they make it once."""
+"""Forms that create something only once, even if they are sent twice."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from service.web.context import caller, wiring
 
 
 def form_token() -> str:
-    """What tells one form that is given out from the next."""
+    """A token that identifies one form page."""
     return secrets.token_urlsafe(16)
 
 
 def submit_once(tx: Connection, make: Callable[[], str]) -> tuple[str, bool]:
-    """The id of what this form makes, and whether it was made now or when it came before."""
+    """The id of the object that this form creates, and whether it was created now."""
     account, now = caller().account_id, wiring().clock()
-    # The form as it came, each file by its digest; the token only says who sent it.
+    # Identifies a form by its fields, and by the digest of each file; not by its CSRF token.
     sent = {name: texts for name, texts in request.form.lists() if name != "form_token"}
     for name, files in request.files.lists():
         sent[name] = [digest_of_file(file) for file in files]
@@ -37,6 +37,6 @@ def submit_once(tx: Connection, make: Callable[[], str]) -> tuple[str, bool]:
 
 
 def digest_of_file(file: FileStorage) -> str:
-    """SHA-256 of all of it, wherever it was read to."""
+    """The SHA-256 of a whole file, in hex, from its start."""
     file.seek(0)
     return hashlib.sha256(file.read()).hexdigest()

@@ -42,9 +42,9 @@ from service.web.session import live_page, page, signed_in
 
 blueprint = Blueprint("job", __name__)
 
-#: A delivery whose next attempt is further away is not worth a look every two seconds.
+#: If the next attempt is later than this, the page does not refresh every two seconds.
 SOON = timedelta(minutes=2)
-#: So many callbacks are shown as they came, the newest.
+#: The number of callbacks that are shown with their content, the newest.
 CALLBACKS = 5
 
 News = dict[str, Any]
@@ -61,7 +61,7 @@ def show(job_id: str) -> AnyResponse:
 
 
 def show_problem(job_id: str, problem: Problem) -> AnyResponse:
-    """The page of the job, with why the last thing that was asked of it could not be done."""
+    """The page of the job, with the reason why the last action failed."""
     values = _values(job_id)
     values |= {"wire": _wire(values["job"]), "problem": problem, "parts": "_job.html"}
     address = url_for("dashboard.job.show", job_id=job_id, live=1)
@@ -110,7 +110,7 @@ def delivery_view(tx: Connection, delivery: Delivery) -> News:
 
 
 def facts_of(job: Job, video: Video | None) -> list[tuple[str, str]]:
-    """What was asked for besides the prompt, and what came."""
+    """The input besides the prompt, and facts about the result, as pairs of label and text."""
     facts = [(words(name), _shown(v)) for name, v in job.input.items() if name != "prompt"]
     if video and video.width:
         facts.append(("Picture", f"{video.width} × {video.height}"))
@@ -125,7 +125,7 @@ def _shown(value: Any) -> str:
 
 
 def player_of(video: Video | None, now: datetime) -> dict[str, Any]:
-    """The video and where it plays; looking at it renews a link whose time is over."""
+    """The video and its URL; this renews an expired link."""
     alive = renewed(wiring().db, wiring().settings, video, now) if video else None
     kept = alive if alive and alive.state is not VideoState.DELETED else None
     return {
@@ -134,13 +134,13 @@ def player_of(video: Video | None, now: datetime) -> dict[str, Any]:
         "link_until": kept.link_expires_at if kept else None,
         "path": video_path(alive) if alive else None,
         "poster": poster_path(alive),
-        # Before the copy is here the link leads to the provider, where no player of ours may go.
+        # Before the copy is stored, the link leads to the provider, which our policy forbids.
         "playable": alive and alive.state is VideoState.STORED,
     }
 
 
 def callback_view(callback: Callback) -> dict[str, Any]:
-    """A callback with what became of it, and what it said, without its secrets."""
+    """A callback with its result and its content, without secrets."""
     secrets = secrets_of(wiring().settings)
     content = content_of(callback.headers, callback.body, CALLBACK_BYTES)
     return {
@@ -152,7 +152,7 @@ def callback_view(callback: Callback) -> dict[str, Any]:
 
 
 def _wire(job: Job) -> dict[str, Any] | str:
-    """The request to the provider as it was or will be sent; or why it can't be shown."""
+    """The request to the provider, past or future; or the reason why it can't be shown."""
     w = wiring()
     if job.provider not in w.providers or find_offer(job.model, job.provider) is None:
         return f"This server can no longer send to {job.provider}."
@@ -166,7 +166,7 @@ def _wire(job: Job) -> dict[str, Any] | str:
 
 
 def allowed_actions(job: Job, pending: Sequence[Delivery]) -> dict[str, bool]:
-    """What this key may do to the job in its state."""
+    """The actions that this key may take on the job in its state, by name."""
     ended, acts = job.state in TERMINAL, "submit" in caller().scopes
     return {
         "act": acts,

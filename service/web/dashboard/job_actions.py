@@ -1,4 +1,4 @@
-"""What can be done to one job from its page; what could not be done is reported there."""
+"""The actions of a job's page; the page reports a failed one."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ LONGEST_TASK_ID = 200
 @blueprint.post("/jobs/<job_id>/cancel")
 @signed_in("submit")
 def cancel(job_id: str) -> AnyResponse:
-    """Take the job back."""
+    """Cancel the job."""
     return _act(job_id, lambda tx, job: cancel_job(tx, job, wiring().clock()))
 
 
 @blueprint.post("/jobs/<job_id>/mute")
 @signed_in("submit")
 def mute(job_id: str) -> AnyResponse:
-    """No more news of the job."""
+    """Mute the job."""
     return _act(job_id, lambda tx, job: mute_job(tx, job, wiring().clock()))
 
 
 @blueprint.post("/jobs/<job_id>/resolve")
 @signed_in("submit")
 def resolve(job_id: str) -> AnyResponse:
-    """End an unknown job as the person says who has looked for it at the provider."""
+    """Resolve an unknown job as the person decided."""
     return _act(job_id, lambda tx, job: resolve_by_hand(tx, job, resolution(), wiring().clock()))
 
 
 def resolution() -> Resolution:
-    """What the form says. Raises InvalidInput without a task, or without the word for paying."""
+    """The decision in the form. Raises InvalidInput without a task id or the confirmation."""
     match request.form.get("how"):
         case "task":
             task_id = request.form.get("task_id", "").strip()
@@ -68,7 +68,7 @@ def _fault(name: str, message: str) -> InvalidInput:
 @blueprint.post("/jobs/<job_id>/erase")
 @signed_in("admin")
 def erase(job_id: str) -> AnyResponse:
-    """Forget what the job was about, for good."""
+    """Delete the content of the job for good."""
     w = wiring()
     with w.db.read() as tx:
         job = get_or_404(tx, Job, job_id)
@@ -83,7 +83,7 @@ def erase(job_id: str) -> AnyResponse:
 
 
 def _act(job_id: str, action: Callable[[Connection, Job], None]) -> AnyResponse:
-    """Back to the job's page; there too when it cannot be done."""
+    """Act, then show the job's page, also after a failure."""
     try:
         with wiring().db.write() as tx:
             action(tx, get_or_404(tx, Job, job_id))

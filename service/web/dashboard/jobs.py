@@ -1,4 +1,4 @@
-"""The list of jobs: filtered, searched, live."""
+"""The list of jobs, with filters, search and live updates."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from service.web.session import signed_in
 
 blueprint = Blueprint("jobs", __name__)
 
-#: No prompt is longer, and no search need be.
+#: The longest search; no prompt is longer.
 LONGEST_SEARCH = 200
 _JOB_ID = re.compile(r"job_[0-9a-f]{32}")
 
@@ -47,7 +47,7 @@ def index() -> AnyResponse:
         limits = {"before": given.get("before"), "state": given.get("state")}
         found = store.job_lists.page(tx, account_id, PAGE_ROWS, **limits, **which)
         videos = store.videos.of_jobs(tx, [job.id for job in found])
-        # A search that finds little has read every prompt for it: not once more to count.
+        # A search with few results has read all prompts: do not read them again for a count.
         complete = not (found.older or limits["before"] or limits["state"])
         counts: Mapping[str, int] = Counter(job.state for job in found)
         if not complete:
@@ -67,7 +67,7 @@ def index() -> AnyResponse:
         rows=[(job, poster_path(videos.get(job.id))) for job in found],
         older=found.older,
         counts={name: counts.get(name, 0) for name in JobState if name in counts or name == wanted},
-        # A fresh account's page waits for the first job, however that is asked for.
+        # The page of a new account waits for the first job, from whatever source.
         active=fresh or any(job.state not in TERMINAL for job in found),
         listeners=listeners,
         vendors=list(wiring().providers),
@@ -79,7 +79,7 @@ def index() -> AnyResponse:
 
 
 def filters(given: MultiDict[str, str]) -> dict[str, str]:
-    """What of a query or a form narrows the list: only what is sensible, the rest is dropped."""
+    """The valid filters in a query or a form; the rest is dropped."""
     text = " ".join(given.get("q", "").replace("\x00", "").split())[:LONGEST_SEARCH]
     found = sensible(
         given,

@@ -1,4 +1,4 @@
-"""API keys of the account: made, shown once, revoked."""
+"""API keys of the account: create them, show them once, revoke them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WORDS = {
 @blueprint.get("/settings/keys")
 @signed_in("read")
 def index() -> AnyResponse:
-    """All keys, for who may see them."""
+    """All keys, for a key that may see them."""
     return _page()
 
 
@@ -53,7 +53,7 @@ def _page(status: int = 200, faults: tuple[FieldError, ...] = (), **more: Any) -
 @blueprint.post("/settings/keys")
 @signed_in("admin")
 def create() -> AnyResponse:
-    """A new key, shown on this page only; a form that is sent again makes no second one."""
+    """Create a key, shown on this page only; a form that is sent twice creates one key."""
     w, own = wiring(), caller()
     given = {"name": request.form.get("name", "").strip(), "scopes": request.form.getlist("scopes")}
     made: list[str] = []
@@ -77,7 +77,7 @@ def create() -> AnyResponse:
 @blueprint.post("/settings/keys/<key_id>/revoke")
 @signed_in("admin")
 def revoke(key_id: str) -> AnyResponse:
-    """Revoke another key than the one that is signed in."""
+    """Revoke a key, but not the one that is signed in."""
     if key_id == caller().id:
         hint = "Sign in with another key first."
         raise Problem(409, "this is the key that you are signed in with", hint=hint)

@@ -7,15 +7,15 @@ from service.web.context import wiring
 
 
 def video_link(video: Video) -> str:
-    """The video's stable link, whole."""
+    """The video's stable link, as a full URL."""
     return wiring().links.url_for(video.link_expires_at, video=video.id)
 
 
 def video_path(video: Video) -> str:
-    """The video's link within this site, by whatever name the site was opened."""
+    """The video's path on this site, whatever host name the site was opened with."""
     return video_link(video).removeprefix(wiring().settings.public_origin)
 
 
 def poster_path(video: Video | None) -> str | None:
-    """Its poster, where it has one."""
+    """The path of its poster; None if it has none."""
     return f"{video_path(video)}/poster.jpg" if video and video.poster_file else None

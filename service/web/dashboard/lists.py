@@ -1,4 +1,4 @@
-"""What the lists of jobs and of deliveries share: their filters and their page."""
+"""The filters and the page that the lists of jobs and of deliveries share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from service.web.context import wiring
 from service.web.session import live_page
 
 PAGE_ROWS = 25
-#: What can be chosen as the time that a row was made in.
+#: The choices for the time of a row's creation.
 SPANS = {
     "1h": ("Last hour", timedelta(hours=1)),
     "24h": ("Last 24 hours", timedelta(hours=24)),
@@ -26,7 +26,7 @@ SPANS = {
 
 
 class Select(NamedTuple):
-    """A filter to choose from: its name in the query, its label, its blank choice, the others."""
+    """A select filter: its name in the query, its label, its blank choice, the other choices."""
 
     name: str
     label: str
@@ -38,7 +38,7 @@ CREATED = Select("since", "Created", "Any time", [(k, title) for k, (title, _) i
 
 
 def sensible(given: MultiDict[str, str], **checks: Callable[[str], Any]) -> dict[str, str]:
-    """The filters in a query or a form that pass their check; the rest is dropped."""
+    """The valid filters in a query or a form; the rest is dropped."""
     return {name: given[name] for name, check in checks.items() if check(given.get(name, ""))}
 
 
@@ -56,7 +56,7 @@ def list_page(
     **values: Any,
 ) -> AnyResponse:
     """The list as `parts` shows it, below its filters and the states with their `counts`."""
-    # Ticked are not those that come in later: nobody has looked at them.
+    # Rows that arrive later are not selected: nobody has seen them.
     picked = "pick" in request.args and "live" not in request.args
     page = {"heading": heading, "given": given, "selects": selects, "picked": picked}
     shown = {name: format_count(count, MOST_COUNTED) for name, count in counts.items()}

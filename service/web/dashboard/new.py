@@ -36,19 +36,19 @@ from service.web.pages import html_problem
 from service.web.session import page, signed_in
 
 blueprint = Blueprint("new", __name__)
-#: Where a sandbox runs.
+#: Hosts on which a sandbox runs.
 LOOPBACK = {"127.0.0.1", "localhost"}
 
 
 @blueprint.before_request
 def _allow_images() -> None:
-    """As much as a job may bring along, in files or in text."""
+    """Allow bodies as large as a job's images, as files or as text."""
     request.max_content_length = request.max_form_memory_size = JOB_BYTES
 
 
 @blueprint.errorhandler(413)
 def _too_large(_: Exception) -> AnyResponse:
-    """More than that is reported on a page, or in the field that asked."""
+    """Report a body that is too large on a page, or in the field that sent it."""
     said = f"An image may have {IMAGE_BYTES >> 20} MB, a whole job {JOB_BYTES >> 20} MB"
     if "HX-Request" not in request.headers:
         return html_problem(Problem(413, "the images are too large", hint=said))
@@ -58,7 +58,7 @@ def _too_large(_: Exception) -> AnyResponse:
 @blueprint.get("/new")
 @signed_in("submit")
 def show() -> AnyResponse:
-    """The form for a new job; with `like`, filled in as another job was asked for."""
+    """The form for a new job; with `like`, filled in from another job."""
     given = {"model": request.args.get("model", ""), "once": form_token()}
     like = request.args.get("like")
     if like is None:
@@ -81,7 +81,7 @@ def _form(
 
 
 def _known(given: Mapping[str, str]) -> dict[str, Any]:
-    """What every field is made of."""
+    """The values that all fields of the form need."""
     w = wiring()
     vendors = [w.settings.base_url_of(name) for name in w.providers]
     return {
@@ -100,7 +100,7 @@ def _usable() -> list[str]:
 
 
 def _chosen(given: Mapping[str, str]) -> str:
-    """The model that is asked for, else the first that can be used, one with a price first."""
+    """The chosen model, else the first usable one, preferably with a price."""
     if given["model"] in OFFERS:
         return given["model"]
     usable, models = _usable() or list(OFFERS), models_here()
@@ -112,7 +112,7 @@ def _chosen(given: Mapping[str, str]) -> str:
 @blueprint.post("/new")
 @signed_in("submit")
 def create() -> AnyResponse:
-    """A new job from the form; the form again, with what is wrong, when it cannot be."""
+    """Create a job from the form; with faults, show the form again."""
     given, faults = _given()
     asked = _asked(given, faults)
     if asked is None:
@@ -131,7 +131,7 @@ def _given() -> tuple[dict[str, str], list[FieldError]]:
 
 
 def _asked(given: Mapping[str, str], faults: list[FieldError]) -> JobRequest | None:
-    """The request that was typed; None where something is wrong, which is added to `faults`."""
+    """The request in the form; None if it has faults, which are added to `faults`."""
     try:
         asked = check_request(body_of(given), channels(), wiring().market())
     except InvalidInput as error:
@@ -144,7 +144,7 @@ def _asked(given: Mapping[str, str], faults: list[FieldError]) -> JobRequest | N
 @blueprint.post("/new/quote")
 @signed_in("submit")
 def estimate() -> AnyResponse:
-    """Price and time of what is chosen now."""
+    """The price and time of the current choice."""
     given = {"model": ""} | request.form.to_dict()
     return page("_quote.html", quote=quote(models_here()[_chosen(given)], given))
 
@@ -152,7 +152,7 @@ def estimate() -> AnyResponse:
 @blueprint.post("/new/field")
 @signed_in("submit")
 def check() -> AnyResponse:
-    """One field once it is filled in: as it is kept, with what is wrong with it."""
+    """Check one field once it is filled in, and show it with its faults."""
     given, faults = _given()
     name = request.args.get("name", "")
     _asked(given, faults)
@@ -163,7 +163,7 @@ def check() -> AnyResponse:
 @blueprint.post("/new/request")
 @signed_in("submit")
 def dry_run() -> AnyResponse:
-    """The form with the request that it would send, and the same job as code; sends nothing."""
+    """The form with the request to the vendor, and the same job as code; sends nothing."""
     w = wiring()
     given, faults = _given()
     asked = _asked(given, faults)
@@ -179,7 +179,7 @@ def dry_run() -> AnyResponse:
 
 
 def snippets_of(given: Mapping[str, str], asked: JobRequest) -> list[tuple[str, str, str]]:
-    """The job in each language: its word, its name, its text."""
+    """The job in each language, as tuples of id, name and code."""
     with wiring().db.read() as tx:
         first = store.accounts.first(tx)
     account = caller().account_id

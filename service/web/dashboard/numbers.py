@@ -1,4 +1,4 @@
-"""Numbers: what was spent, how long callbacks take, how many deliveries arrive."""
+"""Usage: spending, the time of callbacks, the success of deliveries."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ from service.web.session import page, signed_in
 
 blueprint = Blueprint("numbers", __name__)
 
-#: What can be chosen: its name, and how many UTC days with today.
+#: The ranges to choose from: the name, and the number of UTC days including today.
 USUAL = "30d"
 RANGES = {"24h": ("24 hours", 1), "7d": ("7 days", 7), "30d": ("30 days", 30)}
 
 
 class Range(NamedTuple):
-    """A key of `RANGES`, its first moment, and its UTC days."""
+    """A key of `RANGES`, the start of the range, and its UTC days."""
 
     key: str
     start: datetime
@@ -50,7 +50,7 @@ class Range(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """A model's callbacks: how long they took, day by day, and of late in words."""
+    """The times of a model's callbacks: a chart by day, and a sentence about the last day."""
 
     model: str
     said: str
@@ -60,7 +60,7 @@ class Wait(NamedTuple):
 @blueprint.get("/numbers")
 @signed_in("read")
 def index() -> AnyResponse:
-    """The account's numbers, drawn and in words."""
+    """The account's usage as charts and text."""
     w, account = wiring(), caller().account_id
     chosen = chosen_range(account, w.clock())
     start, days = chosen.start, chosen.days
@@ -97,7 +97,7 @@ def index() -> AnyResponse:
 
 
 def chosen_range(account_id: str, now: datetime) -> Range:
-    """The range in the query; else the shortest that holds all that the account has done."""
+    """The range in the query; else the shortest one that contains all the account's jobs."""
     key = request.args.get("range", "")
     if key not in RANGES:
         with wiring().db.read() as tx:
@@ -112,10 +112,10 @@ def chosen_range(account_id: str, now: datetime) -> Range:
 
 
 def completion(days: Sequence[date], worked: Sequence[DayOfJobs]) -> dict[str, Any]:
-    """How results were found, of models that call back; and the others."""
-    # A model that is gone from the catalogue says nothing of callbacks.
+    """The sources of results for models that call back, and the names of the others."""
+    # A model that left the catalogue is not counted.
     known = [one for one in worked if find_offer(one.model, one.provider)]
-    # Of the others every end is found by polling, as it should be.
+    # All results of the other models come by polling, as intended.
     awaited = [one for one in known if model_of(one.model, one.provider).calls_back]
     return {
         "ends": completion_chart(days, awaited),
@@ -126,7 +126,7 @@ def completion(days: Sequence[date], worked: Sequence[DayOfJobs]) -> dict[str, A
 
 
 def arrivals(counted: Sequence[DeliveryCount]) -> dict[str, int]:
-    """How many deliveries arrived, and how many did not: given up, or failing so far."""
+    """The numbers of deliveries: arrived, exhausted, and failing."""
     failing = sum(one.count for one in counted if one.failing)
     exhausted = sum(one.count for one in counted if one.state is DeliveryState.EXHAUSTED)
     delivered = sum(one.count for one in counted if one.state is DeliveryState.DELIVERED)
@@ -143,7 +143,7 @@ def _slot(day: date) -> str:
 
 
 def spending_chart(days: Sequence[date], worked: Sequence[DayOfJobs]) -> Chart:
-    """Dollars by day, a part for each model, the dearest model lowest."""
+    """Dollars by day, stacked by model, with the most expensive model at the bottom."""
     spent: dict[str, float] = {}
     for one in worked:
         spent[one.model] = spent.get(one.model, 0) + one.spent
@@ -160,7 +160,7 @@ def spending_chart(days: Sequence[date], worked: Sequence[DayOfJobs]) -> Chart:
 
 
 def completion_chart(days: Sequence[date], worked: Iterable[DayOfJobs]) -> Chart:
-    """How the results of each day's jobs were found, of models that call back."""
+    """The sources of results by day, for models that call back."""
     called: Counter[date] = Counter()
     polled: Counter[date] = Counter()
     for one in worked:
@@ -174,7 +174,7 @@ def completion_chart(days: Sequence[date], worked: Iterable[DayOfJobs]) -> Chart
 
 
 def callback_times(days: Sequence[date], waits: Sequence[DayOfWaits]) -> list[Wait]:
-    """A drawing for each model, in the order of their names."""
+    """A chart for each model, in the order of their names."""
     found = []
     for model in sorted({one.model for one in waits}, key=model_title):
         own = {one.day: one for one in waits if one.model == model}
@@ -194,7 +194,7 @@ def callback_times(days: Sequence[date], waits: Sequence[DayOfWaits]) -> list[Wa
 
 
 def subscription_name(tx: Connection, counted: DeliveryCount) -> str:
-    """A subscription as people know it: its channel, and enough of its target."""
+    """The title of a subscription for people: its channel, and a part of its target."""
     found = store.subscriptions.find(tx, counted.subscription_id)
     if found is None:
         return f"{counted.channel} removed"
@@ -204,7 +204,7 @@ def subscription_name(tx: Connection, counted: DeliveryCount) -> str:
 
 
 def attempts_in_words(counted: Sequence[AttemptCount]) -> str:
-    """How many attempts there were at a subscription's deliveries, and how long they took."""
+    """The number and the duration of a subscription's attempts, as a sentence."""
     whole = sum(one.count for one in counted)
     failed = sum(one.count for one in counted if one.failed)
     noun = "1 attempt" if whole == 1 else f"{whole:,} attempts"
@@ -214,7 +214,7 @@ def attempts_in_words(counted: Sequence[AttemptCount]) -> str:
 
 
 def at_share(counted: Sequence[AttemptCount], percent: int) -> int:
-    """The fewest milliseconds that so many percent of the attempts do not exceed."""
+    """The percentile of the attempts' durations, in milliseconds."""
     left = sum(one.count for one in counted) * percent / 100
     for one in sorted(counted, key=lambda one: one.milliseconds):
         left -= one.count
@@ -226,7 +226,7 @@ def at_share(counted: Sequence[AttemptCount], percent: int) -> int:
 def shares_by_subscription(
     counted: Sequence[DeliveryCount], tried: Sequence[AttemptCount], names: dict[str, str]
 ) -> list[Share]:
-    """Each subscription's deliveries and attempts, the busiest first."""
+    """A bar for each subscription's deliveries, with its attempts as text, the busiest first."""
     counts: dict[str, Counter[str]] = {id_: Counter() for id_ in names}
     for one in counted:
         counts[one.subscription_id]["failing" if one.failing else one.state.value] += one.count

@@ -1,8 +1,8 @@
 """
-Bytes of others as text for people: formatted, cut, harmless, and without secrets.
+Bytes from others as text for people: formatted, shortened, harmless, without secrets.
 
-What cannot be seen (control characters, marks that turn the reading direction)
-stands there as an escape.
+Invisible characters (control characters, marks that reverse the reading direction)
+are shown as escapes.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from pydantic import SecretStr
 from service.ops.logs import masked
 from service.settings import Settings
 
-#: Characters that are shown, and bytes that are read as JSON: no page is to work through more.
+#: The most characters that are shown, and the most bytes that are parsed as JSON, per page.
 LONGEST = 8000
 READ = 64 * 1024
-#: Names of headers and fields whose values are nobody's business.
+#: Names of headers and fields with secret values.
 _NAMES = r"authorization|cookie|secret|password|signature|api[-_]?key|token"
 _SECRET = re.compile(_NAMES, re.IGNORECASE)
-#: No name is longer: else a body of nothing but such names would take its square in time.
+#: The longest name: else a body of such names would need quadratic time.
 _PART = r'[^"]{0,99}'
 _FIELD = re.compile(rf'("{_PART}(?:{_NAMES}){_PART}"\s*:\s*)"(?:[^"\\]|\\.)*"?', re.IGNORECASE)
 HIDDEN = "***"
-#: No key is shorter. One such as "any", hidden everywhere, would turn company to comp***.
+#: The shortest key that is hidden everywhere. A shorter one, "any", would change "company".
 SHORTEST_SECRET = 6
 
 
 @dataclass(frozen=True)
 class Text:
-    """What is shown, and how many bytes there were; `left_out` says that it was cut."""
+    """The shown text, and the size of the original in bytes; `left_out`: it was shortened."""
 
     text: str
     size: int
@@ -42,14 +42,14 @@ class Text:
 
 
 def secrets_of(settings: Settings) -> list[str]:
-    """What no raw text may show, wherever it stands; words such as a sandbox's key are none."""
+    """The secrets that no raw text may contain; short words such as a sandbox's key are not."""
     found = [value for value in vars(settings).values() if isinstance(value, SecretStr)]
     texts = [secret.get_secret_value() for secret in found]
     return [text for text in texts if len(text) >= SHORTEST_SECRET]
 
 
 def shown_headers(headers: Mapping[str, str], secrets: Iterable[str]) -> list[tuple[str, str]]:
-    """Headers by name, those that let somebody in hidden."""
+    """Headers as pairs of name and value, with credentials hidden."""
     return [
         (_visible(name), HIDDEN if _SECRET.search(name) else _clean(value, secrets))
         for name, value in sorted(headers.items())
@@ -57,7 +57,7 @@ def shown_headers(headers: Mapping[str, str], secrets: Iterable[str]) -> list[tu
 
 
 def shown_body(body: bytes, secrets: Iterable[str]) -> Text:
-    """A body: JSON with a line for each field, anything else as it came."""
+    """A body as text: JSON with a line for each field, anything else unchanged."""
     start = body[:READ]
     text = formatted_json(body) if body == start else ""
     text = text or start.decode("utf-8", "backslashreplace")
@@ -68,9 +68,9 @@ def shown_body(body: bytes, secrets: Iterable[str]) -> Text:
 
 def formatted_json(body: bytes) -> str:
     """
-    The start of JSON, indented: a few bytes, deep down, may be much white space.
+    The start of indented JSON: deep levels may turn few bytes into much white space.
 
-    Blank for what is no JSON, or would not be the same when written again.
+    Blank if it is not JSON, or would change when it is written again.
     """
     try:
         found, text = json.loads(body, object_pairs_hook=refuse_repeated_names), ""
@@ -84,10 +84,10 @@ def formatted_json(body: bytes) -> str:
 
 
 def refuse_repeated_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON. Raises ValueError where a name stands twice: one value would be lost."""
+    """An object of JSON. Raises ValueError for a repeated name, as one value would be lost."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a name stands there twice")
+        raise ValueError("a name occurs twice")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Callbacks that were refused: how many, why, from where, and what to do about it."""
+"""Rejected callbacks: their number, reason and sender, and advice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGE_ROWS = 100
 
 
 class Reason(NamedTuple):
-    """Why callbacks are refused: in a word, what it means, what to do."""
+    """A reason of rejections: its title, its meaning, and advice."""
 
     title: str
     meaning: str
@@ -61,14 +61,14 @@ REASONS = {
         "Nothing is lost: the job is polled. If it came from a provider, tell them.",
     ),
 }
-#: What is said of a reason that a newer version has counted.
+#: The text for a reason of a newer version.
 UNKNOWN = Reason("", "This version does not know this reason.", "See CHANGELOG.md.")
 
 
 @blueprint.get("/callbacks/rejected")
 @signed_in("read")
 def index() -> AnyResponse:
-    """The refused ones for an operator; for others, why they can't see them."""
+    """The rejected callbacks for an operator; for others, the reason why they can't see them."""
     if "operator" not in caller().scopes:
         return page("rejected.html", 403, allowed=False)
     reason, before = request.args.get("reason") or None, request.args.get("before", "")

@@ -1,4 +1,4 @@
-"""Settings: whose key this is; for an operator also how the service is set up, and how it is."""
+"""Settings: the key's account; for an operator also the service's settings and health."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ blueprint = Blueprint("settings", __name__)
 @blueprint.get("/settings")
 @signed_in("read")
 def index() -> AnyResponse:
-    """The account and its key; for an operator all else, looked at without asking anybody."""
+    """The account and its key; for an operator everything else, without calls to other machines."""
     if "operator" not in caller().scopes:
         return page("settings.html", **_own(), operator=False)
     w = wiring()
@@ -36,7 +36,7 @@ def index() -> AnyResponse:
 @blueprint.post("/settings/check")
 @signed_in("operator")
 def check() -> AnyResponse:
-    """The same, with the questions to other machines; each ends by itself within a minute."""
+    """The same page with calls to other machines, each of which ends within a minute."""
     w = wiring()
     with reserve_test_slot("checks are running"):
         health = examine(w.db, w.storage, w.providers, w.clock(), w.settings)
@@ -54,13 +54,13 @@ def hold(name: str) -> AnyResponse:
 @blueprint.post("/settings/providers/<name>/resume")
 @signed_in("operator")
 def resume(name: str) -> AnyResponse:
-    """Go on sending, held jobs first."""
+    """Send jobs to this vendor again, held ones first."""
     resume_provider(name)
     return redirect(url_for(".index", _anchor=f"provider-{name}"), 303)
 
 
 def _own() -> dict[str, Any]:
-    """What everybody sees: the account, what it has spent today and may still spend."""
+    """The values for everybody: the account, its spending today, and the rest of its budget."""
     w, account = wiring(), caller().account_id
     with w.db.read() as tx:
         return {
@@ -72,7 +72,7 @@ def _own() -> dict[str, Any]:
 
 
 def _whole(health: Health, subjects: Iterable[str]) -> dict[str, Any]:
-    """What an operator sees besides."""
+    """The additional values for an operator."""
     w = wiring()
     database = w.db.engine.url.render_as_string(hide_password=True)
     return {
@@ -87,7 +87,7 @@ def _whole(health: Health, subjects: Iterable[str]) -> dict[str, Any]:
 
 
 def versions_in_use() -> dict[str, str]:
-    """Of Clipbell, of what it runs on, and of the schema."""
+    """The versions of Clipbell, of Python, of the database and of the schema, by name."""
     w = wiring()
     with w.db.read() as tx:
         number = ".".join(str(part) for part in tx.dialect.server_version_info or ())

@@ -1,8 +1,8 @@
 """
 A job as code to copy: curl, Python, JavaScript and the command line.
 
-Pure functions of what is asked for; each quotes by the rules of its own language.
-The key is never in them: it is read from ``$CLIPBELL_KEY``.
+Pure functions of a request; each quotes by the rules of its language.
+The code never contains the key: it reads ``$CLIPBELL_KEY``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ console.log((await answer.json()).id);"""
 
 @dataclass(frozen=True)
 class Asked:
-    """Where a job is asked for, with which body; `account` where that is not the first one."""
+    """A request for a job: its URL and body; `account` is None for the first account."""
 
     url: str
     body: dict[str, Any]
@@ -54,12 +54,12 @@ class Asked:
 
 
 def curl(asked: Asked) -> str:
-    """For a shell. No line of indented JSON is the word that ends the document."""
+    """The code for a shell. No line of indented JSON can end the here-document."""
     return CURL.format(url=shlex.quote(asked.url), body=_json(asked.body))
 
 
 def python(asked: Asked) -> str:
-    """For Python, with requests."""
+    """The code for Python, with requests."""
     return PYTHON.format(url=_literal(asked.url), body=_literal(asked.body, "    "))
 
 
@@ -74,7 +74,7 @@ def _literal(value: Any, indent: str = "") -> str:
 
 
 def javascript(asked: Asked) -> str:
-    """For Node.js, as a module; JSON is JavaScript."""
+    """The code for Node.js, as a module; JSON is valid JavaScript."""
     body = _json(asked.body).replace("\n", "\n  ")
     return JAVASCRIPT.format(url=json.dumps(asked.url), body=body)
 
@@ -84,7 +84,7 @@ def _json(body: dict[str, Any]) -> str:
 
 
 def command_line(asked: Asked) -> str:
-    """For our own command line, on the machine that it runs on."""
+    """The command for our own command line, on the service's machine."""
     body = asked.body
     given = {name: value for name, value in body["input"].items() if name != "prompt"}
     parts = [f"clipbell submit {body['model']} --prompt {shlex.quote(body['input']['prompt'])}"]
@@ -99,7 +99,7 @@ def command_line(asked: Asked) -> str:
     return " \\\n  ".join(parts)
 
 
-#: What people call each language, by the word that names it in a page.
+#: The names of the languages, by their ids in the page.
 SNIPPETS: dict[str, tuple[str, Callable[[Asked], str]]] = {
     "curl": ("curl", curl),
     "python": ("Python", python),

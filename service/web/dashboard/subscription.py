@@ -1,4 +1,4 @@
-"""One subscription: how it is, what was tried, and all that one can do about it."""
+"""One subscription: its health, its attempts, and its actions."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from service.web.session import page, signed_in
 
 blueprint = Blueprint("subscription", __name__)
 
-#: Deliveries that are looked at, and attempts at them that are shown.
+#: The number of deliveries that are read, and of their attempts that are shown.
 RECENT = 12
-#: How far back a recovery may be asked for by one press.
+#: The choices for the start of a recovery.
 AGO = {
     "1h": ("the last hour", timedelta(hours=1)),
     "6h": ("the last 6 hours", timedelta(hours=6)),
@@ -38,7 +38,7 @@ AGO = {
 @blueprint.get("/subscriptions/<subscription_id>")
 @signed_in("read")
 def show(subscription_id: str) -> AnyResponse:
-    """How it is, and what was tried."""
+    """The health and the attempts of a subscription."""
     return _page(subscription_id)
 
 
@@ -69,7 +69,7 @@ def _page(subscription_id: str, status: int = 200, **more: Any) -> AnyResponse:
 
 
 def recent_attempts(tx: Connection, recent: list[Delivery]) -> list[tuple[Attempt, Delivery, str]]:
-    """The attempts at those deliveries, newest first, each with its event."""
+    """The attempts at these deliveries, newest first, each with its delivery and event type."""
     attempts = store.deliveries.all_attempts(tx, [delivery.id for delivery in recent])
     by_id = {delivery.id: delivery for delivery in recent}
     events = store.events.of_ids(tx, {delivery.event_id for delivery in recent})
@@ -80,14 +80,14 @@ def recent_attempts(tx: Connection, recent: list[Delivery]) -> list[tuple[Attemp
 
 
 def shown_once(subscription_id: str, secret: str, status: int = 200) -> AnyResponse:
-    """Its page with the secret, which no later page shows."""
+    """The page of a subscription with its secret, which no later page shows."""
     return _page(subscription_id, status, secret=secret)
 
 
 @blueprint.post("/subscriptions/<subscription_id>/test")
 @signed_in("submit")
 def test(subscription_id: str) -> AnyResponse:
-    """Send a labelled sample at once, and show how it went."""
+    """Send a labelled sample now, and show the result."""
     w = wiring()
     with w.db.read() as tx:
         found = get_or_404(tx, Subscription, subscription_id)
@@ -101,7 +101,7 @@ def test(subscription_id: str) -> AnyResponse:
 @blueprint.post("/subscriptions/<subscription_id>/enable")
 @signed_in("admin")
 def enable(subscription_id: str) -> AnyResponse:
-    """On again, with a clean slate."""
+    """Enable it, and clear its failures."""
     with wiring().db.write() as tx:
         store.subscriptions.enable(tx, get_or_404(tx, Subscription, subscription_id).id)
     return _back(subscription_id)
@@ -114,7 +114,7 @@ def _back(subscription_id: str) -> AnyResponse:
 @blueprint.post("/subscriptions/<subscription_id>/disable")
 @signed_in("admin")
 def disable(subscription_id: str) -> AnyResponse:
-    """Nothing more for it until it is on again."""
+    """Disable it: nothing is sent until it is enabled again."""
     with wiring().db.write() as tx:
         found = get_or_404(tx, Subscription, subscription_id)
         store.subscriptions.change(tx, found.id, enabled=False)
@@ -135,7 +135,7 @@ def remove(subscription_id: str) -> AnyResponse:
 @blueprint.post("/subscriptions/<subscription_id>/rotate")
 @signed_in("admin")
 def rotate(subscription_id: str) -> AnyResponse:
-    """A new secret, shown once; a page that is sent again changes nothing more."""
+    """Replace the secret and show it once; a form that is sent twice replaces it once."""
     w = wiring()
     renew = revoke_old_secret if "revoke" in request.form else rotate_secret
     with w.db.write() as tx:
@@ -148,7 +148,7 @@ def rotate(subscription_id: str) -> AnyResponse:
 @blueprint.post("/subscriptions/<subscription_id>/recover")
 @signed_in("submit")
 def recover(subscription_id: str) -> AnyResponse:
-    """Deliver what failed since then, or only count it, and tell how much that is."""
+    """Send the failed deliveries since a time again, or only count them, and show the number."""
     w = wiring()
     since = chosen_moment(w.clock())
     if since is None:
@@ -161,7 +161,7 @@ def recover(subscription_id: str) -> AnyResponse:
 
 
 def chosen_moment(now: datetime) -> datetime | None:
-    """The time that was typed, in UTC, else the choice; None for neither."""
+    """The typed time, in UTC, else the chosen one; None if there is neither."""
     typed, chosen = request.form.get("at", "").strip(), request.form.get("since", "")
     if not typed:
         return now - AGO[chosen][1] if chosen in AGO else None

@@ -1,4 +1,4 @@
-"""Who hears of what: the list, and a new subscription, saved when its test has arrived."""
+"""The list of subscriptions, and the form for a new one, tested before it is saved."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from service.web.session import page, signed_in
 
 blueprint = Blueprint("subscriptions", __name__)
 
-#: Attempts at a glance.
+#: The number of attempts shown as a row of marks.
 GLANCE = 12
-#: What each channel is, and what a target of it looks like.
+#: For each channel its title, its description and an example of a target.
 CHANNELS = {
     "webhook": ("Webhook", "A signed POST to your own code", "https://example.com/hook"),
     "slack": ("Slack", "An incoming webhook of a channel", "https://hooks.slack.com/services/…"),
@@ -37,7 +37,7 @@ CHANNELS = {
     "email": ("Mail", "The link with its poster", "you@example.com"),
     "apprise": ("Apprise", "Discord, Teams, Telegram, ntfy …", "discord://…"),
 }
-#: What each event says.
+#: The description of each event.
 EVENTS = {
     EventType.JOB_SUCCEEDED: "the video is ready",
     EventType.JOB_FAILED: "it could not be made",
@@ -55,7 +55,7 @@ EVENTS = {
 @blueprint.get("/subscriptions")
 @signed_in("read")
 def index() -> AnyResponse:
-    """Who hears of what, and whether it arrives."""
+    """The list of subscriptions with their health."""
     with wiring().db.read() as tx:
         found = store.subscriptions.all_of(tx, caller().account_id)
         rows = [subscription_row(tx, subscription) for subscription in found]
@@ -63,7 +63,7 @@ def index() -> AnyResponse:
 
 
 def subscription_row(tx: Connection, subscription: Subscription) -> dict[str, Any]:
-    """A subscription with how it is, and its newest attempts."""
+    """A subscription with its health and its newest attempts."""
     w = wiring()
     which = {"subscription_id": subscription.id}
     recent = store.deliveries.page(tx, subscription.account_id, GLANCE, **which)
@@ -110,7 +110,7 @@ def _form(
 @blueprint.post("/subscriptions/new")
 @signed_in("admin")
 def create() -> AnyResponse:
-    """A new subscription; the form again, with what is wrong, when it cannot be."""
+    """Create a subscription; with faults, show the form again."""
     given = request.form
     try:
         planned, secret = wished(_body(given, given.get("channel", "")), tested="test" in given)
@@ -124,7 +124,7 @@ def create() -> AnyResponse:
         return planned.id
 
     with wiring().db.write() as tx:
-        # The same form sent twice is one subscription.
+        # The same form, sent twice, creates one subscription.
         made, now = submit_once(tx, insert)
     if not now or planned.channel != "webhook":
         return redirect(url_for("dashboard.subscription.show", subscription_id=made), 303)
@@ -132,7 +132,7 @@ def create() -> AnyResponse:
 
 
 def _body(given: MultiDict[str, str], channel_name: str) -> dict[str, Any]:
-    """The form as a request to the API would say it. Raises InvalidInput."""
+    """The form as the body of an API request. Raises InvalidInput."""
     channel = channels().get(channel_name)
     body: dict[str, Any] = {"channel": channel_name, "target": given.get("target")}
     body |= {name: given.getlist(name) for name in ("events", "models")}
@@ -148,7 +148,7 @@ def _body(given: MultiDict[str, str], channel_name: str) -> dict[str, Any]:
 
 
 def typed_headers(text: str) -> dict[str, str]:
-    """Lines of ``Name: value``. Raises InvalidInput."""
+    """Parse lines of ``Name: value``. Raises InvalidInput."""
     found = {}
     for line in filter(str.strip, text.splitlines()):
         name, colon, value = line.partition(":")
@@ -162,7 +162,7 @@ def typed_headers(text: str) -> dict[str, str]:
 @blueprint.get("/subscriptions/<subscription_id>/edit")
 @signed_in("admin")
 def edit(subscription_id: str) -> AnyResponse:
-    """The form with what is stored."""
+    """The form with the stored values."""
     w = wiring()
     with w.db.read() as tx:
         found = get_or_404(tx, Subscription, subscription_id)
@@ -177,9 +177,9 @@ def edit(subscription_id: str) -> AnyResponse:
 
 
 def typed_as(value: Any) -> str:
-    """A value of metadata as `parse_key_value` reads it again."""
+    """A value of metadata in the form that `parse_key_value` reads."""
     with suppress(TypeError, ValueError):
-        # A text that would be read as another value stands in quotes.
+        # Text that would be read as another type gets quotes.
         json.loads(value)
         return json.dumps(value)
     return value if isinstance(value, str) else json.dumps(value)
@@ -188,7 +188,7 @@ def typed_as(value: Any) -> str:
 @blueprint.post("/subscriptions/<subscription_id>/edit")
 @signed_in("admin")
 def save(subscription_id: str) -> AnyResponse:
-    """Store what was changed; the form again, with what is wrong, when it cannot be."""
+    """Store the changes; with faults, show the form again."""
     w, given = wiring(), request.form
     with w.db.read() as tx:
         found = get_or_404(tx, Subscription, subscription_id)

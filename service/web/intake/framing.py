@@ -1,4 +1,4 @@
-"""Where a request ends: enough of HTTP/1.1 to know when all of it is here."""
+"""The framing of requests: enough of HTTP/1.1 to know where a request ends."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import IO
 
 HEAD_BYTES = 64 * 1024
-#: A longer line before a chunk is no chunk's size; gunicorn has the same limit.
+#: The longest line with a chunk's size; gunicorn has the same limit.
 CHUNK_LINE_BYTES = 8190
-#: So much of a request lies in memory, the rest in a file.
+#: The bytes of a request that are held in memory; the rest is in a file.
 MEMORY_BYTES = 64 * 1024
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(;.*)?", re.DOTALL)
 
@@ -19,9 +19,9 @@ _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(;.*)?", re.DOTALL)
 @dataclass(frozen=True)
 class Head:
     """
-    The request line and the headers, read as far as the framing needs them.
+    The request line and the headers, parsed as far as the framing needs them.
 
-    Headers stand by their names in lower case, each with all of its values.
+    `headers` has all values of each header, by its name in lower case.
     """
 
     method: str
@@ -30,7 +30,7 @@ class Head:
 
     @classmethod
     def parse(cls, raw: bytes) -> Head:
-        """Never raises: what is malformed is left to gunicorn, which answers 400."""
+        """Parse a head. Never raises: gunicorn answers a malformed one with 400."""
         lines = raw.decode("latin-1").strip("\r\n").split("\r\n")
         method, _, rest = lines[0].partition(" ")
         headers: dict[str, list[str]] = {}
@@ -41,41 +41,41 @@ class Head:
 
     @property
     def length(self) -> int | None:
-        """The body's length where that is clear; None where chunks or nobody says it."""
+        """The body's length in bytes; None if it is chunked or not valid."""
         values = self.headers.get("content-length", ["0"])
         if "transfer-encoding" in self.headers or len(values) > 1:
             return None
         return int(values[0]) if re.fullmatch(r"[0-9]{1,15}", values[0]) else None
 
     def first(self, name: str) -> str:
-        """The first value of a header, blank where there is none; `name` in lower case."""
+        """The first value of a header, blank if there is none; `name` is in lower case."""
         return self.headers.get(name, [""])[0]
 
     @property
     def is_chunked(self) -> bool:
-        """Whether the body comes in chunks."""
+        """Whether the body is chunked."""
         coding = self.headers.get("transfer-encoding", [])
         return [each.lower() for each in coding] == ["chunked"]
 
     @property
     def waits_for_100(self) -> bool:
-        """Whether the client sends the body only once it is asked to."""
+        """Whether the client waits for a 100 before it sends the body."""
         return [v.lower() for v in self.headers.get("expect", [])] == ["100-continue"]
 
 
 class Chunks:
-    """Finds the end of a chunked body, however its bytes are cut."""
+    """Finds the end of a chunked body, however its bytes are split."""
 
     def __init__(self) -> None:
         self.done = self.malformed = False
-        #: Bytes of the body so far, without the chunks' own lines.
+        #: The bytes of the body so far, without the lines of the chunks.
         self.size = 0
         self._left = 0
         self._line = b""
         self._state = "size"
 
     def feed(self, data: bytes) -> None:
-        """The next bytes. Malformed ones end the body too."""
+        """Process the next bytes. Malformed ones also end the body."""
         while data and not self.done:
             if self._state == "data":
                 taken = min(self._left, len(data))
@@ -83,7 +83,7 @@ class Chunks:
                 if not self._left:
                     self._state = "end of data"
                 continue
-            # Only the last byte seen can be the first half of a line's end.
+            # Only the last byte can be the first half of a line end.
             before, self._line = self._line, self._line + data
             at = self._line.find(b"\r\n", max(0, len(before) - 1))
             if at < 0:
@@ -107,16 +107,16 @@ class Chunks:
 
 class Incoming:
     """
-    The bytes of one request, and of what a client sends behind it, until somebody parses them.
+    The bytes of one request, and of later ones on its connection, until gunicorn parses them.
 
     Args:
-        folder: where those lie that are too many for the memory, in a file without a name.
+        folder: the folder of an unnamed file for bytes beyond the limit in memory.
     """
 
     def __init__(self, folder: Path) -> None:
         self.has_head = False
         self.head = Head("", "")
-        #: Whether there is nothing to wait for: it is whole, or refused as it is.
+        #: Whether no more bytes are needed: the request is complete, or refused.
         self.ready = False
         self.is_whole = False
         self.received = 0
@@ -130,21 +130,21 @@ class Incoming:
 
     @property
     def is_malformed(self) -> bool:
-        """Whether its chunks are none."""
+        """Whether its chunks are malformed."""
         return self._chunks is not None and self._chunks.malformed
 
     @property
     def has_begun(self) -> bool:
-        """Whether a byte of it is there."""
+        """Whether a byte of it has arrived."""
         return self.has_head or bool(self._start)
 
     @property
     def is_too_long(self) -> bool:
-        """Whether its head goes on and on."""
+        """Whether its head is too long."""
         return not self.has_head and len(self._start) > HEAD_BYTES
 
     def feed_head(self, data: bytes) -> bytes | None:
-        """The next bytes, until the head is there: then what came behind it, else None."""
+        """Add bytes until the head is complete: then returns the bytes after it, else None."""
         before = len(self._start)
         self._start += data
         at = self._start.find(b"\r\n\r\n", max(0, before - 3))
@@ -154,21 +154,21 @@ class Incoming:
         self.received = len(raw)
         self.has_head, self.head = True, Head.parse(raw)
         if self.head.waits_for_100:
-            # We ask for the body, or refuse it; gunicorn would ask a second time.
+            # We ask for the body, or refuse it; gunicorn would ask again.
             raw = re.sub(rb"(?i)\r\nexpect:[^\r]*", b"", raw)
         self._file.write(raw)
         self._start.clear()
         return behind
 
     def may_exceed(self, limit: int) -> bool:
-        """Whether the body is longer than that, or nobody says how long it is."""
+        """Whether the body may be longer than `limit` bytes, also if its length is unknown."""
         return self.head.is_chunked or (self.head.length or 0) > limit
 
     def expect_body(self, limit: int) -> None:
         """
-        Take a body of up to `limit` bytes; a longer one is refused as it is, by its length.
+        Accept a body of up to `limit` bytes; a longer one is refused by its length.
 
-        0 means that the head alone decides, and no body is waited for.
+        0 means that the head alone decides, and no body is awaited.
         """
         self.body_limit = limit
         length = self.head.length
@@ -183,13 +183,13 @@ class Incoming:
             self.ready = True
 
     def feed_body(self, data: bytes) -> None:
-        """The next bytes behind the head."""
+        """Add the next bytes after the head."""
         self.received += len(data)
         self._file.write(data)
         if self._chunks:
             self._chunks.feed(data)
             self.is_whole = self._chunks.done
-            # Chunks of one byte each make a body six times as long as it is.
+            # Chunks of one byte each make a body six times as long.
             most = HEAD_BYTES + 2 * self.body_limit
             self.ready = (
                 self.is_whole or self._chunks.size > self.body_limit or self.received > most
@@ -199,18 +199,18 @@ class Incoming:
             self.ready = self.is_whole = self._left <= 0
 
     def open(self) -> None:
-        """No more bytes: from here on they are read from the start."""
+        """End the intake: from now on the bytes are read from the start."""
         self._file.seek(0)
 
     def recv(self, size: int) -> bytes:
-        """The next bytes, as a socket gives them. Raises ConnectionError past the end of a part."""
+        """The next bytes, as from a socket. Raises ConnectionError if they end too early."""
         data = self._file.read(size)
         if not data and not self.is_whole:
             raise ConnectionAbortedError("the request was refused before it arrived completely")
         return data
 
     def close(self) -> bytes:
-        """Forget it. Returns what nobody has read."""
+        """Close it. Returns the unread bytes."""
         rest = b"" if self._file.closed else self._file.read()
         self._file.close()
         return rest

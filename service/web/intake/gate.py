@@ -1,4 +1,4 @@
-"""Where a request goes, by its head alone."""
+"""The routing of a request by its head alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FILES = re.compile(r"/v/.*|/v1/videos/[^/]+/content")
 
 @dataclass(frozen=True)
 class Route:
-    """A request's lane, how long its body may be, and how long that of a known caller may be."""
+    """A request's lane, the most bytes of its body, and the most for a known caller."""
 
     lane: Lane
     body_limit: int = 0
@@ -29,10 +29,10 @@ class Route:
 
 class Gate:
     """
-    Judges requests before their bodies are read; touches no database.
+    Routes requests before their bodies are read, without the database.
 
     Args:
-        is_known: whether the caller has a key or a session; may take a while, and is called
+        is_known: whether the caller has a key or a session; it may be slow, and is called
             in a thread.
     """
 
@@ -42,7 +42,7 @@ class Gate:
         self.is_known = is_known
 
     def route(self, head: Head) -> Route:
-        """Never raises."""
+        """The route of a request. Never raises."""
         path = self.path(head.target)
         if path == "/healthz" and head.method in ("GET", "HEAD"):
             return Route(Lane.HEALTH)
@@ -60,7 +60,7 @@ class Gate:
         return Route(Lane.CALLBACKS, CALLBACK_BYTES)
 
     def path(self, target: str) -> str:
-        """The path below the prefix, as the app sees it; blank for a target that is none."""
+        """The path below the prefix, as the app sees it; blank for an invalid target."""
         try:
             path = unquote(urlsplit(target).path if "://" in target else target.partition("?")[0])
         except ValueError:

@@ -1,10 +1,10 @@
 """
 Threads for each kind of request, so that none waits for the threads of another kind.
 
-Whether the process answers at all must not depend on how busy its threads are: while a
-database is stuck, each of them may be waiting for it. And a callback that is lost
-costs a video, so those wait neither for films that somebody downloads slowly nor
-for strangers who are to be refused.
+The process must answer however busy its threads are: while a
+database is stuck, each of them may wait for it. And a lost callback
+costs a video, so callbacks wait neither for slow downloads nor
+for requests that will be refused.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ class Lane(Enum):
     """A kind of request; the value is the share of the threads, 0 for one thread alone."""
 
     HEALTH = "health"
-    #: By their token ours.
+    #: Callbacks with a valid token.
     CALLBACKS = "callbacks"
-    #: By their head alone to be refused.
+    #: Requests that their head alone refuses.
     REFUSALS = "refusals"
-    #: Videos, which may leave slowly.
+    #: Downloads of videos, which may be slow.
     FILES = "files"
-    #: With bodies of many megabytes.
+    #: Requests with bodies of many megabytes.
     UPLOADS = "uploads"
     REQUESTS = "requests"
 
 
 ONE_THREAD = (Lane.HEALTH, Lane.REFUSALS)
-#: So many requests may wait for a thread; more are answered 503.
+#: The most requests that may wait for a thread; more are answered 503.
 QUEUE_LENGTH = 100
 
 
 class Lanes:
-    """A thread pool per lane, each with a short queue; threads are made when they are needed."""
+    """A thread pool per lane, each with a short queue; threads start when they are needed."""
 
     def __init__(self, threads: int) -> None:
         self._limit = {lane: 1 if lane in ONE_THREAD else threads for lane in Lane}
@@ -51,15 +51,15 @@ class Lanes:
         return self._taken[lane] >= self._limit[lane] + QUEUE_LENGTH
 
     def submit(self, lane: Lane, handle: Callable[..., Any], *args: Any) -> Future[Any]:
-        """Call it in a thread of the lane; only the worker's own loop calls this."""
+        """Call `handle` in a thread of the lane; only the worker's own loop calls this."""
         self._taken[lane] += 1
         return self._pools[lane].submit(handle, *args)
 
     def release(self, lane: Lane) -> None:
-        """A call has ended; only the worker's own loop calls this."""
+        """Note that a call has ended; only the worker's own loop calls this."""
         self._taken[lane] -= 1
 
     def shutdown(self, wait: bool = True) -> None:
-        """All end."""
+        """Shut down all pools."""
         for pool in self._pools.values():
             pool.shutdown(wait)

@@ -1,4 +1,4 @@
-"""gunicorn's thread worker, whose threads see only requests that are there."""
+"""gunicorn's thread worker, whose threads get only complete requests."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ from service.web.intake.lanes import Lane, Lanes
 from service.web.repeats import RefusedTries
 
 RECEIVE_BYTES = 64 * 1024
-#: So long a request may take to come, and one second more for so many bytes of it.
+#: The seconds that a request may take to arrive, and the bytes that give one second more.
 REQUEST_SECONDS = 10.0
 BYTES_PER_SECOND = 16 * 1024
-#: So long an answer may stand still on its way out.
+#: The seconds without progress after which a send is given up.
 SEND_SECONDS = 15
-#: So long a client may take to close a connection after the last answer.
+#: The seconds that a client may take to close a connection after the last answer.
 CLOSE_SECONDS = 2.0
-#: Connections on which no request runs: of one address, and in all. The one that takes longest
-#: gives way to a new one, so whoever says at once what they want is never refused.
+#: The most connections without a running request: of one address, and in total. The slowest
+#: one is closed for a new one, so a client that sends its request at once is never refused.
 ADDRESS_LIMIT = 250
 TOTAL_LIMIT = 600
-#: Room for those, for the files of large bodies, and for the database.
+#: File descriptors for these, for the files of large bodies, and for the database.
 OPEN_FILES = 4096
 LOOK_SECONDS = 0.5
-#: So long an idle process leaves a new connection to the others, for each that it has. Without
-#: it one process often takes all of them, and a single processor does all the work.
+#: The delay before an idle process accepts a connection, for each that it has. Without
+#: it, one process often gets all of them, and a single processor does all the work.
 YIELD_SECONDS = 0.0001
 
 
 class Connection(TConn):  # type: ignore[misc]
     """
-    A connection, and the request that is coming in on it.
+    A connection, and the request that arrives on it.
 
-    Times are of the monotonic clock. `gone` means that the last answer was sent.
+    Times are seconds of the monotonic clock. `gone` means that the last answer was sent.
     """
 
     def __init__(
@@ -63,17 +63,17 @@ class Connection(TConn):  # type: ignore[misc]
 
     @property
     def deadline(self) -> float:
-        """When it is cut unless the request has come by then."""
+        """The time at which it is closed unless the request is complete."""
         return self.ends + self.incoming.received / BYTES_PER_SECOND
 
     def say(self, words: bytes) -> None:
-        """Words of our own, as far as there is room for them."""
+        """Send a short answer of our own, without waiting."""
         with suppress(OSError):
             self.sock.send(words)
 
 
 def refusal(status: str, *headers: str) -> bytes:
-    """An answer that needs no thread."""
+    """A minimal answer, which needs no thread."""
     lines = [f"HTTP/1.1 {status}", *headers, "Content-Length: 0", "Connection: close", "", ""]
     return "\r\n".join(lines).encode()
 
@@ -90,7 +90,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     """
     One loop reads all connections; made by `worker_of`.
 
-    Each connection is with the loop (`_waiting`) or with a thread, never with both.
+    Each connection belongs to the loop (`_waiting`) or to a thread, never to both.
     """
 
     folder: Path
@@ -105,26 +105,26 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._refused: RefusedTries
 
     def init_process(self) -> None:
-        """gunicorn's own, with room for many connections."""
+        """Start the process as gunicorn does, with more file descriptors."""
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         room = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most)
         resource.setrlimit(resource.RLIMIT_NOFILE, (room, most))
         super().init_process()
 
     def load_wsgi(self) -> None:
-        """The app, with what the loop takes from it."""
+        """Load the app, and the parts of it that the loop needs."""
         super().load_wsgi()
         self._gate = self.wsgi.extensions["gate"]
         self._refused = self.wsgi.extensions["refused_tries"]
 
     def get_thread_pool(self) -> Lanes:
-        """Instead of gunicorn's own."""
+        """Our lanes instead of gunicorn's thread pool."""
         return Lanes(self.cfg.threads)
 
     def accept(self, listener: socket.socket) -> None:
-        """A connection, with the loop until there is a request on it."""
+        """Accept a connection; it belongs to the loop until a request is complete."""
         if self.cfg.workers > 1 and len(self._waiting) == self.nr_conns:
-            # No request runs here, so nobody waits: a process with fewer connections is faster.
+            # No request runs here: leave the connection to a process with fewer connections.
             time.sleep(min(self.nr_conns, 10) * YIELD_SECONDS)
         try:
             sock, client = listener.accept()
@@ -132,7 +132,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             if error.errno in (errno.EMFILE, errno.ENFILE):
                 self._make_room(0, 0)
             return
-        # A blocking send that stands still for so long fails.
+        # A blocking send without progress for this long fails.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", SEND_SECONDS, 0))
         self.nr_conns += 1
         server = listener.getsockname()
@@ -154,7 +154,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _receive(self, connection: Connection, _: socket.socket) -> None:
         if connection not in self._waiting:
-            # Cut a moment ago, to make room for one that came in the same turn of the loop.
+            # It was closed a moment ago, to make room for another one.
             return
         try:
             data = connection.sock.recv(RECEIVE_BYTES)
@@ -168,17 +168,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             try:
                 self._take(connection, data)
             except OSError:
-                # The disk takes no more of its body.
+                # The disk cannot store more of its body.
                 connection.say(NO_ROOM)
                 self._unwatch(connection)
                 self._await_close(connection)
 
     def _take(self, connection: Connection, data: bytes) -> None:
-        """The next bytes of a request: to its thread, once all of them are there."""
+        """Add the next bytes of a request; once it is complete, dispatch it to a thread."""
         incoming = connection.incoming
         if not incoming.has_head:
             if connection.initialized and not incoming.has_begun:
-                # Until now it was kept alive, and nobody was slow.
+                # Until now it was an idle keep-alive connection, so its time starts now.
                 connection.since = time.monotonic()
                 connection.ends = connection.since + self.request_seconds
             behind = incoming.feed_head(data)
@@ -193,7 +193,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
                 self._dispatch(connection)
 
     def _judge(self, connection: Connection, behind: bytes) -> None:
-        """The head is there: whether the body is waited for, and how much of it."""
+        """Decide, once the head is complete, how much of the body is awaited."""
         incoming = connection.incoming
         route = connection.route = self._gate.route(incoming.head)
         if route.known_limit and incoming.may_exceed(route.body_limit):
@@ -206,7 +206,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._expect(connection, route.body_limit, behind)
 
     def _known(self, connection: Connection, behind: bytes, asked: Future[bool]) -> None:
-        """Whether somebody known sends a large body."""
+        """Continue once it is known whether the caller may send a large body."""
         self.tpool.release(Lane.REQUESTS)
         self._watch(connection, self.request_seconds)
         known = not asked.exception() and asked.result()
@@ -223,7 +223,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             connection.say(CONTINUE)
 
     def _dispatch(self, connection: Connection) -> None:
-        """A thread for it, or no thread where its lane is full."""
+        """Give the request a thread; answer 503 if its lane is full."""
         incoming, route = connection.incoming, connection.route
         if route.lane is Lane.REQUESTS and incoming.received > route.body_limit:
             connection.route = route = Route(Lane.UPLOADS)
@@ -250,13 +250,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         )
 
     def handle_request(self, request: Request, connection: Connection) -> Any:
-        """In a thread: answer it; what comes behind a request that is not whole is no request."""
+        """In a thread: answer the request; after an incomplete one, the connection ends."""
         if not connection.incoming.is_whole:
             request.force_close()
         return super().handle_request(request, connection)
 
     def finish_request(self, connection: Connection, handled: Future[Any]) -> None:
-        """The answer was sent: another request may come, or the client is to close."""
+        """After the answer: wait for another request, or for the client to close."""
         self.tpool.release(connection.route.lane)
         unread = connection.incoming.close()
         kept = not handled.cancelled() and not handled.exception() and handled.result()
@@ -272,7 +272,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._await_close(connection)
 
     def _await_close(self, connection: Connection) -> None:
-        """Closed at once, what the client still sends would make it lose our answer."""
+        """Wait until the client closes: an immediate close could destroy our answer."""
         connection.gone = True
         try:
             connection.sock.shutdown(socket.SHUT_WR)
@@ -292,7 +292,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         connection.close()
 
     def _make_room(self, of_address: int, in_all: int) -> None:
-        """Cut who takes longest, where an address or all together have too many connections."""
+        """Close the slowest connection if an address, or all together, have too many."""
         if len(self._waiting) <= min(of_address, in_all):
             return
         newest = next(reversed(self._waiting)).address
@@ -302,7 +302,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._cut(min(crowd, key=lambda one: one.since), TOO_SLOW)
 
     def murder_pending(self) -> None:
-        """Cut those whose time is over; gunicorn's loop calls this after each of its turns."""
+        """Close connections after their deadline; gunicorn's loop calls this each time."""
         now = time.monotonic()
         if now - self._looked < LOOK_SECONDS:
             return
@@ -312,12 +312,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._cut(connection, TOO_SLOW if begun else b"")
 
     def murder_keepalived(self, force: bool = False) -> None:
-        """The last call of gunicorn's loop ends them all."""
+        """Close all connections in the last call of gunicorn's loop."""
         for connection in list(self._waiting) if force else []:
             self._cut(connection)
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """The worker stops: connections on which no request has begun end by then."""
+        """When the worker stops, idle connections end by `deadline`."""
         for connection in self._waiting:
             if not connection.incoming.has_begun:
                 connection.ends = min(connection.ends, deadline)

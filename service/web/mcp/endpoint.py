@@ -2,9 +2,9 @@
 ``POST /mcp``: MCP over streamable HTTP, one JSON answer to each request.
 
 Written by hand, since the official server is an ASGI app on an event loop, and
-this service is WSGI: its jobs need neither sessions nor streams. Both eras of the
-protocol are spoken: 2026-07-28, whose requests each say their version and whose
-creates may answer with a task, and those before it with a handshake.
+this service is WSGI: its jobs need neither sessions nor streams. It supports both
+eras of the protocol: 2026-07-28, whose requests each name their version and whose
+creates may answer with a task, and the versions before it, with a handshake.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ _CAPABILITIES = "io.modelcontextprotocol/clientCapabilities"
 SERVER = {"name": "clipbell", "title": "Clipbell", "version": __version__}
 ABOUT = "Makes videos: create_video returns a job at once, get_job has the link once it is ready."
 POLL_MS = 5000
-#: What a client may keep for how long.
+#: The time for which a client may cache each result.
 _UNCACHED = {"ttlMs": 0, "cacheScope": "private"}
 
 PARSE_ERROR, INVALID_REQUEST, NO_METHOD, INVALID_PARAMS = -32700, -32600, -32601, -32602
 HEADER_MISMATCH, MISSING_CAPABILITY, UNSUPPORTED_VERSION = -32020, -32021, -32022
-#: Which parameter a request's `Mcp-Name` repeats.
+#: The parameter that a request's `Mcp-Name` repeats, by method.
 _NAMED = {"tools/call": "name", "tasks/get": "taskId", "tasks/cancel": "taskId"}
 
 
 class RpcError(ClipbellError):
-    """A fault of the request itself, as JSON-RPC has it."""
+    """An error of the request itself, as in JSON-RPC."""
 
     def __init__(self, code: int, message: str, status: int = 400, data: Any = None) -> None:
         super().__init__(message)
@@ -64,7 +64,7 @@ class RpcError(ClipbellError):
 
 @dataclass(frozen=True)
 class Client:
-    """What the client of a request can do; `can_ask`: show its user a form."""
+    """The capabilities of a request's client; `can_ask`: it can show its user a form."""
 
     modern: bool
     has_tasks: bool
@@ -76,7 +76,7 @@ class Client:
         capabilities = meta.get(_CAPABILITIES)
         found = capabilities if isinstance(capabilities, dict) else {}
         extensions, forms = found.get("extensions"), found.get("elicitation")
-        # Without a mode it means forms.
+        # A capability without a mode means forms.
         asks = isinstance(forms, dict) and ("form" in forms or not forms)
         has_tasks = isinstance(extensions, dict) and TASKS in extensions
         return cls(_VERSION in meta, has_tasks, asks and _VERSION in meta)
@@ -116,7 +116,7 @@ def _message() -> dict[str, Any]:
     if "method" in body and not isinstance(body["method"], str):
         raise RpcError(INVALID_REQUEST, "method must be a string")
     if "method" not in body:
-        # An answer to a question that we never ask.
+        # An answer to a request that we never send.
         return {}
     return body
 
@@ -203,13 +203,13 @@ def _call_tool(params: dict[str, Any], client: Client) -> dict[str, Any]:
     except (ClipbellError, Problem) as error:
         return _tool_result(_words(error), is_error=True, modern=client.modern)
     if tool.name == "create_video" and client.has_tasks:
-        # Its row is committed: whoever asks for the task finds it.
+        # Its row is committed, so the client can ask for the task at once.
         return {"resultType": "task", **_task(*_owned(answer["id"]))}
     return _tool_result(answer, is_error=False, modern=client.modern)
 
 
 def _agreed(arguments: dict[str, Any], said: price_question.Answer) -> Any:
-    """The video that the user has agreed to; asks again where its price is a higher one by now."""
+    """Create the video that the user has agreed to; ask again if its price has risen since."""
     if not said.accepted:
         raise InvalidInput.at("/max_price", "declined", "the user declined: nothing was made")
     limit = {} if said.price is None else {"max_price": said.price}
@@ -218,7 +218,7 @@ def _agreed(arguments: dict[str, Any], said: price_question.Answer) -> Any:
 
 
 def _words(error: Exception) -> dict[str, Any]:
-    """A refusal that an agent can act on."""
+    """An error that an agent can act on."""
     if isinstance(error, InvalidInput):
         faults = [f"{f.pointer.strip('/') or 'arguments'}: {f.message}" for f in error.faults]
         return {"error": "; ".join(faults)}
@@ -265,7 +265,7 @@ def _task_request(method: str, params: dict[str, Any]) -> dict[str, Any]:
         with w.db.write() as tx:
             cancel_job(tx, job, w.clock())
     except Conflict:
-        # A cancel is a wish: what was sent goes on.
+        # A cancel is only a request: a sent job continues.
         pass
     return _modern({})
 

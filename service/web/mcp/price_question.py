@@ -1,8 +1,8 @@
 """
 The question whether a video may cost more than the caller's limit (MCP's ``input_required``).
 
-Nothing is kept between the question and its answer: all that counts is in the state that
-the client sends back, which only we can write. So the answer may come to any process.
+Nothing is stored between the question and its answer: everything is in the state that
+the client sends back, and that we have signed. So any process can handle the answer.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from service.signing import digest
 from service.web.context import caller, wiring
 from service.web.mcp.tools import PriceOverLimit
 
-#: So long an answer counts.
+#: The time for which an answer is valid.
 PATIENCE = timedelta(minutes=30)
 #: The question's name in the requests and answers of a result.
 PRICE = "price"
@@ -30,9 +30,9 @@ EXPIRED = (
 @dataclass(frozen=True)
 class Answer:
     """
-    What the user said: whether the video is to be made, at up to `price` dollars.
+    The user's answer: whether to make the video, for at most `price` dollars.
 
-    `price` is None where nobody states it. `question` is another text for each question.
+    `price` is None if it is not stated. `question` is unique to each question.
     """
 
     accepted: bool
@@ -41,7 +41,7 @@ class Answer:
 
 
 def ask(over: PriceOverLimit, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The result that asks: a form without fields, to be accepted or declined."""
+    """The result with the question: a form without fields, to accept or decline."""
     w = wiring()
     state = {
         "purpose": PRICE,
@@ -62,7 +62,7 @@ def ask(over: PriceOverLimit, arguments: dict[str, Any]) -> dict[str, Any]:
 
 def answer_in(params: dict[str, Any], arguments: dict[str, Any]) -> Answer | None:
     """
-    The answer in a repeated call, None in a first one.
+    The answer in a repeated call; None in a first one.
 
     Raises:
         BadToken: the state is not ours, is too old, or belongs to another call.

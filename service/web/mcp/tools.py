@@ -1,4 +1,4 @@
-"""The tools that an agent can call: what each takes, needs and answers."""
+"""The tools that an agent can call, with their arguments, scopes and results."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LONGEST_LIST = 50
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool; `run` takes its checked arguments and answers with JSON."""
+    """A tool; `run` gets the checked arguments and returns JSON."""
 
     name: str
     note: str
@@ -44,7 +44,7 @@ class Tool:
     required: tuple[str, ...] = ()
 
     def described(self) -> dict[str, Any]:
-        """It as ``tools/list`` shows it."""
+        """The tool as ``tools/list`` shows it."""
         schema: Schema = {"type": "object", "properties": self.properties}
         schema |= {"required": list(self.required), "additionalProperties": False}
         hints = {"readOnlyHint": self.scope == "read", "openWorldHint": False}
@@ -56,7 +56,7 @@ class Tool:
         }
 
     def check(self, given: Any) -> dict[str, Any]:
-        """The arguments. Raises InvalidInput for those that are missing, not known, or no id."""
+        """The checked arguments. Raises InvalidInput for missing, unknown or invalid ones."""
         if not isinstance(given, dict):
             raise InvalidInput.at("", "wrong_type", "the arguments must be an object")
         errors = FieldErrors()
@@ -74,7 +74,7 @@ class Tool:
 
 
 class PriceOverLimit(InvalidInput):
-    """A video may cost more than `max_price`; `price` in dollars, None where nobody states it."""
+    """A video may cost more than `max_price`; `price` is in dollars, None if it is not stated."""
 
     def __init__(self, price: float | None, most: float) -> None:
         cost = "its price is not stated" if price is None else f"it costs {format_money(price)}"
@@ -90,10 +90,10 @@ def create_video(given: dict[str, Any], once: str | None = None) -> Any:
     A new job.
 
     Args:
-        once: a key; the same again is the same job.
+        once: an idempotency key; the same key gives the same job.
 
     Raises:
-        InvalidInput: every fault of it.
+        InvalidInput: all faults of the request.
         PriceOverLimit: it may cost more than its `max_price`.
     """
     w = wiring()

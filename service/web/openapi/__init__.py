@@ -1,7 +1,7 @@
 """
-``/openapi.json``: the API described by its own routes, and by data beside them.
+``/openapi.json``: the description of the API, from its routes and further data.
 
-Paths, methods, scopes, query parameters and docstrings come from the app itself;
+Paths, methods, scopes, query parameters and docstrings come from the app;
 the rest is in `OPERATIONS`, by endpoint.
 """
 

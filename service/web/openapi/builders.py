@@ -13,7 +13,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from service.model.json_types import Text, about
 
 Schema = dict[str, Any]
-#: A type, or the schema itself where it depends on the server.
+#: A type, or a schema if it depends on the server.
 Shape = Any
 
 JSON = "application/json"
@@ -28,8 +28,8 @@ class Response:
     Args:
         note: its meaning.
         shape: the type of its body, or a schema.
-        headers: their names; one that ends in ``?`` is not always there.
-        example: of the body, or a function that makes it from the example of `shape`.
+        headers: their names; one that ends in ``?`` is not always sent.
+        example: an example of the body, or a function of the example of `shape`.
         others: schemas of the same answer in other content types.
         content: the content type of `shape`.
     """
@@ -57,19 +57,19 @@ class Parameter:
 @dataclass(frozen=True)
 class Operation:
     """
-    What the code of a route does not say; its docstring, scope and path do.
+    The facts of an operation beyond its route's docstring, scope and path.
 
     Args:
         tag: the group that it is shown in.
-        answers: its responses where all goes well, by status.
-        refuses: its refusals by status, besides those of every route of its kind.
+        answers: its successful responses, by status.
+        refuses: its error responses by status, besides those of every route of its kind.
         parameters: in path, query and headers.
         body: the type of a JSON body, or a schema; `optional` where none is needed.
         example: a body that is accepted.
-        scope: of a compatible API, which authenticates by itself.
-        vendor: the vendor whose models stand for ``<slug>`` in the path.
-        errors: the type of its refusals, where it is not a problem.
-        unlisted: parameters of the query that another operation of the document stands for.
+        scope: its scope, for a compatible API that authenticates by itself.
+        vendor: the vendor whose models replace ``<slug>`` in the path.
+        errors: the type of its error responses, if it is not a problem.
+        unlisted: query parameters that the document shows as another operation.
     """
 
     tag: str
@@ -86,7 +86,7 @@ class Operation:
 
 
 def in_query(name: str, shape: Shape, note: str, **more: Any) -> Parameter:
-    """A parameter of the query; `more` as OpenAPI has it."""
+    """A query parameter; `more` has further OpenAPI fields."""
     return Parameter("query", name, shape, note, more.pop("required", False), more)
 
 
@@ -106,7 +106,7 @@ def search(name: str, note: str) -> Parameter:
 
 
 def switch(name: str, note: str) -> Parameter:
-    """A boolean in the query, false where it is missing."""
+    """A boolean query parameter, false if it is missing."""
     return in_query(name, Annotated[bool, about("")], note)
 
 
@@ -116,7 +116,7 @@ def ref(name: str) -> Schema:
 
 
 def component_name(name: str) -> str:
-    """A name that every generator of clients takes: letters, digits and underscores."""
+    """A name that all client generators accept: letters, digits and underscores."""
     return re.sub(r"[^A-Za-z0-9_]+", "_", name)
 
 
@@ -129,19 +129,19 @@ class _Generator(GenerateJsonSchema):
         return component_name(super().normalize_name(name.removesuffix("Json")))
 
     def field_title_should_be_set(self, schema: Any) -> bool:
-        """No field has a title: its name says enough."""
+        """No field gets a title: its name is enough."""
         return False
 
 
 class Schemas:
-    """The schemas of types; those with a name are collected in `components`."""
+    """Schemas of types; named ones are collected in `components`."""
 
     def __init__(self) -> None:
         self.components: dict[str, Schema] = {}
         self._known: dict[str, Schema] = {}
 
     def of(self, shape: Shape) -> Schema:
-        """The schema of a type, a reference where it has a name; a schema stays as it is."""
+        """The schema of a type, as a reference if it has a name; a schema is returned unchanged."""
         if isinstance(shape, dict):
             return shape
         if repr(shape) not in self._known:
@@ -149,7 +149,7 @@ class Schemas:
         return self._known[repr(shape)]
 
     def _made(self, shape: Shape) -> Schema:
-        # As an item of a list a type with a name becomes a reference.
+        # As an item of a list, a named type becomes a reference.
         whole = TypeAdapter(list[shape]).json_schema(
             ref_template="#/components/schemas/{model}", schema_generator=_Generator
         )
@@ -161,10 +161,10 @@ class Schemas:
 
     def example(self, shape: Shape) -> Any:
         """
-        An example of a type or schema, put together from those of its fields.
+        An example of a type or schema, composed of the examples of its fields.
 
         Raises:
-            LookupError: a field has none.
+            LookupError: a field has no example.
         """
         match self.of(shape):
             case {"examples": [first, *_]} | {"const": first} | {"enum": [first, *_]}:

@@ -63,7 +63,7 @@ _MATCH = in_header("If-None-Match", str, "The ETag of your copy.")
 
 
 def document(app: Flask, wiring: Wiring) -> dict[str, Any]:
-    """The whole document of this server: its models, its channels, its address; made once."""
+    """The document of this server, with its models, channels and address; built once."""
     if "openapi" in app.extensions:
         kept: dict[str, Any] = app.extensions["openapi"]
         return kept
@@ -127,7 +127,7 @@ def _described(
     read = method == "GET" and scope is not None and rule.rule.startswith("/v1/")
     shape, body = operation.body, None
     if model is not None and operation.example is not None:
-        # In a compatible API the body is that of its model.
+        # In a compatible API, the model decides the body.
         kind = "NewTask" if model.provider == "apixo" else "Input"
         shape = ref(f"{kind}_{component_name(model.slug)}")
     if shape is not None:
@@ -161,7 +161,7 @@ def _parameter(parameter: Parameter, schemas: Schemas) -> dict[str, Any]:
 
 
 def _push(schemas: Schemas) -> dict[str, Any]:
-    """The request that a subscription of the channel `webhook` gets."""
+    """The request that Clipbell sends to a webhook."""
     names = ("webhook-id", "webhook-timestamp", "webhook-signature")
     headers = [in_header(name, str, "See standardwebhooks.com.") for name in names]
     shape = schemas.of(JobMessageJson | SubscriptionMessageJson)

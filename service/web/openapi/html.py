@@ -14,7 +14,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Row:
-    """A line of a table: a name, what it may be (with the name of its schema), what it means."""
+    """A row of a table: a name, its type (with the name of its schema), its description."""
 
     name: str
     kind: str
@@ -25,7 +25,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer by its status: what it means, its schema, its headers, an example."""
+    """An answer: its status, description, schema, headers and example."""
 
     status: str
     note: str
@@ -36,7 +36,7 @@ class Reply:
 
 @dataclass(frozen=True)
 class Shown:
-    """An operation as it is shown."""
+    """An operation as the page shows it."""
 
     id: str
     method: str
@@ -109,7 +109,7 @@ def _target(schema: Schema) -> str | None:
 
 
 def _curl(path: str, method: str, parameters: list[Any], example: Any, keyed: bool) -> str:
-    """The request as a command; ids are variables of the shell."""
+    """The request as a curl command; ids are shell variables."""
     needed = [p for p in parameters if p.get("required") and p["in"] == "query"]
     query = "&".join(f"{p['name']}={p.get('example', '…')}" for p in needed)
     address = path.replace("{", "$").replace("}", "") + (f"?{query}" if query else "")
@@ -127,12 +127,12 @@ def _curl(path: str, method: str, parameters: list[Any], example: Any, keyed: bo
 
 
 def error_example(document: Document) -> str:
-    """The refusal of a request with a wrong field."""
+    """The example of an error with a wrong field."""
     return _reply(document, "422", {"$ref": "Refused422"}).example
 
 
 def schemas(document: Document) -> list[tuple[str, str, list[Row]]]:
-    """Every schema by name, with its description and its fields, or its shapes."""
+    """Every schema by name, with its description and its rows: fields, or alternatives."""
     known = document["components"]["schemas"]
     found = []
     for name, schema in known.items():
@@ -160,7 +160,7 @@ def _rows(known: dict[str, Schema], schema: Schema, above: str = "") -> Iterator
 
 
 def kind(schema: Schema) -> str:
-    """What a value may be, in words."""
+    """The type of a value as text."""
     if "$ref" in schema:
         return str(_target(schema))
     if "anyOf" in schema:
@@ -182,5 +182,5 @@ def kind(schema: Schema) -> str:
 
 
 def _bare(value: Any) -> str:
-    """A value as it is written in JSON; words without their quotes."""
+    """A value as in JSON, but strings without quotes."""
     return value if isinstance(value, str) and value else json.dumps(value)

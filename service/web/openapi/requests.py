@@ -1,8 +1,8 @@
 """
 The request bodies that depend on the server: its models, its channels.
 
-They hold the documented values only. Blanks for "not given" and "5" for 5 are accepted too,
-but a generated client has one type for each field.
+They contain only the documented values. Blanks for missing values and "5" for 5 are accepted
+too, but a generated client has one type for each field.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from service.web.compat.apixo import NewTask
 from service.web.compat.videos_request import image_of, sizes_of
 from service.web.openapi.builders import Schema, Schemas, component_name, ref
 
-#: The kinds of targets, by channel: what a test that makes up requests has to know.
+#: The kind of target of each channel, for tests that generate requests.
 TARGET_FORMATS = {
     "webhook": "http-url",
     "slack": "http-url",
@@ -33,16 +33,16 @@ TARGET_FORMATS = {
 }
 
 
-#: The fields of a job that another API has in its own words.
+#: The fields of a job that another API names differently.
 OF_THE_MODEL = ("model", "input")
 
 
 def model_input(model: Model) -> Schema:
-    """The input of a model, with what one field demands of another."""
+    """The schema of a model's input, with the dependencies between its fields."""
     schema, fields = json_schema(model), {}
     for parameter in model.parameters:
         shown = schema["properties"][parameter.name]
-        # A default stands in the description: a field that has one is no less optional.
+        # The default is in the description; in `default`, generators would make the field required.
         field = {name: value for name, value in shown.items() if name != "default"}
         if parameter.default is not None:
             field["description"] += f" Default: {parameter.default}."
@@ -58,7 +58,7 @@ def model_input(model: Model) -> Schema:
 
 
 def _relations(model: Model) -> Schema:
-    """What one field demands of another, in keywords that generators of clients pass over."""
+    """Dependencies between fields, in keywords that client generators ignore."""
     if model.parameter("image_urls"):
         image: Schema = {"mode": {"const": "image-to-video"}}
         given = {"image_urls": {"minItems": 1}}
@@ -100,7 +100,7 @@ _BATCH: Schema = {
     "additionalProperties": False,
 }
 
-#: Vendors whose API this server has too, with or without a key of theirs.
+#: Vendors whose API this server also offers, with or without a key for them.
 COMPATIBLE = ("apixo", "segmind")
 
 
@@ -111,7 +111,7 @@ def add_requests(
     types, found = (NewSubscription, NewJob, NewTask), schemas.components
     for type_ in types:
         schemas.of(type_)
-    # They are no components themselves: their fields depend on the server.
+    # They are not components themselves, since their fields depend on the server.
     subscription, job, task = (found.pop(type_.__name__) for type_ in types)
     for name, channel in channels.items():
         found[f"NewSubscription_{name}"] = _subscription(subscription, name, channel)
@@ -134,7 +134,7 @@ def add_requests(
 
 
 def input_name(offer: Model) -> str:
-    """The component of a model's input; the first of its vendors is not named."""
+    """The component name of a model's input; without the vendor for the first one."""
     first = next(iter(OFFERS[offer.slug])) == offer.provider
     return f"Input_{component_name(offer.slug)}" + ("" if first else f"_{offer.provider}")
 
@@ -158,7 +158,7 @@ def _one_of(name: str, field: str, values: list[str]) -> Schema:
 
 
 def _of_model(schema: Schema, offers: Sequence[Model], words: Sequence[str]) -> Schema:
-    """The body for one model, with the input that any of these vendors takes."""
+    """The body for one model, with the inputs that any of these vendors accepts."""
     about = {"description": schema["properties"]["input"]["description"]}
     inputs = [ref(input_name(offer)) for offer in offers]
     own: Schema = {
@@ -170,7 +170,7 @@ def _of_model(schema: Schema, offers: Sequence[Model], words: Sequence[str]) -> 
 
 
 def _video(job: Schema, task: Schema, model: Model, words: Sequence[str]) -> Schema:
-    """A create at OpenAI's API: the model's input, some of it under names of that API."""
+    """The body of a create of OpenAI's API: the model's input, partly with that API's names."""
     image = image_of(model)
     names = {"duration": "seconds", "aspect_ratio": "size"}
     names |= {image.name: "input_reference"} if image else {}
@@ -204,7 +204,7 @@ def _video(job: Schema, task: Schema, model: Model, words: Sequence[str]) -> Sch
 
 
 def _with_callback_url() -> Schema:
-    """What a `callback_url` demands: it is one of those who are notified, of the ends only."""
+    """The rule of `callback_url`: it is a target that gets only final events."""
     given: Schema = {"properties": {"callback_url": True}, "required": ["callback_url"]}
     rule = _only_its_events("openai", given)
     rule["then"]["properties"]["notify"] = {"maxItems": NOTIFY_LENGTH - 1}
@@ -212,7 +212,7 @@ def _with_callback_url() -> Schema:
 
 
 def _remix(job: Schema, task: Schema) -> Schema:
-    """A remix at OpenAI's API: the prompt, and what is no input of a model."""
+    """The body of a remix of OpenAI's API: the prompt, and the fields that are not input."""
     prompt = {"type": "string", "minLength": 1, "description": "A description of the new video."}
     taken = {"prompt": prompt, "callback_url": task["properties"]["callback_url"]}
     others = (name for name in job["properties"] if name not in ("model", "input", "provider"))
@@ -228,7 +228,7 @@ def _remix(job: Schema, task: Schema) -> Schema:
 
 
 def _renamed(schema: Any, names: Mapping[str, str]) -> Any:
-    """The same with properties of other names, where they are defined and where demanded."""
+    """The schema with renamed properties, in their definition and in `required`."""
     if isinstance(schema, list):
         return [names.get(one, one) if isinstance(one, str) else one for one in schema]
     if not isinstance(schema, dict):
@@ -258,13 +258,13 @@ def _subscription(schema: Schema, name: str, channel: Channel) -> Schema:
 
 
 def _only_its_events(format_: str, condition: Schema) -> Schema:
-    """What a format demands of the events of a body under that condition."""
+    """The rule for the events of a body with this format, under a condition."""
     fitting = [type_.value for type_ in EventType if type_ in FORMAT_EVENTS[format_]]
     return {"if": condition, "then": {"properties": {"events": {"items": {"enum": fitting}}}}}
 
 
 def _narrowed(schema: Schema, description: str, own: Schema) -> Schema:
-    """The same with some fields narrower, or replaced where these are references."""
+    """The schema with some fields narrowed, or replaced if they are references."""
     fields = {}
     for name, field in schema["properties"].items():
         narrower = own.get(name, {})

@@ -64,7 +64,7 @@ _DETAILS = {
 
 
 def _headers(names: tuple[str, ...]) -> dict[str, Any]:
-    """By name; one that ends in ``?`` is not always there."""
+    """Headers by name; one that ends in ``?`` is not always sent."""
     found = {}
     for name in names:
         always = not name.endswith("?")
@@ -74,7 +74,7 @@ def _headers(names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _problem(schemas: Schemas, status: int, detail: str) -> dict[str, Any]:
-    """The example of a problem with that status."""
+    """An example of a problem with this status."""
     problem: dict[str, Any] = schemas.example(ProblemJson)
     problem |= {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     if status == 422:
@@ -91,7 +91,7 @@ def _refusal(status: int, note: str, schema: Schema, example: Any, content: str)
 
 
 def shared_refusals(schemas: Schemas) -> dict[str, Any]:
-    """Refusals that many operations share, by the names of their components."""
+    """Error responses that many operations share, by component name."""
     schema = schemas.of(ProblemJson)
     return {
         f"Refused{status}": _refusal(
@@ -112,7 +112,7 @@ def responses(
     if read:
         unchanged = Response("Nothing has changed.", headers=("ETag",))
         found[304] = _response(unchanged, schemas, read=False)
-    # The refusals of every operation of this kind.
+    # The error responses of every operation of this kind.
     away = {503: _COMMON[503]}
     if operation.tag == "Operators" and scope is None:
         shared: dict[int, str] = {}

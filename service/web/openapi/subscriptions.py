@@ -39,7 +39,7 @@ from service.web.openapi.jobs import CURSOR, LIMIT, LINK, PAGES
 _NONE = {404: "You have no such subscription."}
 _NO_DELIVERY = {404: "You have no such delivery."}
 _ID = in_path("subscription_id", SubscriptionId, "The subscription's id.")
-#: Deleting a hook that does not exist is no error, whatever its id.
+#: Deleting a hook that does not exist is not an error.
 _HOOK_ID = in_path("subscription_id", str, "The hook's id.")
 _DELIVERY = in_path("delivery_id", DeliveryId, "The delivery's id.")
 _BUSY = {503: "Too many tests are in progress; see Retry-After."}

@@ -1,3 +1,3 @@
-"""Drawings that pages share: values in, numbers for an SVG out."""
+"""Drawings that pages share: they turn values into numbers for an SVG."""
 
 from __future__ import annotations

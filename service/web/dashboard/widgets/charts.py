@@ -1,8 +1,8 @@
 """
-Charts: figures become places in a drawing, which `_chart.html` paints as inline SVG.
+Charts: they turn values into positions, which `_chart.html` draws as inline SVG.
 
-Across, places are percents of the drawing's width, so that its words keep their
-size on any screen; down, they are pixels from the top. Pure functions.
+Horizontal positions are percents of the drawing's width, so that its text keeps its
+size on any screen; vertical positions are pixels from the top. Pure functions.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from dataclasses import dataclass, replace
 from service.formatting import format_duration, format_money
 
 HEIGHT = 160.0
-#: At most so many steps on the axis that goes up.
+#: The most steps of the vertical axis.
 STEPS = 4
-#: A limit that is further away than so many times the largest value is reported, not drawn.
+#: A limit above this multiple of the largest value is mentioned, but not drawn.
 NEAR = 3.0
-#: The part of its slot that a column fills.
+#: The share of its slot that a column fills.
 FILLED = 0.72
-#: No column is wider, in percent of the drawing: one of few days is no wall.
+#: The greatest width of a column, in percent of the drawing.
 WIDEST = 8.0
-#: Every so many days has its date below.
+#: The number of days between two dates on the axis.
 WEEK = 7
 
 
 @dataclass(frozen=True)
 class Unit:
-    """How values are written, and the steps that an axis of them may have, smallest first."""
+    """A unit: the format of its values, and the possible steps of an axis, smallest first."""
 
     name: str
     write: Callable[[float], str]
@@ -38,7 +38,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Series:
-    """One value for each slot, None where there is none."""
+    """A series: one value for each slot, None for a missing one."""
 
     name: str
     values: Sequence[float | None]
@@ -46,7 +46,7 @@ class Series:
 
 @dataclass(frozen=True)
 class Mark:
-    """A word beside an axis, and where."""
+    """A label beside an axis, and its position."""
 
     at: float
     label: str
@@ -54,7 +54,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Bar:
-    """A part of a column: of which series, where, and in words."""
+    """A part of a column: its series, its place, and its text."""
 
     series: int
     x: float
@@ -66,7 +66,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Line:
-    """A line without a gap: its points as SVG writes them."""
+    """A line without a gap: its points in SVG's form."""
 
     series: int
     points: str
@@ -74,7 +74,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Dot:
-    """One value of a line, in words."""
+    """One value of a line, with its text."""
 
     series: int
     x: float
@@ -84,7 +84,7 @@ class Dot:
 
 @dataclass(frozen=True)
 class Table:
-    """The same figures in words, a row for each slot that has any."""
+    """The same values as text, a row for each slot with values."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -92,7 +92,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Chart:
-    """A drawing; one without values is `empty` and has nothing to paint."""
+    """A chart; without values it is `empty` and draws nothing."""
 
     unit: str
     legend: tuple[str, ...]
@@ -106,13 +106,13 @@ class Chart:
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to see."""
+        """Whether there is nothing to draw."""
         return not self.table.rows
 
 
 @dataclass(frozen=True)
 class Share:
-    """A row of parts of a whole: each part's class, its start and its width in percent."""
+    """A bar of parts of a whole: each part's CSS class, its start and its width in percent."""
 
     label: str
     said: str
@@ -125,7 +125,7 @@ def decimal(smallest: float) -> Callable[[], Iterator[float]]:
 
 
 def clock_steps() -> Iterator[float]:
-    """Lengths of time in seconds that people count in."""
+    """Usual steps of durations, in seconds."""
     yield from (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21_600, 43_200)
     yield from (86_400 * n for n in decimal(1)())
 
@@ -136,9 +136,9 @@ SECONDS = Unit("minutes and seconds", format_duration, clock_steps)
 
 
 def ticks(top: float, unit: Unit) -> list[float]:
-    """From zero in even steps to the first that is no less than `top`."""
+    """Even steps from zero to the first one that is not less than `top`."""
     step = next(step for step in unit.steps() if top <= step * STEPS)
-    # Rounded: a tenth times three is not quite three tenths.
+    # Rounded, since 3 * 0.1 is not exactly 0.3.
     needed = max(1, math.ceil(round(top / step, 6)))
     return [round(step * n, 6) for n in range(needed + 1)]
 
@@ -146,7 +146,7 @@ def ticks(top: float, unit: Unit) -> list[float]:
 def columns(
     slots: Sequence[str], series: Sequence[Series], unit: Unit, limit: float | None = None
 ) -> Chart:
-    """Columns, the series stacked upon each other; one series gives plain ones."""
+    """A chart of columns, in which the series are stacked."""
     chart = _chart(slots, series, unit)
     totals = [sum(one.values[slot] or 0 for one in series) for slot in range(len(slots))]
     top = max(totals, default=0)
@@ -164,7 +164,7 @@ def columns(
 
 
 def lines(slots: Sequence[str], series: Sequence[Series], unit: Unit) -> Chart:
-    """A line for each series, broken where it has no value."""
+    """A chart with a line for each series, interrupted at missing values."""
     chart = _chart(slots, series, unit)
     if chart.empty:
         return chart
@@ -180,7 +180,7 @@ def lines(slots: Sequence[str], series: Sequence[Series], unit: Unit) -> Chart:
 
 
 def shares(label: str, said: str, parts: Sequence[tuple[str, float]], whole: float) -> Share:
-    """One row: how much of `whole` each of the named parts is, side by side."""
+    """One bar: the shares of the named parts in `whole`, side by side."""
     starts = itertools.accumulate((count for _, count in parts), initial=0.0)
     places = [
         (name, _rounded(100 * start / whole), _rounded(100 * count / whole))
@@ -204,7 +204,7 @@ def _chart(slots: Sequence[str], series: Sequence[Series], unit: Unit) -> Chart:
 
 
 def _across(slots: Sequence[str]) -> tuple[Mark, ...]:
-    """The names of all slots, or of every seventh, counted from the last."""
+    """The labels of all slots, or of every seventh, counted from the last."""
     chosen = range(len(slots) - 1, -1, -WEEK if len(slots) > WEEK else -1)
     return tuple(Mark(_rounded(_middle(n, slots)), slots[n]) for n in reversed(chosen))
 
@@ -239,7 +239,7 @@ def unbroken_lines(series: Sequence[Series], top: float) -> Iterator[Line]:
 
 
 def runs_of(values: Sequence[float | None]) -> list[list[int]]:
-    """The places of values that follow each other without a gap."""
+    """The indexes of values that follow each other without a gap, as groups."""
     places = [n for n, value in enumerate(values) if value is not None]
     starts = [n for n in places if n == 0 or values[n - 1] is None]
     return [

@@ -1,8 +1,8 @@
 """
-The course of a job as bars on one axis of time, measured in per cent of its width.
+The phases of a job as bars on one time axis, in percent of its width.
 
-Long times in which nothing happens are cut short, so that a delivery that waited
-for hours leaves the seconds before it legible.
+Long idle times are shortened, so that a delivery that waited
+for hours leaves the seconds before it visible.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from itertools import pairwise
 from service.formatting import format_duration
 from service.web.dashboard.widgets.timeline_phases import Row, Span, in_words
 
-#: A bar is at least so wide, else nobody sees it.
+#: The least width of a bar, so that it is visible.
 NARROWEST = 0.9
-#: Idle time is cut that lasts longer than this share of all that is not idle, and these seconds.
+#: Idle time is shortened if it is longer than this share of the busy time, and these seconds.
 IDLE_SHARE, IDLE_SECONDS = 0.5, 5.0
-#: So wide is what stands for a cut, and all of them together no wider than that.
+#: The width of a gap for shortened time, and the greatest width of all gaps.
 CUT, ALL_CUTS = 6.0, 36.0
-#: What goes on is drawn so much further than the last moment that is known.
+#: The factor by which an open bar extends beyond the last known time.
 MARGIN = 0.04
-#: Steps of the axis in seconds, and how many of them there may be.
+#: The possible steps of the axis in seconds, and the most steps.
 STEPS = (0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 86_400)
 MOST_STEPS = 5
-#: Two labels of the axis stay so far apart; the last one ends at the end of the axis.
+#: The least distance of two labels of the axis; the last one is right-aligned.
 APART = 18.0
 APART_FROM_END = 27.0
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A rectangle of a row; an `open` one goes on."""
+    """A bar of a row; an `open` one has not ended."""
 
     x: float
     width: float
@@ -44,7 +44,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Line:
-    """A row as it is drawn."""
+    """A drawn row."""
 
     name: str
     label: str
@@ -54,7 +54,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Picture:
-    """All that is drawn; `ticks` are places with their labels, `cuts` where time is left out."""
+    """The whole chart; `ticks` are positions with labels, `cuts` the gaps for shortened time."""
 
     rows: list[Line]
     ticks: list[tuple[float, str]]
@@ -65,10 +65,10 @@ class Picture:
 
 def drawn(rows: Sequence[Row], until: datetime | None) -> Picture:
     """
-    The picture of these rows, of which the first begins it.
+    The chart of these rows; the first row starts it.
 
     Args:
-        until: where something that goes on is expected to end.
+        until: the expected end of open bars.
     """
     start = rows[0].spans[0].start
     spans = [span for row in rows for span in row.spans]
@@ -91,9 +91,9 @@ def drawn(rows: Sequence[Row], until: datetime | None) -> Picture:
 @dataclass(frozen=True)
 class _Scale:
     """
-    Places for moments: straight between `moments`, which stand at `places`.
+    A scale from times to positions: linear between `moments`, which are at `places`.
 
-    `cuts` are the numbers of those pieces in which time is left out.
+    `cuts` are the indexes of the pieces with shortened time.
     """
 
     start: datetime
@@ -103,11 +103,11 @@ class _Scale:
     cuts: list[int]
 
     def place(self, moment: datetime | None) -> float:
-        """Where a moment stands, in per cent; None is the end."""
+        """The position of a time, in percent; None is the end."""
         return self.at(((moment or self.end) - self.start).total_seconds())
 
     def at(self, seconds: float) -> float:
-        """Where so many seconds after the start are."""
+        """The position of a time in seconds after the start, in percent."""
         i = min(max(bisect_right(self.moments, seconds), 1), len(self.moments) - 1)
         before, after = self.moments[i - 1 : i + 1]
         low, high = self.places[i - 1 : i + 1]
@@ -127,14 +127,14 @@ def scale_of(rows: Sequence[Row], start: datetime, end: datetime) -> _Scale:
     places = [0.0]
     for gap in pairwise(moments):
         places.append(places[-1] + (each if gap in cut else (gap[1] - gap[0]) * per_second))
-    # Where hardly anything is left between the cuts, they take it all.
+    # If hardly any time is left between the gaps, they get the whole width.
     places = [place * 100 / places[-1] for place in places]
     cuts = [i for i, gap in enumerate(pairwise(moments)) if gap in cut]
     return _Scale(start, end, moments, places, cuts)
 
 
 def idle_times(rows: Sequence[Row], start: datetime, end: datetime) -> list[tuple[float, float]]:
-    """From when to when no bar stands, in seconds after the start."""
+    """The idle times without a bar, as pairs of seconds after the start."""
     spans = sorted((span for row in rows for span in row.spans), key=lambda span: span.start)
     found, reached = [], start
     for span in spans:
@@ -153,7 +153,7 @@ def _bar(span: Span, scale: _Scale) -> Bar:
 
 
 def axis_ticks(scale: _Scale, seconds: float) -> list[tuple[float, str]]:
-    """The axis: even steps, or where it goes on behind each cut; its end is always there."""
+    """The labels of the axis: even steps, or the time after each gap; the end always has one."""
     if scale.cuts:
         moments = [0.0] + [scale.moments[i + 1] for i in scale.cuts]
     else:

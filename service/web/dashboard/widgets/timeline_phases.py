@@ -1,5 +1,5 @@
 """
-The course of a job: which phase it was in from when to when.
+The phases of a job, with their start and end.
 
 Pure functions of rows; `timeline_chart` draws what they return.
 """
@@ -25,7 +25,7 @@ from service.model import (
 )
 from service.store.callbacks import Arrival
 
-#: The phase that a step of the timeline begins; other steps begin none.
+#: The phase that a step of the timeline starts; other steps start none.
 BEGINS = {
     "submitting": "submit",
     "postponed": "line",
@@ -43,7 +43,7 @@ BEGINS = {
 
 @dataclass(frozen=True)
 class Span:
-    """A piece of a bar; `end` None where it goes on. `kind` is a word of the style sheet."""
+    """A part of a bar; `end` is None while it continues. `kind` is a CSS class."""
 
     start: datetime
     end: datetime | None
@@ -52,17 +52,17 @@ class Span:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the picture: what, its spans in order of time, and in words how long."""
+    """One row of the chart: its name, its duration as text, and its spans in order of time."""
 
     name: str
     label: str
     spans: tuple[Span, ...]
-    #: From where to where a thin line is drawn, between attempts; None for none.
+    #: The span of a thin line between attempts; None for no line.
     line: Span | None = None
 
 
 def of_job(job: Job, steps: Sequence[Step], arrivals: Sequence[Arrival]) -> list[Row]:
-    """From the request to its end, with the callbacks or the poll that found it."""
+    """The rows of a job, from the request to its result, with its callbacks or its poll."""
     reported = None
     if job.resolved_by == "callback" and job.finished_at:
         came = [c.received_at for c in arrivals if c.received_at <= job.finished_at]
@@ -82,7 +82,7 @@ def of_job(job: Job, steps: Sequence[Step], arrivals: Sequence[Arrival]) -> list
 
 
 def phases_of(job: Job, steps: Sequence[Step], reported: datetime | None) -> list[Span]:
-    """One after the other; the last one is open until the job's end, or until it was reported."""
+    """The phases in order; the last one is open until the job finishes or its result comes."""
     marks = [("line", job.created_at)]
     for step in steps:
         begun = BEGINS.get(step.kind)
@@ -94,16 +94,16 @@ def phases_of(job: Job, steps: Sequence[Step], reported: datetime | None) -> lis
     ends = [at for _, at in marks[1:]] + [last]
     spans = []
     for (kind, at), end in zip(marks, ends, strict=True):
-        # A finished video waits for us no longer than until that is reported.
+        # The phase "making" ends when the result is reported.
         cut = kind == "making" and reported is not None and end and at <= reported <= end
         spans.append(Span(at, reported if cut else end, kind))
-    # Where the task became known together with its end there was no waiting for it.
+    # If the task became known together with its result, there was no such phase.
     nothing = [s for s in spans if s.kind == "making" and s.end == s.start]
     return [span for span in spans if span.kind != "end" and span not in nothing]
 
 
 def _long(spans: Sequence[Span]) -> str:
-    """How long altogether, or since when."""
+    """The total duration, or the start of an open phase, as text."""
     last = spans[-1]
     if last.end is None:
         return f"since {format_clock(last.start)}"
@@ -112,11 +112,11 @@ def _long(spans: Sequence[Span]) -> str:
 
 
 def rows_of_the_end(job: Job, arrivals: Sequence[Arrival], reported: datetime | None) -> list[Row]:
-    """How the end became known: by a callback, by a poll after none or false ones, or neither."""
+    """The rows of the callbacks, and of the poll that found the result, if any."""
     rows = []
     if arrivals:
         moments = [arrival.received_at for arrival in arrivals]
-        # The one that reported the end takes until it was confirmed.
+        # The callback that reported the result lasts until its confirmation.
         spans = tuple(
             Span(at, job.finished_at if at == reported else at, "callback") for at in moments
         )
@@ -134,7 +134,7 @@ def rows_of_the_end(job: Job, arrivals: Sequence[Arrival], reported: datetime | 
 
 
 def of_video(video: Video | None, steps: Sequence[Step]) -> list[Row]:
-    """The copy."""
+    """The row of the video's copy."""
     if video is None:
         return []
     lost = [step.created_at for step in steps if step.kind == "lost"]
@@ -145,7 +145,7 @@ def of_video(video: Video | None, steps: Sequence[Step]) -> list[Row]:
 
 
 def of_deliveries(tried: Sequence[tuple[Delivery, Sequence[Attempt]]]) -> list[Row]:
-    """All deliveries as one row: each attempt a bar, below them a line until the last one ends."""
+    """One row for all deliveries: a bar for each attempt, and a line until the last one ends."""
     if not tried:
         return []
     deliveries = [delivery for delivery, _ in tried]
@@ -170,16 +170,16 @@ def of_deliveries(tried: Sequence[tuple[Delivery, Sequence[Attempt]]]) -> list[R
 
 
 def in_words(rows: Iterable[Row]) -> str:
-    """The picture as one sentence, for who cannot see it."""
+    """The chart as one sentence, for screen readers."""
     return "; ".join(f"{row.name}: {row.label}" for row in rows) + "."
 
 
 def expected_end(job: Job, now: datetime) -> datetime | None:
     """
-    Where the picture of a job that goes on ends; None for one that has ended.
+    The end of the chart of an unfinished job; None for a finished one.
 
-    It stands still for long, so that the picture needs no new drawing: it moves
-    twice as far away each time that it has been reached.
+    It stays the same for long, so that the chart need not be redrawn: it moves
+    twice as far away each time it is reached.
     """
     if job.state in TERMINAL:
         return None
