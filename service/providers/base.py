@@ -9,7 +9,8 @@ may be one). It never repeats a call.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import secrets
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -17,6 +18,7 @@ from typing import Any, Protocol
 
 from service.catalogue.entries import Limits
 from service.errors import BodyTooLarge, NoAnswer, NotSent, Refused, Unanswered
+from service.media.image_formats import kind_of
 from service.model import Job, Outcome, Submission
 from service.model.error_codes import MONEY_WORDS, POLICY_WORDS
 from service.outbound.client import Outbound, Response
@@ -24,6 +26,7 @@ from service.providers.bodies import is_json
 from service.providers.envelope import Envelope
 from service.providers.schemes import Scheme
 from service.retry import parse_retry_after
+from service.storage import media_type_of
 
 STATUS_SECONDS = 30.0
 JSON_BYTES = 1024 * 1024
@@ -40,6 +43,8 @@ class WireRequest:
     method: str = "POST"
     #: Texts in the body that nobody is shown.
     hidden: tuple[str, ...] = ()
+    #: Whether the body goes as a form, in which bytes are an image's file.
+    is_form: bool = False
 
     def masked(self) -> dict[str, Any]:
         """For people: the request without its keys."""
@@ -130,12 +135,15 @@ def send_create(outbound: Outbound, request: WireRequest, seconds: float) -> Res
 
     An answer that breaks off is one where the JSON in it is whole: it may name the task.
     """
-    body = json.dumps(request.body).encode()
+    if request.is_form:
+        body, kind = encode_form(request.body)
+    else:
+        body, kind = json.dumps(request.body).encode(), "application/json"
     try:
         answer = outbound.call(
             request.method,
             request.url,
-            headers=request.headers,
+            headers={**request.headers, "Content-Type": kind},
             body=body,
             seconds=seconds,
             max_bytes=JSON_BYTES,
@@ -149,6 +157,19 @@ def send_create(outbound: Outbound, request: WireRequest, seconds: float) -> Res
     if answer.truncated and not is_json(answer.body):
         raise Unanswered("SUBMIT_TIMEOUT_UNKNOWN", f"sent, no whole answer: HTTP {answer.status}")
     return answer
+
+
+def encode_form(fields: Mapping[str, str | bytes]) -> tuple[bytes, str]:
+    """A form of texts and images (multipart/form-data), and its media type."""
+    boundary, form = secrets.token_hex(16), bytearray()
+    for name, value in fields.items():
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"'
+        if isinstance(value, bytes):
+            file = f"{name}.{kind_of(value)}"
+            head += f'; filename="{file}"\r\nContent-Type: {media_type_of(file)}'
+        content = value if isinstance(value, bytes) else value.encode()
+        form += head.encode() + b"\r\n\r\n" + content + b"\r\n"
+    return bytes(form) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
 
 
 def send_query(

@@ -9,12 +9,16 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import quote
 
+from service.catalogue.models import model_of
 from service.errors import Refused
-from service.model import Job, Outcome, TaskState
-from service.providers.base import WireRequest
+from service.media.image_formats import decode, is_url
+from service.model import Job, Outcome, Submission, TaskState
+from service.providers.answers import read_created_task
+from service.providers.base import WireRequest, send_create
 from service.providers.envelope import Vocabulary
 from service.providers.links import ResultNames
 from service.providers.task_api import TaskApi
+from service.storage.uploads import fetch_image, with_inlined_images
 
 VOCABULARY = Vocabulary(
     other_ids=("videoid", "taskid"),
@@ -23,6 +27,10 @@ VOCABULARY = Vocabulary(
     messages=("error", "message", "detail"),
     results=ResultNames(("url",)),
 )
+
+#: With these a server refuses a body that it cannot read. vLLM-Omni reads forms alone, which
+#: OpenAI's libraries send, and others JSON alone.
+UNREAD = ("415", "422")
 
 
 class Videos(TaskApi):
@@ -57,6 +65,31 @@ class Videos(TaskApi):
         if image := values.get("input_reference"):
             body["input_reference"] = {"image_url": image}
         return self.wire("/v1/videos", body)
+
+    def submit(self, job: Job, callback_url: str) -> Submission:
+        """Create the video; by a form where the server does not read JSON, and says so."""
+        try:
+            return super().submit(job, callback_url)
+        except Refused as refused:
+            if refused.provider_code not in UNREAD:
+                raise
+        request = self.request_for(job, callback_url)
+        fields = request.body | self._image_file(job)
+        form = replace(request, body=fields, is_form=True)
+        answer = send_create(self.access.outbound, form, self.submit_seconds)
+        return Submission(read_created_task(answer, self.vocabulary))
+
+    def _image_file(self, job: Job) -> dict[str, bytes]:
+        """The first frame as the file of a form. Raises Refused."""
+        model = model_of(job.model, job.provider)
+        ready = with_inlined_images(self.access.uploads, model, job, self.access.clock())
+        image = ready.input.get("input_reference")
+        if not image:
+            return {}
+        content = fetch_image(self.access.outbound, image) if is_url(image) else decode(image)[0]
+        if content is None:
+            raise Refused("IMAGE_DOWNLOAD_FAILED", "the image's address did not answer")
+        return {"input_reference": content}
 
     def query_path(self, job: Job) -> str:
         """``GET /v1/videos/ID``."""

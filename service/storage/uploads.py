@@ -118,14 +118,15 @@ def check_images(
 
     def look(url: str) -> str:
         if not uploads.holds(url):
-            _fetch(outbound, url)
+            fetch_image(outbound, url)
         return url
 
     _with_images(model, job.input, look)
     with_inlined_images(uploads, model, job, now)
 
 
-def _fetch(outbound: Outbound, url: str) -> None:
+def fetch_image(outbound: Outbound, url: str) -> bytes | None:
+    """The image at an address; None where nobody answers there. Raises Refused: it is none."""
     try:
         answer = outbound.call(
             "GET", url, seconds=FETCH_SECONDS, max_bytes=IMAGE_BYTES, redirects=REDIRECTS
@@ -134,10 +135,10 @@ def _fetch(outbound: Outbound, url: str) -> None:
         raise Refused("INVALID_IMAGE_URL", f"the image cannot be fetched: {error}") from error
     except OutboundError as error:
         log.warning("sent without a check of its image: %s", error)
-        return
+        return None
     if answer.status >= 500:
         log.warning("sent without a check of its image: it answered %s", answer.status)
-        return
+        return None
     if not 200 <= answer.status < 300:
         raise Refused("INVALID_IMAGE_URL", f"the image's address answered {answer.status}")
     if answer.truncated:
@@ -146,6 +147,7 @@ def _fetch(outbound: Outbound, url: str) -> None:
         kind_of(answer.body)
     except BadImage as error:
         raise Refused(error.code, str(error)) from error
+    return answer.body
 
 
 def with_inlined_images(uploads: UploadStore, model: Model, job: Job, now: datetime) -> Job:
