@@ -35,8 +35,8 @@ def open_storage(url: str, folder: Path) -> Storage:
             "CLIPBELL_STORAGE_URL: ? and # have no meaning in it; in a name they are %3F and %23"
         )
     path = os.fsdecode(unquote_to_bytes(parts.path))
-    if any(char < " " or char == "\x7f" for char in path):
-        raise SettingsError("CLIPBELL_STORAGE_URL: must hold no control characters")
+    if "\0" in path:
+        raise SettingsError("CLIPBELL_STORAGE_URL: must not hold %00")
     if parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path:
         return FileStorage(Path(path))
     if parts.scheme != "s3" or not parts.netloc:
@@ -50,6 +50,8 @@ def open_storage(url: str, folder: Path) -> Storage:
     prefix = unquote(parts.path).strip("/")
     if prefix and not {"", ".", ".."}.isdisjoint(prefix.split("/")):
         raise SettingsError("CLIPBELL_STORAGE_URL: no part of the prefix may be empty, . or ..")
+    if any(char < " " or char == "\x7f" for char in prefix):
+        raise SettingsError("CLIPBELL_STORAGE_URL: the prefix must hold no control characters")
     try:
         # Its library is the extra `s3`, which need not be installed.
         from service.storage.s3 import S3Storage

@@ -116,14 +116,14 @@ class SqliteFile:
         Raises:
             DatabaseUnavailable: it cannot be read, the copy cannot be written, or is damaged.
         """
-        with closing(engine.raw_connection()) as pooled, closing(sqlite3.connect(path)) as copy:
-            raw: Any = pooled.driver_connection
-            try:
+        try:
+            with closing(engine.raw_connection()) as pooled, closing(sqlite3.connect(path)) as copy:
+                raw: Any = pooled.driver_connection
                 raw.backup(copy)
                 copy.execute("PRAGMA journal_mode = DELETE")
                 found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
-            except sqlite3.Error as error:
-                found = str(error)
+        except sqlite3.Error as error:
+            found = str(error)
         if found != "ok":
             raise DatabaseUnavailable(f"cannot copy {self.path}: {found}")
 

@@ -15,7 +15,7 @@ from support.harness import Harness
 from support.servers import Clipbell, eventually
 
 from service import store
-from service.errors import SettingsError
+from service.errors import DatabaseUnavailable, SettingsError
 from service.ops.backup import write_backup
 from service.settings import load_settings
 
@@ -119,3 +119,12 @@ def test_damaged_database(clipbell: Clipbell, tmp_path: Path) -> None:
 
     assert "clipbell: " in refused
     assert not (tmp_path / "bad.tar").exists()
+
+
+def test_no_database(tmp_path: Path) -> None:
+    """Where there is no database yet, one line says so and no file is made."""
+    settings = load_settings({}, data_dir=tmp_path / "data", secret_keys="k" * 40)
+    with pytest.raises(DatabaseUnavailable, match=r"cannot copy .*clipbell\.db: unable to open"):
+        write_backup(settings, tmp_path / "x.tar")
+
+    assert [] == list(tmp_path.iterdir())

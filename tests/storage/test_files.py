@@ -89,7 +89,9 @@ def test_open_storage(tmp_path: Path, buckets: Buckets) -> None:
             open_storage(url, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["hash#dir", "what?", "100%", "a%20b", "two words", "視頻 é", "~"])
+@pytest.mark.parametrize(
+    "name", ["hash#dir", "what?", "100%", "a%20b", "two words", "two\nlines", "視頻 é", "~"]
+)
 def test_default_folder_with_any_name(tmp_path: Path, name: str) -> None:
     """The videos of a data folder lie in it, whatever a URL would make of its name."""
     settings = load_settings({"CLIPBELL_DATA_DIR": str(tmp_path / name)})

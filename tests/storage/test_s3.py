@@ -96,7 +96,8 @@ def test_server_is_away(buckets: Buckets, tmp_path: Path, monkeypatch: pytest.Mo
     [
         *[(f"clips/{bad}", "no part of the prefix") for bad in ("..", "a/../b", "./a", "a//b")],
         ("clips/a%2F%2Fb", "no part of the prefix"),
-        ("clips/a%00b", "no control characters"),
+        ("clips/a%00b", "must not hold %00"),
+        *[(f"clips/a{bad}b", "no control characters") for bad in ("%0A", "%09", "%7F")],
         *[(bad, "AWS_ENDPOINT_URL") for bad in ("id:secret@clips/x", "clips:9000", "my clips/x")],
     ],
 )

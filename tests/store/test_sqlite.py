@@ -235,7 +235,9 @@ def test_log_after_a_long_reader(db: Database, path: Path) -> None:
     beat(db)
 
 
-@pytest.mark.parametrize("name", ["hash#dir", "what?", "100%", "a%20b", "two words", "視頻 é", "~"])
+@pytest.mark.parametrize(
+    "name", ["hash#dir", "what?", "100%", "a%20b", "two words", "two\nlines", "視頻 é", "~"]
+)
 def test_folders_with_any_name(tmp_path: Path, name: str) -> None:
     """A folder's name has no meaning, not even where SQLite gets a URL."""
     path = tmp_path / name / "clip.db"
