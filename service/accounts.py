@@ -76,10 +76,10 @@ def create_key(
     tx: Connection, account_id: str, name: str, scopes: tuple[str, ...], now: datetime
 ) -> str:
     """
-    A new key; the return value is the only time it is seen.
+    Create a key and return it; only its digest is stored.
 
     Raises:
-        InvalidInput: no scope, or one that is none.
+        InvalidInput: no scope, or an unknown one.
     """
     _check_name(name)
     if not scopes or set(scopes) - set(SCOPES):
@@ -95,13 +95,13 @@ def create_key(
 
 def parse_new_key(given: Any, allowed: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     """
-    Name and scopes of a request for a key.
+    Parse a request for a key; returns its name and scopes.
 
     Args:
-        allowed: the scopes of whoever asks: nobody gives more than that.
+        allowed: the caller's own scopes; no other scope can be given.
 
     Raises:
-        InvalidInput: all faults but the name's, which `create_key` finds.
+        InvalidInput: all faults, except those of the name, which `create_key` finds.
     """
     if not isinstance(given, dict):
         raise InvalidInput.at("", "wrong_type", "the body must be a JSON object")

@@ -43,7 +43,7 @@ UNBOUNDED = dict.fromkeys(SHARED_KINDS, Slots())
 
 @dataclass(frozen=True)
 class Wiring:
-    """Everything that web, worker and command line need; made once per process, after any fork."""
+    """Everything that web, worker and command line need; built once per process, after any fork."""
 
     settings: Settings
     keys: KeyRing
@@ -74,10 +74,10 @@ class Wiring:
 
     def units(self, slots: Mapping[str, Slots] = UNBOUNDED) -> dict[str, Callable[[], bool]]:
         """
-        One function per kind of work; see `store.work.WORK`.
+        One function per kind of work (see `store.work.WORK`); it returns False if nothing is due.
 
         Args:
-            slots: of the `SHARED_KINDS`, where an account may not have all of them.
+            slots: the slots of the `SHARED_KINDS`, by kind, if accounts are limited.
         """
         db, settings, clock, providers = self.db, self.settings, self.clock, self.providers
         shared = {
@@ -114,7 +114,7 @@ class Wiring:
         )
 
     def due(self) -> set[str]:
-        """The kinds of work that have something due."""
+        """The kinds of work with a due row."""
         with self.db.read() as tx:
             return store.work.kinds_due(tx, self.clock())
 
@@ -135,14 +135,14 @@ def build(
     follow_database: bool = True,
 ) -> Wiring:
     """
-    All collaborators of a process.
+    Build all collaborators of a process.
 
     Args:
-        patience: seconds that the database may take for one statement.
-        follow_database: whether the clock is set by PostgreSQL's once a worker runs.
+        patience: the seconds that the database may take for one statement.
+        follow_database: whether a worker's clock follows PostgreSQL's.
 
     Raises:
-        SettingsError: a setting cannot be used; the message says how to fix it.
+        SettingsError: a setting is not valid; the message has the fix.
     """
     _refuse_useless(settings)
     keys, base = KeyRing(settings.keys), settings.public_url

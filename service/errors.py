@@ -17,7 +17,7 @@ NO_SUCH_ADDRESS = "there is nothing at this address"
 @dataclass(frozen=True)
 class FieldError:
     """
-    One thing wrong with an input.
+    One fault of an input.
 
     `pointer` is a JSON Pointer into the body (``/input/duration``), `code` a
     stable word for programs, `message` the sentence for people.
@@ -76,11 +76,11 @@ def got(value: object) -> str:
 
 
 class ClipbellError(Exception):
-    """The root of the tree; catches everything below."""
+    """The base class of all errors of Clipbell."""
 
 
 class InvalidInput(ClipbellError):
-    """A request that cannot be carried out as it stands; holds all faults at once."""
+    """A request with invalid fields; it has all faults."""
 
     def __init__(self, faults: list[FieldError]) -> None:
         super().__init__("; ".join(f"{f.pointer or '/'}: {f.message}" for f in faults))
@@ -94,10 +94,10 @@ class InvalidInput(ClipbellError):
 
 class FieldErrors:
     """
-    Everything wrong with an input, collected so that it is said at once.
+    A collection of an input's faults, to report all at once.
 
     Args:
-        base: the JSON Pointer that all collected ones are below.
+        base: the JSON Pointer to which all pointers are relative.
     """
 
     def __init__(self, base: str = "") -> None:
@@ -124,15 +124,15 @@ class FieldErrors:
 
 
 class NotFound(ClipbellError):
-    """No such thing, or it belongs to another account."""
+    """The object does not exist, or belongs to another account."""
 
 
 class Conflict(ClipbellError):
-    """The thing exists, but not in a state that allows this."""
+    """The state of the object does not allow this."""
 
 
 class TooOften(ClipbellError):
-    """The caller has used up a limit; nothing was done; come back in `retry_after` seconds."""
+    """The caller has reached a limit; nothing was done; retry after `retry_after` seconds."""
 
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
@@ -140,23 +140,23 @@ class TooOften(ClipbellError):
 
 
 class Gone(ClipbellError):
-    """It was there, but is no longer kept; the message says where to go on."""
+    """The object existed, but is deleted; the message says how to continue."""
 
 
 class SettingsError(ClipbellError):
-    """A setting is missing or wrong; the message names it and the allowed values."""
+    """A setting is missing or not valid; the message names it and the allowed values."""
 
 
 class SchemaError(ClipbellError):
-    """The database is not at the schema that this version needs."""
+    """This version cannot work with the schema of the database."""
 
 
 class BrokerUnavailable(ClipbellError):
-    """The broker did not take a hint; nothing is lost by that."""
+    """The broker did not accept a hint; nothing is lost."""
 
 
 class DatabaseUnavailable(ClipbellError):
-    """The database is gone, read-only, full, locked or stuck; `reason` says how it is known."""
+    """The database is gone, read-only, full, locked or stuck; `reason` is a short explanation."""
 
     retry_after = 5
 
@@ -166,11 +166,11 @@ class DatabaseUnavailable(ClipbellError):
 
 
 class BadToken(ClipbellError):
-    """A signed token that we did not make, or not for this purpose."""
+    """A token that we did not sign, or not for this purpose."""
 
 
 class ExpiredToken(BadToken):
-    """A token of ours whose time is over; `payload` can be trusted."""
+    """An expired token of ours; its `payload` can be trusted."""
 
     def __init__(self, payload: dict[str, object]) -> None:
         super().__init__("the token has expired")
@@ -178,11 +178,11 @@ class ExpiredToken(BadToken):
 
 
 class CallbackTooLarge(ClipbellError):
-    """A callback whose body is larger than is kept, as it came or decoded."""
+    """A callback whose body, encoded or decoded, is too large."""
 
 
 class Busy(ClipbellError):
-    """A bounded queue is full; nothing was taken; try again in `retry_after` seconds."""
+    """A bounded queue is full; nothing was done; retry after `retry_after` seconds."""
 
     def __init__(self, message: str, retry_after: int = 1) -> None:
         super().__init__(message)
@@ -190,7 +190,7 @@ class Busy(ClipbellError):
 
 
 class OutboundError(ClipbellError):
-    """A call to another machine that did not end in an answer; `timed_out` says why not."""
+    """A call to another machine without an answer; `timed_out` says whether time was up."""
 
     def __init__(self, message: str, *, timed_out: bool = False) -> None:
         super().__init__(message)
@@ -198,23 +198,23 @@ class OutboundError(ClipbellError):
 
 
 class NotSent(OutboundError):
-    """Certainly nothing reached the other side: name, connect or TLS failed."""
+    """Certainly nothing was received: the name lookup, the connection or TLS failed."""
 
 
 class ForbiddenAddress(NotSent):
-    """The name leads to an address that outgoing calls may not reach."""
+    """The name resolves to an address that outgoing calls may not reach."""
 
 
 class NoAnswer(OutboundError):
-    """It may have been received: time over or the connection broke after sending."""
+    """The request may have been received: time-out, or the connection broke after sending."""
 
 
 class BodyTooLarge(OutboundError):
-    """The answer's body passed the cap; what was read is thrown away."""
+    """The answer's body is too large; the part that was read is discarded."""
 
 
 class ProviderError(ClipbellError):
-    """A provider did not do what was asked; `code` is a word of `failures.FAILURES`."""
+    """A provider failed or refused; `code` is a key of `error_codes.FAILURES`."""
 
     def __init__(
         self,
@@ -232,19 +232,19 @@ class ProviderError(ClipbellError):
 
 
 class Refused(ProviderError):
-    """The task certainly does not exist: never sent, or the vendor said no."""
+    """The task certainly does not exist: it was not sent, or the vendor refused it."""
 
 
 class Unanswered(ProviderError):
-    """The task may exist: sent, and no answer that settles it."""
+    """The task may exist: it was sent, and no answer settles it."""
 
 
 class WrongTask(Unanswered):
-    """The provider answered about another task than the one that it was asked for."""
+    """The provider answered about another task than the requested one."""
 
 
 class NextStep(Enum):
-    """What follows a failed attempt at a delivery."""
+    """The consequence of a failed attempt at a delivery."""
 
     RETRY = "retry"  #: again by the schedule, and not before the receiver's own wish
     GIVE_UP = "give up"  #: this delivery will never be taken
@@ -254,10 +254,10 @@ class NextStep(Enum):
 
 class DeliveryError(ClipbellError):
     """
-    A channel could not deliver; `next_step` says what follows.
+    A channel could not deliver; `next_step` is the consequence.
 
-    `status` and `response` are the receiver's answer, where there is one. `wait_seconds`
-    is how long the receiver asks to be left alone, or how long the channel pauses.
+    `status` and `response` are the receiver's answer, if there is one. `wait_seconds`
+    is the pause that the receiver asks for, or the pause of the channel.
     `timed_out` marks an endpoint as slow.
     """
 

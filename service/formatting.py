@@ -30,7 +30,7 @@ def iso(moment: datetime | None) -> str | None:
 
 
 def format_duration(seconds: float) -> str:
-    """A length of time: "240 ms", "4.8 s", "48 s", "2 min 14 s", "3 h 05 min", "90 d"."""
+    """A duration as text: "240 ms", "4.8 s", "48 s", "2 min 14 s", "3 h 05 min", "90 d"."""
     if 0.0005 <= seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 9.95:
@@ -68,13 +68,13 @@ def _in_utc(moment: datetime | str) -> datetime:
 
 
 def format_money(dollars: float) -> str:
-    """Dollars in cents, with more digits only where there are some: "$1,200.00", "$0.0125"."""
+    """Dollars with cents, and more digits only if needed: "$1,200.00", "$0.0125"."""
     cents = round(dollars, 2) == round(dollars, 4)
     return f"${dollars:,.2f}" if cents else f"${dollars:,.4f}".rstrip("0")
 
 
 def format_difference(dollars: float) -> str:
-    """Dollars more or less: "+$0.05", "−$1.20", "$0.00"."""
+    """A difference in dollars: "+$0.05", "−$1.20", "$0.00"."""
     sign = "+" if dollars > 0 else "−" if dollars < 0 else ""
     return f"{sign}{format_money(abs(dollars))}"
 
@@ -100,12 +100,12 @@ def format_size(count: int) -> str:
 
 
 def format_count(count: int, most: int) -> str:
-    """A number that was counted no further than to `most`: "9,999", "10,000+"."""
+    """A number that was counted up to `most`: "9,999", "10,000+"."""
     return f"{count:,}" if count <= most else f"{most:,}+"
 
 
 def format_share(part: float, whole: float) -> str:
-    """A share in per cent: almost all is never "100 %", and almost none never "0 %"."""
+    """A share in percent: almost all is never "100 %", and almost none is never "0 %"."""
     if not whole:
         return "none"
     share = 100 * part / whole

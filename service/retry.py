@@ -25,12 +25,12 @@ def next_attempt_at(
     dice: random.Random | None = None,
 ) -> datetime | None:
     """
-    When the attempt after `attempts` made ones is due; None when none is left.
+    The time of the next attempt after `attempts` attempts; None if none is left.
 
     Args:
         schedule: delays in seconds; the first belongs to the first attempt.
-        retry_after: the receiver's own wish in seconds, which jitter never undercuts.
-        dice: source of the ±20 % jitter.
+        retry_after: the seconds that the receiver asks for; jitter never goes below it.
+        dice: the source of the ±20 % jitter.
     """
     if attempts >= len(schedule):
         return None
@@ -40,21 +40,21 @@ def next_attempt_at(
 
 
 def bounded(asked: float | None, longest: float = LONGEST_HINT) -> float:
-    """A wait in seconds that was asked for, never longer than `longest`; 0 for none."""
+    """A requested wait in seconds, at most `longest`; 0 for None."""
     return min(asked or 0.0, longest)
 
 
 def backoff(failures: int, first: float, longest: float) -> float:
-    """Seconds to wait after that many failures in a row: doubling, capped."""
+    """Seconds to wait after this many consecutive failures: doubled each time, up to `longest`."""
     return min(first * 2.0 ** min(max(failures - 1, 0), 32), longest)
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
     """
-    Seconds that a `Retry-After` header asks for; None if unreadable.
+    The seconds in a `Retry-After` header; None if it is not valid.
 
     Args:
-        value: seconds, also with a fraction, which many servers send; or an HTTP date.
+        value: seconds, also with a fraction, as many servers send; or an HTTP date.
     """
     if not value:
         return None

@@ -42,14 +42,14 @@ def _signing_by(secret_keys: Sequence[str], purpose: str) -> dict[str, Any]:
 
 class KeyRing(Sequence[str]):
     """
-    The secret keys of a running process, the one that signs first.
+    The secret keys of a running process; the first one signs.
 
-    All keys in force verify, also those that came since the process began; one that was
-    revoked or has ended does so no more. It signs by its own newest, which the others know.
-    A slice looks once for all keys, an iteration several times.
+    All current keys verify, also those added since the process started. A revoked or
+    expired key does not. The process signs with its own newest key, which the others know.
+    A slice reads the keys once, an iteration several times.
 
     Args:
-        read: gives the keys in force now, newest first. Raises SettingsError.
+        read: returns the current keys, newest first. Raises SettingsError.
     """
 
     def __init__(self, read: Callable[[], Sequence[str]]) -> None:
@@ -57,7 +57,7 @@ class KeyRing(Sequence[str]):
         self._begun = tuple(read())
 
     def valid_keys(self) -> tuple[str, ...]:
-        """The keys, now; the last known ones while they cannot be read."""
+        """The current keys; the last known ones while they cannot be read."""
         try:
             current = self._read()
         except SettingsError:
@@ -66,7 +66,7 @@ class KeyRing(Sequence[str]):
         return (first, *(key for key in current if key != first))
 
     def own(self) -> tuple[str, ...]:
-        """Those in force that the process began with."""
+        """The current keys that the process started with."""
         current = self.valid_keys()
         return tuple(key for key in self._begun if key in current)
 
@@ -93,13 +93,13 @@ class UrlSigner:
     """
     Signed, expiring URLs of ours for one purpose, ``PATH/TOKEN``.
 
-    The expiry stands in the payload and `now` is passed in: the timed
-    serializer would refuse a token from a clock that runs a little ahead.
+    The expiry is in the payload and `now` is passed in: the timed
+    serializer would refuse a token from a clock that is slightly ahead.
 
     Args:
-        secret_keys: looked at each time, so that a `KeyRing`'s end of a key is seen at once.
-        purpose: a token that was made for another one is refused.
-        path: the address before the token, such as ``https://clips.example.com/v``.
+        secret_keys: read each time, so that a key revoked in a `KeyRing` ends at once.
+        purpose: a token for another purpose is refused.
+        path: the URL before the token, such as ``https://clips.example.com/v``.
     """
 
     def __init__(self, secret_keys: Sequence[str], purpose: str, path: str) -> None:
@@ -124,8 +124,8 @@ class UrlSigner:
         The payload of a URL's token, with its expiry as ``exp``.
 
         Raises:
-            BadToken: forged, truncated, or made for another purpose.
-            ExpiredToken: ours, but its time is over.
+            BadToken: it is forged, truncated, or for another purpose.
+            ExpiredToken: it is ours, but expired.
         """
         judge = _judged if len(token) <= JUDGED_LENGTH else _judged.__wrapped__
         payload = judge(token, self._keys, self._purpose)
@@ -159,16 +159,16 @@ def _url_serializer(secret_keys: Sequence[str], purpose: str) -> URLSafeSerializ
 
 class SessionSerializer(URLSafeSerializer):
     """
-    Flask's session as a signed cookie, by all of our secret keys.
+    Flask's session as a signed cookie, verified with all of our secret keys.
 
-    Flask's own one is timed, see `UrlSigner`; when a session ends stands in it.
+    Flask's own serializer is timed, see `UrlSigner`; our sessions contain their expiry.
     """
 
     def __init__(self, secret_keys: Sequence[str]) -> None:
         super().__init__(**_signing_by(secret_keys, "session"))
 
     def loads(self, s: str | bytes, *_: Any, **__: Any) -> dict[str, Any]:
-        """The session, whatever age Flask would allow. Raises BadSignature."""
+        """The session, without Flask's limit of age. Raises BadSignature."""
         try:
             found = super().loads(s)
             _require_canonical(s if isinstance(s, str) else s.decode())
@@ -243,9 +243,9 @@ def webhook_headers(
     The three headers of Standard Webhooks 1.0.0 for `body`.
 
     Args:
-        webhook_secrets: ``whsec_…``; two while one is being rotated out.
-        event_id: constant over all attempts.
-        now: the moment of this attempt.
+        webhook_secrets: ``whsec_…``; two during a rotation.
+        event_id: the event's id, the same for all attempts.
+        now: the time of this attempt.
     """
     timestamp = str(int(now.timestamp()))
     content = b".".join([event_id.encode(), timestamp.encode(), body])
@@ -267,12 +267,12 @@ def webhook_fault(
     webhook_secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: datetime
 ) -> str | None:
     """
-    What is wrong with a signed POST, in a sentence; None when nothing is.
+    The fault of a signed POST as a sentence; None if it is valid.
 
-    Raises nothing, whatever a stranger sends.
+    Never raises, whatever a stranger sends.
 
     Args:
-        headers: their names in lower case.
+        headers: the headers, by their names in lower case.
     """
     names = ("webhook-id", "webhook-timestamp", "webhook-signature")
     missing = [name for name in names if not headers.get(name)]

@@ -22,7 +22,7 @@ class Slots:
     The slots of a kind of work, or of several that share them.
 
     Args:
-        count: how many there are; None where nobody counts.
+        count: the number of slots; None for no limit.
     """
 
     def __init__(self, count: int | None = None) -> None:
@@ -68,7 +68,7 @@ class Slots:
 
 
 class Slot:
-    """Where one unit of work is done, by an account that the claim chooses."""
+    """The slot of one unit of work; the claim chooses its account."""
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
@@ -97,5 +97,5 @@ ANYWHERE = Slot(Slots())
 
 
 def with_spare(count: int) -> int:
-    """How many slots are needed so that a single account has `count` of them."""
+    """The number of slots at which a single account gets `count` of them."""
     return count + max(1, -(-count // 3))

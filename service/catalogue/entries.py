@@ -128,7 +128,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a vendor allows per key; None where it states nothing."""
+    """A vendor's limits per key: requests a minute and open tasks; None if it states none."""
 
     requests_per_minute: float | None = None
     tasks: int | None = None

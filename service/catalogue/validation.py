@@ -18,10 +18,10 @@ from service.media.image_formats import BadImage, decode, is_url
 
 def check_input(model: Model, given: dict[str, Any]) -> dict[str, Any]:
     """
-    The input as it will be sent: types settled, defaults filled in, blanks gone.
+    The input as it will be sent, by parameter: typed, with defaults, without blanks.
 
     Raises:
-        InvalidInput: with every fault at once, pointers below ``/input``.
+        InvalidInput: all faults, with pointers below ``/input``.
     """
     errors = FieldErrors("/input")
     given = _by_own_names(model, given, errors)

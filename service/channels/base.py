@@ -24,12 +24,12 @@ ANSWER_BYTES = 64 * 1024
 @dataclass(frozen=True)
 class DeliveryRequest:
     """
-    One attempt: the frozen body and where it goes; `secrets` sign it.
+    One attempt: the stored body and its target, not encrypted; `secrets` sign it.
 
-    `headers` are the endpoint's own, for channels that send any.
+    `headers` are the subscription's custom headers, for channels that send them.
 
-    `reference` is what the channel last answered about this job, for this subscription;
-    `exchanges` is filled by the channel with what it sends and is answered, in order.
+    `reference` is the channel's last reference for this job and subscription;
+    the channel appends its requests and answers to `exchanges`, in order.
     """
 
     delivery_id: str
@@ -46,12 +46,12 @@ class DeliveryRequest:
         self, method: str, url: str, headers: dict[str, str], body: bytes | None = None
     ) -> None:
         """
-        Note what is sent now, before it is.
+        Record a request before it is sent.
 
         Args:
-            url: as it may be shown.
-            headers: without secrets.
-            body: None for the request's own.
+            url: the URL without secrets.
+            headers: the headers without secrets.
+            body: None for the body of this `DeliveryRequest`.
         """
         other = None if body == self.body else body
         self.exchanges.append(Exchange(method, url, digest(self.target), headers, other))
@@ -64,7 +64,7 @@ class DeliveryRequest:
         *,
         truncated: bool = False,
     ) -> None:
-        """Note the answer to what was sent last."""
+        """Record the answer to the last request."""
         # PostgreSQL's JSON takes no NUL.
         kept = {name: value.replace("\x00", "�") for name, value in headers.items()}
         self.exchanges[-1] = replace(
@@ -79,10 +79,10 @@ class DeliveryRequest:
 @dataclass(frozen=True)
 class DeliveryResult:
     """
-    The other side took it; `disable` is why it wants no more.
+    The receiver accepted the message; `disable` is its reason to get no more, or None.
 
-    `reference` names the message for a later one about the same job, in the
-    channel's own words; None leaves an earlier reference as it is.
+    `reference` identifies the message for a later one about the same job, in the
+    channel's own form; None keeps an earlier reference.
     """
 
     status: int | None = None
@@ -93,12 +93,12 @@ class DeliveryResult:
 
 class Channel(Protocol):
     """
-    One kind of transport; its members inherit from this.
+    The base class of all channels.
 
     `min_interval` is the seconds between two sends to one subscription,
-    `operator_only` says that its targets are for the operator's keys alone,
-    `has_threads` that a later message about a job follows an earlier one, and
-    `default_events` is what a subscription gets that names none (empty: the usual).
+    `operator_only`: only the operator's keys may use its targets,
+    `has_threads`: a later message about a job follows an earlier one, and
+    `default_events` are the events of a subscription that names none (empty: the usual ones).
     """
 
     min_interval: ClassVar[float] = 0.0
@@ -108,7 +108,7 @@ class Channel(Protocol):
 
     @property
     def formats(self) -> tuple[str, ...]:
-        """The bodies it can make, its usual one first."""
+        """The formats of its bodies, the default first."""
 
     @property
     def carries_poster(self) -> bool:

@@ -14,7 +14,7 @@ from service.settings import Settings
 
 
 def open_channels(settings: Settings, outbound: Outbound) -> dict[str, Channel]:
-    """The channels that can be used with these settings."""
+    """The channels that can be used with these settings, by name."""
     found: dict[str, Channel] = {"webhook": Webhook(outbound), "slack": Slack(outbound)}
     smtp_url = settings.smtp_url.get_secret_value()
     token = settings.slack_bot_token.get_secret_value()

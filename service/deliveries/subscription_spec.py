@@ -57,7 +57,7 @@ class SubscriptionSpec:
 
 
 def open_to(channels: Mapping[str, Channel], scopes: Collection[str]) -> dict[str, Channel]:
-    """The channels that a key with these scopes may name."""
+    """The channels that a key with these scopes may use, by name."""
     return {
         name: channel
         for name, channel in channels.items()

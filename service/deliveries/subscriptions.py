@@ -34,7 +34,7 @@ CHANGEABLE = ("enabled", *(name for name in FIELDS if name not in ("channel", "s
 def planned_subscription(
     encryptor: Encryptor, account_id: str, spec: SubscriptionSpec, now: datetime
 ) -> tuple[Subscription, str]:
-    """A subscription to be tested or saved, and its secret for the only time."""
+    """A subscription to test or save, and its secret (``whsec_…``)."""
     secret = spec.secret or new_webhook_secret()
     sealed = encryptor.encrypt(secret)
     return _made(encryptor, account_id, spec, sealed, now, hidden=False), secret

@@ -29,7 +29,7 @@ def record_event(
     tx: Connection, job: Job, type_: EventType, now: datetime, wait: float = 0.0
 ) -> Event:
     """
-    Record a fact about a job, and a delivery for everybody who wants it.
+    Record an event of a job, and a delivery for each subscription that wants it.
 
     Args:
         wait: seconds that the copy of the video gets before the first attempt.
@@ -54,7 +54,7 @@ def record_about(
     now: datetime,
     besides: Iterable[Subscription] = (),
 ) -> Event:
-    """Record a fact about no job; its account's subscriptions and those `besides` hear of it."""
+    """Record an event without a job, for the account's subscriptions and those in `besides`."""
     event = Event(new_id("evt", now), account_id, None, type_, 1, now, about=about)
     store.events.insert(tx, event)
     everybody = [*store.subscriptions.all_of(tx, account_id), *besides]

@@ -49,7 +49,7 @@ def sample_event(account_id: str, type_: EventType, now: datetime) -> Event:
 
 
 def about_subscription(subscription_id: str, channel: str, reason: str | None) -> dict[str, Any]:
-    """What an event says of a subscription; never its target, which may be a secret."""
+    """The content of an event about a subscription, without its target, which may be secret."""
     return {"subscription_id": subscription_id, "channel": channel, "reason": reason}
 
 

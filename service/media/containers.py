@@ -35,16 +35,16 @@ _PAGE = (b"<!doctype", b"<html")
 
 
 class BrokenMovie(ClipbellError):
-    """The file is no whole film; the message says what is wrong with it."""
+    """The file is not a complete film; the message names the fault."""
 
 
 @dataclass(frozen=True)
 class ProbeResult:
     """
-    What was found out about a film; None for what nobody says.
+    The facts about a film; None for unknown ones.
 
-    `extension` is a key of `VIDEO_TYPES`. The size is as a viewer sees it, in
-    pixels. The poster is a JPEG.
+    `extension` is a key of `VIDEO_TYPES`. `width` and `height` are as a viewer sees it, in
+    pixels; `poster` is the bytes of a JPEG.
     """
 
     extension: str

@@ -14,7 +14,7 @@ _URL_SAFE = str.maketrans("-_", "+/")
 
 
 class BadImage(ValueError):
-    """The data is no image that the vendors take; `code` is a word of `failures.FAILURES`."""
+    """The data is not an image that vendors accept; `code` is a key of `error_codes.FAILURES`."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -28,10 +28,10 @@ def is_url(text: str) -> bool:
 
 def decode(text: str) -> tuple[bytes, str]:
     """
-    The bytes and kind of an image given as base64 or as a data URI.
+    Decode an image in base64 or a data URI; returns its bytes and its kind, see `kind_of`.
 
-    Base64 comes in the usual letters or in those of URLs, in lines or in one, with or
-    without its padding.
+    Base64 may use the usual alphabet or that of URLs, in one or more lines, with or
+    without padding.
 
     Raises:
         BadImage: not base64, too large, or not JPG, PNG or WebP.

@@ -34,12 +34,12 @@ API_VERSION = "v1"
 @dataclass(frozen=True)
 class Notification:
     """
-    An event with all that a message about it needs.
+    An event with everything that a message about it needs.
 
-    `job` is None where the event's own `about` holds the content; `link`
-    is the video's stable URL, `poster` the JPEG's bytes for channels that carry it
-    along, `unsubscribe_url` takes a POST (RFC 8058), `near` are the networks (CIDRs)
-    besides the public one from which a receiver can fetch a picture.
+    `job` is None if the event's own `about` has the content; `link`
+    is the video's stable URL, `poster` the bytes of a JPEG for channels that send it
+    along, `unsubscribe_url` accepts a POST (RFC 8058), `near` are the networks (CIDRs)
+    besides the public internet from which a receiver can fetch a picture.
     """
 
     event: Event
@@ -97,7 +97,7 @@ class SubscriptionMessageJson(_EnvelopeJson):
 
 
 def standard(notification: Notification) -> dict[str, Any]:
-    """The Standard Webhooks envelope around the job, or around what happened to a subscription."""
+    """The Standard Webhooks envelope around a job, or around an event of a subscription."""
     data: Mapping[str, Any] = notification.event.about or {}
     if notification.job is not None:
         data = job_json(notification.job, notification.video, notification.link)

@@ -24,7 +24,7 @@ URL_LENGTH = 3000
 
 
 def card(notification: Notification) -> dict[str, Any]:
-    """The whole message: a notification's text, and the blocks."""
+    """The whole Slack message: `text` for the notification, and `blocks`."""
     content = describe(notification)
     facts = [f"made in {v}" if name == "Made in" else v for name, v in content.facts]
     lines = [" · ".join(facts[:-1]), " · ".join(filter(None, [facts[-1], content.code]))]
@@ -54,7 +54,7 @@ def card(notification: Notification) -> dict[str, Any]:
 
 def fallback_messages(card: dict[str, Any]) -> list[dict[str, Any]]:
     """
-    The card, and what to send where Slack refuses it: without image, then text only.
+    The card and its fallbacks, if Slack refuses it: without image, then only text.
 
     Slack refuses a whole message for one image that it cannot fetch.
     """

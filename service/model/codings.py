@@ -31,7 +31,7 @@ _DAMAGED = (zlib.error, brotli.error, zstd.ZstdError)
 
 
 class Source(Protocol):
-    """Where a body comes from, such as a file or a connection."""
+    """The source of a body, such as a file or a connection."""
 
     def read(self, size: int, /) -> bytes:
         """Up to `size` bytes; none at the end."""
@@ -87,7 +87,7 @@ def decode(body: bytes, header: str, max_bytes: int) -> bytes:
 
 
 def content_of(headers: Mapping[str, str], body: bytes, max_bytes: int) -> bytes:
-    """The same for a body with these headers; as it came where they are not true of it."""
+    """Decode a body by its headers; a body that does not match them is returned unchanged."""
     named = [value for name, value in headers.items() if name.lower() == "content-encoding"]
     try:
         return decode(body, ",".join(named), max_bytes)

@@ -205,7 +205,7 @@ def full_delivery_json(
     A delivery with the request and the answer of each attempt.
 
     Args:
-        exchanges: by delivery and number of the attempt.
+        exchanges: the exchanges, by delivery id and number of the attempt.
     """
     own: list[AttemptWithContentJson] = []
     for attempt in [one for one in attempts if one.delivery_id == delivery.id]:

@@ -20,7 +20,7 @@ from service.model.enums import (
 
 @dataclass(frozen=True)
 class JobError:
-    """Why a job failed or waits; `provider_code` keeps the vendor's own word."""
+    """The reason why a job failed or waits; `provider_code` is the vendor's own code."""
 
     code: str
     message: str
@@ -31,7 +31,7 @@ class JobError:
 
 @dataclass(frozen=True)
 class Charge:
-    """What a vendor says that it has charged: so many dollars (``USD``), or of its own units."""
+    """A vendor's charge: an amount in dollars (``USD``), or in the vendor's own unit."""
 
     unit: str
     amount: float
@@ -40,15 +40,15 @@ class Charge:
 @dataclass(frozen=True)
 class Outcome:
     """
-    What a callback or a poll says became of a task.
+    The state of a task by a callback or a poll.
 
-    `result_url` is where the provider keeps the video, `result_file` the name
-    of a file already in our storage (a call whose answer was the video),
-    `cost` dollars, `charges` what the vendor has billed in its own units, `credits_left` the
-    dollars that the vendor's account still has where it says so. `is_private` says that
-    the link takes the vendor's key, so that it is nobody's but ours. `raw_state` and
-    `message` are the provider's own words; `is_understood` is False where `raw_state` is a
-    word that we don't know.
+    `result_url` is the provider's link to the video, `result_file` the name
+    of a file in our storage (if the answer was the video itself),
+    `cost` is in dollars, `charges` are in the vendor's own units, `credits_left` are the
+    dollars left in the vendor's account, if it reports them. `is_private` says that
+    the link needs the vendor's key, so that only we can use it. `raw_state` and
+    `message` are the provider's own words; `is_understood` is False if `raw_state` is a
+    unknown word.
     """
 
     state: TaskState
@@ -79,9 +79,9 @@ class Outcome:
 @dataclass(frozen=True)
 class Submission:
     """
-    The provider took the job: its task, and its outcome where the answer had it.
+    An accepted job: the provider's task, and the outcome if the answer had it.
 
-    `remark` keeps what the answer said besides, for the timeline.
+    `remark` is a note about the answer for the timeline.
     """
 
     task_id: str
@@ -119,18 +119,18 @@ class ApiKey:
 @dataclass(frozen=True)
 class Job:
     """
-    One video somebody asked for.
+    One video that somebody asked for.
 
-    `due_at` is when the row wants attention next (None: never by itself) and
-    doubles as the lease of a claimed one; `claims` counts the claims and fences off
-    a worker whose lease ran out. `failed_polls` counts polls in a row that found no
+    `due_at` is the time of the next work on the row (None: none by itself) and
+    also the lease of a claimed row; `claims` counts the claims and blocks
+    a worker whose lease has expired. `failed_polls` counts consecutive polls that found no
     task or no result, the first of them at `missing_since`. `notify` holds
-    subscription ids; None means whatever the account has, as `ACCOUNTS_OWN` among
-    them does. `requested` is the input as it was given where the choice of the vendor was
-    left to us: then another one may have the job once those of `refused_by` have refused it.
-    Only `events` are sent, None meaning all; one that is not sent by `cancel_at` is
-    canceled. `source_fields` holds what the caller of a vendor-shaped API asked in its words, where
-    `input` does not.
+    subscription ids; None means the account's subscriptions, as `ACCOUNTS_OWN` among
+    them does. `requested` is the given input if the choice of the vendor was
+    left to us: then another one may get the job once those in `refused_by` have refused it.
+    Only `events` are sent (None: all). A job that is not sent by `cancel_at` is
+    canceled. `source_fields` has the fields of a request to a vendor-shaped API that
+    `input` does not contain.
     """
 
     id: str
@@ -189,7 +189,7 @@ URL_CHECK = "url_check"
 
 @dataclass(frozen=True)
 class Callback:
-    """One inbound POST to a signed URL, kept byte for byte: still coded where it came coded."""
+    """One inbound POST to a signed URL, stored byte for byte, with its content coding."""
 
     id: str
     job_id: str
@@ -207,7 +207,7 @@ class Callback:
 
 @dataclass(frozen=True)
 class Rejection:
-    """A callback that was refused: why, and from where; its body is not kept."""
+    """A rejected callback: its reason and sender; its body is not stored."""
 
     id: str
     reason: str
@@ -218,10 +218,10 @@ class Rejection:
 @dataclass(frozen=True)
 class Event:
     """
-    A fact of ours; `sequence` counts within its job, `seq` within its account's feed.
+    An event; `sequence` counts within its job, `feed_sequence` within its account's feed.
 
-    `seq` is None until the sequencer has seen the committed row. A fact about no
-    job has its content in `about`; a `sample` is made up and labelled so.
+    `feed_sequence` is None until the sequencer has seen the committed row. An event without a
+    job has its content in `about`; a `sample` is invented and labelled.
     """
 
     id: str
@@ -238,15 +238,15 @@ class Event:
 @dataclass(frozen=True)
 class Subscription:
     """
-    Who wants which events, by which channel, at which target.
+    A subscription: the events to send, by one channel, to one target.
 
-    `target`, the secrets and `headers` are sealed at rest. A `hidden` one was made by a
-    job's own `notify` and serves only deliveries that name it; a `hook` ends for
-    good when its endpoint is gone. Empty `events` mean the default ones, empty
+    `target`, the secrets and `headers` are stored encrypted. A `hidden` one was made by a
+    job's own `notify` and gets only deliveries that name it; a `hook` is removed
+    when its endpoint answers 410. Empty `events` mean the default ones, empty
     `models` and `metadata` all jobs. `previous_secret` signs too, until
     `previous_until`.
 
-    Its health: nothing is sent before `held_until`; until `slow_until` it counts
+    Health: nothing is sent before `held_until`; until `slow_until` it counts
     as slow; `failing_since` and `exhausted` count failed attempts and exhausted
     deliveries since the last success; at `announced_at` the owner was notified that
     it is off, until the next success.
@@ -283,9 +283,9 @@ class Delivery:
     """
     One event for one subscription; `body` is frozen at the first attempt.
 
-    `attempts` counts all tries, `scheduled_attempts` those that used up the schedule. A claimed
-    one is under way until `leased_until`. `resending` is the state to fall back to
-    when the one attempt fails that a person asked for, at `resent_at`.
+    `attempts` counts all attempts, `scheduled_attempts` those of the schedule. A claimed
+    one is in progress until `leased_until`. `resending` is the state to return to
+    if the attempt that a person requested at `resent_at` fails.
     """
 
     id: str
@@ -310,9 +310,9 @@ class Delivery:
 @dataclass(frozen=True)
 class Attempt:
     """
-    One try at a delivery; `response` holds the first bytes of the answer.
+    One try at a delivery; `response` is the beginning of the answer.
 
-    A `manual` one was asked for by a person and counts for nothing else.
+    A `manual` one was requested by a person and does not count for schedule or health.
     """
 
     delivery_id: str
@@ -328,10 +328,10 @@ class Attempt:
 @dataclass(frozen=True)
 class Exchange:
     """
-    What one attempt sent and what it was answered.
+    The request and the answer of one attempt.
 
-    `url` is masked, and so are values of `headers` that are secrets; `target_digest` is the
-    SHA-256 of the whole URL. `body` is None where the delivery's frozen body was sent.
+    `url` and secret values of `headers` are masked; `target_digest` is the
+    SHA-256 of the full URL. `body` is None if the delivery's stored body was sent.
     `status`, `answer_headers` and `answer` (its first 64 KiB) are None without an answer.
     """
 
@@ -348,7 +348,7 @@ class Exchange:
 
 @dataclass(frozen=True)
 class ChannelPause:
-    """A whole channel that waits, and why."""
+    """A paused channel, with the reason."""
 
     name: str
     paused_until: datetime
@@ -357,7 +357,7 @@ class ChannelPause:
 
 @dataclass(frozen=True)
 class Video:
-    """Our stored copy of a result; `link_expires_at` keeps its link the same until renewed."""
+    """Our stored copy of a result; its link stays the same until `link_expires_at` is renewed."""
 
     id: str
     account_id: str
@@ -384,7 +384,7 @@ class Video:
 
 @dataclass(frozen=True)
 class Step:
-    """A line of a job's timeline that follows from no other row."""
+    """A line of a job's timeline that is not derived from another row."""
 
     job_id: str
     number: int

@@ -73,7 +73,7 @@ class DeliveryState(StrEnum):
 
 
 class VideoState(StrEnum):
-    """Whether we have our copy."""
+    """The state of our copy."""
 
     PENDING = "pending"  #: to be copied
     STORED = "stored"  #: ours
@@ -82,7 +82,7 @@ class VideoState(StrEnum):
 
 
 class TaskState(StrEnum):
-    """What an outcome can say of a task."""
+    """The state of a task in an outcome."""
 
     RUNNING = "running"  #: not at its end, or in a state that we don't know
     SUCCEEDED = "succeeded"

@@ -140,7 +140,7 @@ def with_code(code: str, message: str) -> str:
 
 
 def as_stored(error: JobError) -> dict[str, Any]:
-    """The error as it is kept in the job's row."""
+    """The error as it is stored in the job's row."""
     fields = asdict(error)
     return {k: strip_unstorable(v) if isinstance(v, str) else v for k, v in fields.items()}
 

@@ -161,7 +161,7 @@ def dry_run_json(
     notes: Mapping[str, str | None],
     objection: Mapping[str, Any] | None,
 ) -> DryRunJson:
-    """The request that would be sent, its price and time; the callback's token is a secret too."""
+    """A dry run as JSON: request, price and time; the callback's token is masked too."""
     text = json.dumps(wire)
     if callback_url:
         hidden = callback_url.rpartition("/")[0] + "/***"

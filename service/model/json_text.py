@@ -37,7 +37,7 @@ def _whole(text: str) -> int:
 
 
 def finite(text: str) -> float:
-    """A number that a float can hold. Raises ValueError."""
+    """Parse a number that is finite as a float. Raises ValueError."""
     number = float(text)
     if number - number != 0:
         raise ValueError(f"{text[:20]} is too large a number")

@@ -27,15 +27,15 @@ def write_backup(settings: Settings, path: Path, *, replace: bool = False) -> in
     The service keeps running. Videos are not in it.
 
     Args:
-        replace: whether a file that is there already gives way to it, once it is whole.
+        replace: whether it replaces an existing file, once it is complete.
 
     Returns:
         The file's size in bytes.
 
     Raises:
-        SettingsError: the rows are in PostgreSQL, or there is such a file; says what to run.
+        SettingsError: the database is PostgreSQL, or the file exists; the message has the fix.
         DatabaseUnavailable: the database cannot be read, or the copy would be damaged.
-        OSError: the disk does not take it.
+        OSError: it cannot be written.
     """
     where = parse_database_url(settings.database_url)
     if isinstance(where, URL):

@@ -50,10 +50,10 @@ class Check:
 @dataclass(frozen=True)
 class Health:
     """
-    All that was looked at.
+    The results of all checks.
 
-    `polled_share` is the share, 0 to 1, of the recent ends that a poll found
-    instead of a callback; None when there are too few.
+    `polled_share` is the share, 0 to 1, of recent results that a poll found
+    instead of a callback; None if there are too few.
     """
 
     checks: list[Check]

@@ -49,10 +49,10 @@ def make_first_key(settings: Settings) -> None:
 
 def add_key(settings: Settings, now: datetime) -> int:
     """
-    Put a new key before the others in ``DATA_DIR/secret_keys``, which end `OLD_KEY_LIFE` from now.
+    Put a new key before the others in ``DATA_DIR/secret_keys``; these expire after `OLD_KEY_LIFE`.
 
-    The file is replaced atomically; only the owner that it had can read it. Keys that have
-    ended are left out.
+    The file is replaced atomically; only its previous owner can read it. Expired keys
+    are left out.
 
     Returns:
         The number of keys in the file now.
@@ -71,13 +71,13 @@ def add_key(settings: Settings, now: datetime) -> int:
 
 def revoke_key(settings: Settings, key_id: str) -> int:
     """
-    Take the old key of that id out of the file, at once.
+    Remove the old key with this id from the file, at once.
 
     Returns:
-        The number of keys that are left.
+        The number of remaining keys.
 
     Raises:
-        NotFound: no key has that id.
+        NotFound: no key has this id.
         Conflict: it is the newest one, which signs.
         SettingsError: as for `add_key`.
     """
@@ -121,10 +121,10 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def reencrypt_all(tx: Connection, encryptor: Encryptor) -> tuple[int, int]:
     """
-    Seal by the newest key what an older one has sealed.
+    Encrypt with the newest key all values that an older key has encrypted.
 
     Returns:
-        How many seals were renewed, and how many no key opens; those stay.
+        The number of values encrypted again, and of values that no key decrypts; those stay.
     """
     lost = 0
 

@@ -81,7 +81,7 @@ def configure(format_: str) -> None:
 
 
 class TroubleLog:
-    """Logs what goes wrong again and again, once a minute."""
+    """Logs a repeated error only once a minute."""
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log

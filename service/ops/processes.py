@@ -29,12 +29,12 @@ class ProcessFailed(ClipbellError):
 
 class Processes:
     """
-    Our own verbs as child processes, until the end of the block.
+    Runs our own verbs as child processes, until the end of the block.
 
     Args:
         environ: their environment.
-        logs: the folder that gets a log of each; None leaves them our own stderr.
-        patience_seconds: how long an ending process may take before it is killed; None: for ever.
+        logs: the folder for a log of each; None: they use our own stderr.
+        patience_seconds: the seconds before a stopping process is killed; None: no limit.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ def interrupt_on_signals() -> None:
 
 
 def free_port(port: int, host: str = HOST) -> int:
-    """`port` if nobody listens there; 0 takes any. Raises SettingsError, with the fix."""
+    """`port` if it is free; for 0 any free port. Raises SettingsError, with the fix."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -17,13 +17,13 @@ from service.store.migration import migrate
 
 def initialise(settings: Settings, owner_email: str | None = None) -> dict[str, Any]:
     """
-    Make all that a fresh service needs. Safe to run again.
+    Create everything that a new service needs. Safe to run again.
 
     Returns:
-        `account`, its id; `api_key`, None when the account was there before; `webhook_secret`.
+        `account`: its id; `api_key`: None if the account existed before; `webhook_secret`.
 
     Raises:
-        SettingsError: the address, the folder or a setting cannot be used.
+        SettingsError: the mail address, the folder or a setting is not valid.
     """
     owner_email = owner_address(owner_email)
     make_folder(settings)

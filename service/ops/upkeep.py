@@ -65,7 +65,7 @@ def prepare_host(wiring: Wiring) -> None:
 
 
 class Periodic(threading.Thread):
-    """Does one thing every so many seconds, or when woken, whatever comes of it, until stopped."""
+    """Calls a function every few seconds, or when woken, also after errors, until stopped."""
 
     def __init__(self, name: str, seconds: float, act: Callable[[], None]) -> None:
         super().__init__(name=name, daemon=True)
@@ -97,7 +97,7 @@ class Periodic(threading.Thread):
 
 
 class Maintenance(Periodic):
-    """Deletes what is past its keeping; hourly sweeps the storage and keeps reports of days."""
+    """Deletes data beyond retention; hourly deletes orphaned files and stores reports of days."""
 
     def __init__(self, wiring: Wiring) -> None:
         super().__init__("maintenance", MAINTENANCE_SECONDS, self.run_once)
@@ -126,7 +126,7 @@ def process_name(kind: str, now: datetime) -> str:
 
 
 class WebHeartbeat(Periodic):
-    """Says now and then that this web process lives, and by which secret keys."""
+    """Stores regularly that this web process runs, and with which secret keys."""
 
     def __init__(self, wiring: Wiring) -> None:
         super().__init__("web heartbeat", WEB_BEAT_SECONDS, self.beat)
@@ -142,10 +142,10 @@ class WebHeartbeat(Periodic):
 
 class Heartbeat(Periodic):
     """
-    Says every few seconds that this worker lives, and looks after the rows as a whole.
+    Stores every few seconds that this worker runs, and does the upkeep of rows.
 
-    What is past keeping goes, what was quarantined gets another try, and what was
-    dated by a clock that has gone back since is dated again.
+    It deletes data beyond retention, retries quarantined rows, and corrects due dates
+    that were set by a clock that has gone back since.
     """
 
     def __init__(self, wiring: Wiring) -> None:

@@ -35,7 +35,7 @@ def parse_address(text: str) -> Address:
 
 
 def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
-    """CIDRs such as ``10.0.0.0/8``; a malformed one raises ValueError and is named in it."""
+    """Parse CIDRs such as ``10.0.0.0/8``. Raises ValueError, which names a malformed one."""
     return tuple(ip_network(text) for text in texts)
 
 

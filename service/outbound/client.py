@@ -56,11 +56,11 @@ class Sink(Protocol):
 @dataclass(frozen=True)
 class Response:
     """
-    What the other side said, whole or cut.
+    An answer, complete or truncated.
 
-    `headers` ignores case; `body` is without its content codings, and empty when it
-    was streamed into a file; `truncated` says that there was more than `max_bytes`;
-    `size` counts the bytes of the body; `seconds` is from start to end.
+    `headers` ignores case; `body` is decoded, and empty if it
+    was streamed into a file; `truncated`: it was longer than `max_bytes`;
+    `size` is the bytes of the body; `seconds` is the duration of the call.
     """
 
     status: int
@@ -76,8 +76,8 @@ class Outbound:
     Calls to other machines; one per process, shared by its threads.
 
     `allowed_networks` are CIDRs that may be reached besides public addresses,
-    `resolver` takes and gives what `socket.getaddrinfo` does, `resolve_seconds`
-    bounds it, `ca_file` (PEM) replaces the usual certificate authorities.
+    `resolver` has the interface of `socket.getaddrinfo`, `resolve_seconds`
+    limits it, `ca_file` (PEM) replaces the usual certificate authorities.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Outbound:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers that every request has, unless a call gives others."""
+        """The default headers of every request."""
         return {name: str(value) for name, value in self._session.headers.items()}
 
     def check(self, url: str) -> None:
@@ -138,15 +138,15 @@ class Outbound:
         status_suffices: bool = False,
     ) -> Response:
         """
-        Send one request, once, and read its answer within `seconds` altogether.
+        Send one request once, and read its answer within `seconds` in total.
 
-        Without `into` a body longer than `max_bytes` is cut; with it the body goes to
-        that file and a longer one raises BodyTooLarge. `wanted` hears the status and the
-        headers before, and says whether the body is read at all. Up to `redirects` are followed
-        (GET only; errors then speak of the last hop), else a 3xx is the answer.
-        `unrepeatable` takes a fresh connection, so that NoAnswer never just means that
-        an idle one had died. With `status_suffices` a body that breaks off is cut there.
-        Raises NotSent or NoAnswer for all that goes wrong.
+        Without `into` a body longer than `max_bytes` is truncated; with it the body goes to
+        that file and a longer one raises BodyTooLarge. `wanted` gets the status and the
+        headers first, and returns whether to read the body. Up to `redirects` are followed
+        (GET only; errors are about the last hop), else a 3xx is the answer.
+        `unrepeatable` uses a new connection, so that NoAnswer never only means that
+        an idle one had died. With `status_suffices` an incomplete body is accepted.
+        Raises NotSent or NoAnswer for every failure.
         """
         if redirects and method != "GET":
             raise ValueError("only a GET may follow redirects")

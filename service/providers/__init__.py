@@ -25,9 +25,9 @@ __all__ = ["Access", "Provider", "make_provider", "open_providers"]
 def open_providers(
     settings: Settings, outbound: Outbound, uploads: UploadStore, clock: Clock
 ) -> dict[str, Provider]:
-    """The providers that are named and can be reached."""
+    """The configured providers with a key, by name."""
     offers = [offer for sold in OFFERS.values() for offer in sold.values()]
-    # How long a call may take that lasts as long as the slowest generation.
+    # The seconds of a call that lasts as long as the slowest generation.
     slowest = max(max(offer.expected_seconds.values()) for offer in offers)
     sync_seconds = settings.sync_timeout or 3 * slowest
     return {

@@ -65,7 +65,7 @@ class PastTask:
     """
     A task in a vendor's history.
 
-    `job_id` is the job of ours that the vendor's record names, None where it names none.
+    `job_id` is our job in the vendor's record, None if it names none.
     """
 
     created_at: datetime | None
@@ -95,7 +95,7 @@ class Provider(Protocol):
     scheme: Scheme | None
 
     def headers(self) -> dict[str, str]:
-        """What every request bears: the key."""
+        """The headers of every request, with the key."""
 
     def request_for(self, job: Job, callback_url: str) -> WireRequest:
         """The create request for this job, unsent; a blank `callback_url` asks for no callback."""

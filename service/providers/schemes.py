@@ -47,7 +47,7 @@ class Scheme(Protocol):
         What is wrong with a callback's signature, in a sentence; None when nothing is.
 
         Args:
-            headers: their names in lower case.
+            headers: the headers, by their names in lower case.
             now: when the callback arrived.
 
         Raises:

@@ -42,8 +42,8 @@ def load_settings(environ: Mapping[str, str] | None = None, **given: Any) -> Set
     The settings of this process.
 
     Args:
-        environ: stands in for the process's environment.
-        given: values that win over the environment, by field name.
+        environ: replaces the process's environment.
+        given: values that override the environment, by field name.
 
     Raises:
         SettingsError: one line that names every bad setting and its allowed values.
@@ -66,7 +66,7 @@ def _message(error: ErrorDetails) -> str:
 
 
 def misspelt(environ: Mapping[str, str] | None = None) -> list[str]:
-    """Of each variable that looks like a setting but is none, a sentence with the nearest one."""
+    """A sentence with the nearest setting for each variable that looks like one but is not."""
     given = os.environ if environ is None else environ
     settings = [name.upper() for name in Settings.model_fields]
     known = [*settings, *(f"{name}_FILE" for name in settings)]
@@ -109,13 +109,13 @@ def inherits_sockets() -> bool:
 
 
 def child_environ(given: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment for a child: none of our settings but the `given` ones."""
+    """The environment for a child process: of our settings, only the `given` ones."""
     names = [n for n in os.environ if not n.startswith(PREFIX) and n != PLATFORM_DATABASE]
     return {name: os.environ[name] for name in names} | _as_environ(given)
 
 
 def environ_with(given: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment for a child of the service, with the `given` settings besides."""
+    """The environment for a child process of the service, with the `given` settings added."""
     kept = {name: value for name, value in os.environ.items() if name != f"{PREFIX}URL"}
     return kept | _as_environ(given)
 

@@ -42,13 +42,13 @@ def _restrict(path: str, mode: int) -> None:
 @contextmanager
 def part_file(folder: Path, name: str, mode: int = SHARED_MODE) -> Iterator[BinaryIO]:
     """
-    A new file in `folder`, which is removed after the block unless it was renamed by then.
+    A new file in `folder`, which is removed after the block unless it was renamed.
 
     Args:
-        mode: its permissions, from its first byte on.
+        mode: its permissions, from its creation on.
 
     Raises:
-        OSError: the disk does not take it.
+        OSError: it cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.{os.urandom(4).hex()}.part"
@@ -63,16 +63,16 @@ def part_file(folder: Path, name: str, mode: int = SHARED_MODE) -> Iterator[Bina
 @contextmanager
 def atomic_write(path: Path, mode: int = SHARED_MODE) -> Iterator[BinaryIO]:
     """
-    A file to write into, which stands at `path` once the block has ended without an error.
+    A file to write, which replaces `path` after a block without an error.
 
-    It is on the disk by then. Until then, and for good after an error, `path` is what it
-    was. The file is where its ``name`` says, for those who write by path.
+    It is on disk by then. Until then, and after an error, `path` stays unchanged.
+    The file's path is its ``name``, for code that writes by path.
 
     Args:
         mode: see `part_file`.
 
     Raises:
-        OSError: the disk does not take it.
+        OSError: it cannot be written.
     """
     with part_file(path.parent, path.name, mode) as file:
         yield file

@@ -28,17 +28,17 @@ class StorageError(ClipbellError):
 
 
 class FileMissing(StorageError):
-    """There is no file of that name."""
+    """There is no file with this name."""
 
 
 class Storage(Protocol):
     """
     A place for videos, posters and images.
 
-    `folder` is the one on this machine that is written to, first or for good;
-    `remote` says whether the files lie on another machine, and `origin` is that
-    of its presigned URLs, blank where it has none. Every call with a
-    name raises StorageError for one that is not of our making.
+    `folder` is the folder on this machine that files are written to, at first or finally;
+    `remote` says whether the files are on another machine, and `origin` is the origin
+    of its presigned URLs, blank if it has none. Every call with a
+    name raises StorageError for a name that is not ours.
     """
 
     folder: Path
@@ -76,13 +76,13 @@ class Storage(Protocol):
         """The names of all files whose id starts with `kind`, such as ``img``."""
 
     def delete_partials(self, before: datetime) -> int:
-        """Remove what interrupted writes have left since before then; how many files they were."""
+        """Delete files that interrupted writes left before a time; returns their number."""
 
     def key(self, name: str) -> str:
         """The file's path within the storage, for whoever sends it in our place."""
 
     def presigned(self, name: str, method: str, seconds: float) -> str | None:
-        """A URL that works so long, for that method alone; None where only we can send it."""
+        """A URL valid for `seconds`, only for this method; None if only we can send the file."""
 
     def check(self) -> None:
         """Raises StorageError unless files can be written."""

@@ -22,7 +22,7 @@ class Disks:
     least: int = NEARLY_FULL
 
     def tightest(self) -> tuple[int, Path]:
-        """The fewest free bytes, and where. Raises OSError for a folder that cannot be seen."""
+        """The fewest free bytes of these disks, and their folder. Raises OSError if one fails."""
         return min((shutil.disk_usage(folder).free, folder) for folder in self.folders)
 
     def nearly_full(self) -> bool:

@@ -88,11 +88,11 @@ class FileStorage:
         return (path.name for path in self.folder.glob(f"??/{kind}_*") if path.suffix != ".part")
 
     def delete_partials(self, before: datetime) -> int:
-        """See `Storage.tidy`."""
+        """See `Storage.delete_partials`."""
         return remove_parts(self.folder, before)
 
     def presigned(self, name: str, method: str, seconds: float) -> str | None:
-        """A folder has no URLs."""
+        """Always None: a folder has no URLs."""
         return None
 
     def check(self) -> None:

@@ -33,14 +33,14 @@ REDIRECTS = 3
 
 
 class UploadStore:
-    """Images that came inside a request, served at ``/i/TOKEN``."""
+    """The store of images that were sent inside a request, served at ``/i/TOKEN``."""
 
     def __init__(self, storage: Storage, urls: UrlSigner) -> None:
         self._storage = storage
         self._urls = urls
 
     def save(self, model: Model, values: dict[str, Any], now: datetime) -> dict[str, Any]:
-        """The input with every inline image kept and named by a URL of ours."""
+        """Store every inline image of an input; returns the input with URLs of ours instead."""
         return _with_images(model, values, lambda image: self._keep(image, now))
 
     def file_name(self, token: str, now: datetime) -> str:
@@ -48,7 +48,7 @@ class UploadStore:
         return str(self._urls.verify(token, now)["image"])
 
     def inlined(self, model: Model, values: dict[str, Any], now: datetime) -> dict[str, Any]:
-        """The input with our own URLs turned back into base64."""
+        """The input with our own URLs replaced by base64."""
         return _with_images(model, values, lambda image: self._inline(image, now))
 
     def delete(self, url: str, now: datetime) -> None:
@@ -92,7 +92,7 @@ def _with_images(
 
 
 def images_of(model: Model, values: dict[str, Any]) -> list[str]:
-    """The images that an input names."""
+    """The images of an input: URLs, data URIs or base64."""
     seen: list[str] = []
 
     def see(image: str) -> str:
@@ -162,7 +162,7 @@ def with_inlined_images(uploads: UploadStore, model: Model, job: Job, now: datet
 
 
 def shown_body(model: Model, body: dict[str, Any]) -> dict[str, Any]:
-    """A wire body for people: inline images shown by their length instead of their bytes."""
+    """A vendor's request body for people: inline images are replaced by their length."""
 
     def short(image: str) -> str:
         return image if is_url(image) else f"<{len(image)} characters of base64>"

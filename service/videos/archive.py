@@ -76,7 +76,7 @@ def archive_video(
     settings: Settings,
     clock: Clock,
 ) -> bool:
-    """Copy the next video; False when there was none."""
+    """Copy the next video; False if there is none."""
     with db.write() as tx:
         video = store.videos.claim_pending(tx, clock(), LEASE_SECONDS)
     if video is None:

@@ -38,7 +38,7 @@ ON_REQUEST = "it was deleted on request"
 
 @dataclass(frozen=True)
 class ExpiredVideo:
-    """A video that is not to be kept, and why."""
+    """A video to delete, with the reason."""
 
     video: Video
     reason: str
@@ -47,7 +47,7 @@ class ExpiredVideo:
 def expired_videos(
     tx: Connection, settings: Settings, now: datetime, limit: int = BATCH
 ) -> list[ExpiredVideo]:
-    """Videos beyond age or quota, oldest first; none that has a delivery pending."""
+    """Videos beyond age or quota, oldest first, without those with pending deliveries."""
     found: list[ExpiredVideo] = []
     if settings.retention_days is not None:
         before = now - timedelta(days=settings.retention_days)
@@ -107,7 +107,7 @@ def remove_video(db: Database, storage: Storage, settings: Settings, clock: Cloc
 
 
 def purge_rows(db: Database, settings: Settings, now: datetime) -> int:
-    """Remove the next rows that are older than ``RETENTION_DAYS``; how many they were."""
+    """Delete the next rows that are older than ``RETENTION_DAYS``; returns their number."""
     if settings.retention_days is None:
         return 0
     before = now - timedelta(days=settings.retention_days)
@@ -118,7 +118,7 @@ def purge_rows(db: Database, settings: Settings, now: datetime) -> int:
 
 
 def delete_orphans(storage: Storage, settings: Settings, now: datetime) -> int:
-    """Remove what no row names: leftovers of writes, images past their links; how many."""
+    """Delete files without a row, and images with expired links; returns their number."""
     oldest = first_id("img", now - UPLOAD_TTL)
     old = [name for name in storage.names("img") if name < oldest]
     for name in old:
