@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import json
 import re
+from string import punctuation
 from typing import Any
+from urllib.parse import quote
 
 from service.catalogue.models import OFFERS, Model, Parameter
 from service.errors import FieldErrors, InvalidInput, did_you_mean, got, json_pointer
 from service.media.image_formats import BadImage, decode, is_url
+
+#: A URL's path, query and fragment.
+_BEHIND_HOST = re.compile(r"(?<=[^/:])[/?#].*")
 
 
 def check_input(model: Model, given: dict[str, Any]) -> dict[str, Any]:
@@ -151,7 +156,8 @@ def read_image(parameter: Parameter, value: Any) -> str:
     if is_url(text):
         if len(text) > 2048 or any(c.isspace() or not c.isprintable() for c in text):
             raise _wrong("invalid_image_url", "must be one URL of at most 2048 characters")
-        return text
+        # Not every vendor encodes other letters than ASCII's by itself.
+        return _BEHIND_HOST.sub(lambda found: quote(found[0], safe=punctuation), text, 1)
     try:
         decode(text)
     except BadImage as bad:

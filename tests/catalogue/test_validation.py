@@ -56,6 +56,12 @@ TAKEN: list[tuple[tuple[str, ...], str, Any, Any]] = [
     *[((TWO,), "start_image", value, value) for value in (PICTURE, PNG)],
     ((TURBO,), "image_url", f" {PICTURE}\n", PICTURE),
     ((APIXO,), "image_urls", [f"{PICTURE} "], [PICTURE]),
+    (
+        (TURBO,),
+        "image_url",
+        "https://ü.example/ü%20.png?ä=1",
+        "https://ü.example/%C3%BC%20.png?%C3%A4=1",
+    ),
     *each((TURBO,), "image_url", (ABSENT, None, "", 1), ABSENT),
     *each((TURBO,), "tail_image_url", (ABSENT, None, ""), ABSENT),
     *each((TWO,), "start_image", (ABSENT, None, ""), ABSENT),
