@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import logging
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from sqlalchemy import Connection
 
@@ -20,7 +22,7 @@ from service.events.record import record_event
 from service.formatting import format_size, iso
 from service.media import probe
 from service.media.containers import VIDEO_TYPES, BrokenMovie, ProbeResult
-from service.model import Clock, EventType, Job, Video, VideoState
+from service.model import Clock, EventType, Job, Outcome, Video, VideoState
 from service.model.error_codes import strip_unstorable
 from service.outbound.client import Outbound
 from service.providers.base import Provider
@@ -53,7 +55,7 @@ NAME_LENGTH = 60
 
 @dataclass(frozen=True)
 class Link:
-    """Where a video lies, and the headers of a request for it: the key, where it takes one."""
+    """Where a video lies, and the headers of a request for it: a key, where it takes one."""
 
     url: str
     headers: dict[str, str]
@@ -85,8 +87,7 @@ def archive_video(
         if video.file:
             copy = _keep_answer(FileStorage(settings.answers), storage, video.file)
         else:
-            known = video.provider_url
-            link = Link(known, {}) if known else _ask_for_link(db, providers, video)
+            link = _link_of(db, providers, video)
             copy = _copy(outbound, storage, settings, video, link, clock())
     except Exception as error:
         # Whatever it was counts as a failed try: no video may come up again for ever.
@@ -249,17 +250,38 @@ def _tell_failure(
             record_event(tx, job, EventType.VIDEO_EXPIRING, now)
 
 
+def _link_of(db: Database, providers: Mapping[str, Provider], video: Video) -> Link:
+    """Where the video lies now. Raises DownloadError."""
+    if video.provider_url:
+        return _without_login(video.provider_url)
+    provider, found = _look_again(db, providers, video)
+    link = _without_login(found.result_url or "")
+    return replace(link, headers=link.headers | provider.headers()) if found.is_private else link
+
+
+def _without_login(url: str) -> Link:
+    """The link; a user and password in it go as a header, since no URL may carry them."""
+    parts = urlsplit(url)
+    if parts.username is None:
+        return Link(url, {})
+    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+    bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return Link(bare, {"Authorization": f"Basic {base64.b64encode(login).decode()}"})
+
+
 def _fresh_url(db: Database, providers: Mapping[str, Provider], video: Video) -> str | None:
     """Another look at the task may give a link that works for everybody."""
     try:
-        link = _ask_for_link(db, providers, video)
+        _, found = _look_again(db, providers, video)
     except DownloadError:
         return None
-    return None if link.headers else link.url
+    return None if found.is_private else found.result_url
 
 
-def _ask_for_link(db: Database, providers: Mapping[str, Provider], video: Video) -> Link:
-    """The link that the provider gives now. Raises DownloadError."""
+def _look_again(
+    db: Database, providers: Mapping[str, Provider], video: Video
+) -> tuple[Provider, Outcome]:
+    """The provider, and what it says now of a task with a result. Raises DownloadError."""
     with db.read() as tx:
         job = store.jobs.find(tx, video.job_id)
     provider = providers.get(job.provider) if job else None
@@ -271,7 +293,7 @@ def _ask_for_link(db: Database, providers: Mapping[str, Provider], video: Video)
         raise DownloadError(f"there is no link: {error.message}") from error
     if not found.result_url:
         raise DownloadError("there is no link: the provider gives none")
-    return Link(found.result_url, provider.headers() if found.is_private else {})
+    return provider, found
 
 
 def viewable(db: Database, video_id: str) -> tuple[Video, Job]:

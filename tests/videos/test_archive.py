@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -428,6 +429,16 @@ def test_redirects(harness: Harness, files: FileServer, hops: int, state: VideoS
 
     assert (state, 4) == (video_of(harness, job).state, len(files.paths))
     assert not {"authorization", "x-api-key"} & {name for asked in files.asked for name in asked}
+
+
+def test_link_with_a_login(harness: Harness, files: FileServer) -> None:
+    """A user and password in a vendor's link are used, as a header."""
+    job = succeeded(harness, files.url.replace("://", "://u%40x:p%2Fw@") + "/a?t=1#x")
+    harness.drain("archive")
+    expected = f"Basic {b64encode(b'u@x:p/w').decode()}"
+
+    assert VideoState.STORED is video_of(harness, job).state
+    assert (["/a?t=1"], expected) == (files.paths, files.asked[0]["authorization"])
 
 
 @pytest.mark.parametrize(
