@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from support.factories import video_of
@@ -13,6 +14,8 @@ from support.harness import Harness
 from support.serving import QuietHandler, Served
 
 from service.model import Job, JobState, VideoState
+from service.videos.links import link_of
+from service.web.app import create_app
 
 FILM = film()
 KEYED = {"openrouter": "/api/v1/videos/t1/content?index=0", "videos": "/v1/videos/t1/content"}
@@ -169,6 +172,29 @@ def test_vendor_that_shows_it_late(harness: Harness, vendor: Keyed, name: str) -
     harness.drain("archive")
 
     assert VideoState.STORED is video_of(harness, job).state
+
+
+def test_lost_for_good(harness: Harness, vendor: Keyed) -> None:
+    """A video that never came is not said to be on its way."""
+    vendor.moved_to = "http://127.0.0.1:9/nobody"
+    job = succeeded(harness, "videos")
+    client = create_app(harness.wiring).test_client()
+    w, path = harness.wiring, f"/v1/videos/{job.id}/content"
+    headers = {"x-api-key": harness.key}
+
+    def answers() -> list[tuple[int, str | None]]:
+        found = link_of(w.db, w.links, w.settings, video_of(harness, job), harness.clock()) or ""
+        both = [client.get(urlsplit(found).path), client.get(path, headers=headers)]
+        return [(answer.status_code, answer.headers.get("Retry-After")) for answer in both]
+
+    before = answers()
+    while video_of(harness, job).state is VideoState.PENDING:
+        harness.drain("archive")
+        harness.clock.advance(1900)
+
+    assert [(404, "5"), (404, None)] == before
+    assert VideoState.LOST is video_of(harness, job).state
+    assert [(410, None)] * 2 == answers()
 
 
 def test_only_below_the_vendors_address(harness: Harness, vendor: Keyed) -> None:

@@ -41,6 +41,9 @@ def watch(token: str) -> AnyResponse:
         # A bucket's URL cannot name the file to save.
         elsewhere = None if download else redirected(video.file)
         return elsewhere or stored_file(video.file, name, etag=video.sha256, download=download)
+    if not video.provider_url and video.state is VideoState.LOST:
+        hint = "Look at the vendor for the task that the job names; its result may still be there."
+        raise Problem(410, f"this video could not be copied: {video.note}", hint=hint)
     if not video.provider_url:
         raise Problem(404, "the video is not ready yet", headers={"Retry-After": "5"})
     response = redirect(video.provider_url, 302)

@@ -129,6 +129,8 @@ def download_content(video_id: str) -> AnyResponse:
     if video.state is VideoState.STORED and video.file:
         name = file_name(job, video.file)
         return redirected(video.file) or stored_file(video.file, name, etag=video.sha256)
+    if not video.provider_url and video.state is VideoState.LOST:
+        raise CompatError(410, f"Video '{job.id}' could not be copied: {video.note}")
     if not video.provider_url:
         raise CompatError(404, f"Video '{job.id}' is not ready yet", {"Retry-After": "5"})
     return redirect(video.provider_url, 302)
