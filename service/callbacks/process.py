@@ -158,6 +158,12 @@ def _worth_asking(tx: Connection, callback: Callback, job: Job, now: datetime) -
     if job.is_final:
         _done(tx, callback, CallbackState.PROCESSED, "the job was finished before")
         return False
+    if job.provider != callback.provider:
+        # It refused the job, which went to another vendor: the task of that one is the job's.
+        note = f"{callback.provider} called back, but the job went to {job.provider}"
+        store.steps.note(tx, job.id, "surplus", f"{note}: it may have made a video too", now)
+        _done(tx, callback, CallbackState.IGNORED, note)
+        return False
     if job.state is JobState.SUBMITTING:
         # The answer to the create makes it due. On PostgreSQL it cannot while another worker,
         # looking for callbacks, has locked the row: so it also becomes due by itself.

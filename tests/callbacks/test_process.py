@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 from support.harness import Harness
 from support.reach import access
 from support.sandboxes import SandboxClient
@@ -19,6 +20,7 @@ from service.model import Callback, CallbackState, EventType, Job, JobState, Out
 from service.providers.apixo import Apixo
 from service.sandbox.vendors.apixo import envelope
 from service.sandbox.vendors.tasks import Task
+from service.store.schema import jobs
 
 pytestmark = pytest.mark.postgresql
 
@@ -189,6 +191,21 @@ def test_worker_dies_while_confirming(harness: Harness, sandbox: SandboxClient) 
     harness.drain("process")
 
     assert JobState.SUCCEEDED is harness.job(job).state
+
+
+def test_job_that_went_to_another_vendor(harness: Harness, sandbox: SandboxClient) -> None:
+    """Who refused a job has no say in it, and is not asked about the other vendor's task."""
+    job, task = submitted(harness, sandbox)
+    with harness.db.write() as tx:
+        tx.execute(update(jobs).where(jobs.c.id == job.id).values(provider="segmind"))
+    before = harness.job(job)
+    callback = bring(harness, job, said(task))
+    with harness.db.read() as tx:
+        steps = [step.message for step in store.steps.of_job(tx, job.id)]
+
+    assert (CallbackState.IGNORED, before) == (callback.state, harness.job(job))
+    assert "the job went to segmind" in callback.note
+    assert "it may have made a video too" in steps[-1]
 
 
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.HELD])
