@@ -93,24 +93,13 @@ def submit(
     if model is None or prompt is None:
         raise typer.BadParameter("give a model and --prompt, or --file")
     body |= {"model": model, "input": {"prompt": prompt} | from_pairs(model, inputs)}
+    # A job for this machine loads the whole service; one for another machine does without.
     if dry_run:
-        _estimate(body, json_)
-    else:
-        _submit_job(body, wait, json_)
-
-
-# A job for this machine loads the whole service; one for another machine does without.
-
-
-def _estimate(body: dict[str, Any], json_: bool) -> None:
-    request = Request("POST", "/v1/dry-runs", body=body)
-    print_estimate(answer(request, lambda: imported("submit_here:estimate")(body)), json_)
-
-
-def _submit_job(body: dict[str, Any], wait: bool, json_: bool) -> None:
+        request = Request("POST", "/v1/dry-runs", body=body)
+        print_estimate(answer(request, lambda: imported("submit_here:estimate")(body)), json_)
+        return
     request = Request("POST", "/v1/jobs", body=body)
     job = answer(request, lambda: imported("submit_here:submit_job")(body))
     job = imported("follow:follow")(job) if wait else job
     print_job(job, json_)
-    if job["state"] == JobState.FAILED:
-        raise typer.Exit(1)
+    raise typer.Exit(int(job["state"] == JobState.FAILED))

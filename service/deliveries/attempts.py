@@ -83,7 +83,7 @@ def attempt_delivery(
             claimed.row = row
             begun = _begin(tx, context, row, began) if row else None
             request = None
-            if begun is not None and not _carries_poster(context, begun[0]):
+            if begun is not None and not context.carries_poster(begun[0]):
                 request = _prepare(tx, context, *begun, began)
         if begun is None:
             return row is not None
@@ -115,11 +115,6 @@ def _begin(
     attempt = Attempt(delivery.id, number, None, NO_RESULT, "", 0, now, manual=by_hand)
     store.deliveries.add_attempt(tx, attempt)
     return replace(delivery, attempts=number, scheduled_attempts=scheduled), subscription
-
-
-def _carries_poster(context: NotificationContext, delivery: Delivery) -> bool:
-    channel = context.channels.get(delivery.channel)
-    return delivery.body is None and channel is not None and channel.carries_poster
 
 
 def _prepare(

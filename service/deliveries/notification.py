@@ -13,7 +13,7 @@ from service.channels.base import Channel
 from service.errors import NotFound
 from service.events.samples import SAMPLE_PATH, sample_job, sample_video
 from service.messages.payloads import Notification
-from service.model import Event, Job, Video
+from service.model import Delivery, Event, Job, Video
 from service.settings import Settings
 from service.signing import Encryptor, UrlSigner
 from service.storage import FileMissing, Storage
@@ -29,6 +29,11 @@ class NotificationContext:
     unsubscribe: UrlSigner
     storage: Storage
     settings: Settings
+
+    def carries_poster(self, delivery: Delivery) -> bool:
+        """Whether the next attempt needs the poster: it is not in the delivery's body yet."""
+        channel = self.channels.get(delivery.channel)
+        return delivery.body is None and channel is not None and channel.carries_poster
 
 
 def build_notification(

@@ -222,14 +222,9 @@ def _changed(tx: Connection, statement: Update, job_id: str, changes: Mapping[st
 
 
 @cache
-def _update_in(states: tuple[JobState, ...]) -> Update:
-    return update(jobs).where(jobs.c.id == bindparam("of_id"), jobs.c.state.in_(states))
-
-
-@cache
-def _accept_in(states: tuple[JobState, ...]) -> Update:
-    accepted = {"state": JobState.SUBMITTED, "claims": jobs.c.claims + 1}
-    return _update_in(states).values(**accepted)
+def _update_in(states: tuple[JobState, ...], *, accept: bool = False) -> Update:
+    own = update(jobs).where(jobs.c.id == bindparam("of_id"), jobs.c.state.in_(states))
+    return own.values(state=JobState.SUBMITTED, claims=jobs.c.claims + 1) if accept else own
 
 
 def accept(tx: Connection, job_id: str, states: Sequence[JobState], **changes: Any) -> bool:
@@ -238,7 +233,7 @@ def accept(tx: Connection, job_id: str, states: Sequence[JobState], **changes: A
 
     It counts as a claim, so that a worker that still sends the job cannot change it any more.
     """
-    return _changed(tx, _accept_in(tuple(states)), job_id, changes)
+    return _changed(tx, _update_in(tuple(states), accept=True), job_id, changes)
 
 
 def still_claimed(tx: Connection, claimed: Job) -> bool:

@@ -12,7 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Table, bindparam, func, insert, select, update
 from sqlalchemy.sql import ColumnElement
-from sqlalchemy.sql.dml import Insert, Update
+from sqlalchemy.sql.dml import Update
+
+_INSERT = cache(insert)
 
 
 def rows_where(tx: Connection, table: Table, **columns: Any) -> list[Row[Any]]:
@@ -34,7 +36,7 @@ def row_where(
 
 def insert_row(tx: Connection, table: Table, columns: Mapping[str, Any]) -> None:
     """Insert a row."""
-    tx.execute(_insert(table), dict(columns))
+    tx.execute(_INSERT(table), dict(columns))
 
 
 def update_where(tx: Connection, table: Table, of: Mapping[str, Any], **changes: Any) -> int:
@@ -47,11 +49,6 @@ def _select(table: Table, names: tuple[str, ...], lock: bool = False) -> Select[
     statement = select(table).where(*_equal(table, names))
     # No stronger than an update's lock: others can still add rows that refer to this one.
     return statement.with_for_update(key_share=True) if lock else statement
-
-
-@cache
-def _insert(table: Table) -> Insert:
-    return insert(table)
 
 
 @cache

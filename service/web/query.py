@@ -59,6 +59,18 @@ def text(given: str | None) -> str | None:
     return given
 
 
+def needed(reader: Callable[[str | None], R | None], message: str) -> Callable[[str | None], R]:
+    """What the reader reads; a missing one is refused with this message."""
+
+    def read(given: str | None) -> R:
+        found = reader(given)
+        if found is None:
+            raise InvalidInput.at("", "required", message)
+        return found
+
+    return read
+
+
 def choice(known: Iterable[str], usual: str | None = None) -> Callable[[str | None], str | None]:
     """A reader for one of these words; `usual` if it is missing."""
     words = list(known)

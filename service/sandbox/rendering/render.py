@@ -66,9 +66,15 @@ def render_video(
     first = _staged(start or draw_landscape(_stage_size(size), scene.prompt), size)
     last = _staged(end, size) if end else first
 
+    drifts = scene.camera is None and scene.start_image is None
+
     def paint(index: int) -> Planes:
         progress = index / (frames - 1)
-        canvas = _faded(first, last, progress).seen(size, _view(scene, progress))
+        view = view_at(scene.camera, progress).nearer(1 - 0.08 * progress)
+        if drifts:
+            # Over a landscape, which is shown as large as it is drawn.
+            view = View(x=0.4 + 0.2 * progress, share=1 / STAGE)
+        canvas = _faded(first, last, progress).seen(size, view)
         caption.write(canvas.luma, (index + 1) / frames)
         return canvas
 
@@ -106,13 +112,6 @@ def _faded(first: Planes, last: Planes, progress: float) -> Planes:
     if first is last or share in (0, 1):
         return last if share == 1 else first
     return first.blend(last, share)
-
-
-def _view(scene: Scene, progress: float) -> View:
-    """The camera's, which always comes a little nearer; over a landscape it drifts."""
-    if scene.camera is None and scene.start_image is None:
-        return View(x=0.4 + 0.2 * progress, share=1 / STAGE)
-    return view_at(scene.camera, progress).nearer(1 - 0.08 * progress)
 
 
 def _encode(

@@ -54,7 +54,7 @@ from service.web.context import (
     wiring,
 )
 from service.web.pagination import cursor_of, encode_cursor, next_link
-from service.web.query import moment, switch
+from service.web.query import moment, needed, switch
 
 blueprint = Blueprint("subscriptions", __name__, url_prefix="/v1")
 
@@ -209,15 +209,11 @@ class RecoveredJson(TypedDict):
     next_cursor: Cursor
 
 
-def _since(given: str | None) -> datetime:
-    found = moment(given)
-    if found is None:
-        raise InvalidInput.at("", "required", "say since when, such as 2026-01-01T00:00:00Z")
-    return found
+SINCE = needed(moment, "say since when, such as 2026-01-01T00:00:00Z")
 
 
 @blueprint.post("/subscriptions/<subscription_id>/recover")
-@needs("submit", since=_since, missing=switch, dry_run=switch, cursor=cursor_of("evt"))
+@needs("submit", since=SINCE, missing=switch, dry_run=switch, cursor=cursor_of("evt"))
 def recover(
     subscription_id: str, since: datetime, missing: bool, dry_run: bool, cursor: str | None
 ) -> Response:
