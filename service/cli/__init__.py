@@ -8,6 +8,7 @@ that says how to fix it.
 from __future__ import annotations
 
 import gc
+import io
 import os
 import re
 import sys
@@ -54,6 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.umask(0o077)
     # Modules make many objects and no garbage; `Verb.invoke` collects again.
     gc.disable()
+    for stream in (sys.stdout, sys.stderr):
+        # Prompts hold any letters, and terminals may know few.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         exit_code = app(arguments, prog_name=NAME, standalone_mode=False) or 0
     except BrokenPipeError:

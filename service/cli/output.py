@@ -55,7 +55,8 @@ def say(text: str, **style: Any) -> None:
 
 def print_json(body: Any, indent: int | None = None) -> None:
     """One JSON document on stdout, in which nothing commands a terminal."""
-    text = json.dumps(body, indent=indent, ensure_ascii=False)
+    knows_all = (sys.stdout.encoding or "").lower().startswith("utf")
+    text = json.dumps(body, indent=indent, ensure_ascii=not knows_all)
     print(harmless(text, lambda char: json.dumps(char)[1:-1]), flush=True)
 
 

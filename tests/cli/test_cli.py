@@ -153,6 +153,23 @@ def test_dry_run(clipbell: Clipbell) -> None:
     assert [] == shown(clipbell, "jobs")
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_terminal_that_knows_few_letters(fresh: Clipbell, encoding: str) -> None:
+    """Other letters become question marks for people, and stay whole in JSON."""
+    prompt = "A fox 🦊 in Łódź"
+    fresh.run("submit", MODEL, "--prompt", prompt)
+
+    def run(*words: str) -> str:
+        environ = fresh.environ | {"PYTHONIOENCODING": encoding}
+        command = [sys.executable, "-m", "service", *words]
+        done = subprocess.run(command, env=environ, capture_output=True, check=True)
+        return done.stdout.decode(encoding)
+
+    assert "A fox" in run("jobs")
+    assert "price not stated" in run("models") and "kling" in run("--help")
+    assert prompt == json.loads(run("jobs", "--json"))[0]["input"]["prompt"]
+
+
 def test_misspelt_setting(fresh: Clipbell) -> None:
     """Each verb says once that a setting has no effect, and goes on."""
     fresh.environ["CLIPBELL_PUBLC_URL"] = "https://clips.example.com"
