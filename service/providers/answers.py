@@ -14,7 +14,7 @@ from service.model import Outcome, TaskState
 from service.model.error_codes import code_of
 from service.outbound.client import Response
 from service.providers.base import refusal_code, wished_wait
-from service.providers.bodies import decode, ids_in_text, read_body
+from service.providers.bodies import decode, ids_in_text, plain_words, read_body
 from service.providers.envelope import MAX_CANDIDATES, Envelope, Vocabulary
 
 #: Statuses with which a vendor, or HTTP itself, surely refuses a create. Others of the 4xx
@@ -35,8 +35,10 @@ def read_answer(
     answer: Response, vocabulary: Vocabulary, task_id: str | None = None, origin: str = ""
 ) -> Envelope:
     """The answer to a create (without `task_id`) or to a question about this task."""
-    tree = read_body(answer.body, answer.headers.get("Content-Type", ""))
-    return Envelope(tree, vocabulary, task_id, origin)
+    content_type = answer.headers.get("Content-Type", "")
+    tree = read_body(answer.body, content_type)
+    words = "" if isinstance(tree, dict | list) else plain_words(answer.body, content_type)
+    return Envelope(tree, vocabulary, task_id, origin, words)
 
 
 def read_created_task(answer: Response, vocabulary: Vocabulary) -> str:
@@ -109,7 +111,8 @@ def read_outcome(
         status = envelope.refusal or answer.status
         # A bare 404 is a vendor's word only where it has no codes of its own; else a proxy's.
         if not envelope.is_readable and (vocabulary.codes or status != 404):
-            raise Unanswered("PROVIDER_UNAVAILABLE", f"{message} without JSON")
+            words = f": {envelope.complaint}" if envelope.complaint else ""
+            raise Unanswered("PROVIDER_UNAVAILABLE", f"HTTP {status} without JSON{words}")
         code = "NOT_FOUND_TASK" if status == 404 else refusal_code(status, message)
         wait = wished_wait(answer)
         raise Refused(code, message, provider_code=str(status), retry_after=wait)

@@ -20,6 +20,8 @@ from service.model.error_codes import strip_unstorable
 MAX_DEPTH = 8
 MAX_FORM_FIELDS = 200
 MAX_ID_LENGTH = 200
+#: Of an answer that is a plain sentence, so much is kept.
+MAX_WORDS_BYTES, MAX_WORDS = 1000, 300
 
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.I)
 _FORM = re.compile(r"[\w.%\[\]-]+=")
@@ -59,6 +61,13 @@ def read_body(body: bytes, content_type: str = "") -> Any:
     except (ValueError, RecursionError):
         return None
     return None if found.startswith("<") else _strip_values(enclosed)
+
+
+def plain_words(body: bytes, content_type: str = "") -> str:
+    """The start of a body that is a sentence, in a line; blank for a page, JSON or no text."""
+    text = strip_unstorable(" ".join(decode(body[:MAX_WORDS_BYTES], content_type).split()))
+    is_sentence = text[:1].isalnum() and "\ufffd" not in text
+    return text.strip('"')[:MAX_WORDS] if is_sentence or text[:1] == '"' else ""
 
 
 def is_json(body: bytes) -> bool:

@@ -124,14 +124,20 @@ class Envelope:
         tree: the body as `bodies.read_body` gives it.
         wanted: the task that was asked for; it picks the task out of a list.
         origin: the base of links that begin with a slash.
+        words: those of a body that is no tree.
     """
 
     def __init__(
-        self, tree: Any, vocabulary: Vocabulary, wanted: str | None = None, origin: str = ""
+        self,
+        tree: Any,
+        vocabulary: Vocabulary,
+        wanted: str | None = None,
+        origin: str = "",
+        words: str = "",
     ) -> None:
         self._tree = tree
         self.vocabulary = vocabulary
-        self._origin = origin
+        self._origin, self._words = origin, words
         layers = list(_layers(tree, vocabulary, wanted))
         if wanted and wanted in map(self._own_id_in, layers):
             layers = [node for node in layers if self._own_id_in(node) in (None, wanted)]
@@ -263,7 +269,7 @@ class Envelope:
     @cached_property
     def complaint(self) -> str:
         """The vendor's words about the request, from the outside in."""
-        return ": ".join(dict.fromkeys(self._texts(self._layers)))
+        return ": ".join(dict.fromkeys(self._texts(self._layers))) or self._words
 
     @cached_property
     def message(self) -> str:

@@ -17,9 +17,9 @@ from service.media.containers import HEAD_BYTES, container_of
 from service.model import Job, Outcome, Submission, TaskState
 from service.outbound.client import Response
 from service.providers.access import Access
-from service.providers.answers import creation_error
+from service.providers.answers import creation_error, read_answer
 from service.providers.base import JSON_BYTES, WireRequest
-from service.providers.bodies import as_number, read_body
+from service.providers.bodies import as_number
 from service.providers.envelope import Envelope
 from service.providers.segmind_v2 import VOCABULARY, SegmindApi
 from service.storage import StorageError
@@ -62,9 +62,9 @@ class SegmindSync(SegmindApi):
         return Submission(task_id, found, remark)
 
     def _read(self, answer: Response, head: bytes) -> Envelope:
-        content_type = answer.headers.get("Content-Type", "")
-        tree = None if container_of(head) else read_body(head, content_type)
-        return Envelope(tree, VOCABULARY, origin=self.access.base_url)
+        # A film is no text.
+        text = b"" if container_of(head) else head
+        return read_answer(replace(answer, body=text), VOCABULARY, origin=self.access.base_url)
 
     def _check_room(self) -> None:
         """A disk that cannot take the answer is found before anything is paid for."""

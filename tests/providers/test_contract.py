@@ -168,13 +168,15 @@ class Scripted(Served):
 
 
 class Turns(Served):
-    """A vendor that gives one body after the other."""
+    """A vendor that gives one body after the other, with 200 unless `statuses` say otherwise."""
 
-    def __init__(self, bodies: list[bytes]) -> None:
+    def __init__(self, bodies: list[bytes], statuses: tuple[int, ...] = ()) -> None:
+        left = [*statuses]
+
         class Handler(QuietHandler):
             def do_GET(self) -> None:
                 body = bodies.pop(0)
-                self.send_response(200)
+                self.send_response(left.pop(0) if left else 200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -401,6 +403,32 @@ def test_no_money_in_other_words(adapter: Adapter, parts: Parts, status: int) ->
 
 
 @pytest.mark.parametrize(
+    ("status", "body", "code", "words"),
+    [
+        (400, b"The prompt is empty\n", "BAD_REQUEST", "The prompt is empty"),
+        (400, b'"The prompt is empty"', "BAD_REQUEST", "The prompt is empty"),
+        (401, b"Bad key", "AUTH_INVALID", "Bad key"),
+        (403, b"blocked by our content policy", "CONTENT_VIOLATION", "blocked by our"),
+        (406, b"Invalid content type", "CONTENT_TYPE_BUG", "Invalid content type"),
+        (406, b"", "INSUFFICIENT_CREDITS", "HTTP 406"),
+        (429, b"error code: 1015", "RATE_LIMITED", "error code: 1015"),
+        (400, b"<html><title>Bad</title>", "BAD_REQUEST", "HTTP 400"),
+        (400, b"\x1f\x8b\x08\x00", "BAD_REQUEST", "HTTP 400"),
+        (400, b"\x1b[31mred\x00", "BAD_REQUEST", "HTTP 400"),
+    ],
+)
+def test_refusal_in_plain_text(
+    adapter: Adapter, parts: Parts, status: int, body: bytes, code: str, words: str
+) -> None:
+    """A sentence says why, as JSON does; a page or bytes say nothing."""
+    with Scripted(status, body, found=NOTHING) as scripted, pytest.raises(Refused) as caught:
+        adapter.make(parts, scripted.url, 5.0).submit(jobs(adapter)[0], CALLBACK)
+
+    assert code == caught.value.code
+    assert caught.value.message.startswith(words)
+
+
+@pytest.mark.parametrize(
     "retry_after", ["9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT", "soon", "-1", "1e9"]
 )
 @pytest.mark.parametrize("date", ["Thu, 01 Jan 2026 12:00:00 -0000", "yesterday", ""])
@@ -612,9 +640,9 @@ def test_result_of_another_task(parts: Parts) -> None:
             ADAPTERS["segmind"].make(parts, vendor.origin, 5.0).fetch(job)
 
 
-def fal(parts: Parts, *bodies: Any) -> Outcome:
+def fal(parts: Parts, *bodies: Any, result: int = 200) -> Outcome:
     """What fal's adapter makes of these answers in turn, about task `ab12`."""
-    with Turns([json.dumps(body).encode() for body in bodies]) as vendor:
+    with Turns([json.dumps(body).encode() for body in bodies], (200, result)) as vendor:
         job = replace(jobs(ADAPTERS["fal"])[0], task_id="ab12")
         return ADAPTERS["fal"].make(parts, vendor.origin, 5.0).fetch(job)
 
@@ -626,6 +654,21 @@ def test_remark_on_a_task_that_is_done(parts: Parts, name: str) -> None:
     found = fal(parts, status, {"video": {"url": LINK}})
 
     assert (TaskState.SUCCEEDED, LINK) == (found.state, found.result_url)
+
+
+def test_result_that_is_not_there_yet(parts: Parts) -> None:
+    """That it is still being made is no failure, under whatever status."""
+    with pytest.raises(ProviderError):
+        fal(parts, {"status": "COMPLETED"}, {"detail": "Request is still in progress"}, result=400)
+
+
+def test_result_that_is_refused(parts: Parts) -> None:
+    """The reason for which the task failed stands in its result, with its type."""
+    detail = [{"loc": ["body"], "msg": "flagged", "type": "content_policy_violation"}]
+    error = fal(parts, {"status": "COMPLETED"}, {"detail": detail}, result=422).error
+
+    assert error is not None
+    assert ("CONTENT_VIOLATION", "flagged") == (error.code, error.message)
 
 
 def test_error_of_a_task_that_is_done(parts: Parts) -> None:
