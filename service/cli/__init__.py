@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import typer
 
 from service import __version__
-from service.cli.errors import as_typed, print_error
+from service.cli.errors import as_typed, knows_all_letters, print_error
 from service.cli.verbs import VERBS as VERBS
 from service.cli.verbs import Root
 from service.errors import ClipbellError, InvalidInput
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     gc.disable()
     for stream in (sys.stdout, sys.stderr):
         # Prompts hold any letters, and terminals may know few.
-        if isinstance(stream, io.TextIOWrapper):
+        if isinstance(stream, io.TextIOWrapper) and not knows_all_letters(stream):
             stream.reconfigure(errors="replace")
     try:
         exit_code = app(arguments, prog_name=NAME, standalone_mode=False) or 0

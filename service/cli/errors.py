@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TextIO
 
 from service.formatting import harmless
 
@@ -38,6 +39,11 @@ def as_typed(pointer: str) -> str:
         return f"{pointer}: " if pointer else ""
     named = name and not name.isdecimal() and flag in ("-i", "--header", "--metadata")
     return f"{flag} {name}: " if named else f"{flag}: "
+
+
+def knows_all_letters(stream: TextIO) -> bool:
+    """Whether any text can be written there."""
+    return (stream.encoding or "").lower().startswith("utf")
 
 
 def print_error(message: str) -> None:

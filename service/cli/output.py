@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from service.cli.completion import job_ids
+from service.cli.errors import knows_all_letters
 from service.cli.tables import layout
 from service.formatting import format_age, harmless
 from service.messages.content import plain
@@ -55,8 +56,7 @@ def say(text: str, **style: Any) -> None:
 
 def print_json(body: Any, indent: int | None = None) -> None:
     """One JSON document on stdout, in which nothing commands a terminal."""
-    knows_all = (sys.stdout.encoding or "").lower().startswith("utf")
-    text = json.dumps(body, indent=indent, ensure_ascii=not knows_all)
+    text = json.dumps(body, indent=indent, ensure_ascii=not knows_all_letters(sys.stdout))
     print(harmless(text, lambda char: json.dumps(char)[1:-1]), flush=True)
 
 
