@@ -88,7 +88,7 @@ class Kling(TaskApi):
     def make_scheme(self) -> Scheme | None:
         """Standard Webhooks, once the account has a secret."""
         secret = self.access.webhook_secret
-        return StandardWebhooks(secret) if secret else None
+        return StandardWebhooks(secret, self.secret_setting) if secret else None
 
     def headers(self) -> dict[str, str]:
         """The key, or a token made from both halves of an older one."""

@@ -41,7 +41,7 @@ class Replicate(TaskApi):
     def make_scheme(self) -> Scheme | None:
         """Standard Webhooks, with the account's secret."""
         secret = self.access.webhook_secret
-        return StandardWebhooks(secret) if secret else None
+        return StandardWebhooks(secret, self.secret_setting) if secret else None
 
     def request_for(self, job: Job, callback_url: str) -> WireRequest:
         """``POST /v1/models/OWNER/NAME/predictions``."""

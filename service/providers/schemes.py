@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from service.errors import OutboundError, Unanswered
+from service.errors import OutboundError, SettingsError, Unanswered
 from service.outbound.client import Outbound
 from service.providers.bodies import as_id, canonical, read_body
 from service.signing import TOLERANCE_SECONDS, webhook_fault
@@ -61,12 +61,25 @@ def secrets_in(text: str) -> list[str]:
 
 
 class StandardWebhooks:
-    """Standard Webhooks v1: HMAC over id, time and body; Kling, Replicate and many more."""
+    """
+    Standard Webhooks v1: HMAC over id, time and body; Kling, Replicate and many more.
+
+    Args:
+        setting: what the secret is called there.
+
+    Raises:
+        SettingsError: it is none, so that every callback would be refused.
+    """
 
     covers_body = True
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, secret: str, setting: str) -> None:
         self._secrets = secrets_in(secret)
+        if not self._secrets or not all(map(_is_base64, self._secrets)):
+            raise SettingsError(
+                f"{setting} must be whsec_ and base64, as the vendor shows it; two with a comma "
+                "between them while the vendor changes from one to the other"
+            )
 
     def fault(self, headers: Mapping[str, str], body: bytes, now: datetime) -> str | None:
         """See `Scheme`."""
@@ -222,6 +235,14 @@ def _public_key(jwk: Any) -> Ed25519PublicKey | None:
         return Ed25519PublicKey.from_public_bytes(raw)
     except (ValueError, binascii.Error):
         return None
+
+
+def _is_base64(secret: str) -> bool:
+    text = secret.removeprefix("whsec_")
+    try:
+        return bool(base64.b64decode(text + "=" * (-len(text) % 4), validate=True))
+    except ValueError:
+        return False
 
 
 def _hmac(secret: str, signed: bytes) -> bytes:

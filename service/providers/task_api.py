@@ -20,6 +20,7 @@ from service.providers.answers import read_callback, read_created_task, read_out
 from service.providers.base import PastTask, WireRequest, send_create, send_query
 from service.providers.envelope import Envelope, Vocabulary
 from service.providers.schemes import Scheme, secrets_in
+from service.settings import PREFIX
 
 
 class TaskApi:
@@ -39,6 +40,11 @@ class TaskApi:
         self.access = access
         self.submit_seconds = access.submit_seconds
         self.scheme = self.make_scheme()
+
+    @property
+    def secret_setting(self) -> str:
+        """The name of the setting for what it signs by."""
+        return f"{PREFIX}{self.name.upper()}_WEBHOOK_SECRET"
 
     def make_scheme(self) -> Scheme | None:
         """How the vendor's callbacks are signed; None where they are not, or without a secret."""

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from support.harness import TestClock
+from support.reach import access
 from support.servers import free_port
 from support.serving import QuietHandler, Served
 
-from service.errors import Unanswered
+from service.errors import SettingsError, Unanswered
 from service.outbound.client import Outbound
+from service.providers import make_provider
 from service.providers.schemes import (
     Ed25519Jwks,
     IdTimeHmac,
@@ -30,7 +33,7 @@ from service.providers.schemes import (
 
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 TIME = "1767268800"  # noon
-STANDARD = StandardWebhooks("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+STANDARD = StandardWebhooks("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "X")
 STANDARD_BODY = b'{"test": 2432232314}'
 STANDARD_HEADERS = {
     "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
@@ -101,6 +104,27 @@ GOOD: dict[str, Case] = {
         NOON,
     ),
 }
+
+
+@pytest.mark.parametrize("vendor", ["kling", "replicate"])
+@pytest.mark.parametrize(
+    "secret", [",", "whsec_", "whsec_%%", "not base64!", "whsec_é", "whsec_QUFB,whsec_#", "A"]
+)
+def test_secret_that_is_none(vendor: str, secret: str) -> None:
+    """A secret that cannot sign stops the start, and the setting is named."""
+    with closing(Outbound()) as outbound, pytest.raises(SettingsError) as caught:
+        make_provider(vendor, access(outbound, "http://127.0.0.1:9", webhook_secret=secret))
+
+    assert f"CLIPBELL_{vendor.upper()}_WEBHOOK_SECRET must be whsec_" in str(caught.value)
+
+
+@pytest.mark.parametrize("secret", ["whsec_QUFB", "QUFB", "whsec_QUE", " whsec_QUFB, whsec_QUJD "])
+def test_forms_of_a_secret(secret: str) -> None:
+    """With its beginning or without, unpadded, and two of them."""
+    with closing(Outbound()) as outbound:
+        reach = access(outbound, "http://127.0.0.1:9", webhook_secret=secret)
+
+        assert make_provider("kling", reach).scheme
 
 
 @pytest.mark.parametrize("name", GOOD)
