@@ -1,4 +1,4 @@
-"""Accounts and keys: made here, recognised here."""
+"""Accounts and API keys: creation, lookup and revocation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from service.model import Account, ApiKey, new_id
 from service.signing import Encryptor, digest, new_webhook_secret
 
 SCOPES = ("read", "submit", "admin", "operator")
-#: What a key may do where nothing else is said, and what the first one of an account may.
+#: The default scopes of a key, and the scopes of an account's first key.
 KEY_SCOPES = ("read", "submit")
 OWNER_SCOPES = (*KEY_SCOPES, "admin")
 KEY_PREFIX = "clb_"
@@ -34,11 +34,11 @@ def create_account(
     tx: Connection, encryptor: Encryptor, name: str, owner_email: str | None, now: datetime
 ) -> Account:
     """
-    A new account with a webhook secret of its own, sealed.
+    Create an account with its own webhook secret, stored encrypted.
 
     Raises:
-        InvalidInput: the name is none.
-        Conflict: another account has it.
+        InvalidInput: the name is not valid.
+        Conflict: another account has this name.
     """
     _check_name(name)
     store.accounts.take_naming_turn(tx)
@@ -51,7 +51,7 @@ def create_account(
 
 
 def find_account(tx: Connection, text: str) -> Account:
-    """The account of that id or name. Raises NotFound, or Conflict when several have the name."""
+    """The account with this id or name. Raises NotFound, or Conflict if several have the name."""
     found = store.accounts.named(tx, text)
     if not found:
         raise NotFound(f"there is no account {text[:80]}")
@@ -62,7 +62,7 @@ def find_account(tx: Connection, text: str) -> Account:
 
 
 def _check_name(name: str) -> None:
-    """Ids stay what they are: no name can be taken for one."""
+    """Raise InvalidInput for an invalid name, such as one that looks like an id."""
     if not name.strip() or not name.isprintable() or len(name) > NAME_LENGTH:
         message = f"must be 1 to {NAME_LENGTH} characters on one line"
         raise InvalidInput([FieldError("/name", "not_allowed", message)])
@@ -135,13 +135,13 @@ def key_of(tx: Connection, key: str) -> ApiKey:
 
 
 def key_in_force(tx: Connection, key: str) -> ApiKey | None:
-    """The row of a key that somebody shows; None for anything else."""
+    """The row of a presented key; None if it is unknown or revoked."""
     return store.accounts.key_by_digest(tx, digest(key)) if key else None
 
 
 def revoke_key(tx: Connection, account_id: str, key_id: str, now: datetime) -> ApiKey:
     """
-    End a key of this account at once, wherever it is used; again changes nothing.
+    Revoke a key of this account at once, wherever it is used; a repetition changes nothing.
 
     Raises:
         NotFound: the account has no such key.

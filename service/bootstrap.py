@@ -1,4 +1,4 @@
-"""The one place where real things meet: settings become collaborators."""
+"""The composition root: it builds all collaborators from the settings."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from service.store.database import PATIENCE_SECONDS, Database
 from service.videos.archive import archive_video
 from service.videos.retention import remove_video
 
-#: The kinds of work that an account can make last: by its images, its vendor, its endpoints.
+#: The kinds of work that an account can slow down: by its images, its vendor, its endpoints.
 SHARED_KINDS = ("submit", "generate", "deliver", "deliver_slow")
 UNBOUNDED = dict.fromkeys(SHARED_KINDS, Slots())
 
@@ -64,7 +64,7 @@ class Wiring:
     high_water: HighWater
 
     def market(self) -> Market:
-        """What vendors can be chosen by, now."""
+        """The current facts for the choice of a vendor."""
         held: frozenset[str] = frozenset()
         if len(self.providers) > 1:
             with self.db.read() as tx:
@@ -99,7 +99,7 @@ class Wiring:
         }
 
     def submission_context(self, *, holding: bool) -> SubmissionContext:
-        """Sending by the providers whose calls do or don't last as long as the generation."""
+        """The context of providers whose calls last as long as the generation, or of the others."""
         disks = disks_of(self.db, self.storage)
         chosen = {n: p for n, p in self.providers.items() if p.holds_connection is holding}
         return SubmissionContext(
@@ -119,7 +119,7 @@ class Wiring:
             return store.work.kinds_due(tx, self.clock())
 
     def close(self) -> None:
-        """Write what is queued, give connections and sockets back."""
+        """Write queued rows, and close connections and sockets."""
         self.ingest.close()
         for channel in self.channels.values():
             channel.close()
@@ -176,7 +176,7 @@ def build(
 
 
 def _refuse_useless(settings: Settings) -> None:
-    """A setting that would silently do nothing stops the start instead."""
+    """Raise SettingsError for a setting that would have no effect."""
     broker = bool(settings.broker_url.get_secret_value())
     if settings.engine == "celery" and not broker:
         raise SettingsError(

@@ -1,4 +1,4 @@
-"""Every error that Clipbell raises on purpose; each carries its evidence."""
+"""All errors that Clipbell raises on purpose, with their details."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Self
 
-#: Of an address that has no route; the command line knows by it that its base is wrong.
+#: The message for an address without a route, by which the command line finds a wrong base URL.
 NO_SUCH_ADDRESS = "there is nothing at this address"
 
 
@@ -20,7 +20,7 @@ class FieldError:
     One fault of an input.
 
     `pointer` is a JSON Pointer into the body (``/input/duration``), `code` a
-    stable word for programs, `message` the sentence for people.
+    stable code for programs, `message` a sentence for people.
     """
 
     pointer: str
@@ -29,21 +29,21 @@ class FieldError:
 
 
 def json_pointer(*names: object) -> str:
-    """The JSON Pointer (RFC 6901) that goes down these names."""
+    """The JSON Pointer (RFC 6901) with these names."""
     escaped = (str(name).replace("~", "~0").replace("/", "~1") for name in names)
     return "".join(f"/{name}" for name in escaped)
 
 
-#: Nobody mistypes a word that is longer.
+#: The longest word for which a suggestion is made.
 LONGEST_WORD = 100
 
 
 def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
     """
-    A question that ends a message about an unknown word; blank where no known one is near.
+    The suggestion at the end of a message about an unknown word; blank if no known one is near.
 
     Args:
-        prefix: what all the words begin with, and nobody gets wrong.
+        prefix: the common prefix of the words, which is not compared.
     """
     # The comparison's time grows with the word, which may be as long as a request's body.
     words = list(known) if len(word) < LONGEST_WORD else []
@@ -53,12 +53,12 @@ def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
     return f"; did you mean {prefix}{near[0]}?" if near else ""
 
 
-#: So much of a wrong value is repeated in a message about it.
+#: The most characters of a wrong value that a message repeats.
 SHOWN_LENGTH = 40
 
 
 def got(value: object) -> str:
-    """The end of a message about a value that cannot be used, such as "; got 7"."""
+    """The end of a message about a wrong value, such as "; got 7"."""
     if isinstance(value, str):
         value = value[: SHOWN_LENGTH + 1]
     elif isinstance(value, float) and value.is_integer():
@@ -71,7 +71,7 @@ def got(value: object) -> str:
         if len(text) > SHOWN_LENGTH:
             text = text[: SHOWN_LENGTH - 1] + "…"
             break
-    # A half of a pair, which JSON may hold, is no text that can be sent.
+    # Half a surrogate pair, which JSON may contain, cannot be sent as text.
     return f"; got {text.encode(errors='backslashreplace').decode()}"
 
 
@@ -88,7 +88,7 @@ class InvalidInput(ClipbellError):
 
     @classmethod
     def at(cls, pointer: str, code: str, message: str) -> Self:
-        """One fault alone."""
+        """An error with one fault."""
         return cls([FieldError(pointer, code, message)])
 
 
@@ -110,7 +110,7 @@ class FieldErrors:
 
     @contextmanager
     def collect(self, pointer: str = "") -> Iterator[None]:
-        """Add, below `pointer`, what an InvalidInput of this block says; the block ends there."""
+        """Add the faults of an InvalidInput in this block, below `pointer`; it ends the block."""
         try:
             yield
         except InvalidInput as error:
@@ -118,7 +118,7 @@ class FieldErrors:
                 self.add(pointer + fault.pointer, fault.code, fault.message)
 
     def raise_any(self) -> None:
-        """Raises InvalidInput if anything is wrong."""
+        """Raise InvalidInput if there are faults."""
         if self.found:
             raise InvalidInput(self.found)
 
@@ -246,10 +246,10 @@ class WrongTask(Unanswered):
 class NextStep(Enum):
     """The consequence of a failed attempt at a delivery."""
 
-    RETRY = "retry"  #: again by the schedule, and not before the receiver's own wish
-    GIVE_UP = "give up"  #: this delivery will never be taken
-    DISABLE = "disable"  #: nor will any other of the subscription
-    PAUSE_CHANNEL = "pause channel"  #: the fault is ours: all of the channel waits
+    RETRY = "retry"  #: retry by the schedule, and not before the time that the receiver asks for
+    GIVE_UP = "give up"  #: the receiver will never accept this delivery
+    DISABLE = "disable"  #: the receiver will accept no delivery of this subscription
+    PAUSE_CHANNEL = "pause channel"  #: the fault is ours: the whole channel is paused
 
 
 class DeliveryError(ClipbellError):

@@ -1,4 +1,4 @@
-"""How values are written: times, money, sizes, shares and sentences."""
+"""Formatters of values: times, money, sizes, shares and sentences."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_age(moment: datetime, now: datetime) -> str:
-    """How long ago, in its largest unit: "just now", "3 min ago", "2 d ago"."""
+    """The time since `moment`, in its largest unit: "just now", "3 min ago", "2 d ago"."""
     seconds = int((now - moment).total_seconds())
     for unit, length in _UNITS[:-1]:
         if seconds >= length:
@@ -115,7 +115,7 @@ def format_share(part: float, whole: float) -> str:
 
 
 def mask_target(target: str) -> str:
-    """A target that can be recognised but not used: its path and its names may be secrets."""
+    """A target masked so that people recognise it but cannot use it: parts may be secret."""
     scheme, separator, _ = target.partition("://")
     if separator and scheme in ("http", "https"):
         host = urlsplit(target).netloc.rpartition("@")[2]
@@ -133,9 +133,9 @@ def escape_char(char: str) -> str:
 
 def harmless(text: str, escape: Callable[[str], str] = escape_char) -> str:
     """
-    `text` for a terminal: what would command it, or turn the text around, is escaped.
+    `text` for a terminal, with control characters and direction marks escaped.
 
-    Line ends, tabs, and the joiners and marks that scripts are written with stay.
+    Line ends, tabs, and the joiners and marks that scripts need stay.
     """
     return "".join(
         char if char.isprintable() or char in "\n\t" or JOINERS.match(char) else escape(char)
@@ -144,6 +144,6 @@ def harmless(text: str, escape: Callable[[str], str] = escape_char) -> str:
 
 
 def as_sentence(text: str) -> str:
-    """`text` with a capital and a full stop; vendors begin small and end without one."""
+    """`text` with a capital and a full stop, which vendors' texts often lack."""
     end = "" if text[-1:] in (".", "!", "?", "…", "") else "."
     return text[:1].upper() + text[1:] + end

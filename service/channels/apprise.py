@@ -1,7 +1,7 @@
 """
-Everything else, by Apprise: Discord, Teams, Telegram, ntfy and a hundred more.
+Other services, by Apprise: Discord, Teams, Telegram, ntfy and a hundred more.
 
-Its targets are URLs that lead to any host, past our guard: they are the operator's alone.
+Its targets may lead to any host, without our guard, so only the operator may use them.
 Apprise reports success or failure and little more, so the status is read from its log.
 """
 
@@ -19,7 +19,7 @@ from service.messages.payloads import Notification
 from service.model import EventType
 
 MISSING = "Apprise is not installed on this server: pip install 'clipbell[apprise]'"
-#: How each event looks where a service can show it; everything else is "info".
+#: Apprise's notification type of each event; "info" for all others.
 _MOODS = {
     EventType.JOB_SUCCEEDED: "success",
     EventType.JOB_FAILED: "failure",
@@ -28,7 +28,7 @@ _MOODS = {
     EventType.JOB_OVERDUE: "warning",
     EventType.VIDEO_EXPIRING: "warning",
 }
-#: The service's HTTP status in Apprise's log; a final one stays the same on a retry.
+#: The service's HTTP status in Apprise's log; final ones do not change on a retry.
 _STATUS = re.compile(r"error=([1-5][0-9]{2})\b")
 _FINAL = (401, 403, 404)
 
@@ -54,7 +54,7 @@ class Apprise(Channel):
         return target
 
     def render(self, notification: Notification, format_: str) -> bytes:
-        """Title, text and mood as JSON."""
+        """Title, text and notification type as JSON."""
         content = describe(notification)
         reason = f"{content.reason} {content.hint}".strip()
         links = "\n".join(f"{label}: {url}" for label, url in content.links)
@@ -69,7 +69,7 @@ class Apprise(Channel):
         return json.dumps(message, ensure_ascii=False).encode()
 
     def send(self, request: DeliveryRequest) -> DeliveryResult:
-        """One target, one call, none of Apprise's own retries."""
+        """Make one call to the target, without Apprise's own retries."""
         library = _library()
         if library is None:
             raise DeliveryError(MISSING)
@@ -95,9 +95,9 @@ class Apprise(Channel):
 
 
 def _library() -> ModuleType | None:
-    """Apprise, if it is there."""
+    """Apprise, or None if it is not installed."""
     try:
-        # The extra `apprise` need not be installed; where it is, it costs a second and 50 MB.
+        # The extra `apprise` may be missing; its import takes a second and 50 MB.
         import apprise
     except ModuleNotFoundError:
         return None

@@ -1,9 +1,9 @@
 """
-What a channel promises: turn a notice into bytes once, hand the bytes over often.
+The contract of a channel: render a notification once, send its bytes many times.
 
-`render` is called at the first attempt and its bytes are frozen; `send` makes
-one attempt and retries nothing itself. A channel is a short file: words come
-from `messages`, what can be called by URL goes through `outbound`.
+`render` is called at the first attempt and its bytes are stored; `send` makes
+one attempt and retries nothing itself. A channel is a short file: texts come
+from `messages`, and HTTP calls go through `outbound`.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class DeliveryRequest:
         truncated: bool = False,
     ) -> None:
         """Record the answer to the last request."""
-        # PostgreSQL's JSON takes no NUL.
+        # PostgreSQL's JSON cannot store NUL.
         kept = {name: value.replace("\x00", "�") for name, value in headers.items()}
         self.exchanges[-1] = replace(
             self.exchanges[-1],
@@ -112,21 +112,21 @@ class Channel(Protocol):
 
     @property
     def carries_poster(self) -> bool:
-        """Whether its messages carry the poster's bytes."""
+        """Whether its messages contain the bytes of the poster."""
 
     def check_target(self, target: str) -> str:
-        """The target as it will be kept. Raises InvalidInput with a way to fix it."""
+        """Check a target and return it in its stored form. Raises InvalidInput with the fix."""
 
     def render(self, notification: Notification, format_: str) -> bytes:
         """The body for this notification."""
 
     def send(self, request: DeliveryRequest) -> DeliveryResult:
-        """One attempt. Raises DeliveryError, whose `next_step` says what follows."""
+        """Make one attempt. Raises DeliveryError, whose `next_step` is the consequence."""
 
     def check_access(self) -> None:
-        """Log in where this channel logs in, without sending. Raises DeliveryError."""
+        """Check the login of this channel, without sending. Raises DeliveryError."""
         return
 
     def close(self) -> None:
-        """Give connections back that it keeps between sends."""
+        """Close the connections that it keeps between sends."""
         return

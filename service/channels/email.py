@@ -1,9 +1,9 @@
 """
 Mail over SMTP: one message per event.
 
-The message is frozen; each attempt puts an envelope's headers before it. The
+The message is stored; each attempt adds the headers of the envelope. The
 Message-ID belongs to the delivery, so a mail that arrives twice is one mail;
-later ones about the same job refer to the first, so that they stand in a thread.
+later ones about the same job refer to the first, so that they form a thread.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ class Email(Channel):
     Args:
         smtp_url: `smtp://USER:PASSWORD@HOST:587` (STARTTLS) or `smtps://…:465`.
         mail_from: the sender, with or without a name.
-        seconds: for one attempt in all.
-        tls: stands in for the usual certificate authorities.
+        seconds: the time limit of one attempt.
+        tls: replaces the usual certificate authorities.
 
     Raises:
-        SettingsError: the URL or the sender cannot be used; says how to fix it.
+        SettingsError: the URL or the sender is not valid; the message has the fix.
     """
 
     formats = ("email",)
@@ -62,7 +62,7 @@ class Email(Channel):
         return build_email(notification).as_bytes()
 
     def send(self, request: DeliveryRequest) -> DeliveryResult:
-        """Hand the mail to the server; see `smtp.MailServer.deliver`."""
+        """Send the mail to the server; see `smtp.MailServer.deliver`."""
         try:
             envelope = self._envelope(request)
         except ValueError as error:
@@ -85,7 +85,7 @@ class Email(Channel):
         self._server.check(self._seconds)
 
     def close(self) -> None:
-        """Say goodbye to the server."""
+        """Close the connections to the server."""
         self._server.close()
 
     def _message_id(self, request: DeliveryRequest) -> str:

@@ -1,4 +1,4 @@
-"""The one rule of which addresses mail is sent to."""
+"""The only check of mail addresses."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from email_validator import EmailNotValidError, validate_email
 
 def ascii_address(text: str) -> str:
     """
-    The address as it is kept and written to: in ASCII.
+    The address in ASCII, as it is stored and used.
 
     A domain in other letters has an ASCII form. A name before the @ has none: such an
     address works only where every mail server on the way knows SMTPUTF8 (RFC 6531),
     which shows only when a mail bounces.
 
     Raises:
-        ValueError: no mail can be sent there; the message says why, and what to give.
+        ValueError: no mail can be sent there; the message has the reason and the fix.
     """
     try:
         found = validate_email(text, check_deliverability=False, allow_smtputf8=False)

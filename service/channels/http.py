@@ -1,4 +1,4 @@
-"""Shared by the channels over HTTP: check a URL, send one POST, read its answer as text."""
+"""Functions of the HTTP channels: check a URL, send one POST, read its answer as text."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from service.retry import parse_retry_after
 
 
 def check_url(outbound: Outbound, target: str) -> str:
-    """The URL, if it may be called at all."""
+    """The URL, if calls to it are allowed. Raises InvalidInput."""
     try:
         outbound.check(target)
     except ForbiddenAddress as error:
         raise InvalidInput([FieldError("/target", "forbidden_address", str(error))]) from error
     except NotSent:
-        pass  # A name that does not resolve today may tomorrow.
+        pass  # A name that does not resolve now may resolve later.
     except ValueError as error:
         raise InvalidInput([FieldError("/target", "bad_url", str(error))]) from error
     return target
@@ -43,10 +43,10 @@ def post_json(
     secret_headers: Mapping[str, str] | None = None,
 ) -> Response:
     """
-    One POST of JSON and its answer, whichever it is, as far as it comes; both are recorded.
+    Send one POST of JSON and return any answer, even an incomplete one; record both.
 
-    It goes to the request's target with the endpoint's own headers, or to `url`, which holds no
-    secret, with `secret_headers`. Neither kind of header is shown in the record.
+    It goes to the request's target with the custom headers, or to `url`, which contains no
+    secret, with `secret_headers`. The record shows none of these headers.
 
     Raises:
         DeliveryError: there was no answer.
@@ -64,7 +64,7 @@ def post_json(
             body=body,
             seconds=seconds,
             max_bytes=ANSWER_BYTES,
-            # What was taken is not sent once more because of the words that follow.
+            # An accepted message is not sent again because of an incomplete body.
             status_suffices=True,
         )
     except (OutboundError, ValueError) as error:
@@ -75,7 +75,7 @@ def post_json(
 
 
 def retry_after(answer: Response, now: datetime, *, always: bool = False) -> float | None:
-    """The seconds that an overloaded server asks for, if it asks; `always`: it is overloaded."""
+    """The `Retry-After` seconds of an overloaded server, or None; `always`: with any status."""
     if answer.status not in (429, 503) and not always:
         return None
     return parse_retry_after(answer.headers.get("Retry-After"), now)

@@ -1,4 +1,4 @@
-"""The channels of a process; a module of its own, since most verbs import no transport."""
+"""The channels of a process; in a separate module, since most verbs need no transport."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def open_channels(settings: Settings, outbound: Outbound) -> dict[str, Channel]:
     smtp_url = settings.smtp_url.get_secret_value()
     token = settings.slack_bot_token.get_secret_value()
     if smtp_url:
-        # It brings libraries for templates and addresses; most services send no mail.
+        # Its import loads libraries for templates and addresses; many services send no mail.
         email = import_module("service.channels.email")
         found["email"] = email.Email(smtp_url, settings.mail_from)
     if token:

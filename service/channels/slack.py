@@ -1,8 +1,8 @@
 """
 Slack's incoming webhooks, and those of services that take its format: one card per event.
 
-Mattermost, Discord, Rocket.Chat, Zulip and others answer in words of their own, so their
-status decides. Slack's own host is held to Slack's words, which are listed on its pages
+Mattermost, Discord, Rocket.Chat, Zulip and others have texts of their own, so their
+status decides. Slack's own host must answer with Slack's texts, which are listed on its pages
 "Sending messages using incoming webhooks" and "Rate limits".
 """
 
@@ -20,9 +20,9 @@ from service.messages.slack import card, fallback_messages
 from service.outbound.client import Outbound, Response
 
 _NEW_URL = "make a new incoming webhook in Slack and subscribe with its URL"
-#: Slack's own: incoming webhooks, and triggers of its workflows, which answer in JSON.
+#: Slack's own URLs: incoming webhooks, and triggers of workflows, which answer in JSON.
 _SLACK_HOSTS = ("slack.com", "slack-gov.com")
-#: Slack's words for a URL that will never work again, each with the reason and the fix.
+#: Slack's errors for a URL that will never work again, each with the reason and the fix.
 _DEAD = {
     "no_service": f"Slack has removed or switched off this webhook; {_NEW_URL}",
     "no_active_hooks": f"Slack has switched off this webhook; {_NEW_URL}",
@@ -35,7 +35,7 @@ _DEAD = {
     "action_prohibited": "a workspace admin forbids the post; ask one, then enable this again",
     "posting_to_general_channel_denied": f"it may not post in #general; {_NEW_URL}",
 }
-#: Words for a payload that is at fault where a plainer one may pass ("image": its download).
+#: Slack's errors for a wrong payload, for which a simpler one may work ("image": its download).
 _TOO_RICH = (
     *("invalid_blocks", "msg_blocks_too_long", "msg_too_long", "image"),
     *("invalid_payload", "no_text"),
@@ -61,7 +61,7 @@ class Slack(Channel):
         return json.dumps(card(notification), ensure_ascii=False).encode()
 
     def send(self, request: DeliveryRequest) -> DeliveryResult:
-        """POST the card; while Slack refuses its form, which shows nothing, a plainer one."""
+        """POST the card; if Slack refuses its form, which posts nothing, POST a simpler one."""
         until = time.monotonic() + self._seconds
         _, *plainer = fallback_messages(json.loads(request.body))
         answer = self._post(request, request.body, until)
@@ -72,7 +72,7 @@ class Slack(Channel):
         said = shown(answer)
         if _is_taken(answer, request.target):
             return DeliveryResult(answer.status, said)
-        # Others may have a word of Slack's in a sentence of their own.
+        # Other services may use one of Slack's words in a sentence.
         dead = _DEAD.get(said.strip())
         if _is_slacks_own(request.target):
             dead = next((reason for word, reason in _DEAD.items() if word in said), None)
@@ -93,7 +93,7 @@ class Slack(Channel):
 
 
 def _is_taken(answer: Response, target: str) -> bool:
-    """Whether the message was posted: to post it once more would show it twice."""
+    """Whether the message was posted, so that a repetition would show it twice."""
     if not 200 <= answer.status < 300:
         return False
     if not _is_slacks_own(target) or answer.body.strip() == b"ok":

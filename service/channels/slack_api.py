@@ -1,5 +1,5 @@
 """
-Calls of Slack's Web API for the bot, and what its refusals mean.
+Calls of Slack's Web API for the bot, and the meaning of its errors.
 
 The errors are listed on its pages "chat.postMessage", "chat.update" and "Rate limits".
 """
@@ -18,10 +18,10 @@ from service.messages.slack import fallback_messages
 from service.model import utc_now
 from service.outbound.client import Outbound, Response
 
-#: How long everything by the bot waits for the operator when the app itself is at fault.
+#: The pause of all bot messages, for the operator, if the app itself is at fault.
 PAUSE_SECONDS = 900.0
 _NEW_LOGIN = "set the Bot User OAuth Token of a Slack app in CLIPBELL_SLACK_BOT_TOKEN"
-#: Words that only the operator can fix: no subscription is to blame.
+#: Errors that only the operator can fix: no subscription is at fault.
 _APP = {
     "invalid_auth": f"Slack does not know the token; {_NEW_LOGIN}",
     "not_authed": f"Slack got no token; {_NEW_LOGIN}",
@@ -36,7 +36,7 @@ _APP = {
     "missing_scope": "the Slack app lacks a scope: give it chat:write, then install it again",
 }
 _AGAIN = "then enable this again"
-#: Words after which this target will not work until somebody has acted.
+#: Errors after which this target will not work until somebody has acted.
 _DEAD = {
     "not_in_channel": f"the app is not in the channel: /invite it there, {_AGAIN}",
     "channel_not_found": (
@@ -52,9 +52,9 @@ _DEAD = {
     "posting_to_general_channel_denied": "the app may not post in #general: choose another channel",
     "no_permission": f"the app may not post there: ask an admin, {_AGAIN}",
 }
-#: May come under 200, with a `Retry-After`.
+#: An error that may have the status 200, with a `Retry-After`.
 TOO_FAST = "ratelimited"
-#: Words for a payload that is at fault where a plainer one may pass.
+#: Errors of a payload for which a simpler one may work.
 TOO_RICH = frozenset(
     {
         *("invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long", "msg_too_long"),
@@ -65,16 +65,16 @@ TOO_RICH = frozenset(
 
 class SlackRefusal(DeliveryError):
     """
-    Slack answered, and did not do it.
+    Slack answered with an error.
 
-    `word` is Slack's own for the reason, such as ``is_archived``; empty where it said none.
+    `word` is Slack's code, such as ``is_archived``; blank if there is none.
     """
 
     word = ""
 
 
 class SlackApi:
-    """Slack's Web API in the app's name; `url` stands in for Slack's own."""
+    """Slack's Web API, called as the app; `url` replaces Slack's own."""
 
     def __init__(self, outbound: Outbound, token: str, url: str) -> None:
         self._outbound, self._url = outbound, url
@@ -84,9 +84,9 @@ class SlackApi:
         self, request: DeliveryRequest, method: str, message: dict[str, Any], until: float
     ) -> dict[str, Any]:
         """
-        One message by ``chat.…``; while Slack refuses its form, which shows nothing, a plainer one.
+        Send a message by ``chat.…``; if Slack refuses its form, which posts nothing, a simpler one.
 
-        What is sent and answered is recorded in `request`. `until` is a time of
+        Requests and answers are recorded in `request`. `until` is a time of
         `time.monotonic`. Returns Slack's answer, with ``channel`` and ``ts``.
 
         Raises:
@@ -94,7 +94,7 @@ class SlackApi:
             DeliveryError: there was no usable answer.
         """
         plainer = fallback_messages(message)
-        # Without the word an update would leave the old blocks standing.
+        # Without `blocks`, an update would keep the old blocks.
         empty: dict[str, Any] = {"blocks": []} if method == "chat.update" else {}
         while True:
             try:
@@ -104,7 +104,7 @@ class SlackApi:
                     raise
 
     def identify(self, seconds: float) -> None:
-        """Ask whose token it is, within `seconds`. Raises as `say` does."""
+        """Ask for the token's owner, within `seconds`. Raises the errors of `say`."""
         try:
             answer = self._outbound.call(
                 "POST",
@@ -136,7 +136,7 @@ class SlackApi:
 
 
 def _read(answer: Response, now: datetime) -> dict[str, Any]:
-    """What Slack said, if it did what it was asked for. Raises SlackRefusal, DeliveryError."""
+    """Slack's answer to a successful call. Raises SlackRefusal, DeliveryError."""
     try:
         said = json.loads(answer.body)
     except ValueError:

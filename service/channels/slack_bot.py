@@ -1,9 +1,9 @@
 """
-A Slack app's bot: one card per job, posted at the submit and kept up to date.
+A Slack app's bot: one card per job, posted when the job is sent and kept up to date.
 
-An update makes no sound, so whatever needs a person is said in the card's
-thread as well. The reference of a posting is ``CHANNEL:TS:SEQUENCE``; the last is
-the event that the card shows, so that late news never takes it back in time.
+An update notifies nobody, so events that need a person are also posted in the card's
+thread. The reference of a posting is ``CHANNEL:TS:SEQUENCE``; SEQUENCE is
+that of the event on the card, so that a late event never replaces a newer one.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SLACK_URL = "https://slack.com/api/"
 _TARGET = re.compile(r"[CGDUW][A-Z0-9]{8,20}|#[^\sA-Z#@,.]{1,80}")
 #: No preview of the signed link; see `cards.card`.
 _QUIET = {"unfurl_links": False, "unfurl_media": False}
-#: What is said in the thread too.
+#: The events that are also posted in the thread.
 _ALARMS = frozenset(
     {
         EventType.JOB_FAILED,
@@ -36,7 +36,7 @@ _ALARMS = frozenset(
         EventType.VIDEO_EXPIRING,
     }
 )
-#: The message that was to be changed is no longer there, or no longer ours.
+#: Errors of an update: the message does not exist, or is not ours any more.
 _GONE = ("message_not_found", "cant_update_message", "edit_window_closed")
 
 
@@ -46,8 +46,8 @@ class SlackBot(Channel):
 
     Args:
         token: the app's Bot User OAuth Token (``xoxb-…``).
-        seconds: for one attempt in all.
-        url: stands in for Slack's Web API.
+        seconds: the time limit of one attempt.
+        url: replaces Slack's Web API.
     """
 
     formats = ("card",)
@@ -69,7 +69,7 @@ class SlackBot(Channel):
         return target
 
     def render(self, notification: Notification, format_: str) -> bytes:
-        """The card as JSON, with the ``sequence`` and ``alarm`` that decide where it goes."""
+        """The card as JSON, with ``sequence`` and ``alarm``, which decide where it is posted."""
         event = notification.event
         about = {"job_id": event.job_id, "event_id": event.id}
         metadata = {"event_type": event.type.value.replace(".", "_"), "event_payload": about}
@@ -81,7 +81,7 @@ class SlackBot(Channel):
         return json.dumps(rendered, ensure_ascii=False).encode()
 
     def send(self, request: DeliveryRequest) -> DeliveryResult:
-        """Post the card, or bring the posted one up to date."""
+        """Post the card, or update the posted one."""
         until = time.monotonic() + self._seconds
         rendered, posting = json.loads(request.body), Posting.read(request.reference)
         if posting and rendered["sequence"] < posting.sequence:
@@ -91,7 +91,7 @@ class SlackBot(Channel):
         return self._post_card(request, rendered, request.target, until)
 
     def check_access(self) -> None:
-        """Ask Slack whose token it is (``auth.test``)."""
+        """Ask Slack for the token's owner (``auth.test``)."""
         self._api.identify(self._seconds)
 
     def _post_card(
@@ -105,7 +105,7 @@ class SlackBot(Channel):
     def _update_card(
         self, request: DeliveryRequest, rendered: dict[str, Any], posting: Posting, until: float
     ) -> DeliveryResult:
-        """Update the posted card; updating it twice does no harm, so the thread comes last."""
+        """Update the posted card, then the thread; a repeated update of the card is harmless."""
         try:
             self._update(request, rendered["message"], posting, until)
         except SlackRefusal as error:
@@ -139,12 +139,12 @@ class Posting:
 
     @classmethod
     def read(cls, reference: str | None) -> Posting | None:
-        """The posting behind a reference; None for none."""
+        """Parse a reference; None if there is none."""
         if reference is None:
             return None
         channel, ts, sequence = reference.split(":")
         return cls(channel, ts, int(sequence))
 
     def written(self) -> str:
-        """Its reference."""
+        """The reference of this posting."""
         return f"{self.channel}:{self.ts}:{self.sequence}"

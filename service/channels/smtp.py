@@ -1,9 +1,9 @@
 """
-The conversation with the operator's mail server: one mail, within its time.
+The SMTP client for the operator's mail server: one mail within its time limit.
 
-Beyond this machine nothing is said in the clear; what the server answers becomes
-one error with its flags. A conversation that went well is kept a while for the
-next mail; one in which anything went wrong is not.
+Beyond this machine everything is encrypted; an error of the server becomes
+one DeliveryError. A session without errors is kept a while for the
+next mail.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ _URL_HELP = (
     "smtps://USER:PASSWORD@HOST:465, with special characters percent-encoded"
 )
 _FROM_HELP = "CLIPBELL_MAIL_FROM must be one address such as Clipbell <clips@example.com>"
-# What a server answers when user and password are at fault (RFC 4954, section 6): no
-# recipient's doing, and over once the operator has fixed the setting.
+# Replies about a wrong user or password (RFC 4954, section 6): not the
+# recipient's fault, and gone once the operator has fixed the setting.
 _CREDENTIALS = frozenset({530, 534, 535, 538})
-#: How long all mail waits for the operator then.
+#: The pause of all mail, in seconds, for the operator to fix it.
 PAUSE_SECONDS = 900.0
-#: A conversation takes so many mails, and lives on so many seconds after the last.
+#: The most mails of a session, and the seconds for which it is kept after the last one.
 MOST_MAILS = 100
 IDLE_SECONDS = 30.0
 GOODBYE_SECONDS = 1.0
-#: Only in these steps is it the mail that is refused; elsewhere it is us, for the moment.
+#: The steps in which a refusal is about the mail; in others it is about us, for the moment.
 _ABOUT_THE_MAIL = (
     smtplib.SMTPSenderRefused,
     smtplib.SMTPRecipientsRefused,
@@ -49,9 +49,9 @@ _ABOUT_THE_MAIL = (
 
 class MailServer:
     """
-    Where mail is handed over, and in whose name; shared by threads.
+    The operator's mail server, shared by threads.
 
-    Raises SettingsError for a URL or a sender that cannot be used.
+    Raises SettingsError for an invalid URL or sender.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class MailServer:
         self._lock = threading.Lock()
 
     def deliver(self, recipient: str, mail: bytes, seconds: float) -> None:
-        """Hand over one mail; what the server refuses or leaves open is a DeliveryError."""
+        """Send one mail. Raises DeliveryError if the server refuses it or does not confirm it."""
         until = time.monotonic() + seconds
         try:
             session = self._reused(until) or self._opened(until)
@@ -101,21 +101,21 @@ class MailServer:
         self._keep(session)
 
     def check(self, seconds: float) -> None:
-        """Connect and log in, then say goodbye; what goes wrong is a DeliveryError."""
+        """Connect, log in and close. Raises DeliveryError."""
         try:
             self._opened(time.monotonic() + seconds).leave()
         except (smtplib.SMTPException, OSError, ValueError) as error:
             raise refused(error) from error
 
     def close(self) -> None:
-        """End the conversations that wait for another mail."""
+        """Close the idle sessions."""
         with self._lock:
             idle, self._idle = self._idle, []
         for session in idle:
             session.leave()
 
     def _reused(self, until: float) -> _Session | None:
-        """A conversation that still goes on, if there is one."""
+        """An idle session that still works, or None."""
         while True:
             with self._lock:
                 session = self._idle.pop() if self._idle else None
@@ -133,8 +133,8 @@ class MailServer:
             self._idle.append(session)
 
     def _opened(self, until: float) -> _Session:
-        """A new conversation, encrypted and logged in."""
-        # The name to say hello with; smtplib would ask the DNS for it, without a deadline.
+        """A new session, encrypted and logged in."""
+        # Our name for EHLO; smtplib would ask the DNS for it, without a time limit.
         name = {"local_hostname": self.sender.domain}
         session = (
             _TlsSession(until, self.host, self._port, context=self._tls, **name)
@@ -146,14 +146,14 @@ class MailServer:
         return session
 
     def _unlock(self, session: smtplib.SMTP) -> None:
-        """Encrypt, then log in; beyond this machine nothing is said in the clear."""
+        """Encrypt the session, if the server is not on this machine, and log in."""
         try:
             if not self._implicit and not self._is_local():
                 session.starttls(context=self._tls)
             if self._user:
                 session.login(self._user, self._password)
         except smtplib.SMTPException as error:
-            # No server learns STARTTLS, or a way to log in, between two attempts.
+            # A missing STARTTLS or login method does not appear between two attempts.
             if type(error) in (smtplib.SMTPException, smtplib.SMTPNotSupportedError):
                 raise _misconfigured(str(error).rstrip("."), None, "") from error
             raise
@@ -168,7 +168,7 @@ class MailServer:
 
 @contextmanager
 def _closing_on_error(session: _Session) -> Iterator[None]:
-    """Whatever went wrong in a conversation, nothing more is said in it."""
+    """Close the session after any error."""
     try:
         yield
     except BaseException:
@@ -177,7 +177,7 @@ def _closing_on_error(session: _Session) -> Iterator[None]:
 
 
 class _Session(smtplib.SMTP):
-    """A conversation that has until `until` in all, whatever step the time goes into."""
+    """A session with one time limit, `until`, for all its steps."""
 
     def __init__(self, until: float, host: str, port: int, **more: Any) -> None:
         self._until = until
@@ -186,26 +186,26 @@ class _Session(smtplib.SMTP):
         super().__init__(host, port, timeout=self.left(), **more)
 
     def left(self) -> float:
-        """The seconds that are left. Raises TimeoutError once there are none."""
+        """The remaining seconds. Raises TimeoutError if there are none."""
         left = self._until - time.monotonic()
         if left <= 0:
             raise TimeoutError("timed out")
         return left
 
     def getreply(self) -> tuple[int, bytes]:
-        """The next reply, if all of it comes in time."""
+        """The next complete reply, within the time limit."""
         if self.file is None and self.sock is not None:
             self.file = io.BufferedReader(_Replies(self.sock, self.left))
         return super().getreply()
 
     def send(self, s: Any) -> None:
-        """Hand over what is left to be said, if the server takes it in time."""
+        """Send data, within the time limit."""
         if self.sock is not None:
             self.sock.settimeout(self.left())
         super().send(s)
 
     def mail(self, sender: str, options: Any = ()) -> tuple[int, bytes]:
-        """The same with any answer of the 2xx as a yes; so for the next two."""
+        """As in smtplib, but any 2xx is a success; `rcpt` and `data` too."""
         return _as_yes(super().mail(sender, options))
 
     def rcpt(self, recip: str, options: Any = ()) -> tuple[int, bytes]:
@@ -217,7 +217,7 @@ class _Session(smtplib.SMTP):
         return _as_yes(super().data(msg))
 
     def goes_on(self, until: float, idle_seconds: float) -> bool:
-        """Whether it can take one more mail, until `until`; asks the server."""
+        """Whether it can send one more mail until `until`; asks the server."""
         if time.monotonic() - self.idle_since > idle_seconds:
             return False
         self._until = until
@@ -226,7 +226,7 @@ class _Session(smtplib.SMTP):
         return False
 
     def leave(self) -> None:
-        """End it; the mails are theirs already, so a rude goodbye changes nothing."""
+        """Close it; the mails are accepted already, so an abrupt end changes nothing."""
         self._until = time.monotonic() + GOODBYE_SECONDS
         with suppress(smtplib.SMTPException, OSError):
             self.quit()
@@ -240,14 +240,14 @@ def _as_yes(reply: tuple[int, bytes]) -> tuple[int, bytes]:
 
 
 class _Replies(io.RawIOBase):
-    """What the server says: each byte has the time that is left, however slowly they come."""
+    """The server's replies, read within the remaining time, however slowly they arrive."""
 
     def __init__(self, sock: Any, left: Callable[[], float]) -> None:
         super().__init__()
         self._sock, self._left = sock, left
 
     def readable(self) -> bool:
-        """It is."""
+        """Always True."""
         return True
 
     def readinto(self, buffer: Any) -> int:
@@ -258,14 +258,14 @@ class _Replies(io.RawIOBase):
 
 
 class _TlsSession(_Session, smtplib.SMTP_SSL):
-    """The same, encrypted from the first byte."""
+    """A session that is encrypted from its first byte."""
 
 
 def refused(error: Exception) -> DeliveryError:
     """The reason why a mail was not sent, as one error with its next step."""
     if isinstance(error, DeliveryError):
         return error
-    # The server's code and words, where it was the server that spoke.
+    # The server's code and text, if the error comes from the server.
     code, said = None, str(error)[:1000]
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code, words = next(iter(error.recipients.values()))

@@ -1,7 +1,7 @@
 """
 REST hooks: one signed POST (Standard Webhooks 1.0.0).
 
-2xx is success and nothing else is; redirects are not followed. 410 ends the
+Only 2xx is a success; redirects are not followed. 410 ends the
 subscription, as REST-hook clients expect; 429 and 503 may hold it.
 """
 

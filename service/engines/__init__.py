@@ -1,7 +1,7 @@
 """
-The engines: who runs a unit of work, and when.
+The engines: they run units of work when these are due.
 
-Enters: one function per kind of work, and what is due. Leaves: nothing; the
+Enters: one function per kind of work, and the due kinds. Leaves: nothing; the
 functions are called. May import: everything before web, demo and cli.
 """
 

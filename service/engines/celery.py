@@ -44,17 +44,17 @@ from service.slots import Slots
 
 log = logging.getLogger(__name__)
 
-#: A hint is worked off for so long; then another kind's may be next.
+#: The seconds for which one hint is processed; then a hint of another kind may be next.
 WORK_SECONDS = 1.0
-#: A process of the pool that is asked to end while it works does so this long after.
+#: The seconds after which a pool process ends that gets SIGTERM while it works.
 LINGER_SECONDS = 1.0
-#: The process beside the pool is started again after this, should it die.
+#: The seconds after which the process beside the pool is restarted if it dies.
 RESTART_SECONDS = 1.0
 STOP_SECONDS = 20.0
 
 
 def _settings() -> Settings:
-    """Those of a worker; one line ends the process where they cannot be used."""
+    """The settings of a worker; if they are invalid, print one line and exit."""
     try:
         settings = load_settings()
         if settings.engine != "celery":
@@ -70,10 +70,10 @@ app.add_defaults(lambda: celery_settings(_settings()))
 
 
 class HintConsumer(Consumer):  # type: ignore[misc]
-    """Celery's own, without the queues for delayed messages: there are none."""
+    """Celery's consumer, without queues for delayed messages, which we do not use."""
 
     class Blueprint(Consumer.Blueprint):  # type: ignore[misc]
-        """Its parts."""
+        """The parts of the consumer."""
 
         default_steps = tuple(
             step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in step
@@ -81,9 +81,9 @@ class HintConsumer(Consumer):  # type: ignore[misc]
 
     def connect(self) -> Any:
         """
-        A connection that puts no hint back when it is lost.
+        A connection that requeues no hint when it is lost.
 
-        Nobody needs them, and with a Redis that has died the attempt would end the worker.
+        A requeued hint is useless, and with a dead Redis the attempt would end the worker.
         """
         connection = super().connect()
         if isinstance(connection.default_channel, virtual.Channel):
@@ -92,7 +92,7 @@ class HintConsumer(Consumer):  # type: ignore[misc]
 
 
 class PoolProcess:
-    """What a process of the pool needs to work; made at its first hint, so after any fork."""
+    """The resources of a pool process; created at its first hint, so after any fork."""
 
     def __init__(self) -> None:
         self.wiring = build(load_settings())
@@ -108,9 +108,9 @@ class PoolProcess:
 
     def work(self, kind: str) -> None:
         """
-        Work off what is due of that kind, for a while.
+        Process due rows of this kind, for a while.
 
-        The first success calls the next slot, as it does in the embedded engine: so
+        The first success sends a hint for the next slot, as in the embedded engine: so
         the pool fills only as far as there is work.
         """
         self._follow_clock()
@@ -134,7 +134,7 @@ class PoolProcess:
             self._followed_at = time.monotonic()
 
     def close(self) -> None:
-        """Give back what it holds."""
+        """Release all its resources."""
         self._publisher.close()
         self.wiring.close()
 
@@ -142,17 +142,17 @@ class PoolProcess:
 _troubles = TroubleLog(log)
 _process: PoolProcess | None = None
 _process_lock = threading.Lock()
-#: Made before any fork.
+#: Created before any fork.
 _places = Places()
-#: Of a pool of threads; a process of another pool does one unit at a time.
+#: The slots of a pool of threads; a process of another pool runs one unit at a time.
 _slots = Slots()
 
 
 class PoolEnd:
     """
-    How a process of a forking pool ends by SIGTERM: after the unit that it is at.
+    The end of a pool process after SIGTERM: it first finishes its current unit.
 
-    Supervisors send the signal to the whole group, and a create must not be cut.
+    Supervisors send the signal to the whole group, and a create must not be interrupted.
     """
 
     def __init__(self) -> None:
@@ -164,7 +164,7 @@ class PoolEnd:
 
     @contextmanager
     def held_up(self) -> Iterator[None]:
-        """This thread works: an end has to wait for it."""
+        """While this thread works, the end of the process waits."""
         self._guard()
         self._busy.add(threading.get_ident())
         try:
@@ -172,11 +172,11 @@ class PoolEnd:
         finally:
             self._busy.discard(threading.get_ident())
             if self.asked:
-                # Until then the worker hears that the hint is done.
+                # In this time the worker learns that the hint is done.
                 signal.setitimer(signal.ITIMER_REAL, LINGER_SECONDS)
 
     def _guard(self) -> None:
-        """At the first hint: until then Celery sets the signals of the process itself."""
+        """Set the signal handlers at the first hint, since Celery sets its own before that."""
         if self.to_guard:
             self.to_guard = False
             before = signal.signal(signal.SIGTERM, self._ask)
@@ -185,7 +185,7 @@ class PoolEnd:
             signal.signal(signal.SIGALRM, self._ask)
 
     def _ask(self, _: int, frame: FrameType | None) -> None:
-        """End now, or after what is under way. Takes no lock, being called by a signal."""
+        """End now, or after the current unit. A signal handler: it takes no lock."""
         if self._busy:
             self.asked = True
             if _process is not None:
@@ -207,7 +207,7 @@ def _this_process() -> PoolProcess:
 
 @app.task(name=TASK)  # type: ignore[untyped-decorator]
 def work(kind: str) -> None:
-    """What a hint asks for: work off that kind."""
+    """The Celery task: process this kind of work."""
     try:
         with _end.held_up(), _places.taken(kind) as has_place:
             if has_place:
@@ -218,7 +218,7 @@ def work(kind: str) -> None:
 
 @signals.setup_logging.connect  # type: ignore[untyped-decorator]
 def _set_up_logging(**_: Any) -> None:
-    """Ours instead of Celery's; two lines for each hint would drown the rest."""
+    """Use our logging instead of Celery's, which writes two lines for each hint."""
     configure(load_settings().log_format)
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -237,7 +237,7 @@ def _close_process(**_: Any) -> None:
 
 @signals.worker_shutdown.connect  # type: ignore[untyped-decorator]
 def _close_worker(**_: Any) -> None:
-    # With a pool of threads the worker is the process that works.
+    # With a pool of threads, the worker's own process does the work.
     _close_process()
     _places.close()
 
@@ -245,7 +245,7 @@ def _close_worker(**_: Any) -> None:
 class Upkeep(bootsteps.StartStopStep):  # type: ignore[misc]
     """The process beside the pool: the beat, the heartbeat, the maintenance."""
 
-    #: Besides SIGTERM, those that end the worker once its units have ended.
+    #: The signals, besides SIGTERM, that end the worker after its current units.
     warm_signals: tuple[signal.Signals, ...] = ()
 
     def __init__(self, worker: Any, autoscale: Any = None, **options: Any) -> None:
@@ -260,7 +260,7 @@ class Upkeep(bootsteps.StartStopStep):  # type: ignore[misc]
         self._watcher = threading.Thread(target=self._watch, name="upkeep", daemon=True)
 
     def start(self, worker: Any) -> None:
-        """Start it, and again whenever it dies."""
+        """Start it, and restart it whenever it dies."""
         for number in self.warm_signals:
             signal.signal(number, _stop_warmly)
         self._watcher.start()
@@ -274,14 +274,14 @@ class Upkeep(bootsteps.StartStopStep):  # type: ignore[misc]
             self._stopping.wait(RESTART_SECONDS)
 
     def stop(self, worker: Any) -> None:
-        """End it."""
+        """Stop it."""
         self._stopping.set()
         if self._child is not None:
             self._child.terminate()
         self._watcher.join(STOP_SECONDS)
 
     def terminate(self, worker: Any) -> None:
-        """The same, however the worker ends."""
+        """Stop it, however the worker ends."""
         self.stop(worker)
 
 
@@ -293,10 +293,10 @@ def _stop_warmly(*_: object) -> None:
 
 
 def run_worker(threads: int) -> int:
-    """A worker for all kinds, with so many threads, until a signal ends it; its exit code."""
-    # Celery's own worker takes a second Ctrl-C, or SIGHUP, for something else.
+    """Run a worker for all kinds with this many threads, until a signal; returns its exit code."""
+    # Celery's own worker treats a second Ctrl-C, and SIGHUP, differently.
     Upkeep.warm_signals = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-    # Whatever else a fleet of workers would tell each other, the database says.
+    # Workers need no messages between each other: the database has all state.
     quiet = ("--without-gossip", "--without-mingle")
     argv = ["--quiet", "worker", "--pool", "threads", "--concurrency", str(threads), *quiet]
     return int(app.start(argv) or 0)

@@ -1,10 +1,10 @@
 """
 Hints: the messages of the distributed engine, their queues, and who sends them.
 
-A hint says that a kind of work has something due. It names no row: the claim
-picks the row by rules that a message cannot know (the account that was served
+A hint says that a kind of work has a due row. It names no row: the claim
+chooses the row by rules that a message cannot know (the account that was served
 longest ago, the endpoint with room, the provider that may be called). So a
-hint that is lost, late or doubled changes nothing, and the queues may be
+lost, late or doubled hint changes nothing, and the queues may be
 emptied at any time.
 """
 
@@ -31,15 +31,15 @@ log = logging.getLogger(__name__)
 #: The kinds of work, each with a queue of its own.
 KINDS = (*store.work.WORK, "deliver_slow", "number")
 TASK = "clipbell.work"
-#: A hint that nobody took for so long is dropped: the beat has sent others since.
+#: The seconds after which an unprocessed hint expires: the beat has sent others since.
 HINT_SECONDS = 10
-#: So many hints of a kind may wait; the oldest go first.
+#: The most waiting hints of a kind; the oldest are dropped first.
 MOST_HINTS = 100
 BEAT_SECONDS = 0.2
 REST_SECONDS = 0.02
-#: So long a broker may take to take a connection, or to confirm a hint.
+#: The seconds that a broker may take to accept a connection, or to confirm a hint.
 BROKER_SECONDS = 4.0
-#: A connection on which nothing comes any more is given up after about twice this.
+#: A silent connection is given up after about twice this many seconds.
 HEARTBEAT_SECONDS = 10
 
 
@@ -52,7 +52,7 @@ def queues(settings: Settings) -> list[Queue]:
     """
     The queue of each kind.
 
-    RabbitMQ keeps to their limits itself. Redis has none for a list: there `Publisher`
+    RabbitMQ enforces the limits itself. Redis has none for a list: there `Publisher`
     sets them with each hint.
     """
     limits: dict[str, Any] = {
@@ -75,8 +75,8 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "socket_timeout": 30.0,
         "socket_keepalive": True,
         "health_check_interval": 5,
-        # Redis knows no acknowledgement. Without an imitation a hint is gone once it is taken,
-        # and no worker dies of acknowledging one to a Redis that was restarted since.
+        # Redis has no acknowledgements. Without an emulation a hint is gone once it is taken,
+        # and no worker fails by acknowledging one to a Redis that was restarted since.
         "ack_emulation": False,
     }
     transport = redis if is_redis(settings) else {"confirm_publish": True}
@@ -85,7 +85,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "broker_transport_options": transport | {"socket_connect_timeout": BROKER_SECONDS},
         "broker_connection_timeout": BROKER_SECONDS,
         "broker_heartbeat": HEARTBEAT_SECONDS,
-        # A broker may be away for as long as it likes.
+        # A broker may be unavailable for any time.
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_channel_error_retry": True,
@@ -97,7 +97,7 @@ def celery_settings(settings: Settings) -> dict[str, Any]:
         "task_ignore_result": True,
         "task_acks_late": True,
         "worker_prefetch_multiplier": 1,
-        # A create under way outlives the connection to the broker, and a cold shutdown waits.
+        # A create in progress survives a lost connection to the broker, and a cold shutdown waits.
         "worker_cancel_long_running_tasks_on_connection_loss": False,
         "worker_soft_shutdown_timeout": settings.submit_timeout + BROKER_SECONDS,
         "worker_redirect_stdouts": False,
@@ -120,10 +120,10 @@ class Publisher:
 
     def send(self, kinds: Iterable[str]) -> None:
         """
-        One hint for each of these kinds, confirmed by the broker.
+        Send one hint for each of these kinds, confirmed by the broker.
 
         Raises:
-            BrokerUnavailable: at least one was not taken; the connection is given up.
+            BrokerUnavailable: at least one was not accepted; the connection is closed.
         """
         with self._lock:
             try:
@@ -136,7 +136,7 @@ class Publisher:
 
     def _open(self) -> Connection:
         if self._connection is None:
-            # Without heartbeats, which nobody would send between two hints.
+            # Without heartbeats, as no thread would send them between two hints.
             options = {"socket_timeout": BROKER_SECONDS} if self._on_redis else {}
             self._connection = self._app.connection_for_write(
                 heartbeat=0, transport_options=options
@@ -163,13 +163,13 @@ class Publisher:
         )
         if self._on_redis:
             pipe = connection.default_channel.client.pipeline()
-            # The newest stand first.
+            # The newest hints come first.
             pipe.ltrim(queue.name, 0, MOST_HINTS - 1)
             pipe.expire(queue.name, HINT_SECONDS)
             pipe.execute()
 
     def close(self) -> None:
-        """Give the connection back."""
+        """Close the connection."""
         with self._lock:
             self._close()
 
@@ -182,10 +182,10 @@ class Publisher:
 
 class Beat(Periodic):
     """
-    Sends a hint for each kind that has something due, again and again: two are harmless.
+    Regularly sends a hint for each kind with a due row; several beats are harmless.
 
     Args:
-        seconds: from one look to the next, unless the bell rings.
+        seconds: the pause between two checks, unless the bell rings.
     """
 
     def __init__(self, wiring: Wiring, publisher: Publisher, seconds: float = BEAT_SECONDS) -> None:
@@ -194,7 +194,7 @@ class Beat(Periodic):
         self._publisher = publisher
 
     def listen(self) -> None:
-        """Look whenever a row has become due."""
+        """Check whenever a row becomes due."""
         self._wiring.db.listen(self._hear)
 
     def _hear(self, _: str) -> bool:
@@ -202,8 +202,8 @@ class Beat(Periodic):
         return True
 
     def send_due(self) -> None:
-        """Once. Raises BrokerUnavailable."""
+        """Send hints once. Raises BrokerUnavailable."""
         if due := self._wiring.due():
             self._publisher.send(sorted(due))
-            # Many rings are one look.
+            # Many rings cause one check.
             self.stopping.wait(REST_SECONDS)

@@ -1,4 +1,4 @@
-"""How many of a pool's places the kinds of work may take that last long."""
+"""The limit of places in a pool for long kinds of work."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-#: A create as long as its generation, a video's copy, an endpoint that times out.
+#: The long kinds: creates that last as long as the generation, copies, slow endpoints.
 LONG_KINDS = ("generate", "archive", "deliver_slow")
 
 
@@ -16,7 +16,7 @@ class Places:
     """
     A quarter of the pool for each of the long kinds, so that the others never wait for them.
 
-    A place is a file, and who has it holds its lock: so it is counted across the threads
+    A place is a file, and its holder has the lock on it: so it is counted across the threads
     and processes of a pool, and is free again when its process is killed.
     """
 
@@ -26,24 +26,24 @@ class Places:
 
     def share_out(self, concurrency: int, kinds: Collection[str]) -> None:
         """
-        Set the limits; before any fork. A worker of long kinds only needs none.
+        Set the limits, before any fork. A worker with only long kinds needs none.
 
         Args:
-            concurrency: how many hints the pool works off at once.
-            kinds: those that the worker takes.
+            concurrency: the number of hints that the pool processes at once.
+            kinds: the kinds of the worker.
         """
         if not set(kinds) <= set(LONG_KINDS):
             self._folder = tempfile.TemporaryDirectory(prefix="clipbell-places-")
             self._limits = dict.fromkeys(LONG_KINDS, max(1, concurrency // 4))
 
     def close(self) -> None:
-        """Remove the files; only where they were made."""
+        """Remove the files, in the process that created them."""
         if self._folder is not None:
             self._folder.cleanup()
 
     @contextmanager
     def taken(self, kind: str) -> Iterator[bool]:
-        """A place for that kind; False when none is free."""
+        """Hold a place for this kind; yields False if none is free."""
         if kind not in self._limits or self._folder is None:
             yield True
             return

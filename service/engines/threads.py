@@ -1,11 +1,11 @@
 """
 The embedded engine: threads per kind of work, in one process.
 
-A thread is woken when a row becomes due, and looks once for each row that it is
-called for: a look that finds nothing costs a transaction. One watcher asks the
-database what is due on every tick, for what becomes due with time and for calls
-that were lost. It does not hear how many rows there are: there each success calls
-two more threads, until a look finds nothing.
+A thread is woken when a row becomes due, and checks once for each row that it is
+called for: a check without a result costs a transaction. One watcher asks the
+database for due kinds on every tick, for rows that become due with time and for calls
+that were lost. It does not learn the number of rows: there each success calls
+two more threads, until a check finds nothing.
 """
 
 from __future__ import annotations
@@ -21,36 +21,36 @@ Unit = Callable[[], bool]
 log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.2
-#: Longer than an attempt at a delivery may take.
+#: Seconds; longer than an attempt at a delivery may take.
 GRACE_SECONDS = 20.0
-#: A unit that raised is not tried again before this has passed.
+#: The seconds before a unit is retried after an error.
 PAUSE_SECONDS = 1.0
 
 
 class _Calls:
-    """Looks that the threads of one kind have yet to make."""
+    """The pending checks of the threads of one kind."""
 
     def __init__(self, threads: int) -> None:
         self._changed = threading.Condition()
         self._threads = self._free = threads
         self._waiting = 0
-        #: All calls so far; tells those that came during a look from those before it.
+        #: The number of all calls so far; it distinguishes calls during a check from earlier ones.
         self._given = 0
         #: There are more rows than calls.
         self._many = False
-        #: A look found nothing while another thread was at work, which may be what it waits for.
+        #: A check found nothing while another thread worked, which may hold the row.
         self._blocked = False
         self._closed = False
 
     def add(self) -> bool:
-        """One row may be due; says whether a thread is free to look at it now."""
+        """Add a call for one row; returns whether a thread is free to check it now."""
         with self._changed:
             is_free = self._free > self._waiting
             self._add(1)
         return is_free
 
     def add_many(self) -> None:
-        """Nobody knows how many rows are due; nothing new where a call waits."""
+        """Add a call for an unknown number of rows, unless one waits already."""
         with self._changed:
             if not self._waiting:
                 self._many = True
@@ -62,7 +62,7 @@ class _Calls:
         self._changed.notify(count)
 
     def take(self) -> int | None:
-        """Wait for a call; how many there were before this look, None once there are no more."""
+        """Wait for a call; returns the number of calls before this check, None after `close`."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
             if self._closed:
@@ -73,16 +73,16 @@ class _Calls:
 
     def settle(self, found: bool | None, given: int) -> None:
         """
-        A look is over.
+        End a check.
 
         Args:
-            found: whether there was a row; None where nobody knows.
-            given: what `take` said.
+            found: whether there was a row; None if that is unknown.
+            given: the result of `take`.
         """
         with self._changed:
             self._free += 1
             if found is False:
-                # The calls before it are answered by it.
+                # It answers all earlier calls.
                 self._waiting = min(self._waiting, self._given - given)
                 self._many &= self._given > given
                 self._blocked = self._free < self._threads
@@ -91,7 +91,7 @@ class _Calls:
                 self._add(max(0, min(1 + self._many, self._threads - self._waiting)))
 
     def close(self) -> None:
-        """Every thread ends after its look."""
+        """End every thread after its check."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -103,11 +103,11 @@ class ThreadEngine:
 
     Args:
         units: by kind of work; True means that one was done and there may be more.
-        due: the kinds that have something due.
-        threads: how many threads each kind gets.
-        never_cut: kinds whose running units end before `run` returns, however long that takes.
-        tick: seconds between two questions what is due.
-        grace_seconds: how long a running unit of another kind may take once it is stopped.
+        due: returns the kinds with a due row.
+        threads: the number of threads of each kind.
+        never_cut: kinds whose running units finish before `run` returns, however long that takes.
+        tick: the seconds between two checks for due kinds.
+        grace_seconds: the seconds that running units of other kinds get after the stop.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class ThreadEngine:
         }
 
     def run(self) -> bool:
-        """Work until `stop` is called from elsewhere; False when it left a unit still running."""
+        """Work until `stop` is called; returns False if a unit is still running."""
         for thread in self._threads:
             thread.start()
         while not self._stopping:
@@ -157,7 +157,7 @@ class ThreadEngine:
         return not any(thread.is_alive() for thread in self._threads)
 
     def stop(self) -> None:
-        """End after the units that are running; safe in a signal handler: it takes no lock."""
+        """Stop after the running units; safe in a signal handler, since it takes no lock."""
         self._stopping = True
 
     def _watch(self) -> None:
@@ -169,7 +169,7 @@ class ThreadEngine:
             self._never.wait(PAUSE_SECONDS)
 
     def call(self, kind: str) -> bool:
-        """One row of that kind may be due; says whether a thread is free to look at it now."""
+        """Call a thread for one due row of this kind; returns whether a thread is free now."""
         return kind in self._calls and self._calls[kind].add()
 
     def _run_worker(self, kind: str) -> None:
@@ -178,7 +178,7 @@ class ThreadEngine:
             calls.settle(self._one(kind), given)
 
     def _one(self, kind: str) -> bool | None:
-        """Whether there was a row; None where the look failed."""
+        """Run one unit; returns whether there was a row, None after an error."""
         try:
             return self._units[kind]()
         except Exception as error:

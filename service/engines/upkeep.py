@@ -1,8 +1,8 @@
 """
 The process beside a Celery worker's pool: ``python -m service.engines.upkeep PID``.
 
-It sends the hints, says that the worker lives, and does the maintenance, each as
-a thread. It ends by SIGTERM, or when the worker whose PID that is has gone.
+It sends the hints, stores the worker's heartbeat, and does the maintenance, each as
+a thread. It ends after SIGTERM, or when the worker with this PID has gone.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ LOOK_SECONDS = 1.0
 
 
 def main(worker: int) -> None:
-    """Until SIGTERM or the end of the worker, which is the parent of this process."""
-    # These go to the whole group: the worker decides when this ends.
+    """Run until SIGTERM or the end of the worker, the parent of this process."""
+    # The whole process group gets these signals: the worker decides when this process ends.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     settings = load_settings()
     configure(settings.log_format)
     wiring = build(settings)
     prepare_host(wiring)
-    # From here on it is waited for; the threads take the mask over.
+    # From now on the signal is awaited; threads inherit the mask.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     publisher = Publisher(app)
     beat = Beat(wiring, publisher)

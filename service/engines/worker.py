@@ -1,4 +1,4 @@
-"""The worker process: the engine with our units in it, a heartbeat, clean ends."""
+"""The worker process: the engine with our units, a heartbeat, a clean stop."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ from service.slots import Slots, with_spare
 
 log = logging.getLogger(__name__)
 
-#: How the threads are shared out over the kinds of work, by what each waits for; one at least.
+#: The shares of threads of the kinds of work, by their waiting times; at least one thread each.
 #: The kinds that accounts share get a third more, for others than the busiest account.
 #: Together they keep a vendor's 1,000 slots full: 22 jobs a second at 45 s each.
 THREAD_WEIGHTS = {
-    # A vendor takes about a second for a create; its own limits are kept by rows.
+    # A create takes about a second; rows enforce the vendor's own limits.
     "submit": 32,
     # As long as the generation.
     "generate": 16,
-    # A question to the vendor.
+    # One request to the vendor.
     "process": 16,
-    # Sixteen questions each.
+    # Sixteen requests each.
     "poll": 2,
-    # A lookup of a create that was not answered.
+    # A lookup of a create without an answer.
     "reconcile": 4,
-    # A download and the disk. A copy holds 64 KiB of its film, and one decoder serves all.
+    # A download and the disk. A copy needs 64 KiB of memory, and one decoder serves all.
     "archive": 29,
     "remove": 1,
-    # Endpoints that time out keep to a quarter of the threads for deliveries.
+    # Slow endpoints get a quarter of the threads for deliveries.
     "deliver": 15,
     "deliver_slow": 5,
     # One: only one sequencer can work at a time anyway.
     "number": 0,
 }
-#: The kinds that pay: a request cut short would leave its job unknown.
+#: The kinds that pay: an interrupted request would make its job unknown.
 CREATES = ("submit", "generate")
 
 
 def threads_per_kind(threads: int) -> dict[str, int]:
-    """So many threads, shared out; kinds with accounts in them get spare ones besides."""
+    """The number of threads of each kind; kinds shared by accounts get additional ones."""
     whole = sum(THREAD_WEIGHTS.values())
     per_kind = {kind: max(1, threads * share // whole) for kind, share in THREAD_WEIGHTS.items()}
     return per_kind | {kind: with_spare(per_kind[kind]) for kind in SHARED_KINDS}
 
 
 def make_engine(wiring: Wiring, per_kind: Mapping[str, int]) -> ThreadEngine:
-    """All units with so many threads each, where no account gets all that others may need."""
+    """An engine for all units with these threads, in which no account gets all slots of a kind."""
     slots = {kind: Slots(per_kind[kind]) for kind in SHARED_KINDS}
     return ThreadEngine(wiring.units(slots), wiring.due, per_kind, never_cut=CREATES)
 
@@ -57,11 +57,11 @@ def run_worker(wiring: Wiring, threads: int) -> bool:
     """
     Work until SIGTERM, SIGINT or SIGHUP, however often they come.
 
-    A request that creates a task is always answered and written down before this returns,
-    within the provider's time limit. Everything else can be done again, and gets 20 s.
+    The answer to a create is always received and stored before this returns,
+    within the provider's time limit. Everything else can be repeated, and gets 20 s.
 
     Returns:
-        False when something was left running: the process must end without closing the wiring.
+        False if a unit still runs: the process must then exit without closing the wiring.
     """
     prepare_host(wiring)
     per_kind = threads_per_kind(threads)

@@ -1,5 +1,5 @@
 """
-Facts of ours: each is recorded together with the deliveries that it causes.
+Events: each is recorded together with its deliveries.
 
 Enters: a job and what happened to it. Leaves: an event and pending deliveries in
 the same transaction. May import: model, store.

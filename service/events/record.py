@@ -1,4 +1,4 @@
-"""Events: a fact is recorded together with every delivery it causes."""
+"""The recording of events, together with their deliveries."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def record_event(
         wait: seconds that the copy of the video gets before the first attempt.
     """
     event = store.events.insert_for_job(tx, job.account_id, job.id, type_, now)
-    # Read again: the caller's value may be as old as a call to the provider is long.
+    # Read again: during a call to the provider, the caller's value may have become old.
     if store.jobs.is_muted(tx, job.id):
         return event
     named = [store.subscriptions.find(tx, subscription_id) for subscription_id in job.notify or ()]
@@ -63,7 +63,7 @@ def record_about(
 
 
 def record_sample(tx: Connection, account_id: str, type_: EventType, now: datetime) -> Event:
-    """A made-up event that goes the whole way of a real one; filters by job don't apply."""
+    """Record a sample, which is delivered like a real event; filters by job don't apply."""
     event = sample_event(account_id, type_, now)
     store.events.insert(tx, event)
     _tell(tx, event, store.subscriptions.all_of(tx, account_id), None, now)
@@ -73,14 +73,14 @@ def record_sample(tx: Connection, account_id: str, type_: EventType, now: dateti
 def trigger_sample(
     tx: Connection, account_id: str, type_: EventType, now: datetime
 ) -> TriggeredJson:
-    """A made-up event, and the deliveries that it gets."""
+    """Record a sample, and return it with its deliveries."""
     sample = record_sample(tx, account_id, type_, now)
     page = store.deliveries.page(tx, account_id, 1000, event_id=sample.id)
     return {"id": sample.id, "type": type_, "deliveries": [delivery.id for delivery in page]}
 
 
 def wants(subscription: Subscription, type_: EventType, job: Job | None) -> bool:
-    """Whether it asked for this type of event and, where there is a job, for such a job."""
+    """Whether the subscription wants this type of event and, if there is a job, such a job."""
     if type_ not in (subscription.events or DEFAULT_EVENTS):
         return False
     if job is None:
@@ -91,7 +91,7 @@ def wants(subscription: Subscription, type_: EventType, job: Job | None) -> bool
         return False
     for name, wished in subscription.metadata.items():
         own = job.metadata.get(name)
-        # Equal as JSON is: true is not 1.
+        # Compared as JSON: true is not 1.
         same = own == wished and isinstance(own, bool) is isinstance(wished, bool)
         if name not in job.metadata or not same:
             return False
@@ -113,7 +113,7 @@ def _tell(
 def add_delivery(
     tx: Connection, event: Event, subscription: Subscription, now: datetime, due_at: datetime
 ) -> None:
-    """A delivery of this event to that subscription, first due at `due_at`."""
+    """Insert a delivery of this event to a subscription, first due at `due_at`."""
     store.deliveries.insert(
         tx,
         Delivery(
@@ -135,16 +135,16 @@ def add_delivery(
 
 
 def names_own(job: Job) -> bool:
-    """Whether the account's own subscriptions are to hear of this job."""
+    """Whether the account's own subscriptions get events of this job."""
     return job.notify is None or ACCOUNTS_OWN in job.notify
 
 
 def number_events(db: Database) -> bool:
     """
-    Give committed events their place in their account's feed; False when none waited.
+    Give committed events their numbers in their account's feed; False if there were none.
 
-    One sequencer at a time in all processes: a number is given only after those
-    below it can be seen, so that a reader who goes by them skips nothing.
+    There is one sequencer at a time in all processes: an event gets a number only after those
+    below it are visible, so that a reader skips nothing.
     """
     with db.write() as tx:
         return store.events.number(tx) > 0

@@ -1,7 +1,7 @@
 """
-Samples: made-up events that are labelled as such, for tests and for connecting programs.
+Samples: labelled, invented events, for tests and for connecting programs.
 
-Pure functions of the event; nothing here is a job that anybody asked for.
+Pure functions of the event; nothing here is a real job.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from service.model.error_codes import job_error
 
 SAMPLE_JOB = "job_" + "0" * 32
 SAMPLE_SUBSCRIPTION = "sub_" + "0" * 32
-#: Where the sample's video lies, below PUBLIC_URL.
+#: The path of the sample's video, below PUBLIC_URL.
 SAMPLE_PATH = "/static/sample.mp4"
 SAMPLE_BYTES = 99_767
 SAMPLE_SHA256 = "c6fb75266db0a1db6c2fd7f4ad6e5d24d99a95d476d372ee4c76f8d523e586ea"
@@ -54,7 +54,7 @@ def about_subscription(subscription_id: str, channel: str, reason: str | None) -
 
 
 def sample_job(event: Event) -> Job:
-    """The job that a sample is about; its id is all zeros and in no table."""
+    """The job of a sample; its id is all zeros and in no table."""
     state = _STATES.get(event.type, JobState.SUCCEEDED)
     error = _ERRORS.get(event.type)
     ended = state in (JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELED)
@@ -91,7 +91,7 @@ def sample_job(event: Event) -> Job:
 
 
 def sample_video(event: Event) -> Video | None:
-    """The video of a sample that is about one."""
+    """The video of a sample, if its event has one."""
     if event.type not in (EventType.JOB_SUCCEEDED, EventType.VIDEO_EXPIRING):
         return None
     return Video(

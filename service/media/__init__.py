@@ -1,5 +1,5 @@
 """
-What the bytes of a video or an image say: no network, no database.
+Facts about videos and images from their bytes: no network, no database.
 
 Enters: a path or bytes. Leaves: sizes, lengths, a poster. May import: errors.
 """

@@ -1,5 +1,5 @@
 """
-What people and programs read about an event: pure functions of values.
+The messages about events, for people and programs: pure functions of values.
 
 Enters: a `Notification`. Leaves: JSON bodies, Slack cards, mails. May import:
 model, catalogue.

@@ -1,7 +1,7 @@
 """
-An event in words for people: what every message to them says.
+The text of messages to people about an event.
 
-Pure functions of a notification; how a card or a mail looks is decided elsewhere.
+Pure functions of a notification; the layout of cards and mails is elsewhere.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TITLES = {
     EventType.SUBSCRIPTION_DISABLED: "Subscription switched off",
     EventType.SUBSCRIPTION_RECOVERED: "Subscription works again",
 }
-#: What to say where the job itself names no reason.
+#: The explanation of events whose job has no reason of its own.
 _EXPLANATIONS = {
     EventType.JOB_SUBMITTED: "The provider is making it. You get a message when it is done.",
     EventType.JOB_FAILED: "There will be no video.",
@@ -48,7 +48,7 @@ _EXPLANATIONS = {
     EventType.SUBSCRIPTION_DISABLED: "It gets no more messages.",
     EventType.SUBSCRIPTION_RECOVERED: "It gets messages again.",
 }
-#: The next step where the job's error names none.
+#: The next step for events whose error has none.
 _NEXT_STEPS = {
     EventType.JOB_FAILED: "Open the job to see what happened.",
     EventType.JOB_HELD: "Open the job to see what it waits for.",
@@ -66,10 +66,10 @@ _WITH_VIDEO = frozenset({EventType.JOB_SUCCEEDED, EventType.VIDEO_EXPIRING})
 @dataclass(frozen=True)
 class MessageContent:
     """
-    The words about an event, for any kind of message.
+    The text about an event, for any kind of message.
 
-    `reason` and `hint` are empty on good news, `prompt` where it must not be
-    repeated, `watch` where there is no video; `code` is the error's word.
+    `reason` and `hint` are blank for successes, `prompt` if it must not be
+    repeated, `watch` if there is no video; `code` is the error's code.
     """
 
     title: str
@@ -84,23 +84,23 @@ class MessageContent:
 
     @property
     def target(self) -> str:
-        """The one link that matters most."""
+        """The most important link."""
         return self.watch or self.job_url
 
     @property
     def links(self) -> tuple[tuple[str, str], ...]:
-        """Where one can go from here, the likeliest first, each with its label."""
+        """The links with their labels, the most important first."""
         found = (("Watch", self.watch), ("Download", self.download), ("Open job", self.job_url))
         return tuple((label, url) for label, url in found if url)
 
     @property
     def headline(self) -> str:
-        """The title with a little of the prompt: for notifications and subjects."""
+        """The title with the beginning of the prompt, for notifications and subjects."""
         return f"{self.title}: {cut(self.prompt, 120)}" if self.prompt else self.title
 
 
 def describe(notification: Notification) -> MessageContent:
-    """The notification in words; a sample says that it is one."""
+    """The text of a notification; a sample is labelled."""
     kind, about = notification.event.type, notification.event.about or {}
     if notification.job is not None:
         content = _describe_job(notification, notification.job)
@@ -127,7 +127,7 @@ def _describe_job(notification: Notification, job: Job) -> MessageContent:
     error = (job.error or {}) if kind in _WITH_ERROR else {}
     code = plain(error.get("code"))
     prompt, reason = plain(job.input.get("prompt")), as_sentence(plain(error.get("message")))
-    # Nobody wants to find in a channel what a provider's filter has refused.
+    # Do not repeat in a channel a prompt that a provider's filter has refused.
     is_secret = code == "CONTENT_VIOLATION"
     if is_secret and prompt and prompt in reason:
         reason = "The provider's filter refused it."
@@ -149,7 +149,7 @@ def _describe_job(notification: Notification, job: Job) -> MessageContent:
 
 
 def _facts(kind: EventType, job: Job, video: Video | None) -> tuple[tuple[str, str], ...]:
-    """Label and value of what is known of the job, in the order in which people ask for it."""
+    """Labels and values of the known facts about the job, the most important first."""
     seconds = (video.seconds if video else None) or job.input.get("duration")
     model = find_offer(job.model, job.provider)
     shape = plain(job.input.get("aspect_ratio"))
@@ -162,7 +162,7 @@ def _facts(kind: EventType, job: Job, video: Video | None) -> tuple[tuple[str, s
     cost = ""
     if job.actual_cost is not None:
         cost = format_money(job.actual_cost)
-    # Where nothing was made, the estimate says nothing.
+    # If nothing was made, the estimate is meaningless.
     elif job.estimated_max is not None and kind not in _WITHOUT_COST:
         cost = f"about {format_price(job.estimated_min, job.estimated_max)}"
     found = {
@@ -181,11 +181,11 @@ def plain(value: Any) -> str:
     `value` as one line: every run of blanks and control characters is one space.
 
     The joiners and direction marks that emoji and many scripts are written with stay;
-    those that reorder the text around them go.
+    those that reorder the text around them are removed.
     """
     return " ".join(harmless(str(value or ""), lambda _: " ").split())
 
 
 def cut(text: str, length: int) -> str:
-    """At most that many characters, with an ellipsis where some are missing."""
+    """At most this many characters, with an ellipsis if some are missing."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"

@@ -1,7 +1,7 @@
 """
 The mail about an event, in plain text and in HTML.
 
-Pure functions of a notification; who sends it, to which address and when stands in the
+Pure functions of a notification; sender, recipient and date are in the
 envelope's headers, which the channel adds at each attempt.
 """
 
@@ -26,9 +26,9 @@ except ModuleNotFoundError:  # pragma: no cover - the extra is not installed
 
 SUBJECT_LENGTH = 140
 WIDTH = 598
-#: Upright posters are shown smaller, so that the buttons stay in sight.
+#: Upright posters are smaller, so that the buttons stay visible.
 HEIGHT = 480
-#: How many times larger the badge is drawn than it is used, for smooth edges.
+#: The factor by which the badge is drawn larger than it is used, for smooth edges.
 _FINE = 4
 _templates = jinja2.Environment(
     loader=jinja2.PackageLoader("service.messages", "templates"),
@@ -41,22 +41,22 @@ _templates = jinja2.Environment(
 
 class VerbatimHeader(str):
     """
-    A header that is written on one line whatever its length.
+    A header that stays on one line whatever its length.
 
-    Python would fold a long URL by encoding it as if it were words, and no
-    mail program finds the way back from there.
+    Python would fold a long URL by encoding it as text, and no
+    mail program decodes that.
     """
 
     name: str
 
     def fold(self, *, policy: EmailPolicy) -> str:
-        """The line, as `EmailMessage` asks its headers for it."""
+        """The header's line for `EmailMessage`."""
         return f"{self.name}: {self}{policy.linesep}"
 
 
 @dataclass(frozen=True)
 class Poster:
-    """A JPEG as the mail carries it, and the width at which it is shown."""
+    """A JPEG for the mail, and the width at which it is shown, in pixels."""
 
     jpeg: bytes
     cid: str
@@ -85,7 +85,7 @@ def build_email(notification: Notification) -> EmailMessage:
         assert isinstance(part, EmailMessage)  # noqa: S101 - what the library's types leave open
         cid, name = f"<{poster.cid}>", "poster.jpg"
         part.add_related(poster.jpeg, "image", "jpeg", cid=cid, disposition="inline", filename=name)
-    # Boundaries by the event instead of by chance.
+    # The event decides the boundaries, so that the bytes stay the same.
     for number, part in enumerate(mail.walk()):
         if part.is_multipart():
             part.set_boundary(f"=_clipbell_{notification.event.id}_{number}")
@@ -104,7 +104,7 @@ def _rendered(
 
 
 def _poster(notification: Notification) -> Poster | None:
-    """At twice its shown size at most, with the badge that says: this plays."""
+    """The poster at most at twice its shown size, with a play badge."""
     if not notification.poster:
         return None
     cid = f"poster.{notification.event.id}@clipbell"
@@ -114,7 +114,7 @@ def _poster(notification: Notification) -> Poster | None:
         with Image.open(io.BytesIO(notification.poster)) as stored:
             picture = stored.convert("RGB")
     except OSError:
-        return None  # No picture at all; a broken one would only look like our fault.
+        return None  # No picture: a broken one would look like our fault.
     shown = min(WIDTH, round(HEIGHT * picture.width / picture.height))
     picture.thumbnail((2 * shown, 2 * HEIGHT))
     # A white triangle on a dark disc.

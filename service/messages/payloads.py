@@ -1,7 +1,7 @@
 """
-What subscribers read: the bodies made of an event and its job.
+The bodies of webhooks, made from an event and its job.
 
-Pure functions of values; a body made here is frozen in its delivery's row.
+Pure functions of values; a body is stored in its delivery's row and never changes.
 """
 
 from __future__ import annotations
@@ -112,12 +112,12 @@ def standard(notification: Notification) -> dict[str, Any]:
 
 
 def _label(event: Event) -> dict[str, Any]:
-    """A sample must not look like a real event."""
+    """The label of a sample, which must not look like a real event."""
     return {"sample": True} if event.sample else {}
 
 
 def flat(notification: Notification) -> dict[str, Any]:
-    """One level, for Zapier and its like; `id` is the event's."""
+    """A flat object, for Zapier and similar tools; `id` is the event's."""
     head = {
         "id": notification.event.id,
         "type": notification.event.type.value,
@@ -145,7 +145,7 @@ def flat(notification: Notification) -> dict[str, Any]:
     }
 
 
-#: What APIXO's states are called for each of ours.
+#: APIXO's state for each of ours.
 ApixoState = Literal["pending", "processing", "success", "failed"]
 _APIXO_STATES: dict[JobState, ApixoState] = {
     JobState.QUEUED: "pending",
@@ -201,12 +201,12 @@ def _millis(moment: datetime) -> int:
 
 
 def apixo(notification: Notification) -> dict[str, Any]:
-    """The body that a client of APIXO's callback mode expects; it knows jobs only."""
+    """The body that a client of APIXO's callback mode expects; only for events of jobs."""
     body = dict(apixo_status(notification.job, notification.link)) if notification.job else {}
     return body | _label(notification.event)
 
 
-#: What OpenAI's videos API calls the ends of a job.
+#: OpenAI's event types for the final events of a job.
 OPENAI_TYPES = {
     EventType.JOB_SUCCEEDED: "video.completed",
     EventType.JOB_FAILED: "video.failed",
@@ -215,7 +215,7 @@ OPENAI_TYPES = {
 
 
 def openai(notification: Notification) -> dict[str, Any]:
-    """OpenAI's event, which names the video only; other facts than a job's end keep their type."""
+    """OpenAI's event, which only names the video; other events keep their own type."""
     event = notification.event
     subject = notification.job.id if notification.job else (event.about or {})["subscription_id"]
     return {
@@ -234,10 +234,10 @@ FORMATS: dict[str, Callable[[Notification], dict[str, Any]]] = {
     "apixo": apixo,
     "openai": openai,
 }
-#: The events that a format can express, where it cannot express all.
+#: The events of formats that cannot express all.
 FORMAT_EVENTS: dict[str, frozenset[EventType]] = {
     "apixo": frozenset(EventType) - SUBSCRIPTION_EVENTS,
     "openai": TERMINAL_EVENTS,
 }
-#: A name of these.
+#: The name of a format.
 FormatName = Annotated[str, Field(json_schema_extra={"enum": list(FORMATS)})]

@@ -1,9 +1,9 @@
 """
 The Slack card about an event.
 
-Pure functions of a notification. Whatever a user wrote stands only in Slack's
-``plain_text`` objects, where nothing needs escaping and nothing can be marked
-up; the one mrkdwn text, the notification's, is escaped.
+Pure functions of a notification. Users' text is only in Slack's
+``plain_text`` objects, which need no escaping and have no
+markup; the only mrkdwn text, the notification's, is escaped.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def card(notification: Notification) -> dict[str, Any]:
     return {
         "text": "\n".join(escape(t) for t in (content.headline, why, content.target) if t),
         "blocks": [block for block in blocks if block],
-        # Otherwise Slack fetches the signed link and shows the video a second time.
+        # Otherwise Slack would fetch the signed link and show the video twice.
         "unfurl_links": False,
         "unfurl_media": False,
     }
@@ -99,5 +99,5 @@ def _image(notification: Notification, content: MessageContent) -> dict[str, Any
 
 
 def escape(text: str) -> str:
-    """The three characters that mean something in mrkdwn ("Formatting text for app surfaces")."""
+    """Escape the three special characters of mrkdwn ("Formatting text for app surfaces")."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,5 +1,5 @@
 """
-The words of Clipbell as frozen values, and their shapes as JSON.
+The entities of Clipbell as frozen values, and their shapes as JSON.
 
 Enters: rows and fields. Leaves: `Job`, `Event`, `Delivery` and the like, which all
 rooms share. May import: errors.

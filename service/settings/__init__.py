@@ -1,8 +1,8 @@
 """
 Settings from the environment.
 
-Enters: the environment, or what stands in for it. Leaves: checked values; a bad one
-stops the start with the name and what it may be. May import: catalogue, errors, model.
+Enters: the environment, or a replacement. Leaves: checked values; a bad one
+stops the start with its name and the allowed values. May import: catalogue, errors, model.
 """
 
 from __future__ import annotations
