@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
+from urllib.parse import urljoin
 
 from service.channels.base import ANSWER_BYTES, DeliveryRequest
 from service.errors import (
@@ -17,6 +19,9 @@ from service.errors import (
 from service.formatting import mask_target
 from service.outbound.client import Outbound, Response
 from service.retry import parse_retry_after
+
+#: More of a `Location` is not shown.
+MAX_LOCATION = 100
 
 
 def check_url(outbound: Outbound, target: str) -> str:
@@ -79,6 +84,20 @@ def retry_after(answer: Response, now: datetime, *, always: bool = False) -> flo
     if answer.status not in (429, 503) and not always:
         return None
     return parse_retry_after(answer.headers.get("Retry-After"), now)
+
+
+def status_of(answer: Response, target: str) -> str:
+    """The status of a refusal; of a redirect, where it leads and what to do."""
+    location = answer.headers.get("Location")
+    if not (300 <= answer.status < 400 and location):
+        return str(answer.status)
+    place = "no usable address"
+    with suppress(ValueError):
+        place = mask_target(urljoin(target, location))[:MAX_LOCATION]
+    return (
+        f"{answer.status}, a redirect to {place}, which is not followed: "
+        "change the target to the address where it leads"
+    )
 
 
 def shown(answer: Response) -> str:

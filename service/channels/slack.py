@@ -13,7 +13,7 @@ import time
 from urllib.parse import urlsplit
 
 from service.channels.base import SEND_SECONDS, Channel, DeliveryRequest, DeliveryResult
-from service.channels.http import check_url, post_json, retry_after, shown
+from service.channels.http import check_url, post_json, retry_after, shown, status_of
 from service.errors import DeliveryError, NextStep
 from service.messages.payloads import Notification
 from service.messages.slack import card, fallback_messages
@@ -77,7 +77,7 @@ class Slack(Channel):
         if _is_slacks_own(request.target):
             dead = next((reason for word, reason in _DEAD.items() if word in said), None)
         next_step = NextStep.RETRY
-        words = f"the webhook answered {answer.status} {said[:80]}".rstrip()
+        words = f"the webhook answered {status_of(answer, request.target)} {said[:80]}".rstrip()
         if dead and 400 <= answer.status < 500:
             next_step, words = NextStep.DISABLE, dead
         elif answer.status in (400, 413):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 
 from service.channels.base import SEND_SECONDS, Channel, DeliveryRequest, DeliveryResult
-from service.channels.http import check_url, post_json, retry_after, shown
+from service.channels.http import check_url, post_json, retry_after, shown, status_of
 from service.errors import DeliveryError, NextStep
 from service.messages.payloads import FORMATS, Notification
 from service.outbound.client import Outbound
@@ -40,10 +40,9 @@ class Webhook(Channel):
         answer = post_json(self._outbound, request, request.body, self._seconds, headers)
         if not 200 <= answer.status < 300:
             gone = answer.status == 410
+            status = "410 Gone" if gone else status_of(answer, request.target)
             raise DeliveryError(
-                "the endpoint answered 410 Gone"
-                if gone
-                else f"the endpoint answered {answer.status}",
+                f"the endpoint answered {status}",
                 NextStep.DISABLE if gone else NextStep.RETRY,
                 status=answer.status,
                 response=shown(answer),

@@ -318,6 +318,25 @@ def test_retry_after_is_passed_on(name: str, status: int, outbound: Outbound) ->
     assert (30.0, NextStep.RETRY) == (raised.wait_seconds, raised.next_step)
 
 
+@pytest.mark.parametrize("name", ["webhook", "slack"])
+@pytest.mark.parametrize(
+    ("location", "place"),
+    [
+        ("https://new.example/hooks/secret-part", "https://new.example/…part"),
+        ("//new.example/hooks/secret-part", "http://new.example/…part"),
+        ("/hooks/secret-part/", "http://127.0.0.1:"),
+        ("http://[secret", "no usable address"),
+    ],
+)
+def test_redirect(name: str, location: str, place: str, outbound: Outbound) -> None:
+    """Where a redirect leads is said, as far as it may be, and what to do about it."""
+    raised = refusal(CASES[name], outbound, (308, "", {"Location": location}))
+
+    assert f"308, a redirect to {place}" in raised.message
+    assert "change the target" in raised.message
+    assert "secret" not in raised.message
+
+
 def test_slack_gets_one_message_a_second() -> None:
     """What Slack allows per channel is said where the deliveries read it; others go freely."""
     made = {name: case.make(_Nowhere, Outbound(), 1.0) for name, case in CASES.items()}
