@@ -1,4 +1,4 @@
-"""When to try again: pure functions of what happened so far."""
+"""Times of retries: pure functions."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 JITTER = 0.2
-#: The longest wait that a receiver's `Retry-After` may ask for: that of the usual schedule.
+#: The longest wait by a receiver's `Retry-After`: the longest one of the default schedule.
 LONGEST_HINT = 36_000.0
-#: The same for a vendor, since its wait stops everybody's jobs. Limits of vendors count by the
-#: minute, so a longer wait is a mistake or a guess; to ask every quarter of an hour is polite.
+#: The longest wait for a vendor, since it stops all jobs. Limits of vendors count by the
+#: minute, so a longer wait is a mistake or a guess; a request each quarter of an hour is polite.
 LONGEST_VENDOR_HINT = 900.0
 _SECONDS = re.compile(r"([0-9]+)(\.[0-9]*)?")
 

@@ -1,8 +1,8 @@
 """
-Signatures: tokens in our URLs, Standard Webhooks on what we send, seals at rest.
+Signatures and encryption: tokens in our URLs, Standard Webhooks, stored secrets.
 
-Every use derives its own key from the secret keys, so a token made for one
-purpose is worthless for another. The newest key signs and seals, all verify.
+Every purpose has its own key, derived from the secret keys, so a token for one
+purpose is invalid for another. The newest key signs and encrypts, all keys verify.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from itsdangerous.encoding import base64_decode, base64_encode
 from service.errors import BadToken, ExpiredToken, SettingsError
 from service.formatting import format_duration
 
-#: How far a signature's time may be from ours, either way (Standard Webhooks' libraries agree).
+#: The tolerance of a signature's time, in both directions, as in Standard Webhooks' libraries.
 TOLERANCE_SECONDS = 300
-#: Of so many tokens, and no longer ones, it is remembered whether they are ours: the gate and
-#: the view look at the same one, a moment apart.
+#: The number and the length of tokens whose check is cached: the gate and
+#: the view check the same one, a moment apart.
 JUDGED_TOKENS = 128
 JUDGED_LENGTH = 1000
 
 
 def _signing_by(secret_keys: Sequence[str], purpose: str) -> dict[str, Any]:
-    """Arguments of a serializer; itsdangerous wants the newest key last."""
+    """The arguments of a serializer; itsdangerous expects the newest key last."""
     return {
         "secret_key": list(secret_keys[::-1]),
         "salt": f"clipbell.{purpose}",

@@ -2,7 +2,7 @@
 The console command.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage. An error is one line on stderr
-that says how to fix it.
+that says the fix.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""The broker of the distributed engine, as seen from outside: is it there?"""
+"""A check of the distributed engine's broker."""
 
 from __future__ import annotations
 
 from service.settings import Settings
 
-#: Tried twice: whoever asks hears of a silent broker after two seconds.
+#: Seconds; there are two attempts, so a silent broker is reported after two seconds.
 CHECK_SECONDS = 1.0
 ADVICE = "start it or correct CLIPBELL_BROKER_URL; until then jobs are taken, and wait"
 
@@ -15,7 +15,7 @@ def is_redis(settings: Settings) -> bool:
 
 
 def broker_trouble(settings: Settings) -> str:
-    """Connect to the broker: why that fails, with the fix; blank when it answers."""
+    """Connect to the broker; returns the reason of a failure, with the fix, or blank."""
     # From the extra `celery`, which need not be installed; this file is imported without it.
     from kombu import Connection
 
@@ -33,6 +33,6 @@ def broker_trouble(settings: Settings) -> str:
         # Of the driver's own kinds, and of the system's.
         return f"{connection.as_uri()} does not answer ({error}): {ADVICE}"
     finally:
-        # Without the words of parting, which a frozen broker would never answer.
+        # Without a closing handshake, which a frozen broker would never answer.
         connection.collect(socket_timeout=0.1)
     return ""

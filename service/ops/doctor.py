@@ -1,4 +1,4 @@
-"""The checks of `clipbell doctor`: one finding per subject, each with its fix."""
+"""The checks of `clipbell doctor`: one result per subject, with its fix."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ from service.signing import key_ids
 from service.store.database import Database
 
 PROBE_SECONDS = 5.0
-#: The ends of names that no public server has.
+#: Endings of names that no public server has.
 PRIVATE_NAMES = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
-#: Clocks further apart than this break signatures and links.
+#: A greater difference of clocks breaks signatures and links.
 CLOCK_SECONDS = 60.0
-#: A worker that was not seen for longer does not run any more.
+#: A worker without a heartbeat for longer does not run any more.
 WORKER_SEEN = timedelta(minutes=1)
-#: Checks of `/readyz` that a person should see before the worker starts, too.
+#: Checks of `/readyz` that are also useful before the worker starts.
 RUNNING = ("disk", "providers", "channels", "clock", "rows", "callbacks")
 
 
 def open_database(settings: Settings) -> Database:
-    """The database alone, for verbs that need nothing else."""
+    """Open only the database, for verbs that need nothing else."""
     return Database(settings.database_url)
 
 
 def examine() -> list[Check]:
-    """All findings; without usable settings there is only that one."""
+    """The results of all checks; with invalid settings only the result of that check."""
     try:
         wiring = build(load_settings())
     except ClipbellError as error:
@@ -63,7 +63,7 @@ def examine() -> list[Check]:
 
 
 def findings(w: Wiring, subjects: Iterable[str]) -> list[Check]:
-    """The results of these `CHECKS`, in their order; an error of ours is a failed check."""
+    """The results of these `CHECKS`, in their order; an exception is a failed check."""
     checks = []
     for subject in subjects:
         try:
@@ -138,7 +138,7 @@ def _engine(w: Wiring) -> Check:
 
 
 def _secret_keys(w: Wiring) -> Check:
-    """Workers, here and on other hosts, must verify and open what this one signs and seals."""
+    """Check that all processes have the same secret keys as this one."""
     ours = key_ids(w.settings.keys())
     with w.db.read() as tx:
         others = store.work.other_keys(tx, w.clock() - WORKER_SEEN, ours)
@@ -150,7 +150,7 @@ def _secret_keys(w: Wiring) -> Check:
 
 
 def pull_notice(settings: Settings) -> str:
-    """What a person should know where vendors cannot reach PUBLIC_URL; blank where they can."""
+    """A warning if vendors cannot reach PUBLIC_URL; blank if they can."""
     url = settings.public_url
     if settings.pull:
         return f"pull mode: vendors need not reach {url}, jobs are polled"
@@ -165,7 +165,7 @@ def pull_notice(settings: Settings) -> str:
 
 
 def _is_private(url: str) -> bool:
-    """Whether a URL names this machine or a private network; a name is not resolved."""
+    """Whether a URL is on this machine or a private network; names are not resolved."""
     host = urlsplit(url).hostname or ""
     try:
         return not ipaddress.ip_address(host).is_global
@@ -193,5 +193,5 @@ CHECKS: dict[str, Callable[[Wiring], Check]] = {
     "media": _media,
     "engine": _engine,
 }
-#: The checks that call no other machine and write nothing.
+#: The checks that neither call another machine nor write.
 QUICK = ("database", "providers", "media")

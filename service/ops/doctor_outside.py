@@ -1,7 +1,7 @@
 """
-The doctor's questions to others: vendors, mail server, Slack, and who can reach us.
+The doctor's checks with calls to others: vendors, mail server, Slack, PUBLIC_URL.
 
-None of them makes or sends anything: a vendor is asked about a task that does not exist.
+They create and send nothing: a vendor is asked about a task that does not exist.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from service.jobs.lookup import job_in_url
 from service.model import EventType
 from service.ops.health import Check, worker_trouble
 
-#: More tasks are not named in one finding.
+#: The most tasks that one result names.
 MOST_SHOWN = 5
 #: No vendor has a task of this name.
 NO_TASK = "00000000-0000-0000-0000-000000000000"
-#: Codes that mean that a vendor does not take our key.
+#: The codes of a vendor that refuses our key.
 _REFUSED_KEY = ("AUTH_INVALID", "FORBIDDEN", "ACCOUNT_EXCEPTION")
 
 
 def check_worker(w: Wiring) -> Check:
-    """A worker was seen alive."""
+    """Check that a worker runs."""
     with w.db.read() as tx:
         trouble = worker_trouble(tx, w.clock())
     return Check("worker", not trouble, trouble or "is alive")
 
 
 def check_vendors(w: Wiring) -> Check:
-    """Ask each vendor about a task that does not exist: who refuses the key says so first."""
+    """Ask each vendor about a task that does not exist: a vendor checks the key first."""
     faults, fine = [], []
     for name, provider in w.providers.items():
         if provider.holds_connection:
@@ -60,7 +60,7 @@ def check_vendors(w: Wiring) -> Check:
 
 
 def check_ledger(w: Wiring) -> Check:
-    """Compare the last day's tasks of each vendor with a history with the jobs here."""
+    """Compare the last day's tasks of each vendor that has a list with the jobs here."""
     since = w.clock() - USUAL_HISTORY
     job_of = job_in_url(w.signer, w.clock())
     found, _ = compare_all(w.db, w.providers, w.settings, since, job_of)
@@ -88,7 +88,7 @@ def check_channels(w: Wiring) -> Check:
 
 
 def unreachable_address(w: Wiring) -> str:
-    """Why the vendors in use cannot call our public address; blank where they can."""
+    """The reason why the vendors in use cannot call our public address; blank if they can."""
     if not any(_is_public(w.settings.base_url_of(name)) for name in w.providers):
         return ""
     parts, fix = urlsplit(w.settings.public_url), "set CLIPBELL_PUBLIC_URL to an https address"

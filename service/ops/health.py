@@ -1,4 +1,4 @@
-"""Health checks: each says what is wrong and how to fix it."""
+"""Health checks: each names a problem and its fix."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from service.store.database import Database
 from service.store.quarantine import UNREADABLE
 
 WORKER_SILENCE = timedelta(seconds=30)
-#: Clocks that differ by less are no fault; leases go by the database's clock in any case.
+#: A smaller difference of clocks is no problem, as leases use the database's clock.
 CLOCK_TOLERANCE = timedelta(seconds=2)
-#: Waits of a moment are the usual pace of sending, and no trouble.
+#: Shorter pauses are usual, and no problem.
 SHORT_PAUSE = timedelta(seconds=10)
-#: The newest ended jobs that show whether callbacks arrive; fewer than `FEW` show nothing.
+#: The number of newest finished jobs that show whether callbacks arrive; `FEW` is the least.
 RECENT = 100
 FEW = 5
 
@@ -35,10 +35,10 @@ FEW = 5
 @dataclass(frozen=True)
 class Check:
     """
-    One thing that was examined; `doctor` looks at further ones.
+    The result of one check of health or doctor.
 
-    `message` says what was found and, where that is not `ok`, how to fix it. While a
-    `vital` one is not ok, no job is taken or worked on.
+    `message` is the finding and, if it is not `ok`, the fix. While a
+    `vital` check is not ok, no job is accepted or processed.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Health:
 
     @property
     def status(self) -> Literal["ready", "degraded", "not ready"]:
-        """``ready``, ``degraded`` or ``not ready``: no job can be taken or worked on."""
+        """``ready``, ``degraded``, or ``not ready``: no job can be accepted or processed."""
         wrong = [check for check in self.checks if not check.ok]
         if any(check.vital for check in wrong):
             return "not ready"
@@ -69,7 +69,7 @@ class Health:
 
 
 def _judged(name: str, trouble: str, fine: str, *, vital: bool = False) -> Check:
-    """A check that is ok unless there is `trouble`."""
+    """A check that is ok unless there is `trouble`, the problem with its fix."""
     return Check(name, not trouble, trouble or fine, vital)
 
 
@@ -81,15 +81,15 @@ def examine(
     settings: Settings | None = None,
 ) -> Health:
     """
-    All checks of `/readyz`; a storage or broker on another machine is called, which may take long.
+    All checks of `/readyz`, with calls to a remote storage or broker, which may take long.
 
     Args:
-        settings: where the engine may have a broker to look at, and jobs may be polled for.
+        settings: they name the broker, and say whether jobs are polled.
     """
     pull = settings is not None and settings.pull
     outside = [_storage(storage), _disk(db, storage)]
     if settings and settings.engine == "celery":
-        # Not vital: jobs and callbacks are taken without it, and wait.
+        # Not vital: without it, jobs and callbacks are still accepted, and wait.
         outside.append(_judged("broker", broker_trouble(settings), "answers"))
     return _examine(db, providers, now, outside, pull)
 
@@ -102,10 +102,10 @@ def glance(
     *,
     pull: bool = False,
 ) -> Health:
-    """The same without a call to another machine: a storage there is left out."""
+    """The checks of `/readyz` without calls to other machines, so without a remote storage."""
     near = [] if storage.remote else [_storage(storage)]
     with suppress(OSError):
-        # Else made by the storage's own check, which is not always asked here.
+        # Otherwise the storage's own check creates it, which does not always run here.
         storage.folder.mkdir(parents=True, exist_ok=True)
     return _examine(db, providers, now, [*near, _disk(db, storage)], pull)
 
@@ -150,13 +150,13 @@ def _storage(storage: Storage) -> Check:
     try:
         storage.check()
     except ClipbellError as error:
-        # Without a bucket jobs still go out, and links lead to the provider for the time being.
+        # Without the bucket, jobs are still sent, and links lead to the provider.
         return Check("storage", False, str(error), vital=not storage.remote)
     return Check("storage", True, "files can be written", vital=not storage.remote)
 
 
 def _disk(db: Database, storage: Storage) -> Check:
-    """The fullest of the disks that we write to."""
+    """Check the fullest of the disks that we write to."""
     disks = disks_of(db, storage)
     try:
         free, folder = disks.tightest()
@@ -171,14 +171,14 @@ def _disk(db: Database, storage: Storage) -> Check:
 
 
 def worker_trouble(tx: Connection, now: datetime) -> str:
-    """The fix when no worker is alive; blank while one is."""
+    """The problem and fix if no worker runs; blank if one does."""
     seen = store.work.last_beat(tx, now + WORKER_SILENCE)
     gone = seen is None or now - seen > WORKER_SILENCE
     return "no worker is alive: start `clipbell worker`" if gone else ""
 
 
 def clock_trouble(tx: Connection, now: datetime) -> str:
-    """The workers whose clocks differ from the database's, and by how much; blank for none."""
+    """The workers whose clocks differ from the database's, with the difference; blank for none."""
     wrong = store.work.wrong_clocks(tx, now - WORKER_SILENCE, CLOCK_TOLERANCE)
     faults = [
         f"the clock of {worker} is {abs(offset):.0f} s {'behind' if offset > 0 else 'ahead'}"
@@ -188,7 +188,7 @@ def clock_trouble(tx: Connection, now: datetime) -> str:
 
 
 def provider_trouble(tx: Connection, names: Collection[str], now: datetime) -> str:
-    """The providers of these that are held, wait or cannot be asked, and why; blank for none."""
+    """The held, paused and unreachable ones of these providers, with reasons; blank for none."""
     faults = []
     for row in store.providers.all_rows(tx):
         if row.name not in names:
@@ -207,7 +207,7 @@ def provider_trouble(tx: Connection, names: Collection[str], now: datetime) -> s
 
 
 def polled_share(tx: Connection) -> float | None:
-    """The share, 0 to 1, of recent ends that polls found before callbacks; None for too few."""
+    """The share, 0 to 1, of recent results that came by polling; None if there are too few."""
     calling = [v.name for v in VENDORS.values() if any(m.calls_back for m in v.models)]
     ways = store.jobs.recent_ends(tx, calling, RECENT)
     counted = [way for way in ways if way in ("callback", "poll")]

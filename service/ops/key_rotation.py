@@ -1,8 +1,8 @@
 """
-Rotating the secret keys: a new one signs and seals, the old ones still verify.
+Rotation of the secret keys: the new one signs and encrypts, the old ones still verify.
 
-First the file, then the processes, and only then the rows: a process that still
-runs with the old keys cannot open what the new one has sealed.
+The file changes first, then the processes, and then the rows: a process that still
+runs with the old keys cannot decrypt values of the new key.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from service.settings import Settings, make_secret_key
 from service.signing import Encryptor, key_ids
 from service.storage.atomic import PRIVATE_MODE, atomic_write
 
-#: So long an old key still verifies: as long as the callback URLs that it signed.
+#: The time for which an old key still verifies: the lifetime of callback URLs.
 OLD_KEY_LIFE = timedelta(days=30)
 Keys = list[tuple[str, datetime | None]]
 
 
 def make_first_key(settings: Settings) -> None:
     """
-    Put a key into ``DATA_DIR/secret_keys``, unless there is one there or in the settings.
+    Create the first key in ``DATA_DIR/secret_keys``, unless the file or the settings have one.
 
     Raises:
         SettingsError: the file cannot be written.

@@ -1,4 +1,4 @@
-"""Logging: one line per fact, as JSON for machines or as text for people."""
+"""Logging: one line per record, as JSON for machines or as text for people."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from service.errors import BrokerUnavailable, DatabaseUnavailable
 from service.formatting import harmless
 
-#: The same trouble over and over, such as a full disk, is logged once in so many seconds.
+#: A repeated error, such as a full disk, is logged once in this many seconds.
 SILENCE_SECONDS = 60.0
 _PLAIN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-#: Tokens and keys in paths and messages are worth as much as passwords.
-#: Slashes may come escaped, as JSON and addresses within addresses have them; a run of backslashes
+#: Tokens and keys in paths and messages, which are as valuable as passwords.
+#: Slashes may be escaped, as in JSON and in URLs inside URLs; a run of backslashes
 #: is tried once, at its first.
 _SLASH = r"(?:(?<!\\)\\*/|%2[Ff])"
 #: A token anywhere is known by its signature, 32 bytes in base64. It begins where a word does:
@@ -32,7 +32,7 @@ _ID = re.compile(r"\b(job|cbk|dlv|vid)_[0-9a-f]{32}\b")
 
 
 def masked(text: str) -> str:
-    """The text without the tokens and keys in it."""
+    """The text with tokens and keys masked."""
     return _SECRET.sub(lambda found: (found.group(1) or found.group(2) or "") + "***", text)
 
 
@@ -59,7 +59,7 @@ class ConsoleFormatter(logging.Formatter):
         extra = [f"{k}={v}" for k, v in vars(record).items() if k not in _PLAIN]
         moment = datetime.fromtimestamp(record.created, UTC).strftime("%H:%M:%S")
         line = " ".join([moment, record.levelname[:1], record.getMessage(), *extra])
-        # A newline in a message would let it pose as a line of its own.
+        # A newline in a message could imitate another line.
         line = line.replace("\n", "\\n")
         error = "\n" + self.formatException(record.exc_info) if record.exc_info else ""
         return masked(harmless(line + error.replace("\n", "\n  ")))
@@ -88,10 +88,10 @@ class TroubleLog:
         self._logged_at: dict[str, float] = {}
 
     def tell(self, what: str, error: Exception) -> None:
-        """Log a trouble, unless the same one was logged a moment ago."""
+        """Log an error, unless the same one was logged a moment ago."""
         trouble, now = f"{what}: {type(error).__name__}", time.monotonic()
         if now - self._logged_at.get(trouble, -SILENCE_SECONDS) >= SILENCE_SECONDS:
             self._logged_at[trouble] = now
-            # What is away says more by its own words than by where we were.
+            # For an outage, the error's message is more useful than a traceback.
             away = isinstance(error, (DatabaseUnavailable, BrokerUnavailable))
             self._log.error("%s: %s", what, error, exc_info=None if away else error)

@@ -1,8 +1,8 @@
 """
 Metrics for a monitoring system, in Prometheus' text format.
 
-Counted from the rows when it is asked for, not in processes: every web process
-says the same, and a restart forgets nothing. Names no account and no spending.
+They are counted from the rows at each request, not in processes: every web process
+reports the same, and a restart loses nothing. They contain no account and no spending.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ def exposition(tx: Connection, now: datetime) -> bytes:
 
 
 class _Rows(Collector):
-    """The rows, counted as they are in this transaction."""
+    """A collector that counts the rows in this transaction."""
 
     def __init__(self, tx: Connection, now: datetime) -> None:
         self._tx, self._now = tx, now
 
     def collect(self) -> Iterator[Metric]:
-        """Family after family."""
+        """Yield all families of metrics."""
         yield _gauge("build_info", "The running version.", ("version",), [((__version__,), 1)])
         yield from self._things()
         yield from self._work()

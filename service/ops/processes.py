@@ -1,4 +1,4 @@
-"""Our own verbs as child processes, started and stopped together, and the ports they listen on."""
+"""Our own verbs as child processes, which start and stop together, and their ports."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ProcessFailed(ClipbellError):
-    """A process of ours ended or does not answer; the message holds its last line of log."""
+    """A process of ours ended or does not answer; the message has its last line of log."""
 
 
 class Processes:
@@ -49,7 +49,7 @@ class Processes:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, verb: str, *arguments: str) -> None:
-        """Start ``clipbell verb``, out of reach of the terminal's Ctrl-C: we stop it ourselves."""
+        """Start ``clipbell verb``, without the terminal's Ctrl-C: we stop it ourselves."""
         log = self._log(verb).open("wb") if self._logs else None
         self._children[verb] = subprocess.Popen(
             [sys.executable, "-m", "service", verb, *arguments],
@@ -63,13 +63,13 @@ class Processes:
             log.close()
 
     def check(self) -> None:
-        """Raises ProcessFailed when a process has ended."""
+        """Raise ProcessFailed if a process has ended."""
         for verb, child in self._children.items():
             if child.poll() is not None:
                 raise ProcessFailed(f"`clipbell {verb}` ended by itself{self._last_words(verb)}")
 
     def await_answer(self, url: str) -> None:
-        """Wait until a GET there is answered with 200. Raises ProcessFailed."""
+        """Wait until a GET of the URL is answered with 200. Raises ProcessFailed."""
         deadline = time.monotonic() + START_SECONDS
         with closing(Outbound([f"{HOST}/32"])) as outbound:
             while not _answers(outbound, url):
@@ -80,7 +80,7 @@ class Processes:
                 time.sleep(0.1)
 
     def await_end(self) -> None:
-        """Wait until a process ends by itself. Raises ProcessFailed then."""
+        """Wait until a process ends by itself, then raise ProcessFailed."""
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
         self.check()
 
@@ -93,10 +93,10 @@ class Processes:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End all, the last started first."""
+        """Stop all, the last started first."""
         with ExitStack() as handlers:
             for number in STOPPING_SIGNALS:
-                # A second Ctrl-C must not leave processes behind.
+                # A second Ctrl-C must not leave processes running.
                 before = signal.signal(number, signal.SIG_IGN)
                 handlers.callback(signal.signal, number, before)
             for child in reversed(self._children.values()):
@@ -119,7 +119,7 @@ class Processes:
 
 
 def interrupt_on_signals() -> None:
-    """SIGTERM and a closed terminal raise KeyboardInterrupt from now on, as Ctrl-C does."""
+    """Let SIGTERM and a closed terminal raise KeyboardInterrupt, like Ctrl-C."""
     for number in STOPPING_SIGNALS:
         signal.signal(number, signal.default_int_handler)
 

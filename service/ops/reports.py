@@ -1,8 +1,8 @@
 """
-An account's numbers over a time: of past days from reports that are kept, else added up now.
+An account's usage over a time: stored reports of past days, the rest computed now.
 
-A day's report is kept once the day has settled and where adding it up takes long. It is
-made once more every day: what somebody changes by hand afterwards shows a day later.
+A day's report is stored once the day is finished, if its computation takes long. It is
+computed again every day, so manual changes show a day later.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from service.store.reports import (
 )
 
 DAY = timedelta(days=1)
-#: No page looks further back.
+#: The longest range of a page.
 KEPT_DAYS = 30
-#: A day with fewer jobs and deliveries than this is added up whenever somebody asks.
+#: A day with fewer jobs and deliveries than this is computed at each request.
 BUSY_ROWS = 500
 
 
 @dataclass(frozen=True)
 class Report:
-    """What the jobs that were sent, and the deliveries that were made, add up to."""
+    """The totals of sent jobs and of created deliveries."""
 
     jobs: list[DayOfJobs]
     waits: list[DayOfWaits]
@@ -51,10 +51,10 @@ _JSON = TypeAdapter(Report)
 
 def report_since(tx: Connection, account_id: str, since: datetime) -> Report:
     """
-    The account's numbers from `since` until now.
+    The account's totals from `since` until now.
 
     Returns:
-        The parts of all days one after another; one day or subscription may have several.
+        The parts of all days in sequence; one day or subscription may have several parts.
     """
     kept = store.day_reports.of_account(tx, account_id, since.date())
     usable = {day: report for day, report in kept.items() if _begin_of(day) >= since}
@@ -73,7 +73,7 @@ def _begin_of(day: date) -> datetime:
 def _spans_without(
     kept: dict[date, Any], since: datetime
 ) -> Iterator[tuple[datetime, datetime | None]]:
-    """The times between the kept days; the last one has no end."""
+    """The spans between the days with stored reports; the last one has no end."""
     begin = since
     for day in sorted(kept):
         if begin < _begin_of(day):
@@ -83,7 +83,7 @@ def _spans_without(
 
 
 def add_up(tx: Connection, account_id: str, since: datetime, until: datetime | None) -> Report:
-    """The account's numbers of that time, by all its rows."""
+    """Compute the account's totals of a time from its rows."""
     span = (tx, account_id, since, until)
     return Report(
         jobs=store.reports.days_of_jobs(*span),
@@ -97,13 +97,13 @@ def add_up(tx: Connection, account_id: str, since: datetime, until: datetime | N
 def keep_reports(
     db: Database, now: datetime, stopping: threading.Event, busy_rows: int = BUSY_ROWS
 ) -> int:
-    """Make the reports of past days that are missing or a day old; how many they were."""
+    """Store the reports of past days that are missing or a day old; returns their number."""
     first, count = midnight(now) - KEPT_DAYS * DAY, 0
     with db.write() as tx:
         store.day_reports.delete_before(tx, first.date())
         fresh = store.day_reports.made_since(tx, now - DAY)
     with db.read() as tx:
-        # Of most accounts one look says that none of their days can be busy.
+        # For most accounts, one query shows that none of their days is busy.
         account_ids = [
             account.id
             for account in store.accounts.everyone(tx)
@@ -118,7 +118,7 @@ def keep_reports(
         with db.read() as tx:
             report = _report_to_keep(tx, account_id, begin, busy_rows)
         if report is not None:
-            # Nobody who wants to write waits for the adding up.
+            # The computation holds no write lock.
             with db.write() as tx:
                 store.day_reports.put(tx, account_id, begin.date(), report, now)
             count += 1
@@ -128,7 +128,7 @@ def keep_reports(
 def _report_to_keep(
     tx: Connection, account_id: str, begin: datetime, busy_rows: int
 ) -> dict[str, Any] | None:
-    """The report of that day as JSON; None where it is cheap or not settled yet."""
+    """The report of a day as JSON; None if it is quick to compute, or not final yet."""
     span = (account_id, begin, begin + DAY)
     if not store.reports.has_rows(tx, *span, busy_rows):
         return None

@@ -32,7 +32,7 @@ def initialise(settings: Settings, owner_email: str | None = None) -> dict[str, 
     migrate(wiring.db)
     now = wiring.clock()
     with wiring.db.write() as tx:
-        # Of two processes that start at once, one makes the account.
+        # Of two simultaneous processes, only one creates the account.
         store.accounts.take_naming_turn(tx)
         account, key = store.accounts.first(tx), None
         if account is None:
@@ -44,7 +44,7 @@ def initialise(settings: Settings, owner_email: str | None = None) -> dict[str, 
 
 
 def owner_address(given: str | None) -> str | None:
-    """The address of an owner as it is kept, None for none. Raises SettingsError."""
+    """An owner's mail address in its stored form; None if none is given. Raises SettingsError."""
     try:
         return None if given is None else ascii_address(given)
     except ValueError as error:
@@ -52,7 +52,7 @@ def owner_address(given: str | None) -> str | None:
 
 
 def make_folder(settings: Settings) -> None:
-    """Make DATA_DIR unless it exists; only its owner gets in. Raises SettingsError."""
+    """Create DATA_DIR if it is missing, accessible only to its owner. Raises SettingsError."""
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         make_private(settings.data_dir)

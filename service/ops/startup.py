@@ -1,4 +1,4 @@
-"""How a process of the service begins: settings that build, and a database at head."""
+"""The start of a process: it checks the settings, and waits for the current schema."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from service.storage.atomic import make_private
 
 log = logging.getLogger(__name__)
 
-#: A process started beside `clipbell migrate` waits this long for it.
+#: The seconds that a process waits for a simultaneous `clipbell migrate`.
 SCHEMA_SECONDS = 30.0
 
 
 def make_ready(settings: Settings) -> Settings:
-    """The settings, once they build and the database is at head. Raises SchemaError."""
+    """The settings, once they are valid and the schema is current. Raises SchemaError."""
     configure(settings.log_format)
     for sentence in misspelt():
         log.warning("%s", sentence)
@@ -32,11 +32,11 @@ def make_ready(settings: Settings) -> Settings:
 
 def await_schema(settings: Settings) -> None:
     """
-    Build the settings, close the folder to others, and wait until the database is at head.
+    Check the settings, make the folder private, and wait until the schema is current.
 
     Raises:
-        SettingsError: they cannot be used.
-        SchemaError: it is not at head after `SCHEMA_SECONDS`.
+        SettingsError: the settings are not valid.
+        SchemaError: the schema is not current after `SCHEMA_SECONDS`.
     """
     make_private(settings.data_dir)
     wiring = build(settings)

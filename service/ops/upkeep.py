@@ -1,4 +1,4 @@
-"""What each worker does beside its work: at the start, every few seconds, and every minute."""
+"""The upkeep of each worker: at the start, every few seconds, and every minute."""
 
 from __future__ import annotations
 
@@ -32,30 +32,30 @@ MAINTENANCE_SECONDS = 60.0
 STOP_SECONDS = 10.0
 SWEEP = timedelta(hours=1)
 IDEMPOTENCY_KEPT = timedelta(hours=24)
-#: A row that was quarantined gets another try after this.
+#: A quarantined row is retried after this time.
 QUARANTINE = timedelta(minutes=10)
-#: Workers of one host write no beats that lie further apart than this, unless its clock goes back.
+#: The greatest gap between heartbeats of one host, unless its clock goes back.
 CLOCK_SLACK = timedelta(seconds=30)
 
 
 def prepare_process(wiring: Wiring, tx: Connection) -> None:
-    """Before the first unit of work of a process: the database's time, a row per provider."""
+    """Prepare a process before its first unit of work: the clock, and a row per provider."""
     wiring.clock.follow(tx)
     for name in wiring.providers:
         store.providers.ensure(tx, name, wiring.clock())
 
 
 def prepare_host(wiring: Wiring) -> None:
-    """Before a worker begins; the same for all its processes. Raises StorageError."""
+    """Prepare a worker before its start, once for all its processes. Raises StorageError."""
     try:
         wiring.storage.check()
     except StorageError as error:
-        # A folder that cannot be written stops the start; a bucket may be back before it is needed.
+        # A folder without write access stops the start; a bucket may be back before it is needed.
         if not wiring.storage.remote:
             raise
         log.warning("videos wait: %s", error)
     wiring.db.write_with_retry(partial(prepare_process, wiring))
-    # After a rotation: workers are restarted last, so all that run have the new key by now.
+    # After a rotation, workers restart last, so all running processes have the new key by now.
     renewed, lost = wiring.db.write_with_retry(lambda tx: reencrypt_all(tx, wiring.encryptor))
     if renewed:
         log.info("%d stored secrets are sealed by the newest key", renewed)
@@ -76,7 +76,7 @@ class Periodic(threading.Thread):
         self._troubles = TroubleLog(log)
 
     def run(self) -> None:
-        """Until stopped."""
+        """Run until stopped."""
         while not self.stopping.is_set():
             try:
                 self._act()
@@ -86,11 +86,11 @@ class Periodic(threading.Thread):
             self._woken.clear()
 
     def wake(self) -> None:
-        """Do it now, or once more after what is under way."""
+        """Call the function now, or again after the current call."""
         self._woken.set()
 
     def stop(self) -> None:
-        """No more; waits a moment for what is under way, which would be done again."""
+        """Stop; waits a moment for the current call, which would be repeated later."""
         self.stopping.set()
         self.wake()
         self.join(STOP_SECONDS)
@@ -105,7 +105,7 @@ class Maintenance(Periodic):
         self._swept_at: datetime | None = None
 
     def run_once(self) -> None:
-        """Once, until nothing is left to do."""
+        """Run once, until nothing is left to do."""
         w, now = self._wiring, self._wiring.clock()
         w.db.truncate_log()
         commit_left_answers(w.db, w.journal, w.settings, w.clock)
@@ -120,7 +120,7 @@ class Maintenance(Periodic):
 
 
 def process_name(kind: str, now: datetime) -> str:
-    """A name for this process that begins with its host, or with `kind` and its host."""
+    """A unique name for this process, which begins with its host, or with `kind` and host."""
     host = f"{kind}{socket.gethostname()[:20]}-"
     return f"{host}{os.getpid()}-{new_id('w', now)[-4:]}"[:40]
 
@@ -134,7 +134,7 @@ class WebHeartbeat(Periodic):
         self._id = process_name(store.work.WEB, wiring.clock())
 
     def beat(self) -> None:
-        """Once."""
+        """Store one heartbeat."""
         keys = key_ids(self._wiring.keys.own())
         with self._wiring.db.write() as tx:
             store.work.beat(tx, self._id, self._wiring.clock(), key_ids=keys)
@@ -155,7 +155,7 @@ class Heartbeat(Periodic):
         self._id = process_name("", wiring.clock())
 
     def beat(self) -> None:
-        """Once."""
+        """Store one heartbeat."""
         clock, keys = self._wiring.clock, key_ids(self._wiring.keys.own())
         with self._wiring.db.write() as tx:
             clock.follow(tx)

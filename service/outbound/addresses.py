@@ -27,7 +27,7 @@ _SPECIAL_V6 = (
 
 
 def parse_address(text: str) -> Address:
-    """`text` as a socket gives it (``fe80::1%eth0``); a v4-mapped address becomes v4."""
+    """Parse an address from a socket (``fe80::1%eth0``); a v4-mapped one becomes v4."""
     address = ip_address(text.partition("%")[0])
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return address.ipv4_mapped
@@ -40,7 +40,7 @@ def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
 
 
 def is_allowed(address: Address, networks: Sequence[Network]) -> bool:
-    """True for a public unicast address, and for any that lies in one of `networks`."""
+    """Whether an address is public unicast, or in one of `networks`."""
     if any(address in network for network in networks):
         return True
     if not address.is_global or address.is_multicast:

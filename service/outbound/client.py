@@ -1,7 +1,7 @@
 """
-The one way out by HTTP: guarded addresses, one total deadline, a byte cap.
+The only HTTP client: checked addresses, one total time limit, a limit of bytes.
 
-Calls, redirects, answers and errors stand here; how a name becomes a connection in `transport`.
+Calls, redirects, answers and errors are here; connections are in `transport`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from service.outbound.transport import (
 
 _POOL = 64  # hosts, and idle connections per host, that are kept
 _PIECE = 65536  # bytes read at a time
-# What may follow a redirect to another origin; a list of secrets could never be complete.
+# The headers that may follow a redirect to another origin: all others may be secrets.
 _HARMLESS = {"accept", "accept-encoding", "connection", "if-range", "range", "user-agent"}
 _TROUBLE = (requests.RequestException, HTTPError, HTTPException, OSError, ValueError)
 
@@ -48,7 +48,7 @@ Wanted = Callable[[int, Mapping[str, str]], bool]
 
 
 class Sink(Protocol):
-    """What a body can be written into, such as a file."""
+    """The destination of a body, such as a file."""
 
     def write(self, data: bytes, /) -> object: ...
 
@@ -88,7 +88,7 @@ class Outbound:
         resolve_seconds: float = 5.0,
         ca_file: str | None = None,
     ) -> None:
-        # Below this level urllib3 logs whole URLs, and a URL may be the secret.
+        # Below this level urllib3 logs full URLs, and a URL may be secret.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
         self._guard = AddressPolicy(allowed_networks, resolver, resolve_seconds)
         self._ca_file = ca_file or DEFAULT_CA_BUNDLE_PATH
@@ -99,7 +99,7 @@ class Outbound:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
-        # All authorities are read in 50 ms, a tenth of a verb that calls nobody.
+        # Reading all authorities takes 50 ms, a tenth of the time of a verb without calls.
         return tls_context(self._ca_file)
 
     @cached_property
@@ -113,11 +113,11 @@ class Outbound:
 
     def check(self, url: str) -> None:
         """
-        Look at a URL that a user gave, before anything is sent there.
+        Check a user's URL before anything is sent there.
 
-        Raises ValueError for its form, NotSent for a name that does not resolve
-        now, ForbiddenAddress if any of its addresses may not be reached; each says
-        how to fix it.
+        Raises ValueError for an invalid URL, NotSent for a name that does not resolve
+        now, ForbiddenAddress if any of its addresses is not allowed; each message has
+        the fix.
         """
         place = origin(url)
         self._guard.resolve(place.host, place.port, float("inf"))
@@ -182,11 +182,11 @@ class Outbound:
 
 @contextmanager
 def _failing(exchange: RequestContext) -> Iterator[None]:
-    """Turn whatever the libraries raise into NotSent or NoAnswer."""
+    """Turn any error of the libraries into NotSent or NoAnswer."""
     try:
         yield
     except _TROUBLE as error:
-        # Not chained: the libraries' messages hold the whole URL.
+        # Not chained, since the libraries' messages contain the full URL.
         word, host = NoAnswer if exchange.sent else NotSent, exchange.host
         kind = type(error).__name__
         if time.monotonic() - exchange.began >= exchange.seconds:
@@ -290,7 +290,7 @@ def _answer(
 
 
 class _RawBody:
-    """A body as it comes over the wire, `limit` bytes of it at most; `size` counts them."""
+    """The encoded body, at most `limit` bytes of it; `size` counts them."""
 
     def __init__(self, exchange: RequestContext, response: requests.Response, limit: int) -> None:
         self._exchange, self._raw = exchange, response.raw
@@ -319,7 +319,7 @@ def _pieces(exchange: RequestContext, body: Source, limit: int) -> Iterator[byte
 
 
 class _Adapter(HTTPAdapter):
-    """No retries, no proxies, and connections that dial through the guard, `most` kept idle."""
+    """No retries, no proxies, connections with checked addresses, at most `most` idle ones."""
 
     def __init__(self, tls: ssl.SSLContext, most: int) -> None:
         self._tls = tls
@@ -334,4 +334,4 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = POOLS
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Nothing to do: the context holds the authorities, loaded once and not per call."""
+        """Do nothing: the context has the authorities, which are loaded only once."""

@@ -1,5 +1,5 @@
 """
-The head of an HTTP answer, read as RFC 9110 and 9112 allow it to be written.
+The parser of HTTP answers' heads, in every form that RFC 9110 and 9112 allow.
 
 `http.client` stops at 103 Early Hints, and a field that it cannot parse hides
 all that follow, the length of the body included. A create call must not lose a
@@ -13,11 +13,11 @@ from collections import Counter
 from http.client import HTTPException
 from typing import BinaryIO
 
-#: Of all the heads before one body, provisional ones included.
+#: The most bytes of all heads before a body, including provisional ones.
 HEAD_BYTES = 256 * 1024
-#: A longer field is left out: `http.client` would refuse the answer for it.
+#: A longer field is ignored: `http.client` would refuse the answer because of it.
 FIELD_BYTES = 65_000
-#: So many fields are kept; `http.client` refuses more than 100 lines, the blank one included.
+#: The most fields; `http.client` refuses more than 100 lines, including the blank one.
 MAX_FIELDS = 99
 _BLANK = (b"\r\n", b"\n", b"")
 _PROVISIONAL = re.compile(rb"HTTP/\d\.\d +1\d\d\b")
@@ -26,9 +26,9 @@ _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 def read_final_head(file: BinaryIO) -> bytes:
     """
-    The status line and the fields of the final answer, tidied; `file` then stands at its body.
+    The status line and the normalised fields of the final answer; `file` is then at its body.
 
-    Any number of answers 100 to 199 may come before it and are skipped.
+    Answers 100 to 199 before it are skipped.
 
     Raises:
         HTTPException: the heads are longer than `HEAD_BYTES` together.
@@ -63,7 +63,7 @@ def _fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
         name, colon, value = line.partition(b":")
         name, value = name.rstrip(), value.replace(b"\r", b" ").strip()
         if name.lower() == b"content-length":
-            # A proxy may have joined equal lengths into a list.
+            # A proxy may have joined equal lengths to a list.
             lengths = {length.strip() for length in value.split(b",")}
             value = lengths.pop() if len(lengths) == 1 else value
         if colon and _TOKEN.fullmatch(name) and len(line) <= FIELD_BYTES:
@@ -73,7 +73,7 @@ def _fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
 
 def _undo_transfer_codings(fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """
-    The fields with ``chunked`` as the one transfer coding.
+    The fields with ``chunked`` as the only transfer coding.
 
     `http.client` sees no chunks in ``Transfer-Encoding: gzip, chunked``. Such a coding lies over
     the content's own, so it is named as the last of those.

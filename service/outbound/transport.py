@@ -1,8 +1,8 @@
 """
-The way from a URL down to a socket: the guard, deadlines, and urllib3 made to use both.
+From a URL to a socket: checked addresses and time limits, and urllib3 with both.
 
-Names are resolved here, exactly what was checked is dialled, and every operation on a
-socket has only the time that its call has left.
+Names are resolved here, only checked addresses are connected, and every operation on a
+socket has only the remaining time of its call.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _FAMILIES = (socket.AF_INET, socket.AF_INET6)
 
 
 class Origin(NamedTuple):
-    """What is dialled for a URL."""
+    """The host and port of a URL, for connections."""
 
     scheme: str
     host: str
@@ -45,13 +45,13 @@ class Origin(NamedTuple):
 
 
 def origin(url: str) -> Origin:
-    """Raises ValueError for a URL of the wrong form, with the right form."""
+    """Parse a URL. Raises ValueError, with the right form, for an invalid one."""
     if any(char <= " " or char == "\x7f" for char in url):
         raise ValueError("the URL holds a space or a control character; percent-encode it")
     try:
         parts = parse_url(url)
     except ValueError:
-        # Its own message would repeat the whole URL.
+        # The library's message would contain the full URL.
         raise ValueError("the URL is malformed; give https://HOST/PATH") from None
     if parts.scheme not in _PORTS:
         raise ValueError("the URL must begin with https:// or http://")
@@ -59,13 +59,13 @@ def origin(url: str) -> Origin:
         raise ValueError("the URL must not carry a user name or password; leave them out")
     if not parts.host or len(parts.host) > 253 or parts.port == 0:
         raise ValueError("the URL has no usable host and port; give https://HOST/PATH")
-    # An IPv6 literal stands in brackets, which no resolver takes.
+    # An IPv6 literal has brackets, which no resolver accepts.
     host = parts.host.removeprefix("[").removesuffix("]")
     return Origin(parts.scheme, host, parts.port or _PORTS[parts.scheme])
 
 
 class RequestContext:
-    """One call in progress: the time it has left, and whether a byte may have gone out."""
+    """A call in progress: its remaining time, and whether a byte may have been sent."""
 
     def __init__(self, guard: AddressPolicy, seconds: float) -> None:
         self.guard = guard
@@ -75,19 +75,19 @@ class RequestContext:
         self.sent = False
 
     def left(self) -> float:
-        """Seconds until the deadline, above zero; TimeoutError once it has passed."""
+        """The seconds until the deadline, above zero. Raises TimeoutError after it."""
         left = self.began + self.seconds - time.monotonic()
         if left <= 0:
             raise TimeoutError("time over")
         return left
 
 
-# The sockets find the call that uses them here: a pooled one serves many calls in turn.
+# Sockets find their current call here: a pooled one serves many calls in turn.
 CURRENT_REQUEST: ContextVar[RequestContext] = ContextVar("exchange")
 
 
 class AddressPolicy:
-    """Resolves names, refuses them if any address is forbidden, and dials what it checked."""
+    """Resolves names, refuses them if any address is forbidden, and connects to checked ones."""
 
     def __init__(self, allowed: Sequence[str], resolver: Resolver, seconds: float) -> None:
         self._networks = parse_networks(allowed)
@@ -95,7 +95,7 @@ class AddressPolicy:
         self._seconds = seconds
 
     def resolve(self, host: str, port: int, seconds: float) -> list[tuple[int, tuple[Any, ...]]]:
-        """(family, socket address) of every answer, all of them allowed."""
+        """Resolve a host: (family, socket address) of every answer, all of them allowed."""
         box: queue.SimpleQueue[Sequence[tuple[Any, ...]]] = queue.SimpleQueue()
         # A thread of its own, since getaddrinfo takes no timeout, and a shared pool could be
         # filled by the names of one slow server. Connections are reused, so this is rare.
@@ -119,14 +119,14 @@ class AddressPolicy:
 
     def _require_allowed(self, host: str, address: tuple[Any, ...]) -> None:
         if not is_allowed(parse_address(address[0]), self._networks):
-            # The address is left out: who may give a URL need not learn the inner network.
+            # Without the address: a user who gives a URL should not learn about the inner network.
             raise ForbiddenAddress(
                 f"{host} leads to an address that is not public; use a public one, or have "
                 "the operator add its network to CLIPBELL_ALLOWED_NETWORKS"
             )
 
     def dial(self, host: str, port: int, exchange: RequestContext) -> socket.socket:
-        """A connected socket; each address gets its share of the time that is left."""
+        """Connect a socket; each address gets its share of the remaining time."""
         answers = self.resolve(host, port, exchange.left())[:_DIALS]
         problem = ""
         for waiting, (family, address) in zip(range(len(answers), 0, -1), answers, strict=True):
@@ -152,7 +152,7 @@ class AddressPolicy:
 
 
 class _PlainSocket(socket.socket):
-    """Gives every operation the time that its call has left."""
+    """Limits every operation to the remaining time of its call."""
 
     def sendall(self, data: Any, flags: int = 0) -> None:
         exchange = CURRENT_REQUEST.get()
@@ -166,7 +166,7 @@ class _PlainSocket(socket.socket):
 
 
 class _TlsSocket(ssl.SSLSocket):
-    """The same over TLS; its handshake is not yet part of the request."""
+    """The same over TLS; the handshake is not part of the request yet."""
 
     def do_handshake(self, block: bool = False) -> None:
         self.settimeout(CURRENT_REQUEST.get().left())
@@ -189,7 +189,7 @@ class _TlsSocket(ssl.SSLSocket):
 
 
 class _FinalResponse(HTTPResponse):
-    """Begins at the final answer; see `response_head`."""
+    """An answer that begins at its final head; see `response_head`."""
 
     def begin(self) -> None:
         """Read the head, unless that was done."""
@@ -234,7 +234,7 @@ POOLS = {"http": _PlainPool, "https": _TlsPool}
 
 @cache
 def tls_context(ca_file: str) -> ssl.SSLContext:
-    """For `POOLS`: believes the authorities in that file (PEM), and keeps to deadlines."""
+    """A context for `POOLS`, with the authorities of a PEM file, whose sockets have time limits."""
     # Reading the usual file takes 20 ms, and every verb of the command line builds a client.
     context = create_urllib3_context()
     context.sslsocket_class = _TlsSocket

@@ -51,6 +51,6 @@ def open_providers(
 
 
 def make_provider(name: str, access: Access) -> Provider:
-    """The adapter of that vendor; those of vendors without a key are not loaded."""
+    """Create the adapter of a vendor; only adapters of vendors with a key are imported."""
     made: Provider = import_module(f"service.providers.{name}").make(access)
     return made

@@ -1,4 +1,4 @@
-"""How a vendor is reached, and what its adapter needs of this process."""
+"""The access to a vendor, and the objects that its adapter needs from this process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from service.storage.uploads import UploadStore
 @dataclass(frozen=True)
 class Access:
     """
-    What every adapter is made of; times in seconds.
+    The objects that every adapter needs; times are in seconds.
 
     `sync_seconds` is how long a call may last that takes as long as the generation; its
     answer goes to `answers`, a folder of this machine, since what is paid for must not wait

@@ -1,7 +1,7 @@
 """
-What a provider's adapter promises, and what adapters share.
+The contract of providers' adapters, and their common functions.
 
-An adapter is stateless and says exactly one of three things of a create call:
+An adapter is stateless. A create call has exactly one of three results:
 a `Submission`, `Refused` (there is certainly no task) or `Unanswered` (there
 may be one). It never repeats a call.
 """
@@ -34,20 +34,20 @@ JSON_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class WireRequest:
-    """A create request as it will go out; `secrets` names the headers not to show."""
+    """A create request as it will be sent; `secrets` are the names of secret headers."""
 
     url: str
     headers: dict[str, str]
     body: dict[str, Any]
     secrets: tuple[str, ...] = ()
     method: str = "POST"
-    #: Texts in the body that nobody is shown.
+    #: Secret texts in the body.
     hidden: tuple[str, ...] = ()
-    #: Whether the body goes as a form, in which bytes are an image's file.
+    #: Whether the body is sent as a form, in which bytes are the file of an image.
     is_form: bool = False
 
     def masked(self) -> dict[str, Any]:
-        """For people: the request without its keys."""
+        """The request for people, with secrets masked."""
         shown = {k: "***" if k in self.secrets else v for k, v in self.headers.items()}
         body = json.dumps(self.body)
         for text in self.hidden:
@@ -79,7 +79,7 @@ class PastTask:
 
     @property
     def outcome(self) -> Outcome:
-        """What became of it; long lists are read without."""
+        """Its outcome, computed only on demand, since lists may be long."""
         return self.envelope.outcome()
 
 
@@ -88,50 +88,50 @@ class Provider(Protocol):
 
     name: str
     limits: Limits
-    #: Whether the create call lasts as long as the generation, and how long it may.
+    #: Whether the create call lasts as long as the generation, and its time limit in seconds.
     holds_connection: bool
     submit_seconds: float
-    #: How its callbacks are signed; None where they are not, or no secret is set.
+    #: The signature scheme of its callbacks; None without signatures, or without a secret.
     scheme: Scheme | None
 
     def headers(self) -> dict[str, str]:
         """The headers of every request, with the key."""
 
     def request_for(self, job: Job, callback_url: str) -> WireRequest:
-        """The create request for this job, unsent; a blank `callback_url` asks for no callback."""
+        """The create request for this job, not sent; a blank `callback_url` means no callback."""
 
     def submit(self, job: Job, callback_url: str) -> Submission:
         """Send the create request, once. Raises Refused or Unanswered."""
 
     def fetch(self, job: Job) -> Outcome:
-        """Ask what became of `job.task_id`. Raises ProviderError; may be repeated."""
+        """Get the outcome of `job.task_id`. Raises ProviderError; it may be repeated."""
 
     def parse(self, body: bytes) -> Outcome:
-        """What a callback's body says. Raises ProviderError when it says nothing."""
+        """The outcome in a callback's body. Raises ProviderError if there is none."""
 
     def find(self, job: Job, job_of: Callable[[str], str | None]) -> str | None:
         """
-        The task of a job whose create was not answered; None where the vendor has none.
+        The id of the task of a job whose create got no answer; None if the vendor has none.
 
         Args:
-            job_of: the id of the job that a callback URL is for; None for other URLs.
+            job_of: returns the job id in a callback URL; None for other URLs.
 
         Raises:
-            ProviderError: the vendor could not be asked, or keeps no record.
+            ProviderError: the vendor does not answer, or has no lookup.
         """
 
     def history(self, since: datetime, job_of: Callable[[str], str | None]) -> Iterator[PastTask]:
         """
-        The vendor's tasks made since then.
+        The vendor's tasks since a time.
 
         Raises:
-            ProviderError: the vendor could not be asked, has no list, or one that goes on and on.
+            ProviderError: the vendor does not answer, has no list, or an endless one.
         """
 
 
 def send_create(outbound: Outbound, request: WireRequest, seconds: float) -> Response:
     """
-    The one POST that may cost money. Raises Refused if unsent, Unanswered if unsure.
+    Send the one POST that may cost money. Raises Refused if unsent, Unanswered if unsure.
 
     An answer that breaks off is one where the JSON in it is whole: it may name the task.
     """
@@ -176,7 +176,7 @@ def send_query(
     outbound: Outbound, url: str, headers: dict[str, str], body: dict[str, Any] | None = None
 ) -> Response:
     """
-    A question, safe to repeat: a GET, or a POST with a body. Raises Unanswered without an answer.
+    Send a query, safe to repeat: a GET, or a POST with a body. Raises Unanswered.
     """
     asked = {"Content-Type": "application/json"} if body is not None else {}
     try:
@@ -193,13 +193,13 @@ def send_query(
 
 
 def list_too_long(pages: int) -> Unanswered:
-    """The error at the last page that is read of a list: what follows is not known."""
+    """The error after the last page that is read of a list, since the rest is unknown."""
     return Unanswered("PROVIDER_UNAVAILABLE", f"its list has more than {pages} pages")
 
 
 def wished_wait(answer: Response) -> float | None:
     """
-    Seconds that the vendor asks us to wait, however many; None where it does not ask.
+    The seconds that the vendor asks us to wait, without a limit; None if it does not ask.
 
     Its own `Date` is the clock for its dates: without one a date asks for nothing.
     """
@@ -212,7 +212,7 @@ def wished_wait(answer: Response) -> float | None:
 
 
 def refusal_code(status: int, message: str) -> str:
-    """Our code for a refused request; a status alone is not enough on 403, 406, 422 and 429."""
+    """Our error code for a refused request; for 403, 406, 422 and 429 the message decides too."""
     text = message.lower()
     if 400 <= status < 500 and MONEY_WORDS.search(text):
         return "INSUFFICIENT_CREDITS"

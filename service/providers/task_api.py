@@ -103,7 +103,7 @@ class TaskApi:
         raise ProviderError("PROVIDER_UNAVAILABLE", f"{self.name} has no lookup")
 
     def history(self, since: datetime, job_of: Callable[[str], str | None]) -> Iterator[PastTask]:
-        """The vendor's tasks made since then. Raises ProviderError."""
+        """The vendor's tasks since a time. Raises ProviderError."""
         raise ProviderError("PROVIDER_UNAVAILABLE", f"{self.name} has no list of tasks")
 
     def past_task(

@@ -1,7 +1,7 @@
 """
 Reading the settings: each is ``CLIPBELL_NAME`` or ``CLIPBELL_NAME_FILE``.
 
-The one place that reads the environment.
+The only module that reads the environment.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from service.errors import SettingsError, did_you_mean, got
 from service.settings.fields import PREFIX, Settings
 
-#: Pydantic's kinds of errors in our words.
+#: Our messages for pydantic's kinds of errors.
 PLAIN_MESSAGES = {
     "float_parsing": "must be a number",
     "int_parsing": "must be a whole number",
@@ -31,9 +31,9 @@ PLAIN_MESSAGES = {
     "too_short": "must hold at least {min_length}",
     "dict_type": "must be a JSON object",
 }
-#: What the recipes in deploy/ give to the service's clients, perhaps on the same machine.
+#: Variables of clients in deploy/'s recipes, which may run on the same machine.
 CLIENTS = ("URL", "KEY", "API_KEY", "WEBHOOK_SECRET")
-#: Where Heroku, Render, Railway and their like say which database they have made for the service.
+#: The variable in which Heroku, Render, Railway and similar platforms name the database.
 PLATFORM_DATABASE = "DATABASE_URL"
 
 
@@ -56,7 +56,7 @@ def load_settings(environ: Mapping[str, str] | None = None, **given: Any) -> Set
 
 
 def _message(error: ErrorDetails) -> str:
-    """A setting's name, what is wrong with it, and its value where that can be no secret."""
+    """A setting's name, its fault, and its value if it cannot be secret."""
     name = f"{PREFIX}{str(error['loc'][0]).upper()}: " if error["loc"] else ""
     name += "".join(f"{place}: " for place in error["loc"][1:] if isinstance(place, str))
     plain = PLAIN_MESSAGES.get(error["type"])
@@ -84,7 +84,7 @@ class Remote(NamedTuple):
 
 def remote_service() -> Remote | None:
     """
-    The service that ``CLIPBELL_URL`` and ``CLIPBELL_KEY`` name; None where they are not set.
+    The service in ``CLIPBELL_URL`` and ``CLIPBELL_KEY``; None if they are not set.
 
     Raises:
         SettingsError: only the address is set.
@@ -104,7 +104,7 @@ def remote_url() -> str:
 
 
 def inherits_sockets() -> bool:
-    """Whether systemd, or the `serve` that this process takes over from, has opened our sockets."""
+    """Whether systemd, or the previous `serve` process, has opened our sockets."""
     return os.environ.get("LISTEN_PID") == str(os.getpid()) or "GUNICORN_FD" in os.environ
 
 
@@ -125,7 +125,7 @@ def _as_environ(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _read(environ: Mapping[str, str]) -> dict[str, str]:
-    """The settings that are there; a blank one, as compose files leave them, is not."""
+    """The settings that are set; blank ones, as in compose files, are ignored."""
     found = {name: _text_of(PREFIX + name.upper(), environ) for name in Settings.model_fields}
     found["database_url"] = found["database_url"] or environ.get(PLATFORM_DATABASE, "").strip()
     return {name: text for name, text in found.items() if text}
@@ -133,7 +133,7 @@ def _read(environ: Mapping[str, str]) -> dict[str, str]:
 
 def _text_of(name: str, environ: Mapping[str, str]) -> str:
     """
-    ``NAME``, or the content of the file that ``NAME_FILE`` names; blanks around it don't count.
+    ``NAME``, or the content of the file in ``NAME_FILE``, without blanks around it.
 
     Raises:
         SettingsError: both are set, or the file cannot be read.

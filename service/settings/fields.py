@@ -1,4 +1,4 @@
-"""All settings of a process, and what follows from them."""
+"""All settings of a process, and values derived from them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from service.settings.values import (
 
 PREFIX = "CLIPBELL_"
 PROVIDER_NAMES = tuple(VENDORS)
-#: What can have a price of the operator's own.
+#: The names that may have an operator's price.
 PRICED = {*MODELS, *(f"{name}/{slug}" for slug, sold in OFFERS.items() for name in sold)}
 KEY_LENGTH = 32
 
@@ -82,7 +82,7 @@ class _Settings(BaseModel, extra="forbid", validate_default=True, defer_build=Tr
 
     @model_validator(mode="after")
     def _fill_in(self) -> Self:
-        # A folder's name may hold what means something in a URL.
+        # A folder's name may contain characters that are special in a URL.
         folder = self.data_dir.absolute().as_uri().removeprefix("file://")
         self.database_url = self.database_url or f"sqlite:///{folder}/clipbell.db"
         self.storage_url = self.storage_url or f"file://{folder}/videos"
@@ -103,10 +103,10 @@ class _Settings(BaseModel, extra="forbid", validate_default=True, defer_build=Tr
 
     def keys(self, now: datetime | None = None) -> list[str]:
         """
-        The secret keys in force, newest first.
+        The current secret keys, newest first.
 
-        From SECRET_KEYS, else from ``DATA_DIR/secret_keys``. Those that have ended by `now`
-        (this moment) are left out.
+        From SECRET_KEYS, else from ``DATA_DIR/secret_keys``. Keys that have expired by `now`
+        (default: the current time) are left out.
         """
         if self.secret_keys:
             return [key.get_secret_value() for key in self.secret_keys]
@@ -115,15 +115,15 @@ class _Settings(BaseModel, extra="forbid", validate_default=True, defer_build=Tr
 
     def dated_keys(self) -> list[tuple[str, datetime | None]]:
         """
-        The secret keys in the file, newest first, and when each ends: None for never.
+        The secret keys in the file, newest first, each with its expiry or None.
 
         A line is a key, or a key and a time such as 2026-01-31T00:00:00+00:00.
 
         Raises:
-            SettingsError: there is no such file, or it cannot be used.
+            SettingsError: the file is missing or not valid.
         """
         try:
-            # A path of its own would cost each request as much as the look at the file.
+            # Building a Path would cost each request as much as the check of the file.
             found = read_key_file(f"{self.data_dir}/secret_keys")
         except FileNotFoundError:
             raise SettingsError(
@@ -138,21 +138,21 @@ class _Settings(BaseModel, extra="forbid", validate_default=True, defer_build=Tr
         return list(found)
 
     def api_key_of(self, vendor: str) -> str:
-        """The key of our account there; blank for none."""
+        """The API key of our account at a vendor; blank if there is none."""
         key: SecretStr = getattr(self, f"{vendor}_api_key")
         return key.get_secret_value()
 
     def base_url_of(self, vendor: str) -> str:
-        """The origin of its API."""
+        """The origin of a vendor's API."""
         return str(getattr(self, f"{vendor}_base_url"))
 
     def webhook_secret_of(self, vendor: str) -> str:
-        """What it signs callbacks with; blank for none."""
+        """The secret with which a vendor signs callbacks; blank if there is none."""
         secret: SecretStr = getattr(self, f"{vendor}_webhook_secret", SecretStr(""))
         return secret.get_secret_value()
 
     def can_use(self, vendor: str) -> bool:
-        """Whether it is wanted, and has a key; a server of one's own needs an address instead."""
+        """Whether a vendor is wanted and has a key; the user's own server needs a URL instead."""
         if self.providers and vendor not in self.providers:
             return False
         known = VENDORS[vendor].base_url
@@ -160,17 +160,17 @@ class _Settings(BaseModel, extra="forbid", validate_default=True, defer_build=Tr
 
     @property
     def has_budget(self) -> bool:
-        """Whether there is one per day or per job, so that each job needs a price."""
+        """Whether there is a budget per day or per job, so that each job needs a price."""
         return self.budget is not None or self.job_budget is not None
 
     @property
     def usable_vendors(self) -> list[str]:
-        """The vendors that are wanted and can be used."""
+        """The names of the vendors that are wanted and can be used."""
         return [name for name in VENDORS if self.can_use(name)]
 
     @property
     def public_path(self) -> str:
-        """The path of PUBLIC_URL, such as ``/clips``; blank where it has none."""
+        """The path of PUBLIC_URL, such as ``/clips``; blank if it has none."""
         return urlsplit(self.public_url).path
 
     @property
@@ -180,32 +180,32 @@ class _Settings(BaseModel, extra="forbid", validate_default=True, defer_build=Tr
 
     @property
     def downloads(self) -> Path:
-        """Where videos lie that are on their way to the storage."""
+        """The folder of videos on their way to the storage."""
         return self.data_dir / "downloads"
 
     @property
     def submissions(self) -> Path:
-        """Where answers to creates lie until their rows are committed."""
+        """The folder of answers to creates until their rows are committed."""
         return self.data_dir / "submissions"
 
     @property
     def high_water(self) -> Path:
-        """The file that counts the creates that went out from this folder."""
+        """The file that counts the creates sent from this folder."""
         return self.data_dir / "high_water.json"
 
     @property
     def answers(self) -> Path:
-        """Where answers lie that are videos themselves, until the storage has them."""
+        """The folder of answers that are videos themselves, until the storage has them."""
         return self.data_dir / "answers"
 
     @property
     def secret_keys_file(self) -> Path:
-        """Where `clipbell init` keeps the keys it makes."""
+        """The file of the secret keys that `clipbell init` creates."""
         return self.data_dir / "secret_keys"
 
 
 def _vendor_fields() -> dict[str, Any]:
-    """The settings of each further vendor: its key, its origin, and the secret that it signs by."""
+    """The settings of each further vendor: its key, its origin and its webhook secret."""
     fields: dict[str, Any] = {}
     for vendor in VENDORS.values():
         if vendor.name not in FIRST:
@@ -220,12 +220,12 @@ def _vendor_fields() -> dict[str, Any]:
 if TYPE_CHECKING:
 
     class Settings(_Settings):
-        """With those of the vendors."""
+        """All settings, including those of the vendors."""
 
 else:
     Settings = create_model("Settings", __base__=_Settings, **_vendor_fields())
 
 
 def make_secret_key() -> str:
-    """A fresh secret key: 256 random bits, URL-safe."""
+    """Generate a secret key: 256 random bits, URL-safe."""
     return secrets.token_urlsafe(32)

@@ -1,7 +1,7 @@
 """
-The file of secret keys: a line is a key, or a key and when it ends.
+The file of secret keys: a line is a key, or a key and its expiry.
 
-Each request looks at the keys in force, so a file is read once for each of its versions.
+Each request needs the current keys, so each version of a file is read only once.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from functools import lru_cache
 
 from service.model import utc_now
 
-#: Each key, the newest first, and when it ends: None for never.
+#: Pairs of a key and its expiry (None: never), newest first.
 DatedKeys = tuple[tuple[str, datetime | None], ...]
-#: When a key ends, behind it in the file.
+#: The separator of a key and its expiry in the file.
 _END = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00")
-#: Of two changes within the clock's tick the second one shows in no time of the file.
+#: The second of two changes within a clock tick does not change the file's times.
 SETTLED_SECONDS = 1.0
 
 
 def read_key_file(path: str) -> DatedKeys:
-    """What the file holds now. Raises OSError; a file that is no text holds nothing."""
+    """The current keys of the file; none if it is not text. Raises OSError."""
     found = os.stat(path)
     if utc_now().timestamp() - found.st_ctime < SETTLED_SECONDS:
         return _keys_in(path)

@@ -1,4 +1,4 @@
-"""How the text of a setting is read: what it may be, and what it becomes."""
+"""The types of settings: the checks and conversions of their text."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pydantic import BeforeValidator, Field, SecretStr
 from service.errors import got
 
 BROKER_SCHEMES = ("amqp", "amqps", "redis", "rediss")
-#: Segments of a path that no proxy and no browser writes in another way.
+#: Segments of a path that no proxy and no browser rewrites.
 PLAIN_PATH = re.compile(r"(/(?!\.\.?(/|$))[A-Za-z0-9._~-]+)*")
-#: A name, which may have letters of any script, or an address; no user name and no password.
+#: A host name in any script, or an address, without user name and password.
 HOST_AND_PORT = re.compile(r"(\w([\w.-]*\w)?\.?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
-#: How our own paths begin: what comes below such a PUBLIC_URL could be meant with or without it.
+#: The first segments of our own paths: below such a PUBLIC_URL, a path would be ambiguous.
 OWN_PATHS = (
     *("api", "callbacks", "deliveries", "docs", "healthz", "i", "jobs", "login", "logout", "mcp"),
     *("metrics", "new", "numbers", "openapi.json", "readyz", "settings", "static"),
@@ -32,11 +32,11 @@ def _split(value: Any) -> Any:
 
 
 def _web_url(value: Any, advice: str) -> str:
-    """The URL with scheme and host in small letters. Raises ValueError with the advice."""
+    """The URL with scheme and host in lower case. Raises ValueError with the advice."""
     text = str(value).rstrip("/")
     try:
         parts = urlsplit(text)
-        _ = parts.port  # raises ValueError for none
+        _ = parts.port  # raises ValueError for an invalid port
     except ValueError:
         raise ValueError(advice) from None
     usable = parts.scheme in ("http", "https") and HOST_AND_PORT.fullmatch(parts.netloc)
@@ -54,7 +54,7 @@ def _origin(value: Any) -> Any:
 
 
 def _own_origin(value: Any) -> Any:
-    """The same; such servers are often given with the path that all of them have."""
+    """An origin; the path that all such servers have is removed."""
     return _origin(str(value).rstrip("/").removesuffix("/v1")) if value else ""
 
 
@@ -104,7 +104,7 @@ def _broker_url(value: Any) -> Any:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 Networks = Annotated[tuple[str, ...], BeforeValidator(_network)]
-#: A hundred years: no date that is counted from now on is out of the calendar.
+#: A hundred years, in seconds: dates that far from now are still valid.
 LONGEST_SECONDS = 100 * 366 * 86_400
 Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Delay = Annotated[float, Field(ge=0, le=LONGEST_SECONDS)]
