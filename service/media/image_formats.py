@@ -50,13 +50,23 @@ def decode(text: str) -> tuple[bytes, str]:
 
 
 def kind_of(data: bytes) -> str:
-    """``jpg``, ``png`` or ``webp``, by the first bytes. Raises BadImage for anything else."""
+    """
+    ``jpg``, ``png`` or ``webp``, by the first bytes.
+
+    Raises:
+        BadImage: it is anything else, too large, or surely cut off.
+    """
     if len(data) > IMAGE_BYTES:
         raise BadImage("IMAGE_TOO_LARGE", "the image is larger than 10 MB")
     if data.startswith(b"\xff\xd8\xff"):
-        return "jpg"
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "png"
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "webp"
-    raise BadImage("UNSUPPORTED_FORMAT", "the image must be a JPG, PNG or WebP")
+        kind, is_cut = "jpg", b"\xff\xd9" not in data
+    elif data.startswith(b"\x89PNG\r\n\x1a\n"):
+        kind, is_cut = "png", b"IEND" not in data
+    elif data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        # Its length, in which some count a last byte that they do not write.
+        kind, is_cut = "webp", int.from_bytes(data[4:8], "little") + 7 > len(data)
+    else:
+        raise BadImage("UNSUPPORTED_FORMAT", "the image must be a JPG, PNG or WebP")
+    if is_cut:
+        raise BadImage("UNSUPPORTED_FORMAT", "the image breaks off: send the whole file")
+    return kind

@@ -16,7 +16,7 @@ from service.errors import InvalidInput
 
 APIXO, TURBO, TEXT, TWO = "kling-2-5-turbo-pro", "kling-2.5-turbo", "kling-text2video", "kling-2"
 PICTURE = "https://pictures.example/a.jpg"
-PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(8)).decode()
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(8) + b"IEND").decode()
 #: The vendor's own sample has this text where an image belongs.
 BROKEN_SAMPLE = "toB64('null')"
 ALL = (APIXO, TURBO, TEXT, TWO)

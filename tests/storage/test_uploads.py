@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import io
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
+from PIL import Image
 from support.harness import Harness
 from support.sandboxes import Pictures, SandboxClient, png
 
@@ -53,7 +55,7 @@ def test_inline_images_become_urls_of_ours(harness: Harness, uri: bool) -> None:
     assert text == harness.wiring.uploads.inlined(TURBO, kept, harness.clock())["image_url"]
 
 
-LETTERS = base64.b64encode(b"\xff\xd8\xff\xfb\xf0" * 20).decode()
+LETTERS = base64.b64encode(b"\xff\xd8\xff\xfb\xf0\xff\xd9" * 20).decode()
 IN_LINES = "\r\n".join([LETTERS[:76], LETTERS[76:], ""])
 
 
@@ -107,11 +109,24 @@ def test_bad_inline_images_are_refused_at_once(given: str, code: str) -> None:
 
 @pytest.mark.parametrize(
     ("data", "kind"),
-    [(b"\xff\xd8\xff\xe0", "jpg"), (RED, "png"), (b"RIFF\0\0\0\0WEBPVP8 ", "webp")],
+    [(b"\xff\xd8\xff\xe0\xff\xd9", "jpg"), (RED, "png"), (b"RIFF\0\0\0\0WEBPVP8 ", "webp")],
 )
 def test_kinds(data: bytes, kind: str) -> None:
     """JPG, PNG and WebP are known by their first bytes."""
     assert kind == kind_of(data)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_cut_off(kind: str) -> None:
+    """What surely breaks off is refused before a vendor is paid for it; what follows is ignored."""
+    file = io.BytesIO()
+    Image.effect_noise((64, 64), 50).convert("RGB").save(file, kind)
+    whole = file.getvalue()
+
+    assert kind_of(whole) == kind_of(whole + b"\r\n") == kind.lower().replace("jpeg", "jpg")
+    for part in (whole[:12], whole[: len(whole) // 2], whole[:-13]):
+        with pytest.raises(BadImage, match="breaks off"):
+            kind_of(part)
 
 
 def test_other_kinds() -> None:

@@ -113,7 +113,7 @@ class TestOneCreate:
                 f'--{boundary}\r\nContent-Disposition: form-data; name="input_reference"; '
                 f'filename="a.jpg"\r\nContent-Type: image/jpeg\r\n\r\n'
             ).encode()
-            body += b"\xff\xd8\xff" + byte + f"\r\n--{boundary}--\r\n".encode()
+            body += b"\xff\xd8\xff" + byte + b"\xff\xd9" + f"\r\n--{boundary}--\r\n".encode()
             kind = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
             return tried(client, count, data=body, headers=kind)
 
