@@ -154,7 +154,8 @@ def send_create(outbound: Outbound, request: WireRequest, seconds: float) -> Res
         raise Refused("PROVIDER_UNAVAILABLE", f"not sent: {error}") from error
     except NoAnswer as error:
         raise Unanswered("SUBMIT_TIMEOUT_UNKNOWN", f"sent, no answer: {error}") from error
-    if answer.truncated and not is_json(answer.body):
+    # Of one that is too long the status still counts.
+    if answer.truncated and answer.size < JSON_BYTES and not is_json(answer.body):
         raise Unanswered("SUBMIT_TIMEOUT_UNKNOWN", f"sent, no whole answer: HTTP {answer.status}")
     return answer
 
