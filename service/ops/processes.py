@@ -114,7 +114,7 @@ class Processes:
     def _last_words(self, *verbs: str) -> str:
         """The last line of each log, for an error message."""
         logs = [self._log(verb) for verb in verbs] if self._logs else []
-        lines = [log.read_text().strip().splitlines()[-1:] for log in logs]
+        lines = [log.read_text("utf-8", "replace").strip().splitlines()[-1:] for log in logs]
         return "".join(f"; it said: {line[0]}" for line in lines if line)
 
 

@@ -143,7 +143,8 @@ def _text_of(name: str, environ: Mapping[str, str]) -> str:
         raise SettingsError(f"{name} and {name}_FILE are both set: keep one")
     try:
         if path:
-            return Path(path).read_text().strip()
+            # Some editors put a mark before UTF-8.
+            return Path(path).read_text("utf-8-sig").strip()
         # Any name may be a folder's.
         return text if name == f"{PREFIX}DATA_DIR" else text.strip()
     except OSError as error:

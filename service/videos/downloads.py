@@ -67,7 +67,7 @@ class _Mark:
     def read(cls, path: Path, size: int) -> _Mark:
         """The one in a file; an empty one where it is none, or says more than there is."""
         try:
-            mark = cls(**json.loads(path.read_text()))
+            mark = cls(**json.loads(path.read_bytes()))
             return mark if 0 < mark.size <= size else cls()
         except (OSError, ValueError, TypeError):
             return cls()

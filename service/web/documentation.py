@@ -60,7 +60,7 @@ class Recipe:
     @property
     def text(self) -> str:
         """The program itself."""
-        return (FOLDER / self.file).read_text().rstrip()
+        return (FOLDER / self.file).read_text("utf-8").rstrip()
 
 
 _MADE = "A complete program that makes a video, waits for it and saves it."

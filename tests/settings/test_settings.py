@@ -217,9 +217,10 @@ def test_no_secret_in_a_complaint() -> None:
     assert "hush" not in repr(load_settings({}, secret_keys="hush" * 10))
 
 
-def test_file_holds_the_value(tmp_path: Path) -> None:
-    """NAME_FILE reads a mounted secret, without the newline that ends it."""
-    (tmp_path / "keys").write_text(f"{KEY},{OTHER}\n")
+@pytest.mark.parametrize("frame", ["{}\n", "\ufeff{}\r\n", "{}"])
+def test_file_holds_the_value(tmp_path: Path, frame: str) -> None:
+    """NAME_FILE reads a mounted secret, without what an editor puts around it."""
+    (tmp_path / "keys").write_text(frame.format(f"{KEY},{OTHER}"), "utf-8")
     settings = load_settings({"CLIPBELL_SECRET_KEYS_FILE": str(tmp_path / "keys")})
 
     assert [KEY, OTHER] == settings.keys()
