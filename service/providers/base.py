@@ -9,7 +9,6 @@ may be one). It never repeats a call.
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from service.media.image_formats import kind_of
 from service.model import Job, Outcome, Submission
 from service.model.error_codes import MONEY_WORDS, POLICY_WORDS
 from service.outbound.client import Outbound, Response
+from service.outbound.forms import FormFile, encode_form
 from service.providers.bodies import is_json
 from service.providers.envelope import Envelope
 from service.providers.schemes import Scheme
@@ -136,7 +136,7 @@ def send_create(outbound: Outbound, request: WireRequest, seconds: float) -> Res
     An answer that breaks off is one where the JSON in it is whole: it may name the task.
     """
     if request.is_form:
-        body, kind = encode_form(request.body)
+        body, kind = _form_of(request.body)
     else:
         body, kind = json.dumps(request.body).encode(), "application/json"
     try:
@@ -160,17 +160,16 @@ def send_create(outbound: Outbound, request: WireRequest, seconds: float) -> Res
     return answer
 
 
-def encode_form(fields: Mapping[str, str | bytes]) -> tuple[bytes, str]:
-    """A form of texts and images (multipart/form-data), and its media type."""
-    boundary, form = secrets.token_hex(16), bytearray()
+def _form_of(fields: Mapping[str, str | bytes]) -> tuple[bytes, str]:
+    """A form of texts and images, and its Content-Type."""
+    parts: dict[str, str | FormFile] = {}
     for name, value in fields.items():
-        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"'
         if isinstance(value, bytes):
             file = f"{name}.{kind_of(value)}"
-            head += f'; filename="{file}"\r\nContent-Type: {media_type_of(file)}'
-        content = value if isinstance(value, bytes) else value.encode()
-        form += head.encode() + b"\r\n\r\n" + content + b"\r\n"
-    return bytes(form) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+            parts[name] = FormFile(file, value, media_type_of(file))
+        else:
+            parts[name] = value
+    return encode_form(parts)
 
 
 def send_query(
