@@ -49,7 +49,7 @@ def update_claimed(tx: Connection, delivery: Delivery, **changes: Any) -> bool:
 
 
 def settle_claimed(tx: Connection, delivery: Delivery, **changes: Any) -> bool:
-    """Store the result of a claimed delivery, which ends its lease; False if it was lost."""
+    """Store the result of a claimed delivery, ending its lease; False if it was claimed since."""
     return settle(tx, deliveries, delivery, leased_until=None, **changes)
 
 

@@ -90,7 +90,7 @@ def newest_page(
 def oldest_page(
     tx: Connection, statement: Select[Any], kind: type[T], limit: int, after: str | None
 ) -> Page[T]:
-    """The oldest rows after the id `after`, oldest first; `older` is the id of the last one."""
+    """The oldest rows after the id `after`; `older` is the last id of the page, None at the end."""
     key = statement.selected_columns.id
     if after is not None:
         statement = statement.where(key > after)
