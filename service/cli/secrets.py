@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import typer
 
 from service.cli.help import Verb, new_group
@@ -57,11 +55,8 @@ def list_keys(json_: bool = JsonOption) -> None:
     Examples:
       clipbell secrets list
     """
-    settings = local_settings()
-    dated: dict[str, datetime | None] = dict.fromkeys(settings.keys())
-    if not settings.secret_keys:
-        dated = dict(settings.dated_keys())
-    rows = [{"id": key_ids([key]), "ends_at": iso(end)} for key, end in dated.items()]
+    dated = local_settings().dated_keys()
+    rows = [{"id": key_ids([key]), "ends_at": iso(end)} for key, end in dated]
     if json_:
         print_json(rows)
         return

@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL
 
 from service.errors import SettingsError
 from service.settings import Settings
+from service.settings.key_file import as_key_file
 from service.storage.atomic import PRIVATE_MODE, atomic_write, part_file
 from service.store.database import Database
 from service.store.database_url import parse_database_url
@@ -47,7 +48,8 @@ def write_backup(settings: Settings, path: Path, *, replace: bool = False) -> in
         raise SettingsError(f"the rows are in PostgreSQL: {advice}")
     if path.exists() and not replace:
         raise SettingsError(f"{path} is there already: name another file, or add --replace")
-    keys = "\n".join([*settings.keys(), ""]).encode()
+    # With their ends: after a restore no old key works for longer.
+    keys = as_key_file(settings.dated_keys())
     database = Database(settings.database_url)
     with part_file(path.parent, DATABASE_NAME, PRIVATE_MODE) as copy:
         database.copy_to(Path(copy.name))

@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 from service import store
 from service.errors import BadToken, Conflict, NotFound, SettingsError
 from service.settings import Settings, make_secret_key
+from service.settings.key_file import as_key_file
 from service.signing import Encryptor, key_ids
 from service.storage.atomic import PRIVATE_MODE, atomic_write
 
@@ -101,8 +102,7 @@ def _replace_keys(settings: Settings, change: Callable[[Keys], Keys]) -> Keys:
             before = path.stat()
             with atomic_write(path, PRIVATE_MODE) as file:
                 os.fchown(file.fileno(), before.st_uid, before.st_gid)
-                lines = [f"{key} {end.isoformat() if end else ''}".strip() for key, end in keys]
-                file.write("".join(f"{line}\n" for line in lines).encode())
+                file.write(as_key_file(keys))
     except OSError as error:
         raise SettingsError(f"cannot replace {path}: {error.strerror}") from None
     return keys

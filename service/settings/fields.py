@@ -108,20 +108,20 @@ class _Settings(BaseModel, extra="forbid", validate_default=True, defer_build=Tr
         From SECRET_KEYS, else from ``DATA_DIR/secret_keys``. Keys that have expired by `now`
         (default: the current time) are left out.
         """
-        if self.secret_keys:
-            return [key.get_secret_value() for key in self.secret_keys]
         moment = now or utc_now()
         return [key for key, ends_at in self.dated_keys() if ends_at is None or ends_at > moment]
 
     def dated_keys(self) -> list[tuple[str, datetime | None]]:
         """
-        The secret keys in the file, newest first, each with its expiry or None.
+        All secret keys, newest first, each with its expiry or None, as in SECRET_KEYS.
 
-        A line is a key, or a key and a time such as 2026-01-31T00:00:00+00:00.
+        A line of the file is a key, or a key and a time such as 2026-01-31T00:00:00+00:00.
 
         Raises:
             SettingsError: the file is missing or not valid.
         """
+        if self.secret_keys:
+            return [(key.get_secret_value(), None) for key in self.secret_keys]
         try:
             # Building a Path would cost each request as much as the check of the file.
             found = read_key_file(f"{self.data_dir}/secret_keys")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 
@@ -47,3 +48,9 @@ def _keys_in(path: str) -> DatedKeys:
         else:
             found.append((word, None))
     return tuple(found)
+
+
+def as_key_file(keys: Iterable[tuple[str, datetime | None]]) -> bytes:
+    """The content of a file that holds these keys, the newest first."""
+    lines = [f"{key} {end.isoformat() if end else ''}".strip() for key, end in keys]
+    return "".join(f"{line}\n" for line in lines).encode()

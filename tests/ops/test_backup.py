@@ -42,6 +42,18 @@ def test_set_up_again(clipbell: Clipbell, tmp_path: Path) -> None:
     assert ["data", "monday.tar"] == sorted(path.name for path in tmp_path.iterdir())
 
 
+def test_ends_of_keys(clipbell: Clipbell, tmp_path: Path) -> None:
+    """A key that ends in 30 days does so after a restore, too."""
+    clipbell.run("secrets", "rotate")
+    ends = json.loads(clipbell.run("secrets", "list", "--json").stdout)
+    clipbell.run("backup", str(tmp_path / "rotated.tar"))
+    unpack(tmp_path / "rotated.tar", tmp_path / "data")
+    restored = Clipbell(tmp_path, "http://127.0.0.1:9")
+
+    assert ends == json.loads(restored.run("secrets", "list", "--json").stdout)
+    assert [True, False] == [one["ends_at"] is None for one in ends]
+
+
 def test_file_that_is_there(clipbell: Clipbell, tmp_path: Path) -> None:
     """No file is overwritten by mistake; with --replace the new backup takes its place."""
     archive = tmp_path / "backup.tar"
