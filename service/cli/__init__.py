@@ -48,6 +48,19 @@ def _root(
         raise typer.Exit(2)
 
 
+def _open_streams() -> None:
+    """Streams that are closed lead nowhere; others print what letters they know."""
+    for name in ("stdin", "stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            # Else the next file that is opened would take its place.
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - open until the end
+        elif isinstance(stream, io.TextIOWrapper) and not knows_all_letters(stream):
+            # Prompts hold any letters, and terminals may know few.
+            stream.reconfigure(errors="replace")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; any error is printed in one line."""
     exit_code = 1
@@ -55,10 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.umask(0o077)
     # Modules make many objects and no garbage; `Verb.invoke` collects again.
     gc.disable()
-    for stream in (sys.stdout, sys.stderr):
-        # Prompts hold any letters, and terminals may know few.
-        if isinstance(stream, io.TextIOWrapper) and not knows_all_letters(stream):
-            stream.reconfigure(errors="replace")
+    _open_streams()
     try:
         exit_code = app(arguments, prog_name=NAME, standalone_mode=False) or 0
     except BrokenPipeError:
@@ -79,6 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
     except ClipbellError as error:
         print_error(str(error))
+    except UnicodeEncodeError as error:
+        # Of an argument: neither a database nor a URL takes it.
+        print_error(f"{error.object[:80]!r} is not text in UTF-8; type it again")
+        exit_code = 2
     except OSError as error:
         print_error(f"{error.filename or 'the system'}: {error.strerror or error}")
     sys.exit(exit_code)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 from support.servers import Clipbell
@@ -46,3 +48,31 @@ def test_harmless_table(capsys: pytest.CaptureFixture[str]) -> None:
     table([{"at": "12:00", "message": "no\x1b]0;title\x07\nfoxes"}])
 
     assert "12:00  no ]0;title foxes" in capsys.readouterr().out
+
+
+def in_shell(clipbell: Clipbell, ending: str) -> subprocess.CompletedProcess[str]:
+    """A verb as a shell runs it, of whose line this is the end."""
+    line = f"'{sys.executable}' -m service {ending}"
+    return subprocess.run(
+        ["/bin/sh", "-c", line], env=clipbell.environ, capture_output=True, encoding="latin-1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"), [("models >&-", 0), ("show nothing --json 2>&-", 1), ("models <&-", 0)]
+)
+def test_closed_streams(clipbell: Clipbell, ending: str, code: int) -> None:
+    """What has no place to go is dropped, and lands on no other stream."""
+    done = in_shell(clipbell, ending)
+
+    assert (code, "") == (done.returncode, done.stderr)
+    assert ("<&-" in ending) == bool(done.stdout)
+
+
+@pytest.mark.parametrize("verb", ["show \udcff", "jobs --account \udcff", "resend \udcff"])
+def test_bytes_that_are_no_text(clipbell: Clipbell, verb: str) -> None:
+    """An argument that is not UTF-8 is wrong usage, in one line that repeats it."""
+    done = in_shell(clipbell, verb)
+
+    assert (2, "") == (done.returncode, done.stdout)
+    assert "clipbell: '\\udcff' is not text in UTF-8; type it again\n" == done.stderr
