@@ -66,9 +66,11 @@ def creation_error(answer: Response, envelope: Envelope) -> ProviderError:
     if envelope.vocabulary.codes and envelope.own_id:
         contradiction = f"not accepted ({message}), but the answer names task {envelope.own_id}"
         return Unanswered("SUBMIT_TIMEOUT_UNKNOWN", contradiction)
-    if envelope.request_code in envelope.vocabulary.sure:
-        code = envelope.vocabulary.refusals[envelope.request_code]
-        return Refused(code, message, provider_code=envelope.request_code)
+    own_code, wait = envelope.request_code, wished_wait(answer)
+    known = envelope.vocabulary.refusals.get(own_code)
+    # A gateway may say yes where the vendor itself says no.
+    if known and (own_code in envelope.vocabulary.sure or answer.status < 300):
+        return Refused(known, message, provider_code=own_code, retry_after=wait)
     if answer.status in MOVED and not envelope.task_id:
         where = answer.headers.get("Location", "")[:MAX_LOCATION] or "an address it does not name"
         return Refused("MOVED", f"{status}: moved to {where}", provider_code=str(status))
@@ -76,11 +78,9 @@ def creation_error(answer: Response, envelope: Envelope) -> ProviderError:
         return Unanswered("SUBMIT_FAILED_UNKNOWN", f"the provider answered {status}: {message}")
     if status not in REFUSALS:
         return Unanswered("SUBMIT_TIMEOUT_UNKNOWN", f"no usable answer: {message}")
-    known = envelope.vocabulary.refusals.get(envelope.request_code)
     code = known or code_of(envelope.fail_code or "")
     if code == "PROVIDER_ERROR":
         code = refusal_code(status, envelope.complaint)
-    wait = wished_wait(answer)
     return Refused(code, message, provider_code=str(status), retry_after=wait)
 
 

@@ -66,6 +66,8 @@ VOCABULARY = Vocabulary(
     caller_ids=("externalid", "taskinfo.externaltaskid"),
     charges=(("billing", "amount", "chargetype"), ("finalunitdeduction", "", "unit")),
 )
+#: How a create is refused for its parameters: the HTTP status, or the vendor's code under 200.
+PERHAPS_TAKEN = ("400", "1200", "1201")
 #: Of the list of tasks: entries on a page, and pages at most.
 PAGE, MOST_PAGES = 500, 20
 #: How the ids of our jobs begin: a person may give a job a task that has another name of its own.
@@ -143,7 +145,8 @@ class Kling(TaskApi):
             return super().submit(job, callback_url)
         except Refused as refused:
             repeated = job.error is not None
-            if not (repeated or (refused.code == "BAD_REQUEST" and refused.provider_code == "400")):
+            taken = refused.code == "BAD_REQUEST" and refused.provider_code in PERHAPS_TAKEN
+            if not (repeated or taken):
                 raise
             return self._made_before(job, refused, repeated)
 

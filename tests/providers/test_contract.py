@@ -691,6 +691,46 @@ def test_lookup_that_finds_nothing(parts: Parts, code: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (1002, "AUTH_INVALID"),
+        ("1102", "INSUFFICIENT_CREDITS"),
+        (1103, "FORBIDDEN"),
+        (1201, "BAD_REQUEST"),
+        (1301, "CONTENT_VIOLATION"),
+        (1303, "CONCURRENCY_LIMIT"),
+        (5001, "PROVIDER_UNAVAILABLE"),
+    ],
+)
+def test_own_code_under_200(parts: Parts, number: Any, code: str) -> None:
+    """Kling's no is one where a gateway says 200, and is sent again when it says so."""
+    body = json.dumps({"code": number, "message": "no", "data": None}).encode()
+    headers = {"Retry-After": "7"}
+    with Scripted(200, body, headers, found=NOTHING) as scripted, pytest.raises(Refused) as caught:
+        ADAPTERS["kling"].make(parts, scripted.url, 5.0).submit(jobs(ADAPTERS["kling"])[0], "")
+
+    assert (code, 7.0) == (caught.value.code, caught.value.retry_after)
+
+
+@pytest.mark.parametrize("number", [1200, 1201])
+def test_own_code_for_an_id_that_is_taken(parts: Parts, number: int) -> None:
+    """What looks like a second create is looked up, under 200 as under 400."""
+    job = jobs(ADAPTERS["kling"])[0]
+    found = {"code": 0, "data": [{"id": "t1", "external_id": job.id, "status": "submitted"}]}
+    body = json.dumps({"code": number, "message": "no"}).encode()
+    with Scripted(200, body, found=json.dumps(found).encode()) as scripted:
+        assert "t1" == ADAPTERS["kling"].make(parts, scripted.url, 5.0).submit(job, "").task_id
+
+
+@pytest.mark.parametrize("number", [0, 1500, 5000, 5002, None])
+def test_other_codes_under_200(parts: Parts, number: Any) -> None:
+    """A code that may follow a task that was made is no certain no."""
+    body = json.dumps({"code": number, "message": "hm", "data": None}).encode()
+    with Scripted(200, body, found=NOTHING) as scripted, pytest.raises(Unanswered):
+        ADAPTERS["kling"].make(parts, scripted.url, 5.0).submit(jobs(ADAPTERS["kling"])[0], "")
+
+
+@pytest.mark.parametrize(
     "body", [{"data": {"id": "v1"}}, {"video": {"id": "v1"}}, {"video_id": "v1"}, {"task_id": "v1"}]
 )
 def test_create_of_ones_own_server(parts: Parts, body: Any) -> None:
