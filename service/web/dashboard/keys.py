@@ -38,12 +38,14 @@ def _page(status: int = 200, faults: tuple[FieldError, ...] = (), **more: Any) -
     with wiring().db.read() as tx:
         found = store.accounts.keys(tx, own.account_id) if "admin" in own.scopes else []
     given = {"name": request.form.get("name", ""), "scopes": request.form.getlist("scopes")}
+    # What was refused stays as it was typed; else it is the form for the next key.
+    given = given if faults else {"name": "", "scopes": list(KEY_SCOPES)}
     return page(
         "keys.html",
         status,
         keys=sorted(found, key=lambda one: one.revoked_at is not None),
         scopes={scope: WORDS[scope] for scope in SCOPES if scope in own.scopes},
-        given=given if given["name"] else {"name": "", "scopes": list(KEY_SCOPES)},
+        given=given,
         faults=[fault.message for fault in faults],
         once=form_token(),
         **more,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from flask.testing import FlaskClient
 from support.dashboards import browser_of, press
 from support.harness import Harness
@@ -37,6 +38,18 @@ def test_faults(client: FlaskClient) -> None:
 
     assert 422 == answer.status_code
     assert "No key was made." in answer.text and 'value="ci"' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("name", "scopes", "kept"),
+    [("", "read", ["read"]), (" ", "admin", ["admin"]), ("ci", "read", ["read", "submit"])],
+)
+def test_ticks(client: FlaskClient, name: str, scopes: str, kept: list[str]) -> None:
+    """A form without a name keeps the scopes that were ticked; after a key it is a fresh one."""
+    answer = press(client, PAGE, PAGE, name=name, scopes=scopes, once="1").text
+
+    assert kept == re.findall(r'name="scopes" value="(\w+)" checked', answer)
+    assert [name if name == " " else ""] == re.findall(r'name="name" value="(.*?)"', answer)
 
 
 def test_without_the_right(harness: Harness) -> None:
