@@ -8,8 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -51,14 +51,16 @@ class Processes:
     def start(self, verb: str, *arguments: str) -> None:
         """Start ``clipbell verb``, without the terminal's Ctrl-C: we stop it ourselves."""
         log = self._log(verb).open("wb") if self._logs else None
-        self._children[verb] = subprocess.Popen(
-            [sys.executable, "-m", "service", verb, *arguments],
-            env=self._environ,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        # Interrupted in the middle, it would leave a process that nobody knows.
+        with _signals_deferred():
+            self._children[verb] = subprocess.Popen(
+                [sys.executable, "-m", "service", verb, *arguments],
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
         if log:
             log.close()
 
@@ -116,6 +118,19 @@ class Processes:
         logs = [self._log(verb) for verb in verbs] if self._logs else []
         lines = [log.read_text("utf-8", "replace").strip().splitlines()[-1:] for log in logs]
         return "".join(f"; it said: {line[0]}" for line in lines if line)
+
+
+@contextmanager
+def _signals_deferred() -> Iterator[None]:
+    """A signal that stops this process acts once the block is done."""
+    came: list[int] = []
+    with ExitStack() as handlers:
+        for number in STOPPING_SIGNALS:
+            before = signal.signal(number, lambda which, _: came.append(which))
+            handlers.callback(signal.signal, number, before)
+        yield
+    for which in came:
+        signal.raise_signal(which)
 
 
 def interrupt_on_signals() -> None:
