@@ -19,7 +19,7 @@ from service.web.session import login_url
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-SIZES = {"phone": (390, 844), "desktop": (1280, 900)}
+SIZES = {"narrow": (320, 640), "phone": (390, 844), "desktop": (1280, 900)}
 #: Each size and each colour scheme once; the long ones complete the pairs.
 SCREENS = [
     pytest.param("desktop", "light", id="desktop-light"),
@@ -27,6 +27,8 @@ SCREENS = [
     pytest.param("desktop", "dark", id="desktop-dark", marks=pytest.mark.long),
     pytest.param("phone", "light", id="phone-light", marks=pytest.mark.long),
 ]
+#: Whether the page can be scrolled sideways.
+WIDE = "document.documentElement.scrollWidth > innerWidth"
 #: Plays a video, seeks, and tells its size and where it is then.
 PLAY = """async video => {
     const past = (moment) => new Promise((done) => {
@@ -87,7 +89,7 @@ def faults(page: Page) -> list[str]:
     """What axe says against the page as it is now, and whether it is wider than its screen."""
     path = urlsplit(page.url).path
     violations = Axe().run(page).response["violations"]
-    wide = page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    wide = page.evaluate(WIDE)
     return [
         f"{path}: {v['id']}: {v['help']} {[node['html'] for node in v['nodes']]}"
         for v in violations

@@ -7,7 +7,7 @@ from playwright.sync_api import Browser
 from support.dashboards import called_back, called_back_after, fail, lost, subscribed, succeed
 from support.harness import Harness
 
-from browser.screens import PLAY, SCREENS, faults, opened, url_of
+from browser.screens import PLAY, SCREENS, WIDE, faults, opened, url_of
 from service import store
 from service.model import new_id
 
@@ -92,6 +92,26 @@ def test_everybody_can_use_it(browser: Browser, site: Harness, size: str, scheme
             found += faults(page)
 
     assert [] == found
+
+
+@pytest.mark.parametrize("size", ["narrow", "desktop"])
+def test_long_words(browser: Browser, site: Harness, size: str) -> None:
+    """Words without a blank, of callers and of vendors, make no page wider than its screen."""
+    word = "w" * 200
+    job = fail(site, site.new_job(word, metadata={word[:40]: word}), word)
+    subscribed(site, f"http://127.0.0.1:9/{word}", name=word[:80], metadata={word[:40]: word})
+    with site.db.write() as tx:
+        store.providers.hold(tx, "apixo", f"INSUFFICIENT_CREDITS_{word}")
+        (subscription,) = store.subscriptions.all_of(tx, site.account.id)
+    hook = f"/subscriptions/{subscription.id}"
+    pages = ["/", f"/jobs/{job.id}", "/new", "/deliveries", hook, f"{hook}/edit", "/settings"]
+    with opened(browser, site, size) as page:
+        wide = []
+        for path in pages:
+            page.goto(url_of(site, path))
+            wide += [path] if page.evaluate(WIDE) else []
+
+    assert [] == wide
 
 
 def _pages(site: Harness) -> list[str]:

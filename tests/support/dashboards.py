@@ -110,9 +110,10 @@ def called_back(harness: Harness, job: Job, body: bytes, **headers: str) -> Call
     return found
 
 
-def subscribed(harness: Harness, url: str) -> None:
-    """alice hears of everything at that address."""
-    spec = parse_subscription(harness.wiring.channels, {"channel": "webhook", "target": url}, "")
+def subscribed(harness: Harness, url: str, **more: Any) -> None:
+    """alice hears of everything at that address; `more` is what else the request says."""
+    body = {"channel": "webhook", "target": url} | more
+    spec = parse_subscription(harness.wiring.channels, body, "")
     with harness.db.write() as tx:
         subscribe(tx, harness.wiring.encryptor, harness.account.id, spec, harness.clock())
 
