@@ -14,6 +14,8 @@ LONGEST_HINT = 36_000.0
 #: The longest wait for a vendor, since it stops all jobs. Limits of vendors count by the
 #: minute, so a longer wait is a mistake or a guess; a request each quarter of an hour is polite.
 LONGEST_VENDOR_HINT = 900.0
+#: What a moment is counted in, by its digits.
+_EPOCH_DIGITS = {10: 1.0, 13: 1000.0}
 _SECONDS = re.compile(r"([0-9]+)(\.[0-9]*)?")
 
 
@@ -54,15 +56,19 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     The seconds in a `Retry-After` header; None if it is not valid.
 
     Args:
-        value: seconds, also with a fraction, as many servers send; or an HTTP date.
+        value: seconds, also with a fraction, as many servers send; or an HTTP date. A number that
+            would be thirty years is the moment itself, in seconds since 1970 or in milliseconds.
     """
     if not value:
         return None
     if seconds := _SECONDS.fullmatch(value.strip()):
+        if len(seconds[1]) in _EPOCH_DIGITS:
+            moment = float(seconds[1]) / _EPOCH_DIGITS[len(seconds[1])]
+            return max(0.0, moment - now.timestamp())
         return float(seconds[1][:9] + (seconds[2] or ""))
     try:
-        moment = parsedate_to_datetime(value)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return max(0.0, (moment - now).total_seconds())
+        date = parsedate_to_datetime(value)
+        date = date if date.tzinfo else date.replace(tzinfo=UTC)
+        return max(0.0, (date - now).total_seconds())
     except (ValueError, OverflowError):
         return None
