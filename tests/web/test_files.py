@@ -134,6 +134,24 @@ def test_not_presigned(client: FlaskClient, harness: Harness) -> None:
     assert PICTURE == fetch(client, path + "/poster.jpg").data
 
 
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", "inline"),
+        ("?download=0", "inline"),
+        ("?download=False", "inline"),
+        ("?download=1", "attachment"),
+        ("?download=true", "attachment"),
+        ("?download", "attachment"),
+    ],
+)
+def test_saved_or_shown(client: FlaskClient, harness: Harness, query: str, expected: str) -> None:
+    """The video is shown unless the link says that it is to be saved."""
+    answer = fetch(client, path_of(harness, kept_video(harness)) + query)
+
+    assert expected == answer.headers["Content-Disposition"].partition(";")[0]
+
+
 @pytest.mark.parametrize("server", ["file x-accel"], indirect=True)
 def test_x_accel(client: FlaskClient, harness: Harness) -> None:
     """The proxy gets the name of the file to send, and all that it does not know of it."""

@@ -37,7 +37,8 @@ def watch(token: str) -> AnyResponse:
     """The stored copy, whole or by ranges. Until it is stored, a redirect to the vendor's link."""
     video, job = _video(token)
     if video.state is VideoState.STORED and video.file:
-        name, download = file_name(job, video.file), "download" in request.args
+        name = file_name(job, video.file)
+        download = request.args.get("download", "false").lower() not in ("0", "false")
         # A bucket's URL cannot name the file to save.
         elsewhere = None if download else redirected(video.file)
         return elsewhere or stored_file(video.file, name, etag=video.sha256, download=download)

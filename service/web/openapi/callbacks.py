@@ -113,7 +113,7 @@ OPERATIONS: dict[str, Operation] = {
         (
             _TOKEN,
             _RANGE,
-            search("download", "With any value, browsers save the file instead of playing it."),
+            search("download", "With any value but `0` or `false`, browsers save the file."),
         ),
     ),
     "videos.poster": Operation(
