@@ -134,6 +134,7 @@ def test_not_presigned(client: FlaskClient, harness: Harness) -> None:
     assert PICTURE == fetch(client, path + "/poster.jpg").data
 
 
+@ours
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
