@@ -29,6 +29,7 @@ class OpenRouter(TaskApi):
     name = "openrouter"
     vocabulary = VOCABULARY
     private_path = "/api/v1/videos/"
+    content_path = "/content?index=0"
 
     def make_scheme(self) -> Scheme | None:
         """``t=,v1=`` with a comma between time and body."""

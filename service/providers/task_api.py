@@ -14,7 +14,7 @@ from typing import Any
 
 from service.catalogue.entries import Limits
 from service.errors import ProviderError
-from service.model import Job, Outcome, Submission
+from service.model import Job, Outcome, Submission, TaskState
 from service.providers.access import Access
 from service.providers.answers import read_callback, read_created_task, read_outcome
 from service.providers.base import PastTask, WireRequest, send_create, send_query
@@ -35,6 +35,8 @@ class TaskApi:
     key_prefix = "Bearer "
     #: Below this path of the vendor's origin a result takes the key; None where none does.
     private_path: str | None = None
+    #: What follows the task's own address where its film is; None where that has another.
+    content_path: str | None = None
 
     def __init__(self, access: Access) -> None:
         self.access = access
@@ -85,7 +87,11 @@ class TaskApi:
             self.access.outbound, self.access.base_url + self.query_path(job), self.headers()
         )
         task_id, base_url = job.task_id or "", self.access.base_url
-        return self.marked(read_outcome(answer, self.vocabulary, task_id, base_url))
+        found = read_outcome(answer, self.vocabulary, task_id, base_url)
+        if self.content_path and found.state is TaskState.SUCCEEDED and not found.result_url:
+            url = f"{base_url}{self.query_path(job)}{self.content_path}"
+            found = replace(found, result_url=url)
+        return self.marked(found)
 
     def parse(self, body: bytes) -> Outcome:
         """What a callback says. Raises ProviderError."""

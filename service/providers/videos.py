@@ -12,7 +12,7 @@ from urllib.parse import quote
 from service.catalogue.models import model_of
 from service.errors import Refused
 from service.media.image_formats import decode, is_url
-from service.model import Job, Outcome, Submission, TaskState
+from service.model import Job, Submission, TaskState
 from service.providers.answers import read_created_task
 from service.providers.base import WireRequest, send_create
 from service.providers.envelope import Vocabulary
@@ -39,6 +39,7 @@ class Videos(TaskApi):
     name = "videos"
     vocabulary = VOCABULARY
     private_path = "/"
+    content_path = "/content"
 
     def headers(self) -> dict[str, str]:
         """A server of one's own may need no key."""
@@ -94,14 +95,6 @@ class Videos(TaskApi):
     def query_path(self, job: Job) -> str:
         """``GET /v1/videos/ID``."""
         return f"/v1/videos/{quote(job.task_id or '', safe='')}"
-
-    def fetch(self, job: Job) -> Outcome:
-        """The status; a completed film is at its own address, unless the answer names another."""
-        found = super().fetch(job)
-        if found.state is not TaskState.SUCCEEDED or found.result_url:
-            return found
-        url = f"{self.access.base_url}{self.query_path(job)}/content"
-        return self.marked(replace(found, result_url=url))
 
 
 make = Videos

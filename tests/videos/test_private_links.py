@@ -112,12 +112,14 @@ def succeeded(harness: Harness, name: str) -> Job:
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("moved", [False, True])
+@pytest.mark.parametrize("names_it", [False, True])
 def test_result_behind_the_key(
-    harness: Harness, vendor: Keyed, elsewhere: Elsewhere, name: str, moved: bool
+    harness: Harness, vendor: Keyed, elsewhere: Elsewhere, name: str, moved: bool, names_it: bool
 ) -> None:
     """It is copied with the key, which no other origin gets, and its link is not given away."""
-    if name == "openrouter":
-        vendor.done = {"unsigned_urls": [vendor.origin + KEYED[name]]}
+    if names_it:
+        field = {"openrouter": "unsigned_urls", "videos": "url"}[name]
+        vendor.done = {field: vendor.origin + KEYED[name]}
     vendor.moved_to = elsewhere.url if moved else ""
     job = succeeded(harness, name)
     assert (None, None) == (video_of(harness, job).provider_url, video_of(harness, job).file)
