@@ -214,7 +214,8 @@ def wished_wait(answer: Response) -> float | None:
 def refusal_code(status: int, message: str) -> str:
     """Our error code for a refused request; for 403, 406, 422 and 429 the message decides too."""
     text = message.lower()
-    if 400 <= status < 500 and MONEY_WORDS.search(text):
+    # Further on, the words may be those of a prompt that is repeated.
+    if 400 <= status < 500 and MONEY_WORDS.search(text[:100]):
         return "INSUFFICIENT_CREDITS"
     if status == 403:
         return "CONTENT_VIOLATION" if POLICY_WORDS.search(text) else "FORBIDDEN"

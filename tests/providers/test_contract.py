@@ -390,16 +390,17 @@ def test_no_money_in_other_words(adapter: Adapter, parts: Parts, status: int) ->
     codes = {}
     with Scripted(status, b"", found=NOTHING) as scripted:
         provider = adapter.make(parts, scripted.url, 5.0)
-        for words in (*MONEY, "balance the camera on a fund-raiser's credit card"):
+        repeated = f"The prompt is refused by the validator of this model: {'x' * 50} {MONEY[1]}"
+        for words in (*MONEY, "balance the camera on a fund-raiser's credit card", repeated):
             said = {"code": status, "message": words, "error": words}
             scripted.body = json.dumps(said).encode()
             with pytest.raises(Refused) as caught:
                 provider.submit(jobs(adapter)[0], CALLBACK)
             codes[words] = caught.value.code
 
-    *empty, other = codes.values()
+    *empty, other, repeated = codes.values()
     assert {"INSUFFICIENT_CREDITS"} == set(empty)
-    assert "INSUFFICIENT_CREDITS" != other
+    assert "INSUFFICIENT_CREDITS" not in (other, repeated)
 
 
 @pytest.mark.parametrize(
