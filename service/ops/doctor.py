@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from service import store
 from service.bootstrap import Wiring, build
 from service.catalogue.models import VENDORS
-from service.errors import ClipbellError, OutboundError
+from service.errors import BadToken, ClipbellError, OutboundError
 from service.formatting import format_duration, format_size
 from service.media import probe
 from service.ops.broker import broker_trouble
@@ -138,14 +138,20 @@ def _engine(w: Wiring) -> Check:
 
 
 def _secret_keys(w: Wiring) -> Check:
-    """Check that all processes have the same secret keys as this one."""
+    """Check that all processes have the same secret keys as this one, and that these fit."""
     ours = key_ids(w.settings.keys())
     with w.db.read() as tx:
         others = store.work.other_keys(tx, w.clock() - WORKER_SEEN, ours)
+        accounts = store.accounts.everyone(tx)
     if others:
         fix = "give all hosts the same CLIPBELL_SECRET_KEYS, newest first, and restart"
         wrong = f"{', '.join(others)} with other keys than here ({ours.replace(' ', ', ')})"
         return Check("secret keys", False, f"in the last minute ran {wrong}: {fix}")
+    try:
+        for account in accounts:
+            w.encryptor.decrypt(account.webhook_secret)
+    except BadToken as error:
+        return Check("secret keys", False, str(error))
     return Check("secret keys", True, f"{ours.replace(' ', ', ')}, the newest first")
 
 

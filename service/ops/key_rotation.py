@@ -28,22 +28,26 @@ OLD_KEY_LIFE = timedelta(days=30)
 Keys = list[tuple[str, datetime | None]]
 
 
-def make_first_key(settings: Settings) -> None:
+def make_first_key(settings: Settings) -> bool:
     """
     Create the first key in ``DATA_DIR/secret_keys``, unless the file or the settings have one.
+
+    Returns:
+        Whether this call created it.
 
     Raises:
         SettingsError: the file cannot be written.
     """
     path = settings.secret_keys_file
     if settings.secret_keys:
-        return
+        return False
     try:
         with _alone(settings.data_dir):
             if path.exists():
-                return
+                return False
             with atomic_write(path, PRIVATE_MODE) as file:
                 file.write(make_secret_key().encode() + b"\n")
+            return True
     except OSError as error:
         raise SettingsError(f"cannot write {path}: {error.strerror}") from None
 

@@ -8,7 +8,7 @@ from service import store
 from service.accounts import SCOPES, create_account, create_key
 from service.bootstrap import build
 from service.channels.email_address import ascii_address
-from service.errors import SettingsError
+from service.errors import BadToken, SettingsError
 from service.ops.key_rotation import make_first_key
 from service.settings import Settings
 from service.storage.atomic import make_private
@@ -27,7 +27,7 @@ def initialise(settings: Settings, owner_email: str | None = None) -> dict[str, 
     """
     owner_email = owner_address(owner_email)
     make_folder(settings)
-    make_first_key(settings)
+    made = make_first_key(settings)
     wiring = build(settings)
     migrate(wiring.db)
     now = wiring.clock()
@@ -38,8 +38,14 @@ def initialise(settings: Settings, owner_email: str | None = None) -> dict[str, 
         if account is None:
             account = create_account(tx, wiring.encryptor, "default", owner_email, now)
             key = create_key(tx, account.id, "first key", SCOPES, now)
-    secret = wiring.encryptor.decrypt(account.webhook_secret)
     wiring.close()
+    try:
+        secret = wiring.encryptor.decrypt(account.webhook_secret)
+    except BadToken:
+        if made:
+            # The database came without its keys: with this one, the service would start.
+            settings.secret_keys_file.unlink()
+        raise
     return {"account": account.id, "api_key": key, "webhook_secret": secret}
 
 

@@ -17,7 +17,7 @@ from service import store
 from service.deliveries.secrets import rotate_secret
 from service.deliveries.subscription_spec import parse_subscription
 from service.deliveries.subscriptions import subscribe
-from service.errors import Conflict, NotFound, SettingsError
+from service.errors import BadToken, Conflict, NotFound, SettingsError
 from service.model import utc_now
 from service.ops.doctor import findings
 from service.ops.key_rotation import (
@@ -233,3 +233,27 @@ def test_doctor_compares_the_keys_of_web_processes(harness: Harness) -> None:
     assert (True, False) == (same.ok, differ.ok)
     assert "web:" in differ.message
     assert (0, None) == (workers, last)
+
+
+def test_database_without_its_keys(settings: Settings) -> None:
+    """`init` refuses a database that came without its keys, and leaves no key that does not fit."""
+    kept = settings.secret_keys_file.read_bytes()
+    settings.secret_keys_file.unlink()
+    with pytest.raises(BadToken, match="copy secret_keys from the DATA_DIR"):
+        initialise(settings)
+    left = settings.secret_keys_file.exists()
+    settings.secret_keys_file.write_bytes(kept)
+
+    assert not left
+    assert initialise(settings)["webhook_secret"].startswith("whsec_")
+
+
+def test_doctor_tries_the_keys(harness: Harness) -> None:
+    """Keys that do not open what is stored are found, also where every process has them."""
+    strange = Encryptor([NEW]).encrypt("whsec_x")
+    with harness.db.write() as tx:
+        store.encrypted_columns.replace(tx, lambda _: strange)
+    (found,) = findings(harness.wiring, ["secret keys"])
+
+    assert not found.ok
+    assert "copy secret_keys from the DATA_DIR" in found.message
