@@ -39,7 +39,7 @@ class FileError(ClipbellError):
 
 def read_rows(path: Path, defaults: dict[str, Any]) -> Iterator[RawRow]:
     """
-    The rows of the file: line number, own id and the body of the job.
+    The rows of the file: row number, own id and the body of the job.
 
     Args:
         defaults: `model`, `provider`, `notify` of the rows that name none.
@@ -92,16 +92,17 @@ def _csv_rows(text: str, model: str) -> Rows:
     lines = io.StringIO("".join(others) if named else text, newline="")
     table = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
     header: list[str] = []
+    number = first_row = int(named)
     try:
-        for cells in table:
-            number = table.line_num + named
+        # Rows as a spreadsheet counts them: a cell may have several lines.
+        for number, cells in enumerate(table, first_row + 1):
             if not any(cell.strip() for cell in cells):
                 continue
             if header:
                 yield number, _values(number, header, cells, model, delimiter)
             header = header or _header(cells)
     except csv.Error as error:
-        raise FileError(f"row {table.line_num + named}: {error}") from None
+        raise FileError(f"row {number + 1}: {error}") from None
 
 
 def _header(cells: list[str]) -> list[str]:

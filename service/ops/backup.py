@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from pathlib import Path
 from typing import BinaryIO
@@ -56,14 +57,15 @@ def write_backup(settings: Settings, path: Path, *, replace: bool = False) -> in
         database.close()
         with atomic_write(path, PRIVATE_MODE) as file:
             with tarfile.open(fileobj=file, mode="w") as archive:
-                _add(archive, DATABASE_NAME, copy)
-                _add(archive, KEYS_NAME, io.BytesIO(keys))
+                made_at = os.fstat(copy.fileno()).st_mtime
+                _add(archive, DATABASE_NAME, copy, made_at)
+                _add(archive, KEYS_NAME, io.BytesIO(keys), made_at)
             return file.tell()
 
 
-def _add(archive: tarfile.TarFile, name: str, content: BinaryIO) -> None:
+def _add(archive: tarfile.TarFile, name: str, content: BinaryIO, made_at: float) -> None:
     member = tarfile.TarInfo(name)
-    member.mode = PRIVATE_MODE
+    member.mode, member.mtime = PRIVATE_MODE, made_at
     member.size = content.seek(0, io.SEEK_END)
     content.seek(0)
     archive.addfile(member, content)

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import tarfile
 import threading
+import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -37,6 +38,8 @@ def test_set_up_again(clipbell: Clipbell, tmp_path: Path) -> None:
 
     assert {"file": str(archive), "bytes": archive.stat().st_size} == made
     assert {"clipbell.db": 0o600, "secret_keys": 0o600} == found
+    # Programs that copy what has changed go by that time.
+    assert 60 > time.time() - (tmp_path / "data" / "secret_keys").stat().st_mtime
     assert 0o100600 == archive.stat().st_mode
     assert (None, clipbell.webhook_secret) == (again["api_key"], again["webhook_secret"])
     assert ["data", "monday.tar"] == sorted(path.name for path in tmp_path.iterdir())
