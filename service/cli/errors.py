@@ -21,6 +21,7 @@ _FLAGS = {
     "/models": "--model",
     "/format": "--format",
     "/name": "--name",
+    "/task_id": "--task",
     "/headers": "--header",
     "/secret": "--secret",
     "/scopes": "--scope",

@@ -72,14 +72,14 @@ _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86_400}
 def moment(given: str, now: datetime) -> datetime:
     """A time in the past, as ISO 8601 or as how long ago it is. Raises BadParameter."""
     ago = re.fullmatch(r"([0-9]{1,6})(s|min|h|d)", given)
-    if ago:
-        return now - timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])
     try:
+        if ago:
+            return now - timedelta(seconds=int(ago[1]) * _UNITS[ago[2]])
         moment = datetime.fromisoformat(given)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         message = f"{given!r} is not a time such as 2026-01-01T00:00:00Z or 6h"
         raise typer.BadParameter(message, param_hint="--since") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def metadata_from(given: Sequence[str]) -> dict[str, Any]:

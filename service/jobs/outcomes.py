@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from service import store
 from service.catalogue.models import VENDORS, model_of
-from service.errors import Conflict
+from service.errors import Conflict, InvalidInput, got
 from service.events.record import record_event
 from service.model import (
     EventType,
@@ -24,6 +24,7 @@ from service.model import (
     new_id,
 )
 from service.model.error_codes import as_stored, job_error, with_code
+from service.providers.bodies import MAX_ID_LENGTH, as_id
 from service.settings import Settings
 
 #: The time for which vendors store results: their pages differ, and this is the shortest.
@@ -155,15 +156,20 @@ def resolve_by_hand(tx: Connection, job: Job, found: Resolution, now: datetime) 
     Resolve an `unknown` job as a person decided; with neither task nor resend it fails.
 
     Raises:
+        InvalidInput: no vendor has such a task id.
         Conflict: the job is not unknown, or the task belongs to another job.
     """
-    if found.task_id and store.jobs.holder_of(tx, job.provider, found.task_id):
-        raise Conflict(f"task {found.task_id} belongs to another job")
+    task_id = None if found.task_id is None else as_id(found.task_id)
+    if found.task_id is not None and task_id is None:
+        message = f"must be the task's id at the vendor: one word, at most {MAX_ID_LENGTH} letters"
+        raise InvalidInput.at("/task_id", "not_allowed", message + got(found.task_id))
+    if task_id and store.jobs.holder_of(tx, job.provider, task_id):
+        raise Conflict(f"task {task_id} belongs to another job")
     # Read again: two people may use the same page.
     state = (store.jobs.lock(tx, job.id) or job).state
     if state is not JobState.UNKNOWN:
         raise Conflict(f"the job is {state}: only unknown jobs are resolved by hand")
-    if not (found.task_id or found.resend):
+    if not (task_id or found.resend):
         fail_job(tx, job, job_error("OPERATOR", "marked failed by hand"), "operator", now)
         return
     changes: dict[str, Any] = {"error": None, "due_at": now}
@@ -172,8 +178,8 @@ def resolve_by_hand(tx: Connection, job: Job, found: Resolution, now: datetime) 
     else:
         # The vendor accepted it when it was sent, although that was unknown here.
         submitted_at = job.sent_at or now
-        changes |= {"state": JobState.SUBMITTED, "task_id": found.task_id}
+        changes |= {"state": JobState.SUBMITTED, "task_id": task_id}
         changes["submitted_at"] = submitted_at
     store.jobs.change(tx, job.id, [JobState.UNKNOWN], **changes)
-    how = "sent again" if found.resend else f"it is task {found.task_id}"
+    how = "sent again" if found.resend else f"it is task {task_id}"
     store.steps.add(tx, job.id, "resolved", f"resolved by hand: {how}", now)

@@ -250,6 +250,8 @@ def test_an_empty_image(clipbell: Clipbell, tmp_path: Path) -> None:
         ["submit", MODEL],
         ["submit", MODEL, "--prompt", "x", "-i", "duration"],
         ["jobs", "--state", "done"],
+        ["jobs", "--since", "999999d"],
+        ["recover", "sub_1", "--since", "0001-01-01T00:00:00+14:00"],
         ["serve", "--port", "70000"],
         ["subscriptions"],
     ],

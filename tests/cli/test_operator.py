@@ -93,6 +93,7 @@ def test_resolve_by_the_task_of_another(clipbell: Clipbell, worker: Wiring) -> N
     clipbell.run("resolve", first, "--task", "twin")
 
     assert "twin" in trouble(clipbell, "resolve", second, "--task", "twin")
+    assert "--task: must be the task's id" in trouble(clipbell, "resolve", second, "--task", "a b")
     assert ("unknown", None) == now(worker, second)
 
 

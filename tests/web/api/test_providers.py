@@ -101,6 +101,17 @@ def test_resolve(
     assert (state, task_id) == (found["state"], found["task_id"])
 
 
+@pytest.mark.parametrize("task_id", [" ", "two words", "a" * 201, "a" * 5000])
+def test_no_task_id(harness: Harness, client: FlaskClient, task_id: str) -> None:
+    """What can be no id of a task is refused, and the job stays as it was."""
+    job = unknown(harness)
+    answer = client.post(f"/v1/jobs/{job.id}/resolve", json={"task_id": task_id})
+    (fault,) = answer.get_json()["errors"]
+
+    assert (422, "/task_id") == (answer.status_code, fault["pointer"])
+    assert JobState.UNKNOWN is harness.job(job).state
+
+
 def test_resolve_refusals(harness: Harness, client: FlaskClient) -> None:
     """Only unknown jobs, only one way at a time, never another job's task."""
     first, second = unknown(harness), unknown(harness)

@@ -30,6 +30,8 @@ from service.jobs.outcomes import record_outcome
 from service.model import CallbackState, JobState, Outcome, TaskState
 from web.test_session import HERE
 
+TASK_ID = "Must be the task's id at the vendor: one word, at most 200 letters"
+
 
 def alert(text: str) -> str:
     """What the page says first of what went wrong."""
@@ -239,8 +241,9 @@ def test_resolve(
     ("form", "report"),
     [
         ({"how": "resend"}, "Confirm that it may be paid for twice, then send it again."),
-        ({"how": "task", "task_id": " "}, "Give the task's id as the provider shows it."),
-        ({"how": "task", "task_id": "a\x00b"}, "Give the task's id as the provider shows it."),
+        ({"how": "task", "task_id": " "}, f'{TASK_ID}; got " ".'),
+        ({"how": "task", "task_id": "a\x00b"}, f'{TASK_ID}; got "a\\u0000b".'),
+        ({"how": "task"}, f'{TASK_ID}; got "".'),
         ({"how": "?"}, "Must be task, resend or fail."),
     ],
 )
