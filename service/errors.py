@@ -45,8 +45,10 @@ def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
     Args:
         prefix: the common prefix of the words, which is not compared.
     """
-    # The comparison's time grows with the word, which may be as long as a request's body.
-    words = list(known) if len(word) < LONGEST_WORD else []
+    # Time and memory of the comparison grow with the word, which may be as long as a body.
+    if len(word) >= LONGEST_WORD:
+        return ""
+    words = list(known)
     near = difflib.get_close_matches(word, words, 1)
     if len(word) > 2:
         near += [one for one in words if one.startswith(word)]
