@@ -27,6 +27,12 @@ class FieldError:
     code: str
     message: str
 
+    @property
+    def names(self) -> list[str]:
+        """The names of which the pointer consists."""
+        parts = self.pointer.split("/")[1:]
+        return [part.replace("~1", "/").replace("~0", "~") for part in parts]
+
 
 def json_pointer(*names: object) -> str:
     """The JSON Pointer (RFC 6901) with these names."""

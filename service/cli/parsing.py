@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 
 from service.catalogue.models import MODELS
+from service.cli.errors import as_typed
+from service.deliveries.custom_headers import parse_headers
 from service.deliveries.subscription_spec import parse_key_value
 from service.errors import InvalidInput, NotFound
 from service.media.image_formats import is_url
 from service.model.json_text import finite
+
+T = TypeVar("T")
 
 
 def as_input(model: str, name: str, words: Sequence[str]) -> Any:
@@ -84,19 +88,19 @@ def moment(given: str, now: datetime) -> datetime:
 
 def metadata_from(given: Sequence[str]) -> dict[str, Any]:
     """Metadata from ``key=value`` pairs. Raises BadParameter."""
-    try:
-        return dict(map(parse_key_value, given))
-    except InvalidInput as error:
-        raise typer.BadParameter(error.faults[0].message, param_hint="--metadata") from None
+    return _typed(lambda: dict(map(parse_key_value, given)))
 
 
 def from_headers(given: Sequence[str]) -> dict[str, str]:
     """Headers from ``Name: value`` as curl takes them. Raises BadParameter."""
-    found = {}
-    for text in given:
-        name, colon, value = text.partition(":")
-        if not colon:
-            message = f"{text[:40]!r} is not 'Name: value'"
-            raise typer.BadParameter(message, param_hint="--header")
-        found[name.strip()] = value.strip()
-    return found
+    return _typed(lambda: parse_headers(given))
+
+
+def _typed(parse: Callable[[], T]) -> T:
+    """What was typed, parsed. Raises BadParameter."""
+    try:
+        return parse()
+    except InvalidInput as error:
+        (fault,) = error.faults
+        hint = as_typed(fault.pointer).removesuffix(": ")
+        raise typer.BadParameter(fault.message, param_hint=hint) from None

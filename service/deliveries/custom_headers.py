@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from service.errors import FieldErrors, json_pointer
+from service.errors import FieldErrors, InvalidInput, json_pointer
 from service.signing import Encryptor
 
 #: Replaces each value; in a change it keeps the stored value.
 HIDDEN = "***"
 MOST_HEADERS = 20
 LONGEST_VALUE = 4096
+TWICE = "is given twice"
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 #: Printable Latin-1 without blanks at the ends, which HTTP transmits unchanged.
 _VALUE = re.compile(r"[\x21-\x7e\xa1-\xff]([\t\x20-\x7e\xa1-\xff]*[\x21-\x7e\xa1-\xff])?")
@@ -29,6 +30,20 @@ _OURS = frozenset(
         *("content-length", "content-type", "content-encoding", "accept-encoding"),
     }
 )
+
+
+def parse_headers(lines: Iterable[str]) -> dict[str, str]:
+    """Headers from lines of ``Name: value``, as curl takes them. Raises InvalidInput."""
+    found: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = (part.strip() for part in line.partition(":"))
+        if not colon:
+            message = f"{line.strip()[:40]!r} is not 'Name: value'"
+            raise InvalidInput.at("/headers", "wrong_type", message)
+        if name in found:
+            raise InvalidInput.at(f"/headers{json_pointer(name)}", "not_allowed", TWICE)
+        found[name] = value
+    return found
 
 
 def check_headers(given: Any, errors: FieldErrors, known: Mapping[str, str]) -> dict[str, str]:
@@ -64,7 +79,7 @@ def _fault(name: str, value: Any, before: Mapping[str, str]) -> str:
     if low in _OURS or low.startswith("webhook-"):
         return "is set by Clipbell itself"
     if low in map(str.lower, before):
-        return "is given twice"
+        return TWICE
     if not isinstance(value, str) or len(value) > LONGEST_VALUE or not _VALUE.fullmatch(value):
         return f"must be 1 to {LONGEST_VALUE} printable characters on one line"
     return f"give its value: {HIDDEN} keeps only one that is stored" if value == HIDDEN else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +14,7 @@ from service.deliveries.subscription_fields import FIELDS, METADATA_PAIRS, NAME_
 from service.errors import FieldErrors, InvalidInput, did_you_mean, got, json_pointer
 from service.messages.payloads import FORMAT_EVENTS
 from service.model import EventType, Subscription
+from service.model.json_text import read_json
 
 #: The requirement of a channel that is not available on this server or to this caller.
 NEEDS = {
@@ -143,7 +143,7 @@ def parse_key_value(text: str) -> tuple[str, Any]:
         message = f"{text[:80]!r} is not key=value"
         raise InvalidInput.at("/metadata", "wrong_type", message)
     try:
-        return name.strip(), json.loads(value)
+        return name.strip(), read_json(value)
     except ValueError:
         return name.strip(), value.strip()
 

@@ -63,6 +63,8 @@ def test_edited(clipbell: Clipbell, hook: Hook) -> None:
     rotated = shown(clipbell, "subscriptions", "rotate-secret", mine, "--revoke")
     nothing = clipbell.run("subscriptions", "edit", mine, code=2).stderr
     bad = clipbell.run("subscriptions", "edit", mine, "--header", "X-Key", code=2).stderr
+    twice = ("--header", "X: 1", "--header", "X: 2")
+    bad += clipbell.run("subscriptions", "edit", mine, *twice, code=2).stderr
     clipbell.run("subscriptions", "remove", mine)
 
     assert ("Orders", hook.url) == (changed["name"], changed["target"])
@@ -72,6 +74,7 @@ def test_edited(clipbell: Clipbell, hook: Hook) -> None:
     assert ({}, "B") == (cleared["headers"], cleared["name"])
     assert rotated["secret"].startswith("whsec_") and rotated["old_secret_until"] is None
     assert "say what to change" in nothing and "Name: value" in bad
+    assert "--header X: is given twice" in bad
 
 
 def test_beginning_of_an_id(clipbell: Clipbell) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint, flash, redirect, request, url_for
@@ -13,6 +12,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from service import store
 from service.catalogue.models import MODELS
+from service.deliveries.custom_headers import parse_headers
 from service.deliveries.endpoint_health import health_of
 from service.deliveries.subscription_spec import NEEDS, parse_key_value
 from service.deliveries.subscriptions import parse_changes, shown_subscription, target_of
@@ -91,7 +91,10 @@ def _form(
 ) -> AnyResponse:
     errors: dict[str, list[str]] = {}
     for fault in faults:
-        errors.setdefault(fault.pointer.split("/")[1], []).append(fault.message)
+        top, *below = fault.names
+        # A line of a field by its own name; the place in a list says nothing here.
+        named = [name for name in below if not name.isdecimal()]
+        errors.setdefault(top, []).append(" ".join([*named, fault.message]))
     return page(
         "subscriptions_new.html",
         422 if faults else 200,
@@ -140,23 +143,12 @@ def _body(given: MultiDict[str, str], channel_name: str) -> dict[str, Any]:
     body["metadata"] = dict(parse_key_value(line) for line in lines if line.strip())
     body["name"] = given.get("name", "").strip()
     if channel_name == "webhook":
-        body["headers"] = typed_headers(given.get("headers", ""))
+        lines = given.get("headers", "").splitlines()
+        body["headers"] = parse_headers(line for line in lines if line.strip())
         body |= {"secret": given["secret"].strip()} if given.get("secret", "").strip() else {}
     if channel and given.get("format") in channel.formats:
         body["format"] = given["format"]
     return body
-
-
-def typed_headers(text: str) -> dict[str, str]:
-    """Parse lines of ``Name: value``. Raises InvalidInput."""
-    found = {}
-    for line in filter(str.strip, text.splitlines()):
-        name, colon, value = line.partition(":")
-        if not colon:
-            message = f"{line.strip()[:40]!r} is not Name: value"
-            raise InvalidInput([FieldError("/headers", "wrong_type", message)])
-        found[name.strip()] = value.strip()
-    return found
 
 
 @blueprint.get("/subscriptions/<subscription_id>/edit")
@@ -177,12 +169,11 @@ def edit(subscription_id: str) -> AnyResponse:
 
 
 def typed_as(value: Any) -> str:
-    """A value of metadata in the form that `parse_key_value` reads."""
-    with suppress(TypeError, ValueError):
-        # Text that would be read as another type gets quotes.
-        json.loads(value)
-        return json.dumps(value)
-    return value if isinstance(value, str) else json.dumps(value)
+    """A value of metadata as one line in the form that `parse_key_value` reads."""
+    line = value if isinstance(value, str) else ""
+    # Text that would be read as another one, or as several lines, gets quotes.
+    same = [line] == line.splitlines() and value == parse_key_value(f"={line}")[1]
+    return line if same else json.dumps(value)
 
 
 @blueprint.post("/subscriptions/<subscription_id>/edit")

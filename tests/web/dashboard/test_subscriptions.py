@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -357,6 +358,40 @@ def test_edit(client: FlaskClient, harness: Harness) -> None:
     assert {"paid": True} == found.metadata
     assert "Clips" in client.get("/subscriptions").text
     assert "paid=true" in client.get(f"{path}/edit").text
+
+
+TEXTS = ["5", "true", " x ", "a\nb", "", "NaN", "[" * 5000, '"', "a=b", "é", "{}"]
+
+
+def test_metadata_stays(client: FlaskClient, harness: Harness) -> None:
+    """An edit that changes something else leaves each value of the metadata what it was."""
+    before = {f"key {n}": value for n, value in enumerate([*TEXTS, 5, 0.5, True])}
+    subscribed(harness, "http://127.0.0.1:9/first", metadata=before)
+    path = f"{path_of(harness)}/edit"
+    (field,) = re.findall(r'id="metadata"[^>]*>(.*?)</', client.get(path).text, re.DOTALL)
+    press(client, path, path, target="http://127.0.0.1:9/", metadata=html.unescape(field))
+
+    assert before == all_of(harness)[0].metadata
+
+
+@pytest.mark.parametrize(
+    ("headers", "report"),
+    [
+        ("X: 1\nHost: x", "Host is set by Clipbell itself."),
+        ("X-A: 1\nX-A: 2", "X-A is given twice."),
+        ("X Y: 1", "X Y must be a header's name, such as X-Api-Key."),
+    ],
+)
+def test_wrong_header(client: FlaskClient, harness: Harness, headers: str, report: str) -> None:
+    """What is wrong with one of several headers names it; none gives way to another."""
+    subscribed(harness, "http://127.0.0.1:9/first")
+    path = f"{path_of(harness)}/edit"
+    answer = press(client, path, path, target="http://127.0.0.1:9/", headers=headers)
+
+    assert 422 == answer.status_code
+    assert [report] == [
+        html.unescape(text) for text in re.findall(r'id="headers-error-1">(.*?)<', answer.text)
+    ]
 
 
 def test_wrong_edit(client: FlaskClient, harness: Harness) -> None:
