@@ -52,7 +52,7 @@ def test_job_is_typed(browser: Browser, site: Harness, tmp_path: Path) -> None:
         page.fill(SCALE, "7")
         early = page.query_selector_all(".error")
         page.press(SCALE, "Tab")
-        page.wait_for_selector("text=Must be from 0 to 1.")
+        page.wait_for_selector("text=Must be from 0 to 1; got")
         page.fill(SCALE, "0.5")
         page.wait_for_selector(".error", state="detached")
         fixing = page.evaluate("document.activeElement.id")

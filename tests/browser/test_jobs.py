@@ -121,7 +121,7 @@ def test_course(browser: Browser, site: Harness, size: str) -> None:
         boxes = [rect.bounding_box() for rect in picture.locator("rect").all()]
         texts = [text.bounding_box() for text in picture.locator("text").all()]
 
-    assert whole and 300 < whole["width"] <= SIZES[size][0]
+    assert whole and 0.8 * SIZES["narrow"][0] < whole["width"] <= SIZES[size][0]
     for box in boxes + texts:
         assert box and whole["x"] - 1 <= box["x"]
         assert box["x"] + box["width"] <= whole["x"] + whole["width"] + 1

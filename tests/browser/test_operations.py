@@ -16,15 +16,18 @@ from service import store
 from service.catalogue.models import VENDORS
 
 #: Every word and bar of the charts that would leave the screen, or be cut off by its drawing.
+#: On the narrowest screen every second date is hidden.
 OUTSIDE = """() => [...document.querySelectorAll('.plot text, .plot rect, .plot circle')]
     .filter((part) => {
+        if (part.matches('.between') && innerWidth < 352) return false;
         const box = part.getBoundingClientRect();
         const cut = getComputedStyle(part.closest('.plot')).overflow !== 'visible';
         return cut || box.left < 0 || box.right > innerWidth || box.width + box.height === 0;
     }).map((part) => part.textContent)"""
 #: Words of an axis that lie upon each other.
 OVERLAPS = """() => [...document.querySelectorAll('.plot')].flatMap((plot) => {
-    const words = [...plot.querySelectorAll('text:not(.limit)')];
+    const words = [...plot.querySelectorAll('text:not(.limit)')].filter((word) =>
+        word.getBoundingClientRect().width);
     const boxes = words.map((word) => word.getBoundingClientRect());
     return words.slice(1).filter((_, n) => {
         const [one, two] = [boxes[n], boxes[n + 1]];

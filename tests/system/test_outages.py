@@ -215,7 +215,7 @@ class TestVendor:
             down = clipbell.submit(prompt, notify=["webhook:http://hook.invalid/"])
             nameless = clipbell.submit(prompt, model="kling-2", notify=[])
             await_words(clipbell, 200, "providers", "apixo is unreachable since", "not sent:")
-            await_words(clipbell, 200, "providers", "segmind cannot be asked", "provider.invalid")
+            await_words(clipbell, 200, "providers", "segmind is unreachable", "provider.invalid")
             waiting = readyz(clipbell)[1]["status"]
             eventually(lambda: steps(clipbell, nameless["id"]).count("postponed") > 1)
             options = SandboxOptions(tmp_path / "sandbox", height=HEIGHT, retry_delays=(0.3,) * 99)
