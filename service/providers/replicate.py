@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urljoin
+from urllib.parse import quote, urlsplit
 
 from service.catalogue.models import model_of
 from service.errors import Unanswered
@@ -22,6 +22,7 @@ from service.providers.links import ResultNames
 from service.providers.schemes import Scheme, StandardWebhooks
 from service.providers.task_api import TaskApi
 
+LIST = "/v1/predictions"
 MOST_PAGES = 20
 #: The vendor's clock may be so far from ours.
 SLACK = timedelta(minutes=5)
@@ -61,7 +62,7 @@ class Replicate(TaskApi):
 
     def history(self, since: datetime, job_of: Callable[[str], str | None]) -> Iterator[PastTask]:
         """The predictions by their list; the job of each is the one in its webhook's URL."""
-        url = f"{self.access.base_url}/v1/predictions"
+        url = f"{self.access.base_url}{LIST}"
         for _ in range(MOST_PAGES):
             page = self._page(url)
             for one in page.get("results") or ():
@@ -85,10 +86,12 @@ class Replicate(TaskApi):
         return tree
 
     def _next(self, page: dict[str, Any]) -> str | None:
-        """Where the next page is: at the vendor, or nowhere."""
-        following = urljoin(self.access.base_url, str(page.get("next") or ""))
-        ours = following.startswith(f"{self.access.base_url}/")
-        return following if page.get("next") and ours else None
+        """Where the next page is: always where we ask, whatever origin a gateway lets through."""
+        try:
+            parts = urlsplit(str(page.get("next") or ""))
+        except ValueError:
+            return None
+        return f"{self.access.base_url}{LIST}?{parts.query}" if parts.query else None
 
 
 def _created_at(prediction: dict[str, Any]) -> datetime | None:
