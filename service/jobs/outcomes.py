@@ -24,7 +24,7 @@ from service.model import (
     new_id,
 )
 from service.model.error_codes import as_stored, job_error, with_code
-from service.providers.bodies import MAX_ID_LENGTH, as_id
+from service.model.ids import TASK_ID_LENGTH, as_task_id
 from service.settings import Settings
 
 #: The time for which vendors store results: their pages differ, and this is the shortest.
@@ -159,9 +159,9 @@ def resolve_by_hand(tx: Connection, job: Job, found: Resolution, now: datetime) 
         InvalidInput: no vendor has such a task id.
         Conflict: the job is not unknown, or the task belongs to another job.
     """
-    task_id = None if found.task_id is None else as_id(found.task_id)
+    task_id = None if found.task_id is None else as_task_id(found.task_id.strip())
     if found.task_id is not None and task_id is None:
-        message = f"must be the task's id at the vendor: one word, at most {MAX_ID_LENGTH} letters"
+        message = f"must be the task's id at the vendor: one word, at most {TASK_ID_LENGTH} letters"
         raise InvalidInput.at("/task_id", "not_allowed", message + got(found.task_id))
     if task_id and store.jobs.holder_of(tx, job.provider, task_id):
         raise Conflict(f"task {task_id} belongs to another job")

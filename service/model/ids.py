@@ -1,4 +1,4 @@
-"""Ids that sort by time, and the clock that makes them."""
+"""Ids that sort by time, the clock that makes them, and the vendors' ids of tasks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 Clock = Callable[[], datetime]
+#: No vendor's id of a task is longer.
+TASK_ID_LENGTH = 200
 
 
 def utc_now() -> datetime:
@@ -31,3 +33,10 @@ def is_id(prefix: str, text: str) -> bool:
 def first_id(prefix: str, moment: datetime) -> str:
     """Sorts before every id that was made at that moment or later, after all earlier ones."""
     return f"{prefix}_{max(int(moment.timestamp() * 1000), 0):012x}"
+
+
+def as_task_id(text: str) -> str | None:
+    """The text as a vendor's id of a task; None for what can be none."""
+    # What `strip_unstorable` took from a text, an id cannot lack.
+    whole = text.isprintable() and "\N{REPLACEMENT CHARACTER}" not in text
+    return text if whole and len(text.split()) == 1 and len(text) <= TASK_ID_LENGTH else None

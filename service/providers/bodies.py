@@ -15,11 +15,11 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote_plus
 
 from service.model.error_codes import strip_unstorable
+from service.model.ids import as_task_id
 
 #: Objects in objects, and JSON text in JSON text, are followed this far down.
 MAX_DEPTH = 8
 MAX_FORM_FIELDS = 200
-MAX_ID_LENGTH = 200
 #: Of an answer that is a plain sentence, so much is kept.
 MAX_WORDS_BYTES, MAX_WORDS = 1000, 300
 
@@ -149,10 +149,7 @@ def as_number(value: Any) -> float | None:
 
 def as_id(value: Any) -> str | None:
     """The value as a task's id; None for what can be none."""
-    text = as_word(value)
-    # What `strip_unstorable` took from a text, an id cannot lack.
-    whole = text.isprintable() and "�" not in text
-    return text if whole and len(text.split()) == 1 and len(text) <= MAX_ID_LENGTH else None
+    return as_task_id(as_word(value))
 
 
 def ids_in_text(text: str) -> Iterator[str]:
