@@ -143,6 +143,11 @@ def harmless(text: str, escape: Callable[[str], str] = escape_char) -> str:
     )
 
 
+def format_address(host: str, port: int) -> str:
+    """Both as URLs have them: an IPv6 address in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def as_sentence(text: str) -> str:
     """`text` with a capital and a full stop, which vendors' texts often lack."""
     end = "" if text[-1:] in (".", "!", "?", "…", "") else "."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import signal
+import socket
 from contextlib import suppress
 
 import typer
@@ -14,6 +15,7 @@ from service.cli.here import Here, acting_account, open_here
 from service.cli.output import JsonOption, console, print_json
 from service.deliveries.secrets import secrets_of
 from service.errors import OutboundError
+from service.formatting import format_address
 from service.model import utc_now
 from service.ops.processes import free_port
 from service.outbound.client import Outbound
@@ -57,7 +59,7 @@ def listen(
     server = Sink((host, port), here, list(secret), json_, forward_to)
     # SIGTERM ends it as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    url = f"http://{host}:{server.server_port}/"
+    url = f"http://{format_address(host, server.server_port)}/"
     if json_:
         print_json({"url": url})
     else:
@@ -80,6 +82,7 @@ class Sink(http.server.ThreadingHTTPServer):
         json_: bool,
         forward_to: str | None = None,
     ) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         super().__init__(address, _Handler)
         self._here, self._secrets, self._json = here, secrets, json_
         self._forward_to = forward_to

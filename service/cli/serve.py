@@ -7,10 +7,14 @@ import typer
 from service.bootstrap import build
 from service.cli.here import note_remote
 from service.errors import SettingsError
+from service.formatting import format_address
 from service.ops.processes import HOST, free_port
 from service.ops.startup import make_ready
 from service.settings import Settings, inherits_sockets, load_settings
 from service.web.server import Server
+
+#: Hosts that stand for all addresses of this machine.
+ANY = ("0.0.0.0", "::")  # noqa: S104
 
 
 def serve(
@@ -41,9 +45,10 @@ def serve(
     note_remote(settings.public_url)
     if not inherits_sockets():
         free_port(port, host)
+    address = format_address(host, port)
     if settings.log_format == "console" and not quiet:
-        own_url = f"http://{HOST if host == '0.0.0.0' else host}:{port}"  # noqa: S104
+        own_url = f"http://{format_address(HOST if host in ANY else host, port)}"
         place = settings.public_url if "public_url" in settings.model_fields_set else own_url
-        typer.echo(f"Clipbell listens at http://{host}:{port}. Ctrl-C stops it.", err=True)
+        typer.echo(f"Clipbell listens at http://{address}. Ctrl-C stops it.", err=True)
         typer.echo(f"Open {place} and sign in with an API key.", err=True)
-    Server(read_settings, bind=f"{host}:{port}", workers=workers, threads=threads).run()
+    Server(read_settings, bind=address, workers=workers, threads=threads).run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -15,9 +16,12 @@ from types import TracebackType
 from typing import Self
 
 from service.errors import ClipbellError, OutboundError, SettingsError
+from service.formatting import format_address
 from service.outbound.client import Outbound
 
 HOST = "127.0.0.1"
+#: Errors that another port does not have.
+OF_THE_PORT = (errno.EADDRINUSE, errno.EACCES)
 START_SECONDS = 30.0
 PROBE_SECONDS = 15.0
 STOPPING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -147,8 +151,9 @@ def free_port(port: int, host: str = HOST) -> int:
         try:
             probe.bind((host, port))
         except OSError as error:
-            reason = f"cannot listen on {host}:{port}: {error.strerror}"
-            raise SettingsError(f"{reason}; choose another with --port") from None
+            reason = f"cannot listen on {format_address(host, port)}: {error.strerror}"
+            option = "--port" if error.errno in OF_THE_PORT else "--host"
+            raise SettingsError(f"{reason}; choose another with {option}") from None
         return int(probe.getsockname()[1])
 
 

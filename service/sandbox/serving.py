@@ -26,7 +26,8 @@ class AppServer:
         self.app = app
         self._server = make_server(host, port, app, threaded=True, request_handler=_QuietHandler)
         self._thread: threading.Thread | None = None
-        self.url = f"http://{host}:{self._server.port}"
+        shown = f"[{host}]" if ":" in host else host
+        self.url = f"http://{shown}:{self._server.port}"
 
     def start(self) -> Self:
         """Serves in a thread from now on; returns itself."""

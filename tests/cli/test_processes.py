@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -142,15 +143,41 @@ def test_up_on_a_terminal(clipbell: Clipbell) -> None:
     assert "/login/" not in clipbell.log("up")
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104
-def test_serve_says_where_it_is(tmp_path: Path, host: str) -> None:
+def answers(url: str) -> bool:
+    """Whether somebody is there by now."""
+    with suppress(OSError):
+        return 200 == http_call("GET", url).status
+    return False
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1"),  # noqa: S104
+        ("::", "127.0.0.1"),
+        ("::1", "[::1]"),
+    ],
+)
+def test_serve_says_where_it_is(tmp_path: Path, host: str, shown: str) -> None:
     """Without a PUBLIC_URL, the address to open is the one that it listens at."""
     with Clipbell(tmp_path, "http://127.0.0.1:9", log_format="console") as clipbell:
         clipbell.environ.pop("CLIPBELL_PUBLIC_URL")
         clipbell.spawn("serve", "service", *clipbell.serving, "--host", host)
         eventually(lambda: "sign in" in clipbell.log("serve"))
 
-        assert f"Open {clipbell.url} and sign in" in clipbell.log("serve")
+        url = f"http://{shown}:{clipbell.port}"
+        eventually(lambda: answers(f"{url}/healthz"))
+        assert f"Open {url} and sign in" in clipbell.log("serve")
+
+
+@pytest.mark.parametrize("verb", ["serve", "listen", "sandbox"])
+@pytest.mark.parametrize(("host", "shown"), [("192.0.2.1", "192.0.2.1"), ("2001:db8::1", "[")])
+def test_address_of_others(clipbell: Clipbell, verb: str, host: str, shown: str) -> None:
+    """An address that is not of this machine is refused in a line that says what to change."""
+    report = clipbell.run(verb, "--host", host, "--port", str(clipbell.port), code=1).stderr
+
+    assert f"cannot listen on {shown}" in report and "--host\n" in report
 
 
 def test_up_on_a_taken_port(clipbell: Clipbell) -> None:

@@ -265,15 +265,16 @@ def test_listen(clipbell: Clipbell, tmp_path: Path) -> None:
     assert 0 == child.wait(20)
 
 
-def test_listen_with_a_secret(tmp_path: Path) -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_listen_with_a_secret(tmp_path: Path, host: str) -> None:
     """With a secret of its own it needs no database; people see why something is not believed."""
-    port = free_port()
-    words = ["listen", "--port", str(port), "--secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]
+    words = ["listen", "--port", "0", "--secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]
+    words += ["--host", host]
     environ = Clipbell(tmp_path, NOWHERE).environ | {"PYTHONUNBUFFERED": "1"}
     out = tmp_path / "out"
     child = Process("service", words, environ, out, tmp_path / "err")
-    line_of(out, 0)
-    status = http_call("POST", f"http://127.0.0.1:{port}/", b"{}").status
+    url = line_of(out, 0).split()[2].rstrip(";")
+    status = http_call("POST", url, b"{}").status
     line = line_of(out, 1)
     child.terminate()
     child.wait(20)
