@@ -37,6 +37,10 @@ def merged_model(slug: str) -> Model:
     providers, sold = wiring().providers, list(OFFERS[slug].values())
     usable = [offer for offer in sold if offer.provider in providers] or sold[:1]
     parameters = {p.name: p for offer in reversed(usable) for p in offer.parameters}
+    for name, parameter in parameters.items():
+        if not all(offer.parameter(name) for offer in usable):
+            # Filled in, it would leave only the vendors that take it, perhaps none.
+            parameters[name] = replace(parameter, default=None)
     names = [offer.provider for offer in usable]
     routes = [r for r in routes_of(slug) if r not in VENDORS or (r in names and len(names) > 1)]
     # The first vendor's inputs come first, in its order.

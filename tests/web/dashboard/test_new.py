@@ -298,6 +298,29 @@ def fields(shown: str) -> dict[str, str]:
     return form.found
 
 
+VENDOR_KEYS = [f"{name}_api_key" for name in ("kling", "fal", "replicate", "kie", "piapi")]
+
+
+@pytest.mark.parametrize(
+    "settings_given",
+    [*({key: "k"} for key in VENDOR_KEYS), dict.fromkeys(VENDOR_KEYS, "k")],
+    ids=lambda given: "+".join(given),
+)
+def test_form_as_it_stands(client: FlaskClient, harness: Harness) -> None:
+    """Of every model a prompt is enough, however many vendors sell it."""
+    shown = client.get("/new").text
+    usable = re.findall(r'name="model" value="([^"]+)"(?! disabled)', shown)
+    refused = {}
+    for slug in usable:
+        given = fields(shown) | {"model": slug, "prompt": "A fox"}
+        answers = [press(client, "/new", f"/new/{name}", **given) for name in ("request", "quote")]
+        if [200, 200] != [answer.status_code for answer in answers]:
+            refused[slug] = texts(answers[0].text, r'class="error"[^>]*>(.*?)<')
+
+    assert {} == refused
+    assert len(usable) >= 4
+
+
 class Form(HTMLParser):
     """Reads the fields of a page."""
 
