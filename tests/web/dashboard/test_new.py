@@ -129,6 +129,23 @@ def test_quote(client: FlaskClient, harness: Harness) -> None:
     assert [] == jobs_of(harness)
 
 
+@pytest.mark.parametrize("settings_given", [{"kling_api_key": "k"}], ids=["kling"])
+@pytest.mark.parametrize(
+    ("more", "price"),
+    [
+        ({}, "$0.35"),
+        ({"route": "kling", "resolution": "720p"}, "$0.21"),
+        ({"route": "segmind"}, "$0.44"),
+    ],
+)
+def test_quote_of_a_vendor(client: FlaskClient, more: dict[str, str], price: str) -> None:
+    """The price is that of the vendor that gets the job: the cheapest, or the chosen one."""
+    given = {f"kling-2.5-turbo.{name}": value for name, value in ({"duration": "5"} | more).items()}
+    shown = press(client, "/new", "/new/quote", model="kling-2.5-turbo", **given).text
+
+    assert [price] == texts(shown, r'class="price"[^>]*>(.*?)<')
+
+
 def jobs_of(harness: Harness) -> list[Job]:
     """alice's jobs, newest first."""
     with harness.db.read() as tx:
@@ -314,7 +331,9 @@ def test_form_as_it_stands(client: FlaskClient, harness: Harness) -> None:
     for slug in usable:
         given = fields(shown) | {"model": slug, "prompt": "A fox"}
         answers = [press(client, "/new", f"/new/{name}", **given) for name in ("request", "quote")]
-        if [200, 200] != [answer.status_code for answer in answers]:
+        # A price is there before all else is right.
+        answers.append(press(client, "/new", "/new/quote", **given | {"prompt": "?" * 9999}))
+        if [200] * 3 != [answer.status_code for answer in answers]:
             refused[slug] = texts(answers[0].text, r'class="error"[^>]*>(.*?)<')
 
     assert {} == refused
