@@ -39,6 +39,7 @@ ALLOWED = {
     "socket": {
         "outbound/client.py": "the guarded client",
         "outbound/transport.py": "the guarded client",
+        "cli/listen.py": "takes connections on the developer's machine",
         "ops/processes.py": "asks whether a port of this machine is free",
         "ops/upkeep.py": "the machine's own name",
         "store/bell.py": "datagrams to sockets in DATA_DIR",
