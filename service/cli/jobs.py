@@ -45,7 +45,7 @@ def print_job(shown: JobJson, json_: bool) -> None:
     line = (shown["id"], in_colour(shown["state"]), f" {shown['model']}")
     console().print(*line, sep="  ", soft_wrap=True)
     if shown["video"]:
-        say(str(shown["video"]["url"]))
+        say(shown["video"]["url"] or "The video is no longer stored.")
     if shown["error"]:
         say(error_text(shown["error"]))
 
@@ -121,6 +121,7 @@ def show(job_id: str = JobArgument, json_: bool = JsonOption) -> None:
         print_json({**job, "timeline": entries})
         return
     print_job(job, False)
-    say(plain(job["input"].get("prompt")))
+    if prompt := plain(job["input"].get("prompt")):
+        say(prompt)
     rows = [(e["at"][:19].replace("T", " "), e["kind"], e["message"]) for e in entries]
     table([{"at (UTC)": at, "what": kind, "message": text} for at, kind, text in rows])

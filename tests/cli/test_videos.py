@@ -84,5 +84,8 @@ def test_delete(clipbell: Clipbell, harness: Harness) -> None:
 
     assert "Xanadu" not in clipbell.run("jobs").stdout
     assert "Xanadu" not in clipbell.run("show", kept.job_id, "--json").stdout
+    head, *lines = clipbell.run("show", kept.job_id).stdout.splitlines()
+    assert kept.job_id in head and "The video is no longer stored." == lines[0]
+    assert lines[1].startswith("at (UTC)")
     assert [] == list(harness.wiring.storage.names("vid"))
     assert "clipbell jobs" in clipbell.run("delete", "job_nobody", "--yes", code=1).stderr
