@@ -15,7 +15,7 @@ from service.settings import Settings
 from service.settings.key_file import as_key_file
 from service.storage.atomic import PRIVATE_MODE, atomic_write, part_file
 from service.store.database import Database
-from service.store.database_url import parse_database_url
+from service.store.database_url import parse_database_url, without_secret_options
 
 #: Names inside the file; unpacked into DATA_DIR they are where the service looks for them.
 DATABASE_NAME = "clipbell.db"
@@ -41,9 +41,8 @@ def write_backup(settings: Settings, path: Path, *, replace: bool = False) -> in
     """
     where = parse_database_url(settings.database_url)
     if isinstance(where, URL):
-        shown = URL.create(
-            "postgresql", where.username, None, where.host, where.port, where.database, where.query
-        )
+        public = without_secret_options(where)
+        shown = public._replace(drivername="postgresql", password=None)
         command = f"pg_dump --format=custom --file={path} '{shown}'"
         advice = f"run {command}, and keep a copy of the secret keys"
         raise SettingsError(f"the rows are in PostgreSQL: {advice}")

@@ -51,6 +51,11 @@ def parse_database_url(text: str) -> Path | URL:
     return Path(os.fsdecode(unquote_to_bytes(name)))
 
 
+def without_secret_options(url: URL) -> URL:
+    """The address without the options that are secret: libpq takes a password as one, too."""
+    return url.difference_update_query(["password", "sslpassword"])
+
+
 def _refusal(message: str) -> SettingsError:
     return SettingsError(f"CLIPBELL_DATABASE_URL: {message}")
 

@@ -110,9 +110,15 @@ def pairs_in(file: Path) -> list[int]:
         return [copy.execute(question, (half,)).fetchone()[0] for half in ("first%", "second%")]
 
 
-def test_on_postgresql(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgres://me:hush@db.example:5433/clips",
+        "postgresql://me@db.example:5433/clips?password=hush&sslpassword=hush",
+    ],
+)
+def test_on_postgresql(tmp_path: Path, url: str) -> None:
     """It says what to run instead, without the password, and makes no file."""
-    url = "postgres://me:hush@db.example:5433/clips"
     with pytest.raises(SettingsError) as caught:
         write_backup(load_settings({}, database_url=url), tmp_path / "x.dump")
 

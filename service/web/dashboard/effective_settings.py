@@ -6,10 +6,12 @@ import json
 from typing import Any, NamedTuple
 
 from pydantic import SecretStr
+from sqlalchemy.engine import URL
 
 from service.catalogue.models import VENDORS
 from service.formatting import format_duration, format_size
 from service.settings import PREFIX, Settings, load_settings
+from service.store.database_url import without_secret_options
 
 _VENDORS = [name for name in Settings.model_fields if name.partition("_")[0] in VENDORS]
 GROUPS = {
@@ -63,20 +65,21 @@ class EffectiveSetting(NamedTuple):
     changed: bool
 
 
-def effective_settings(settings: Settings, database: str) -> dict[str, list[EffectiveSetting]]:
+def effective_settings(settings: Settings, database: URL) -> dict[str, list[EffectiveSetting]]:
     """
     All settings, by group.
 
     Args:
-        database: the database's address, without a password.
+        database: the database's address; it is shown without a password.
     """
+    address = without_secret_options(database).render_as_string(hide_password=True)
     default = Settings.model_fields["data_dir"].default
     plain = load_settings({}, data_dir=settings.data_dir).model_copy(update={"data_dir": default})
     return {
         title: [
             EffectiveSetting(
                 PREFIX + name.upper(),
-                database if name == "database_url" else in_words(name, getattr(settings, name)),
+                address if name == "database_url" else in_words(name, getattr(settings, name)),
                 getattr(settings, name) != getattr(plain, name),
             )
             for name in names

@@ -74,14 +74,13 @@ def _own() -> dict[str, Any]:
 def _whole(health: Health, subjects: Iterable[str]) -> dict[str, Any]:
     """The additional values for an operator."""
     w = wiring()
-    database = w.db.engine.url.render_as_string(hide_password=True)
     return {
         "operator": True,
         "health": health,
         "providers": [shown(name) for name in w.providers],
         "keyless": [name for name in w.settings.providers if name not in w.providers],
         "findings": findings(w, subjects),
-        "groups": effective_settings(w.settings, database),
+        "groups": effective_settings(w.settings, w.db.engine.url),
         "versions": versions_in_use(),
     }
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy.engine import make_url
 from support.dashboards import browser_of, press
 from support.harness import Harness
 
@@ -167,7 +167,7 @@ def test_effective_settings(
 ) -> None:
     """Each setting stands there in words, with whether it was set, and no secret."""
     settings = load_settings({}, **given)
-    groups = effective_settings(settings, "sqlite:///a.db")
+    groups = effective_settings(settings, make_url("sqlite:///a.db"))
     found = {one.name: one for group in groups.values() for one in group}
 
     assert changed is found[name].changed
@@ -175,12 +175,12 @@ def test_effective_settings(
     assert SECRET not in str(groups)
 
 
-def test_no_password_of_the_database(harness: Harness) -> None:
-    """The database's address is shown without its password."""
-    database = Database(f"postgresql://me:{SECRET}@127.0.0.1:9/none")
-    shown = effective_settings(
-        harness.wiring.settings, str(replace(harness.wiring, db=database).db.engine.url)
-    )
+@pytest.mark.parametrize("url", ["me:{}@db/clips", "me:x@db/clips?password={}&sslpassword={}"])
+def test_no_password_of_the_database(harness: Harness, url: str) -> None:
+    """The database's address is shown without its password, wherever that stands in it."""
+    database = Database(f"postgresql://{url}".replace("{}", SECRET))
+    shown = effective_settings(harness.wiring.settings, database.engine.url)
     database.close()
 
-    assert "postgresql+psycopg://me:***@127.0.0.1:9/none" in str(shown)
+    assert "postgresql+psycopg://me:***@db/clips" in str(shown)
+    assert SECRET not in str(shown)
