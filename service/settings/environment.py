@@ -7,6 +7,7 @@ The only module that reads the environment.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -87,11 +88,13 @@ def remote_service() -> Remote | None:
     The service in ``CLIPBELL_URL`` and ``CLIPBELL_KEY``; None if they are not set.
 
     Raises:
-        SettingsError: only the address is set.
+        SettingsError: only the address is set, or one of them is not valid.
     """
-    url, key = remote_url(), os.environ.get(f"{PREFIX}KEY", "")
+    url, key = remote_url(), os.environ.get(f"{PREFIX}KEY", "").strip()
     if url and not key:
         raise SettingsError("CLIPBELL_URL is set: set CLIPBELL_KEY to an API key of that service")
+    if url and not re.fullmatch("[!-~]+", key):
+        raise SettingsError("CLIPBELL_KEY is no API key: it has a blank, a line end or such in it")
     if "?" in url or "#" in url:
         raise SettingsError("CLIPBELL_URL must be like https://HOST/PATH, without ? and #")
     return Remote(url, key) if url else None

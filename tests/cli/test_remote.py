@@ -306,6 +306,22 @@ def test_ends_of_an_address(clipbell: Clipbell, end: str) -> None:
     assert MODEL in [one["id"] for one in found]
 
 
+@pytest.mark.parametrize("end", [" ", "\n", "\r\n"])
+def test_ends_of_a_key(clipbell: Clipbell, end: str) -> None:
+    """The key may come with the end of its line, as from a file."""
+    found = json.loads(away(clipbell, "models", "--json", CLIPBELL_KEY=clipbell.key + end))
+
+    assert MODEL in [one["id"] for one in found]
+
+
+@pytest.mark.parametrize("middle", [" ", "\n", "é"])
+def test_no_key(clipbell: Clipbell, middle: str) -> None:
+    """What can be no key is not sent, and the line names the key rather than the address."""
+    said = away(clipbell, "jobs", code=1, CLIPBELL_KEY=f"clb_{middle}x")
+
+    assert "CLIPBELL_KEY is no API key" in said
+
+
 class Elsewhere(QuietHandler):
     """A server that is not Clipbell: it says what the first part of the path orders."""
 
