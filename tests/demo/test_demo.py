@@ -123,7 +123,7 @@ def test_interrupted_at_the_end(environ: dict[str, str], running: Callable[[], s
     eventually(lambda: "Ctrl-C" in running(), 90)
     url = running().partition("Slack card, mail and hook:")[2].split()[0]
     # Three messages for each of four jobs, a failure, a held job, a hook that is down at first.
-    eventually(lambda: int(http_call("GET", f"{url}/count").body) >= 3 * 4 + 1 + 1 + 2, 30)
+    eventually(lambda: int(http_call("GET", f"{url}/count").body) >= 3 * 4 + 1 + 1 + 2, 90)
     page = http_call("GET", f"{url}/").body.decode()
     addresses = listening(environ)
     code = interrupt(environ)
