@@ -73,19 +73,22 @@ def findings(w: Wiring, subjects: Iterable[str]) -> list[Check]:
     return checks
 
 
-def _database(w: Wiring) -> Check:
+def check_database(w: Wiring) -> Check:
+    """The database answers, and its schema is this version's."""
     w.db.check()
     w.db.check_writable()
     return Check("database", True, f"{w.db.product}, schema at {w.db.version().at}")
 
 
-def _storage(w: Wiring) -> Check:
+def check_storage(w: Wiring) -> Check:
+    """The storage takes files."""
     w.storage.check()
     free = shutil.disk_usage(w.storage.folder).free
     return Check("storage", True, f"{format_size(free)} free in {w.storage.folder}")
 
 
-def _providers(w: Wiring) -> Check:
+def check_providers(w: Wiring) -> Check:
+    """A vendor has a key."""
     if not w.providers:
         fix = "set CLIPBELL_APIXO_API_KEY (or run `clipbell demo`, which needs none)"
         return Check("providers", False, f"no provider has a key: {fix}")
@@ -101,7 +104,7 @@ def _providers(w: Wiring) -> Check:
     return Check("providers", True, f"keys for {', '.join(w.providers)}{more}")
 
 
-def _public_url(w: Wiring) -> Check:
+def check_public_url(w: Wiring) -> Check:
     """Call this service at its public address, as providers do, and compare the clocks."""
     url = w.settings.public_url
     if w.settings.pull:
@@ -130,14 +133,15 @@ def _public_url(w: Wiring) -> Check:
     return Check("public url", True, f"reachable, clocks {format_duration(off)} apart")
 
 
-def _engine(w: Wiring) -> Check:
+def check_engine(w: Wiring) -> Check:
+    """The engine that does the work."""
     if w.settings.engine == "threads":
         return Check("engine", True, "threads of `clipbell worker`")
     trouble = broker_trouble(w.settings)
     return Check("engine", not trouble, trouble or "celery, whose broker answers")
 
 
-def _secret_keys(w: Wiring) -> Check:
+def check_secret_keys(w: Wiring) -> Check:
     """Check that all processes have the same secret keys as this one, and that these fit."""
     ours = key_ids(w.settings.keys())
     with w.db.read() as tx:
@@ -179,7 +183,8 @@ def _is_private(url: str) -> bool:
         return host == "localhost" or "." not in host or host.endswith(PRIVATE_NAMES)
 
 
-def _media(_: Wiring) -> Check:
+def check_media(_: Wiring) -> Check:
+    """The libraries for posters and lengths are there."""
     if not probe.available():
         fix = "pip install 'clipbell[media]'"
         return Check("media", False, f"no posters and no lengths of videos: {fix}")
@@ -187,17 +192,17 @@ def _media(_: Wiring) -> Check:
 
 
 CHECKS: dict[str, Callable[[Wiring], Check]] = {
-    "database": _database,
-    "storage": _storage,
-    "providers": _providers,
+    "database": check_database,
+    "storage": check_storage,
+    "providers": check_providers,
     "vendor keys": check_vendors,
     "vendor tasks": check_ledger,
     "channels": check_channels,
     "worker": check_worker,
-    "public url": _public_url,
-    "secret keys": _secret_keys,
-    "media": _media,
-    "engine": _engine,
+    "public url": check_public_url,
+    "secret keys": check_secret_keys,
+    "media": check_media,
+    "engine": check_engine,
 }
 #: The checks that neither call another machine nor write.
 QUICK = ("database", "providers", "media")

@@ -127,10 +127,6 @@ def _estimate(given: dict[str, Any]) -> Any:
     return found | {"cost": plan["cost"], "expected_seconds": plan["expected_seconds"]}
 
 
-def _get_job(given: dict[str, Any]) -> Any:
-    return current_job(given["job_id"])
-
-
 def _list_jobs(given: dict[str, Any]) -> Any:
     limit, state = given.get("limit", 10), given.get("state")
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= LONGEST_LIST:
@@ -143,10 +139,6 @@ def _list_jobs(given: dict[str, Any]) -> Any:
         jobs = store.job_lists.page(tx, caller().account_id, limit, state=state)
         videos = store.videos.of_jobs(tx, [job.id for job in jobs])
     return {"jobs": [shown(job, videos.get(job.id)) for job in jobs]}
-
-
-def _list_models(_: dict[str, Any]) -> Any:
-    return {"models": models_json(wiring().market())}
 
 
 def _cancel_job(given: dict[str, Any]) -> Any:
@@ -204,9 +196,12 @@ TOOLS = {
     tool.name: tool
     for tool in (
         Tool("create_video", _CREATE_NOTE, "submit", _WISH | _MORE, create_video, _WISHED),
-        Tool("get_job", _GET_NOTE, "read", _JOB_ID, _get_job, _OF_JOB),
+        Tool("get_job", _GET_NOTE, "read", _JOB_ID, lambda it: current_job(it["job_id"]), _OF_JOB),
         Tool("list_jobs", "Your jobs, newest first.", "read", _FILTER, _list_jobs),
-        Tool("list_models", _LIST_NOTE, "read", {}, _list_models),
+        Tool(
+            *("list_models", _LIST_NOTE, "read", {}),
+            lambda _: {"models": models_json(wiring().market())},
+        ),
         Tool("estimate", _ESTIMATE_NOTE, "submit", _WISH, _estimate, _WISHED),
         Tool("cancel_job", _CANCEL_NOTE, "submit", _JOB_ID, _cancel_job, _OF_JOB),
     )
