@@ -133,7 +133,7 @@ def send_create(outbound: Outbound, request: WireRequest, seconds: float) -> Res
     """
     Send the one POST that may cost money. Raises Refused if unsent, Unanswered if unsure.
 
-    An answer that breaks off is one where the JSON in it is whole: it may name the task.
+    An answer that breaks off counts if the JSON in it is whole: it may name the task.
     """
     if request.is_form:
         body, kind = _form_of(request.body)
